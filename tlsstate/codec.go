@@ -1,0 +1,171 @@
+package tlsstate
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// The record on disk and on the wire, little-endian:
+//
+//	version 1 | present 2 | epoch 2 | first 2 | last 2 | fields … | CRC-32C 4
+//
+// present has a bit for each field below that is not zero; the others are left
+// out. A field is a word of 8 bytes, or a pin of 6. That is 13 bytes for
+// nothing, about 60 for an address that always uses TLS, and 117 for a domain
+// of which everything is known.
+
+// RecordVersion is the version that [History.AppendBinary] writes.
+const RecordVersion = 1
+
+// MaxRecord is the length of the longest record, in bytes.
+const MaxRecord = recordHead + words*8 + pins*6 + recordSum
+
+const (
+	recordHead = 9
+	recordSum  = 4
+	words      = 10
+	pins       = 4
+)
+
+// Errors of [Decode]. A record that is damaged is lost: treat the peer as new
+// and count it. One from a newer version is intact: leave it alone.
+var (
+	ErrDamaged      = errors.New("damaged record")
+	ErrNewerVersion = errors.New("record of a newer version")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (h *History) words() [words]*uint64 {
+	return [words]*uint64{
+		&h.Seen[Plaintext], &h.Seen[Weak], &h.Seen[TLS12], &h.Seen[TLS13],
+		&h.WeekTLS, &h.WeekPlain, &h.CertDays, &h.NoCertDays,
+		(*uint64)(&h.Networks), (*uint64)(&h.Addresses),
+	}
+}
+
+func (h *History) pins() [pins]*Pin {
+	return [pins]*Pin{&h.Pins[0], &h.Pins[1], &h.Pins[2], &h.CertPin}
+}
+
+// AppendBinary appends the record of h to b. It never fails; the error is
+// there for [encoding.BinaryAppender].
+func (h History) AppendBinary(b []byte) ([]byte, error) {
+	start := len(b)
+	b = append(b, RecordVersion, 0, 0)
+	for _, n := range []uint16{h.Epoch, uint16(h.First), uint16(h.Last)} {
+		b = binary.LittleEndian.AppendUint16(b, n)
+	}
+	var present uint16
+	for i, w := range h.words() {
+		if *w != 0 {
+			present |= 1 << i
+			b = binary.LittleEndian.AppendUint64(b, *w)
+		}
+	}
+	for i, p := range h.pins() {
+		if *p != (Pin{}) {
+			present |= 1 << (words + i)
+			b = appendPin(b, *p)
+		}
+	}
+	binary.LittleEndian.PutUint16(b[start+1:], present)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
+}
+
+func appendPin(b []byte, p Pin) []byte {
+	for _, d := range []Day{p.Formed, p.Met, p.Void} {
+		b = binary.LittleEndian.AppendUint16(b, uint16(d))
+	}
+	return b
+}
+
+// Decode is the inverse of [History.AppendBinary]. Whatever the bytes, it
+// returns a history that [History.Valid] accepts, or an error that wraps
+// [ErrDamaged] or [ErrNewerVersion].
+func Decode(b []byte) (History, error) {
+	if len(b) < recordHead+recordSum {
+		return History{}, fmt.Errorf("%w: %d bytes", ErrDamaged, len(b))
+	}
+	body, sum := b[:len(b)-recordSum], binary.LittleEndian.Uint32(b[len(b)-recordSum:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return History{}, fmt.Errorf("%w: wrong checksum", ErrDamaged)
+	}
+	if body[0] > RecordVersion {
+		return History{}, fmt.Errorf("%w: %d, this is %d", ErrNewerVersion, body[0], RecordVersion)
+	}
+	h, err := decodeBody(body)
+	if err != nil {
+		return History{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return h, nil
+}
+
+func decodeBody(b []byte) (History, error) {
+	present := binary.LittleEndian.Uint16(b[1:])
+	h := History{
+		Epoch: binary.LittleEndian.Uint16(b[3:]),
+		First: Day(binary.LittleEndian.Uint16(b[5:])),
+		Last:  Day(binary.LittleEndian.Uint16(b[7:])),
+	}
+	version, rest := b[0], b[recordHead:]
+	for i, w := range h.words() {
+		if present&(1<<i) != 0 {
+			if len(rest) < 8 {
+				return h, errors.New("cut short")
+			}
+			*w, rest = binary.LittleEndian.Uint64(rest), rest[8:]
+		}
+	}
+	for i, p := range h.pins() {
+		if present&(1<<(words+i)) != 0 {
+			if len(rest) < 6 {
+				return h, errors.New("cut short")
+			}
+			*p, rest = decodePin(rest), rest[6:]
+		}
+	}
+	if version != RecordVersion || len(rest) != 0 || present>>(words+pins) != 0 {
+		return h, errors.New("not in the form of its version")
+	}
+	return h, h.Valid()
+}
+
+func decodePin(b []byte) Pin {
+	return Pin{
+		Formed: Day(binary.LittleEndian.Uint16(b)),
+		Met:    Day(binary.LittleEndian.Uint16(b[2:])),
+		Void:   Day(binary.LittleEndian.Uint16(b[4:])),
+	}
+}
+
+// Valid tells whether sessions and operators could have made this history.
+// [Merge] of valid histories is valid.
+func (h History) Valid() error {
+	seen := h.Seen[Plaintext] | h.Seen[Weak] | h.Seen[TLS12] | h.Seen[TLS13]
+	switch {
+	case (h.First == 0) != (h.Last == 0) || h.First > h.Last:
+		return fmt.Errorf("first day %s, last day %s", h.First, h.Last)
+	case (seen&1 == 1) != (h.Last != 0) || (h.WeekTLS|h.WeekPlain)&1 != seen&1:
+		return errors.New("nothing was seen on the last day")
+	case newest(seen, h.Last.sub(h.First)+1) != seen:
+		return errors.New("seen before the first day")
+	case newest(h.WeekTLS|h.WeekPlain, h.Last.week()-h.First.week()+1) != h.WeekTLS|h.WeekPlain:
+		return errors.New("seen before the first week")
+	case (h.CertDays|h.NoCertDays)&^(seen&^h.onlyPlaintext()) != 0:
+		return errors.New("a certificate on a day without TLS")
+	}
+	for _, p := range h.pins() {
+		if p.Formed > h.Last || p.Met > h.Last {
+			return fmt.Errorf("a pin of %s, later than the last day", max(p.Formed, p.Met))
+		}
+	}
+	return nil
+}
+
+// onlyPlaintext is the days on which no TLS was seen.
+func (h *History) onlyPlaintext() days {
+	return h.Seen[Plaintext] &^ (h.Seen[Weak] | h.Seen[TLS12] | h.Seen[TLS13])
+}

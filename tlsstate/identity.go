@@ -1,0 +1,81 @@
+package tlsstate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind tells how an identity was proven.
+type Kind uint8
+
+// The kinds of identity. Each has a proof of its own; see package peer.
+const (
+	// Address is proven by TCP: an IPv4 address, or an IPv6 /64.
+	Address Kind = iota + 1
+	// Domain is proven by DNS: the organisational domain of the client name
+	// that Postfix confirmed forward and back.
+	Domain
+	// Sender is proven by SPF (RFC 7208).
+	Sender
+	// Listener is our own address and port. Its history tells whether
+	// STARTTLS is offered there at all.
+	Listener
+)
+
+var kindNames = [...]string{Address: "address", Domain: "domain", Sender: "sender", Listener: "listener"}
+
+// String returns the kind in lower case, or Kind(n) for one that isn't known.
+func (k Kind) String() string {
+	if k != 0 && int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// Identity is a proven name of a peer, or of a listener of ours. The zero
+// value means that there is none.
+type Identity struct {
+	Kind Kind
+	// Name is clean: lower case, A-labels, no trailing dot, only 0x21 to 0x7E.
+	Name string
+}
+
+// String returns kind and name, as in "address:192.0.2.10".
+func (id Identity) String() string { return id.Kind.String() + ":" + id.Name }
+
+// IsZero tells whether there is no identity.
+func (id Identity) IsZero() bool { return id == Identity{} }
+
+// MaxName is the length, in bytes, of the longest name of an identity: a
+// sender domain and a client domain of 253 each, with what joins them.
+const MaxName = 512
+
+// ParseIdentity is the inverse of [Identity.String]. It checks the form of the
+// name, not its proof.
+func ParseIdentity(s string) (Identity, error) {
+	kind, name, ok := strings.Cut(s, ":")
+	if !ok {
+		return Identity{}, fmt.Errorf("identity %q: want kind:name", s)
+	}
+	if err := checkName(name); err != nil {
+		return Identity{}, fmt.Errorf("identity %q: %w", s, err)
+	}
+	for k, n := range kindNames {
+		if n != "" && n == kind {
+			return Identity{Kind: Kind(k), Name: name}, nil
+		}
+	}
+	return Identity{}, fmt.Errorf("identity %q: unknown kind %q", s, kind)
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > MaxName {
+		return fmt.Errorf("name of %d bytes, want 1 to %d", len(name), MaxName)
+	}
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c > '~' {
+			return fmt.Errorf("byte %#02x in the name", c)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package tlsstate
+
+// Judge returns what a session means for one identity, and what is remembered
+// after it. The verdict comes from the history before the session. Judge is
+// pure, allocates nothing, and only ever grows the history.
+func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
+	v := Verdict{Seen: o.Security}
+	if rule.Exempt {
+		v.Outcome = Exempt
+		return v, h
+	}
+	h.evidence(&v)
+	h.verdict(&v, &o, rule)
+	if o.Level < rule.Least {
+		v.require(rule.Least)
+	}
+	after := h.record(o)
+	if after == h {
+		return v, h
+	}
+	after = after.Form(rule)
+	if v.Outcome != Downgraded {
+		h.raised(&v, &after)
+	}
+	return v, after
+}
+
+// Offers tells whether a listener with this history offers STARTTLS: a TLS
+// session was seen on it within 180 days. Where it doesn't, a session in clear
+// says nothing of the peer.
+func (h History) Offers(today Day) bool {
+	met := h.pin(Weak).Met
+	return met > 0 && today.sub(met) <= offersDays
+}
+
+const offersDays = 180
+
+func (h *History) evidence(v *Verdict) {
+	v.Networks, v.Addresses = h.Networks.Estimate(), h.Addresses.Estimate()
+	v.hasTLS = h.pin(Weak).Met > 0
+	v.knownPlaintext = !v.hasTLS && count(h.Seen[Plaintext]) >= plaintextDays
+}
+
+// verdict holds the session against the pins, the highest first.
+func (h *History) verdict(v *Verdict, o *Observation, rule *Policy) {
+	v.Outcome = Learning
+	if h.Last == 0 {
+		v.Outcome = New
+		return
+	}
+	for l := min(rule.PinUpTo, TLS13); l >= Weak; l-- {
+		p, below := *h.pin(l), o.Level < l
+		s := h.level(l, o.Day)
+		state := s.state(p, rule, o.Day, below)
+		if state == PinNone {
+			continue
+		}
+		if state == PinHolds || (below && v.State == PinNone) {
+			v.State = state
+			s.tell(v, p, o.Day, below)
+			v.Pin = l
+		}
+		if state == PinHolds {
+			v.meet(below)
+			break
+		}
+	}
+	if v.Outcome != Downgraded {
+		h.authenticated(v, o, rule)
+	}
+}
+
+// meet sets the outcome of a session that meets a pin that holds, or doesn't.
+func (v *Verdict) meet(below bool) {
+	switch {
+	case !below:
+		v.Outcome = Steady
+	case v.Seen.Level == Plaintext:
+		v.Outcome, v.Kind = Downgraded, Stripped
+	default:
+		v.Outcome, v.Kind = Downgraded, Weakened
+	}
+}
+
+// authenticated holds the session against the pin on the client certificate.
+func (h *History) authenticated(v *Verdict, o *Observation, rule *Policy) {
+	if with, without := o.certificate(); with || !without || h.CertPin.Formed == 0 {
+		return
+	}
+	s := h.certificate(o.Day)
+	if s.state(h.CertPin, rule, o.Day, true) != PinHolds {
+		return
+	}
+	v.Outcome, v.Kind, v.State = Downgraded, Unauthenticated, PinHolds
+	s.tell(v, h.CertPin, o.Day, true)
+}
+
+// tell puts the evidence for one pin into the verdict.
+func (s sights) tell(v *Verdict, p Pin, today Day, below bool) {
+	v.Since, v.Last, v.Days = p.Formed, p.Met, count(s.met)
+	if below {
+		s.below |= bit(s.end.sub(today))
+	}
+	v.Below = count(s.after(p.Met).below)
+}
+
+// require makes the verdict that of a standing wish.
+func (v *Verdict) require(least Level) {
+	v.meet(true)
+	v.Pin, v.Required, v.State = least, true, PinNone
+	v.Since, v.Last, v.Days, v.Below = 0, 0, 0, 0
+}
+
+// raised notes the highest pin that formed with this session.
+func (h *History) raised(v *Verdict, after *History) {
+	for l := TLS13; l >= Weak; l-- {
+		if p := *after.pin(l); p.Formed != h.pin(l).Formed {
+			v.Outcome, v.Pin, v.State = Raised, l, PinHolds
+			after.level(l, after.Last).tell(v, p, after.Last, false)
+			return
+		}
+	}
+	if after.CertPin.Formed != h.CertPin.Formed {
+		v.Outcome = Raised
+	}
+}

@@ -1,0 +1,152 @@
+package tlsstate
+
+// PinState tells whether a pin holds, and why not.
+type PinState uint8
+
+// The states of a pin, in the order in which they are found.
+const (
+	// PinNone: none has formed, or what formed is void.
+	PinNone PinState = iota
+	// PinHolds: the peer is held to it.
+	PinHolds
+	// PinLapsed: not met for PinMaxAgeDays.
+	PinLapsed
+	// PinContested: a session below it was seen in the 64 days before it
+	// formed; another host knew better.
+	PinContested
+	// PinReleased: the peer stayed below it for ReleaseAfterDays days since it
+	// was last met.
+	PinReleased
+	// PinRelaxed: the peer was below it on RelaxAfterDays days of the last 64.
+	PinRelaxed
+)
+
+var pinStateNames = [...]string{"none", "holds", "lapsed", "contested", "released", "relaxed"}
+
+// String returns the state as one lower-case word.
+func (s PinState) String() string { return pinStateNames[min(int(s), len(pinStateNames)-1)] }
+
+// sights is what was seen with regard to one threshold: the days at or above
+// it and the days below, both ending at end.
+type sights struct {
+	end        Day
+	met, below days
+}
+
+// level returns the sights at the threshold l, with the day of the session on
+// trial inside the window.
+func (h *History) level(l Level, today Day) sights {
+	s := sights{end: max(h.Last, today)}
+	for seen, set := range h.Seen {
+		if Level(seen) < l {
+			s.below |= set
+		} else {
+			s.met |= set
+		}
+	}
+	return s.slide(h.Last)
+}
+
+// certificate returns the sights of the pin on the client certificate.
+func (h *History) certificate(today Day) sights {
+	return sights{end: max(h.Last, today), met: h.CertDays, below: h.NoCertDays}.slide(h.Last)
+}
+
+func (s sights) slide(last Day) sights {
+	n := s.end.sub(last)
+	s.met, s.below = slide(s.met, n), slide(s.below, n)
+	return s
+}
+
+// after returns the sights of the days after d.
+func (s sights) after(d Day) sights {
+	n := s.end.sub(d)
+	s.met, s.below = newest(s.met, n), newest(s.below, n)
+	return s
+}
+
+// state tells whether the pin p holds on the given day. below says that the
+// session on trial is below the pin: its day counts with the days below, so
+// that all of a day's sessions are judged alike.
+func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
+	if p.Formed == 0 || p.Formed <= p.Void {
+		return PinNone
+	}
+	if today.sub(p.Met) > rule.PinMaxAgeDays {
+		return PinLapsed
+	}
+	s = s.after(p.Void)
+	if s.contested(p.Formed) {
+		return PinContested
+	}
+	if below && today > p.Void {
+		s.below |= bit(s.end.sub(today))
+	}
+	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays {
+		return PinReleased
+	}
+	if count(s.below) >= rule.RelaxAfterDays {
+		return PinRelaxed
+	}
+	return PinHolds
+}
+
+// contested tells whether a day below was seen before the pin formed. The
+// window is 64 days long, so none of them is older than that.
+func (s sights) contested(formed Day) bool {
+	return s.below&^newest(s.below, s.end.sub(formed)+1) != 0
+}
+
+// PinState tells whether the pin at level l (Weak to TLS13) holds on the given
+// day, for a session that is below it or not.
+func (h History) PinState(l Level, rule *Policy, today Day, below bool) PinState {
+	if l > rule.PinUpTo {
+		return PinNone
+	}
+	return h.level(l, today).state(*h.pin(l), rule, today, below)
+}
+
+// CertPinState tells the same of the pin on the client certificate.
+func (h History) CertPinState(rule *Policy, today Day, without bool) PinState {
+	return h.certificate(today).state(h.CertPin, rule, today, without)
+}
+
+// Form returns h with the pins that its record bears out. It is part of
+// [Judge]; a store calls it too, on the merged record, so that no pin forms on
+// a copy that doesn't know all.
+func (h History) Form(rule *Policy) History {
+	for l := Weak; l <= min(rule.PinUpTo, TLS13); l++ {
+		if h.PinState(l, rule, h.Last, false) != PinHolds && h.ripe(l, rule) {
+			h.pin(l).Formed = h.Last
+		}
+	}
+	s := h.certificate(h.Last)
+	if s.state(h.CertPin, rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
+		h.CertPin.Formed = h.Last
+	}
+	return h
+}
+
+// ripe tells whether a pin at level l is borne out by what was seen after its
+// void.
+func (h *History) ripe(l Level, rule *Policy) bool {
+	void := h.pin(l).Void
+	weeks := h.Last.week() - void.week()
+	if count(newest(h.WeekPlain, weeks)) >= plainWeeks {
+		return false
+	}
+	s := h.level(l, h.Last).after(void)
+	if s.ripe(rule) {
+		return true
+	}
+	// The weeks know only that there was some TLS: they bear out no more.
+	return l == Weak && s.below == 0 && count(newest(h.WeekTLS, weeks)) >= rule.PinAfterDays
+}
+
+// plainWeeks is in how many of the last 64 weeks plaintext makes a peer one
+// that is never pinned.
+const plainWeeks = 2
+
+func (s sights) ripe(rule *Policy) bool {
+	return s.below == 0 && count(s.met) >= rule.PinAfterDays
+}

@@ -1,0 +1,139 @@
+package tlsstate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Action is what a downgrade leads to. The actions are ordered by strength.
+type Action uint8
+
+// The actions.
+const (
+	// Observe only logs and counts.
+	Observe Action = iota
+	// Header marks the message with a header.
+	Header
+	// Quarantine puts the message into Postfix's hold queue.
+	Quarantine
+	// Tempfail refuses recipients with 451: the sender tries again.
+	Tempfail
+	// Reject refuses recipients with 550.
+	Reject
+)
+
+var actionNames = [...]string{Observe: "observe", Header: "header", Quarantine: "quarantine", Tempfail: "tempfail", Reject: "reject"}
+
+// String returns the action as the config spells it.
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("Action(%d)", uint8(a))
+}
+
+// ParseAction is the inverse of [Action.String]. The error names the actions
+// that there are.
+func ParseAction(s string) (Action, error) {
+	for a, name := range actionNames {
+		if s == name {
+			return Action(a), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown action %q: use %s", s, strings.Join(actionNames[:], ", "))
+}
+
+// Enforce tells when a domain's pin may lead to the full action against an
+// address that has no TLS history of its own.
+type Enforce uint8
+
+// The ways to enforce a domain's pin.
+const (
+	// EnforceBroad enforces it where the domain is [Broad].
+	EnforceBroad Enforce = iota
+	// EnforceAlways enforces every domain's pin.
+	EnforceAlways
+	// EnforceNever leads to a header at most.
+	EnforceNever
+)
+
+var enforceNames = [...]string{EnforceBroad: "broad", EnforceAlways: "always", EnforceNever: "never"}
+
+// String returns the word as the config spells it.
+func (e Enforce) String() string {
+	if int(e) < len(enforceNames) {
+		return enforceNames[e]
+	}
+	return fmt.Sprintf("Enforce(%d)", uint8(e))
+}
+
+// ParseEnforce is the inverse of [Enforce.String].
+func ParseEnforce(s string) (Enforce, error) {
+	for e, name := range enforceNames {
+		if s == name {
+			return Enforce(e), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown value %q: use %s", s, strings.Join(enforceNames[:], ", "))
+}
+
+// Policy is the rule that a history is judged by. It says what holds, not what
+// was seen: nothing of it is stored.
+type Policy struct {
+	// PinAfterDays is on how many distinct days (or in how many weeks) a level
+	// must have been seen before it is pinned: 1 to 64. 1 is plain trust on
+	// first use.
+	PinAfterDays int
+	// PinMaxAgeDays is how long a pin holds without being met: 1 to 3650.
+	PinMaxAgeDays int
+	// ReleaseAfterDays is on which day below a pin, counted since it was last
+	// met, the peer is let through again: 2 to 64.
+	ReleaseAfterDays int
+	// RelaxAfterDays is how many days below a pin in the last 64 make the peer
+	// an only partly encrypted one: 2 to 64.
+	RelaxAfterDays int
+	// PinUpTo is the highest level that is pinned: Weak to TLS13.
+	PinUpTo Level
+	// DomainEnforce tells when a domain's pin leads to the full action.
+	DomainEnforce Enforce
+	// Stripped, Weakened and Unauthenticated are the actions for the three
+	// kinds of downgrade.
+	Stripped, Weakened, Unauthenticated Action
+
+	// Peer says that the actions are a standing wish of the operator for this
+	// very peer: no cap applies and the breaker leaves them alone.
+	Peer bool
+	// Least is the level that this peer must always reach, from its first mail
+	// on; Plaintext for none.
+	Least Level
+	// Exempt says that this peer is neither judged nor learned.
+	Exempt bool
+}
+
+// DefaultPolicy returns the policy of a new installation: it never refuses.
+func DefaultPolicy() Policy {
+	return Policy{
+		PinAfterDays:     5,
+		PinMaxAgeDays:    180,
+		ReleaseAfterDays: 3,
+		RelaxAfterDays:   6,
+		PinUpTo:          TLS12,
+		DomainEnforce:    EnforceBroad,
+		Stripped:         Header,
+		Weakened:         Header,
+		Unauthenticated:  Observe,
+	}
+}
+
+// Action returns what the policy wants for a kind of downgrade.
+func (p Policy) Action(k Downgrade) Action {
+	switch k {
+	case Stripped:
+		return p.Stripped
+	case Weakened:
+		return p.Weakened
+	case Unauthenticated:
+		return p.Unauthenticated
+	}
+	return Observe
+}
