@@ -38,7 +38,7 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 	case sender.Outcome == Downgraded:
 		sender.Cap = Header
 		return sender
-	case domain.tells() > address.tells():
+	case domain.Outcome != Downgraded && domain.tells() > address.tells():
 		return domain
 	}
 	return address

@@ -19,7 +19,7 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 		return v, h
 	}
 	after = after.Form(rule)
-	if v.Outcome != Downgraded {
+	if v.Outcome == Learning || v.Outcome == Steady {
 		h.raised(&v, &after)
 	}
 	return v, after
@@ -36,7 +36,7 @@ func (h History) Offers(today Day) bool {
 const offersDays = 180
 
 func (h *History) evidence(v *Verdict) {
-	v.Networks, v.Addresses = h.Networks.Estimate(), h.Addresses.Estimate()
+	v.Networks, v.Addresses = h.Networks, h.Addresses
 	v.hasTLS = h.pin(Weak).Met > 0
 	v.knownPlaintext = !v.hasTLS && count(h.Seen[Plaintext]) >= plaintextDays
 }
@@ -50,6 +50,9 @@ func (h *History) verdict(v *Verdict, o *Observation, rule *Policy) {
 	}
 	for l := min(rule.PinUpTo, TLS13); l >= Weak; l-- {
 		p, below := *h.pin(l), o.Level < l
+		if !below { // it holds again at once when TLS returns
+			p.Met = max(p.Met, o.Day)
+		}
 		s := h.level(l, o.Day)
 		state := s.state(p, rule, o.Day, below)
 		if state == PinNone {

@@ -6,7 +6,7 @@ import (
 )
 
 // Sketch counts distinct things in 64 bits by linear counting (Whang, 1990):
-// good to a tenth or so up to 50, which is all that [Broad] asks.
+// good to a tenth or so up to 50, which is all that [Verdict.Broad] asks.
 type Sketch uint64
 
 // Mark returns the sketch that holds one thing, given by its bytes (FNV-1a).
@@ -15,7 +15,9 @@ func Mark(thing []byte) Sketch {
 	for _, c := range thing {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
-	h ^= h >> 32
+	h ^= h >> 33 // FNV leaves the low bits badly mixed
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
 	return 1 << (h & 63)
 }
 

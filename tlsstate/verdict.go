@@ -86,9 +86,9 @@ type Verdict struct {
 	// Days is on how many of the last 64 days the pin was met, Below on how
 	// many days the peer stayed below it since Last, this session's included.
 	Days, Below int
-	// Networks and Addresses are about how many of each hold a pin of their
-	// own under a domain.
-	Networks, Addresses int
+	// Networks and Addresses count those that hold a pin of their own under a
+	// domain.
+	Networks, Addresses Sketch
 
 	// hasTLS says that the identity has a TLS history of its own;
 	// knownPlaintext that it came on three days, always in clear.
@@ -102,7 +102,7 @@ func (v Verdict) KnownPlaintext() bool { return v.knownPlaintext }
 // Broad tells whether a domain's pin stands on enough networks and addresses
 // to speak with full force for an address it has not seen.
 func (v Verdict) Broad() bool {
-	return v.Networks >= broadNetworks && v.Addresses >= broadAddresses
+	return v.Networks.Estimate() >= broadNetworks && v.Addresses.Estimate() >= broadAddresses
 }
 
 const (
