@@ -1,0 +1,236 @@
+package tlsstate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Row is an operator's standing wish for some peers: those of one network, or
+// those of one domain. It sets an action, a least level, or exemption.
+type Row struct {
+	// Domain is the name of the client that DNS confirmed, in lower-case
+	// A-labels without a trailing dot. With Subdomains the row stands for all
+	// names below it too.
+	Domain     string
+	Subdomains bool
+	// Network is the network of the client. A row has this or a Domain.
+	Network netip.Prefix
+
+	// Action, if not nil, is the action for [Stripped] and [Weakened]. It is
+	// then never capped and never suspended: see [Policy.Peer].
+	Action *Action
+	// Least is the level that these peers must reach from their first mail on;
+	// [Plaintext] for none. Without an Action the action is the base policy's.
+	Least Level
+	// Exempt says that they are neither judged nor learned. It goes with no
+	// other wish.
+	Exempt bool
+}
+
+// RowError tells which row of [NewRules] is wrong, and in what.
+type RowError struct {
+	// Row is the index of the row.
+	Row int
+	// Key is the part of it that is wrong, as the config spells it; "" for
+	// the row as a whole.
+	Key string
+	Err error
+}
+
+// Error returns the row, counted from 1, the key and what would be right.
+func (e *RowError) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("row %d: %v", e.Row+1, e.Err)
+	}
+	return fmt.Sprintf("row %d: %s: %v", e.Row+1, e.Key, e.Err)
+}
+
+// Unwrap returns what is wrong without where.
+func (e *RowError) Unwrap() error { return e.Err }
+
+// Rules are a base policy and the policies of the rows, made ready. They never
+// change and may be shared.
+type Rules struct {
+	base Policy
+	// lengths are the prefix lengths that occur, the longest first, of IPv4
+	// and of IPv6.
+	lengths  [2][]int
+	networks map[netip.Prefix]*Policy
+	// exact holds the domains themselves, below those with their subdomains.
+	exact, below map[string]*Policy
+}
+
+// NewRules makes the rules of a base policy and the rows. The error joins a
+// [*RowError] for each row that is wrong.
+func NewRules(base Policy, rows []Row) (*Rules, error) {
+	r := &Rules{
+		base:     base,
+		networks: make(map[netip.Prefix]*Policy),
+		exact:    make(map[string]*Policy),
+		below:    make(map[string]*Policy),
+	}
+	var errs []error
+	for i := range rows {
+		key, err := rows[i].check()
+		if err == nil {
+			key, err = r.add(&rows[i])
+		}
+		if err != nil {
+			errs = append(errs, &RowError{Row: i, Key: key, Err: err})
+		}
+	}
+	for _, lengths := range r.lengths {
+		slices.SortFunc(lengths, func(a, b int) int { return b - a })
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return r, nil
+}
+
+// Default returns the base policy. The caller must not change it.
+func (r *Rules) Default() *Policy { return &r.base }
+
+// For returns the policy for a client: that of the row that fits it best, or
+// the base policy. A network speaks before a domain, a longer prefix before a
+// shorter one, the name itself before the domains above it, and of these the
+// nearest first. host is the client's name, confirmed forward and back, in
+// lower-case A-labels; "" if there is none. The caller must not change the
+// policy.
+func (r *Rules) For(addr netip.Addr, host string) *Policy {
+	if p := r.network(addr.Unmap().WithZone("")); p != nil {
+		return p
+	}
+	if p := r.domain(host); p != nil {
+		return p
+	}
+	return &r.base
+}
+
+func (r *Rules) network(addr netip.Addr) *Policy {
+	if !addr.IsValid() {
+		return nil
+	}
+	for _, bits := range r.lengths[family(addr)] {
+		prefix, err := addr.Prefix(bits)
+		if err != nil {
+			continue
+		}
+		if p := r.networks[prefix]; p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (r *Rules) domain(host string) *Policy {
+	if p := r.exact[host]; p != nil {
+		return p
+	}
+	for len(r.below) > 0 && host != "" {
+		if p := r.below[host]; p != nil {
+			return p
+		}
+		_, host, _ = strings.Cut(host, ".")
+	}
+	return nil
+}
+
+func family(addr netip.Addr) int {
+	if addr.Is4() {
+		return 0
+	}
+	return 1
+}
+
+// add makes the policy of a row that was checked.
+func (r *Rules) add(row *Row) (key string, err error) {
+	p := r.policy(row)
+	if row.Domain == "" {
+		if r.networks[row.Network] != nil {
+			return "network", fmt.Errorf("%s has a row already", row.Network)
+		}
+		f, bits := family(row.Network.Addr()), row.Network.Bits()
+		if !slices.Contains(r.lengths[f], bits) {
+			r.lengths[f] = append(r.lengths[f], bits)
+		}
+		r.networks[row.Network] = p
+		return "", nil
+	}
+	names, with := r.exact, "without"
+	if row.Subdomains {
+		names, with = r.below, "with"
+	}
+	if names[row.Domain] != nil {
+		return "domain", fmt.Errorf("%s %s its subdomains has a row already", row.Domain, with)
+	}
+	names[row.Domain] = p
+	return "", nil
+}
+
+// policy is the base policy with the wishes of a row. Peer lifts the caps, so
+// a row that names no action doesn't set it: a least level is no wish to
+// refuse more than memory alone would. That a level was required is in the
+// verdict.
+func (r *Rules) policy(row *Row) *Policy {
+	p := r.base
+	p.Least, p.Exempt = row.Least, row.Exempt
+	if row.Action != nil {
+		p.Peer = true
+		p.Stripped, p.Weakened = *row.Action, *row.Action
+	}
+	return &p
+}
+
+// The widest networks that a row may stand for: what one registry or one
+// organisation was ever given, never everybody.
+const (
+	widest4 = 8
+	widest6 = 19
+)
+
+// check tells whether the row is one: some peers, never everybody (RFC 3207
+// section 4), and some wish.
+func (row *Row) check() (key string, err error) {
+	switch {
+	case row.Domain != "" && row.Network.IsValid():
+		return "", errors.New("names a domain and a network: make it two rows")
+	case row.Domain == "" && !row.Network.IsValid():
+		return "", errors.New("names no peer: set domain or network")
+	case row.Action == nil && row.Least == Plaintext && !row.Exempt:
+		return "", errors.New("sets nothing: add action, least or exempt = true")
+	case row.Exempt && (row.Action != nil || row.Least > Plaintext):
+		return "exempt", errors.New("an exempt peer is never judged: leave out action and least")
+	case row.Domain != "":
+		return row.checkDomain()
+	}
+	return row.checkNetwork()
+}
+
+func (row *Row) checkDomain() (key string, err error) {
+	if row.Subdomains && !strings.Contains(row.Domain, ".") {
+		return "domain", fmt.Errorf("%s with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it", row.Domain)
+	}
+	return "", nil
+}
+
+func (row *Row) checkNetwork() (key string, err error) {
+	n, widest := row.Network, widest6
+	if n.Addr().Is4() {
+		widest = widest4
+	}
+	switch {
+	case row.Subdomains:
+		return "subdomains", errors.New("a network has none: leave it out")
+	case n.Addr().Is4In6():
+		return "network", fmt.Errorf("%s is IPv4 in IPv6: write it as IPv4", n)
+	case n != n.Masked():
+		return "network", fmt.Errorf("%s has bits beyond its prefix: use %s", n, n.Masked())
+	case n.Bits() < widest:
+		return "network", fmt.Errorf("%s is too wide, and a public server must not require TLS of everybody (RFC 3207 section 4): use a /%d or narrower", n, widest)
+	}
+	return "", nil
+}
