@@ -1,0 +1,38 @@
+// Package clean makes text from the wire fit to leave us: peers choose their
+// names. The law holds for headers, replies, log lines and pages alike.
+package clean
+
+import "strings"
+
+// Text returns s with only 0x20 to 0x7E left, every other byte as '?', and cut
+// to limit bytes, which "..." after it tells.
+func Text(s string, limit int) string {
+	cut := len(s) > limit
+	if cut {
+		s = s[:limit]
+	}
+	if isClean(s) && !cut {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c >= ' ' && c <= '~' {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('?')
+		}
+	}
+	if cut {
+		b.WriteString("...")
+	}
+	return b.String()
+}
+
+func isClean(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}

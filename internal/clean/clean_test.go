@@ -1,0 +1,42 @@
+package clean_test
+
+import (
+	"strings"
+	"testing"
+
+	"tlsratchet/internal/clean"
+)
+
+func TestText(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"", ""},
+		{"mx1.bank.example", "mx1.bank.example"},
+		{"a\r\nX-Forged: yes", "a??X-Forged: yes"},
+		{"\x1b[31mred\x00", "?[31mred?"},
+		{"b\u00fccher", "b??cher"},
+		{strings.Repeat("x", 21), strings.Repeat("x", 20) + "..."},
+	} {
+		if got := clean.Text(tt.in, 20); got != tt.want {
+			t.Errorf("Text(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("a\r\nb", 3)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit = min(max(limit, 0), 4096)
+		got := clean.Text(s, limit)
+		if len(got) > limit+3 {
+			t.Fatalf("%d bytes, limit %d", len(got), limit)
+		}
+		for i := range len(got) {
+			if got[i] < ' ' || got[i] > '~' {
+				t.Fatalf("byte %#02x left in %q", got[i], got)
+			}
+		}
+		if len(s) <= limit && clean.Text(got, limit) != got {
+			t.Fatalf("%q is not clean yet", got)
+		}
+	})
+}
