@@ -1,0 +1,184 @@
+// Package config is tlsratchet's configuration: one TOML file, strict, every
+// key of it optional. Defaults come first, then the file, then TLSRATCHET_
+// variables, then flags; all is validated before anything is used, and all
+// that is wrong is told at once, with file, line, key and what would be right.
+//
+// That no [[peer]] row stands for everybody follows RFC 3207 section 4.
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// Memory is the [Config.History] that is kept in memory alone.
+const Memory = "memory"
+
+// The values of [Config.Header].
+const (
+	// HeaderDowngrade adds the header to downgrades, HeaderAll to every
+	// message.
+	HeaderDowngrade = "downgrade"
+	HeaderAll       = "all"
+)
+
+// The values of [Log.Format].
+const (
+	LogText = "text"
+	LogJSON = "json"
+)
+
+// Config is a configuration that was validated. It is never changed after
+// [Load]: a reload makes a new one. The defaults and ranges of all keys are in
+// contrib/tlsratchet.toml.
+type Config struct {
+	// Listen holds at least one listener, none of them twice.
+	Listen []Listener
+	// History is the clean absolute path of the history file, or [Memory].
+	History string
+	// Header is [HeaderDowngrade] or [HeaderAll].
+	Header string
+	// ExemptNetworks are the networks whose sessions are neither judged nor
+	// learned.
+	ExemptNetworks []netip.Prefix
+	// ExemptRecipients are the recipients, in lower case, that no action
+	// refuses: a local part for every domain, or a whole address.
+	ExemptRecipients []string
+
+	Socket Socket
+	Log    Log
+	Limits Limits
+	Reply  Reply
+	// Policy is the base policy: what holds for peers without a row.
+	Policy tlsstate.Policy
+	// Peers are the [[peer]] rows in the order of the file.
+	Peers []tlsstate.Row
+
+	rules *tlsstate.Rules
+}
+
+// Socket is how unix sockets are made.
+type Socket struct {
+	// Mode is the permissions, 0600 to 0777.
+	Mode fs.FileMode
+	// Group is the name or number of the group that owns it; "" for that of
+	// the daemon. Whether there is such a group is not checked here.
+	Group string
+}
+
+// Log is what is logged, and how.
+type Log struct {
+	// Format is [LogText] or [LogJSON].
+	Format string
+	Level  slog.Level
+}
+
+// Limits bound what the daemon may take.
+type Limits struct {
+	// Connections is how many connections are served at once.
+	Connections int
+	// Idle is how long a connection may be silent.
+	Idle time.Duration
+	// Drain is how long connections are waited for at a stop; 0 for not at all.
+	Drain time.Duration
+	// Decide is how long one decision may take before the message is accepted.
+	Decide time.Duration
+	// Cache is how many identities are kept in memory.
+	Cache int
+}
+
+// Reply is what goes into the texts of 451 and 550 replies.
+type Reply struct {
+	// Contact is an address or URL for the postmaster of the peer: printable
+	// ASCII, at most 200 characters; "" for none. A % in it is not doubled.
+	Contact string
+}
+
+// Overrides are the flags of a trial; nil is a flag that wasn't given.
+type Overrides struct {
+	// Listen is --listen, one item each time it was given.
+	Listen []string
+	// History is --history. A relative path is seen from the working folder.
+	History *string
+	// Action is --action, the action for stripped.
+	Action *string
+	// PinAfterDays is --pin-after-days.
+	PinAfterDays *int
+}
+
+// Load returns the configuration of a file, the variables that env finds
+// ([os.LookupEnv]) and flags. With path "" there is no file, with a nil env no
+// variables; a variable that is set but empty is a value. The error joins one error for each thing that is wrong, those of
+// the file first, by line; show it to whoever wrote them, and keep the
+// configuration that was running.
+func Load(path string, env func(string) (string, bool), flags Overrides) (*Config, error) {
+	var data []byte
+	if path != "" {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("read the configuration: %w", err)
+		}
+	}
+	return load(path, data, env, flags)
+}
+
+func load(name string, data []byte, env func(string) (string, bool), flags Overrides) (*Config, error) {
+	l := loader{file: name, config: defaults()}
+	l.fromFile(data)
+	if env != nil {
+		l.fromEnv(env)
+	}
+	l.fromFlags(flags)
+	l.rules()
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	return l.config, nil
+}
+
+// Rules returns the policy and the [[peer]] rows, made ready.
+func (c *Config) Rules() *tlsstate.Rules { return c.rules }
+
+// InMemory tells whether the history is kept in memory alone.
+func (c *Config) InMemory() bool { return c.History == Memory }
+
+func defaults() *Config {
+	return &Config{
+		Listen:  []Listener{{Network: Unix, Address: "/run/tlsratchet/milter.sock"}},
+		History: "/var/lib/tlsratchet/history.db",
+		Header:  HeaderDowngrade,
+		ExemptNetworks: []netip.Prefix{
+			netip.MustParsePrefix("127.0.0.0/8"),
+			netip.MustParsePrefix("::1/128"),
+		},
+		ExemptRecipients: []string{"postmaster", "abuse"},
+		Socket:           Socket{Mode: 0o660},
+		Log:              Log{Format: LogText, Level: slog.LevelInfo},
+		Limits: Limits{
+			Connections: 4096,
+			Idle:        time.Hour,
+			Drain:       5 * time.Second,
+			Decide:      250 * time.Millisecond,
+			Cache:       100_000,
+		},
+		Policy: tlsstate.DefaultPolicy(),
+	}
+}
+
+// absolute is a path that was given on the command line.
+func absolute(path string) string {
+	if path == "" || path == Memory {
+		return path
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path // validation says that it isn't absolute
+}

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// document is a TOML file: its values, and the lines of its keys by their
+// positions: "policy.stripped", "peer[1].domain".
+type document struct {
+	values map[string]any
+	lines  map[string]int
+}
+
+// parse returns the document, or what is no TOML in it, and where.
+func parse(data []byte) (*document, *problem) {
+	x := indexer{doc: &document{values: map[string]any{}, lines: map[string]int{}}, data: data, rows: map[string]int{}}
+	err := x.all()
+	if decoding := toml.Unmarshal(data, &x.doc.values); decoding != nil {
+		err = decoding // it knows more than the syntax, and where
+	}
+	if err != nil {
+		return nil, x.broken(err)
+	}
+	return x.doc, nil
+}
+
+// broken tells what is no TOML.
+func (x *indexer) broken(err error) *problem {
+	p := &problem{line: 1}
+	var where *toml.DecodeError
+	if errors.As(err, &where) {
+		p.line, _ = where.Position()
+	}
+	words := strings.TrimPrefix(err.Error(), "toml: ")
+	line := bytes.Split(x.data, []byte("\n"))[p.line-1]
+	if key, _, ok := bytes.Cut(line, []byte("=")); ok {
+		p.where = dotted(x.table, string(bytes.TrimSpace(key)))
+		words += " (strings need quotes, numbers and true or false none)"
+	}
+	p.err = fmt.Errorf("not in the form of TOML: %s", words)
+	return p
+}
+
+// line returns the line of a position, or that of the table it is in.
+func (d *document) line(position string) int {
+	for position != "" {
+		if n, ok := d.lines[position]; ok {
+			return n
+		}
+		position = position[:max(strings.LastIndexAny(position, ".["), 0)]
+	}
+	return 1
+}
+
+// dotted appends a key to a position, in quotes if it needs them.
+func dotted(position, key string) string {
+	bare := key != "" && !strings.ContainsFunc(key, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+	if !bare {
+		key = shown(key)
+	}
+	if position == "" {
+		return key
+	}
+	return position + "." + key
+}
+
+// element appends an index to a position.
+func element(position string, i int) string { return position + "[" + strconv.Itoa(i) + "]" }
+
+// indexer finds the lines of all keys.
+type indexer struct {
+	doc  *document
+	data []byte
+	// table is the position of the table that was met last.
+	table string
+	// rows counts the tables of an array of tables that were met so far.
+	rows map[string]int
+}
+
+func (x *indexer) all() error {
+	var p unstable.Parser
+	p.Reset(x.data)
+	for p.NextExpression() {
+		switch e := p.Expression(); e.Kind {
+		case unstable.Table:
+			x.table = x.keys("", e.Key())
+		case unstable.ArrayTable:
+			x.table = x.row(e)
+		case unstable.KeyValue:
+			x.keyValue(x.table, e)
+		}
+	}
+	return p.Error()
+}
+
+// keys notes each part of a dotted key, and returns the position of the last.
+func (x *indexer) keys(position string, it unstable.Iterator) string {
+	for it.Next() {
+		position = dotted(position, string(it.Node().Data))
+		x.note(position, it.Node())
+		if n := x.rows[position]; n > 0 {
+			position = element(position, n-1)
+		}
+	}
+	return position
+}
+
+// row notes the head of a table in an array of tables.
+func (x *indexer) row(e *unstable.Node) string {
+	var parts []*unstable.Node
+	for it := e.Key(); it.Next(); {
+		parts = append(parts, it.Node())
+	}
+	position := ""
+	for i, part := range parts {
+		position = dotted(position, string(part.Data))
+		x.note(position, part)
+		n := x.rows[position]
+		if i == len(parts)-1 {
+			x.rows[position] = n + 1
+			position = element(position, n)
+			x.note(position, part)
+		} else if n > 0 {
+			position = element(position, n-1)
+		}
+	}
+	return position
+}
+
+// keyValue notes a key, and those of the tables in its value.
+func (x *indexer) keyValue(table string, e *unstable.Node) {
+	x.value(x.keys(table, e.Key()), e.Value())
+}
+
+func (x *indexer) value(position string, v *unstable.Node) {
+	i := 0
+	for it := v.Children(); it.Next(); i++ {
+		switch child := it.Node(); {
+		case v.Kind == unstable.InlineTable:
+			x.keyValue(position, child)
+		case v.Kind == unstable.Array:
+			x.value(element(position, i), child)
+		}
+	}
+}
+
+// note keeps the first line of a position.
+func (x *indexer) note(position string, n *unstable.Node) {
+	if _, ok := x.doc.lines[position]; !ok {
+		x.doc.lines[position] = 1 + bytes.Count(x.data[:n.Raw.Offset], []byte("\n"))
+	}
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tlsratchet/tlsstate"
+)
+
+// The values of [Listener.Network].
+const (
+	Unix    = "unix"
+	TCP     = "tcp"
+	Systemd = "systemd"
+)
+
+// Listener is where Postfix finds us.
+type Listener struct {
+	// Network is [Unix], [TCP] or [Systemd].
+	Network string
+	// Address is a clean absolute path, or host:port; "" for Systemd.
+	Address string
+}
+
+// String returns the listener as the file spells it.
+func (l Listener) String() string {
+	switch l.Network {
+	case Unix:
+		return "unix:" + l.Address
+	case TCP:
+		return "inet:" + l.Address
+	}
+	return l.Network
+}
+
+// maxSocketPath is what fits into sun_path with its NUL.
+const maxSocketPath = 107
+
+func parseListener(s string) (Listener, error) {
+	form, rest, _ := strings.Cut(s, ":")
+	switch {
+	case s == Systemd:
+		return Listener{Network: Systemd}, nil
+	case form == "unix":
+		file, err := parsePath(rest)
+		if err == nil && len(file) > maxSocketPath {
+			err = fmt.Errorf("a socket's path has at most %d bytes, this one %d", maxSocketPath, len(file))
+		}
+		return Listener{Network: Unix, Address: file}, err
+	case form == "inet":
+		address, err := parseHostPort(rest)
+		return Listener{Network: TCP, Address: address}, err
+	}
+	return Listener{}, fmt.Errorf("unknown listener %s: use unix:/path, inet:host:port or systemd", shown(s))
+}
+
+func parseHostPort(s string) (string, error) {
+	want := fmt.Errorf("unknown address %s: use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891", shown(s))
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", want
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("port %s: want a number from 1 to 65535", shown(port))
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && printable(host) {
+		host = addr.String()
+	} else if host, err = parseDomain(host); err != nil {
+		return "", want
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
+}
+
+// parsePath wants a file by its absolute path.
+func parsePath(s string) (string, error) {
+	clean := path.Clean(s)
+	switch {
+	case !path.IsAbs(s) || clean == "/":
+		return "", fmt.Errorf("path %s: want an absolute path of a file", shown(s))
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return "", fmt.Errorf("path %s: want one without control characters", shown(s))
+	}
+	return clean, nil
+}
+
+func parseHistory(s string) (string, error) {
+	if s == Memory {
+		return s, nil
+	}
+	file, err := parsePath(s)
+	if err != nil {
+		return "", fmt.Errorf("%w, or %q", err, Memory)
+	}
+	return file, nil
+}
+
+func parseMode(s string) (fs.FileMode, error) {
+	n, err := strconv.ParseUint(s, 8, 16)
+	if err != nil || n > 0o777 || n&0o600 != 0o600 {
+		return 0, fmt.Errorf("unknown mode %s: want permissions in octal from \"0600\" to \"0777\", those of the owner among them", shown(s))
+	}
+	return fs.FileMode(n), nil
+}
+
+func showMode(m fs.FileMode) string { return fmt.Sprintf("%04o", uint32(m)) }
+
+func parseGroup(s string) (string, error) {
+	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' || r == '/' }) {
+		return "", fmt.Errorf("group %s: want the name or number of a group, or \"\" for the daemon's own", shown(s))
+	}
+	return s, nil
+}
+
+func parseLogLevel(s string) (slog.Level, error) {
+	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if s == showLogLevel(l) {
+			return l, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown level %s: use debug, info, warn, error", shown(s))
+}
+
+func showLogLevel(l slog.Level) string { return strings.ToLower(l.String()) }
+
+// parseLevel parses a level that a peer can be held to.
+func parseLevel(s string) (tlsstate.Level, error) {
+	l, err := tlsstate.ParseLevel(s)
+	if err != nil || l == tlsstate.Plaintext {
+		return 0, fmt.Errorf("unknown level %s: use weak, TLSv1.2, TLSv1.3", shown(s))
+	}
+	return l, nil
+}
+
+func parseNetwork(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err == nil && p.Addr().Is4In6():
+		return p, fmt.Errorf("network %s: write it as IPv4", shown(s))
+	case err == nil && p != p.Masked():
+		return p, fmt.Errorf("network %s has bits beyond its prefix: use %s", shown(s), p.Masked())
+	case err == nil:
+		return p, nil
+	}
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+		return p, fmt.Errorf("network %s has no prefix length: use %s/%d", shown(s), addr, addr.BitLen())
+	}
+	return p, fmt.Errorf("unknown network %s: use the form 192.0.2.0/24 or 2001:db8::/32", shown(s))
+}
+
+func parseExemptNetwork(s string) (netip.Prefix, error) {
+	p, err := parseNetwork(s)
+	if err == nil && p.Bits() == 0 {
+		err = fmt.Errorf("network %s exempts everybody: name your own networks", shown(s))
+	}
+	return p, err
+}
+
+// parseRecipient parses a local part or an address. Local parts are compared
+// without case, as Postfix does for its own.
+func parseRecipient(s string) (string, error) {
+	local, domain, full := cutLast(s, '@')
+	bad := local == "" || len(s) > 320 || !utf8.ValidString(s) ||
+		strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("<>,", r) })
+	if bad {
+		return "", fmt.Errorf("unknown recipient %s: use a local part such as postmaster, or an address", shown(s))
+	}
+	if !full {
+		return strings.ToLower(local), nil
+	}
+	domain, err := parseDomain(domain)
+	if err != nil {
+		return "", fmt.Errorf("recipient %s: %w", shown(s), err)
+	}
+	return strings.ToLower(local) + "@" + domain, nil
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
+
+func parseContact(s string) (string, error) {
+	if len(s) > 200 || !printable(s) {
+		return "", fmt.Errorf("contact %s: want a URL or an address, printable ASCII, at most 200 characters", shown(s))
+	}
+	return s, nil
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// parseDomain wants a host or domain name (RFC 1123 section 2.1, and the
+// underscore that is met in practice), and returns it in lower case without a
+// trailing dot.
+func parseDomain(s string) (string, error) {
+	domain := strings.ToLower(strings.TrimSuffix(s, "."))
+	if err := checkDomain(domain); err != nil {
+		return "", fmt.Errorf("%s is no domain: %w", shown(s), err)
+	}
+	return domain, nil
+}
+
+func checkDomain(domain string) error {
+	if !printable(domain) {
+		return errors.New("write it in A-labels (xn--…)")
+	}
+	if strings.Contains(domain, "*") {
+		return errors.New("there are no wildcards, use subdomains = true")
+	}
+	if _, err := netip.ParseAddr(domain); err == nil {
+		return errors.New("use network for an address")
+	}
+	if len(domain) > 253 {
+		return errors.New("it is longer than 253 characters")
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if !isLabel(label) {
+			return errors.New("want labels of letters, digits and hyphens, as in bank.example")
+		}
+	}
+	if last := domain[strings.LastIndexByte(domain, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		return errors.New("the last label is a number")
+	}
+	return nil
+}
+
+func isLabel(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}

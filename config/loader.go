@@ -1,0 +1,213 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tlsratchet/tlsstate"
+)
+
+// loader puts the layers over the defaults and gathers what is wrong.
+type loader struct {
+	file   string
+	doc    *document
+	config *Config
+	// tables are the positions in the file of the rows in config.Peers.
+	tables   []string
+	problems []problem
+}
+
+// problem is one thing that is wrong. line is 0 for what is not in the file.
+type problem struct {
+	file  string
+	line  int
+	where string // the key, variable or flag, if it is known
+	err   error
+}
+
+// Error returns where it is and what would be right, in one line.
+func (p problem) Error() string {
+	var b strings.Builder
+	if p.line > 0 {
+		fmt.Fprintf(&b, "%s:%d: ", p.file, p.line)
+	}
+	if p.where != "" {
+		b.WriteString(p.where + ": ")
+	}
+	return b.String() + p.err.Error()
+}
+
+func (p problem) Unwrap() error { return p.err }
+
+// err joins the problems: those of the file by line, then the others.
+func (l *loader) err() error {
+	slices.SortStableFunc(l.problems, func(a, b problem) int {
+		if (a.line == 0) != (b.line == 0) {
+			return b.line - a.line
+		}
+		return cmp.Or(a.line-b.line, strings.Compare(a.where, b.where))
+	})
+	var errs []error
+	for _, p := range l.problems {
+		errs = append(errs, p)
+	}
+	return errors.Join(errs...)
+}
+
+// at notes a problem of the key at a position of the file.
+func (l *loader) at(position, key string, err error) {
+	l.problems = append(l.problems, problem{l.file, l.doc.line(position), key, err})
+}
+
+func (l *loader) fromFile(data []byte) {
+	doc, broken := parse(data)
+	if broken != nil {
+		broken.file = l.file
+		l.problems = append(l.problems, *broken)
+		return
+	}
+	l.doc = doc
+	rows, hasRows := doc.values["peer"]
+	delete(doc.values, "peer")
+	fill(l, l.config, settings(), "", "", doc.values)
+	if hasRows {
+		l.peers(rows)
+	}
+}
+
+// fill sets what a table says. group is the name of the table, position where
+// it is; both are "" for the top.
+func fill[T any](l *loader, target *T, all []setting[T], group, position string, table map[string]any) {
+	for name, raw := range table {
+		key, at := dotted(group, name), dotted(position, name)
+		if i := slices.IndexFunc(all, func(s setting[T]) bool { return s.key == key }); i >= 0 {
+			if err := all[i].set(target, raw); err != nil {
+				l.at(at, key, err)
+			}
+			continue
+		}
+		if sub, ok := raw.(map[string]any); ok && isTable(all, key) {
+			fill(l, target, all, key, at, sub)
+			continue
+		}
+		l.at(at, key, misplaced(all, group, name))
+	}
+}
+
+func isTable[T any](all []setting[T], key string) bool {
+	return slices.ContainsFunc(all, func(s setting[T]) bool { return strings.HasPrefix(s.key, key+".") })
+}
+
+// misplaced says what would be right in place of an unknown key.
+func misplaced[T any](all []setting[T], group, name string) error {
+	if group == "" && isTable(all, name) {
+		return fmt.Errorf("it is a table: write [%s]", name)
+	}
+	var here []string
+	for _, s := range all {
+		table, key, _ := cutLast("."+s.key, '.')
+		table = strings.TrimPrefix(table, ".")
+		switch {
+		case table == group:
+			here = append(here, key)
+		case key == name && table == "":
+			return fmt.Errorf("unknown key: %s belongs at the top, before the first [table]", name)
+		case key == name:
+			return fmt.Errorf("unknown key: %s belongs in [%s]", name, table)
+		case group == "" && !slices.Contains(here, "["+table+"]"):
+			here = append(here, "["+table+"]")
+		}
+	}
+	if group == "" {
+		here = append(here, "[[peer]]")
+	}
+	return fmt.Errorf("unknown key: use %s", strings.Join(here, ", "))
+}
+
+// peers takes the [[peer]] rows.
+func (l *loader) peers(raw any) {
+	rows, ok := raw.([]any)
+	if !ok {
+		l.at("peer", "peer", fmt.Errorf("want rows that begin with [[peer]], got %s", shown(raw)))
+		return
+	}
+	for i, raw := range rows {
+		position := element("peer", i)
+		table, ok := raw.(map[string]any)
+		if !ok {
+			l.at(position, "peer", fmt.Errorf("want rows that begin with [[peer]], got %s in the list", shown(raw)))
+			continue
+		}
+		var row tlsstate.Row
+		before := len(l.problems)
+		fill(l, &row, peerSettings(), "peer", position, table)
+		if len(l.problems) == before {
+			l.config.Peers = append(l.config.Peers, row)
+			l.tables = append(l.tables, position)
+		}
+	}
+}
+
+func (l *loader) fromEnv(env func(string) (string, bool)) {
+	for _, s := range settings() {
+		if text, ok := env(s.env); ok {
+			l.override(s.env, s, s.text(text))
+		}
+	}
+}
+
+func (l *loader) fromFlags(flags Overrides) {
+	for _, s := range settings() {
+		switch {
+		case s.key == "listen" && flags.Listen != nil:
+			var items []any
+			for _, item := range flags.Listen {
+				items = append(items, item)
+			}
+			l.override("--listen", s, items)
+		case s.key == "history" && flags.History != nil:
+			l.override("--history", s, absolute(*flags.History))
+		case s.key == "policy.stripped" && flags.Action != nil:
+			l.override("--action", s, *flags.Action)
+		case s.key == "policy.pin_after_days" && flags.PinAfterDays != nil:
+			l.override("--pin-after-days", s, int64(*flags.PinAfterDays))
+		}
+	}
+}
+
+func (l *loader) override(where string, s setting[Config], raw any) {
+	if err := s.set(l.config, raw); err != nil {
+		l.problems = append(l.problems, problem{where: where, err: err})
+	}
+}
+
+// rules makes the rules of the policy and of the rows that are right so far.
+func (l *loader) rules() {
+	rules, err := tlsstate.NewRules(l.config.Policy, l.config.Peers)
+	if err == nil {
+		l.config.rules = rules
+		return
+	}
+	for _, err := range unjoin(err) {
+		var row *tlsstate.RowError
+		if !errors.As(err, &row) {
+			l.problems = append(l.problems, problem{err: err})
+			continue
+		}
+		position, key := l.tables[row.Row], "peer"
+		if row.Key != "" {
+			position, key = dotted(position, row.Key), dotted(key, row.Key)
+		}
+		l.at(position, key, row.Err)
+	}
+}
+
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestEveryVariableSetsItsKey, and no other.
+func TestEveryVariableSetsItsKey(t *testing.T) {
+	table := []struct{ variable, value, want string }{
+		{"TLSRATCHET_LISTEN", "systemd, unix:/m.sock", `listen = ["systemd", "unix:/m.sock"]`},
+		{"TLSRATCHET_HISTORY", "/h.db", `history = "/h.db"`},
+		{"TLSRATCHET_HEADER", "all", `header = "all"`},
+		{"TLSRATCHET_EXEMPT_NETWORKS", "10.0.0.0/8,fd00::/8", `exempt_networks = ["10.0.0.0/8", "fd00::/8"]`},
+		{"TLSRATCHET_EXEMPT_RECIPIENTS", "help", `exempt_recipients = ["help"]`},
+		{"TLSRATCHET_SOCKET_MODE", "0600", `mode = "0600"`},
+		{"TLSRATCHET_SOCKET_GROUP", "postfix", `group = "postfix"`},
+		{"TLSRATCHET_LOG_FORMAT", "json", `format = "json"`},
+		{"TLSRATCHET_LOG_LEVEL", "debug", `level = "debug"`},
+		{"TLSRATCHET_CONNECTIONS", "9", `connections = 9`},
+		{"TLSRATCHET_IDLE_SECONDS", "61", `idle_seconds = 61`},
+		{"TLSRATCHET_DRAIN_SECONDS", "0", `drain_seconds = 0`},
+		{"TLSRATCHET_DECIDE_MILLISECONDS", "99", `decide_milliseconds = 99`},
+		{"TLSRATCHET_CACHE", "1000", `cache = 1000`},
+		{"TLSRATCHET_CONTACT", "https://bank.example", `contact = "https://bank.example"`},
+		{"TLSRATCHET_ACTION", "reject", `stripped = "reject"`},
+		{"TLSRATCHET_WEAKENED", "observe", `weakened = "observe"`},
+		{"TLSRATCHET_UNAUTHENTICATED", "header", `unauthenticated = "header"`},
+		{"TLSRATCHET_PIN_AFTER_DAYS", "1", `pin_after_days = 1`},
+		{"TLSRATCHET_PIN_MAX_AGE_DAYS", "90", `pin_max_age_days = 90`},
+		{"TLSRATCHET_RELEASE_AFTER_DAYS", "2", `release_after_days = 2`},
+		{"TLSRATCHET_RELAX_AFTER_DAYS", "7", `relax_after_days = 7`},
+		{"TLSRATCHET_PIN_UP_TO", "weak", `pin_up_to = "weak"`},
+		{"TLSRATCHET_DOMAIN_ENFORCE", "always", `domain_enforce = "always"`},
+	}
+	if len(table) != len(settings()) {
+		t.Errorf("%d variables here, %d keys", len(table), len(settings()))
+	}
+	before := strings.Split(written(t, defaults()), "\n")
+	for _, tc := range table {
+		env := func(name string) (string, bool) { return tc.value, name == tc.variable }
+		c, err := load("", nil, env, Overrides{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.variable, err)
+			continue
+		}
+		var changed []string
+		for i, line := range strings.Split(written(t, c), "\n") {
+			if line != before[i] {
+				changed = append(changed, line)
+			}
+		}
+		if diff := cmp.Diff([]string{tc.want}, changed); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.variable, diff)
+		}
+	}
+}
+
+func TestTextsOfVariables(t *testing.T) {
+	for in, want := range map[string]any{
+		"": []any{}, "  ": []any{}, "a": []any{"a"}, " a , b": []any{"a", "b"}, "a,": []any{"a", ""}, ",": []any{"", ""},
+	} {
+		if diff := cmp.Diff(want, commas(in)); diff != "" {
+			t.Errorf("commas(%q) (-want +got):\n%s", in, diff)
+		}
+	}
+	for in, want := range map[string]any{
+		"5": int64(5), "-5": int64(-5), "05": int64(5), "": "", "5d": "5d", " 5": " 5", "5.0": "5.0", "0x5": "0x5", "99999999999999999999": "99999999999999999999",
+	} {
+		if got := number(in); got != want {
+			t.Errorf("number(%q) = %#v, want %#v", in, got, want)
+		}
+	}
+}
+
+// TestShown: what errors show of a value is short and printable.
+func TestShown(t *testing.T) {
+	for _, tc := range []struct {
+		raw  any
+		want string
+	}{
+		{"", `""`},
+		{"a\"b", `"a\"b"`},
+		{"\x1b[2J\r\n", `"\x1b[2J\r\n"`},
+		{"é\xff", `"\u00e9\xff"`},
+		{strings.Repeat("a", 60), `"` + strings.Repeat("a", 60) + `"`},
+		{strings.Repeat("a", 61), `"` + strings.Repeat("a", 60) + `"…`},
+		{true, "true"},
+		{int64(-1), "-1"},
+		{1.5, "1.5"},
+		{[]any{"a"}, "a list"},
+		{map[string]any{}, "a table"},
+		{time.Time{}, "a date or time"},
+	} {
+		if got := shown(tc.raw); got != tc.want {
+			t.Errorf("shown(%#v) = %s, want %s", tc.raw, got, tc.want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for _, s := range []string{"", "a", `\`, `"`, `\"`, `a\nb`, "é", "'", "#", `\\"`} {
+		doc, broken := parse([]byte("x = " + quote(s)))
+		if broken != nil || doc.values["x"] != s {
+			t.Errorf("%q is written %s and read %v (%v)", s, quote(s), doc, broken)
+		}
+	}
+}

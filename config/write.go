@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"tlsratchet/tlsstate"
+)
+
+// Write writes the configuration as it is in effect, every key with its value,
+// as a file that loads back to the same.
+func (c *Config) Write(w io.Writer) error {
+	var b strings.Builder
+	table := ""
+	for _, s := range settings() {
+		in, key, nested := strings.Cut(s.key, ".")
+		if !nested {
+			in, key = "", s.key
+		}
+		if in != table {
+			fmt.Fprintf(&b, "\n[%s]\n", in)
+			table = in
+		}
+		fmt.Fprintf(&b, "%s = %s\n", key, s.show(c))
+	}
+	for i := range c.Peers {
+		writeRow(&b, &c.Peers[i])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeRow leaves out what the row doesn't set.
+func writeRow(b *strings.Builder, row *tlsstate.Row) {
+	b.WriteString("\n[[peer]]\n")
+	for _, s := range peerSettings() {
+		if v := s.show(row); v != s.show(&tlsstate.Row{}) {
+			fmt.Fprintf(b, "%s = %s\n", strings.TrimPrefix(s.key, "peer."), v)
+		}
+	}
+}
