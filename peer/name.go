@@ -1,0 +1,120 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// ErrName says that a text is no host name. For a client it means that there is
+// no domain identity; in a config the row is wrong.
+var ErrName = errors.New("not a host name")
+
+// RFC 1035 section 2.3.4; a U-label has at most 4 bytes a character.
+const (
+	maxHost  = 253
+	maxLabel = 63
+	maxRaw   = 4 * maxHost
+)
+
+// lookup maps U-labels and validates A-labels (RFC 5891 section 5, UTS #46).
+// Which ASCII a label may hold is checkHost's to say: underscores, and "--" in
+// the third place (r3---sn-…), are seen in real names.
+var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false),
+	idna.StrictDomainName(false), idna.CheckHyphens(false))
+
+// Normalize returns a host name as lower-case A-labels without a trailing dot:
+// letters, digits, hyphens, underscores and dots, at most 253 bytes. It is
+// idempotent, and copies nothing when only the dot has to go. The error wraps
+// [ErrName] and shows at most 64 characters of the name, escaped.
+func Normalize(name string) (string, error) {
+	if len(name) > maxRaw {
+		return "", fmt.Errorf("%w: %d bytes", ErrName, len(name))
+	}
+	host := strings.TrimSuffix(name, ".")
+	if checkHost(host) == "" && !strings.Contains(host, "xn--") {
+		return host, nil
+	}
+	host, err := toASCII(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %+.64q is no international name", ErrName, name)
+	}
+	host = strings.TrimSuffix(host, ".")
+	if fault := checkHost(host); fault != "" {
+		return "", fmt.Errorf("%w: %+.64q has %s", ErrName, name, fault)
+	}
+	return host, nil
+}
+
+// toASCII returns the name in lower case and A-labels.
+func toASCII(name string) (string, error) {
+	if isASCII(name) {
+		name = strings.ToLower(name)
+		if !strings.Contains(name, "xn--") {
+			return name, nil
+		}
+	}
+	host, err := lookup.ToASCII(name)
+	if err != nil {
+		return "", err
+	}
+	// Bytes that are no UTF-8 come out as a label that nothing else accepts.
+	if again, err := lookup.ToASCII(host); err != nil || again != host {
+		return "", errors.New("no stable form")
+	}
+	return host, nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// checkHost tells what is wrong with a lower-case name, or nothing. The rules
+// are those of RFC 1123 section 2.1 with underscores, as Postfix has them.
+func checkHost(host string) (fault string) {
+	if len(host) > maxHost {
+		return "more than 253 bytes"
+	}
+	numeric := false
+	for more := true; more; {
+		var label string
+		label, host, more = strings.Cut(host, ".")
+		if fault, numeric = checkLabel(label); fault != "" {
+			return fault
+		}
+	}
+	if numeric {
+		return "a number for its last label"
+	}
+	return ""
+}
+
+// checkLabel tells what is wrong with one label, and whether it is all digits.
+func checkLabel(label string) (fault string, numeric bool) {
+	if label == "" || len(label) > maxLabel {
+		return "a label that is empty or longer than 63 bytes", false
+	}
+	if label[0] == '-' || label[len(label)-1] == '-' {
+		return "a hyphen at the edge of a label", false
+	}
+	numeric = true
+	for i := range len(label) {
+		switch c := label[i]; {
+		case isDigit(c):
+		case c >= 'a' && c <= 'z', c == '-', c == '_':
+			numeric = false
+		default:
+			return "a character that no host name has", false
+		}
+	}
+	return "", numeric
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -1,0 +1,73 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"tlsratchet/tlsstate"
+)
+
+// ErrNoAddress says that {client_addr} did not come, or is no address: Postfix
+// didn't send what was asked for. The TLS state of the session is then unknown,
+// which is never plaintext: accept, learn nothing, count it and say so once.
+var ErrNoAddress = errors.New("no client address")
+
+// Client is what Postfix says of an SMTP client, each field the milter macro of
+// that name as it came; a macro that didn't come is empty.
+type Client struct {
+	Addr       string // {client_addr}
+	Name       string // {client_name}
+	Resolve    string // {client_resolve}: OK, FAIL, FORGED or TEMP
+	DaemonAddr string // {daemon_addr}
+	DaemonPort string // {daemon_port}
+}
+
+// Peer is an SMTP client and its identities. All texts are clean.
+type Peer struct {
+	// IP is the client's address: IPv4 where it came mapped into IPv6, and
+	// without a zone.
+	IP netip.Addr
+	// Host is the confirmed client name as [Normalize] returns it; empty when
+	// Postfix didn't confirm it or it is no host name.
+	Host string
+	// Address is always there; Domain and Listener are zero where nothing
+	// proves them.
+	Address, Domain, Listener tlsstate.Identity
+	// Network and Mark are the sketches of the client's /24 or /48 network, and
+	// of its address as Address has it. They are stored and shared between
+	// hosts: what they are made of must not change.
+	Network, Mark tlsstate.Sketch
+}
+
+// Identify returns the identities that the facts prove. The only error is one
+// that wraps [ErrNoAddress]; a name that is missing, unconfirmed or hostile
+// only means that there is no domain.
+func Identify(c Client) (Peer, error) {
+	ip, ok := parseAddr(c.Addr)
+	if !ok || ip.IsUnspecified() {
+		return Peer{}, fmt.Errorf("%w: {client_addr} is %+.64q", ErrNoAddress, c.Addr)
+	}
+	p := Peer{IP: ip, Host: confirmed(c)}
+	p.Address = tlsstate.Identity{Kind: tlsstate.Address, Name: addressName(ip, c.Addr)}
+	p.Network, p.Mark = marks(ip)
+	if d, ok := organisation(p.Host, ip); ok {
+		p.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: d}
+	}
+	if l, ok := listenerName(c.DaemonAddr, c.DaemonPort); ok {
+		p.Listener = tlsstate.Identity{Kind: tlsstate.Listener, Name: l}
+	}
+	return p, nil
+}
+
+// confirmed returns the client name that Postfix confirmed, or "".
+func confirmed(c Client) string {
+	if c.Resolve != "OK" {
+		return ""
+	}
+	host, err := Normalize(c.Name)
+	if err != nil || host == "unknown" {
+		return ""
+	}
+	return host
+}
