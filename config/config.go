@@ -21,6 +21,12 @@ import (
 // Memory is the [Config.History] that is kept in memory alone.
 const Memory = "memory"
 
+// Where things are unless the operator says otherwise.
+const (
+	DefaultSocket  = "/run/tlsratchet/milter.sock"
+	DefaultHistory = "/var/lib/tlsratchet/history.db"
+)
+
 // The values of [Config.Header].
 const (
 	// HeaderDowngrade adds the header to downgrades, HeaderAll to every
@@ -143,7 +149,8 @@ func load(name string, data []byte, env func(string) (string, bool), flags Overr
 	return l.config, nil
 }
 
-// Rules returns the policy and the [[peer]] rows, made ready.
+// Rules returns the policy, the [[peer]] rows and the exempt networks, made
+// ready.
 func (c *Config) Rules() *tlsstate.Rules { return c.rules }
 
 // InMemory tells whether the history is kept in memory alone.
@@ -151,8 +158,8 @@ func (c *Config) InMemory() bool { return c.History == Memory }
 
 func defaults() *Config {
 	return &Config{
-		Listen:  []Listener{{Network: Unix, Address: "/run/tlsratchet/milter.sock"}},
-		History: "/var/lib/tlsratchet/history.db",
+		Listen:  []Listener{{Network: Unix, Address: DefaultSocket}},
+		History: DefaultHistory,
 		Header:  HeaderDowngrade,
 		ExemptNetworks: []netip.Prefix{
 			netip.MustParsePrefix("127.0.0.0/8"),
@@ -163,7 +170,7 @@ func defaults() *Config {
 		Log:              Log{Format: LogText, Level: slog.LevelInfo},
 		Limits: Limits{
 			Connections: 4096,
-			Idle:        time.Hour,
+			Idle:        9 * time.Hour,
 			Drain:       5 * time.Second,
 			Decide:      250 * time.Millisecond,
 			Cache:       100_000,

@@ -70,7 +70,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Socket:           config.Socket{Mode: 0o660},
 		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
 		Limits: config.Limits{
-			Connections: 4096, Idle: time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 100_000,
+			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 100_000,
 		},
 		Policy: tlsstate.DefaultPolicy(),
 	}
@@ -264,5 +264,24 @@ func TestLoadsAreApart(t *testing.T) {
 	}
 	if a.Rules().Default().Stripped != tlsstate.Header {
 		t.Error("the rules changed with the configuration")
+	}
+}
+
+// The exempt networks are part of the rules; a row for the same network, or a
+// longer prefix in it, goes first.
+func TestExemptNetworksAreRules(t *testing.T) {
+	c := load(t, `
+exempt_networks = ["10.0.0.0/8", "192.0.2.0/24"]
+[[peer]]
+network = "10.1.0.0/16"
+least = "TLSv1.2"
+[[peer]]
+network = "192.0.2.0/24"
+action = "reject"
+`)
+	for addr, want := range map[string]bool{"10.2.0.1": true, "10.1.0.1": false, "192.0.2.1": false, "203.0.113.1": false} {
+		if got := c.Rules().For(netip.MustParseAddr(addr), "").Exempt; got != want {
+			t.Errorf("%s: exempt %v, want %v", addr, got, want)
+		}
 	}
 }

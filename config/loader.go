@@ -184,9 +184,17 @@ func (l *loader) override(where string, s setting[Config], raw any) {
 	}
 }
 
-// rules makes the rules of the policy and of the rows that are right so far.
+// rules makes the rules of the policy, the rows that are right so far and the
+// exempt networks, of which those that a row names are the row's.
 func (l *loader) rules() {
-	rules, err := tlsstate.NewRules(l.config.Policy, l.config.Peers)
+	rows := slices.Clone(l.config.Peers)
+	for _, network := range l.config.ExemptNetworks {
+		named := func(row tlsstate.Row) bool { return row.Network == network }
+		if !slices.ContainsFunc(l.config.Peers, named) {
+			rows = append(rows, tlsstate.Row{Network: network, Exempt: true})
+		}
+	}
+	rules, err := tlsstate.NewRules(l.config.Policy, rows)
 	if err == nil {
 		l.config.rules = rules
 		return
@@ -195,6 +203,10 @@ func (l *loader) rules() {
 		var row *tlsstate.RowError
 		if !errors.As(err, &row) {
 			l.problems = append(l.problems, problem{err: err})
+			continue
+		}
+		if row.Row >= len(l.tables) {
+			l.at("exempt_networks", "exempt_networks", row.Err)
 			continue
 		}
 		position, key := l.tables[row.Row], "peer"

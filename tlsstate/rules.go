@@ -229,7 +229,7 @@ func (row *Row) checkNetwork() (key string, err error) {
 		return "network", fmt.Errorf("%s is IPv4 in IPv6: write it as IPv4", n)
 	case n != n.Masked():
 		return "network", fmt.Errorf("%s has bits beyond its prefix: use %s", n, n.Masked())
-	case n.Bits() < widest:
+	case n.Bits() < widest && !row.Exempt:
 		return "network", fmt.Errorf("%s is too wide, and a public server must not require TLS of everybody (RFC 3207 section 4): use a /%d or narrower", n, widest)
 	}
 	return "", nil

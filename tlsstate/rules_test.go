@@ -264,3 +264,14 @@ func TestRulesAreThoseOfANaiveMatcher(t *testing.T) {
 		}
 	})
 }
+
+// To exempt a wide network of one's own is no demand on anybody.
+func TestWideExemption(t *testing.T) {
+	r, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{{Network: netip.MustParsePrefix("fd00::/8"), Exempt: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.For(netip.MustParseAddr("fd12::1"), "").Exempt {
+		t.Error("not exempt")
+	}
+}
