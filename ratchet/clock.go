@@ -1,0 +1,48 @@
+package ratchet
+
+import (
+	"log/slog"
+	"sync"
+
+	"tlsratchet/tlsstate"
+)
+
+// jumpDays is how far ahead of the newest record the clock may be.
+const jumpDays = 30
+
+// clockGuard keeps a clock that jumped ahead from being written into the
+// memory, where it would slide every window empty and could not be taken back.
+type clockGuard struct {
+	mu sync.Mutex
+	// ahead is the day that was first found too far ahead, or 0.
+	ahead tlsstate.Day
+}
+
+// writes tells whether sessions of the given day may be learned. A day too far
+// ahead of the newest record is not, until a day passes on the same clock: then
+// it is the machine that was off.
+func (g *clockGuard) writes(day, newest tlsstate.Day, log *slog.Logger) bool {
+	if newest == 0 || int(day) <= int(newest)+jumpDays {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.ahead == 0 || int(day) > int(g.ahead)+jumpDays:
+		g.ahead = day
+		log.Warn("the clock is far ahead of the newest record: judging, but remembering nothing until a day has passed or tlsratchet is started with --confirm-clock",
+			"clock", day.String(), "newest", newest.String())
+	case day > g.ahead:
+		return true
+	}
+	return false
+}
+
+// ConfirmClock says that an operator has looked at the clock: what it says is
+// written, however far it is ahead of the newest record. Call it before the
+// first session.
+func (r *Ratchet) ConfirmClock(today tlsstate.Day) {
+	r.clock.mu.Lock()
+	defer r.clock.mu.Unlock()
+	r.clock.ahead = today - 1
+}
