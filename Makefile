@@ -1,0 +1,54 @@
+# tlsratchet: make help lists what there is.
+GO      ?= go
+PREFIX  ?= /usr/local
+DESTDIR ?=
+RACE    ?=
+export CGO_ENABLED ?= $(if $(RACE),1,0)
+
+.DEFAULT_GOAL := build
+
+.PHONY: help build demo test bench population lint fuzz install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build build/tlsratchet
+	$(GO) build -trimpath -o build/ ./cmd/tlsratchet
+
+demo: build ## see a stripped peer caught at a real Postfix (root; under a minute)
+	$(GO) run ./internal/posttest/install
+	$(GO) run ./e2e/demo -tlsratchet build/tlsratchet
+
+test: ## run all tests, real Postfix included (root; installs what is missing)
+	$(GO) run ./internal/posttest/install
+	$(GO) vet ./...
+	$(GO) test $(RACE) ./...
+
+bench: build ## measure: Judge, decide, and messages a second beside a do-nothing milter
+	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./peer ./ratchet ./tlsstate/store
+	$(GO) run ./bench
+
+population: ## try the rules on a made-up world of 5,000 peers, and write docs/policy.md
+	$(GO) run ./population/cmd -write docs/policy.md
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$pkg || exit 1; \
+		done; \
+	done
+
+install: build ## install into DESTDIR and PREFIX (/usr/local)
+	install -D -m 0755 build/tlsratchet $(DESTDIR)$(PREFIX)/sbin/tlsratchet
+	install -D -m 0644 contrib/tlsratchet.toml $(DESTDIR)$(PREFIX)/share/doc/tlsratchet/tlsratchet.toml
+	install -D -m 0644 contrib/systemd/tlsratchet.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.service
+	install -D -m 0644 contrib/systemd/tlsratchet.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.socket
+	sed -i 's|/usr/sbin/tlsratchet|$(PREFIX)/sbin/tlsratchet|' $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.service
+
+clean: ## remove what build made
+	rm -rf build
