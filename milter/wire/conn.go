@@ -1,0 +1,197 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// inSize holds a whole message's packets in most cases: Postfix writes
+	// 4 KiB at a time.
+	inSize = 8 << 10
+	// maxGathered is how much is held back until the next read.
+	maxGathered = 64 << 10
+)
+
+// buffers are what a connection needs while it lives, kept for the next one.
+type buffers struct {
+	in  [inSize]byte
+	out []byte
+}
+
+var bufferPool = sync.Pool{New: func() any { return &buffers{out: make([]byte, 0, 512)} }}
+
+// conn is one connection as go-milter sees it. Read gives it nothing but whole
+// packets with a known command and a sane length; Write gathers until there is
+// nothing left to read. Read, Write and Close belong to the one goroutine of
+// the session; other goroutines may only move the deadline of raw or close it.
+//
+// Read reports every end as io.EOF, which go-milter takes without a word: what
+// is to be said of it has been counted and logged here.
+type conn struct {
+	raw  net.Conn
+	srv  *Server
+	buf  *buffers
+	r, w int // what was read and not yet delivered: buf.in[r:w]
+
+	pass    int  // bytes of the current packet still to be delivered
+	greeted bool // the negotiation came
+	busy    bool // in the middle of a message
+	dead    bool // refused or broken: nothing more is read
+	last    byte // the command that was delivered last
+	replies replyScanner
+
+	until      time.Time // read deadline as set
+	framed     bool      // until belongs to a packet that has begun
+	writeUntil time.Time // write deadline as set
+}
+
+func newConn(raw net.Conn, srv *Server) *conn {
+	return &conn{raw: raw, srv: srv, buf: bufferPool.Get().(*buffers)}
+}
+
+// Read delivers from one packet at a time.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.pass == 0 {
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+	p = p[:min(len(p), c.pass)]
+	if c.r == c.w {
+		if len(p) >= inSize { // a body chunk needs no copy
+			n, err := c.receive(p)
+			c.pass -= n
+			return n, err
+		}
+		if err := c.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.buf.in[c.r:c.w])
+	c.r += n
+	c.pass -= n
+	return n, nil
+}
+
+// next finds the next packet for go-milter, and stops at the first that is
+// none. What fits into the buffer is waited for whole, so that a client that
+// stops half-way troubles nobody but itself.
+func (c *conn) next() error {
+	for !c.dead {
+		c.framed = false // each packet has a time of its own
+		if err := c.await(lengthSize); err != nil {
+			return err
+		}
+		length := frameLength(c.buf.in[c.r:])
+		if !c.greeted {
+			if err := c.greet(length); err != nil {
+				return err
+			}
+		}
+		if length == 0 {
+			return c.refuse(&c.srv.counts.badFrame, "empty packet")
+		}
+		if length > c.srv.limits.Frame {
+			return c.refuse(&c.srv.counts.frameTooBig, "packet too big")
+		}
+		if err := c.await(min(lengthSize+length, inSize)); err != nil {
+			return err
+		}
+		cmd := c.buf.in[c.r+lengthSize]
+		if !known(cmd) {
+			return c.refuse(&c.srv.counts.badFrame, "unknown command")
+		}
+		if cmd == cmdQuitNC { // go-milter has no second session on a connection
+			return io.EOF
+		}
+		c.pass = lengthSize + length
+		c.busy = inMessage(cmd, c.busy)
+		if c.wanted(cmd, length) {
+			c.last = cmd
+			return nil
+		}
+		if err := c.drop(); err != nil {
+			return err
+		}
+	}
+	return io.EOF
+}
+
+// greet looks at the first packet, before it is believed.
+func (c *conn) greet(length int) error {
+	if length >= optNegLength && length <= c.srv.limits.Frame {
+		if err := c.await(headSize); err != nil {
+			return err
+		}
+		c.greeted = c.buf.in[c.r+lengthSize] == cmdOptNeg
+	}
+	if !c.greeted {
+		return c.refuse(&c.srv.counts.notMilter, "not a milter client")
+	}
+	return nil
+}
+
+// wanted asks the filter whether a header is for go-milter. The macros that
+// Postfix sends before each header are of no use to who chooses by name.
+func (c *conn) wanted(cmd byte, length int) bool {
+	keep := c.srv.keepHeader
+	if keep == nil || cmd != cmdHeader && cmd != cmdMacro {
+		return true
+	}
+	data := c.buf.in[c.r+headSize : c.r+min(lengthSize+length, inSize)]
+	if cmd == cmdMacro {
+		return len(data) == 0 || data[0] != cmdHeader
+	}
+	name := headerName(data)
+	return len(name) > 0 && keep(name)
+}
+
+// drop passes over the rest of the current packet.
+func (c *conn) drop() error {
+	for {
+		n := min(c.pass, c.w-c.r)
+		c.r += n
+		c.pass -= n
+		if c.pass == 0 {
+			return nil
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// await makes buf.in[r:] hold at least n bytes, n being at most inSize.
+func (c *conn) await(n int) error {
+	for c.w-c.r < n {
+		if c.r+n > inSize {
+			c.w = copy(c.buf.in[:], c.buf.in[c.r:c.w])
+			c.r = 0
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill reads once into the buffer, which must have room or be empty.
+func (c *conn) fill() error {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	n, err := c.receive(c.buf.in[c.w:])
+	c.w += n
+	return err
+}
+
+// The rest of net.Conn. go-milter's server uses none of it.
+
+func (c *conn) LocalAddr() net.Addr                { return c.raw.LocalAddr() }
+func (c *conn) RemoteAddr() net.Addr               { return c.raw.RemoteAddr() }
+func (c *conn) SetDeadline(t time.Time) error      { return c.raw.SetDeadline(t) }
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.raw.SetReadDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadline(t) }

@@ -1,0 +1,119 @@
+package wire
+
+import "bytes"
+
+// A milter packet is a length of four bytes, big endian, that counts the
+// command byte and the data, and then these.
+const (
+	lengthSize = 4
+	headSize   = lengthSize + 1
+	// optNegLength is that of the first packet of every client: the command
+	// and three numbers (version, actions, protocol).
+	optNegLength = 1 + 3*4
+)
+
+// The commands by their names in mfdef.h.
+const (
+	cmdAbort  = 'A' // SMFIC_ABORT
+	cmdBody   = 'B' // SMFIC_BODY
+	cmdConn   = 'C' // SMFIC_CONNECT
+	cmdMacro  = 'D' // SMFIC_MACRO
+	cmdEOB    = 'E' // SMFIC_BODYEOB
+	cmdHelo   = 'H' // SMFIC_HELO
+	cmdQuitNC = 'K' // SMFIC_QUIT_NC
+	cmdHeader = 'L' // SMFIC_HEADER
+	cmdMail   = 'M' // SMFIC_MAIL
+	cmdEOH    = 'N' // SMFIC_EOH
+	cmdOptNeg = 'O' // SMFIC_OPTNEG
+	cmdQuit   = 'Q' // SMFIC_QUIT
+	cmdRcpt   = 'R' // SMFIC_RCPT
+	cmdData   = 'T' // SMFIC_DATA
+)
+
+// Replies that can end a message.
+const (
+	replyAccept   = 'a' // SMFIR_ACCEPT
+	replyContinue = 'c' // SMFIR_CONTINUE
+	replyDiscard  = 'd' // SMFIR_DISCARD
+	replyReject   = 'r' // SMFIR_REJECT
+	replyTempFail = 't' // SMFIR_TEMPFAIL
+	replyCode     = 'y' // SMFIR_REPLYCODE
+)
+
+// known tells a command that go-milter can be given. SMFIC_UNKNOWN is not one:
+// the server always asks not to be sent it.
+func known(cmd byte) bool {
+	switch cmd {
+	case cmdAbort, cmdBody, cmdConn, cmdMacro, cmdEOB, cmdHelo, cmdQuitNC,
+		cmdHeader, cmdMail, cmdEOH, cmdOptNeg, cmdQuit, cmdRcpt, cmdData:
+		return true
+	}
+	return false
+}
+
+// inMessage tells whether the session is in the middle of a message after this
+// command, given whether it was before.
+func inMessage(cmd byte, before bool) bool {
+	switch cmd {
+	case cmdMail, cmdRcpt, cmdData, cmdHeader, cmdEOH, cmdBody, cmdEOB:
+		return true
+	case cmdAbort, cmdQuit:
+		return false
+	}
+	return before
+}
+
+// endsMessage tells whether this reply to this command is the last that is
+// said about a message. A refused recipient ends nothing.
+func endsMessage(cmd, reply byte) bool {
+	switch reply {
+	case replyAccept, replyDiscard:
+		return true
+	case replyReject, replyTempFail, replyCode:
+		return cmd != cmdRcpt
+	case replyContinue:
+		return cmd == cmdEOB
+	}
+	return false
+}
+
+// headerName is the name in a header packet, given its data or the beginning
+// of it: up to the first NUL, or nothing if there is none.
+func headerName(data []byte) []byte {
+	if i := bytes.IndexByte(data, 0); i >= 0 {
+		return data[:i]
+	}
+	return nil
+}
+
+// replyScanner follows the packets in what is written, however it is cut.
+type replyScanner struct {
+	head [headSize]byte
+	have int
+	left int
+}
+
+// scan calls each for the code of every packet that begins in p.
+func (s *replyScanner) scan(p []byte, each func(code byte)) {
+	for len(p) > 0 {
+		if s.left > 0 {
+			n := min(s.left, len(p))
+			s.left -= n
+			p = p[n:]
+			continue
+		}
+		n := copy(s.head[s.have:], p)
+		s.have += n
+		p = p[n:]
+		if s.have < headSize {
+			return
+		}
+		s.have = 0
+		s.left = max(0, frameLength(s.head[:])-1)
+		each(s.head[lengthSize])
+	}
+}
+
+func frameLength(head []byte) int {
+	return int(head[0])<<24 | int(head[1])<<16 | int(head[2])<<8 | int(head[3])
+}
