@@ -1,0 +1,91 @@
+package store
+
+import (
+	"iter"
+
+	"tlsratchet/tlsstate"
+)
+
+// scanBatch is how many records one read transaction of [File.All] covers, and
+// scanPatience how many ReadTimeouts it may take.
+const (
+	scanBatch    = 500
+	scanPatience = 50
+)
+
+// All returns the histories from start on (the zero Identity: all), ordered by
+// kind and name, pending ones too. Damaged records are left out. It may be
+// slow, and be given up; no transaction is open while its consumer works. What
+// changes meanwhile comes in its old or its new state. After the loop, the
+// function tells why it ended early, if it did.
+func (f *File) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	var err error
+	seq := func(yield func(tlsstate.Identity, tlsstate.History) bool) {
+		// Pending first: what is committed from now on is found on the disk.
+		w := walk{pending: f.table.pendingFrom(start), yield: func(e entry) bool {
+			return yield(e.id, tlsstate.Merge(e.h, f.table.pendingOf(e.id)))
+		}}
+		err = f.walk(&w, appendKey(nil, start))
+	}
+	return seq, func() error { return err }
+}
+
+func (f *File) walk(w *walk, key []byte) error {
+	type batch struct {
+		found []entry
+		next  []byte
+	}
+	for key != nil {
+		b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (b batch, err error) {
+			b.found, b.next, err = f.disk.scan(key, scanBatch)
+			return b, err
+		})
+		if err != nil {
+			f.noteDamage(err)
+			return err
+		}
+		for _, e := range b.found {
+			if !w.to(e) {
+				return nil
+			}
+		}
+		key = b.next
+	}
+	w.rest()
+	return nil
+}
+
+// walk weaves what was pending into what is on the disk.
+type walk struct {
+	pending []entry
+	yield   func(entry) bool
+}
+
+// to yields what is pending before e, then e joined with what is pending for
+// it. It returns false when the consumer has enough.
+func (w *walk) to(e entry) bool {
+	for len(w.pending) > 0 {
+		p := w.pending[0]
+		order := byIdentity(p, e)
+		if order > 0 {
+			break
+		}
+		w.pending = w.pending[1:]
+		if order == 0 {
+			e.h = tlsstate.Merge(e.h, p.h)
+			break
+		}
+		if !w.yield(p) {
+			return false
+		}
+	}
+	return w.yield(e)
+}
+
+func (w *walk) rest() {
+	for _, p := range w.pending {
+		if !w.yield(p) {
+			return
+		}
+	}
+}

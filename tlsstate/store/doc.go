@@ -1,0 +1,18 @@
+// Package store keeps histories: [File] durably, in a bbolt file behind a
+// scan-resistant cache, and [Memory] for trials, until the process ends. It is
+// the "record that TLS was used" of RFC 3207 section 6.
+//
+// A store never computes a history of its own: whatever it is given it joins
+// with what it has by [tlsstate.Merge], so that a change may be lost, repeated
+// or met by another host's without harm. What changes nothing is not written.
+//
+// Nobody who delivers mail waits for the disk to write: a change is seen at
+// once, gathers with others in memory, and is committed in a group at most a
+// second later. A kill or a power cut loses at most that second, and the peer's
+// next message makes it again. A read that misses the cache waits for the disk
+// no longer than [Options].ReadTimeout.
+//
+// A file that is mapped into memory can kill the process that reads it when it
+// is damaged. So the whole file is verified by ordinary reads before it is
+// mapped, and later faults in it come back as [ErrDamaged].
+package store

@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// File keeps histories in a file. It is safe for concurrent use; one process
+// at a time can have the file. Call Close when done.
+type File struct {
+	path  string
+	opts  Options
+	log   *slog.Logger
+	disk  disk
+	table *table
+
+	jobs    chan func()     // to the readers
+	readers sync.WaitGroup  // running
+	wake    chan struct{}   // to the writer: something is pending
+	full    chan struct{}   // to the writer: a whole group is
+	flushes chan chan error // to the writer
+	stop    chan struct{}   // closed by Close
+	done    chan struct{}   // closed when all goroutines have ended
+	closing sync.Once
+	ended   error // of the writer, once done is closed
+
+	writes, commits, failed, damaged, future atomic.Uint64
+	damageTold                               atomic.Bool
+}
+
+// disk is what a [File] needs of the file under it. Tests put a stuck or a
+// full one in its place. Only put and close are never called at the same time.
+type disk interface {
+	// get returns the zero History for an identity that isn't there. A
+	// damaged record is an error that wraps [tlsstate.ErrDamaged].
+	get(id tlsstate.Identity) (tlsstate.History, error)
+	// put writes all of a group or nothing.
+	put(group []entry) error
+	// scan returns the intact records among the next n from the key on, and
+	// the key to go on with: nil at the end.
+	scan(key []byte, n int) (found []entry, next []byte, err error)
+	close() error
+}
+
+// Open opens the file, or makes it with mode 0600 in a folder that must exist.
+// It reads the whole file once. Errors: [ErrLocked], [ErrNewerVersion] and
+// [ErrDamaged], where the file was left as it is, or those of the system.
+func Open(path string, opts Options) (*File, error) {
+	opts = opts.withDefaults()
+	d, found, err := openBolt(path, opts.LockTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("history file %s: %w", path, err)
+	}
+	if found.damaged > 0 {
+		opts.Logger.Error("history file has damaged records: these peers are new again",
+			"path", path, "damaged", found.damaged, "intact", found.records)
+	}
+	return start(path, opts, d, found)
+}
+
+// start runs a File on a disk of which the census is known.
+func start(path string, opts Options, d disk, found census) (*File, error) {
+	t, err := newTable(opts)
+	if err != nil {
+		return nil, err
+	}
+	t.known, t.newest = found.records, found.newest
+	f := &File{
+		path: path, opts: opts, log: opts.Logger, disk: d, table: t,
+		jobs:    make(chan func()),
+		wake:    make(chan struct{}, 1),
+		full:    make(chan struct{}, 1),
+		flushes: make(chan chan error),
+		stop:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	f.damaged.Store(uint64(found.damaged))
+	for range readers {
+		f.readers.Go(f.read)
+	}
+	go f.write()
+	return f, nil
+}
+
+// Load returns the history of an identity: the zero History for one that isn't
+// known, or whose record was damaged. On an error treat the peer as unknown:
+// [ErrTimeout], [ErrDamaged], [ErrInvalid] or [ErrClosed].
+func (f *File) Load(id tlsstate.Identity) (tlsstate.History, error) {
+	h, _, err := f.current(id)
+	return h, err
+}
+
+// current returns the history of id, and the count of changes for a swap.
+func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
+	h, at, ok := f.table.get(id)
+	if ok {
+		return h, at, nil
+	}
+	h, err := f.fetch(id)
+	if err != nil {
+		return h, at, err
+	}
+	return f.table.fill(id, h, at), at, nil
+}
+
+// Update joins the history of an identity with what grow makes of it and
+// returns the result, which is seen at once and written within a second. grow
+// must be pure; it may be called more than once, when others change the same
+// history. Nothing is written if nothing changed. today is a UTC day. On an
+// error, those of Load or [ErrFuture], nothing was kept.
+func (f *File) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	for {
+		cur, at, err := f.current(id)
+		if err != nil {
+			return cur, err
+		}
+		next, err := grown(cur, today, grow)
+		if err != nil {
+			f.future.Add(futures(err))
+			return cur, fmt.Errorf("%s: %w", id, err)
+		}
+		if next == cur {
+			return cur, nil
+		}
+		how, waiting := f.table.swap(id, cur, next, at)
+		switch how {
+		case swapped:
+			f.signal(waiting)
+			return next, nil
+		case dropped:
+			return next, nil
+		case closed:
+			return cur, ErrClosed
+		}
+	}
+}
+
+// Merge joins the history of an identity with h, which came from elsewhere: an
+// import, a log, another host. It is Update otherwise.
+func (f *File) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
+	return f.Update(id, today, merging(h))
+}
+
+// Newest returns the newest day that any history speaks of, 0 if there is none.
+func (f *File) Newest() tlsstate.Day {
+	f.table.mu.Lock()
+	defer f.table.mu.Unlock()
+	return f.table.newest
+}
+
+// Len returns how many identities have a history, tombstones included.
+func (f *File) Len() int {
+	f.table.mu.Lock()
+	defer f.table.mu.Unlock()
+	return f.table.known
+}
+
+// Stats returns what was counted since Open.
+func (f *File) Stats() Stats {
+	f.table.mu.Lock()
+	defer f.table.mu.Unlock()
+	return Stats{
+		Hits: f.table.hits, Misses: f.table.misses,
+		Writes: f.writes.Load(), Commits: f.commits.Load(), FailedCommits: f.failed.Load(),
+		Dropped: f.table.dropped, Damaged: f.damaged.Load(), Future: f.future.Load(),
+		Pending: len(f.table.pending),
+	}
+}
+
+// Flush writes what is pending. It returns when that is on the disk, when it
+// failed (and is kept for later), or with the error of ctx.
+func (f *File) Flush(ctx context.Context) error {
+	answer := make(chan error, 1)
+	select {
+	case f.flushes <- answer:
+	case <-f.stop:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closeTimeout bounds Close when the disk is stuck.
+const closeTimeout = 5 * time.Second
+
+// Close writes what is pending and closes the file. An error says that not all
+// could be written, or [ErrTimeout] that the disk did not answer within 5 s;
+// either way the store is closed, and closing it again is harmless.
+func (f *File) Close() error {
+	f.closing.Do(func() {
+		f.table.close()
+		close(f.stop)
+	})
+	select {
+	case <-f.done:
+		return f.ended
+	case <-time.After(closeTimeout):
+		return fmt.Errorf("closing history file %s: %w", f.path, ErrTimeout)
+	}
+}

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// What may be wrong with a store, and what to do about it.
+var (
+	// ErrTimeout: the disk did not answer in time. Treat the peer as unknown.
+	ErrTimeout = errors.New("history store: no answer in time")
+	// ErrFuture: the change is dated later than tomorrow and was refused.
+	// Nothing was kept; look at the clock.
+	ErrFuture = errors.New("history store: dated later than tomorrow")
+	// ErrInvalid: no such identity or history can exist. It is a mistake of
+	// the caller's, or of the host that sent it.
+	ErrInvalid = errors.New("history store: invalid")
+	// ErrClosed: the store was used after Close.
+	ErrClosed = errors.New("history store: closed")
+	// ErrLocked: another process has the file. Only one can.
+	ErrLocked = errors.New("in use by another process")
+	// ErrNewerVersion: a newer tlsratchet wrote the file. It was left as it is;
+	// run that one, or name another file.
+	ErrNewerVersion = errors.New("written by a newer version")
+	// ErrDamaged: the file is not, or no longer, what was written. When it
+	// comes from Open, set the file aside and start with none, or with a copy;
+	// when it comes from a running store, treat the peer as unknown.
+	ErrDamaged = errors.New("damaged history file")
+)
+
+// Options are the limits of a [File]. The zero value means the defaults.
+type Options struct {
+	// CacheSize is how many histories the cache holds, at about 450 bytes
+	// each. Default 50,000; at least 16.
+	CacheSize int
+	// MaxPending is how many changes may wait to be written before those of
+	// strangers are dropped. Default 100,000. Other changes are dropped at
+	// twice as many, and those of pinned identities never: it takes days to
+	// make one.
+	MaxPending int
+	// ReadTimeout bounds a read that misses the cache. Default 100 ms.
+	ReadTimeout time.Duration
+	// LockTimeout is how long Open tries to get a file that another process
+	// has. Default 500 ms.
+	LockTimeout time.Duration
+	// Logger gets one line when writing fails and one when it works again, and
+	// one when damage is met. Default: none.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	o.CacheSize = max(or(o.CacheSize, 50_000), 16)
+	o.MaxPending = or(o.MaxPending, 100_000)
+	o.ReadTimeout = or(o.ReadTimeout, 100*time.Millisecond)
+	o.LockTimeout = or(o.LockTimeout, 500*time.Millisecond)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// or returns n, or the default where n is not a number of anything.
+func or[N int | time.Duration](n, def N) N {
+	if n <= 0 {
+		return def
+	}
+	return n
+}
+
+// Stats is what a store counted since it was opened.
+type Stats struct {
+	// Hits and Misses are reads answered from memory and from the disk.
+	Hits, Misses uint64
+	// Writes are records written, Commits the groups they went in, and
+	// FailedCommits the groups that did not get to the disk and were kept.
+	Writes, Commits, FailedCommits uint64
+	// Dropped are changes that found no room. The next message of the same
+	// peer makes them again.
+	Dropped uint64
+	// Damaged are the damaged records found at open, and what was met since:
+	// one record may count twice.
+	Damaged uint64
+	// Future are changes refused by ErrFuture.
+	Future uint64
+	// Pending is how many changes wait to be written now.
+	Pending int
+}
+
+// grown returns cur joined with what grow makes of it, or says why it can't be
+// kept. Only a change can be refused: after the clock was set back, what is
+// there already may be dated later than tomorrow.
+func grown(cur tlsstate.History, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	next := tlsstate.Merge(cur, grow(cur))
+	if next == cur {
+		return cur, nil
+	}
+	if d := next.Newest(); int(d) > int(today)+1 && d > cur.Newest() {
+		return cur, fmt.Errorf("%w: %s, today is %s", ErrFuture, d, today)
+	}
+	if err := next.Valid(); err != nil {
+		return cur, fmt.Errorf("%w history: %w", ErrInvalid, err)
+	}
+	return next, nil
+}
+
+// merging is the grow that joins with h.
+func merging(h tlsstate.History) func(tlsstate.History) tlsstate.History {
+	return func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) }
+}
+
+// pinned tells whether a history holds what no message could make again: a
+// pin, or an operator's act.
+func pinned(h *tlsstate.History) bool {
+	kept := h.Epoch != 0 || h.CertPin.Formed != 0 || h.CertPin.Void != 0
+	for _, p := range h.Pins {
+		kept = kept || p.Formed != 0 || p.Void != 0
+	}
+	return kept
+}
+
+// stranger tells whether a history is of one day and without a pin.
+func stranger(h *tlsstate.History) bool { return h.First == h.Last && !pinned(h) }

@@ -1,0 +1,132 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// The layout of a bbolt file (its version 2), in the byte order of the machine:
+//
+//	page    id 8 | flags 2 | count 2 | overflow 4 | elements … | keys and values …
+//	meta    magic 4 | version 4 | page size 4 | flags 4 | root 8 | sequence 8 |
+//	        free list 8 | pages 8 | transaction 8 | FNV-1a 8
+//	branch  position 4 | key size 4 | page 8
+//	leaf    flags 4 | position 4 | key size 4 | value size 4
+//	bucket  root 8 | sequence 8; where root is 0 a page follows inline
+//
+// A page with overflow goes on in as many pages after it. Positions count from
+// the element.
+const (
+	pageHead   = 16
+	element    = 16
+	bucketHead = 16
+	metaLen    = 64
+
+	boltMagic   = 0xED0CDAED
+	boltVersion = 2
+
+	flagBranch   = 0x01
+	flagLeaf     = 0x02
+	flagFreelist = 0x10
+	flagBucket   = 0x01 // of a leaf element
+
+	noFreelist = ^uint64(0)
+)
+
+var order = binary.NativeEndian
+
+// meta is what one of the two meta pages says.
+type meta struct {
+	pageSize                    int64
+	root, freelist, pages, txid uint64
+}
+
+// readMeta reads the meta page at an offset. It is false if it isn't one.
+func readMeta(r io.ReaderAt, off int64) (meta, bool) {
+	var b [metaLen]byte
+	if _, err := r.ReadAt(b[:], off+pageHead); err != nil {
+		return meta{}, false
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write(b[:56])
+	m := meta{
+		pageSize: int64(order.Uint32(b[8:])),
+		root:     order.Uint64(b[16:]),
+		freelist: order.Uint64(b[32:]),
+		pages:    order.Uint64(b[40:]),
+		txid:     order.Uint64(b[48:]),
+	}
+	good := order.Uint32(b[:]) == boltMagic && order.Uint32(b[4:]) == boltVersion &&
+		order.Uint64(b[56:]) == sum.Sum64() &&
+		m.pageSize >= 1024 && m.pageSize <= 1<<24 && m.pageSize&(m.pageSize-1) == 0
+	return m, good
+}
+
+// newestMeta returns the meta page that bbolt would go by.
+func newestMeta(r io.ReaderAt) (meta, error) {
+	first, ok := readMeta(r, 0)
+	if ok {
+		second, ok := readMeta(r, first.pageSize)
+		if ok && second.pageSize == first.pageSize && second.txid > first.txid {
+			return second, nil
+		}
+		return first, nil
+	}
+	for size := int64(1024); size <= 1<<24; size *= 2 {
+		if second, ok := readMeta(r, size); ok && second.pageSize == size {
+			return second, nil
+		}
+	}
+	return meta{}, fmt.Errorf("%w: it doesn't begin like one", ErrDamaged)
+}
+
+// page is a page with its overflow, or an inline one.
+type page struct {
+	flags uint16
+	count int
+	data  []byte // from its head on
+}
+
+func asPage(data []byte) page {
+	return page{flags: order.Uint16(data[8:]), count: int(order.Uint16(data[10:])), data: data}
+}
+
+// field returns the nth 4-byte word of an element.
+func (p *page) field(i, n int) uint64 {
+	return uint64(order.Uint32(p.data[pageHead+i*element+4*n:]))
+}
+
+// fits tells whether all the elements are within the page.
+func (p *page) fits() bool { return pageHead+p.count*element <= len(p.data) }
+
+// cut returns n bytes of what element i points to, or nil if that isn't within
+// the page.
+func (p *page) cut(i int, pos, n uint64) []byte {
+	from := uint64(pageHead+i*element) + pos
+	if to := from + n; to <= uint64(len(p.data)) && from >= uint64(pageHead+p.count*element) {
+		return p.data[from:to:to]
+	}
+	return nil
+}
+
+// branch returns the key and the page of element i.
+func (p *page) branch(i int) (key []byte, id uint64) {
+	return p.cut(i, p.field(i, 0), p.field(i, 1)), order.Uint64(p.data[pageHead+i*element+8:])
+}
+
+// leaf returns the flags, key and value of element i.
+func (p *page) leaf(i int) (flags uint64, key, value []byte) {
+	pos, n := p.field(i, 1), p.field(i, 2)
+	return p.field(i, 0), p.cut(i, pos, n), p.cut(i, pos+n, p.field(i, 3))
+}
+
+// span is the range of keys that a page may hold: from low up to, and without,
+// high. nil is no bound.
+type span struct{ low, high []byte }
+
+func (s span) holds(key []byte) bool {
+	return len(key) > 0 && bytes.Compare(key, s.low) >= 0 && (s.high == nil || bytes.Compare(key, s.high) < 0)
+}

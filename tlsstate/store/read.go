@@ -1,0 +1,78 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// readers is how many goroutines read the disk. When it is stuck, so are they,
+// and no others.
+const readers = 4
+
+func (f *File) read() {
+	for {
+		select {
+		case job := <-f.jobs:
+			job()
+		case <-f.stop:
+			return
+		}
+	}
+}
+
+// ask has a reader call fn, and waits no longer than limit.
+func ask[T any](f *File, limit time.Duration, fn func() (T, error)) (T, error) {
+	var v T
+	var err error
+	done := make(chan struct{})
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	var late T
+	select {
+	case <-f.stop:
+		return late, ErrClosed
+	case f.jobs <- func() { v, err = fn(); close(done) }:
+	case <-timer.C:
+		return late, ErrTimeout
+	}
+	select {
+	case <-done:
+		return v, err
+	case <-timer.C:
+		return late, ErrTimeout
+	}
+}
+
+// fetch reads a history from the disk.
+func (f *File) fetch(id tlsstate.Identity) (tlsstate.History, error) {
+	if err := checkIdentity(id); err != nil {
+		return tlsstate.History{}, err
+	}
+	h, err := ask(f, f.opts.ReadTimeout, func() (tlsstate.History, error) { return f.disk.get(id) })
+	f.noteDamage(err)
+	if errors.Is(err, tlsstate.ErrDamaged) {
+		return tlsstate.History{}, nil // it is lost: the peer is new
+	}
+	return h, err
+}
+
+// noteDamage counts damage that was met, and tells the first.
+func (f *File) noteDamage(err error) {
+	if !errors.Is(err, ErrDamaged) && !errors.Is(err, tlsstate.ErrDamaged) {
+		return
+	}
+	f.damaged.Add(1)
+	if !f.damageTold.Swap(true) {
+		f.log.Error("damage met in the history file; no more will be told, but counted", "path", f.path, "error", err)
+	}
+}
+
+// futures is 1 for a refusal by ErrFuture.
+func futures(err error) uint64 {
+	if errors.Is(err, ErrFuture) {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"tlsratchet/tlsstate"
+)
+
+// table is the part of a [File] that is in memory: a cache of what is on the
+// disk, and the changes that are not there yet. The cache may forget anything
+// at any time; what is pending is forgotten only once it was written. Where
+// both know an identity they agree.
+//
+// One lock guards it all, held for about 100 ns by a hit.
+type table struct {
+	mu      sync.Mutex
+	cache   *lru.TwoQueueCache[tlsstate.Identity, tlsstate.History]
+	pending map[tlsstate.Identity]tlsstate.History
+	// changes counts swaps: whoever read the disk can tell whether what he
+	// read may be out of date.
+	changes uint64
+	max     int
+	closed  bool
+
+	known  int // identities with a history, pending ones too
+	newest tlsstate.Day
+
+	hits, misses, dropped uint64
+}
+
+func newTable(opts Options) (*table, error) {
+	cache, err := lru.New2Q[tlsstate.Identity, tlsstate.History](opts.CacheSize)
+	if err != nil {
+		return nil, err
+	}
+	return &table{
+		cache:   cache,
+		pending: make(map[tlsstate.Identity]tlsstate.History),
+		max:     opts.MaxPending,
+	}, nil
+}
+
+// get returns the history of id if it is in memory, and the count of changes
+// for a later fill or swap if it isn't.
+func (t *table) get(id tlsstate.Identity) (h tlsstate.History, at uint64, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return h, t.changes, false
+	}
+	if h, ok = t.cache.Get(id); !ok {
+		h, ok = t.pending[id]
+	}
+	if ok {
+		t.hits++
+	} else {
+		t.misses++
+	}
+	return h, t.changes, ok
+}
+
+// peek is get for the table's own use: without counting.
+func (t *table) peek(id tlsstate.Identity) (tlsstate.History, bool) {
+	if h, ok := t.pending[id]; ok {
+		return h, true
+	}
+	return t.cache.Peek(id)
+}
+
+// fill caches what was read from the disk, unless something changed since at.
+// It returns what is known now.
+func (t *table) fill(id tlsstate.Identity, h tlsstate.History, at uint64) tlsstate.History {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now, ok := t.peek(id); ok {
+		return now
+	}
+	if t.changes == at {
+		t.cache.Add(clone(id), h)
+	}
+	return h
+}
+
+// outcome is how a swap ended.
+type outcome uint8
+
+const (
+	swapped outcome = iota
+	stale           // it has changed meanwhile: read it again
+	dropped         // there was no room
+	closed
+)
+
+// swap makes next the history of id if old still is. at is the count of
+// changes that came with old. It also returns how many changes are pending.
+func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64) (outcome, int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, ok := t.peek(id)
+	switch {
+	case t.closed:
+		return closed, 0
+	case ok && now != old, !ok && t.changes != at:
+		return stale, 0
+	case !t.room(id, &next):
+		t.dropped++
+		return dropped, 0
+	}
+	id = clone(id)
+	t.changes++
+	t.pending[id] = next
+	t.cache.Add(id, next)
+	t.newest = max(t.newest, next.Newest())
+	if old == (tlsstate.History{}) {
+		t.known++
+	}
+	return swapped, len(t.pending)
+}
+
+// room tells whether a change may wait: a stranger's while there is room, a
+// pinned identity's always.
+func (t *table) room(id tlsstate.Identity, h *tlsstate.History) bool {
+	n := len(t.pending)
+	if n < t.max {
+		return true
+	}
+	if _, ok := t.pending[id]; ok {
+		return true
+	}
+	return pinned(h) || (n < 2*t.max && !stranger(h))
+}
+
+// clone keeps a short name from holding on to the long text it was cut from.
+func clone(id tlsstate.Identity) tlsstate.Identity {
+	id.Name = strings.Clone(id.Name)
+	return id
+}
+
+// group returns up to n pending changes in the order of their keys.
+func (t *table) group(n int) []entry {
+	t.mu.Lock()
+	group := make([]entry, 0, min(n, len(t.pending)))
+	for id, h := range t.pending {
+		if len(group) == n {
+			break
+		}
+		group = append(group, entry{id, h})
+	}
+	t.mu.Unlock()
+	slices.SortFunc(group, byIdentity)
+	return group
+}
+
+// written forgets the changes of a group, but not those that changed again.
+func (t *table) written(group []entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range group {
+		if t.pending[group[i].id] == group[i].h {
+			delete(t.pending, group[i].id)
+		}
+	}
+}
+
+// pendingFrom returns what is pending from start on, in order.
+func (t *table) pendingFrom(start tlsstate.Identity) []entry {
+	t.mu.Lock()
+	var found []entry
+	for id, h := range t.pending {
+		if compare(id, start) >= 0 {
+			found = append(found, entry{id, h})
+		}
+	}
+	t.mu.Unlock()
+	slices.SortFunc(found, byIdentity)
+	return found
+}
+
+// pendingOf returns what is pending for one identity, or nothing.
+func (t *table) pendingOf(id tlsstate.Identity) tlsstate.History {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pending[id]
+}
+
+func (t *table) waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.pending)
+}
+
+func (t *table) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+}

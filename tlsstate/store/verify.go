@@ -1,0 +1,277 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"tlsratchet/tlsstate"
+)
+
+// census is what was found in a file.
+type census struct {
+	fresh   bool // a new file, or one whose making was cut short
+	records int  // that are intact
+	damaged int
+	newest  tlsstate.Day
+}
+
+// verify reads the whole file without mapping it: that every page is within
+// it, of one use and in order, and how many records are intact. bbolt can be
+// trusted with a file that passes; with others it may crash the process, in a
+// goroutine that can't be guarded, or overwrite what is in use.
+//
+// Errors wrap [ErrDamaged] or [ErrNewerVersion].
+func verify(f *os.File) (census, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return census{}, err
+	}
+	if info.Size() == 0 {
+		return census{fresh: true}, nil
+	}
+	v, err := newVerifier(f, info.Size())
+	if err != nil {
+		return census{}, err
+	}
+	return v.buckets()
+}
+
+// maxDepth is deeper than any tree of ours: each page holds at least two.
+const maxDepth = 64
+
+type verifier struct {
+	r    io.ReaderAt
+	meta meta
+	used []uint64 // a bit for each page that something has claimed
+	bufs [maxDepth][]byte
+	seen census
+}
+
+func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
+	m, err := newestMeta(r)
+	if err != nil {
+		return nil, err
+	}
+	if m.pages < 4 || m.pages > uint64(size/m.pageSize) {
+		return nil, fmt.Errorf("%w: cut short: %d bytes, want %d pages of %d", ErrDamaged, size, m.pages, m.pageSize)
+	}
+	v := &verifier{r: r, meta: m, used: make([]uint64, m.pages/64+1)}
+	v.used[0] = 3 // the meta pages
+	return v, v.freelist()
+}
+
+// claim marks n pages as used, once.
+func (v *verifier) claim(id, n uint64) error {
+	if id >= v.meta.pages || n > v.meta.pages-id {
+		return fmt.Errorf("%w: page %d of %d", ErrDamaged, id, v.meta.pages)
+	}
+	for ; n > 0; id, n = id+1, n-1 {
+		if v.used[id/64]&(1<<(id%64)) != 0 {
+			return fmt.Errorf("%w: page %d has two uses", ErrDamaged, id)
+		}
+		v.used[id/64] |= 1 << (id % 64)
+	}
+	return nil
+}
+
+// page reads and claims a page. What it returns is good until the next page of
+// the same depth.
+func (v *verifier) page(id uint64, depth int) (page, error) {
+	if depth >= maxDepth {
+		return page{}, fmt.Errorf("%w: page %d is too deep", ErrDamaged, id)
+	}
+	if id >= v.meta.pages {
+		return page{}, v.claim(id, 1)
+	}
+	b, err := v.read(v.bufs[depth], id, 1)
+	if err != nil {
+		return page{}, err
+	}
+	n := uint64(order.Uint32(b[12:])) + 1
+	if order.Uint64(b) != id {
+		return page{}, fmt.Errorf("%w: page %d is not there", ErrDamaged, id)
+	}
+	if err := v.claim(id, n); err != nil {
+		return page{}, err
+	}
+	if n > 1 {
+		b, err = v.read(b, id, n)
+	}
+	v.bufs[depth] = b
+	return asPage(b), err
+}
+
+func (v *verifier) read(b []byte, id, n uint64) ([]byte, error) {
+	if want := int(n) * int(v.meta.pageSize); cap(b) < want {
+		b = make([]byte, want)
+	} else {
+		b = b[:want]
+	}
+	if _, err := v.r.ReadAt(b, int64(id)*v.meta.pageSize); err != nil {
+		return nil, fmt.Errorf("%w: page %d: %w", ErrDamaged, id, err)
+	}
+	return b, nil
+}
+
+// freelist claims the pages that bbolt takes for free.
+func (v *verifier) freelist() error {
+	if v.meta.freelist == noFreelist {
+		return nil
+	}
+	p, err := v.page(v.meta.freelist, 0)
+	if err != nil {
+		return err
+	}
+	ids, n := p.data[pageHead:], uint64(p.count)
+	if p.count == 0xFFFF { // then the count is the first of the list
+		n, ids = order.Uint64(ids), ids[8:]
+	}
+	if p.flags != flagFreelist || n > uint64(len(ids)/8) {
+		return fmt.Errorf("%w: no free list", ErrDamaged)
+	}
+	for ; n > 0; n, ids = n-1, ids[8:] {
+		if err := v.claim(order.Uint64(ids), 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visit gets each element of the leaves below a page.
+type visit func(flags uint64, key, value []byte) error
+
+// tree goes through a tree of pages in the order of keys.
+func (v *verifier) tree(id uint64, in span, depth int, fn visit) error {
+	p, err := v.page(id, depth)
+	if err != nil {
+		return err
+	}
+	if !p.fits() {
+		return fmt.Errorf("%w: page %d is too full", ErrDamaged, id)
+	}
+	switch {
+	case p.flags == flagLeaf:
+		return p.leaves(in, fn)
+	case p.flags == flagBranch && p.count > 0:
+		return v.children(&p, in, depth, fn)
+	}
+	return fmt.Errorf("%w: page %d is of no kind", ErrDamaged, id)
+}
+
+func (v *verifier) children(p *page, in span, depth int, fn visit) error {
+	key, child := p.branch(0)
+	for i := range p.count {
+		if !in.holds(key) {
+			return fmt.Errorf("%w: out of order", ErrDamaged)
+		}
+		below := span{key, in.high}
+		var next []byte
+		var sibling uint64
+		if i+1 < p.count {
+			if next, sibling = p.branch(i + 1); bytes.Compare(key, next) >= 0 {
+				return fmt.Errorf("%w: out of order", ErrDamaged)
+			}
+			below.high = next
+		}
+		if err := v.tree(child, below, depth+1, fn); err != nil {
+			return err
+		}
+		key, child = next, sibling
+	}
+	return nil
+}
+
+func (p *page) leaves(in span, fn visit) error {
+	var last []byte
+	for i := range p.count {
+		flags, key, value := p.leaf(i)
+		if !in.holds(key) || value == nil || bytes.Compare(last, key) >= 0 {
+			return fmt.Errorf("%w: out of order", ErrDamaged)
+		}
+		if err := fn(flags, key, value); err != nil {
+			return err
+		}
+		last = key
+	}
+	return nil
+}
+
+// buckets verifies what is in the file: the format first, since all else
+// depends on it.
+func (v *verifier) buckets() (census, error) {
+	found := map[string][]byte{}
+	err := v.tree(v.meta.root, span{}, 0, func(flags uint64, key, value []byte) error {
+		if flags != flagBucket || len(value) < bucketHead {
+			return fmt.Errorf("%w: something beside the buckets", ErrDamaged)
+		}
+		found[string(key)] = bytes.Clone(value)
+		return nil
+	})
+	if err != nil || len(found) == 0 {
+		return census{fresh: err == nil}, err
+	}
+	meta, histories := found[string(bucketMeta)], found[string(bucketHistories)]
+	if meta == nil {
+		return census{}, fmt.Errorf("%w: not a history file", ErrDamaged)
+	}
+	if err := v.bucket(meta, checkFormat); err != nil {
+		return census{}, err
+	}
+	if histories == nil || len(found) != 2 {
+		return census{}, fmt.Errorf("%w: not the buckets of its format", ErrDamaged)
+	}
+	err = v.bucket(histories, v.record)
+	return v.seen, err
+}
+
+// bucket visits the elements of a bucket, inline or not.
+func (v *verifier) bucket(b []byte, fn visit) error {
+	if root := order.Uint64(b); root != 0 {
+		return v.tree(root, span{}, 0, fn)
+	}
+	inline := b[bucketHead:]
+	if len(inline) < pageHead {
+		return fmt.Errorf("%w: a bucket cut short", ErrDamaged)
+	}
+	if p := asPage(inline); p.flags == flagLeaf && p.fits() {
+		return p.leaves(span{}, fn)
+	}
+	return fmt.Errorf("%w: a bucket of no kind", ErrDamaged)
+}
+
+// checkFormat visits the meta bucket.
+func checkFormat(flags uint64, key, value []byte) error {
+	text, ok := strings.CutPrefix(string(value), formatPrefix)
+	n, err := strconv.ParseUint(text, 10, 16)
+	if flags == 0 && bytes.Equal(key, keyFormat) && ok && err == nil && n > Format {
+		return fmt.Errorf("%w: format %d, this one knows %d", ErrNewerVersion, n, Format)
+	}
+	if flags != 0 || !bytes.Equal(key, keyFormat) || !ok || n != Format {
+		return fmt.Errorf("%w: no format", ErrDamaged)
+	}
+	return nil
+}
+
+// record visits the histories.
+func (v *verifier) record(flags uint64, key, value []byte) error {
+	if flags != 0 {
+		return fmt.Errorf("%w: something beside the records", ErrDamaged)
+	}
+	_, kerr := parseKey(key)
+	h, err := parseValue(key, value)
+	switch {
+	case errors.Is(err, tlsstate.ErrNewerVersion):
+		return fmt.Errorf("%w: %w", ErrNewerVersion, err)
+	case err != nil || kerr != nil:
+		v.seen.damaged++
+	default:
+		v.seen.records++
+		v.seen.newest = max(v.seen.newest, h.Newest())
+	}
+	return nil
+}

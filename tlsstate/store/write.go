@@ -1,0 +1,122 @@
+package store
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// commitDelay is how long changes gather.
+	commitDelay = time.Second
+	// groupSize bounds a transaction, and with it the memory it takes.
+	groupSize = 2000
+	// maxBackoff is the longest wait between tries when writing fails.
+	maxBackoff = 30 * time.Second
+)
+
+// signal tells the writer of a change, when it is one it waits for.
+func (f *File) signal(waiting int) {
+	if waiting == 1 {
+		poke(f.wake)
+	}
+	if waiting >= groupSize {
+		poke(f.full)
+	}
+}
+
+// poke leaves a token where there isn't one yet.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// write is the one goroutine that writes.
+func (f *File) write() {
+	defer close(f.done)
+	var bad trouble
+	var due <-chan time.Time
+	for {
+		full := f.full
+		if bad.delay > 0 {
+			full = nil // keep to the back-off
+		}
+		select {
+		case <-f.wake:
+			if due == nil {
+				due = time.After(commitDelay)
+			}
+			continue
+		case <-full:
+			f.commitAll(&bad)
+		case <-due:
+			f.commitAll(&bad)
+		case answer := <-f.flushes:
+			answer <- f.commitAll(&bad)
+		case <-f.stop:
+			f.ended = f.end(&bad)
+			return
+		}
+		due = nil
+		if f.table.waiting() > 0 {
+			due = time.After(max(bad.delay, commitDelay))
+		}
+	}
+}
+
+// commitAll writes what is pending now, group by group.
+func (f *File) commitAll(bad *trouble) error {
+	for left := f.table.waiting(); left > 0; {
+		group := f.table.group(min(left, groupSize))
+		if err := f.disk.put(group); err != nil {
+			f.failed.Add(1)
+			f.began(bad, err)
+			return fmt.Errorf("writing history file %s: %w", f.path, err)
+		}
+		f.commits.Add(1)
+		f.writes.Add(uint64(len(group)))
+		f.table.written(group)
+		left -= len(group)
+		f.over(bad)
+	}
+	return nil
+}
+
+// end writes what is left, and closes the file when its readers are done.
+func (f *File) end(bad *trouble) error {
+	err := f.commitAll(bad)
+	if n := f.table.waiting(); err != nil {
+		err = fmt.Errorf("%d changes are lost: %w", n, err)
+	}
+	f.readers.Wait()
+	if cerr := f.disk.close(); err == nil && cerr != nil {
+		err = fmt.Errorf("closing history file %s: %w", f.path, cerr)
+	}
+	return err
+}
+
+// trouble is a time in which nothing can be written. It is told when it begins
+// and when it is over.
+type trouble struct {
+	since time.Time
+	delay time.Duration // until the next try; 0 when all is well
+}
+
+func (f *File) began(bad *trouble, err error) {
+	if bad.delay == 0 {
+		bad.since = time.Now()
+		f.log.Error("history file can't be written: changes are kept in memory and tried again",
+			"path", f.path, "error", err, "pending", f.table.waiting())
+	}
+	bad.delay = min(max(2*bad.delay, commitDelay), maxBackoff)
+}
+
+func (f *File) over(bad *trouble) {
+	if bad.delay == 0 {
+		return
+	}
+	f.log.Info("history file is written again", "path", f.path,
+		"after", time.Since(bad.since).Round(time.Second), "pending", f.table.waiting())
+	*bad = trouble{}
+}
