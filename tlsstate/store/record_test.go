@@ -1,0 +1,80 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"tlsratchet/tlsstate"
+)
+
+func TestKeysAreOrderedLikeIdentities(t *testing.T) {
+	ids := []tlsstate.Identity{
+		{Kind: tlsstate.Address, Name: "192.0.2.1"},
+		{Kind: tlsstate.Address, Name: "192.0.2.10"},
+		{Kind: tlsstate.Address, Name: "2001:db8::"},
+		{Kind: tlsstate.Domain, Name: "a.example"},
+		{Kind: tlsstate.Domain, Name: "a.example.org"},
+		{Kind: tlsstate.Sender, Name: "a.example"},
+		{Kind: tlsstate.Listener, Name: "192.0.2.1:25"},
+	}
+	for i, a := range ids {
+		key := appendKey(nil, a)
+		if back, err := parseKey(key); err != nil || back != a {
+			t.Errorf("parseKey of %s = %s, %v", a, back, err)
+		}
+		for j, b := range ids {
+			want := bytes.Compare([]byte{byte(i)}, []byte{byte(j)})
+			if got := bytes.Compare(key, appendKey(nil, b)); got != want || compare(a, b) != want {
+				t.Errorf("%s to %s: keys %d, identities %d, want %d", a, b, got, compare(a, b), want)
+			}
+		}
+	}
+}
+
+func TestNoKey(t *testing.T) {
+	for _, key := range []string{"", "\x01", "\x00name", "\x01" + strings.Repeat("a", tlsstate.MaxName+1)} {
+		if id, err := parseKey([]byte(key)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("parseKey(%.20q) = %s, %v", key, id, err)
+		}
+	}
+}
+
+func TestAValueIsItsKeysOwn(t *testing.T) {
+	key, other := appendKey(nil, peer(1)), appendKey(nil, peer(2))
+	value := appendValue(nil, key, seen(9))
+	if h, err := parseValue(key, value); err != nil || h != seen(9) {
+		t.Fatalf("parseValue = %+v, %v", h, err)
+	}
+	if _, err := parseValue(other, value); !errors.Is(err, tlsstate.ErrDamaged) {
+		t.Errorf("another's key: %v", err)
+	}
+	for bit := range len(value) * 8 {
+		bad := bytes.Clone(value)
+		bad[bit/8] ^= 1 << (bit % 8)
+		if h, err := parseValue(key, bad); err == nil {
+			t.Errorf("with bit %d flipped: %+v", bit, h)
+		}
+	}
+	for n := range len(value) {
+		if h, err := parseValue(key, value[:n]); err == nil {
+			t.Errorf("cut to %d bytes: %+v", n, h)
+		}
+	}
+}
+
+func FuzzParseValue(f *testing.F) {
+	key := appendKey(nil, peer(1))
+	f.Add(key, appendValue(nil, key, seen(9)))
+	f.Add([]byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		h, err := parseValue(key, value)
+		if err == nil && !bytes.Equal(appendValue(nil, key, h), value) {
+			t.Errorf("%x is read as %+v, which is written otherwise", value, h)
+		}
+		if id, err := parseKey(key); err == nil && !bytes.Equal(appendKey(nil, id), key) {
+			t.Errorf("key %x is read as %s", key, id)
+		}
+	})
+}

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"testing"
+
+	"tlsratchet/tlsstate"
+)
+
+func smallTable(t *testing.T) *table {
+	t.Helper()
+	tab, err := newTable(Options{CacheSize: 16, MaxPending: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tab
+}
+
+// put swaps from what is in memory, or from nothing.
+func put(t *testing.T, tab *table, id tlsstate.Identity, h tlsstate.History) {
+	t.Helper()
+	old, at, _ := tab.get(id)
+	if how, _ := tab.swap(id, old, h, at); how != swapped {
+		t.Fatalf("swap of %s: outcome %d", id, how)
+	}
+}
+
+// pushOut commits all, and fills the cache with others.
+func pushOut(t *testing.T, tab *table, id tlsstate.Identity) {
+	t.Helper()
+	tab.written(tab.group(1000))
+	for i := range 1000 {
+		if _, ok := tab.peek(id); !ok {
+			return
+		}
+		put(t, tab, peer(1000+i), seen(1))
+		tab.written(tab.group(1000))
+	}
+	t.Fatalf("%s stays in the cache", id)
+}
+
+// Between a read's start and its end the history may change, be committed and
+// leave the cache: nothing in memory shows it but the count of changes.
+func TestAReadThatIsOutOfDate(t *testing.T) {
+	tab := smallTable(t)
+	id := peer(1)
+	old, at, ok := tab.get(id)
+	if ok {
+		t.Fatal("it is there already")
+	}
+	put(t, tab, id, seen(3))
+	if got := tab.fill(id, old, at); got != seen(3) {
+		t.Errorf("fill over a change in memory = %+v", got)
+	}
+	pushOut(t, tab, id)
+	tab.fill(id, old, at)
+	if h, ok := tab.peek(id); ok {
+		t.Errorf("the cache took what is out of date: %+v", h)
+	}
+	if how, _ := tab.swap(id, old, seen(1), at); how != stale {
+		t.Errorf("swap from what is out of date: outcome %d", how)
+	}
+	_, at, _ = tab.get(id)
+	if tab.fill(id, seen(3), at); tab.pendingOf(id) != (tlsstate.History{}) {
+		t.Error("what was read is pending")
+	}
+	if h, _, ok := tab.get(id); !ok || h != seen(3) {
+		t.Errorf("what was read again: %+v, %v", h, ok)
+	}
+}
+
+// What changes while its group is written stays pending.
+func TestAChangeDuringACommitStaysPending(t *testing.T) {
+	tab := smallTable(t)
+	put(t, tab, peer(1), seen(1))
+	put(t, tab, peer(2), seen(1))
+	group := tab.group(10)
+	put(t, tab, peer(1), seen(2))
+	tab.written(group)
+	if left := tab.group(10); len(left) != 1 || left[0] != (entry{peer(1), seen(2)}) {
+		t.Errorf("pending: %+v", left)
+	}
+	if tab.known != 2 || tab.newest != today {
+		t.Errorf("%d known, the newest day %s", tab.known, tab.newest)
+	}
+}
+
+func TestGroupsAreBoundedAndInOrder(t *testing.T) {
+	tab := smallTable(t)
+	for i := range 100 {
+		put(t, tab, peer(i*37%100), seen(1))
+	}
+	for _, n := range []int{0, 1, 40, 100, 500} {
+		group := tab.group(n)
+		if len(group) != min(n, 100) {
+			t.Errorf("a group of %d, want %d", len(group), min(n, 100))
+		}
+		for i := 1; i < len(group); i++ {
+			if byIdentity(group[i-1], group[i]) >= 0 {
+				t.Fatalf("%s before %s", group[i-1].id, group[i].id)
+			}
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"tlsratchet/tlsstate"
+)
+
+func resum(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// damaged is one way to damage a file.
+type damaged struct {
+	name string
+	do   func(b []byte) []byte
+	meta bool // in what bbolt keeps twice: an older state may come back
+}
+
+func damages(size, pageSize int) (all []damaged) {
+	rnd := rand.New(rand.NewPCG(5, 321))
+	for range 250 {
+		at := rnd.IntN(size)
+		all = append(all, damaged{fmt.Sprintf("byte %d, a bit", at), func(b []byte) []byte {
+			b[at] ^= 1 << rnd.IntN(8)
+			return b
+		}, at < 2*pageSize})
+	}
+	for range 60 { // heads of pages, where it hurts
+		at := rnd.IntN(size/pageSize)*pageSize + rnd.IntN(64)
+		all = append(all, damaged{fmt.Sprintf("byte %d, any", at), func(b []byte) []byte {
+			b[at] = byte(rnd.Int())
+			return b
+		}, at < 2*pageSize})
+	}
+	for page := range size / pageSize {
+		all = append(all, damaged{fmt.Sprintf("page %d of zeros", page), func(b []byte) []byte {
+			clear(b[page*pageSize:][:pageSize])
+			return b
+		}, page < 2})
+		from := rnd.IntN(size / pageSize)
+		all = append(all, damaged{fmt.Sprintf("page %d from %d", page, from), func(b []byte) []byte {
+			copy(b[page*pageSize:][:pageSize], b[from*pageSize:][:pageSize])
+			return b
+		}, page < 2})
+	}
+	for range 40 {
+		n := rnd.IntN(size)
+		all = append(all, damaged{fmt.Sprintf("cut to %d", n), func(b []byte) []byte { return b[:n] }, true})
+	}
+	return all
+}
+
+// No damage crashes the process, and none is read as something else: a history
+// is what was written, or unknown.
+func TestDamagedFiles(t *testing.T) {
+	const peers = 300
+	whole := read(t, fill(t, peers))
+	path := filepath.Join(t.TempDir(), "damaged")
+	refused, lost, intact := 0, 0, 0
+	for _, d := range damages(len(whole), os.Getpagesize()) {
+		b := d.do(append([]byte(nil), whole...))
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path, Options{ReadTimeout: patience})
+		switch {
+		case errors.Is(err, ErrDamaged), errors.Is(err, ErrNewerVersion):
+			refused++
+			continue
+		case err != nil:
+			t.Errorf("%s: %v", d.name, err)
+			continue
+		}
+		if missing := missing(t, d, f, peers); missing == 0 {
+			intact++
+		} else {
+			lost++
+		}
+		mustMerge(t, f, peer(1), seen(12)) // what passed can be written to
+		mustFlush(t, f)
+		mustClose(t, f)
+	}
+	t.Logf("%d refused, %d with records lost, %d intact", refused, lost, intact)
+	if refused == 0 || lost == 0 || intact == 0 {
+		t.Errorf("%d refused, %d with records lost, %d intact: no fair sample", refused, lost, intact)
+	}
+}
+
+func missing(t *testing.T, d damaged, f *File, peers int) (n int) {
+	for i := range peers {
+		h, err := f.Load(peer(i))
+		if h == (tlsstate.History{}) {
+			n++
+		} else if err != nil || h != seen(1+i%9) {
+			t.Errorf("%s: %s is read as %+v, %v", d.name, peer(i), h, err)
+		}
+	}
+	if n != 0 && f.Stats().Damaged == 0 && !d.meta {
+		t.Errorf("%s: %d records are lost in silence", d.name, n)
+	}
+	return n
+}
+
+// The verifier agrees with bbolt on files that bbolt wrote.
+func TestVerifyKnowsBbolt(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		path := filepath.Join(t.TempDir(), "db")
+		synced := rapid.Bool().Draw(rt, "free list synced")
+		db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, NoFreelistSync: !synced, PageSize: 1024 << rapid.IntRange(0, 3).Draw(rt, "page size")})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		kept := map[string]bool{}
+		for range rapid.IntRange(0, 12).Draw(rt, "transactions") {
+			err := db.Update(func(tx *bolt.Tx) error {
+				if err := format(tx); err != nil {
+					return err
+				}
+				return churn(rt, tx.Bucket(bucketHistories), kept)
+			})
+			if err != nil {
+				rt.Fatal(err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			rt.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer file.Close()
+		if found, err := verify(file); err != nil || found.records+found.damaged != len(kept) {
+			rt.Fatalf("verify: %+v, %v, want %d records", found, err, len(kept))
+		}
+	})
+}
+
+// churn puts and deletes some keys, some with long values.
+func churn(rt *rapid.T, b *bolt.Bucket, kept map[string]bool) error {
+	base := rapid.IntRange(0, 400).Draw(rt, "from")
+	remove := rapid.IntRange(0, 2).Draw(rt, "act") == 0
+	for i := range rapid.IntRange(0, 120).Draw(rt, "keys") {
+		key := appendKey(nil, peer(base+i))
+		value := appendValue(nil, key, seen(1+i%9))
+		if i == 7 {
+			value = make([]byte, 9000) // a page with overflow, of no record
+		}
+		err := b.Put(key, value)
+		if kept[string(key)] = true; remove {
+			err = b.Delete(key)
+			delete(kept, string(key))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FuzzVerify changes a few bytes of a good file. Whatever passes, bbolt must
+// be able to go through without a panic.
+func FuzzVerify(f *testing.F) {
+	whole := read(f, fill(f, 120))
+	f.Add(uint32(0x3010), []byte{1, 2, 3})
+	f.Add(uint32(0), []byte{0xff})
+	f.Add(uint32(0x1050), make([]byte, 64))
+	path := filepath.Join(f.TempDir(), "fuzzed")
+	f.Fuzz(func(t *testing.T, at uint32, change []byte) {
+		b := append([]byte(nil), whole...)
+		copy(b[int(at)%len(b):], change)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, found, err := openBolt(path, 0)
+		if err != nil {
+			return
+		}
+		defer func() { _ = d.close() }()
+		entries, next, err := d.scan([]byte{0}, 1000)
+		if err != nil || next != nil || len(entries) != found.records {
+			t.Errorf("it passes, but is no good: %d of %d, %v", len(entries), found.records, err)
+		}
+	})
+}
+
+// A disk that fails under the verifier is damage too, with its reason.
+func TestVerifyOnADiskThatFails(t *testing.T) {
+	path := fill(t, 300)
+	size := int64(len(read(t, path)))
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for n := range 12 {
+		left := n
+		v, err := newVerifier(failing{file, &left}, size)
+		if err == nil {
+			_, err = v.buckets()
+		}
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("after %d reads: %v", n, err)
+		}
+	}
+}
+
+type failing struct {
+	r    io.ReaderAt
+	left *int
+}
+
+func (f failing) ReadAt(b []byte, off int64) (int, error) {
+	if *f.left--; *f.left < 0 {
+		return 0, errors.New("input/output error")
+	}
+	return f.r.ReadAt(b, off)
+}
