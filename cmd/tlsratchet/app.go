@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/tlsstate/store"
+)
+
+// The exit codes.
+const (
+	exitFailure = 1
+	exitUsage   = 2 // usage or config: doing it again won't help
+)
+
+// usageError is what the operator got wrong.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// run runs one command line and returns its exit code. Errors go to stderr, a
+// line each.
+func run(args []string, stdout, stderr io.Writer) int {
+	err := newApp(stdout, stderr).Run(args)
+	if err == nil {
+		return 0
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		fmt.Fprintln(stderr, "tlsratchet:", line)
+	}
+	var usage usageError
+	if errors.As(err, &usage) || errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrNewerVersion) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	usage := func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	app := &cli.App{
+		Name:      "tlsratchet",
+		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
+		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = { unix:/run/tlsratchet/milter.sock, default_action=accept }",
+		Version:   version(),
+		Writer:    stdout,
+		ErrWriter: stderr,
+		Commands: []*cli.Command{
+			serveCommand(stderr),
+			checkCommand(stdout),
+			versionCommand(stdout),
+		},
+		HideHelpCommand: true,
+		HideVersion:     true,
+		ExitErrHandler:  func(*cli.Context, error) {}, // run decides
+		OnUsageError:    usage,
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("unknown command %q: try tlsratchet --help", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		c.OnUsageError = usage
+		c.HideHelpCommand = true
+	}
+	return app
+}
+
+// noArguments refuses what stands after the flags. Flags after an argument
+// would be taken for arguments silently.
+func noArguments(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usagef("%s takes no arguments, and there is %q", c.Command.Name, c.Args().First())
+	}
+	return nil
+}

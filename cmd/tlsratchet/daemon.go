@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"os"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/config"
+	"tlsratchet/milter"
+	"tlsratchet/milter/wire"
+	"tlsratchet/ratchet"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// histories is what the daemon asks of a store.
+type histories interface {
+	ratchet.Histories
+	Len() int
+	Close() error
+}
+
+// daemon is tlsratchet serving: its parts, put together.
+type daemon struct {
+	config    atomic.Pointer[config.Config]
+	level     *slog.LevelVar
+	log       *slog.Logger
+	notify    notifier
+	histories histories
+	ratchet   *ratchet.Ratchet
+	milter    *milter.Milter
+	server    *wire.Server
+	listeners []net.Listener
+}
+
+// newDaemon opens the memory and the listeners. On an error nothing stays open.
+func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
+	d := &daemon{level: &slog.LevelVar{}}
+	d.config.Store(cfg)
+	d.log = newLogger(stderr, cfg, d.level)
+	d.notify = notifier{d.log}
+	log.SetOutput(wire.LogWriter(d.log)) // go-milter's own lines
+	log.SetFlags(0)
+
+	var err error
+	if d.histories, err = openHistories(cfg, d.log); err != nil {
+		return nil, err
+	}
+	d.ratchet = ratchet.New(d.histories, cfg.Rules(), d.log)
+	d.milter = milter.New(milter.Deps{
+		Judge: d.ratchet, Now: time.Now, Events: eventLog{d.log}.Take,
+	}, milterOptions(cfg), d.log)
+	if d.server, err = newServer(cfg, d.milter, d.log); err == nil {
+		d.listeners, err = listen(cfg)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.histories.Close())
+	}
+	return d, nil
+}
+
+func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
+	if cfg.InMemory() {
+		return store.NewMemory(cfg.Limits.Cache), nil
+	}
+	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := store.Open(cfg.History, store.Options{
+		CacheSize:   cfg.Limits.Cache,
+		ReadTimeout: cfg.Limits.Decide,
+		Logger:      log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
+	}
+	return file, nil
+}
+
+func milterOptions(cfg *config.Config) milter.Options {
+	return milter.Options{
+		HeaderAll:        cfg.Header == config.HeaderAll,
+		ExemptRecipients: cfg.ExemptRecipients,
+		Contact:          cfg.Reply.Contact,
+	}
+}
+
+func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) (*wire.Server, error) {
+	limits := wire.DefaultLimits()
+	limits.Connections, limits.Idle = cfg.Limits.Connections, cfg.Limits.Idle
+	return wire.New(wire.Config{
+		Backend:    m.Backend,
+		Actions:    milter.Actions,
+		Protocol:   milter.Protocol,
+		SymList:    milter.Symbols(),
+		KeepHeader: milter.KeepHeader,
+		Limits:     limits,
+		Log:        log,
+	})
+}
+
+func (d *daemon) confirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now())) }
+
+// run serves until done, then drains: sessions in the middle of a message get
+// their answers, and what was learned is written.
+func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() { failed <- d.server.Serve(d.listeners...) }()
+	go d.notify.watchdog(ctx, d.alive)
+	d.started()
+
+	var err error
+	select {
+	case <-done:
+		d.notify.stopping()
+		err = d.drain(ctx)
+		<-failed // nil, as we asked for it
+	case err = <-failed:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	if closed := d.histories.Close(); closed != nil {
+		err = errors.Join(err, fmt.Errorf("write the history: %w", closed))
+	}
+	d.log.Info("stopped")
+	return err
+}
+
+func (d *daemon) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Load().Limits.Drain)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop serving: %w", err)
+	} else if err != nil {
+		d.log.Warn("sessions were cut off at the end of the drain", "drain", d.config.Load().Limits.Drain.String())
+	}
+	return nil
+}
+
+// started says so in one line.
+func (d *daemon) started() {
+	cfg := d.config.Load()
+	where := make([]string, len(d.listeners))
+	for i, l := range d.listeners {
+		where[i] = l.Addr().String()
+	}
+	d.log.Info("serving", "version", version(), "listen", where, "history", cfg.History,
+		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
+	d.notify.ready()
+}
+
+// alive answers whether a decision can be made.
+func (d *daemon) alive() error {
+	_, err := d.histories.Load(tlsstate.Identity{Kind: tlsstate.Listener, Name: "watchdog"})
+	return err
+}
+
+// reloadOn calls reload for each signal until ctx ends. What is wrong with the
+// new configuration is told, and the old one goes on.
+func (d *daemon) reloadOn(ctx context.Context, hangup <-chan os.Signal, reload func() error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			d.notify.reloading()
+			if err := reload(); err != nil {
+				d.log.Error("the configuration was not reloaded, the old one goes on", "error", err)
+			}
+			d.notify.ready()
+		}
+	}
+}
+
+// reload swaps what can be swapped while serving.
+func (d *daemon) reload(next *config.Config) {
+	old := d.config.Swap(next)
+	d.ratchet.SetRules(next.Rules())
+	d.milter.SetOptions(milterOptions(next))
+	d.level.Set(next.Log.Level)
+	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
+	if fixed := needsRestart(old, next); len(fixed) > 0 {
+		d.log.Warn("these settings changed and need a restart", "settings", fixed)
+	}
+}
+
+func needsRestart(old, next *config.Config) (changed []string) {
+	for _, s := range []struct {
+		name      string
+		old, next any
+	}{
+		{"listen", old.Listen, next.Listen},
+		{"history", old.History, next.History},
+		{"socket", old.Socket, next.Socket},
+		{"limits", old.Limits, next.Limits},
+		{"log.format", old.Log.Format, next.Log.Format},
+	} {
+		if !reflect.DeepEqual(s.old, s.next) {
+			changed = append(changed, s.name)
+		}
+	}
+	return changed
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"tlsratchet/config"
+	"tlsratchet/milter/wire"
+)
+
+// listen opens all listeners, or none.
+func listen(cfg *config.Config) (all []net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range all {
+				l.Close()
+			}
+			all = nil
+		}
+	}()
+	group, err := socketGroup(cfg.Socket.Group)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range cfg.Listen {
+		spec, err := wire.ParseSpec(l.String())
+		if err != nil {
+			return all, usageError{err}
+		}
+		if err := makeDefaultFolder(spec.Address, config.DefaultSocket, 0o755); err != nil {
+			return all, err
+		}
+		some, err := wire.Listen(spec, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
+		if err != nil {
+			return all, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// socketGroup returns the group id for a socket, or -1 to leave it be. Where
+// none is configured it is Postfix's, whose smtpd must get in, if we may give
+// the socket away.
+func socketGroup(name string) (int, error) {
+	if name == "" {
+		if g, err := user.LookupGroup("postfix"); err == nil && mayGive(g.Gid) {
+			return strconv.Atoi(g.Gid)
+		}
+		return -1, nil
+	}
+	if id, err := strconv.Atoi(name); err == nil {
+		return id, nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return -1, usagef("socket.group: %w", err)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// mayGive tells whether we may give a file to the group.
+func mayGive(gid string) bool {
+	if os.Geteuid() == 0 {
+		return true
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		return false
+	}
+	for _, g := range groups {
+		if strconv.Itoa(g) == gid {
+			return true
+		}
+	}
+	return false
+}
+
+// makeDefaultFolder makes the folder of a default path, so that serve runs with
+// no configuration at all. A folder that somebody names must be there.
+func makeDefaultFolder(path, byDefault string, mode fs.FileMode) error {
+	if path != byDefault {
+		return nil
+	}
+	if err := os.Mkdir(filepath.Dir(path), mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the folder of %s: %w", path, err)
+	}
+	return nil
+}

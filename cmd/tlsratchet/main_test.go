@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tlsratchet": main})
+}
+
+// Each command has a script of its own in testdata.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"send":    send,
+			"waitfor": waitfor,
+			"signal":  signalTo,
+		},
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"TLSRATCHET_CONFIG", "NOTIFY_SOCKET", "WATCHDOG_USEC"} {
+				env.Setenv(name, os.DevNull[:0])
+			}
+			return nil
+		},
+	})
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// notifier tells the service manager how we are (sd_notify(3)). Without one it
+// does nothing.
+type notifier struct{ log *slog.Logger }
+
+func (n notifier) send(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		n.log.Warn("telling the service manager", "state", state, "error", err)
+	}
+}
+
+func (n notifier) ready()    { n.send(sd.SdNotifyReady) }
+func (n notifier) stopping() { n.send(sd.SdNotifyStopping) }
+
+// reloading must carry the monotonic time for Type=notify-reload.
+func (n notifier) reloading() {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		n.log.Warn("reading the monotonic clock", "error", err)
+		return
+	}
+	n.send(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
+}
+
+// watchdog feeds the service manager's watchdog, if there is one, for as long
+// as alive answers, until ctx ends.
+func (n notifier) watchdog(ctx context.Context, alive func() error) {
+	interval, err := sd.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		return
+	}
+	tick := time.NewTicker(interval / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := alive(); err != nil {
+				n.log.Error("not well: the watchdog is not fed", "error", err)
+				continue
+			}
+			n.send(sd.SdNotifyWatchdog)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+func serveCommand(stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:  "serve",
+		Usage: "be Postfix's milter",
+		Description: "Listens for Postfix and runs until SIGTERM. SIGHUP reads the configuration again.\n" +
+			"Everything is logged to stderr.",
+		Flags: append(configFlags(),
+			&cli.BoolFlag{Name: "confirm-clock", DisableDefaultText: true, Usage: "believe the clock though it is far ahead of the newest record"}),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return serve(c, stderr)
+		},
+	}
+}
+
+// serve runs the daemon until a signal or a failure ends it.
+func serve(c *cli.Context, stderr io.Writer) error {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	d, err := newDaemon(cfg, stderr)
+	if err != nil {
+		return err
+	}
+	if c.Bool("confirm-clock") {
+		d.confirmClock()
+	}
+	go d.reloadOn(ctx, hangup, func() error {
+		next, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		d.reload(next)
+		return nil
+	})
+	return d.run(context.WithoutCancel(ctx), ctx.Done())
+}
