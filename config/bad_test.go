@@ -23,15 +23,15 @@ func TestBadFiles(t *testing.T) {
 		{"\xff", "1: not in the form of TOML: invalid character at start of key: U+00FF 'ÿ'"},
 
 		// Unknown keys.
-		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [[peer]]"},
+		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [selfcheck], [status], [[peer]]"},
 		{"[socket]\nmod = '0660'\n", "2: socket.mod: unknown key: use mode, group"},
 		{"[log]\n\nstripped = 'observe'\n", "3: log.stripped: unknown key: stripped belongs in [policy]"},
 		{"stripped = 'observe'\n", "1: stripped: unknown key: stripped belongs in [policy]"},
 		{"[policy]\nlisten = []\n", "2: policy.listen: unknown key: listen belongs at the top, before the first [table]"},
-		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [[peer]]"},
+		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [selfcheck], [status], [[peer]]"},
 		{"[policy.stripped]\n", "1: policy.stripped: want a string in quotes, got a table"},
 		{"[log.more]\n", "1: log.more: unknown key: use format, level"},
-		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [[peer]]"},
+		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [selfcheck], [status], [[peer]]"},
 		{"policy = 3\n", "1: policy: it is a table: write [policy]"},
 		{"[[policy]]\n", "1: policy: it is a table: write [policy]"},
 		{"[socket]\n\"\\u001b[2J\" = 1\n", "2: socket.\"\\x1b[2J\": unknown key: use mode, group"},
@@ -66,6 +66,13 @@ func TestBadFiles(t *testing.T) {
 		{"header = \"none\"\n", "1: header: unknown value \"none\": use downgrade, all"},
 		{"[log]\nformat = \"xml\"\n", "2: log.format: unknown value \"xml\": use text, json"},
 		{"[log]\nlevel = \"INFO\"\n", "2: log.level: unknown level \"INFO\": use debug, info, warn, error"},
+
+		// Other addresses.
+		{"[selfcheck]\naddress = '25'\n", "2: selfcheck.address: unknown address \"25\": use host:port, as 127.0.0.1:25, or \"off\""},
+		{"[selfcheck]\nevery_seconds = 9\n", "2: selfcheck.every_seconds: want a whole number from 10 to 86400, got 9"},
+		{"[status]\nlisten = 'unix:/run/s.sock'\n", "2: status.listen: unknown address \"unix:/run/s.sock\": use host:port, as 127.0.0.1:9125, or \"off\""},
+		{"[status]\nlisten = '127.0.0.1:0'\n", "2: status.listen: unknown address \"127.0.0.1:0\": use host:port, as 127.0.0.1:9125, or \"off\""},
+		{"[status]\nnames = ['*']\n", "2: status.names: \"*\" is no domain: there are no wildcards, use subdomains = true"},
 
 		// Listeners and files.
 		{"listen = []\n", "1: listen: the list is empty: want 1 at least"},
@@ -195,7 +202,7 @@ domain = "bank.example"
 		`tlsratchet.toml:7: peer.least: unknown level "tls": use weak, TLSv1.2, TLSv1.3`,
 		"tlsratchet.toml:9: policy.pin_after_days: want a whole number from 1 to 64, got 0",
 		`tlsratchet.toml:10: policy.stripped: unknown action "maybe": use observe, header, quarantine, tempfail, reject`,
-		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [[peer]]",
+		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, exempt_recipients, [socket], [log], [limits], [reply], [policy], [selfcheck], [status], [[peer]]",
 		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, action, least, exempt",
 		"tlsratchet.toml:14: peer: sets nothing: add action, least or exempt = true",
 		"--pin-after-days: want a whole number from 1 to 64, got 0",

@@ -62,6 +62,9 @@ type Config struct {
 	Log    Log
 	Limits Limits
 	Reply  Reply
+	// Selfcheck and Status need a restart to change.
+	Selfcheck Selfcheck
+	Status    Status
 	// Policy is the base policy: what holds for peers without a row.
 	Policy tlsstate.Policy
 	// Peers are the [[peer]] rows in the order of the file.
@@ -175,7 +178,9 @@ func defaults() *Config {
 			Decide:      250 * time.Millisecond,
 			Cache:       100_000,
 		},
-		Policy: tlsstate.DefaultPolicy(),
+		Policy:    tlsstate.DefaultPolicy(),
+		Selfcheck: defaultSelfcheck(),
+		Status:    defaultStatus(),
 	}
 }
 

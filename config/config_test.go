@@ -72,7 +72,9 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Limits: config.Limits{
 			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 100_000,
 		},
-		Policy: tlsstate.DefaultPolicy(),
+		Policy:    tlsstate.DefaultPolicy(),
+		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
+		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -112,6 +114,8 @@ func TestEveryKey(t *testing.T) {
 			PinUpTo: tlsstate.TLS13, DomainEnforce: tlsstate.EnforceNever,
 			Stripped: tlsstate.Reject, Weakened: tlsstate.Quarantine, Unauthenticated: tlsstate.Tempfail,
 		},
+		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
+		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
 		Peers: []tlsstate.Row{
 			{Domain: "xn--bnk-qla.example", Subdomains: true, Action: &tempfail, Least: tlsstate.TLS12},
 			{Domain: "host", Exempt: true},
@@ -157,6 +161,12 @@ release_after_days = 4
 relax_after_days = 5
 pin_up_to = "tlsv1.3"
 domain_enforce = "never"
+[selfcheck]
+address = "[0::1]:025"
+every_seconds = 10
+[status]
+listen = "off"
+names = ["Mail.example."]
 [[peer]]
 domain = "XN--BNK-QLA.example."
 subdomains = true

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -12,7 +13,7 @@ import (
 // settings returns every key of the file but those of [[peer]], in the order
 // that they are written, with the variable that overrides it.
 func settings() []setting[Config] {
-	return append(topSettings(), append(tableSettings(), policySettings()...)...)
+	return slices.Concat(topSettings(), tableSettings(), policySettings(), selfcheckSettings(), statusSettings())
 }
 
 func topSettings() []setting[Config] {

@@ -35,6 +35,10 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_RELAX_AFTER_DAYS", "7", `relax_after_days = 7`},
 		{"TLSRATCHET_PIN_UP_TO", "weak", `pin_up_to = "weak"`},
 		{"TLSRATCHET_DOMAIN_ENFORCE", "always", `domain_enforce = "always"`},
+		{"TLSRATCHET_SELFCHECK", "mx.example:25", `address = "mx.example:25"`},
+		{"TLSRATCHET_SELFCHECK_SECONDS", "10", `every_seconds = 10`},
+		{"TLSRATCHET_STATUS", "off", `listen = "off"`},
+		{"TLSRATCHET_STATUS_NAMES", "Mail.example,mx", `names = ["mail.example", "mx"]`},
 	}
 	if len(table) != len(settings()) {
 		t.Errorf("%d variables here, %d keys", len(table), len(settings()))
