@@ -1,0 +1,76 @@
+package systemd_test
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"tlsratchet/contrib/postfix"
+)
+
+// lines are the settings of a unit file, continuations and comments left out.
+func lines(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := map[string][]string{}
+	section := ""
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		key, value, found := strings.Cut(line, "=")
+		switch {
+		case line == "" || line[0] == '#':
+		case line[0] == '[':
+			section = line
+		case !found || section == "" || strings.HasSuffix(line, `\`):
+			t.Errorf("%s: %q", name, line)
+		default:
+			set[section+key] = append(set[section+key], value)
+		}
+	}
+	return set
+}
+
+// The socket is where Postfix looks for it.
+func TestSocketPath(t *testing.T) {
+	text, err := fs.ReadFile(postfix.Files, "main.cf.tlsratchet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := lines(t, "tlsratchet.socket")
+	listen := unit["[Socket]ListenStream"]
+	if len(listen) != 1 {
+		t.Fatalf("ListenStream: %q", listen)
+	}
+	path, inQueue := strings.CutPrefix(listen[0], "/var/spool/postfix/")
+	if !inQueue || !strings.Contains(string(text), "{ unix:"+path+",") {
+		t.Errorf("main.cf.tlsratchet doesn't name %s", listen[0])
+	}
+	if unit["[Socket]SocketGroup"][0] != "postfix" || unit["[Socket]SocketMode"][0] != "0660" {
+		t.Error("Postfix can't write to the socket")
+	}
+}
+
+func TestService(t *testing.T) {
+	unit := lines(t, "tlsratchet.service")
+	for key, want := range map[string]string{
+		"ExecStart":          "/usr/sbin/tlsratchet serve --config /etc/tlsratchet/tlsratchet.toml --listen systemd",
+		"ExecReload":         "/bin/kill -HUP $MAINPID",
+		"Type":               "notify",
+		"StateDirectory":     "tlsratchet",
+		"NoNewPrivileges":    "yes",
+		"ProtectSystem":      "strict",
+		"SystemCallFilter":   "@system-service",
+		"RestrictNamespaces": "yes",
+	} {
+		if got := unit["[Service]"+key]; len(got) == 0 || got[0] != want {
+			t.Errorf("%s=%q, want %q", key, got, want)
+		}
+	}
+	if got := unit["[Unit]Requires"]; len(got) != 1 || got[0] != "tlsratchet.socket" {
+		t.Errorf("Requires=%q", got)
+	}
+}
