@@ -34,6 +34,7 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 		address.Cap = Reject
 	case domain.Outcome == Downgraded && (!address.hasTLS || domain.Required):
 		domain.Cap = domainCap(&address, &domain, rule)
+		domain.knownPlaintext = address.knownPlaintext
 		return domain
 	case sender.Outcome == Downgraded:
 		sender.Cap = Header

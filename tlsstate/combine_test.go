@@ -74,6 +74,9 @@ func TestCombine(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
+			if known := tt.address == plain; v.KnownPlaintext() != known {
+				t.Errorf("KnownPlaintext is %t, want %t", v.KnownPlaintext(), known)
+			}
 		})
 	}
 }
