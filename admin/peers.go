@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/bits"
+	"strings"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/tlsstate"
+)
+
+// Peers implements [Admin].
+func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		rule, today, n := l.rules().Default(), l.today(), 0
+		seq, failed := l.memory.All(tlsstate.Identity{Kind: q.Kind})
+		for id, h := range seq {
+			if err := ctx.Err(); err != nil {
+				yield(Row{}, err)
+				return
+			}
+			if q.Kind != 0 && id.Kind > q.Kind {
+				return
+			}
+			if !q.wants(id, &h, rule, today) {
+				continue
+			}
+			if !yield(row(id, h, rule, today), nil) {
+				return
+			}
+			if n++; n == q.Limit {
+				return
+			}
+		}
+		if err := failed(); err != nil {
+			yield(Row{}, fmt.Errorf("reading the memory: %w", err))
+		}
+	}
+}
+
+func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
+	if q.Kind == 0 && id.Kind == tlsstate.Listener || q.Kind != 0 && id.Kind != q.Kind {
+		return false
+	}
+	if q.Below != "" && id.Name != q.Below && !strings.HasSuffix(id.Name, "."+q.Below) {
+		return false
+	}
+	if q.Leveled && highest(h) != q.Level {
+		return false
+	}
+	if !q.Pinned && !q.Released && !q.Downgraded {
+		return true
+	}
+	top, pinned := topPin(*h, rule, today)
+	holds := top.State == tlsstate.PinHolds.String()
+	return q.Pinned && pinned && holds || q.Released && pinned && !holds || q.Downgraded && pinned && below(h, rule, today)
+}
+
+// highest returns the best level seen in the window.
+func highest(h *tlsstate.History) tlsstate.Level {
+	for l := tlsstate.TLS13; l > tlsstate.Plaintext; l-- {
+		if h.Seen[l] != 0 {
+			return l
+		}
+	}
+	return tlsstate.Plaintext
+}
+
+// below tells whether the peer was seen below a pin that holds since that was
+// last met.
+func below(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
+	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
+		var seen uint64
+		for _, set := range h.Seen[:l] {
+			seen |= set
+		}
+		since := int(h.Last) - int(h.Pins[l-1].Met)
+		if h.PinState(l, rule, today, false) == tlsstate.PinHolds && bits.OnesCount64(seen&(1<<min(max(since, 0), 63)-1)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	// suggestions is how many near names an unknown one is answered with, and
+	// searched how many names are looked at for them.
+	suggestions = 3
+	searched    = 500_000
+)
+
+// unknown returns the error for a peer without a history, with names that are
+// near it.
+func (l *Local) unknown(id tlsstate.Identity) error {
+	var near []string
+	seq, _ := l.memory.All(tlsstate.Identity{Kind: id.Kind})
+	n := 0
+	for other := range seq {
+		if n++; other.Kind != id.Kind || n > searched || len(near) == suggestions {
+			break
+		}
+		if similar(id.Name, other.Name) {
+			near = append(near, other.String())
+		}
+	}
+	err := fmt.Errorf("%w: %s", ErrUnknownPeer, clean.Text(id.String(), 300))
+	if len(near) > 0 {
+		err = fmt.Errorf("%w; there is %s", err, strings.Join(near, ", "))
+	}
+	return err
+}
+
+// similar tells whether two names are one within the other, or at most two
+// edits apart.
+func similar(a, b string) bool {
+	if len(a) >= 4 && strings.Contains(b, a) || len(b) >= 4 && strings.Contains(a, b) {
+		return true
+	}
+	return len(a) > 4 && abs(len(a)-len(b)) <= 2 && distance(a, b) <= 2
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
