@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// daemon is a running tlsratchet.
+type daemon struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	history string
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (d *daemon) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(p)
+}
+
+func (d *daemon) text() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.String()
+}
+
+// serve starts tlsratchet on the socket, with its memory in the file history
+// ("" for a new one), a config and flags, and ends it with the test.
+func serve(t *testing.T, socket, history, config string, flags ...string) *daemon {
+	t.Helper()
+	if history == "" {
+		history = filepath.Join(t.TempDir(), "history.db")
+	}
+	d := &daemon{t: t, history: history}
+	args := append([]string{"serve", "--listen", "unix:" + socket, "--history", history}, flags...)
+	if config != "" {
+		file := filepath.Join(t.TempDir(), "tlsratchet.toml")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", file)
+	}
+	d.cmd = exec.Command(binary, args...)
+	d.cmd.Stderr = d
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if d.cmd.ProcessState == nil {
+			d.stop(syscall.SIGTERM)
+		}
+		if t.Failed() {
+			t.Logf("tlsratchet's log:\n%s", d.text())
+		}
+	})
+	d.wait("msg=serving")
+	return d
+}
+
+// wait waits for a text in the log and returns its line.
+func (d *daemon) wait(text string) string {
+	d.t.Helper()
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, line := range strings.Split(d.text(), "\n") {
+			if strings.Contains(line, text) {
+				return line
+			}
+		}
+	}
+	d.t.Fatalf("no %q in the log:\n%s", text, d.text())
+	return ""
+}
+
+// downgrades are the log's lines of downgrades.
+func (d *daemon) downgrades() (lines []string) {
+	for _, line := range strings.Split(d.text(), "\n") {
+		if strings.Contains(line, "msg=downgrade") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func (d *daemon) stop(sig syscall.Signal) {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(sig); err != nil {
+		d.t.Fatal(err)
+	}
+	err := d.cmd.Wait()
+	if sig == syscall.SIGTERM && err != nil {
+		d.t.Errorf("SIGTERM: %v", err)
+	}
+}
+
+// remembered stops the daemon and returns what it knows of an identity.
+func (d *daemon) remembered(id string) tlsstate.History {
+	d.t.Helper()
+	if d.cmd.ProcessState == nil {
+		d.stop(syscall.SIGTERM)
+	}
+	return recall(d.t, d.history, id)
+}
+
+func recall(t *testing.T, file, id string) tlsstate.History {
+	t.Helper()
+	s, err := store.Open(file, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	identity, err := tlsstate.ParseIdentity(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.Load(identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// taught makes a history file in which an identity was seen at a level on each
+// of the days before today, as far back as asked.
+func taught(t *testing.T, level tlsstate.Level, days int, ids ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "history.db")
+	s, err := store.Open(file, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := tlsstate.DefaultPolicy()
+	rule.PinUpTo = tlsstate.TLS13
+	today := tlsstate.DayOf(time.Now())
+	for _, id := range ids {
+		identity, err := tlsstate.ParseIdentity(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ago := days; ago > 0; ago-- {
+			o := tlsstate.Observation{Day: today - tlsstate.Day(ago), Security: tlsstate.Security{Level: level}}
+			if _, err := s.Update(identity, today, func(h tlsstate.History) tlsstate.History {
+				_, after := tlsstate.Judge(h, o, &rule)
+				return after
+			}); err != nil {
+				t.Fatal(fmt.Errorf("%s: %w", id, err))
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
