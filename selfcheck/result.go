@@ -1,0 +1,129 @@
+package selfcheck
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What may be wrong with STARTTLS. They are wrapped by [Result.Err].
+var (
+	// ErrNotOffered: the reply to EHLO has no STARTTLS.
+	ErrNotOffered = errors.New("STARTTLS is not offered")
+	// ErrRefused: it is offered, and refused when asked for.
+	ErrRefused = errors.New("STARTTLS is refused")
+	// ErrHandshake: the TLS handshake fails, or nothing comes after it.
+	ErrHandshake = errors.New("the TLS handshake fails")
+)
+
+// Result is what one try found.
+type Result struct {
+	// At is when the try began; zero for none.
+	At time.Time
+	// Reachable says that the server answered, and in time: only then the rest
+	// means anything.
+	Reachable bool
+	// Offered says that STARTTLS was offered, Handshake that what was said
+	// after it was encrypted.
+	Offered, Handshake bool
+	// Version is the version of TLS as "TLS 1.3".
+	Version string
+	// CertNotBefore and CertNotAfter bound the life of the server's
+	// certificate. Names are its host names, clean, 20 at most.
+	CertNotBefore, CertNotAfter time.Time
+	Names                       []string
+	// Err is what went wrong, if anything did. It holds text of the server's.
+	Err error
+}
+
+// Problem is what a result means. The order is that of how bad it is.
+type Problem uint8
+
+// The problems.
+const (
+	// Unknown: nothing was tried, or nobody answered. It says nothing of TLS.
+	Unknown Problem = iota
+	// OK: STARTTLS works.
+	OK
+	// CertificateExpires: it works, for less than [ExpiresSoon] to come.
+	CertificateExpires
+	// CertificateInvalid: the certificate has expired, or is not valid yet.
+	// Peers that look at it stay away or come in clear.
+	CertificateInvalid
+	// HandshakeFails: STARTTLS is offered and then fails.
+	HandshakeFails
+	// NotOffered: STARTTLS is not offered.
+	NotOffered
+)
+
+// ExpiresSoon is how long before its end a certificate is a problem: 14 days,
+// for those that renew themselves have 30 left by then.
+const ExpiresSoon = 14 * 24 * time.Hour
+
+var problemNames = [...]string{"unknown", "ok", "certificate_expires", "certificate_invalid", "handshake_fails", "not_offered"}
+
+// String returns the problem as one lower-case word.
+func (p Problem) String() string { return problemNames[min(int(p), len(problemNames)-1)] }
+
+// Problem tells what the result means at the given time: a certificate ages.
+func (r Result) Problem(now time.Time) Problem {
+	switch {
+	case !r.Reachable:
+		return Unknown
+	case !r.Offered:
+		return NotOffered
+	case !r.Handshake:
+		return HandshakeFails
+	case now.Before(r.CertNotBefore) || !now.Before(r.CertNotAfter):
+		return CertificateInvalid
+	case now.Add(ExpiresSoon).After(r.CertNotAfter):
+		return CertificateExpires
+	}
+	return OK
+}
+
+// DaysLeft returns how many whole days the certificate is still good for;
+// negative ones after its end, and 0 where none was seen.
+func (r Result) DaysLeft(now time.Time) int {
+	if r.CertNotAfter.IsZero() {
+		return 0
+	}
+	left := r.CertNotAfter.Sub(now)
+	if left < 0 {
+		left -= 24*time.Hour - 1
+	}
+	return int(left / (24 * time.Hour))
+}
+
+// Notice says that a problem began, became another, or is over (Problem OK).
+type Notice struct {
+	// Problem is what it is now, Before what was told last: [Unknown] for the
+	// first notice.
+	Problem, Before Problem
+	// Address is that of the server.
+	Address string
+	Result  Result
+}
+
+// String says in words what happened and where to look. It holds text of the
+// server's.
+func (n Notice) String() string {
+	const look = "see smtpd_tls_security_level, the certificate files and the lines of smtpd in Postfix's log"
+	r := n.Result
+	switch n.Problem {
+	case NotOffered:
+		return fmt.Sprintf("our own %s does not offer STARTTLS, so that every peer falls back to plaintext: %s", n.Address, look)
+	case HandshakeFails:
+		return fmt.Sprintf("our own %s offers STARTTLS, but it fails (%v): %s", n.Address, r.Err, look)
+	case CertificateInvalid:
+		return fmt.Sprintf("the certificate of our own %s is valid from %s to %s, not now: renew it and reload Postfix",
+			n.Address, r.CertNotBefore.UTC().Format(time.DateOnly), r.CertNotAfter.UTC().Format(time.DateOnly))
+	case CertificateExpires:
+		return fmt.Sprintf("the certificate of our own %s ends on %s, in %d days: renew it and reload Postfix",
+			n.Address, r.CertNotAfter.UTC().Format(time.DateOnly), r.DaysLeft(r.At))
+	case OK:
+		return fmt.Sprintf("STARTTLS of our own %s works again (%s, certificate until %s)",
+			n.Address, r.Version, r.CertNotAfter.UTC().Format(time.DateOnly))
+	}
+	return fmt.Sprintf("our own %s does not answer: %v", n.Address, r.Err)
+}

@@ -1,0 +1,141 @@
+package selfcheck
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a [Check] is made of.
+type Options struct {
+	// Address is our own MX, host:port.
+	Address string
+	// Every is how long to wait between two tries; 3 minutes unless set.
+	Every time.Duration
+	// Timeout bounds one try; 10 seconds unless set.
+	Timeout time.Duration
+	// Dial connects; [net.Dialer.DialContext] unless set.
+	Dial Dial
+	// Notify, if not nil, is told when a problem begins, becomes another, or is
+	// over. It is called by Run, one call at a time.
+	Notify func(Notice)
+}
+
+// gap is the least time between two tries, however often [Check.Poke] asks.
+const gap = 5 * time.Second
+
+// Check tries our own STARTTLS again and again. Its methods may be called at
+// the same time, and on a nil Check, which is one that is switched off: it never
+// tried anything.
+type Check struct {
+	o    Options
+	last atomic.Pointer[Result]
+	poke chan struct{}
+	// told is the problem that was told last. Only Run touches it.
+	told Problem
+}
+
+// New returns a check that [Check.Run] runs.
+func New(o Options) *Check {
+	if o.Every <= 0 {
+		o.Every = 3 * time.Minute
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	return &Check{o: o, poke: make(chan struct{}, 1)}
+}
+
+// Run tries at once, and then again and again until ctx ends. As long as nobody
+// ever answered there is no result: where no MX listens, there is none to
+// check, and at boot it may come after us.
+func (c *Check) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		c.try(ctx)
+		if !pause(ctx, gap, nil) || !pause(ctx, max(c.o.Every-gap, 0), c.poke) {
+			return
+		}
+	}
+}
+
+// pause waits for a time, or until poked. It is false when ctx ended.
+func pause(ctx context.Context, d time.Duration, poke <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-poke:
+	}
+	return true
+}
+
+func (c *Check) try(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	r := Probe(ctx, c.o.Dial, c.o.Address)
+	if !r.Reachable && c.last.Load() == nil {
+		return
+	}
+	c.last.Store(&r)
+	c.tell(r)
+}
+
+// tell passes a problem on if it is news. That nobody answered is none: Postfix
+// is reloaded, or busy, and it says nothing of TLS.
+func (c *Check) tell(r Result) {
+	p := r.Problem(r.At)
+	n := Notice{Problem: p, Before: c.told, Address: c.o.Address, Result: r}
+	if p == Unknown || p == c.told {
+		return
+	}
+	c.told = p
+	if c.o.Notify != nil && (p != OK || n.Before != Unknown) {
+		c.o.Notify(n)
+	}
+}
+
+// Poke asks for a try at once, or as soon as five seconds have passed since the
+// last one. It never blocks.
+func (c *Check) Poke() {
+	if c == nil {
+		return
+	}
+	select {
+	case c.poke <- struct{}{}:
+	default: // asked for already
+	}
+}
+
+// Last returns the newest result, and the zero one as long as nobody answered.
+// It takes no lock.
+func (c *Check) Last() Result {
+	if c == nil {
+		return Result{}
+	}
+	if r := c.last.Load(); r != nil {
+		return *r
+	}
+	return Result{}
+}
+
+// Works tells the circuit breaker whether our own STARTTLS works, and when that
+// was tried: the zero time if it isn't known. A server that doesn't answer is
+// not known: strangers can keep it busy, and must not be able to say that our
+// TLS is broken. A certificate that expired is broken TLS: peers that look at
+// it come in clear.
+func (c *Check) Works() (works bool, at time.Time) {
+	r := c.Last()
+	switch r.Problem(r.At) {
+	case Unknown:
+		return false, time.Time{}
+	case OK, CertificateExpires:
+		return true, r.At
+	}
+	return false, r.At
+}
