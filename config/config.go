@@ -62,7 +62,8 @@ type Config struct {
 	Log    Log
 	Limits Limits
 	Reply  Reply
-	// Selfcheck and Status need a restart to change.
+	// Admin, Selfcheck and Status need a restart to change.
+	Admin     Admin
 	Selfcheck Selfcheck
 	Status    Status
 	// Policy is the base policy: what holds for peers without a row.

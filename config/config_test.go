@@ -114,6 +114,7 @@ func TestEveryKey(t *testing.T) {
 			PinUpTo: tlsstate.TLS13, DomainEnforce: tlsstate.EnforceNever,
 			Stripped: tlsstate.Reject, Weakened: tlsstate.Quarantine, Unauthenticated: tlsstate.Tempfail,
 		},
+		Admin:     config.Admin{Socket: "/run/a.sock", Group: "mail"},
 		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
 		Peers: []tlsstate.Row{
@@ -161,6 +162,9 @@ release_after_days = 4
 relax_after_days = 5
 pin_up_to = "tlsv1.3"
 domain_enforce = "never"
+[admin]
+socket = "/run//a.sock"
+group = "mail"
 [selfcheck]
 address = "[0::1]:025"
 every_seconds = 10
@@ -292,6 +296,20 @@ action = "reject"
 	for addr, want := range map[string]bool{"10.2.0.1": true, "10.1.0.1": false, "192.0.2.1": false, "203.0.113.1": false} {
 		if got := c.Rules().For(netip.MustParseAddr(addr), "").Exempt; got != want {
 			t.Errorf("%s: exempt %v, want %v", addr, got, want)
+		}
+	}
+}
+
+func TestAdminSocket(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "/var/lib/tlsratchet/admin.sock",
+		"history = '/srv/h.db'":   "/srv/admin.sock",
+		"history = 'memory'":      "",
+		"[admin]\nsocket = 'off'": "",
+		"history = 'memory'\n[admin]\nsocket = '/a/b'": "/a/b",
+	} {
+		if got := load(t, text).AdminSocket(); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }

@@ -35,6 +35,8 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_RELAX_AFTER_DAYS", "7", `relax_after_days = 7`},
 		{"TLSRATCHET_PIN_UP_TO", "weak", `pin_up_to = "weak"`},
 		{"TLSRATCHET_DOMAIN_ENFORCE", "always", `domain_enforce = "always"`},
+		{"TLSRATCHET_ADMIN_SOCKET", "off", `socket = "off"`},
+		{"TLSRATCHET_ADMIN_GROUP", "wheel", `group = "wheel"`},
 		{"TLSRATCHET_SELFCHECK", "mx.example:25", `address = "mx.example:25"`},
 		{"TLSRATCHET_SELFCHECK_SECONDS", "10", `every_seconds = 10`},
 		{"TLSRATCHET_STATUS", "off", `listen = "off"`},
