@@ -19,6 +19,7 @@ import (
 // Memory is what Local works on: a store of package tlsstate/store.
 type Memory interface {
 	ratchet.Histories
+	Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Flush(ctx context.Context) error

@@ -30,22 +30,22 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 	o := tlsstate.Observation{Day: s.day(), Security: s.Security}
 	var errs []error
 	if s.Level > tlsstate.Plaintext {
-		_, err := r.update(s.Peer.Listener, s.atListener(), d)
+		_, err := r.update(s, s.Peer.Listener, s.atListener(), d)
 		errs = append(errs, err)
 	}
-	v, err := r.update(s.Peer.Address, o, d)
+	v, err := r.update(s, s.Peer.Address, o, d)
 	errs = append(errs, err)
-	_, err = r.update(s.Peer.Domain, s.behind(o, &v), d)
+	_, err = r.update(s, s.Peer.Domain, s.behind(o, &v), d)
 	return errors.Join(append(errs, err)...)
 }
 
 // update judges again, inside the store's compare-and-set: a pin forms on what
 // is known now.
-func (r *Ratchet) update(id tlsstate.Identity, o tlsstate.Observation, d *Decision) (v tlsstate.Verdict, err error) {
+func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observation, d *Decision) (v tlsstate.Verdict, err error) {
 	if id.IsZero() {
 		return v, nil
 	}
-	_, err = r.histories.Update(id, o.Day, func(h tlsstate.History) tlsstate.History {
+	_, err = r.histories.Learn(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
 		var after tlsstate.History
 		v, after = tlsstate.Judge(h, o, d.rule)
 		return after

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
 	return m.m[id], nil
 }
 
-func (m *memory) Update(id tlsstate.Identity, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.update != nil {

@@ -12,7 +12,7 @@ import (
 func TestPendingIsWovenIn(t *testing.T) {
 	at := func(days int, peers ...int) (all []entry) {
 		for _, i := range peers {
-			all = append(all, entry{peer(i), seen(days)})
+			all = append(all, entry{id: peer(i), h: seen(days)})
 		}
 		return all
 	}

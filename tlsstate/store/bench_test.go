@@ -54,7 +54,7 @@ func BenchmarkCommit(b *testing.B) {
 	group := make([]entry, groupSize)
 	for n := 0; b.Loop(); n++ {
 		for i := range group {
-			group[i] = entry{peer((n*groupSize + i) * 7919 % 1_000_003), seen6}
+			group[i] = entry{peer((n*groupSize + i) * 7919 % 1_000_003), seen6, 0}
 		}
 		if err := d.put(group); err != nil {
 			b.Fatal(err)

@@ -181,7 +181,7 @@ func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 		for ; k != nil && n > 0; n-- {
 			id, err := parseKey(k)
 			if h, verr := parseValue(k, v); err == nil && verr == nil {
-				found = append(found, entry{id, h})
+				found = append(found, entry{id: id, h: h})
 			}
 			k, v = c.Next()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type File struct {
 
 	writes, commits, failed, damaged, future atomic.Uint64
 	damageTold                               atomic.Bool
+	refusalTold                              atomic.Uint32 // the day
 }
 
 // disk is what a [File] needs of the file under it. Tests put a stuck or a
@@ -115,12 +117,23 @@ func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
 // history. Nothing is written if nothing changed. today is a UTC day. On an
 // error, those of Load or [ErrFuture], nothing was kept.
 func (f *File) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return f.update(id, source{today: today}, grow)
+}
+
+// Learn is Update for what the session of a client teaches. Of new identities
+// it keeps no more than 64 a day from one /24, or /48 of IPv6; identities that
+// are known are never affected. What was not kept is counted, and no error.
+func (f *File) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return f.update(id, source{networkOf(client), today}, grow)
+}
+
+func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	for {
 		cur, at, err := f.current(id)
 		if err != nil {
 			return cur, err
 		}
-		next, err := grown(cur, today, grow)
+		next, err := grown(cur, by.today, grow)
 		if err != nil {
 			f.future.Add(futures(err))
 			return cur, fmt.Errorf("%s: %w", id, err)
@@ -128,16 +141,27 @@ func (f *File) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlssta
 		if next == cur {
 			return cur, nil
 		}
-		how, waiting := f.table.swap(id, cur, next, at)
+		how, waiting := f.table.swap(id, cur, next, at, by)
 		switch how {
 		case swapped:
 			f.signal(waiting)
+			return next, nil
+		case refused:
+			f.tellRefusal(by)
 			return next, nil
 		case dropped:
 			return next, nil
 		case closed:
 			return cur, ErrClosed
 		}
+	}
+}
+
+// tellRefusal tells the first of a day.
+func (f *File) tellRefusal(by source) {
+	if f.refusalTold.Swap(uint32(by.today)) != uint32(by.today) {
+		f.log.Warn("more newcomers from one network than are remembered in a day; no more will be told today, but counted",
+			"network", by.from.String(), "limit", networkNewcomers, "refused", f.Stats().Refused)
 	}
 }
 
@@ -168,7 +192,7 @@ func (f *File) Stats() Stats {
 	return Stats{
 		Hits: f.table.hits, Misses: f.table.misses,
 		Writes: f.writes.Load(), Commits: f.commits.Load(), FailedCommits: f.failed.Load(),
-		Dropped: f.table.dropped, Damaged: f.damaged.Load(), Future: f.future.Load(),
+		Dropped: f.table.dropped, Refused: f.table.refused, Damaged: f.damaged.Load(), Future: f.future.Load(),
 		Pending: len(f.table.pending),
 	}
 }

@@ -158,7 +158,7 @@ func (d *fakeDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 	defer d.mu.Unlock()
 	for id, h := range d.kept {
 		if bytes.Compare(appendKey(nil, id), key) >= 0 {
-			found = append(found, entry{id, h})
+			found = append(found, entry{id: id, h: h})
 		}
 	}
 	slices.SortFunc(found, byIdentity)

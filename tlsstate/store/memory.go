@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -24,6 +25,7 @@ type Memory struct {
 	strangers *simplelru.LRU[tlsstate.Identity, tlsstate.History]
 	others    *simplelru.LRU[tlsstate.Identity, tlsstate.History]
 	newest    tlsstate.Day
+	quota     quota
 	stats     Stats
 	closed    bool
 }
@@ -67,26 +69,36 @@ func (m *Memory) load(id tlsstate.Identity) (tlsstate.History, error) {
 
 // Update is as [File.Update]; it never waits.
 func (m *Memory) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return m.update(id, source{today: today}, grow)
+}
+
+// Learn is as [File.Learn]; it never waits.
+func (m *Memory) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return m.update(id, source{networkOf(client), today}, grow)
+}
+
+func (m *Memory) update(id tlsstate.Identity, by source, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	for {
 		cur, err := m.Load(id)
 		if err != nil {
 			return cur, err
 		}
-		next, err := grown(cur, today, grow)
+		next, err := grown(cur, by.today, grow)
 		if err != nil {
 			m.mu.Lock()
 			m.stats.Future += futures(err)
 			m.mu.Unlock()
 			return cur, fmt.Errorf("%s: %w", id, err)
 		}
-		if next == cur || m.swap(id, cur, next) {
+		if next == cur || m.swap(id, cur, next, by) {
 			return next, nil
 		}
 	}
 }
 
-// swap makes next the history of id if old still is.
-func (m *Memory) swap(id tlsstate.Identity, old, next tlsstate.History) bool {
+// swap makes next the history of id if old still is, and there is room for
+// newcomers.
+func (m *Memory) swap(id tlsstate.Identity, old, next tlsstate.History, by source) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, ok := m.others.Peek(id)
@@ -95,6 +107,10 @@ func (m *Memory) swap(id tlsstate.Identity, old, next tlsstate.History) bool {
 	}
 	if now != old || m.closed {
 		return false
+	}
+	if old == (tlsstate.History{}) && id.Kind != tlsstate.Listener && !m.quota.admits(by.from, by.today) {
+		m.stats.Refused++
+		return true
 	}
 	m.stats.Writes++
 	m.newest = max(m.newest, next.Newest())
@@ -134,7 +150,7 @@ func (m *Memory) from(start tlsstate.Identity) []entry {
 	for _, room := range []*simplelru.LRU[tlsstate.Identity, tlsstate.History]{m.others, m.strangers} {
 		for _, id := range room.Keys() {
 			if h, ok := room.Peek(id); ok && compare(id, start) >= 0 {
-				found = append(found, entry{id, h})
+				found = append(found, entry{id: id, h: h})
 			}
 		}
 	}

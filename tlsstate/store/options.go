@@ -86,6 +86,9 @@ type Stats struct {
 	Damaged uint64
 	// Future are changes refused by ErrFuture.
 	Future uint64
+	// Refused are newcomers that Learn did not keep, because their network had
+	// brought its 64 of the day.
+	Refused uint64
 	// Pending is how many changes wait to be written now.
 	Pending int
 }

@@ -19,10 +19,12 @@ const keySum = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// entry is one identity and its history.
+// entry is one identity, its history and the network that it was first learned
+// from.
 type entry struct {
-	id tlsstate.Identity
-	h  tlsstate.History
+	id   tlsstate.Identity
+	h    tlsstate.History
+	from network
 }
 
 func byIdentity(a, b entry) int { return compare(a.id, b.id) }

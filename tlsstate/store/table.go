@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +20,8 @@ import (
 type table struct {
 	mu      sync.Mutex
 	cache   *lru.TwoQueueCache[tlsstate.Identity, tlsstate.History]
-	pending map[tlsstate.Identity]tlsstate.History
+	pending map[tlsstate.Identity]change
+	quota   quota
 	// changes counts swaps: whoever read the disk can tell whether what he
 	// read may be out of date.
 	changes uint64
@@ -29,7 +31,14 @@ type table struct {
 	known  int // identities with a history, pending ones too
 	newest tlsstate.Day
 
-	hits, misses, dropped uint64
+	hits, misses, dropped, refused uint64
+}
+
+// change is what a history is to become, and the network that it was learned
+// from.
+type change struct {
+	h    tlsstate.History
+	from network
 }
 
 func newTable(opts Options) (*table, error) {
@@ -39,7 +48,7 @@ func newTable(opts Options) (*table, error) {
 	}
 	return &table{
 		cache:   cache,
-		pending: make(map[tlsstate.Identity]tlsstate.History),
+		pending: make(map[tlsstate.Identity]change),
 		max:     opts.MaxPending,
 	}, nil
 }
@@ -53,7 +62,9 @@ func (t *table) get(id tlsstate.Identity) (h tlsstate.History, at uint64, ok boo
 		return h, t.changes, false
 	}
 	if h, ok = t.cache.Get(id); !ok {
-		h, ok = t.pending[id]
+		var c change
+		c, ok = t.pending[id]
+		h = c.h
 	}
 	if ok {
 		t.hits++
@@ -65,8 +76,8 @@ func (t *table) get(id tlsstate.Identity) (h tlsstate.History, at uint64, ok boo
 
 // peek is get for the table's own use: without counting.
 func (t *table) peek(id tlsstate.Identity) (tlsstate.History, bool) {
-	if h, ok := t.pending[id]; ok {
-		return h, true
+	if c, ok := t.pending[id]; ok {
+		return c.h, true
 	}
 	return t.cache.Peek(id)
 }
@@ -85,6 +96,12 @@ func (t *table) fill(id tlsstate.Identity, h tlsstate.History, at uint64) tlssta
 	return h
 }
 
+// source is who brings a change, and when.
+type source struct {
+	from  network
+	today tlsstate.Day
+}
+
 // outcome is how a swap ended.
 type outcome uint8
 
@@ -92,15 +109,18 @@ const (
 	swapped outcome = iota
 	stale           // it has changed meanwhile: read it again
 	dropped         // there was no room
+	refused         // there was no room for newcomers of its network
 	closed
 )
 
 // swap makes next the history of id if old still is. at is the count of
-// changes that came with old. It also returns how many changes are pending.
-func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64) (outcome, int) {
+// changes that came with old, by is who brings it. It also returns how many
+// changes are pending.
+func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64, by source) (outcome, int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now, ok := t.peek(id)
+	newcomer := old == (tlsstate.History{})
 	switch {
 	case t.closed:
 		return closed, 0
@@ -109,13 +129,16 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	case !t.room(id, &next):
 		t.dropped++
 		return dropped, 0
+	case newcomer && id.Kind != tlsstate.Listener && !t.quota.admits(by.from, by.today):
+		t.refused++
+		return refused, 0
 	}
 	id = clone(id)
 	t.changes++
-	t.pending[id] = next
+	t.pending[id] = change{next, cmp.Or(t.pending[id].from, by.from)}
 	t.cache.Add(id, next)
 	t.newest = max(t.newest, next.Newest())
-	if old == (tlsstate.History{}) {
+	if newcomer {
 		t.known++
 	}
 	return swapped, len(t.pending)
@@ -144,11 +167,11 @@ func clone(id tlsstate.Identity) tlsstate.Identity {
 func (t *table) group(n int) []entry {
 	t.mu.Lock()
 	group := make([]entry, 0, min(n, len(t.pending)))
-	for id, h := range t.pending {
+	for id, c := range t.pending {
 		if len(group) == n {
 			break
 		}
-		group = append(group, entry{id, h})
+		group = append(group, entry{id, c.h, c.from})
 	}
 	t.mu.Unlock()
 	slices.SortFunc(group, byIdentity)
@@ -160,7 +183,7 @@ func (t *table) written(group []entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range group {
-		if t.pending[group[i].id] == group[i].h {
+		if t.pending[group[i].id].h == group[i].h {
 			delete(t.pending, group[i].id)
 		}
 	}
@@ -170,9 +193,9 @@ func (t *table) written(group []entry) {
 func (t *table) pendingFrom(start tlsstate.Identity) []entry {
 	t.mu.Lock()
 	var found []entry
-	for id, h := range t.pending {
+	for id, c := range t.pending {
 		if compare(id, start) >= 0 {
-			found = append(found, entry{id, h})
+			found = append(found, entry{id: id, h: c.h})
 		}
 	}
 	t.mu.Unlock()
@@ -184,7 +207,7 @@ func (t *table) pendingFrom(start tlsstate.Identity) []entry {
 func (t *table) pendingOf(id tlsstate.Identity) tlsstate.History {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.pending[id]
+	return t.pending[id].h
 }
 
 func (t *table) waiting() int {

@@ -19,7 +19,7 @@ func smallTable(t *testing.T) *table {
 func put(t *testing.T, tab *table, id tlsstate.Identity, h tlsstate.History) {
 	t.Helper()
 	old, at, _ := tab.get(id)
-	if how, _ := tab.swap(id, old, h, at); how != swapped {
+	if how, _ := tab.swap(id, old, h, at, source{}); how != swapped {
 		t.Fatalf("swap of %s: outcome %d", id, how)
 	}
 }
@@ -56,7 +56,7 @@ func TestAReadThatIsOutOfDate(t *testing.T) {
 	if h, ok := tab.peek(id); ok {
 		t.Errorf("the cache took what is out of date: %+v", h)
 	}
-	if how, _ := tab.swap(id, old, seen(1), at); how != stale {
+	if how, _ := tab.swap(id, old, seen(1), at, source{}); how != stale {
 		t.Errorf("swap from what is out of date: outcome %d", how)
 	}
 	_, at, _ = tab.get(id)
@@ -76,7 +76,7 @@ func TestAChangeDuringACommitStaysPending(t *testing.T) {
 	group := tab.group(10)
 	put(t, tab, peer(1), seen(2))
 	tab.written(group)
-	if left := tab.group(10); len(left) != 1 || left[0] != (entry{peer(1), seen(2)}) {
+	if left := tab.group(10); len(left) != 1 || left[0] != (entry{id: peer(1), h: seen(2)}) {
 		t.Errorf("pending: %+v", left)
 	}
 	if tab.known != 2 || tab.newest != today {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 type Store interface {
 	Load(tlsstate.Identity) (tlsstate.History, error)
 	Update(tlsstate.Identity, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	Learn(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	Merge(tlsstate.Identity, tlsstate.History, tlsstate.Day) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Newest() tlsstate.Day
@@ -46,6 +48,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"a larger epoch wins", epochs},
 		{"nothing comes from the future", future},
 		{"nothing impossible is kept", impossible},
+		{"a network brings 64 newcomers a day", quotas},
 		{"all come in order", ordered},
 		{"a consumer may stop and may write", consumer},
 		{"a closed store says so", closed},
@@ -207,6 +210,58 @@ func impossible(t *testing.T, s Store) {
 	if s.Len() != 0 {
 		t.Errorf("%d histories", s.Len())
 	}
+}
+
+func quotas(t *testing.T, s Store) {
+	learn := func(i int, from string, day tlsstate.Day) {
+		t.Helper()
+		if _, err := s.Learn(domain(i), netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12)); err != nil {
+			t.Fatalf("Learn: %v", err)
+		}
+	}
+	steps := []struct {
+		who       string
+		from      string
+		day       tlsstate.Day
+		first, n  int
+		kept      int
+		newcomers bool
+	}{
+		{"a network", "192.0.2.1", Today, 0, 70, 64, true},
+		{"its known ones, again", "192.0.2.1", Today + 1, 0, 60, 0, false},
+		{"its neighbour", "192.0.3.1", Today, 100, 10, 10, true},
+		{"IPv4 in IPv6", "::ffff:192.0.2.9", Today, 200, 5, 0, true},
+		{"a /48", "2001:db8:1:1::1", Today, 300, 70, 64, true},
+		{"the same /48", "2001:db8:1:2::1", Today, 400, 5, 0, true},
+		{"another /48", "2001:db8:2::1", Today, 500, 5, 5, true},
+		{"the next day", "192.0.2.1", Today + 1, 200, 5, 5, true},
+	}
+	for _, st := range steps {
+		before, refused := s.Len(), s.Stats().Refused
+		for i := range st.n {
+			learn(st.first+i, st.from, st.day)
+		}
+		if got := s.Len() - before; got != st.kept {
+			t.Errorf("%s: %d of %d kept, want %d", st.who, got, st.n, st.kept)
+		}
+		if got := int(s.Stats().Refused - refused); st.newcomers && got != st.n-st.kept {
+			t.Errorf("%s: %d refused, want %d", st.who, got, st.n-st.kept)
+		}
+	}
+	loads(t, s, domain(0), Sees(Sees(tlsstate.History{}, Today, tlsstate.TLS12), Today+1, tlsstate.TLS12))
+	loads(t, s, domain(65), tlsstate.History{})
+	for i := range 70 { // an import has no quota
+		merge(t, s, domain(600+i), pinned())
+	}
+	listener := tlsstate.Identity{Kind: tlsstate.Listener, Name: "192.0.2.25:25"}
+	if h, err := s.Learn(listener, netip.MustParseAddr("2001:db8:1::1"), Today, seeing(Today, tlsstate.TLS12)); err != nil || h.Last != Today {
+		t.Errorf("a listener: %+v, %v", h, err)
+	}
+	loads(t, s, listener, Sees(tlsstate.History{}, Today, tlsstate.TLS12))
+}
+
+func domain(i int) tlsstate.Identity {
+	return tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("d%d.example", i)}
 }
 
 func ordered(t *testing.T, s Store) {

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"hash/maphash"
+
+	"tlsratchet/tlsstate"
+)
+
+// How many new identities a day one network may bring, and one operator: of
+// IPv4 the second follows from the first.
+const (
+	networkNewcomers  = 64
+	operatorNewcomers = 256 * networkNewcomers
+)
+
+// quota counts a day's newcomers by network and by operator, in 4.25 MiB
+// whatever comes.
+type quota struct {
+	day       tlsstate.Day
+	seed      maphash.Seed
+	networks  counters[uint8] // made by the first newcomer
+	operators counters[uint16]
+}
+
+// admits counts a newcomer. It returns false if its network, or operator, has
+// had its share of the day.
+func (q *quota) admits(from network, today tlsstate.Day) bool {
+	if from == 0 {
+		return true
+	}
+	q.turn(today)
+	n := maphash.Comparable(q.seed, from)
+	o := maphash.Comparable(q.seed, from.operator())
+	if q.networks.count(n) >= networkNewcomers || q.operators.count(o) >= operatorNewcomers {
+		return false
+	}
+	q.networks.add(n)
+	q.operators.add(o)
+	return true
+}
+
+// turn begins a new day. Sessions that straddle midnight don't.
+func (q *quota) turn(today tlsstate.Day) {
+	switch {
+	case q.networks[0] == nil:
+		q.day, q.seed = today, maphash.MakeSeed()
+		q.networks, q.operators = newCounters[uint8](1<<21), newCounters[uint16](1<<16)
+	case today != q.day && today+1 != q.day:
+		q.day = today
+		q.networks.clear()
+		q.operators.clear()
+	}
+}
+
+// counters is a count-min sketch: two rows of counters at hashed places, of
+// which the smaller counts. Where very many share the places it counts too
+// many, never too few.
+type counters[N uint8 | uint16] [2][]N
+
+func newCounters[N uint8 | uint16](places int) counters[N] {
+	return counters[N]{make([]N, places), make([]N, places)}
+}
+
+func (c *counters[N]) at(hash uint64) (a, b *N) {
+	places := uint64(len(c[0]))
+	return &c[0][hash%places], &c[1][hash>>32%places]
+}
+
+func (c *counters[N]) count(hash uint64) N {
+	a, b := c.at(hash)
+	return min(*a, *b)
+}
+
+func (c *counters[N]) add(hash uint64) {
+	a, b := c.at(hash)
+	n := min(*a, *b) + 1
+	*a, *b = max(*a, n), max(*b, n)
+}
+
+func (c *counters[N]) clear() {
+	clear(c[0])
+	clear(c[1])
+}

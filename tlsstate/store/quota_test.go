@@ -1,0 +1,115 @@
+package store
+
+import (
+	"net/netip"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tlsratchet/tlsstate"
+)
+
+func TestNetworks(t *testing.T) {
+	tests := []struct{ addr, network, operator string }{
+		{"192.0.2.10", "192.0.2.0/24", "192.0.0.0/24"},
+		{"::ffff:192.0.2.10", "192.0.2.0/24", "192.0.0.0/24"},
+		{"255.255.255.255", "255.255.255.0/24", "255.255.0.0/24"},
+		{"2001:db8:1:2::3", "2001:db8:1::/48", "2001:db8::/48"},
+		{"ffff:ffff:ffff:ffff::", "ffff:ffff:ffff::/48", "ffff:ffff::/48"},
+		{"::1", "::/48", "::/48"},
+	}
+	for _, tt := range tests {
+		n := networkOf(netip.MustParseAddr(tt.addr))
+		if n.String() != tt.network || n.operator().String() != tt.operator {
+			t.Errorf("%s: %s of %s, want %s of %s", tt.addr, n, n.operator(), tt.network, tt.operator)
+		}
+	}
+	if n := networkOf(netip.Addr{}); n != 0 || n.String() != "none" {
+		t.Errorf("no address: %s", n)
+	}
+}
+
+// The count of a network is never too small, and the quota never more than 64;
+// where few share the places it is exact.
+func TestQuotaCountsByNetworkAndDay(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var q quota
+		day := tlsstate.Day(1000)
+		admitted := map[network]int{}
+		for range rapid.IntRange(1, 400).Draw(rt, "newcomers") {
+			if rapid.IntRange(0, 150).Draw(rt, "night") == 0 {
+				day += tlsstate.Day(rapid.IntRange(1, 40).Draw(rt, "days"))
+				clear(admitted)
+			}
+			n := network(4<<familyBits) | network(rapid.IntRange(0, 3).Draw(rt, "network"))
+			today := day - tlsstate.Day(rapid.IntRange(0, 1).Draw(rt, "straddles"))
+			if q.day == 0 {
+				today = day
+			}
+			want := admitted[n] < networkNewcomers
+			if q.day != day {
+				today = day // the first of the day turns it
+			}
+			if got := q.admits(n, today); got != want {
+				rt.Fatalf("newcomer %d of %s: %v", admitted[n]+1, n, got)
+			}
+			if want {
+				admitted[n]++
+			}
+		}
+	})
+}
+
+// An operator of a /32 has no more than one of a /16.
+func TestQuotaOfAnOperator(t *testing.T) {
+	var q quota
+	count := func(family, networks int) (n int) {
+		for i := range networks {
+			for range 2 * networkNewcomers {
+				if q.admits(network(family)<<familyBits|network(i), 1000) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if n := count(4, 512); n != 2*operatorNewcomers {
+		t.Errorf("two of /16: %d newcomers, want %d", n, 2*operatorNewcomers)
+	}
+	if n := count(6, 300); n != operatorNewcomers {
+		t.Errorf("a /32: %d newcomers, want %d", n, operatorNewcomers)
+	}
+}
+
+// A clock that went far ahead and came back leaves no day behind that never
+// ends.
+func TestQuotaAfterAClockWentAhead(t *testing.T) {
+	var q quota
+	for _, day := range []tlsstate.Day{1000, 1029, 1000} {
+		for i := range networkNewcomers + 1 {
+			if got := q.admits(1, day); got != (i < networkNewcomers) {
+				t.Fatalf("day %d, newcomer %d: %v", day, i+1, got)
+			}
+		}
+	}
+}
+
+func TestRefusalsAreToldOnceADay(t *testing.T) {
+	var log lines
+	f := mustOpen(t, newPath(t), Options{Logger: log.logger()})
+	client := netip.MustParseAddr("203.0.113.7")
+	for day := range tlsstate.Day(2) {
+		for i := range 200 {
+			if _, err := f.Learn(peer(i+1000*int(day)), client, today-1+day, merging(seen(1).Unpin(today-1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told := log.with("more newcomers")
+		if len(told) != int(day)+1 {
+			t.Errorf("day %d: told %q", day, told)
+		}
+	}
+	if n := f.Stats().Refused; n != 2*(200-networkNewcomers) || f.Len() != 2*networkNewcomers {
+		t.Errorf("%d refused, %d kept", n, f.Len())
+	}
+}
