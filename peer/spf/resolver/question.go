@@ -1,0 +1,116 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// The types that SPF asks for.
+const (
+	TypeA    = dnsmessage.TypeA
+	TypeAAAA = dnsmessage.TypeAAAA
+	TypeMX   = dnsmessage.TypeMX
+	TypePTR  = dnsmessage.TypePTR
+	TypeTXT  = dnsmessage.TypeTXT
+)
+
+// RFC 1035 section 2.3.4, in text and without the last dot.
+const (
+	maxName  = 253
+	maxLabel = 63
+)
+
+// Question is what DNS is asked. It is made by [Ask] and [Reverse], so that
+// equal questions are equal values and every name can be asked.
+type Question struct {
+	// Name is in lower case, without a trailing dot.
+	Name string
+	Type dnsmessage.Type
+}
+
+// Ask returns the question for a name as an SPF record has it. One that is too
+// long loses labels on its left (RFC 7208 section 7.3). The error wraps
+// [ErrNotFound]: nothing can have a name that is malformed, or that holds
+// anything but 0x21 to 0x7E (RFC 8616 section 4: such names match nothing).
+func Ask(name string, t dnsmessage.Type) (Question, error) {
+	name = strings.TrimSuffix(name, ".")
+	for len(name) > maxName {
+		_, rest, ok := strings.Cut(name, ".")
+		if !ok {
+			break
+		}
+		name = rest
+	}
+	if !canAsk(name) {
+		return Question{}, fmt.Errorf("%w: %+.64q is no name", ErrNotFound, name)
+	}
+	return Question{strings.ToLower(name), t}, nil
+}
+
+func canAsk(name string) bool {
+	label := 0
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c <= ' ' || c > '~':
+			return false
+		case c != '.':
+			label++
+		case label == 0:
+			return false
+		default:
+			label = 0
+		}
+		if label > maxLabel {
+			return false
+		}
+	}
+	return label > 0 && len(name) <= maxName
+}
+
+// Reverse returns the question for the names of an address (RFC 1035 section
+// 3.5, RFC 3596 section 2.5). The address must be valid.
+func Reverse(ip netip.Addr) Question {
+	var b strings.Builder
+	ip = ip.Unmap()
+	raw := ip.AsSlice()
+	for i := len(raw) - 1; i >= 0; i-- {
+		if ip.Is4() {
+			fmt.Fprintf(&b, "%d.", raw[i])
+		} else {
+			fmt.Fprintf(&b, "%x.%x.", raw[i]&15, raw[i]>>4)
+		}
+	}
+	if ip.Is4() {
+		return Question{b.String() + "in-addr.arpa", TypePTR}
+	}
+	return Question{b.String() + "ip6.arpa", TypePTR}
+}
+
+// Answer is what DNS said, of the type that was asked for alone, through
+// aliases. It is shared: don't change it.
+type Answer struct {
+	// Addrs are the addresses of A and AAAA.
+	Addrs []netip.Addr
+	// Names are those of MX and PTR, the first 11, without a trailing dot, as
+	// DNS has them: a peer chooses them.
+	Names []string
+	// Texts are the SPF records among the TXT, those that begin with v=spf1:
+	// the first two, for there must be one. A name may have TXT and none.
+	Texts []string
+
+	found bool
+}
+
+// size is about what an answer takes in memory, in bytes.
+func (a *Answer) size() int {
+	n := 24 * len(a.Addrs)
+	for _, list := range [][]string{a.Names, a.Texts} {
+		for _, s := range list {
+			n += 16 + len(s)
+		}
+	}
+	return n
+}
