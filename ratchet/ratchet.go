@@ -89,6 +89,11 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 		r.breaker.downgraded(s, &d)
 	case s.Level > tlsstate.Plaintext:
 		r.breaker.met(s)
+	default:
+		d.Breaker = r.breaker.inClear(s)
+	}
+	if s.Level == tlsstate.Plaintext && d.Breaker == Suspended {
+		d.Changes = false // our own TLS is broken: it says nothing of the peer
 	}
 	return d
 }

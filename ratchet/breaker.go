@@ -1,0 +1,261 @@
+package ratchet
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// Breaker tells one stripped peer from many at once. When many pinned names
+// downgrade together, either our own TLS is broken, or somebody strips close to
+// us; it finds out which, and limits what is done to mail meanwhile.
+//
+// It counts first-hand pins alone: addresses that used TLS themselves, with a
+// pin of some age, one for each organisational domain (an address without one
+// counts as its network) and one for each network. It trips on more than
+// Domains of them within Window, or, however long it takes, without one
+// encrypted session in between: a small server has no eleven peers in ten
+// minutes. It is armed again once no more than half as many came within Window.
+//
+// What follows is for the self-check to say; what it doesn't know, the traffic
+// tells: no encrypted session since so many pinned names came without means
+// that our own TLS is broken. With names of his own, however many, an attacker
+// turns reject into tempfail, which loses nothing. More he gets only where
+// there is no self-check, at an hour when nobody else's encrypted mail comes.
+//
+// Time is the sessions' own. The methods may be called at the same time, and on
+// a nil Breaker, which limits nothing. Its memory is bounded.
+type Breaker struct {
+	o BreakerOptions
+	// watching says that no encrypted session came since the last downgrade,
+	// tripped that the answer isn't Armed: only then does a session that is no
+	// downgrade cost more than a look at these.
+	watching, tripped atomic.Bool
+
+	mu     sync.Mutex
+	answer Answer
+	since  time.Time
+	// began is when the first downgrade came after the last encrypted session.
+	began time.Time
+	// brokenFrom and brokenTo are when the self-check last found our own TLS
+	// broken.
+	brokenFrom, brokenTo time.Time
+	// recent are the names of the window; silent those since the last encrypted
+	// session; delayed those of the same time that enforcement befell, young
+	// pins and domains' too.
+	recent, silent, delayed names
+}
+
+// BreakerOptions are the numbers of a [Breaker], and what it asks.
+type BreakerOptions struct {
+	// Domains is how many names may downgrade together before it trips: 1 to
+	// 1000.
+	Domains int
+	// Window is within what time: more than 0.
+	Window time.Duration
+	// PinDays is how many days old a pin must be to count: 0 or more.
+	PinDays int
+	// SelfCheck returns whether our own STARTTLS worked when it was last tried,
+	// and when that was; the zero time for unknown. It must not block: it is
+	// called with a lock held. nil knows nothing.
+	SelfCheck func() (works bool, at time.Time)
+	// Changed, if not nil, is told of every new answer, with no lock held: to
+	// alert, and to try the self-check again at once. It must not block.
+	Changed func(BreakerState)
+}
+
+// DefaultBreaker returns the numbers of a new installation.
+func DefaultBreaker() BreakerOptions {
+	return BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7}
+}
+
+const (
+	// selfCheckAge is how long a result of the self-check is believed.
+	selfCheckAge = time.Hour
+	// silence is how long a name counts if no encrypted session comes at all.
+	silence = 24 * time.Hour
+	// excuse is how long a peer that came in clear since our own TLS was broken
+	// is excused.
+	excuse = 3 * 24 * time.Hour
+)
+
+// NewBreaker returns an armed breaker. The error says which number is out of
+// range.
+func NewBreaker(o BreakerOptions) (*Breaker, error) {
+	var errs []error
+	if o.Domains < 1 || o.Domains > 1000 {
+		errs = append(errs, fmt.Errorf("domains = %d: use 1 to 1000", o.Domains))
+	}
+	if o.Window <= 0 {
+		errs = append(errs, fmt.Errorf("window = %s: use more than 0", o.Window))
+	}
+	if o.PinDays < 0 {
+		errs = append(errs, fmt.Errorf("pin_days = %d: use 0 or more", o.PinDays))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return &Breaker{o: o}, nil
+}
+
+// downgraded takes a downgrade into account and limits its action.
+func (b *Breaker) downgraded(s *Session, d *Decision) {
+	if b == nil {
+		return
+	}
+	defer b.lock()()
+	b.settle(s.At)
+	if !b.watching.Swap(true) {
+		b.began = s.At
+	}
+	b.count(s, d)
+	b.trip(s.At)
+	d.Breaker = b.answer
+	if b.answer != Suspended && b.excuses(s, d) {
+		d.Breaker = Excused
+	}
+	if !d.rule.Peer && !d.Required {
+		d.Action = d.Breaker.limit(d.Action)
+	}
+}
+
+// met takes note that a session was encrypted and no downgrade.
+func (b *Breaker) met(s *Session) {
+	if b == nil || !b.watching.Load() {
+		return
+	}
+	defer b.lock()()
+	b.watching.Store(false)
+	b.silent, b.delayed = nil, nil
+	b.settle(s.At)
+}
+
+// inClear returns the answer that holds for a session in clear that is no
+// downgrade.
+func (b *Breaker) inClear(s *Session) Answer {
+	if b == nil || !b.tripped.Load() {
+		return Armed
+	}
+	defer b.lock()()
+	b.settle(s.At)
+	return b.answer
+}
+
+// lock locks the breaker. What it returns unlocks it, and then tells of a new
+// answer.
+func (b *Breaker) lock() (unlock func()) {
+	b.mu.Lock()
+	before := b.answer
+	return func() {
+		state, changed := BreakerState{}, b.answer != before && b.o.Changed != nil
+		if changed {
+			state = b.state()
+		}
+		b.mu.Unlock()
+		if changed {
+			b.o.Changed(state)
+		}
+	}
+}
+
+// count adds a downgrade to the lists that it belongs to.
+func (b *Breaker) count(s *Session, d *Decision) {
+	n := BreakerName{Name: s.Peer.Domain.Name, Network: networkOf(s.Peer.IP).String(), At: s.At}
+	if n.Name == "" {
+		n.Name = n.Network
+	}
+	most := b.o.Domains + 1
+	if d.Action > tlsstate.Header && !d.rule.Peer && !d.Required {
+		b.delayed.add(BreakerName{Name: n.Name, At: n.At}, most)
+	}
+	firstHand := d.Identity.Kind == tlsstate.Address && !d.Required
+	if !firstHand || d.Since == 0 || int(s.day())-int(d.Since) < b.o.PinDays {
+		return
+	}
+	b.recent.add(n, most)
+	b.silent.add(n, most)
+}
+
+// settle forgets what is over, and gives the answer that then holds.
+func (b *Breaker) settle(now time.Time) {
+	b.recent.expire(now, b.o.Window)
+	b.silent.expire(now, silence)
+	b.delayed.expire(now, silence)
+	if b.answer == Armed {
+		return
+	}
+	b.set(b.diagnose(now), now)
+	if b.answer == Softened && len(b.recent) <= b.o.Domains/2 {
+		b.set(Armed, now)
+	}
+}
+
+// trip looks whether there are too many, and gives the answer to that.
+func (b *Breaker) trip(now time.Time) {
+	most := b.o.Domains
+	answer := b.diagnose(now)
+	many := len(b.recent) > most || len(b.silent) > most ||
+		// That our TLS is broken is not for strangers to say: here their young
+		// pins count too, so that a new installation is safe.
+		answer == Suspended && len(b.delayed) > most
+	if many || b.answer != Armed {
+		b.set(answer, now)
+	}
+}
+
+// diagnose tells what it means if there are too many. That the self-check
+// failed is believed while it is the newest result: one of several listeners
+// may be broken, and the others' peers prove nothing. That it worked is
+// believed only if that was after the first downgrade: what broke, broke then.
+func (b *Breaker) diagnose(now time.Time) Answer {
+	works, at := b.selfCheck(now)
+	switch {
+	case at.IsZero():
+	case !works:
+		return Suspended
+	case !at.Before(b.began):
+		return Softened
+	}
+	if len(b.silent) > b.o.Domains {
+		return Suspended
+	}
+	return Softened
+}
+
+// selfCheck returns the result of the self-check, if it is of any use.
+func (b *Breaker) selfCheck(now time.Time) (works bool, at time.Time) {
+	if b.o.SelfCheck == nil {
+		return false, time.Time{}
+	}
+	works, at = b.o.SelfCheck()
+	if now.Sub(at).Abs() > selfCheckAge {
+		return false, time.Time{}
+	}
+	return works, at
+}
+
+func (b *Breaker) set(a Answer, now time.Time) {
+	if works, at := b.selfCheck(now); a == Suspended && !at.IsZero() && !works {
+		if now.Sub(b.brokenTo).Abs() > selfCheckAge {
+			b.brokenFrom = b.began
+		}
+		b.brokenTo = now
+	}
+	if a != b.answer {
+		b.answer, b.since = a, now
+		b.tripped.Store(a != Armed)
+	}
+}
+
+// excuses tells whether a peer may still be in clear for what we did to it:
+// some remember a failed handshake for days. It was not seen encrypted since
+// the self-check found our own TLS broken, and that is not long ago. Silence
+// alone excuses nobody: whoever strips close to us can make it.
+func (b *Breaker) excuses(s *Session, d *Decision) bool {
+	return d.Kind == tlsstate.Stripped && !b.brokenTo.IsZero() && d.Last <= tlsstate.DayOf(b.brokenFrom) &&
+		!s.At.Before(b.brokenFrom) && s.At.Sub(b.brokenTo) < excuse
+}

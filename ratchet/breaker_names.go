@@ -1,0 +1,55 @@
+package ratchet
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// names are the distinct ones: no domain twice, no network twice.
+type names []BreakerName
+
+// add adds a name that is new in both, or notes that it came again. Of more
+// than most the one that came longest ago goes.
+func (l *names) add(n BreakerName, most int) {
+	for i := range *l {
+		known := &(*l)[i]
+		if known.Name == n.Name {
+			known.At = n.At
+			return
+		}
+		if n.Network != "" && known.Network == n.Network {
+			return
+		}
+	}
+	if len(*l) >= most {
+		oldest := 0
+		for i := range *l {
+			if (*l)[i].At.Before((*l)[oldest].At) {
+				oldest = i
+			}
+		}
+		*l = slices.Delete(*l, oldest, oldest+1)
+	}
+	*l = append(*l, n)
+}
+
+// expire removes what came longer ago than window, or that far ahead: a clock
+// that jumped leaves nothing behind.
+func (l *names) expire(now time.Time, window time.Duration) {
+	*l = slices.DeleteFunc(*l, func(n BreakerName) bool { return now.Sub(n.At).Abs() > window })
+}
+
+// networkOf returns the network that an address counts as: its /24, or its /32
+// of IPv6, for whoever has one has 65,536 of /48.
+func networkOf(ip netip.Addr) netip.Prefix {
+	bits := 32
+	if ip.Is4() {
+		bits = 24
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}

@@ -1,0 +1,421 @@
+package ratchet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tlsratchet/peer"
+	"tlsratchet/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// crowd is peers in good order, each with a domain and a network of its own.
+func crowd(n int) []peer.Client {
+	all := make([]peer.Client, n)
+	for i := range all {
+		all[i] = bank
+		all[i].Addr = fmt.Sprintf("10.%d.%d.25", i/250, i%250)
+		all[i].Name = fmt.Sprintf("mx1.c%d.example", i)
+	}
+	return all
+}
+
+// check is a self-check to order.
+type check struct {
+	works bool
+	at    time.Time
+}
+
+func (c *check) last() (bool, time.Time) { return c.works, c.at }
+
+// breakerFixture is a ratchet with a breaker and peers that it pins on day 5.
+type breakerFixture struct {
+	fixture
+	*ratchet.Breaker
+	policy  tlsstate.Policy
+	check   check
+	changes []string
+}
+
+func newBreakerFixture(t testing.TB, action tlsstate.Action, rows ...tlsstate.Row) *breakerFixture {
+	t.Helper()
+	f := &breakerFixture{fixture: newFixture(t, rows...)}
+	f.policy = tlsstate.DefaultPolicy()
+	f.policy.Stripped = action
+	r, err := tlsstate.NewRules(f.policy, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.SetRules(r)
+	o := ratchet.DefaultBreaker()
+	o.SelfCheck = f.check.last
+	o.Changed = func(s ratchet.BreakerState) { f.changes = append(f.changes, s.Answer.String()) }
+	if f.Breaker, err = ratchet.NewBreaker(o); err != nil {
+		t.Fatal(err)
+	}
+	f.SetBreaker(f.Breaker)
+	return f
+}
+
+func (f *breakerFixture) pinAll(t testing.TB, all []peer.Client) {
+	for _, c := range all {
+		f.pin(t, c)
+	}
+}
+
+// strip lets one message of each come in clear, one after the other, and
+// returns what was done to them.
+func (f *breakerFixture) strip(t testing.TB, all []peer.Client, from time.Time, gap time.Duration) (actions []tlsstate.Action) {
+	t.Helper()
+	for i, c := range all {
+		d := f.deliver(session(t, c, from.Add(time.Duration(i)*gap), tlsstate.Plaintext))
+		if d.Outcome != tlsstate.Downgraded {
+			t.Fatalf("peer %d: %s", i, d.Verdict)
+		}
+		actions = append(actions, d.Action)
+	}
+	return actions
+}
+
+// runs says how often each action came, in order.
+func runs(actions []tlsstate.Action) string {
+	var out []string
+	for i := 0; i < len(actions); {
+		j := i
+		for j < len(actions) && actions[j] == actions[i] {
+			j++
+		}
+		out = append(out, fmt.Sprintf("%d %s", j-i, actions[i]))
+		i = j
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestBreaker(t *testing.T) {
+	later := day(20)
+	tests := []struct {
+		name   string
+		action tlsstate.Action
+		check  check
+		peers  func(all []peer.Client) []peer.Client
+		from   time.Time
+		gap    time.Duration
+		// between is a peer in good order that comes after each of them.
+		between bool
+		want    string
+		changes string
+	}{
+		{name: "ten are ten", action: tlsstate.Reject, peers: first(10), from: later, gap: time.Second, want: "10 reject"},
+		{name: "our TLS is broken", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "broken, and one listener still works", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, between: true, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "somebody strips close to us", action: tlsstate.Tempfail, check: check{true, later.Add(time.Second)}, from: later, gap: time.Second, want: "15 tempfail", changes: "softened"},
+		{name: "somebody strips close to us, reject", action: tlsstate.Reject, check: check{true, later.Add(time.Second)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
+		{name: "the self-check worked before it broke", action: tlsstate.Tempfail, check: check{true, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "no self-check, and nobody comes encrypted", action: tlsstate.Reject, from: later, gap: time.Second, want: "10 reject, 5 header", changes: "suspended"},
+		{name: "no self-check, and others come encrypted", action: tlsstate.Reject, from: later, gap: time.Second, between: true, want: "10 reject, 5 tempfail", changes: "softened"},
+		{name: "the self-check died hours ago", action: tlsstate.Reject, check: check{false, later.Add(-3 * time.Hour)}, from: later, gap: time.Second, between: true, want: "10 reject, 5 tempfail", changes: "softened"},
+		{name: "over hours, others come encrypted", action: tlsstate.Reject, from: later, gap: 20 * time.Minute, between: true, want: "15 reject"},
+		{name: "over hours, nobody comes encrypted: a small server", action: tlsstate.Reject, from: later, gap: 20 * time.Minute, want: "10 reject, 5 header", changes: "suspended"},
+		{name: "one network", action: tlsstate.Reject, peers: func(all []peer.Client) []peer.Client {
+			for i := range all {
+				all[i].Addr = fmt.Sprintf("10.9.9.%d", i+1)
+			}
+			return all
+		}, from: later, gap: time.Second, want: "15 reject"},
+		{name: "one IPv6 registry's customer", action: tlsstate.Reject, peers: func(all []peer.Client) []peer.Client {
+			for i := range all {
+				all[i].Addr = fmt.Sprintf("2001:db8:%x::1", i+1)
+			}
+			return all
+		}, from: later, gap: time.Second, want: "15 reject"},
+		{name: "one domain", action: tlsstate.Reject, peers: func(all []peer.Client) []peer.Client {
+			for i := range all {
+				all[i].Name = fmt.Sprintf("mx%d.one.example", i)
+			}
+			return all
+		}, from: later, gap: time.Second, want: "15 reject"},
+		{name: "no domains: networks count", action: tlsstate.Reject, check: check{true, later.Add(time.Second)}, peers: func(all []peer.Client) []peer.Client {
+			for i := range all {
+				all[i].Name, all[i].Resolve = "unknown", "FAIL"
+			}
+			return all
+		}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
+		{name: "young pins", action: tlsstate.Reject, from: day(11), gap: time.Second, want: "15 reject"},
+		{name: "young pins, and our TLS is broken", action: tlsstate.Tempfail, check: check{false, day(11)}, from: day(11), gap: time.Second, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "headers only", action: tlsstate.Header, check: check{false, later}, from: later, gap: time.Second, want: "15 header", changes: "suspended"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newBreakerFixture(t, tt.action)
+			all := crowd(15)
+			if tt.peers != nil {
+				all = tt.peers(all)
+			}
+			f.pinAll(t, append(all, bank))
+			f.check = tt.check
+			var got []tlsstate.Action
+			for i := range all {
+				at := tt.from.Add(time.Duration(i) * tt.gap)
+				got = append(got, f.strip(t, all[i:i+1], at, 0)...)
+				if tt.between {
+					f.deliver(session(t, bank, at, tlsstate.TLS13))
+				}
+			}
+			if s := runs(got); s != tt.want {
+				t.Errorf("got %s, want %s", s, tt.want)
+			}
+			if s := strings.Join(f.changes, ", "); s != tt.changes {
+				t.Errorf("told of %q, want %q", s, tt.changes)
+			}
+		})
+	}
+}
+
+func first(n int) func([]peer.Client) []peer.Client {
+	return func(all []peer.Client) []peer.Client { return all[:n] }
+}
+
+// TestBreakerForSale is an attacker with many names of his own, each with a pin
+// that he earned, and a victim. Whatever he does, the victim's message is not
+// let in, and with ten names nothing changes at all.
+func TestBreakerForSale(t *testing.T) {
+	for _, names := range []int{10, 11, 40} {
+		for _, action := range []tlsstate.Action{tlsstate.Tempfail, tlsstate.Reject} {
+			t.Run(fmt.Sprintf("%d names, %s", names, action), func(t *testing.T) {
+				f := newBreakerFixture(t, action)
+				his, others := crowd(41)[:names], crowd(41)[40]
+				f.pinAll(t, append(his, others, bank))
+				f.strip(t, his, day(20), time.Second)
+				f.deliver(session(t, others, day(20).Add(time.Minute), tlsstate.TLS13))
+				if names == 10 && f.State(day(20).Add(time.Minute)).Answer != ratchet.Armed {
+					t.Error("ten names tripped it")
+				}
+				got := f.deliver(session(t, bank, day(20).Add(2*time.Minute), tlsstate.Plaintext))
+				if got.Action < tlsstate.Tempfail {
+					t.Errorf("the victim's message: %s, breaker %s", got.Action, got.Breaker)
+				}
+				again := f.deliver(session(t, bank, day(20).Add(time.Hour), tlsstate.Plaintext))
+				if again.Action != action || again.Breaker != ratchet.Armed {
+					t.Errorf("an hour later: %s, breaker %s", again.Action, again.Breaker)
+				}
+			})
+		}
+	}
+}
+
+// TestBreakerOutage is a day on which our own TLS broke, and the days after it.
+func TestBreakerOutage(t *testing.T) {
+	f := newBreakerFixture(t, tlsstate.Tempfail, tlsstate.Row{Domain: "c12.example", Subdomains: true, Action: ptr(tlsstate.Reject)})
+	all := crowd(20)
+	f.pinAll(t, all)
+	noon := day(20)
+	f.check = check{false, noon}
+	got := f.strip(t, all, noon, time.Minute)
+	if s := runs(got); s != "10 tempfail, 2 header, 1 reject, 7 header" {
+		t.Errorf("during it: %s", s)
+	}
+	stranger := bank
+	if d := f.Decide(session(t, stranger, noon.Add(time.Hour), tlsstate.Plaintext)); d.Changes {
+		t.Error("a stranger in clear taught us something of himself")
+	}
+	f.check = check{true, noon.Add(2 * time.Hour)}
+	f.deliver(session(t, all[3], noon.Add(2*time.Hour), tlsstate.TLS13))
+	for _, tt := range []struct {
+		peer int
+		at   time.Time
+		want string
+	}{
+		{15, noon.Add(24 * time.Hour), "header excused"},     // it remembers a failed handshake
+		{12, noon.Add(24 * time.Hour), "reject excused"},     // the operator's own wish
+		{16, noon.Add(4 * 24 * time.Hour), "tempfail armed"}, // no longer
+	} {
+		d := f.deliver(session(t, all[tt.peer], tt.at, tlsstate.Plaintext))
+		if s := fmt.Sprintf("%s %s", d.Action, d.Breaker); s != tt.want {
+			t.Errorf("peer %d at %s: %s, want %s", tt.peer, tt.at, s, tt.want)
+		}
+	}
+	f.deliver(session(t, all[17], noon.Add(24*time.Hour), tlsstate.TLS13))
+	if d := f.deliver(session(t, all[17], noon.Add(48*time.Hour), tlsstate.Plaintext)); d.Action != tlsstate.Tempfail {
+		t.Errorf("a peer that was encrypted since: %s %s", d.Action, d.Breaker)
+	}
+	if got := strings.Join(f.changes, ", "); got != "suspended, softened, armed" && got != "suspended, armed" {
+		t.Errorf("told of %s", got)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestBreakerState: a restart changes nothing.
+func TestBreakerState(t *testing.T) {
+	f := newBreakerFixture(t, tlsstate.Tempfail)
+	all := crowd(16)
+	f.pinAll(t, all)
+	f.check = check{false, day(20)}
+	f.strip(t, all[:6], day(20), time.Second)
+	for range 2 { // in the middle of counting, and tripped
+		before := f.State(day(20).Add(time.Minute))
+		text, err := json.Marshal(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read ratchet.BreakerState
+		if err := json.Unmarshal(text, &read); err != nil {
+			t.Fatal(err)
+		}
+		o := ratchet.DefaultBreaker()
+		o.SelfCheck = f.check.last
+		next, err := ratchet.NewBreaker(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Restore(read)
+		if diff := cmp.Diff(before, next.State(day(20).Add(time.Minute))); diff != "" {
+			t.Errorf("after a restart:\n%s", diff)
+		}
+		f.SetBreaker(next)
+		f.Breaker = next
+		if s := runs(f.strip(t, all[6:], day(20).Add(time.Minute), time.Second)); s != "4 tempfail, 6 header" && s != "10 header" {
+			t.Errorf("after a restart: %s", s)
+		}
+	}
+}
+
+func TestBreakerStateBad(t *testing.T) {
+	var s ratchet.BreakerState
+	if err := json.Unmarshal([]byte(`{"answer": "on fire"}`), &s); err == nil {
+		t.Error("an unknown answer was read")
+	}
+	b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = ratchet.BreakerState{Answer: 200}
+	for i := range 1000 {
+		n := ratchet.BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: day(20)}
+		s.Recent, s.Silent, s.Delayed = append(s.Recent, n), append(s.Silent, n), append(s.Delayed, n)
+	}
+	b.Restore(s)
+	if got := b.State(day(20)); got.Answer > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
+		t.Errorf("restored %s with %d, %d, %d names", got.Answer, len(got.Recent), len(got.Silent), len(got.Delayed))
+	}
+}
+
+func TestNewBreaker(t *testing.T) {
+	for want, o := range map[string]ratchet.BreakerOptions{
+		"domains = 0: use 1 to 1000":      {Window: time.Minute},
+		"window = 0s: use more than 0":    {Domains: 10},
+		"pin_days = -1: use 0 or more":    {Domains: 10, Window: time.Minute, PinDays: -1},
+		"domains = 1001: use 1 to 1000":   {Domains: 1001, Window: time.Minute},
+		"window = -1m0s: use more than 0": {Domains: 10, Window: -time.Minute},
+	} {
+		if _, err := ratchet.NewBreaker(o); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestNoBreaker(t *testing.T) {
+	f := newFixture(t)
+	all := crowd(15)
+	for _, c := range all {
+		f.pin(t, c)
+	}
+	for _, c := range all {
+		if d := f.deliver(session(t, c, day(20), tlsstate.Plaintext)); d.Action != tlsstate.Tempfail || d.Breaker != ratchet.Armed {
+			t.Errorf("without one: %s %s", d.Action, d.Breaker)
+		}
+	}
+	var none *ratchet.Breaker
+	if s := none.State(day(1)); s.Answer != ratchet.Armed {
+		t.Errorf("none is %s", s.Answer)
+	}
+}
+
+// TestBreakerLaws holds whatever comes, in whatever order: it never makes an
+// action stronger, never refuses more than it would alone, its memory is
+// bounded, the operator's wishes stand, and up to ten names it does nothing.
+func TestBreakerLaws(t *testing.T) {
+	wished := tlsstate.Row{Network: netip.MustParsePrefix("10.0.7.0/24"), Action: ptr(tlsstate.Reject)}
+	rapid.Check(t, func(rt *rapid.T) {
+		f := newBreakerFixture(t, rapid.SampledFrom([]tlsstate.Action{tlsstate.Header, tlsstate.Tempfail, tlsstate.Reject}).Draw(rt, "action"), wished)
+		alone := newFixture(t, wished)
+		same, err := tlsstate.NewRules(f.policy, []tlsstate.Row{wished})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		alone.SetRules(same)
+		all := crowd(rapid.IntRange(1, 14).Draw(rt, "peers"))
+		for _, c := range all {
+			f.pin(t, c)
+			alone.pin(t, c)
+		}
+		at, seen := day(15), map[int]bool{}
+		for range rapid.IntRange(1, 40).Draw(rt, "sessions") {
+			at = at.Add(time.Duration(rapid.IntRange(-600, 1800).Draw(rt, "seconds")) * time.Second)
+			i := rapid.IntRange(0, len(all)-1).Draw(rt, "peer")
+			f.check = check{rapid.Bool().Draw(rt, "works"), at.Add(-time.Duration(rapid.IntRange(0, 7200).Draw(rt, "age")) * time.Second)}
+			s := session(t, all[i], at, rapid.SampledFrom([]tlsstate.Level{tlsstate.Plaintext, tlsstate.TLS13}).Draw(rt, "level"))
+			d, want := f.Decide(s), alone.Decide(s)
+			if d.Outcome != tlsstate.Downgraded {
+				continue
+			}
+			seen[i] = true
+			switch {
+			case d.Action > want.Action:
+				rt.Fatalf("made %s of %s", d.Action, want.Action)
+			case i == 7 && d.Action != tlsstate.Reject:
+				rt.Fatalf("the operator's wish became %s", d.Action)
+			case len(seen) <= 10 && d.Action != want.Action && d.Breaker != ratchet.Excused:
+				rt.Fatalf("%d names made %s of %s", len(seen), d.Action, want.Action)
+			}
+			if got := f.State(at); len(got.Recent) > 11 || len(got.Silent) > 11 || len(got.Delayed) > 11 {
+				rt.Fatalf("remembers %d, %d, %d names", len(got.Recent), len(got.Silent), len(got.Delayed))
+			}
+		}
+	})
+}
+
+// TestBreakerTogether lets many sessions meet it at the same time.
+func TestBreakerTogether(t *testing.T) {
+	f := newBreakerFixture(t, tlsstate.Tempfail)
+	f.changes = nil
+	all := crowd(30)
+	f.pinAll(t, all)
+	b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.SetBreaker(b)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i, c := range all {
+				level := tlsstate.Plaintext
+				if (i+g)%3 == 0 {
+					level = tlsstate.TLS13
+				}
+				f.Decide(session(t, c, day(20).Add(time.Duration(i)*time.Second), level))
+				b.State(day(20))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkDecideBreaker(b *testing.B) {
+	f := newBreakerFixture(b, tlsstate.Tempfail)
+	f.pin(b, bank)
+	s := session(b, bank, day(6), tlsstate.TLS13)
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Decide(s)
+	}
+}
