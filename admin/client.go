@@ -151,20 +151,31 @@ func (c *Client) Export(ctx context.Context) iter.Seq2[Line, error] {
 // sent; those before it are merged.
 func (c *Client) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error) {
 	r, w := io.Pipe()
+	var wrong error // read after the writer has ended
+	ended := make(chan struct{})
 	go func() {
-		out := json.NewEncoder(w)
-		for line, err := range lines {
-			if err == nil {
-				err = out.Encode(line)
-			}
-			if err != nil {
-				w.CloseWithError(err)
-				return
-			}
-		}
-		w.Close()
+		defer close(ended)
+		wrong = send(w, lines)
+		w.CloseWithError(wrong)
 	}()
 	done, err := one[Imported](c.ask(ctx, http.MethodPost, "import", nil, r))
 	r.Close() // ends the writer, if the daemon stopped reading
+	<-ended
+	if wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {
+		return done, wrong
+	}
 	return done, err
+}
+
+func send(w io.Writer, lines iter.Seq2[Line, error]) error {
+	out := json.NewEncoder(w)
+	for line, err := range lines {
+		if err == nil {
+			err = out.Encode(line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

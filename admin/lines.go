@@ -14,14 +14,19 @@ import (
 // a thousand.
 const maxLine = 64 << 10
 
-// Lines reads an export: one JSON object a line, empty lines left out. It ends
-// with the first line that can't be read.
+// Lines reads an export: one JSON object a line, empty lines left out and not
+// counted. It ends with the first line that can't be read.
 func Lines(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
+		n := 0
 		for b, err := range rawLines(r) {
 			var l Line
+			n++
 			if err == nil {
 				err = strict(b, &l)
+			}
+			if err != nil {
+				err = fmt.Errorf("line %d: %w", n, err)
 			}
 			if !yield(l, err) || err != nil {
 				return

@@ -119,10 +119,10 @@ func (l *Local) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Impor
 		if err == nil {
 			err = ctx.Err()
 		}
-		if err == nil {
-			err = l.importOne(line, &done)
-		}
 		if err != nil {
+			return done, err
+		}
+		if err := l.importOne(line, &done); err != nil {
 			return done, fmt.Errorf("line %d: %w", done.Lines+1, err)
 		}
 		done.Lines++

@@ -23,7 +23,7 @@ const Memory = "memory"
 
 // Where things are unless the operator says otherwise.
 const (
-	DefaultSocket  = "/run/tlsratchet/milter.sock"
+	DefaultSocket  = "/var/spool/postfix/tlsratchet/tlsratchet.sock"
 	DefaultHistory = "/var/lib/tlsratchet/history.db"
 )
 

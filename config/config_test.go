@@ -62,7 +62,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Listen:           []config.Listener{{Network: config.Unix, Address: "/run/tlsratchet/milter.sock"}},
+		Listen:           []config.Listener{{Network: config.Unix, Address: "/var/spool/postfix/tlsratchet/tlsratchet.sock"}},
 		History:          "/var/lib/tlsratchet/history.db",
 		Header:           config.HeaderDowngrade,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},

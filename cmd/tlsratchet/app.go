@@ -47,13 +47,18 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:      "tlsratchet",
 		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
-		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = { unix:/run/tlsratchet/milter.sock, default_action=accept }",
+		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }",
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			serveCommand(stderr),
 			checkCommand(stdout),
+			peersCommand(stdout, stderr),
+			peerCommand(stdout, stderr),
+			explainCommand(stdout, stderr),
+			exportCommand(stdout, stderr),
+			importCommand(stdout, stderr),
 			versionCommand(stdout),
 		},
 		HideHelpCommand: true,
@@ -67,11 +72,17 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	for _, c := range app.Commands {
+	settle(app.Commands, usage)
+	return app
+}
+
+// settle has all commands, and those below them, treat a wrong flag alike.
+func settle(commands []*cli.Command, usage cli.OnUsageErrorFunc) {
+	for _, c := range commands {
 		c.OnUsageError = usage
 		c.HideHelpCommand = true
+		settle(c.Subcommands, usage)
 	}
-	return app
 }
 
 // noArguments refuses what stands after the flags. Flags after an argument

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/admin"
 	"tlsratchet/config"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
@@ -23,7 +24,7 @@ import (
 
 // histories is what the daemon asks of a store.
 type histories interface {
-	ratchet.Histories
+	admin.Memory
 	Len() int
 	Close() error
 }
@@ -117,6 +118,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 	failed := make(chan error, 1)
 	go func() { failed <- d.server.Serve(d.listeners...) }()
 	go d.notify.watchdog(ctx, d.alive)
+	stopAdmin := d.serveAdmin(ctx, d.config.Load())
 	d.started()
 
 	var err error
@@ -128,6 +130,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 	case err = <-failed:
 		err = fmt.Errorf("serve: %w", err)
 	}
+	stopAdmin()
 	if closed := d.histories.Close(); closed != nil {
 		err = errors.Join(err, fmt.Errorf("write the history: %w", closed))
 	}
@@ -202,6 +205,9 @@ func needsRestart(old, next *config.Config) (changed []string) {
 		{"history", old.History, next.History},
 		{"socket", old.Socket, next.Socket},
 		{"limits", old.Limits, next.Limits},
+		{"admin", old.Admin, next.Admin},
+		{"selfcheck", old.Selfcheck, next.Selfcheck},
+		{"status", old.Status, next.Status},
 		{"log.format", old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(s.old, s.next) {

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"tlsratchet/admin"
+	"tlsratchet/config"
+	"tlsratchet/milter/wire"
+	"tlsratchet/tlsstate"
+)
+
+// adminMode lets the owner and the group of the admin socket in.
+const adminMode = 0o660
+
+// serveAdmin serves the operators' socket until ctx ends. Mail doesn't need it:
+// where it can't be had, the log says so and the daemon goes on.
+func (d *daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func()) {
+	path := cfg.AdminSocket()
+	if path == "" {
+		return func() {}
+	}
+	server, err := d.startAdmin(cfg.Admin, path)
+	if err != nil {
+		d.log.Error("the commands can't reach this daemon", "error", err)
+		return func() {}
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+	}
+}
+
+func (d *daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error) {
+	group := -1
+	if cfg.Group != "" {
+		var err error
+		if group, err = socketGroup(cfg.Group); err != nil {
+			return nil, err
+		}
+	}
+	listeners, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: path}, wire.ListenOptions{Mode: adminMode, Group: group})
+	if err != nil {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
+	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := server.Serve(listeners[0]); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("the commands can't reach this daemon any more", "error", err)
+		}
+	}()
+	return server, nil
+}
+
+// adminHandler is the operations, and the profiles of the process.
+func (d *daemon) adminHandler() http.Handler {
+	rules := func() *tlsstate.Rules { return d.config.Load().Rules() }
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", admin.Handler(admin.NewLocal(d.histories, rules, time.Now, d.log, nil)))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}

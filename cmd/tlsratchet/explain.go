@@ -1,0 +1,53 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/admin"
+)
+
+func explainCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "explain", Usage: "say what would happen to a session now, rule by rule", ArgsUsage: "NAME",
+		Description: "NAME is the client's host name as DNS confirms it, or its address.",
+		Flags: operatorFlags(
+			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, TLSv1.2 ..."},
+			&cli.StringFlag{Name: "client", Usage: "the client's `ADDRESS`"},
+		),
+		Action: operation(func(c *cli.Context, a admin.Admin) error { return explain(c, a, stdout) }, stderr),
+	}
+}
+
+func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
+	name, err := argument(c, "NAME")
+	if err != nil {
+		return err
+	}
+	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls")}
+	if _, err := netip.ParseAddr(name); err == nil {
+		q = admin.Question{Client: name, TLS: q.TLS}
+	} else if kind, rest, ok := strings.Cut(name, ":"); ok && kind == "domain" {
+		q.Name = rest
+	} else if ok && kind == "address" {
+		q.Name, q.Client = "", rest
+	}
+	answer, err := a.Explain(c.Context, q)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return json.NewEncoder(stdout).Encode(answer)
+	}
+	for i, rule := range answer.Rules {
+		if _, err := fmt.Fprintf(stdout, "%d. %s\n", i+1, rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}

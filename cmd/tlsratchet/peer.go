@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/admin"
+)
+
+func peerCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:  "peer",
+		Usage: "look at one peer, or drop what holds it",
+		Subcommands: []*cli.Command{
+			{
+				Name: "show", Usage: "tell all of one peer", ArgsUsage: "NAME", Flags: operatorFlags(),
+				Action: operation(func(c *cli.Context, a admin.Admin) error { return showPeer(c, a, stdout) }, stderr),
+			},
+			actCommand("unpin", "let a peer go, until new days form a new pin", stdout, stderr),
+			actCommand("forget", "forget a peer", stdout, stderr),
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("unknown command peer %q: use show, unpin or forget", c.Args().First())
+			}
+			return usagef("peer needs show, unpin or forget")
+		},
+	}
+}
+
+func actCommand(name, usage string, stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage, ArgsUsage: "NAME",
+		Description: "NAME is an identity as the log has it (address:192.0.2.10), an address, or a host or domain name.",
+		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there"}),
+		Action:      operation(func(c *cli.Context, a admin.Admin) error { return act(c, a, name, stdout) }, stderr),
+	}
+}
+
+func showPeer(c *cli.Context, a admin.Admin, stdout io.Writer) error {
+	name, err := argument(c, "NAME")
+	if err != nil {
+		return err
+	}
+	id, err := admin.Resolve(name)
+	if err != nil {
+		return err
+	}
+	d, err := a.Peer(c.Context, id)
+	if err != nil {
+		return err
+	}
+	return printDetail(d, stdout, c.Bool("json"))
+}
+
+func act(c *cli.Context, a admin.Admin, do string, stdout io.Writer) error {
+	name, err := argument(c, "NAME")
+	if err != nil {
+		return err
+	}
+	id, err := admin.Resolve(name)
+	if err != nil {
+		return err
+	}
+	d, err := a.Do(c.Context, admin.Act{Do: do, Identity: id.String(), Why: c.String("why"), Who: operatorName()})
+	if err != nil {
+		return err
+	}
+	return printDetail(d, stdout, c.Bool("json"))
+}
+
+func printDetail(d admin.Detail, w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(d)
+	}
+	_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", d.Identity, d.Strip, admin.StripLegend, strings.Join(d.Words, "\n"))
+	return err
+}

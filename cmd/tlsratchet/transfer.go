@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/admin"
+)
+
+func exportCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:  "export",
+		Usage: "print the whole memory, a JSON object a line",
+		Flags: operatorFlags(),
+		Action: operation(func(c *cli.Context, a admin.Admin) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			out := json.NewEncoder(stdout)
+			for line, err := range a.Export(c.Context) {
+				if err == nil {
+					err = out.Encode(line)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}, stderr),
+	}
+}
+
+func importCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "import", Usage: "merge what export printed into the memory", ArgsUsage: "FILE",
+		Description: "FILE may be - for standard input. In any order, any number of times: nothing is undone by it.",
+		Flags:       operatorFlags(),
+		Action:      operation(func(c *cli.Context, a admin.Admin) error { return importFile(c, a, stdout) }, stderr),
+	}
+}
+
+func importFile(c *cli.Context, a admin.Admin, stdout io.Writer) error {
+	name, err := argument(c, "FILE")
+	if err != nil {
+		return err
+	}
+	in := os.Stdin
+	if name != "-" {
+		if in, err = os.Open(name); err != nil {
+			return fmt.Errorf("import: %w", err)
+		}
+		defer in.Close()
+	}
+	done, err := a.Import(c.Context, admin.Lines(in))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if c.Bool("json") {
+		return json.NewEncoder(stdout).Encode(done)
+	}
+	_, err = fmt.Fprintf(stdout, "%d lines, %d identities changed, %d refused as dated later than tomorrow\n", done.Lines, done.Changed, done.Refused)
+	return err
+}
