@@ -27,6 +27,7 @@ func TestSessions(t *testing.T) {
 	}{
 		{"new, then steady over TLS 1.2 and 1.3, resumed", steady},
 		{"stripped", stripped},
+		{"a pin of five days, by the defaults", fiveDays},
 		{"weakened from 1.3 to 1.2", weakened},
 		{"unauthenticated", unauthenticated},
 		{"messages two and three of a session", laterMessages},
@@ -93,6 +94,13 @@ func stripped(w world) {
 	if _, err := w.Log().Wait(limit(w.T), regexp.MustCompile(`milter-reject: RCPT from mx1\.bank\.example\[192\.0\.2\.11\]: 550 5\.7\.1 .*to=<bob@ours\.example>`)); err != nil {
 		w.Error(err)
 	}
+}
+
+func fiveDays(w world) {
+	history := taught(w.T, tlsstate.TLS13, 5, "address:192.0.2.29", "domain:bank.example", "listener:"+w.Addr(0))
+	d := serve(w.T, w.MilterSocket(), history, "")
+	w.has(w.delivered(w.bank("192.0.2.29", plain()), mail("after five days")), "kind=stripped; identity=address:192.0.2.29; pin=TLSv1.2; seen=none;")
+	w.has(d.wait("msg=downgrade"), "days=5/64")
 }
 
 func weakened(w world) {
