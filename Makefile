@@ -24,9 +24,9 @@ test: ## run all tests, real Postfix included (root; installs what is missing)
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
 
-bench: build ## measure: Judge, decide, and messages a second beside a do-nothing milter
+bench: build ## measure beside milters that do nothing, and write docs/performance.md (root, for Postfix)
 	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./peer ./ratchet ./tlsstate/store
-	$(GO) run ./bench
+	$(GO) run ./bench -postfix -start -write docs/performance.md
 
 population: ## try the rules on a made-up world of 5,000 peers, and write docs/policy.md
 	$(GO) run ./population/cmd -write docs/policy.md

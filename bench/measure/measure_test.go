@@ -1,0 +1,111 @@
+package measure
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestFigures(t *testing.T) {
+	r := Run{Took: 2 * time.Second, CPU: 40 * time.Millisecond}
+	for i := range 100 { // out of order
+		r.Waits = append(r.Waits, time.Duration(i*37%100+1)*time.Millisecond)
+	}
+	want := Figures{Rate: 50, P50: 50 * time.Millisecond, P99: 99 * time.Millisecond, CPU: 400 * time.Microsecond}
+	if diff := cmp.Diff(want, r.Figures()); diff != "" {
+		t.Error(diff)
+	}
+	if got := (Run{}).Figures(); got != (Figures{}) {
+		t.Errorf("of nothing: %+v", got)
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	four := []time.Duration{10, 20, 30, 40}
+	for _, test := range []struct {
+		values []time.Duration
+		p      float64
+		want   time.Duration
+	}{
+		{nil, 0.5, 0},
+		{[]time.Duration{7}, 0, 7},
+		{[]time.Duration{7}, 1, 7},
+		{four, 0, 10}, {four, 0.25, 10}, {four, 0.26, 20}, {four, 0.5, 20}, {four, 0.99, 40}, {four, 1, 40},
+	} {
+		if got := Quantile(test.values, test.p); got != test.want {
+			t.Errorf("%v of %v: %v, want %v", test.p, test.values, got, test.want)
+		}
+	}
+}
+
+// A quantile is one of the values, enough of them are no greater, and the next
+// smaller one would not do.
+func TestQuantileProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(0, 50), 1, 60).Draw(t, "values")
+		p := rapid.Float64Range(0, 1).Draw(t, "p")
+		slices.Sort(values)
+		q := Quantile(values, p)
+		below, upTo := 0, 0
+		for _, v := range values {
+			if v < q {
+				below++
+			}
+			if v <= q {
+				upTo++
+			}
+		}
+		n := float64(len(values))
+		if upTo == below || float64(upTo) < p*n || (below > 0 && float64(below) >= p*n) {
+			t.Fatalf("%v of %v: %v", p, values, q)
+		}
+	})
+}
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 100}, 3.5}} {
+		before := slices.Clone(test.values)
+		if got := Median(test.values); got != test.want || !slices.Equal(before, test.values) {
+			t.Errorf("of %v: %v, want %v", before, got, test.want)
+		}
+	}
+}
+
+// A machine that is slow for a while slows both, and the ratio stays.
+func TestRatioIsTakenRoundByRound(t *testing.T) {
+	a := Series{{Rate: 1200}, {Rate: 120}, {Rate: 12}}
+	b := Series{{Rate: 1000}, {Rate: 100}, {Rate: 10}, {Rate: 77777}}
+	if got := a.Ratio(b, Rate); math.Abs(got-1.2) > 1e-9 {
+		t.Errorf("%v", got)
+	}
+	if got := a.Ratio(Series{{}}, Rate); got != 0 {
+		t.Errorf("to nothing: %v", got)
+	}
+	if got := Series(nil).Ratio(b, Rate); got != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestSeries(t *testing.T) {
+	s := Series{
+		{Rate: 3, P50: time.Second, P99: 2 * time.Second, CPU: time.Millisecond},
+		{Rate: 1, P50: 3 * time.Second, P99: 4 * time.Second, CPU: 3 * time.Millisecond},
+		{Rate: 2, P50: 2 * time.Second, P99: 3 * time.Second, CPU: 2 * time.Millisecond},
+	}
+	if s.Median(Rate) != 2 || s.Median(P50) != 2 || s.Median(P99) != 3 || s.Mean(CPU) != 0.002 {
+		t.Errorf("%v %v %v %v", s.Median(Rate), s.Median(P50), s.Median(P99), s.Mean(CPU))
+	}
+	if least, most := s.Range(Rate); least != 1 || most != 3 {
+		t.Errorf("range %v to %v", least, most)
+	}
+	if least, most := Series(nil).Range(Rate); least != 0 || most != 0 || Series(nil).Mean(Rate) != 0 {
+		t.Errorf("of nothing: %v to %v", least, most)
+	}
+}

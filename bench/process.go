@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tlsratchet/internal/mtatest"
+)
+
+// process is a milter in a process of its own.
+type process struct {
+	name   string
+	socket string
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	errs   *tail
+	ended  chan struct{}
+	err    error // of the end, once ended is closed
+}
+
+// startProcess starts a program; it ends with ctx at the latest.
+func startProcess(ctx context.Context, name, socket string, argv ...string) (*process, error) {
+	p := &process{name: name, socket: socket, errs: &tail{}, ended: make(chan struct{})}
+	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
+	p.cmd.Stdout, p.cmd.Stderr = p.errs, p.errs
+	stdin, err := p.cmd.StdinPipe() // its end is the end of those that watch it
+	if err == nil {
+		p.stdin = stdin
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.err = p.cmd.Wait()
+	}()
+	return p, nil
+}
+
+// answers waits until the milter has taken a negotiation.
+func (p *process) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		s, err := mtatest.Dial(ctx, "unix", p.socket, mtatest.Options{})
+		if err == nil {
+			return s.Close()
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("%s ended: %w\n%s", p.name, p.err, p.errs)
+		case <-ctx.Done():
+			return fmt.Errorf("%s doesn't answer: %w\n%s", p.name, err, p.errs)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// stop ends the process, and tells what it said if it had not run until then.
+func (p *process) stop() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("%s ended early: %w\n%s", p.name, p.err, p.errs)
+	default:
+	}
+	err := p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.stdin.Close() // it may be closed already: the process is quick
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		err = errors.Join(err, fmt.Errorf("%s doesn't end by itself", p.name), p.cmd.Process.Kill())
+		<-p.ended
+	}
+	return err
+}
+
+// cpu is what the process has worked so far; 0 without one.
+func (p *process) cpu() time.Duration {
+	if p == nil {
+		return 0
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	return parseCPU(string(text))
+}
+
+// parseCPU adds up user and system time of a line of proc_pid_stat(5); 0 if it
+// isn't one. The name in brackets may hold anything.
+func parseCPU(stat string) time.Duration {
+	const tick = 10 * time.Millisecond // USER_HZ, the same on all of Linux's machines that Go runs on
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 63)
+	system, err2 := strconv.ParseInt(fields[12], 10, 63)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return time.Duration(user+system) * tick
+}
+
+// tail keeps what a process says, the last of it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const maxTail = 4096
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-maxTail):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.text))
+}
+
+// startServe starts tlsratchet itself. Nothing is exempt, loopback neither.
+func startServe(ctx context.Context, binary, dir, history string) (*process, error) {
+	socket := filepath.Join(dir, "tlsratchet.sock")
+	config := filepath.Join(dir, "tlsratchet.toml")
+	if err := writeFile(config, "exempt_networks = []\n\n[log]\nlevel = \"warn\"\n"); err != nil {
+		return nil, err
+	}
+	return startProcess(ctx, "tlsratchet", socket,
+		binary, "serve", "--config", config, "--listen", "unix:"+socket, "--history", history)
+}
