@@ -62,10 +62,11 @@ type Config struct {
 	Log    Log
 	Limits Limits
 	Reply  Reply
-	// Admin, Selfcheck and Status need a restart to change.
+	// Admin, Selfcheck, Status and SPF need a restart to change.
 	Admin     Admin
 	Selfcheck Selfcheck
 	Status    Status
+	SPF       SPF
 	// Policy is the base policy: what holds for peers without a row.
 	Policy tlsstate.Policy
 	// Peers are the [[peer]] rows in the order of the file.
@@ -182,6 +183,7 @@ func defaults() *Config {
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: defaultSelfcheck(),
 		Status:    defaultStatus(),
+		SPF:       defaultSPF(),
 	}
 }
 

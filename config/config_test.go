@@ -20,7 +20,7 @@ import (
 )
 
 // same compares configurations by what they say.
-var same = cmp.Options{cmpopts.IgnoreUnexported(config.Config{}), cmpopts.EquateComparable(netip.Prefix{})}
+var same = cmp.Options{cmpopts.IgnoreUnexported(config.Config{}), cmpopts.EquateComparable(netip.Prefix{}, netip.AddrPort{})}
 
 // write puts a file into a folder of the test, and goes there, so that errors
 // name it as tlsratchet.toml.
@@ -75,6 +75,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
 		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
+		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -117,6 +118,7 @@ func TestEveryKey(t *testing.T) {
 		Admin:     config.Admin{Socket: "/run/a.sock", Group: "mail"},
 		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
+		SPF:       config.SPF{Resolver: netip.MustParseAddrPort("[::1]:5353"), Timeout: 100 * time.Millisecond},
 		Peers: []tlsstate.Row{
 			{Domain: "xn--bnk-qla.example", Subdomains: true, Action: &tempfail, Least: tlsstate.TLS12},
 			{Domain: "host", Exempt: true},
@@ -141,6 +143,7 @@ history = "memory"
 header = "all"
 exempt_networks = ["10.0.0.0/8", "fd00::/8"]
 exempt_recipients = ["Help", "Jörg@Bank.Example"]
+spf = "off"
 socket = { mode = "600", group = "postfix" } # a table may be written like this
 reply.contact = 'https://bank.example/"100%"\tls' # or like this
 [log]
@@ -171,6 +174,9 @@ every_seconds = 10
 [status]
 listen = "off"
 names = ["Mail.example."]
+[dns]
+resolver = "[0::1]:5353"
+timeout_milliseconds = 100
 [[peer]]
 domain = "XN--BNK-QLA.example."
 subdomains = true

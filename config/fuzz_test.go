@@ -69,7 +69,7 @@ func roundTrip(t interface {
 	if err != nil {
 		t.Fatalf("what was written doesn't load: %v\n%s", err, first.Bytes())
 	}
-	opts := cmp.Options{cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty()}
+	opts := cmp.Options{cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateComparable(netip.Prefix{}, netip.AddrPort{}), cmpopts.EquateEmpty()}
 	if diff := cmp.Diff(c, again, opts); diff != "" {
 		t.Fatalf("loaded back:\n%s", diff)
 	}

@@ -13,7 +13,7 @@ import (
 // settings returns every key of the file but those of [[peer]], in the order
 // that they are written, with the variable that overrides it.
 func settings() []setting[Config] {
-	return slices.Concat(topSettings(), tableSettings(), policySettings(), adminSettings(), selfcheckSettings(), statusSettings())
+	return slices.Concat(topSettings(), tableSettings(), policySettings(), adminSettings(), selfcheckSettings(), statusSettings(), dnsSettings())
 }
 
 func topSettings() []setting[Config] {
@@ -28,6 +28,7 @@ func topSettings() []setting[Config] {
 			func(c *Config) *[]netip.Prefix { return &c.ExemptNetworks }, parseExemptNetwork, netip.Prefix.String),
 		list("exempt_recipients", "TLSRATCHET_EXEMPT_RECIPIENTS", 0,
 			func(c *Config) *[]string { return &c.ExemptRecipients }, parseRecipient, same),
+		spfSetting(),
 	}
 }
 

@@ -39,6 +39,9 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_ADMIN_GROUP", "wheel", `group = "wheel"`},
 		{"TLSRATCHET_SELFCHECK", "mx.example:25", `address = "mx.example:25"`},
 		{"TLSRATCHET_SELFCHECK_SECONDS", "10", `every_seconds = 10`},
+		{"TLSRATCHET_SPF", "off", `spf = "off"`},
+		{"TLSRATCHET_RESOLVER", "127.0.0.1", `resolver = "127.0.0.1:53"`},
+		{"TLSRATCHET_DNS_MILLISECONDS", "100", `timeout_milliseconds = 100`},
 		{"TLSRATCHET_STATUS", "off", `listen = "off"`},
 		{"TLSRATCHET_STATUS_NAMES", "Mail.example,mx", `names = ["mail.example", "mx"]`},
 	}
