@@ -88,7 +88,7 @@ func refusal(d *ratchet.Decision, a tlsstate.Action, contact string) string {
 	if a == tlsstate.Reject {
 		code = "550 5.7.1"
 	}
-	text := fmt.Sprintf("%s %s: %s", code, clean.Text(d.Identity.Name, 120), expected(&d.Verdict))
+	text := fmt.Sprintf("%s %s: %s", code, clean.Text(d.Identity.Name, 100), expected(&d.Verdict))
 	if contact != "" {
 		text += "; see " + clean.Text(contact, 200)
 	}

@@ -1,0 +1,89 @@
+package milter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tlsratchet/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// FuzzTexts holds the law on what leaves us: whatever the peer chose, only 0x20
+// to 0x7E, no line of its own, a bounded length.
+func FuzzTexts(f *testing.F) {
+	f.Add("192.0.2.10", "mx.example", "TLSv1.2\r\nX: y", "ECDHE\x00", "a\"b;c", "https://x/%s", uint8(0))
+	f.Add("IPv6:2001:db8::1", "m\u00fcx.example", "", "", "", "", uint8(7))
+	f.Fuzz(func(t *testing.T, addr, name, version, cipher, cert, contact string, mode uint8) {
+		var s ratchet.Session
+		err := facts(map[string]string{
+			"{client_addr}": addr, "{client_name}": name, "{client_resolve}": "OK",
+			"{tls_version}": version, "{cipher}": cipher, "{cert_subject}": cert,
+			"{daemon_addr}": name, "{daemon_port}": version,
+		}, time.Unix(1e9, 0), &s)
+		if err != nil {
+			return
+		}
+		d := ratchet.Decision{Verdict: tlsstate.Verdict{
+			Outcome: tlsstate.Downgraded, Kind: tlsstate.Downgrade(mode & 3), Identity: s.Peer.Address, Seen: s.Security,
+			Pin: tlsstate.TLS12, Required: mode&4 != 0, State: tlsstate.PinHolds, Since: 9000, Last: 9001, Days: 41,
+		}}
+		if mode&8 != 0 && !s.Peer.Domain.IsZero() {
+			d.Identity = s.Peer.Domain
+		}
+		header := headerValue(&d)
+		if len(header) > 1200 {
+			t.Fatalf("a header of %d bytes", len(header))
+		}
+		for _, line := range strings.Split(header, "\n\t") {
+			clear7bit(t, line)
+		}
+		for _, action := range []tlsstate.Action{tlsstate.Tempfail, tlsstate.Reject} {
+			text := refusal(&d, action, contact)
+			clear7bit(t, text)
+			if len(text) > 1000 {
+				t.Fatalf("a reply of %d bytes", len(text))
+			}
+			if strings.Contains(strings.ReplaceAll(text, "%%", ""), "%") {
+				t.Fatalf("a lone %% in %q", text)
+			}
+		}
+	})
+}
+
+func clear7bit(t *testing.T, s string) {
+	t.Helper()
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			t.Fatalf("byte %#02x in %q", s[i], s)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"TLSv1.2":     "TLSv1.2",
+		"":            `""`,
+		"a b":         `"a b"`,
+		`a"b\c`:       `"a\"b\\c"`,
+		"x;y":         `"x;y"`,
+		"a\r\nb":      "a??b",
+		"address:::1": "address:::1",
+	} {
+		if got := quote(in); got != want {
+			t.Errorf("quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestExemptRecipients(t *testing.T) {
+	o := Options{ExemptRecipients: []string{"postmaster", "list@example.org"}}
+	for rcpt, want := range map[string]bool{
+		"postmaster": true, "<PostMaster@any.example>": true, "list@example.org": true, "LIST@EXAMPLE.ORG": true,
+		"list@other.example": false, "bob": false, "": false, "postmasters@x": false,
+	} {
+		if got := o.exempt(rcpt); got != want {
+			t.Errorf("%q: %v", rcpt, got)
+		}
+	}
+}
