@@ -15,8 +15,8 @@ type task struct {
 // after the session got its answer. It never blocks. It returns false if too
 // much waits already: that is counted, and lost until the peer's next message.
 // A claim that is waiting already is not taken again, which is no loss either:
-// true. Call it only where learn would change the memory, so that a steady
-// sender costs no proof.
+// true. Call it only where learn would change the memory and [Prover.Tried]
+// says no, so that neither a steady sender nor one without SPF costs a proof.
 func (p *Prover) Learn(c Claim, learn func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

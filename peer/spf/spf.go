@@ -72,6 +72,7 @@ type Prover struct {
 	resolver *resolver.Resolver
 	log      *slog.Logger
 	limiter  *limiter
+	tried    *tried
 	results  [results]atomic.Uint64
 	dropped  atomic.Uint64
 
@@ -90,7 +91,7 @@ type Prover struct {
 // before the resolver.
 func New(r *resolver.Resolver, o Options, log *slog.Logger) *Prover {
 	p := &Prover{
-		o: o, resolver: r, log: log, limiter: newLimiter(o.Limits),
+		o: o, resolver: r, log: log, limiter: newLimiter(o.Limits), tried: newTried(),
 		tasks:   make(chan task, o.Queue),
 		waiting: make(map[tlsstate.Identity]struct{}),
 		shares:  make(map[netip.Prefix]int),
@@ -112,6 +113,7 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 			p.log.Error("sender not proven", "error", fmt.Sprintf("panic: %v", r), "stack", string(debug.Stack()))
 		}
 		p.results[result].Add(1)
+		p.tried.note(&c, result)
 	}()
 	if c.Identity.IsZero() {
 		return NotPassed

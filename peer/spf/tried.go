@@ -1,0 +1,67 @@
+package spf
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// How long a claim that was not proven isn't worth another try: an hour where
+// SPF said no, a minute where it could not be asked.
+const (
+	triedFor  = time.Hour
+	failedFor = time.Minute
+)
+
+// maxTried is how many such claims are kept in mind.
+const maxTried = 20_000
+
+// tried keeps in mind which claims were not proven, so that a sender without SPF
+// costs nothing with each message.
+type tried struct {
+	mu     sync.Mutex
+	claims *simplelru.LRU[attempt, time.Time]
+}
+
+// attempt is a claim of one address: that a neighbour's fails says nothing of
+// others.
+type attempt struct {
+	ip   netip.Addr
+	name string
+}
+
+func newTried() *tried {
+	claims, err := simplelru.NewLRU[attempt, time.Time](maxTried, nil)
+	if err != nil {
+		panic(err) // only for a size that isn't one
+	}
+	return &tried{claims: claims}
+}
+
+func (t *tried) note(c *Claim, r Result) {
+	key := attempt{c.ip, c.Identity.Name}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch r {
+	case Proven:
+		t.claims.Remove(key)
+	case NotPassed, Wide:
+		t.claims.Add(key, time.Now().Add(triedFor))
+	default:
+		t.claims.Add(key, time.Now().Add(failedFor))
+	}
+}
+
+func (t *tried) has(c *Claim) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until, ok := t.claims.Get(attempt{c.ip, c.Identity.Name})
+	return ok && time.Now().Before(until)
+}
+
+// Tried tells whether the claim was tried of late, from the same address, and
+// not proven: then it isn't worth an offer to [Prover.Learn], nor keeping a
+// message open for it. It is cheap.
+func (p *Prover) Tried(c Claim) bool { return p.tried.has(&c) }
