@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
-	"time"
 
 	"tlsratchet/bench/load"
 	"tlsratchet/bench/measure"
@@ -16,11 +14,12 @@ import (
 
 // The names of the contestants, as the tables have them.
 const (
-	nameOurs = "tlsratchet, whole work done"
-	nameGo   = "do-nothing go-milter"
-	nameC    = "do-nothing libmilter (C)"
-	nameCAll = "libmilter (C), all events"
-	nameNone = "no milter"
+	nameOurs  = "tlsratchet, whole work done"
+	nameOther = "the tlsratchet of -against"
+	nameGo    = "do-nothing go-milter"
+	nameC     = "do-nothing libmilter (C)"
+	nameCAll  = "libmilter (C), all events"
+	nameNone  = "no milter"
 )
 
 // contestant is one of those that are measured side by side.
@@ -60,10 +59,9 @@ type contest struct{ all []*contestant }
 // Close it in any case.
 func newContest(ctx context.Context, o *options, dir string, peers []peer.Client) (*contest, error) {
 	c := &contest{}
-	history := filepath.Join(dir, "history.db")
-	err := teach(ctx, history, peers, time.Now())
-	if err == nil {
-		err = c.add(nameOurs, 'M', 1)(startServe(ctx, o.binary, dir, history))
+	err := c.add(nameOurs, 'M', 1)(startTaught(ctx, o.binary, dir, "tlsratchet", peers))
+	if err == nil && o.against != "" {
+		err = c.add(nameOther, 'M', 1)(startTaught(ctx, o.against, dir, "other", peers))
 	}
 	if err == nil {
 		err = c.add(nameGo, 'M', 1)(startDoNothing(ctx, dir))
@@ -101,8 +99,8 @@ func (c *contest) close() error {
 			continue
 		}
 		errs = append(errs, one.milter.stop())
-		if text := one.milter.errs.String(); one.name == nameOurs && text != "" {
-			errs = append(errs, fmt.Errorf("tlsratchet said: %s", text))
+		if text := one.milter.errs.String(); text != "" && (one.name == nameOurs || one.name == nameOther) {
+			errs = append(errs, fmt.Errorf("%s said: %s", one.milter.name, text))
 		}
 	}
 	return errors.Join(errs...)

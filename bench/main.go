@@ -31,6 +31,7 @@ import (
 // options are the flags.
 type options struct {
 	binary     string
+	against    string
 	rounds     int
 	sessions   int
 	messages   int
@@ -93,6 +94,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.binary, "tlsratchet", "build/tlsratchet", "measure this `binary`")
+	f.StringVar(&o.against, "against", "", "measure this `binary` of tlsratchet beside it, such as the last release's")
 	f.IntVar(&o.rounds, "rounds", 7, "rounds that count")
 	f.IntVar(&o.sessions, "sessions", 8, "sessions at once")
 	f.IntVar(&o.messages, "messages", 4000, "messages of a turn, one a session; four times as many in long sessions")

@@ -42,7 +42,7 @@ func TestRun(t *testing.T) {
 	doc := filepath.Join(dir, "performance.md")
 	var out, errs bytes.Buffer
 	code := run([]string{
-		"-tlsratchet", binary, "-no-c", "-steps=false", "-rounds", "1", "-messages", "40", "-lengths", "1,5", "-sessions", "2",
+		"-tlsratchet", binary, "-against", binary, "-no-c", "-steps=false", "-rounds", "1", "-messages", "40", "-lengths", "1,5", "-sessions", "2",
 		"-start", "-identities", "101", "-cache", dir, "-write", doc,
 	}, nil, &out, &errs)
 	if code != 0 {
@@ -57,7 +57,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"## Milter sessions, one message a session", "## Milter sessions, 5 messages a session",
-		nameOurs, nameGo, "Left out: milters in C", "101 stored",
+		nameOurs, nameOther, nameGo, "Left out: milters in C", "101 stored",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)

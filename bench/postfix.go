@@ -34,7 +34,11 @@ type mailServer struct {
 // what milters cost. Close it in any case.
 func newMailServer(ctx context.Context, o *options, dir string) (*mailServer, error) {
 	s := &mailServer{contest: &contest{}}
-	sockets := []string{"", "tlsratchet.sock", "go.sock"}
+	sockets := []string{"", "tlsratchet.sock"} // in the contest's order
+	if o.against != "" {
+		sockets = append(sockets, "other.sock")
+	}
+	sockets = append(sockets, "go.sock")
 	if o.c != "" {
 		sockets = append(sockets, "c-mail.sock", "c-all.sock")
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/mtatest"
+	"tlsratchet/peer"
 )
 
 // process is a milter in a process of its own.
@@ -136,13 +137,23 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.text))
 }
 
-// startServe starts tlsratchet itself. Nothing is exempt, loopback neither.
-func startServe(ctx context.Context, binary, dir, history string) (*process, error) {
-	socket := filepath.Join(dir, "tlsratchet.sock")
-	config := filepath.Join(dir, "tlsratchet.toml")
+// startServe starts a tlsratchet under a name of its own in dir. Nothing is
+// exempt, loopback neither.
+func startServe(ctx context.Context, binary, dir, name, history string) (*process, error) {
+	socket := filepath.Join(dir, name+".sock")
+	config := filepath.Join(dir, name+".toml")
 	if err := writeFile(config, "exempt_networks = []\n\n[log]\nlevel = \"warn\"\n"); err != nil {
 		return nil, err
 	}
-	return startProcess(ctx, "tlsratchet", socket,
+	return startProcess(ctx, name, socket,
 		binary, "serve", "--config", config, "--listen", "unix:"+socket, "--history", history)
+}
+
+// startTaught starts a tlsratchet with a history of its own, of steady peers.
+func startTaught(ctx context.Context, binary, dir, name string, peers []peer.Client) (*process, error) {
+	history := filepath.Join(dir, name+".db")
+	if err := teach(ctx, history, peers, time.Now()); err != nil {
+		return nil, err
+	}
+	return startServe(ctx, binary, dir, name, history)
 }

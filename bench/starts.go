@@ -67,7 +67,7 @@ func firstAnswer(ctx context.Context, o *options, history string, cold bool) (to
 	}
 	defer os.RemoveAll(dir)
 	began := time.Now()
-	p, err := startServe(ctx, o.binary, dir, history)
+	p, err := startServe(ctx, o.binary, dir, "tlsratchet", history)
 	if err != nil {
 		return 0, err
 	}
@@ -118,7 +118,7 @@ func largeHistory(ctx context.Context, cache string, n int, stderr io.Writer) (s
 }
 
 func fillLarge(ctx context.Context, file string, n int) error {
-	s, err := store.Open(file, store.Options{})
+	s, err := store.Open(file, store.Options{ReadTimeout: time.Minute}) // reads wait for the writer here
 	if err != nil {
 		return err
 	}
