@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 
 	"tlsratchet/bench/load"
@@ -59,9 +60,9 @@ type contest struct{ all []*contestant }
 // Close it in any case.
 func newContest(ctx context.Context, o *options, dir string, peers []peer.Client) (*contest, error) {
 	c := &contest{}
-	err := c.add(nameOurs, 'M', 1)(startTaught(ctx, o.binary, dir, "tlsratchet", peers))
+	err := c.add(nameOurs, 'M', 1)(startTaught(ctx, o.binary, filepath.Join(dir, "ours"), peers))
 	if err == nil && o.against != "" {
-		err = c.add(nameOther, 'M', 1)(startTaught(ctx, o.against, dir, "other", peers))
+		err = c.add(nameOther, 'M', 1)(startTaught(ctx, o.against, filepath.Join(dir, "other"), peers))
 	}
 	if err == nil {
 		err = c.add(nameGo, 'M', 1)(startDoNothing(ctx, dir))
@@ -100,7 +101,7 @@ func (c *contest) close() error {
 		}
 		errs = append(errs, one.milter.stop())
 		if text := one.milter.errs.String(); text != "" && (one.name == nameOurs || one.name == nameOther) {
-			errs = append(errs, fmt.Errorf("%s said: %s", one.milter.name, text))
+			errs = append(errs, fmt.Errorf("%s said: %s", one.name, text))
 		}
 	}
 	return errors.Join(errs...)

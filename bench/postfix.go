@@ -34,9 +34,9 @@ type mailServer struct {
 // what milters cost. Close it in any case.
 func newMailServer(ctx context.Context, o *options, dir string) (*mailServer, error) {
 	s := &mailServer{contest: &contest{}}
-	sockets := []string{"", "tlsratchet.sock"} // in the contest's order
+	sockets := []string{"", filepath.Join("ours", serveSocket)} // in the contest's order
 	if o.against != "" {
-		sockets = append(sockets, "other.sock")
+		sockets = append(sockets, filepath.Join("other", serveSocket))
 	}
 	sockets = append(sockets, "go.sock")
 	if o.c != "" {

@@ -137,23 +137,28 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.text))
 }
 
-// startServe starts a tlsratchet under a name of its own in dir. Nothing is
-// exempt, loopback neither.
-func startServe(ctx context.Context, binary, dir, name, history string) (*process, error) {
-	socket := filepath.Join(dir, name+".sock")
-	config := filepath.Join(dir, name+".toml")
+// startServe starts a tlsratchet in dir. Nothing is exempt, loopback neither.
+func startServe(ctx context.Context, binary, dir, history string) (*process, error) {
+	socket := filepath.Join(dir, serveSocket)
+	config := filepath.Join(dir, "tlsratchet.toml")
 	if err := writeFile(config, "exempt_networks = []\n\n[log]\nlevel = \"warn\"\n"); err != nil {
 		return nil, err
 	}
-	return startProcess(ctx, name, socket,
+	return startProcess(ctx, "tlsratchet", socket,
 		binary, "serve", "--config", config, "--listen", "unix:"+socket, "--history", history)
 }
 
-// startTaught starts a tlsratchet with a history of its own, of steady peers.
-func startTaught(ctx context.Context, binary, dir, name string, peers []peer.Client) (*process, error) {
-	history := filepath.Join(dir, name+".db")
+const serveSocket = "milter.sock"
+
+// startTaught starts a tlsratchet in a new directory, with a history of steady
+// peers.
+func startTaught(ctx context.Context, binary, dir string, peers []peer.Client) (*process, error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	history := filepath.Join(dir, "history.db")
 	if err := teach(ctx, history, peers, time.Now()); err != nil {
 		return nil, err
 	}
-	return startServe(ctx, binary, dir, name, history)
+	return startServe(ctx, binary, dir, history)
 }

@@ -67,7 +67,7 @@ func firstAnswer(ctx context.Context, o *options, history string, cold bool) (to
 	}
 	defer os.RemoveAll(dir)
 	began := time.Now()
-	p, err := startServe(ctx, o.binary, dir, "tlsratchet", history)
+	p, err := startServe(ctx, o.binary, dir, history)
 	if err != nil {
 		return 0, err
 	}
