@@ -12,7 +12,7 @@ import (
 var floors = [][]string{
 	{"internal/clean", "tlsstate"},
 	{"config", "tlsstate/store", "peer", "peer/spf/resolver", "milter/wire", "selfcheck", "maillog/loggen"},
-	{"tlsstate/store/shared", "peer/spf"},
+	{"tlsstate/store/shared", "peer/spf", "doctor"},
 	{"ratchet"},
 	{"milter", "incident", "maillog", "admin", "population"},
 	{"alert", "status", "replay"},

@@ -171,6 +171,14 @@ func TestPeer(t *testing.T) {
 	})
 }
 
+func TestSummary(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if s, err := w.Summary(t.Context()); err != nil || s != (admin.Summary{Identities: 6, Newest: "2026-11-21"}) {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
 func TestExplain(t *testing.T) {
 	both(t, func(t *testing.T, w world) {
 		for _, tt := range []struct {

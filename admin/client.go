@@ -123,6 +123,11 @@ func (c *Client) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return many[Row](c.ask(ctx, http.MethodGet, "peers", v, nil))
 }
 
+// Summary implements [Admin].
+func (c *Client) Summary(ctx context.Context) (Summary, error) {
+	return one[Summary](c.ask(ctx, http.MethodGet, "summary", nil, nil))
+}
+
 // Peer implements [Admin].
 func (c *Client) Peer(ctx context.Context, id tlsstate.Identity) (Detail, error) {
 	return one[Detail](c.ask(ctx, http.MethodGet, "peer", url.Values{"identity": {id.String()}}, nil))

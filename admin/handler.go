@@ -30,6 +30,10 @@ func Handler(a Admin) http.Handler {
 		}
 		stream(w, a.Peers(r.Context(), q))
 	})
+	mux.HandleFunc("GET /v1/summary", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.Summary(r.Context())
+		reply(w, s, err)
+	})
 	mux.HandleFunc("GET /v1/peer", func(w http.ResponseWriter, r *http.Request) {
 		id, err := tlsstate.ParseIdentity(r.URL.Query().Get("identity"))
 		if err != nil {

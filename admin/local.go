@@ -20,6 +20,7 @@ import (
 type Memory interface {
 	ratchet.Histories
 	Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	Len() int
 	Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Flush(ctx context.Context) error
@@ -50,6 +51,11 @@ func (l *Local) Close() error {
 }
 
 func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.now()) }
+
+// Summary implements [Admin].
+func (l *Local) Summary(context.Context) (Summary, error) {
+	return Summary{Identities: l.memory.Len(), Newest: l.memory.Newest().String()}, nil
+}
 
 // Peer implements [Admin].
 func (l *Local) Peer(_ context.Context, id tlsstate.Identity) (Detail, error) {

@@ -23,6 +23,8 @@ type Admin interface {
 	Export(ctx context.Context) iter.Seq2[Line, error]
 	// Import merges lines: any order, any doubling, nothing is undone.
 	Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error)
+	// Summary tells of the memory as a whole.
+	Summary(ctx context.Context) (Summary, error)
 	// Close lets go of the memory or the connection.
 	Close() error
 }
@@ -34,6 +36,13 @@ var (
 	// ErrBadRequest: the question or act can't be; usage.
 	ErrBadRequest = errors.New("bad request")
 )
+
+// Summary is the memory as a whole.
+type Summary struct {
+	Identities int `json:"identities"`
+	// Newest is the newest day in any history, "never" if there is none.
+	Newest string `json:"newest"`
+}
 
 // Query chooses peers. The zero value chooses all but listeners.
 type Query struct {

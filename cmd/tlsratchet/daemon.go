@@ -25,7 +25,6 @@ import (
 // histories is what the daemon asks of a store.
 type histories interface {
 	admin.Memory
-	Len() int
 	Close() error
 }
 

@@ -1,0 +1,149 @@
+package doctor
+
+import (
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const stockServices = `
+smtp       inet  n       -       y       -       -       smtpd
+submission inet  n       -       y       -       -       smtpd -o syslog_name=postfix/submission
+pickup     unix  n       -       y       60      1       pickup
+`
+
+// mainCF is a main.cf in good order, with some lines replaced.
+func mainCF(lines ...string) string {
+	base := map[string]string{
+		"smtpd_milters": "{ unix:tlsratchet/tlsratchet.sock, default_action=accept }, inet:localhost:11332", "milter_default_action": "tempfail",
+		"queue_directory": "/var/spool/postfix", "mail_owner": "postfix", "smtpd_tls_security_level": "may",
+		"smtpd_client_new_tls_session_rate_limit": "0", "smtpd_tls_loglevel": "1",
+	}
+	for _, l := range lines {
+		name, value, _ := strings.Cut(l, " = ")
+		base[name] = value
+	}
+	var b strings.Builder
+	for name, value := range base {
+		b.WriteString(name + " = " + value + "\n")
+	}
+	return b.String()
+}
+
+const ourSocket = "/var/spool/postfix/tlsratchet/tlsratchet.sock"
+
+func TestPostfixChecks(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		lines     []string
+		services  string
+		overrides string
+		want      []string // "severity check: part of the text | part of the fix"
+	}{
+		{"all is well", nil, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter: asks us first", "ok starttls: offers STARTTLS"}},
+		{"submission asks us too", nil, stockServices, "",
+			[]string{"ok milter", "note submission: your own users | postconf -P submission/inet/smtpd_milters=", "ok starttls"}},
+		{"no milter", []string{"smtpd_milters = inet:localhost:11332"}, stockServices, "",
+			[]string{"broken milter: has no milter at " + ourSocket + " | smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }", "ok starttls"}},
+		{"no default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{`broken milter: without the daemon mail gets "tempfail"`, "ok starttls"}},
+		{"global default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock", "milter_default_action = accept"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls"}},
+		{"not first", []string{"smtpd_milters = inet:localhost:11332 { unix:tlsratchet/tlsratchet.sock, default_action=accept }"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"note milter: other milters come first", "ok starttls"}},
+		{"out of the chroot's sight", []string{"smtpd_milters = { unix:" + ourSocket + ", default_action=accept }"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "broken chroot: can't see " + ourSocket, "ok starttls"}},
+		{"no STARTTLS", []string{"smtpd_tls_security_level = "}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "broken starttls: offers no STARTTLS | postconf -e smtpd_tls_security_level=may"}},
+		{"the parameter of 2002", []string{"smtpd_tls_security_level = ", "smtpd_use_tls = yes"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls"}},
+		{"STARTTLS of everybody", []string{"smtpd_tls_security_level = encrypt"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "note starttls: RFC 3207 section 4"}},
+		{"what takes TLS away", []string{"smtpd_discard_ehlo_keywords = silent-discard, STARTTLS", "smtpd_client_new_tls_session_rate_limit = 5", "smtpd_discard_ehlo_keyword_address_maps = hash:/x", "smtpd_tls_loglevel = 0"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls", "broken starttls: takes STARTTLS out", "note starttls: address_maps", "note starttls: rate_limit = 5", "note starttls: replay needs it | smtpd_tls_loglevel=1"}},
+		{"filters", []string{"smtpd_proxy_filter = 127.0.0.1:10025", "content_filter = smtp:[127.0.0.1]:10026"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls", "note filter: header and quarantine can't work", "note filter: content_filter | no_header_body_checks"}},
+		{"postscreen", nil, "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "",
+			[]string{"ok milter: service smtp ", "ok milter: service smtpd ", "ok starttls", "ok starttls"}},
+		{"no port 25", nil, "pickup unix n - y 60 1 pickup\n", "", []string{"note milter: takes no mail from others"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := parsePostfix(mainCF(tt.lines...), tt.services, tt.overrides)
+			got := append(append(p.milterChecks([]string{ourSocket}), p.tlsChecks()...), p.filterChecks()...)
+			expect(t, got, tt.want)
+		})
+	}
+}
+
+func expect(t *testing.T, got []Finding, want []string) {
+	t.Helper()
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) {
+			t.Fatalf("got %+v\nwant %q", got, want)
+		}
+		head, fix, _ := strings.Cut(want[i], " | ")
+		kind, text, _ := strings.Cut(head, ": ")
+		if f := got[i]; string(f.Severity)+" "+f.Check != kind || !strings.Contains(f.Text, text) || !strings.Contains(f.Fix, fix) {
+			t.Errorf("got %+v\nwant %q", f, want[i])
+		}
+	}
+}
+
+func TestParseMilters(t *testing.T) {
+	got := parseMilters(" { unix:a, default_action=accept,connect_timeout = 2s } inet:b:1,{},unix:c\n\t{ inet:d:2 }")
+	var names []string
+	for _, m := range got {
+		names = append(names, m.endpoint)
+	}
+	if s := strings.Join(names, " "); s != "unix:a inet:b:1 unix:c inet:d:2" {
+		t.Errorf("got %s", s)
+	}
+	if got[0].options["default_action"] != "accept" {
+		t.Errorf("options %v", got[0].options)
+	}
+}
+
+func FuzzParseMilters(f *testing.F) {
+	f.Add("{ unix:a, default_action=accept } inet:b:1")
+	f.Add("{{},,")
+	f.Fuzz(func(t *testing.T, s string) { parseMilters(s) })
+}
+
+func TestSocketAndMemory(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := parsePostfix(mainCF("mail_owner = "+me.Username), stockServices, "")
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	expect(t, []Finding{p.socketCheck(socket)}, []string{"broken socket: is not there"})
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, []Finding{p.socketCheck(socket)}, []string{"ok socket: answers"})
+	if err := os.Chmod(socket, 0o060); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, []Finding{p.socketCheck(socket)}, []string{"broken socket: doesn't let Postfix's user | [socket]"})
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	ln.Close()
+	os.Chmod(socket, 0o660)
+	expect(t, []Finding{p.socketCheck(socket)}, []string{"broken socket: nobody answers"})
+
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	expect(t, memoryChecks(Options{Now: now}), []string{"note memory: a restart forgets all"})
+	history := filepath.Join(dir, "history.db")
+	expect(t, memoryChecks(Options{Now: now, History: history}), []string{"note memory: no history yet"})
+	if err := os.WriteFile(history, make([]byte, 4096), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, memoryChecks(Options{Now: now, History: history, Newest: "2026-11-24"}),
+		[]string{"ok memory: 4 KiB", "note memory: it names your peers | chmod 0600", "broken clock: the newest record is of 2026-11-24"})
+}
