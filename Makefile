@@ -48,6 +48,12 @@ install: build ## install into DESTDIR and PREFIX (/usr/local)
 	install -D -m 0644 contrib/tlsratchet.toml $(DESTDIR)$(PREFIX)/share/doc/tlsratchet/tlsratchet.toml
 	install -D -m 0644 contrib/systemd/tlsratchet.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.service
 	install -D -m 0644 contrib/systemd/tlsratchet.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.socket
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	build/tlsratchet generate man >$(DESTDIR)$(PREFIX)/share/man/man8/tlsratchet.8
+	build/tlsratchet generate bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tlsratchet
+	build/tlsratchet generate zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tlsratchet
+	build/tlsratchet generate fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tlsratchet.fish
 	sed -i 's|/usr/sbin/tlsratchet|$(PREFIX)/sbin/tlsratchet|' $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.service
 
 clean: ## remove what build made

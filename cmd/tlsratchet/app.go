@@ -61,11 +61,14 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			exportCommand(stdout, stderr),
 			importCommand(stdout, stderr),
 			versionCommand(stdout),
+			generateCommand(stdout),
 		},
 		HideHelpCommand: true,
 		HideVersion:     true,
-		ExitErrHandler:  func(*cli.Context, error) {}, // run decides
-		OnUsageError:    usage,
+
+		EnableBashCompletion: true,
+		ExitErrHandler:       func(*cli.Context, error) {}, // run decides
+		OnUsageError:         usage,
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return usagef("unknown command %q: try tlsratchet --help", c.Args().First())
