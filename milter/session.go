@@ -56,6 +56,7 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 		s.m.canary(err)
 		return accept, nil
 	}
+	s.facts.From = from
 	s.decision = s.m.deps.Judge.Decide(&s.facts)
 	s.armed = s.decision.Outcome == tlsstate.Downgraded
 	if s.armed || s.decision.Changes || s.options.HeaderAll {

@@ -36,6 +36,7 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 	v, err := r.update(s, s.Peer.Address, o, d)
 	errs = append(errs, err)
 	_, err = r.update(s, s.Peer.Domain, s.behind(o, &v), d)
+	r.learnSender(s, d)
 	return errors.Join(append(errs, err)...)
 }
 

@@ -42,6 +42,7 @@ type Ratchet struct {
 	clock     clockGuard
 	failures  atomic.Uint64
 	breaker   *Breaker
+	senders   Senders
 }
 
 // New returns a ratchet on the given memory and rules.
@@ -114,6 +115,10 @@ func (r *Ratchet) judge(s *Session, d *Decision) error {
 	}
 	o = s.behind(o, &vs.Address)
 	if vs.Domain, err = r.one(s.Peer.Domain, &o, d); err != nil {
+		return err
+	}
+	heard := vs.Address.Outcome == tlsstate.Downgraded || vs.Domain.Outcome == tlsstate.Downgraded
+	if vs.Sender, err = r.sender(s, tlsstate.Observation{Day: s.day(), Security: s.Security}, heard, d); err != nil {
 		return err
 	}
 	d.Verdict = tlsstate.Combine(vs, d.rule)

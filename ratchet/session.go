@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tlsratchet/peer"
+	"tlsratchet/peer/spf"
 	"tlsratchet/tlsstate"
 )
 
@@ -18,6 +19,9 @@ type Session struct {
 	// Authenticated says that the client logged in with SASL: a user of ours,
 	// neither judged nor learned.
 	Authenticated bool
+	// From is the argument of MAIL as it came, not clean; "" for the null
+	// sender.
+	From string
 }
 
 // day returns the UTC day of the session.
@@ -34,7 +38,8 @@ type Decision struct {
 	// Breaker is what the circuit breaker made of the action of a downgrade.
 	Breaker Answer
 
-	rule *tlsstate.Policy
+	rule  *tlsstate.Policy
+	claim spf.Claim // of a sender that the session would teach
 }
 
 // Event is one message's way through, for whoever tells people: the log, and
