@@ -35,6 +35,7 @@ type daemon struct {
 	log       *slog.Logger
 	notify    notifier
 	histories histories
+	senders   senders
 	ratchet   *ratchet.Ratchet
 	milter    *milter.Milter
 	server    *wire.Server
@@ -55,6 +56,7 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 		return nil, err
 	}
 	d.ratchet = ratchet.New(d.histories, cfg.Rules(), d.log)
+	d.senders = newSenders(cfg.SPF, d.ratchet, d.log)
 	d.milter = milter.New(milter.Deps{
 		Judge: d.ratchet, Now: time.Now, Events: eventLog{d.log}.Take,
 	}, milterOptions(cfg), d.log)
@@ -62,6 +64,7 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 		d.listeners, err = listen(cfg)
 	}
 	if err != nil {
+		d.senders.close()
 		return nil, errors.Join(err, d.histories.Close())
 	}
 	return d, nil
@@ -130,6 +133,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 		err = fmt.Errorf("serve: %w", err)
 	}
 	stopAdmin()
+	d.senders.close()
 	if closed := d.histories.Close(); closed != nil {
 		err = errors.Join(err, fmt.Errorf("write the history: %w", closed))
 	}
@@ -207,6 +211,7 @@ func needsRestart(old, next *config.Config) (changed []string) {
 		{"admin", old.Admin, next.Admin},
 		{"selfcheck", old.Selfcheck, next.Selfcheck},
 		{"status", old.Status, next.Status},
+		{"spf", old.SPF, next.SPF},
 		{"log.format", old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(s.old, s.next) {
