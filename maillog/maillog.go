@@ -1,0 +1,137 @@
+package maillog
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/tlsstate"
+)
+
+// Session is what the log tells of one session's messages, all of one day and
+// sent in one state of encryption. It is only lent; what it points to stays,
+// and is the same pointer for the same thing throughout one [Read].
+type Session struct {
+	// At is when the first of the messages came, to the second.
+	At time.Time
+	// Messages is how many there were, at least 1.
+	Messages int
+	Client   *Client
+	Listener *Listener
+	// Security is what the session used: Plaintext too where Unknown is set.
+	Security *tlsstate.Security
+	// Unknown is why the TLS state is not known, or "".
+	Unknown Reason
+	// Authenticated says that the client logged in with SASL.
+	Authenticated bool
+}
+
+// Failure is a TLS handshake that failed.
+type Failure struct {
+	At time.Time
+	// Addr is the client's address, as logged. It is only lent.
+	Addr []byte
+}
+
+// Client is an SMTP client as Postfix logs it. The texts are not clean.
+type Client struct {
+	// Name is the name that DNS confirmed, or "unknown".
+	Name string
+	// Addr is the address.
+	Addr string
+}
+
+// Listener is where sessions came in, as far as the log knows: a host and a
+// syslog name. What it counts is complete when [Read] returns.
+type Listener struct {
+	// Host and Service are as logged: "mx1" and "postfix/smtpd".
+	Host, Service string
+	// Connects and Messages were logged; TLS counts the lines that tell of
+	// encryption, StartTLS the STARTTLS commands that worked, as told at the
+	// end of sessions. TLS 0 with StartTLS more than that means that
+	// smtpd_tls_loglevel = 1 is missing; both 0, that or no STARTTLS.
+	Connects, Messages, TLS, StartTLS int64
+}
+
+// Identity returns a listener's identity for the histories of a replay,
+// "listener:log/mx1/postfix/smtpd": the log doesn't know our address and port.
+// It is never the identity that the milter learns of.
+func (l *Listener) Identity() tlsstate.Identity {
+	name := strings.ToLower("log/" + l.Host + "/" + l.Service)
+	name = strings.ReplaceAll(clean.Text(name, maxListener), " ", "?")
+	return tlsstate.Identity{Kind: tlsstate.Listener, Name: name}
+}
+
+const maxListener = 200
+
+// Reason tells why the TLS state of a session is not known.
+type Reason string
+
+// The reasons.
+const (
+	// NoBegin: the log has no "connect from" for it. It begins in the middle.
+	NoBegin Reason = "the session's beginning is missing"
+	// NoEnd: the log has no "disconnect from" for it.
+	NoEnd Reason = "the session's end is missing"
+	// Lost: lines were dropped for their number, or cut, meanwhile.
+	Lost Reason = "lines were lost meanwhile"
+	// Contradicted: STARTTLS worked, and there is no line about it.
+	Contradicted Reason = "STARTTLS worked, but its line is missing"
+	// Mixed: the lines speak of more than one client.
+	Mixed Reason = "the lines are of more than one client"
+)
+
+// Stats is what a log held.
+type Stats struct {
+	// Lines are all lines, Smtpd those of smtpd(8), and Broken those of them
+	// that were cut, mixed up or otherwise could not be read. Lines longer
+	// than a megabyte are broken too.
+	Lines, Smtpd, Broken int64
+	// Gaps are notes of the journal or of rsyslog that they dropped lines.
+	Gaps int64
+	// Returned are messages that a content filter gave back.
+	Returned int64
+	// Future are sessions dated later than tomorrow, which were left out.
+	Future int64
+	// Began and Ended are the times of the first and last line that counted:
+	// zero if there was none.
+	Began, Ended time.Time
+	// Listeners are in order of host and service.
+	Listeners []*Listener
+	// Problems are what was wrong with single files, which were read as far
+	// as they went. Show them.
+	Problems []error
+}
+
+// Progress is how far a [Read] has come, for others to look at meanwhile.
+type Progress struct {
+	// Bytes were read of files of Total, both as they are on the disk. What
+	// comes by standard input is in Bytes alone.
+	Bytes, Total atomic.Int64
+	// Lines were read.
+	Lines atomic.Int64
+}
+
+// Options say how to read.
+type Options struct {
+	// Year is the year in which each file begins, for times without a year; 0
+	// to find it by the time of the file.
+	Year int
+	// Location is the time zone of times without one; nil for the local one.
+	Location *time.Location
+	// Now is the time at which the log is read. Required: what is dated later
+	// than the day after is left out.
+	Now time.Time
+	// Workers is how many goroutines parse; 0 for as many as there are CPUs.
+	Workers int
+	// Progress, if not nil, is kept up to date.
+	Progress *Progress
+}
+
+// Sink takes what a log tells. Both are called by one goroutine; neither may
+// be nil.
+type Sink struct {
+	Session func(*Session)
+	Failure func(*Failure)
+}

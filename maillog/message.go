@@ -1,0 +1,235 @@
+package maillog
+
+import "bytes"
+
+// kind is what a line of smtpd(8) is about.
+type kind uint8
+
+const (
+	kindConnect kind = iota + 1
+	kindTLS
+	kindClient
+	kindDisconnect
+	kindFailure
+	// kindGap: lines were dropped on this host.
+	kindGap
+	// kindBroken: the process said something that can't be read.
+	kindBroken
+)
+
+// event is what a line says. Its texts lie in the chunk.
+type event struct {
+	kind kind
+	// Of a kindTLS: whether the client was trusted. Of a kindClient: whether it
+	// was authenticated, and whether a filter gave the mail back.
+	trusted, authenticated, returned bool
+	// Of a kindDisconnect: whether there was a summary, and an XCLIENT in it;
+	// how many STARTTLS worked.
+	summary, xclient bool
+	startTLS         int32
+
+	pid uint32
+	at  int64
+	pos int // where the line begins in its chunk
+	// source is "host syslog/name", client is "name[addr]".
+	source, client []byte
+	// text of a kindTLS is "TLSv1.3 with cipher … (256/256 bits)"; of a
+	// kindClient the queue id.
+	text []byte
+}
+
+var (
+	connectFrom    = []byte("connect from ")
+	disconnectFrom = []byte("disconnect from ")
+	established    = []byte(" TLS connection established from ")
+	acceptError    = []byte("SSL_accept error from ")
+	clientIs       = []byte(": client=")
+	space          = []byte(" ")
+	withCipher     = []byte(" with cipher ")
+	trustedWord    = []byte("Trusted")
+	verifiedWord   = []byte("Verified")
+	saslField      = []byte(", sasl_")
+	origField      = []byte(", orig_")
+)
+
+// message reads what smtpd(8) says into e. It returns false for what is of no
+// interest. A message that is known and can't be read is a kindBroken.
+func (e *event) message(msg []byte) bool {
+	if len(msg) == 0 {
+		e.kind = kindBroken
+		return true
+	}
+	ok := true
+	switch msg[0] {
+	case 'c':
+		if !bytes.HasPrefix(msg, connectFrom) {
+			return e.queued(msg)
+		}
+		e.kind = kindConnect
+		_, ok = e.from(msg[len(connectFrom):])
+	case 'd':
+		if !bytes.HasPrefix(msg, disconnectFrom) {
+			return e.queued(msg)
+		}
+		e.kind = kindDisconnect
+		ok = e.disconnect(msg[len(disconnectFrom):])
+	case 'A', 'U', 'T', 'V':
+		word, _, _ := bytes.Cut(msg, space)
+		if !bytes.HasPrefix(msg[len(word):], established) {
+			return e.queued(msg)
+		}
+		e.kind = kindTLS
+		e.trusted = bytes.Equal(word, trustedWord) || bytes.Equal(word, verifiedWord)
+		ok = e.encryption(msg[len(word)+len(established):])
+	case 'S':
+		if !bytes.HasPrefix(msg, acceptError) {
+			return e.queued(msg)
+		}
+		e.kind = kindFailure
+		_, ok = e.from(msg[len(acceptError):])
+	default:
+		return e.queued(msg)
+	}
+	if !ok {
+		e.kind = kindBroken
+	}
+	return true
+}
+
+// openings are how the messages of interest begin.
+var openings = [][]byte{
+	connectFrom, disconnectFrom, acceptError,
+	[]byte("Anonymous TLS connection established from "), []byte("Untrusted TLS connection established from "),
+	[]byte("Trusted TLS connection established from "), []byte("Verified TLS connection established from "),
+}
+
+// cutShort tells whether a message ends in the middle of such a beginning.
+func cutShort(msg []byte) bool {
+	for _, o := range openings {
+		if bytes.HasPrefix(o, msg) {
+			return true
+		}
+	}
+	return false
+}
+
+// longestID bounds a queue id: with enable_long_queue_ids about 20.
+const longestID = 40
+
+// queued reads "4Q1: client=name[addr]", or is not interested.
+func (e *event) queued(msg []byte) bool {
+	n := 0
+	for n < len(msg) && n < longestID && alphanumeric(msg[n]) {
+		n++
+	}
+	if n == 0 || !bytes.HasPrefix(msg[n:], clientIs) {
+		return false
+	}
+	e.kind, e.text = kindClient, msg[:n]
+	rest, ok := e.from(msg[n+len(clientIs):])
+	if !ok {
+		e.kind = kindBroken
+		return true
+	}
+	e.authenticated = bytes.HasPrefix(rest, saslField)
+	// A login may hold anything, and comes before.
+	e.returned = !e.authenticated && bytes.HasPrefix(rest, origField)
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}
+
+// from reads "name[addr]", with the port that smtpd_client_port_logging adds,
+// and returns what follows.
+func (e *event) from(b []byte) (rest []byte, ok bool) {
+	open := bytes.IndexByte(b[:min(len(b), longestName)], '[')
+	if open <= 0 || bytes.IndexByte(b[:open], ' ') >= 0 {
+		return nil, false
+	}
+	n := bytes.IndexByte(b[open:min(len(b), open+longestAddr)], ']')
+	if n <= 1 {
+		return nil, false
+	}
+	end := open + n + 1
+	e.client, rest = b[:end], b[end:]
+	if len(rest) > 0 && rest[0] == ':' {
+		i := 1
+		for i < len(rest) && rest[i] >= '0' && rest[i] <= '9' {
+			i++
+		}
+		if i > 1 {
+			rest = rest[i:]
+		}
+	}
+	return rest, true
+}
+
+const (
+	longestName = 1024
+	longestAddr = 64
+)
+
+// encryption reads "name[addr]: TLSv1.3 with cipher … (256/256 bits)".
+func (e *event) encryption(b []byte) bool {
+	rest, ok := e.from(b)
+	if !ok || len(rest) < 2 || rest[0] != ':' || rest[1] != ' ' {
+		return false
+	}
+	rest = rest[2:]
+	end := bytes.IndexByte(rest, ')')
+	if end < 0 {
+		return false
+	}
+	e.text = rest[:end+1]
+	return bytes.Contains(e.text, withCipher)
+}
+
+// disconnect reads "name[addr] ehlo=2 starttls=1 mail=1/2 commands=5/6". Before
+// Postfix 3.0 there was no summary.
+func (e *event) disconnect(b []byte) bool {
+	rest, ok := e.from(b)
+	if !ok {
+		return false
+	}
+	if len(rest) == 0 {
+		return true
+	}
+	for len(rest) > 0 {
+		if rest[0] != ' ' {
+			return false
+		}
+		field := rest[1:]
+		if i := bytes.IndexByte(field, ' '); i >= 0 {
+			field = field[:i]
+		}
+		rest = rest[1+len(field):]
+		equals := bytes.IndexByte(field, '=')
+		if equals < 0 {
+			return false
+		}
+		name, count := field[:equals], field[equals+1:]
+		// XCLIENT that worked reads xclient=0/1: it begins the session anew.
+		switch string(name) {
+		case "starttls":
+			e.startTLS = worked(count)
+		case "xclient":
+			e.xclient = true
+		case "commands":
+			e.summary = true
+		}
+	}
+	return e.summary // it comes last: without it the line was cut
+}
+
+// worked reads the first number of "1" or "1/2".
+func worked(b []byte) (n int32) {
+	for _, c := range b {
+		if c < '0' || c > '9' || n > 1000 {
+			break
+		}
+		n = n*10 + int32(c-'0')
+	}
+	return n
+}

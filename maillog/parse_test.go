@@ -1,0 +1,124 @@
+package maillog
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// parsed is what the lines of a text say.
+func parsed(text []byte, json bool) *chunk {
+	c := &chunk{data: text, json: json, clock: clock{loc: time.UTC, year: 2026}}
+	c.parse()
+	return c
+}
+
+func TestMessage(t *testing.T) {
+	for _, tt := range []struct {
+		message string
+		want    event // without its source
+	}{
+		{"connect from mx1[192.0.2.1]", event{kind: kindConnect, client: []byte("mx1[192.0.2.1]")}},
+		{"connect from mx1[192.0.2.1]:25", event{kind: kindConnect, client: []byte("mx1[192.0.2.1]")}},
+		{"connect from mx1[]", event{kind: kindBroken}},
+		{"connect from [192.0.2.1]", event{kind: kindBroken}},
+		{"connect from a b[192.0.2.1]", event{kind: kindBroken}},
+		{"", event{kind: kindBroken}},
+		{"con", event{kind: kindBroken}},
+		{"Trusted TLS connection established from mx1[::1]: TLSv1.2 with cipher X (128/128 bits)",
+			event{kind: kindTLS, trusted: true, client: []byte("mx1[::1]"), text: []byte("TLSv1.2 with cipher X (128/128 bits)")}},
+		{"Anonymous TLS connection established from mx1[::1]: TLSv1.2 with cipher X (128/128", event{kind: kindBroken, client: []byte("mx1[::1]")}},
+		{"4Q1: client=mx1[192.0.2.1], sasl_method=PLAIN", event{kind: kindClient, authenticated: true, client: []byte("mx1[192.0.2.1]"), text: []byte("4Q1")}},
+		{"4Q1: client=mx1[192.0.2.1], orig_queue_id=4Q0", event{kind: kindClient, returned: true, client: []byte("mx1[192.0.2.1]"), text: []byte("4Q1")}},
+		{"disconnect from mx1[192.0.2.1] ehlo=2 xclient=0/1 starttls=1/2 commands=3/5", event{kind: kindDisconnect, summary: true, xclient: true, startTLS: 1, client: []byte("mx1[192.0.2.1]")}},
+		{"SSL_accept error from mx1[192.0.2.1]: lost connection", event{kind: kindFailure, client: []byte("mx1[192.0.2.1]")}},
+	} {
+		c := parsed([]byte("Nov 22 10:00:00 mx1 postfix/smtpd[7]: "+tt.message+"\n"), false)
+		if len(c.events) != 1 {
+			t.Errorf("%q: %d events", tt.message, len(c.events))
+			continue
+		}
+		got := c.events[0]
+		if got.pid != 7 || string(got.source) != "mx1 postfix/smtpd" || got.at != 1795341600 {
+			t.Errorf("%q: %+v", tt.message, got)
+		}
+		got.pid, got.source, got.at = 0, nil, 0
+		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
+			t.Errorf("%q: %+v, want %+v", tt.message, got, tt.want)
+		}
+	}
+}
+
+func TestClock(t *testing.T) {
+	for text, want := range map[string]string{
+		"Nov 22 10:11:12 x":                      "2026-11-22T10:11:12Z",
+		"Nov  2 10:11:12 x":                      "2026-11-02T10:11:12Z",
+		"Nov 02 10:11:12 x":                      "2026-11-02T10:11:12Z",
+		"2026-11-22T10:11:12Z x":                 "2026-11-22T10:11:12Z",
+		"2026-11-22T10:11:12.5Z x":               "2026-11-22T10:11:12Z",
+		"2026-11-22T10:11:12.123456+02:00 x":     "2026-11-22T08:11:12Z",
+		"2026-11-22T10:11:12-0530 x":             "2026-11-22T15:41:12Z",
+		"2026-11-22T10:11:12+02 x":               "2026-11-22T08:11:12Z",
+		"2026-11-22T10:11:12 x":                  "2026-11-22T10:11:12Z",
+		"Nov 22 10:11:60 x":                      "2026-11-22T10:12:00Z",
+		"Nov 22 24:00:00 x":                      "",
+		"Nov 32 10:00:00 x":                      "",
+		"Nov  0 10:00:00 x":                      "",
+		"Nop 22 10:00:00 x":                      "",
+		"Nov 22 10:61:00 x":                      "",
+		"Nov 22 1a:00:00 x":                      "",
+		"2026-13-22T10:11:12Z x":                 "",
+		"2026-11-22 10:11:12 x":                  "",
+		"2026-11-22T10:11:12+02:000 x":           "",
+		"2026-11-22T10:11:12.999999999999999999": "",
+		"":                                       "",
+	} {
+		c := clock{loc: time.UTC, year: 2026}
+		for range 2 { // the second time it is remembered
+			at, rest, ok := c.read([]byte(text))
+			got := ""
+			if ok {
+				got = time.Unix(at, 0).UTC().Format(time.RFC3339)
+			}
+			if got != want || ok && string(rest) != "x" {
+				t.Errorf("%q: %q, rest %q, want %q", text, got, rest, want)
+			}
+		}
+	}
+}
+
+// Whatever stands in a line, what is read of it lies in it and has its form.
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{
+		"Nov 22 10:00:00 mx1 postfix/smtpd[7]: connect from mx1[192.0.2.1]:25",
+		"2026-11-22T10:00:00.1+01:00 mx1 postfix/smtpd[7]: 4Q1: client=mx1[192.0.2.1], sasl_x",
+		"Nov 22 10:00:00 mx1 a/smtpd[7]: Trusted TLS connection established from mx1[::1]: TLSv1.2 with cipher X (128/128 bits)",
+		"Nov 22 10:00:00 mx1 a/smtpd[7]: disconnect from mx1[192.0.2.1] ehlo=2 starttls=1/2 commands=3/5",
+		"Nov 22 10:00:00 mx1 rsyslogd: rate-limiting",
+		`{"__REALTIME_TIMESTAMP":"1795341600000000","_HOSTNAME":"mx1","SYSLOG_IDENTIFIER":"postfix/smtpd","_PID":"7","MESSAGE":"connect from a[b]"}`,
+		`{"MESSAGE":[99,111],"SYSLOG_IDENTIFIER":"\u00e4\ud83d\ude00/smtpd"}`,
+	} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, json := range []bool{false, true} {
+			c := parsed(data, json)
+			if c.smtpd > c.lines || c.broken > c.smtpd {
+				t.Errorf("%d lines, %d of smtpd, %d broken", c.lines, c.smtpd, c.broken)
+			}
+			for _, e := range c.events {
+				if e.kind == kindGap || e.kind == kindBroken {
+					continue
+				}
+				if bytes.Count(e.source, space) != 1 || len(addrOf(e.client)) == 0 || e.at < -1<<40 {
+					t.Errorf("%+v", e)
+				}
+			}
+		}
+		if at := bytes.IndexByte(data, '['); at >= 0 {
+			s := scanner{rest: data[at:]}
+			s.value(0)
+		}
+	})
+}
