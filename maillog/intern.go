@@ -1,0 +1,64 @@
+package maillog
+
+import (
+	"bytes"
+	"strings"
+
+	"tlsratchet/tlsstate"
+)
+
+// What is the same in many lines is kept once: what a joiner remembers of it is
+// bounded by the clients, the listeners and the kinds of encryption.
+
+func (j *joiner) listener(source []byte) *Listener {
+	if j.lastListener != nil && bytes.Equal(j.lastSource, source) {
+		return j.lastListener
+	}
+	l := j.listeners[string(source)]
+	if l == nil {
+		host, service, _ := strings.Cut(string(source), " ")
+		l = &Listener{Host: host, Service: service}
+		j.listeners[string(source)] = l
+	}
+	j.lastSource, j.lastListener = append(j.lastSource[:0], source...), l
+	return l
+}
+
+func (j *joiner) client(text []byte) *Client {
+	c := j.clients[string(text)]
+	if c == nil {
+		s := string(text)
+		open := strings.IndexByte(s, '[')
+		c = &Client{Name: s[:open], Addr: s[open+1 : len(s)-1]}
+		j.clients[s] = c
+	}
+	return c
+}
+
+func addrOf(client []byte) []byte {
+	return client[bytes.IndexByte(client, '[')+1 : len(client)-1]
+}
+
+// security reads "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)".
+func (j *joiner) security(e *event) *tlsstate.Security {
+	key := e.text
+	if e.trusted {
+		key = append([]byte("+"), key...)
+	}
+	if s := j.securitys[string(key)]; s != nil {
+		return s
+	}
+	version, rest, _ := strings.Cut(string(e.text), string(withCipher))
+	cipher, bits, _ := strings.Cut(rest, " (")
+	n, _ := number([]byte(bits))
+	s := &tlsstate.Security{
+		Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(n), Certificate: e.trusted,
+	}
+	if s.Level == tlsstate.Plaintext {
+		s.Level = tlsstate.TLS13 // no name: encrypted, by what we don't know
+	}
+	if len(j.securitys) < maxSecuritys {
+		j.securitys[string(key)] = s
+	}
+	return s
+}
