@@ -122,6 +122,9 @@ type Overrides struct {
 	Action *string
 	// PinAfterDays is --pin-after-days.
 	PinAfterDays *int
+	// Policy are other keys of [policy] as text, such as "relax_after_days"; the
+	// flag has hyphens.
+	Policy map[string]string
 }
 
 // Load returns the configuration of a file, the variables that env finds

@@ -319,3 +319,18 @@ func TestAdminSocket(t *testing.T) {
 		}
 	}
 }
+
+func TestPolicyFlags(t *testing.T) {
+	c, err := config.Load("", nil, config.Overrides{Policy: map[string]string{"relax_after_days": "9", "pin_up_to": "TLSv1.3", "domain_enforce": "never"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Policy.RelaxAfterDays != 9 || c.Policy.PinUpTo != tlsstate.TLS13 || c.Policy.DomainEnforce != tlsstate.EnforceNever {
+		t.Errorf("%+v", c.Policy)
+	}
+	_, err = config.Load("", nil, config.Overrides{Policy: map[string]string{"release_after_days": "0", "weakened": "frown"}})
+	want := "--release-after-days: want a whole number from 2 to 64, got 0\n--weakened: unknown action \"frown\": use observe, header, quarantine, tempfail, reject"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+}

@@ -175,6 +175,11 @@ func (l *loader) fromFlags(flags Overrides) {
 		case s.key == "policy.pin_after_days" && flags.PinAfterDays != nil:
 			l.override("--pin-after-days", s, int64(*flags.PinAfterDays))
 		}
+		if key, ok := strings.CutPrefix(s.key, "policy."); ok {
+			if text, given := flags.Policy[key]; given {
+				l.override("--"+strings.ReplaceAll(key, "_", "-"), s, s.text(text))
+			}
+		}
 	}
 }
 
