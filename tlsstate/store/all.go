@@ -30,18 +30,25 @@ func (f *File) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlssta
 	return seq, func() error { return err }
 }
 
+// batch is what a scan found, and the key to go on with.
+type batch struct {
+	found []entry
+	next  []byte
+}
+
+func (f *File) batch(key []byte) (batch, error) {
+	b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (b batch, err error) {
+		b.found, b.next, err = f.disk.scan(key, scanBatch)
+		return b, err
+	})
+	f.noteDamage(err)
+	return b, err
+}
+
 func (f *File) walk(w *walk, key []byte) error {
-	type batch struct {
-		found []entry
-		next  []byte
-	}
 	for key != nil {
-		b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (b batch, err error) {
-			b.found, b.next, err = f.disk.scan(key, scanBatch)
-			return b, err
-		})
+		b, err := f.batch(key)
 		if err != nil {
-			f.noteDamage(err)
 			return err
 		}
 		for _, e := range b.found {
@@ -71,11 +78,14 @@ func (w *walk) to(e entry) bool {
 			break
 		}
 		w.pending = w.pending[1:]
+		if order == 0 && p.gone() {
+			return true
+		}
 		if order == 0 {
 			e.h = tlsstate.Merge(e.h, p.h)
 			break
 		}
-		if !w.yield(p) {
+		if !p.gone() && !w.yield(p) {
 			return false
 		}
 	}
@@ -84,7 +94,7 @@ func (w *walk) to(e entry) bool {
 
 func (w *walk) rest() {
 	for _, p := range w.pending {
-		if !w.yield(p) {
+		if !p.gone() && !w.yield(p) {
 			return
 		}
 	}

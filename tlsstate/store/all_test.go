@@ -58,7 +58,7 @@ func TestPendingIsWovenIn(t *testing.T) {
 
 // Batches end on keys, and go on from there.
 func TestScanGoesOnWhereItEnded(t *testing.T) {
-	d, _, err := openBolt(fill(t, 100), 0)
+	d, _, err := openBolt(fill(t, 100), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

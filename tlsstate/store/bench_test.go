@@ -46,7 +46,7 @@ func BenchmarkUpdateSteady(b *testing.B) {
 
 // BenchmarkCommit writes groups of new keys, with fsync.
 func BenchmarkCommit(b *testing.B) {
-	d, _, err := openBolt(newPath(b), 0)
+	d, _, err := openBolt(newPath(b), 0, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

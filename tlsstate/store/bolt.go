@@ -1,14 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -28,8 +29,6 @@ var (
 // one are refused.
 const Format = 1
 
-const formatPrefix = "tlsratchet "
-
 // boltDisk is a disk in a bbolt file.
 type boltDisk struct {
 	db   *bolt.DB
@@ -42,20 +41,27 @@ type boltDisk struct {
 // openBolt locks the file, verifies it by plain reads, and only then has bbolt
 // map it: all through one descriptor, so that nobody comes between.
 //
+// What can be done about a file that is no good is for replace, if not nil: it
+// gets the file with what was found and returns the one to go on with.
+//
 // The free list is kept in the file. Without it bbolt looks for the free pages
 // by itself, at open and after each commit that failed, in a goroutine that
 // can't be guarded; and groups are written no faster (tried).
-func openBolt(path string, patience time.Duration) (*boltDisk, census, error) {
+func openBolt(path string, patience time.Duration, replace replacement) (*boltDisk, census, error) {
 	d, found := &boltDisk{}, census{}
 	opts := &bolt.Options{
-		Timeout:      time.Second, // we have the lock already
-		FreelistType: bolt.FreelistMapType,
-		NoStatistics: true,
+		Timeout:         time.Second, // we have the lock already
+		FreelistType:    bolt.FreelistMapType,
+		NoStatistics:    true,
+		InitialMmapSize: mapRoom(path),
 		OpenFile: func(name string, flag int, mode fs.FileMode) (f *os.File, err error) {
 			if f, err = lockFile(name, flag, mode, patience); err != nil {
 				return nil, err
 			}
-			if found, err = verify(f); err != nil {
+			if found, err = verify(f); replace != nil {
+				f, found, err = replace(f, found, err)
+			}
+			if err != nil {
 				_ = f.Close()
 				return nil, err
 			}
@@ -78,39 +84,18 @@ func openBolt(path string, patience time.Duration) (*boltDisk, census, error) {
 	return d, found, nil
 }
 
-// lockFile opens the file and locks it, or says that it is in use.
-func lockFile(name string, flag int, mode fs.FileMode, patience time.Duration) (*os.File, error) {
-	f, err := os.OpenFile(name, flag, mode)
-	if err != nil {
-		return nil, err
-	}
-	err = lock(f, patience)
-	if info, serr := f.Stat(); err == nil && (serr != nil || !info.Mode().IsRegular()) {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
-}
+// replacement returns the file to go on with, instead of one that was verified
+// so.
+type replacement func(*os.File, census, error) (*os.File, census, error)
 
-const lockPause = 20 * time.Millisecond
-
-func lock(f *os.File, patience time.Duration) error {
-	for ; ; patience -= lockPause {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("locking: %w", err)
-		}
-		if patience <= 0 {
-			return ErrLocked
-		}
-		time.Sleep(lockPause)
+// mapRoom is how much of the address space is kept for a file of some size:
+// while a snapshot is taken, the mapping can't be moved, and who would move it
+// waits.
+func mapRoom(path string) int {
+	if info, err := os.Stat(path); err != nil || info.Size() < 16<<20 {
+		return 0
 	}
+	return 1 << (strconv.IntSize/2 + 1) // 8 GiB, or next to nothing where there is less
 }
 
 // format makes the buckets of a new file.
@@ -122,7 +107,7 @@ func format(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return meta.Put(keyFormat, strconv.AppendInt([]byte(formatPrefix), Format, 10))
+	return meta.Put(keyFormat, formatText(Format))
 }
 
 // guarded calls fn so that a fault in the mapped file, or a panic of bbolt at
@@ -137,9 +122,9 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// view is a guarded read transaction. A fault while it begins leaves bbolt's
-// own lock taken: no other may begin then.
-func (d *boltDisk) view(fn func(*bolt.Bucket) error) error {
+// transaction is a guarded read transaction. A fault while it begins leaves
+// bbolt's own lock taken: no other may begin then.
+func (d *boltDisk) transaction(fn func(*bolt.Tx) error) error {
 	if d.broken.Load() {
 		return ErrDamaged
 	}
@@ -147,17 +132,23 @@ func (d *boltDisk) view(fn func(*bolt.Bucket) error) error {
 	err := guarded(func() error {
 		return d.db.View(func(tx *bolt.Tx) error {
 			begun = true
-			b := tx.Bucket(bucketHistories)
-			if b == nil {
-				return fmt.Errorf("%w: no histories", ErrDamaged)
-			}
-			return fn(b)
+			return fn(tx)
 		})
 	})
 	if !begun && errors.Is(err, ErrDamaged) {
 		d.broken.Store(true)
 	}
 	return err
+}
+
+func (d *boltDisk) view(fn func(*bolt.Bucket) error) error {
+	return d.transaction(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketHistories)
+		if b == nil {
+			return fmt.Errorf("%w: no histories", ErrDamaged)
+		}
+		return fn(b)
+	})
 }
 
 func (d *boltDisk) get(id tlsstate.Identity) (h tlsstate.History, err error) {
@@ -168,7 +159,7 @@ func (d *boltDisk) get(id tlsstate.Identity) (h tlsstate.History, err error) {
 			return nil
 		}
 		var err error
-		h, err = parseValue(key, value)
+		h, _, err = parseValue(key, value)
 		return err
 	})
 	return h, err
@@ -180,8 +171,8 @@ func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 		k, v := c.Seek(key)
 		for ; k != nil && n > 0; n-- {
 			id, err := parseKey(k)
-			if h, verr := parseValue(k, v); err == nil && verr == nil {
-				found = append(found, entry{id: id, h: h})
+			if h, from, verr := parseValue(k, v); err == nil && verr == nil {
+				found = append(found, entry{id, h, from})
 			}
 			k, v = c.Next()
 		}
@@ -214,13 +205,57 @@ func putAll(tx *bolt.Tx, group []entry) error {
 		return fmt.Errorf("%w: no histories", ErrDamaged)
 	}
 	for i := range group {
-		key := appendKey(make([]byte, 0, 64), group[i].id)
-		value := appendValue(make([]byte, 0, tlsstate.MaxRecord+keySum), key, group[i].h)
-		if err := b.Put(key, value); err != nil {
+		if err := putOne(b, &group[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putOne writes an entry, or deletes it if its history is empty. The network
+// that came first stays.
+func putOne(b *bolt.Bucket, e *entry) error {
+	key := appendKey(make([]byte, 0, 1+len(e.id.Name)), e.id)
+	if e.gone() {
+		return b.Delete(key)
+	}
+	from := e.from
+	if e.id.Kind == tlsstate.Address {
+		from = 0 // it is in the name
+	} else if _, first, err := parseValue(key, b.Get(key)); err == nil && first != 0 {
+		from = first
+	}
+	return b.Put(key, appendValue(make([]byte, 0, tlsstate.MaxRecord+valueTail), key, e.h, from))
+}
+
+// sweep deletes damaged records.
+func (d *boltDisk) sweep() error {
+	return guarded(func() error {
+		return d.db.Update(func(tx *bolt.Tx) error {
+			var bad [][]byte
+			b := tx.Bucket(bucketHistories)
+			err := b.ForEach(func(k, v []byte) error {
+				_, kerr := parseKey(k)
+				if _, _, err := parseValue(k, v); err != nil || kerr != nil {
+					bad = append(bad, bytes.Clone(k))
+				}
+				return nil
+			})
+			for _, key := range bad {
+				err = errors.Join(err, b.Delete(key))
+			}
+			return err
+		})
+	})
+}
+
+// copyTo writes the file as one transaction sees it. bbolt reads it by ordinary
+// reads for that.
+func (d *boltDisk) copyTo(w io.Writer) error {
+	return d.transaction(func(tx *bolt.Tx) error {
+		_, err := tx.WriteTo(w)
+		return err
+	})
 }
 
 // close closes the file. The mapping of a broken one is left to the end of the

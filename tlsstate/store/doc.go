@@ -12,6 +12,11 @@
 // next message makes it again. A read that misses the cache waits for the disk
 // no longer than [Options].ReadTimeout.
 //
+// The file is bounded by a cap, by age and by quotas on newcomers of one
+// network: over the cap strangers go first, then the heaviest operator's. Once
+// a day it is copied, and a daemon that finds it damaged goes on with the last
+// good copy: see [OpenOrRecover].
+//
 // A file that is mapped into memory can kill the process that reads it when it
 // is damaged. So the whole file is verified by ordinary reads before it is
 // mapped, and later faults in it come back as [ErrDamaged].

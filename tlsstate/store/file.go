@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -22,10 +23,11 @@ type File struct {
 	table *table
 
 	jobs    chan func()     // to the readers
-	readers sync.WaitGroup  // running
+	readers sync.WaitGroup  // running, and the chores
 	wake    chan struct{}   // to the writer: something is pending
 	full    chan struct{}   // to the writer: a whole group is
 	flushes chan chan error // to the writer
+	crowded chan struct{}   // to the chores: more identities than the cap
 	stop    chan struct{}   // closed by Close
 	done    chan struct{}   // closed when all goroutines have ended
 	closing sync.Once
@@ -33,7 +35,16 @@ type File struct {
 
 	writes, commits, failed, damaged, future atomic.Uint64
 	damageTold                               atomic.Bool
+	pruned, snapshots                        atomic.Uint64
 	refusalTold                              atomic.Uint32 // the day
+	putting                                  atomic.Int64  // since when, in ns; 0 for not now
+	snapshotting                             sync.Mutex
+
+	// Of the chores alone:
+	salvage             string // a damaged file with intact records
+	agedOn, pruningTold tlsstate.Day
+	snapshotFailed      bool
+	pruningFailed       bool
 }
 
 // disk is what a [File] needs of the file under it. Tests put a stuck or a
@@ -47,6 +58,8 @@ type disk interface {
 	// scan returns the intact records among the next n from the key on, and
 	// the key to go on with: nil at the end.
 	scan(key []byte, n int) (found []entry, next []byte, err error)
+	// copyTo writes a copy of the whole file as it is at one moment.
+	copyTo(w io.Writer) error
 	close() error
 }
 
@@ -55,30 +68,36 @@ type disk interface {
 // [ErrDamaged], where the file was left as it is, or those of the system.
 func Open(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
-	d, found, err := openBolt(path, opts.LockTimeout)
+	d, found, err := openBolt(path, opts.LockTimeout, nil)
 	if err != nil {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
 	}
-	if found.damaged > 0 {
-		opts.Logger.Error("history file has damaged records: these peers are new again",
-			"path", path, "damaged", found.damaged, "intact", found.records)
-	}
-	return start(path, opts, d, found)
+	tellDamage(path, opts.Logger, found)
+	return start(path, opts, d, found, "")
 }
 
-// start runs a File on a disk of which the census is known.
-func start(path string, opts Options, d disk, found census) (*File, error) {
+func tellDamage(path string, log *slog.Logger, found census) {
+	if found.damaged > 0 {
+		log.Error("history file has damaged records: these peers are new again",
+			"path", path, "damaged", found.damaged, "intact", found.records)
+	}
+}
+
+// start runs a File on a disk of which the census is known. salvage is a damaged
+// file whose records are to be joined, or "".
+func start(path string, opts Options, d disk, found census, salvage string) (*File, error) {
 	t, err := newTable(opts)
 	if err != nil {
 		return nil, err
 	}
 	t.known, t.newest = found.records, found.newest
 	f := &File{
-		path: path, opts: opts, log: opts.Logger, disk: d, table: t,
+		path: path, opts: opts, log: opts.Logger, disk: d, table: t, salvage: salvage,
 		jobs:    make(chan func()),
 		wake:    make(chan struct{}, 1),
 		full:    make(chan struct{}, 1),
 		flushes: make(chan chan error),
+		crowded: make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
@@ -86,6 +105,8 @@ func start(path string, opts Options, d disk, found census) (*File, error) {
 	for range readers {
 		f.readers.Go(f.read)
 	}
+	f.readers.Go(f.chores)
+	f.crowd()
 	go f.write()
 	return f, nil
 }
@@ -124,7 +145,7 @@ func (f *File) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlssta
 // it keeps no more than 64 a day from one /24, or /48 of IPv6; identities that
 // are known are never affected. What was not kept is counted, and no error.
 func (f *File) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return f.update(id, source{networkOf(client), today}, grow)
+	return f.update(id, source{from: networkOf(client), today: today}, grow)
 }
 
 func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
@@ -145,6 +166,9 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 		switch how {
 		case swapped:
 			f.signal(waiting)
+			if cur == (tlsstate.History{}) {
+				f.crowd()
+			}
 			return next, nil
 		case refused:
 			f.tellRefusal(by)
@@ -154,6 +178,13 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 		case closed:
 			return cur, ErrClosed
 		}
+	}
+}
+
+// crowd wakes the chores if there are more identities than the cap.
+func (f *File) crowd() {
+	if f.table.crowded(f.opts.MaxIdentities) {
+		poke(f.crowded)
 	}
 }
 
@@ -192,7 +223,8 @@ func (f *File) Stats() Stats {
 	return Stats{
 		Hits: f.table.hits, Misses: f.table.misses,
 		Writes: f.writes.Load(), Commits: f.commits.Load(), FailedCommits: f.failed.Load(),
-		Dropped: f.table.dropped, Refused: f.table.refused, Damaged: f.damaged.Load(), Future: f.future.Load(),
+		Dropped: f.table.dropped, Refused: f.table.refused, Pruned: f.pruned.Load(),
+		Damaged: f.damaged.Load(), Future: f.future.Load(), Snapshots: f.snapshots.Load(),
 		Pending: len(f.table.pending),
 	}
 }

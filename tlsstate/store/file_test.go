@@ -86,7 +86,7 @@ func TestAFileOfANewerVersionIsLeftAlone(t *testing.T) {
 			if err := tx.DeleteBucket(bucketHistories); err != nil { // it may look quite otherwise
 				return err
 			}
-			return tx.Bucket(bucketMeta).Put(keyFormat, []byte("tlsratchet 2"))
+			return tx.Bucket(bucketMeta).Put(keyFormat, formatText(Format+1))
 		},
 		"record": func(tx *bolt.Tx) error {
 			key := appendKey(nil, peer(7))
@@ -120,7 +120,7 @@ func newerValue(key []byte) []byte {
 	b, _ := seen(3).AppendBinary(nil)
 	b[0] = tlsstate.RecordVersion + 1
 	b = resum(b[:len(b)-4])
-	return append(b, appendValue(nil, key, seen(3))[len(b):]...)
+	return append(b, appendValue(nil, key, seen(3), 0)[len(b):]...)
 }
 
 // A kill leaves the file as it was at some moment. Whatever the moment, it

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -148,7 +149,9 @@ func (d *fakeDisk) put(group []entry) error {
 		return d.full
 	}
 	for _, e := range group {
-		d.kept[e.id] = e.h
+		if d.kept[e.id] = e.h; e.gone() {
+			delete(d.kept, e.id)
+		}
 	}
 	return nil
 }
@@ -167,6 +170,8 @@ func (d *fakeDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 	}
 	return found, nil, nil
 }
+
+func (d *fakeDisk) copyTo(io.Writer) error { return nil }
 
 func (d *fakeDisk) close() error { return nil }
 
@@ -194,7 +199,8 @@ func (d *fakeDisk) largest() int { return slices.MaxFunc(append(d.tried(), 0), c
 
 func startFake(t testing.TB, d disk, opts Options) *File {
 	t.Helper()
-	f, err := start("histories", opts.withDefaults(), d, census{})
+	opts.SnapshotEvery = -1 // there is no file to take one of
+	f, err := start("histories", opts.withDefaults(), d, census{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (m *Memory) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlss
 
 // Learn is as [File.Learn]; it never waits.
 func (m *Memory) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return m.update(id, source{networkOf(client), today}, grow)
+	return m.update(id, source{from: networkOf(client), today: today}, grow)
 }
 
 func (m *Memory) update(id tlsstate.Identity, by source, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
@@ -108,7 +108,7 @@ func (m *Memory) swap(id tlsstate.Identity, old, next tlsstate.History, by sourc
 	if now != old || m.closed {
 		return false
 	}
-	if old == (tlsstate.History{}) && id.Kind != tlsstate.Listener && !m.quota.admits(by.from, by.today) {
+	if by.newcomer(id, &old) && !m.quota.admits(by.from, by.today) {
 		m.stats.Refused++
 		return true
 	}

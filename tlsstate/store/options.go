@@ -27,8 +27,8 @@ var (
 	// run that one, or name another file.
 	ErrNewerVersion = errors.New("written by a newer version")
 	// ErrDamaged: the file is not, or no longer, what was written. When it
-	// comes from Open, set the file aside and start with none, or with a copy;
-	// when it comes from a running store, treat the peer as unknown.
+	// comes from Open, let OpenOrRecover have it; when it comes from a running
+	// store, treat the peer as unknown, and start again when you can.
 	ErrDamaged = errors.New("damaged history file")
 )
 
@@ -42,6 +42,17 @@ type Options struct {
 	// twice as many, and those of pinned identities never: it takes days to
 	// make one.
 	MaxPending int
+	// MaxIdentities is how many identities the file may hold. Over it, the least
+	// known and the heaviest networks' are forgotten. Default 2,000,000; at
+	// least 100.
+	MaxIdentities int
+	// KeepDays is for how many days an identity is kept that nobody sees. It
+	// should be the pins' greatest age and the 448 days that a history looks
+	// back. Default 628; at least 360.
+	KeepDays int
+	// SnapshotEvery is how old the newest snapshot may be. Two are kept.
+	// Default 24 h; less than 0 for none.
+	SnapshotEvery time.Duration
 	// ReadTimeout bounds a read that misses the cache. Default 100 ms.
 	ReadTimeout time.Duration
 	// LockTimeout is how long Open tries to get a file that another process
@@ -55,6 +66,11 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.CacheSize = max(or(o.CacheSize, 50_000), 16)
 	o.MaxPending = or(o.MaxPending, 100_000)
+	o.MaxIdentities = max(or(o.MaxIdentities, 2_000_000), 100)
+	o.KeepDays = max(or(o.KeepDays, 628), tombstoneDays)
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = 24 * time.Hour
+	}
 	o.ReadTimeout = or(o.ReadTimeout, 100*time.Millisecond)
 	o.LockTimeout = or(o.LockTimeout, 500*time.Millisecond)
 	if o.Logger == nil {
@@ -86,6 +102,10 @@ type Stats struct {
 	Damaged uint64
 	// Future are changes refused by ErrFuture.
 	Future uint64
+	// Pruned are identities forgotten because they were too old, or too many.
+	Pruned uint64
+	// Snapshots are those that were taken.
+	Snapshots uint64
 	// Refused are newcomers that Learn did not keep, because their network had
 	// brought its 64 of the day.
 	Refused uint64

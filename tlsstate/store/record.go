@@ -5,17 +5,22 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"net/netip"
 	"strings"
 
 	"tlsratchet/tlsstate"
 )
 
 // A key is the kind as one byte and the name. A value is the record of
-// [tlsstate.History.AppendBinary], which has a checksum of its own, and the
-// CRC-32C of the key: else a flipped bit in a key would give one peer's history
-// to another.
+// [tlsstate.History.AppendBinary], which has a checksum of its own, the network
+// that a domain or sender was first learned from (8 bytes, little-endian), and
+// the CRC-32C of key and network: else a flipped bit in a key would give one
+// peer's history to another.
 
-const keySum = 4
+const (
+	valueSum  = 4
+	valueTail = 8 + valueSum
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -25,6 +30,19 @@ type entry struct {
 	id   tlsstate.Identity
 	h    tlsstate.History
 	from network
+}
+
+// gone tells whether the entry says that there is no history any more.
+func (e *entry) gone() bool { return e.h == tlsstate.History{} }
+
+// network returns where the identity is counted: an address where it is.
+func (e *entry) network() network {
+	if e.id.Kind != tlsstate.Address {
+		return e.from
+	}
+	text, _, _ := strings.Cut(e.id.Name, "/")
+	ip, _ := netip.ParseAddr(text) // the zero Addr on an error
+	return networkOf(ip)
 }
 
 func byIdentity(a, b entry) int { return compare(a.id, b.id) }
@@ -52,17 +70,27 @@ func parseKey(key []byte) (tlsstate.Identity, error) {
 	return tlsstate.Identity{Kind: tlsstate.Kind(key[0]), Name: string(key[1:])}, nil
 }
 
-func appendValue(b, key []byte, h tlsstate.History) []byte {
+func appendValue(b, key []byte, h tlsstate.History, from network) []byte {
 	b, _ = h.AppendBinary(b) // never fails
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(key, castagnoli))
+	b = binary.LittleEndian.AppendUint64(b, uint64(from))
+	return binary.LittleEndian.AppendUint32(b, sumOf(key, b[len(b)-8:]))
 }
 
-// parseValue returns the history under a key. Its error wraps those of
-// [tlsstate.Decode].
-func parseValue(key, value []byte) (tlsstate.History, error) {
-	n := len(value) - keySum
-	if n < 0 || binary.LittleEndian.Uint32(value[n:]) != crc32.Checksum(key, castagnoli) {
-		return tlsstate.History{}, fmt.Errorf("%w: not this key's", tlsstate.ErrDamaged)
+// parseValue returns the history under a key and the network that it came from.
+// Its error wraps those of [tlsstate.Decode].
+func parseValue(key, value []byte) (tlsstate.History, network, error) {
+	n := len(value) - valueTail
+	if n < 0 {
+		return tlsstate.History{}, 0, fmt.Errorf("%w: %d bytes", tlsstate.ErrDamaged, len(value))
 	}
-	return tlsstate.Decode(value[:n])
+	from, sum := value[n:n+8], binary.LittleEndian.Uint32(value[n+8:])
+	if sum != sumOf(key, from) {
+		return tlsstate.History{}, 0, fmt.Errorf("%w: not this key's", tlsstate.ErrDamaged)
+	}
+	h, err := tlsstate.Decode(value[:n])
+	return h, network(binary.LittleEndian.Uint64(from)), err
+}
+
+func sumOf(key, from []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, from)
 }

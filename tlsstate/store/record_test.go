@@ -43,22 +43,22 @@ func TestNoKey(t *testing.T) {
 
 func TestAValueIsItsKeysOwn(t *testing.T) {
 	key, other := appendKey(nil, peer(1)), appendKey(nil, peer(2))
-	value := appendValue(nil, key, seen(9))
-	if h, err := parseValue(key, value); err != nil || h != seen(9) {
-		t.Fatalf("parseValue = %+v, %v", h, err)
+	value := appendValue(nil, key, seen(9), 77)
+	if h, from, err := parseValue(key, value); err != nil || h != seen(9) || from != 77 {
+		t.Fatalf("parseValue = %+v, %d, %v", h, from, err)
 	}
-	if _, err := parseValue(other, value); !errors.Is(err, tlsstate.ErrDamaged) {
+	if _, _, err := parseValue(other, value); !errors.Is(err, tlsstate.ErrDamaged) {
 		t.Errorf("another's key: %v", err)
 	}
 	for bit := range len(value) * 8 {
 		bad := bytes.Clone(value)
 		bad[bit/8] ^= 1 << (bit % 8)
-		if h, err := parseValue(key, bad); err == nil {
+		if h, _, err := parseValue(key, bad); err == nil {
 			t.Errorf("with bit %d flipped: %+v", bit, h)
 		}
 	}
 	for n := range len(value) {
-		if h, err := parseValue(key, value[:n]); err == nil {
+		if h, _, err := parseValue(key, value[:n]); err == nil {
 			t.Errorf("cut to %d bytes: %+v", n, h)
 		}
 	}
@@ -66,11 +66,11 @@ func TestAValueIsItsKeysOwn(t *testing.T) {
 
 func FuzzParseValue(f *testing.F) {
 	key := appendKey(nil, peer(1))
-	f.Add(key, appendValue(nil, key, seen(9)))
+	f.Add(key, appendValue(nil, key, seen(9), 77))
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
-		h, err := parseValue(key, value)
-		if err == nil && !bytes.Equal(appendValue(nil, key, h), value) {
+		h, from, err := parseValue(key, value)
+		if err == nil && !bytes.Equal(appendValue(nil, key, h, from), value) {
 			t.Errorf("%x is read as %+v, which is written otherwise", value, h)
 		}
 		if id, err := parseKey(key); err == nil && !bytes.Equal(appendKey(nil, id), key) {

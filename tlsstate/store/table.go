@@ -25,7 +25,8 @@ type table struct {
 	// changes counts swaps: whoever read the disk can tell whether what he
 	// read may be out of date.
 	changes uint64
-	max     int
+	max     int // pending
+	most    int // known: the cap, and some for the time that pruning takes
 	closed  bool
 
 	known  int // identities with a history, pending ones too
@@ -50,6 +51,7 @@ func newTable(opts Options) (*table, error) {
 		cache:   cache,
 		pending: make(map[tlsstate.Identity]change),
 		max:     opts.MaxPending,
+		most:    opts.MaxIdentities + opts.MaxIdentities/10,
 	}, nil
 }
 
@@ -100,6 +102,12 @@ func (t *table) fill(id tlsstate.Identity, h tlsstate.History, at uint64) tlssta
 type source struct {
 	from  network
 	today tlsstate.Day
+	known bool // it was known before: no newcomer of today
+}
+
+// newcomer tells whether what it brings must find room as one.
+func (s *source) newcomer(id tlsstate.Identity, old *tlsstate.History) bool {
+	return *old == tlsstate.History{} && id.Kind != tlsstate.Listener && s.from != 0 && !s.known
 }
 
 // outcome is how a swap ended.
@@ -120,16 +128,16 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now, ok := t.peek(id)
-	newcomer := old == (tlsstate.History{})
+	newcomer := by.newcomer(id, &old)
 	switch {
 	case t.closed:
 		return closed, 0
 	case ok && now != old, !ok && t.changes != at:
 		return stale, 0
-	case !t.room(id, &next):
+	case !t.room(id, &next), newcomer && t.known >= t.most:
 		t.dropped++
 		return dropped, 0
-	case newcomer && id.Kind != tlsstate.Listener && !t.quota.admits(by.from, by.today):
+	case newcomer && !t.quota.admits(by.from, by.today):
 		t.refused++
 		return refused, 0
 	}
@@ -138,7 +146,7 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	t.pending[id] = change{next, cmp.Or(t.pending[id].from, by.from)}
 	t.cache.Add(id, next)
 	t.newest = max(t.newest, next.Newest())
-	if newcomer {
+	if old == (tlsstate.History{}) {
 		t.known++
 	}
 	return swapped, len(t.pending)
@@ -187,6 +195,36 @@ func (t *table) written(group []entry) {
 			delete(t.pending, group[i].id)
 		}
 	}
+}
+
+// remove makes histories that were read from the disk forgotten, but not those
+// that changed since. It returns how many, and how many changes are pending.
+func (t *table) remove(found []entry) (removed, waiting int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return 0, 0
+	}
+	for i := range found {
+		e := &found[i]
+		cached, ok := t.cache.Peek(e.id)
+		if _, pending := t.pending[e.id]; pending || (ok && cached != e.h) {
+			continue
+		}
+		t.cache.Remove(e.id)
+		t.pending[e.id] = change{} // for the writer to delete
+		removed++
+	}
+	t.changes++
+	t.known -= removed
+	return removed, len(t.pending)
+}
+
+// crowded tells whether there are more identities than the cap.
+func (t *table) crowded(limit int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known > limit
 }
 
 // pendingFrom returns what is pending from start on, in order.

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 
 	"tlsratchet/tlsstate"
 )
@@ -244,14 +243,24 @@ func (v *verifier) bucket(b []byte, fn visit) error {
 	return fmt.Errorf("%w: a bucket of no kind", ErrDamaged)
 }
 
+// formatText says of which version a file is, with a checksum: else a flipped
+// bit could make it look newer than it is.
+func formatText(version int) []byte {
+	text := fmt.Appendf(nil, "tlsratchet %d", version)
+	return fmt.Appendf(text, " %08x", crc32.Checksum(text, castagnoli))
+}
+
 // checkFormat visits the meta bucket.
 func checkFormat(flags uint64, key, value []byte) error {
-	text, ok := strings.CutPrefix(string(value), formatPrefix)
-	n, err := strconv.ParseUint(text, 10, 16)
-	if flags == 0 && bytes.Equal(key, keyFormat) && ok && err == nil && n > Format {
-		return fmt.Errorf("%w: format %d, this one knows %d", ErrNewerVersion, n, Format)
-	}
-	if flags != 0 || !bytes.Equal(key, keyFormat) || !ok || n != Format {
+	var version int
+	var sum uint32
+	_, err := fmt.Sscanf(string(value), "tlsratchet %d %x", &version, &sum)
+	switch {
+	case err != nil || flags != 0 || !bytes.Equal(key, keyFormat) || !bytes.Equal(value, formatText(version)):
+		return fmt.Errorf("%w: no format", ErrDamaged)
+	case version > Format:
+		return fmt.Errorf("%w: format %d, this one knows %d", ErrNewerVersion, version, Format)
+	case version != Format:
 		return fmt.Errorf("%w: no format", ErrDamaged)
 	}
 	return nil
@@ -263,7 +272,7 @@ func (v *verifier) record(flags uint64, key, value []byte) error {
 		return fmt.Errorf("%w: something beside the records", ErrDamaged)
 	}
 	_, kerr := parseKey(key)
-	h, err := parseValue(key, value)
+	h, _, err := parseValue(key, value)
 	switch {
 	case errors.Is(err, tlsstate.ErrNewerVersion):
 		return fmt.Errorf("%w: %w", ErrNewerVersion, err)

@@ -154,7 +154,7 @@ func churn(rt *rapid.T, b *bolt.Bucket, kept map[string]bool) error {
 	remove := rapid.IntRange(0, 2).Draw(rt, "act") == 0
 	for i := range rapid.IntRange(0, 120).Draw(rt, "keys") {
 		key := appendKey(nil, peer(base+i))
-		value := appendValue(nil, key, seen(1+i%9))
+		value := appendValue(nil, key, seen(1+i%9), network(i))
 		if i == 7 {
 			value = make([]byte, 9000) // a page with overflow, of no record
 		}
@@ -184,7 +184,7 @@ func FuzzVerify(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, found, err := openBolt(path, 0)
+		d, found, err := openBolt(path, 0, nil)
 		if err != nil {
 			return
 		}

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// commitDelay is how long changes gather.
-	commitDelay = time.Second
+	// commitDelay is how long changes gather, so that none waits for longer
+	// than a second, committing included.
+	commitDelay = time.Second / 2
 	// groupSize bounds a transaction, and with it the memory it takes.
 	groupSize = 2000
 	// maxBackoff is the longest wait between tries when writing fails.
@@ -69,7 +70,10 @@ func (f *File) write() {
 func (f *File) commitAll(bad *trouble) error {
 	for left := f.table.waiting(); left > 0; {
 		group := f.table.group(min(left, groupSize))
-		if err := f.disk.put(group); err != nil {
+		f.putting.Store(time.Now().UnixNano())
+		err := f.disk.put(group)
+		f.putting.Store(0)
+		if err != nil {
 			f.failed.Add(1)
 			f.began(bad, err)
 			return fmt.Errorf("writing history file %s: %w", f.path, err)
@@ -109,7 +113,7 @@ func (f *File) began(bad *trouble, err error) {
 		f.log.Error("history file can't be written: changes are kept in memory and tried again",
 			"path", f.path, "error", err, "pending", f.table.waiting())
 	}
-	bad.delay = min(max(2*bad.delay, commitDelay), maxBackoff)
+	bad.delay = min(max(2*bad.delay, time.Second), maxBackoff)
 }
 
 func (f *File) over(bad *trouble) {

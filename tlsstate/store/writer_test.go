@@ -20,12 +20,12 @@ func TestChangesAreWrittenWithinASecond(t *testing.T) {
 		f := startFake(t, d, Options{})
 		for i := range 10 {
 			mustMerge(t, f, peer(i), seen(1))
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(40 * time.Millisecond)
 		}
 		if n := len(d.tried()); n != 0 {
 			t.Errorf("%d groups at once", n)
 		}
-		time.Sleep(time.Second / 2)
+		time.Sleep(commitDelay / 5)
 		synctest.Wait()
 		if got := d.tried(); len(got) != 1 || got[0] != 10 {
 			t.Errorf("after a second: groups %v, want one of 10", got)

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"time"
+)
+
+// When the file is looked after: soon after a start, and then every hour.
+const (
+	choresFirst = time.Minute
+	choresEvery = time.Hour
+	choresRetry = 30 * time.Second
+)
+
+// chores is the goroutine for what can wait: snapshots, pruning, and what is
+// left of a damaged file.
+func (f *File) chores() {
+	if f.salvage != "" {
+		f.rejoin(f.salvage)
+	}
+	next := time.NewTimer(min(choresFirst, f.choresEvery()))
+	defer next.Stop()
+	for {
+		select {
+		case <-f.stop:
+			return
+		case <-f.crowded:
+			f.relieve()
+		case <-next.C:
+			f.lookAfter()
+			next.Reset(f.choresEvery())
+		}
+	}
+}
+
+// relieve prunes. When that helps nothing, it isn't tried again at once: each
+// newcomer over the cap asks for it.
+func (f *File) relieve() {
+	if !f.table.crowded(f.opts.MaxIdentities) {
+		return
+	}
+	if n, err := f.pruneAndTell(); n == 0 || err != nil {
+		_ = f.pause(choresRetry)
+	}
+}
+
+func (f *File) choresEvery() time.Duration {
+	if f.opts.SnapshotEvery > 0 {
+		return min(choresEvery, f.opts.SnapshotEvery)
+	}
+	return choresEvery
+}
+
+func (f *File) lookAfter() {
+	if f.snapshotDue() {
+		f.tellSnapshot(f.Snapshot())
+	}
+	if day := f.Newest(); day != f.agedOn {
+		f.agedOn = day
+		_, _ = f.pruneAndTell()
+	}
+}
+
+// pruneAndTell tells what ended it early, if that is news.
+func (f *File) pruneAndTell() (int, error) {
+	n, err := f.prune()
+	if err != nil && !f.stopping() && !f.pruningFailed {
+		f.log.Error("pruning the history file ended early; it is tried again", "path", f.path, "error", err)
+	}
+	f.pruningFailed = err != nil
+	return n, err
+}
+
+// pause waits, or returns ErrClosed.
+func (f *File) pause(d time.Duration) error {
+	select {
+	case <-f.stop:
+		return ErrClosed
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func (f *File) stopping() bool {
+	select {
+	case <-f.stop:
+		return true
+	default:
+		return false
+	}
+}

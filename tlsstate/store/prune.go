@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"math/bits"
+	"sort"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// A file holds no more identities than its cap, and forgets what nobody has
+// seen for long. Over the cap those go first that were seen on one day and have
+// no pin; then the heaviest operator's, pinned or not, down to what the next
+// heaviest has. So a flood pushes out itself: it weighs more than anybody whom
+// it could push out. Within one operator the oldest strangers go first, then
+// the youngest of the others, for those were there before the flood.
+//
+// What operators of ours did (unpin, forget), listeners, and what was imported
+// without a network are never weighed.
+
+// tombstoneDays is how long a forgotten identity is kept as a tombstone.
+const tombstoneDays = 360
+
+// A rank is one step in the order in which an operator's identities go, by age
+// in powers of two of days: strangers, the others without a pin, the pinned.
+const (
+	ages      = 8
+	strangers = ages
+	ranks     = 3 * ages
+)
+
+// operator is what one operator has: about 100,000 of them exist.
+type operator struct {
+	has  [ranks]uint32
+	cut  int // ranks below it go
+	left int // and so many of this one
+}
+
+func (o *operator) strangers() (n int) {
+	for _, m := range o.has[:strangers] {
+		n += int(m)
+	}
+	return n
+}
+
+func (o *operator) others() (n int) {
+	for _, m := range o.has[strangers:] {
+		n += int(m)
+	}
+	return n
+}
+
+// drop decides that the first n go.
+func (o *operator) drop(n int) {
+	for o.cut = 0; o.cut < ranks && n >= int(o.has[o.cut]); o.cut++ {
+		n -= int(o.has[o.cut])
+	}
+	o.left = n
+}
+
+// pruning is one pass of weighing, and one of choosing.
+type pruning struct {
+	newest    tlsstate.Day
+	keepDays  int
+	operators map[network]*operator
+
+	aged, strangers, others int
+}
+
+func newPruning(newest tlsstate.Day, keepDays int) *pruning {
+	return &pruning{newest: newest, keepDays: keepDays, operators: map[network]*operator{}}
+}
+
+// tooOld tells whether nobody has seen it for so long that it may go.
+func (p *pruning) tooOld(h *tlsstate.History) bool {
+	keep := p.keepDays
+	if h.Tombstone() {
+		keep = tombstoneDays
+	}
+	return int(p.newest)-int(h.Newest()) > keep
+}
+
+// rank returns the operator of an identity, 0 if it is not weighed, and its
+// place in the order.
+func (p *pruning) rank(e *entry) (network, int) {
+	if e.h.Epoch != 0 || e.id.Kind == tlsstate.Listener {
+		return 0, 0
+	}
+	age := min(bits.Len(uint(max(int(p.newest)-int(e.h.First), 0))), ages-1)
+	rank := strangers + age
+	switch {
+	case stranger(&e.h):
+		rank = ages - 1 - age
+	case pinned(&e.h):
+		rank += ages
+	}
+	return e.network().operator(), rank
+}
+
+func (p *pruning) weigh(e *entry) {
+	if p.tooOld(&e.h) {
+		p.aged++
+		return
+	}
+	n, rank := p.rank(e)
+	if n == 0 {
+		return
+	}
+	o := p.operators[n]
+	if o == nil {
+		o = &operator{}
+		p.operators[n] = o
+	}
+	o.has[rank]++
+}
+
+// plan decides who goes, so that need of those who were weighed do, or all.
+func (p *pruning) plan(need int) {
+	need = max(need, 0)
+	p.strangers = min(need, p.above(0, (*operator).strangers))
+	p.others = min(need-p.strangers, p.above(0, (*operator).others))
+	few := p.level(p.strangers, (*operator).strangers)
+	many := p.level(p.others, (*operator).others)
+	for _, o := range p.operators {
+		o.drop(max(o.strangers()-few, 0) + max(o.others()-many, 0))
+	}
+}
+
+// level returns the most that each operator may keep if need are to go.
+func (p *pruning) level(need int, count func(*operator) int) int {
+	most := 0
+	for _, o := range p.operators {
+		most = max(most, count(o))
+	}
+	return sort.Search(most, func(level int) bool { return p.above(level+1, count) < need })
+}
+
+// above returns how many are above a level.
+func (p *pruning) above(level int, count func(*operator) int) (n int) {
+	for _, o := range p.operators {
+		n += max(count(o)-level, 0)
+	}
+	return n
+}
+
+// goes tells whether an identity goes.
+func (p *pruning) goes(e *entry) bool {
+	if p.tooOld(&e.h) {
+		return true
+	}
+	n, rank := p.rank(e)
+	o := p.operators[n]
+	switch {
+	case o == nil || rank > o.cut:
+		return false
+	case rank == o.cut:
+		o.left--
+		return o.left >= 0
+	}
+	return true
+}
+
+// prune forgets what is too old, and what is over the cap with a tenth more, so
+// that it need not begin again at once. It returns how many.
+func (f *File) prune() (int, error) {
+	if err := f.Flush(context.Background()); err != nil {
+		return 0, err // what isn't on the disk can't be weighed
+	}
+	p := newPruning(f.Newest(), f.opts.KeepDays)
+	err := f.each(func(batch []entry) error {
+		for i := range batch {
+			p.weigh(&batch[i])
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if known := f.Len() - p.aged; known > f.opts.MaxIdentities {
+		p.plan(known - f.opts.MaxIdentities*9/10)
+	} else {
+		p.operators = nil
+	}
+	if p.aged+p.strangers+p.others == 0 {
+		return 0, nil
+	}
+	f.tellPruning(p)
+	total := 0
+	err = f.each(func(batch []entry) error {
+		n, err := f.drop(p, batch)
+		total += n
+		return err
+	})
+	return total, err
+}
+
+// drop forgets those of a batch that go.
+func (f *File) drop(p *pruning, batch []entry) (int, error) {
+	going := batch[:0]
+	for i := range batch {
+		if p.goes(&batch[i]) {
+			going = append(going, batch[i])
+		}
+	}
+	n, waiting := f.table.remove(going)
+	f.pruned.Add(uint64(n))
+	if n > 0 {
+		poke(f.wake)
+		f.signal(waiting)
+	}
+	for f.table.waiting() > f.opts.MaxPending/2 { // the writer comes first
+		if err := f.pause(writerPause); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+const writerPause = 20 * time.Millisecond
+
+// each goes through the file in batches, at half of the speed that it could.
+func (f *File) each(fn func([]entry) error) error {
+	for key := appendKey(nil, tlsstate.Identity{}); key != nil; {
+		began := time.Now()
+		b, err := f.batch(key)
+		if err != nil {
+			return err
+		}
+		if err := fn(b.found); err != nil {
+			return err
+		}
+		if err := f.pause(time.Since(began)); err != nil {
+			return err
+		}
+		key = b.next
+	}
+	return nil
+}
+
+// tellPruning tells one line a day.
+func (f *File) tellPruning(p *pruning) {
+	if p.newest == f.pruningTold {
+		return
+	}
+	f.pruningTold = p.newest
+	say, text := f.log.Info, "pruning: identities that nobody has seen for long are forgotten"
+	if p.strangers+p.others > 0 {
+		say, text = f.log.Warn, "pruning: more identities than the cap; the least known, and the heaviest networks', are forgotten; no more will be told today, but counted"
+	}
+	say(text, "path", f.path, "identities", f.Len(), "cap", f.opts.MaxIdentities,
+		"aged", p.aged, "one_day", p.strangers, "heaviest", p.others, "forgotten_before", f.pruned.Load())
+}

@@ -1,0 +1,272 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"tlsratchet/tlsstate"
+)
+
+// withSnapshot makes a file of n peers, a snapshot of it, and then one peer
+// more.
+func withSnapshot(t testing.TB, n int) string {
+	t.Helper()
+	path := fill(t, n)
+	f := mustOpen(t, path, Options{})
+	if err := f.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	mustMerge(t, f, peer(n), seen(6))
+	mustClose(t, f)
+	return path
+}
+
+func mustRecover(t testing.TB, path string, opts Options) *File {
+	t.Helper()
+	opts.ReadTimeout = patience
+	f, err := OpenOrRecover(path, opts)
+	if err != nil {
+		t.Fatalf("OpenOrRecover: %v", err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// beside returns the names of the files next to a history file, without its
+// own.
+func beside(t testing.TB, path string) (names []string) {
+	t.Helper()
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if name := strings.TrimPrefix(f.Name(), filepath.Base(path)); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ruin overwrites a file with what is no history file.
+func ruin(t testing.TB, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, bytes.Repeat([]byte("ruin"), 9000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecovery(t *testing.T) {
+	const n = 300
+	tests := []struct {
+		name   string
+		damage func(t *testing.T, path string)
+		known  int
+		told   string
+		aside  bool
+	}{
+		{"nothing is wrong", func(*testing.T, string) {}, n + 1, "", false},
+		{"ruined", func(t *testing.T, path string) { ruin(t, path) }, n, "what was learned since is lost", true},
+		{"cut to nothing", func(t *testing.T, path string) {
+			if err := os.Truncate(path, 0); err != nil {
+				t.Fatal(err)
+			}
+		}, n, "what was learned since is lost", false},
+		{"gone", func(t *testing.T, path string) { remove(t, path) }, n, "what was learned since is lost", false},
+		{"the newest snapshot is ruined too", func(t *testing.T, path string) {
+			ruin(t, path)
+			if err := os.Rename(snapshots(path)[0], snapshots(path)[1]); err != nil {
+				t.Fatal(err)
+			}
+			ruin(t, snapshots(path)[0])
+		}, n, "what was learned since is lost", true},
+		{"no good snapshot", func(t *testing.T, path string) {
+			ruin(t, path)
+			ruin(t, snapshots(path)[0])
+		}, 0, "every peer is new", true},
+		{"a new file", func(t *testing.T, path string) {
+			remove(t, path)
+			remove(t, snapshots(path)[0])
+		}, 0, "", false},
+		{"one record", func(t *testing.T, path string) { flipRecord(t, path, peer(7)) }, n + 1, "intact records are joined", true},
+		{"one record, and no snapshot", func(t *testing.T, path string) {
+			flipRecord(t, path, peer(7))
+			remove(t, snapshots(path)[0])
+		}, n, "these peers are new", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := withSnapshot(t, n)
+			tt.damage(t, path)
+			var log lines
+			f := mustRecover(t, path, Options{Logger: log.logger()})
+			rejoined(t, f, tt.known)
+			mustMerge(t, f, peer(n+5), seen(3)) // it is in use
+			mustFlush(t, f)
+			mustClose(t, f)
+			if told := log.with("level=ERROR"); (tt.told == "") != (len(told) == 0) || (tt.told != "" && !strings.Contains(told[0], tt.told)) {
+				t.Errorf("told: %q, want …%s…", told, tt.told)
+			}
+			aside := slices.ContainsFunc(beside(t, path), func(name string) bool { return strings.HasPrefix(name, ".damaged-20") })
+			if aside != tt.aside {
+				t.Errorf("beside it: %q", beside(t, path))
+			}
+			if again := mustOpen(t, path, Options{}); again.Len() != tt.known+1 || again.Stats().Damaged != 0 {
+				t.Errorf("then %d identities, %+v", again.Len(), again.Stats())
+			}
+		})
+	}
+}
+
+// rejoined waits until so many are known.
+func rejoined(t *testing.T, f *File, want int) {
+	t.Helper()
+	for began := time.Now(); f.Len() != want; time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("%d identities, want %d", f.Len(), want)
+		}
+	}
+}
+
+// flipRecord damages the record of one peer.
+func flipRecord(t *testing.T, path string, id tlsstate.Identity) {
+	t.Helper()
+	alter(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketHistories)
+		value := bytes.Clone(b.Get(appendKey(nil, id)))
+		value[20] ^= 4
+		return b.Put(appendKey(nil, id), value)
+	})
+}
+
+// 500 damaged variants in soak, some here: none crashes, none is read wrong,
+// and all peers of the snapshot are served.
+func TestDamagedFilesAreServedFromTheSnapshot(t *testing.T) {
+	const n = 300
+	path := withSnapshot(t, n)
+	whole := read(t, path)
+	all := damages(len(whole), os.Getpagesize())
+	rand.New(rand.NewPCG(7, 7)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, d := range all[:100] {
+		if err := os.WriteFile(path, d.do(bytes.Clone(whole)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := mustRecover(t, path, Options{})
+		for i := range n {
+			h, err := f.Load(peer(i))
+			if err != nil || h != seen(1+i%9) {
+				t.Fatalf("%s: %s is read as %+v, %v", d.name, peer(i), h, err)
+			}
+		}
+		mustClose(t, f)
+	}
+	if n := len(beside(t, path)); n > 1+asideKept {
+		t.Errorf("%d files set aside: %q", n, beside(t, path))
+	}
+}
+
+// A newer version's file is no damaged one, and neither is one in use.
+func TestWhatIsNotRecovered(t *testing.T) {
+	path := withSnapshot(t, 10)
+	f := mustOpen(t, path, Options{})
+	if _, err := OpenOrRecover(path, Options{LockTimeout: time.Millisecond}); !errors.Is(err, ErrLocked) {
+		t.Errorf("a file in use: %v", err)
+	}
+	mustClose(t, f)
+	alter(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyFormat, formatText(Format+1)) })
+	before := read(t, path)
+	if _, err := OpenOrRecover(path, Options{}); !errors.Is(err, ErrNewerVersion) {
+		t.Errorf("a newer file: %v", err)
+	}
+	if !bytes.Equal(read(t, path), before) || len(beside(t, path)) != 1 {
+		t.Errorf("it was touched: %q", beside(t, path))
+	}
+}
+
+// Of several that find the same damage at once, one recovers and gets the file.
+func TestRecoveryByTwoAtOnce(t *testing.T) {
+	for range 5 {
+		path := withSnapshot(t, 200)
+		ruin(t, path)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		var got []*File
+		for range 4 {
+			all.Go(func() {
+				f, err := OpenOrRecover(path, Options{ReadTimeout: patience, LockTimeout: 40 * time.Millisecond})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					got = append(got, f)
+				} else if !errors.Is(err, ErrLocked) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if len(got) != 1 || got[0].Len() != 200 || len(beside(t, path)) != 2 {
+			t.Errorf("%d have the file; beside it %q", len(got), beside(t, path))
+		}
+		for _, f := range got {
+			mustClose(t, f)
+		}
+	}
+}
+
+func TestNamesOfWhatIsSetAside(t *testing.T) {
+	path := fill(t, 3)
+	now := time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
+	for i, want := range []string{"", "-2", "-3"} {
+		name, err := setAside(path, now)
+		if err != nil || name != path+".damaged-2026-11-22T183000Z"+want {
+			t.Errorf("set aside as %s, %v", name, err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("for a moment there is none: %v", err)
+		}
+		if i < 2 {
+			continue
+		}
+		if _, err := setAside(path, now.Add(time.Hour)); err != nil || len(beside(t, path)) != asideKept {
+			t.Errorf("beside it: %q, %v", beside(t, path), err)
+		}
+	}
+}
+
+// A folder that can't be written to: the damaged file stays, and nothing of
+// ours is left beside it.
+func TestRecoveryThatCannotBe(t *testing.T) {
+	path := withSnapshot(t, 10)
+	ruin(t, path)
+	r := rescue{path: filepath.Join(filepath.Dir(path), "no", "histories"), log: new(lines).logger()}
+	f, err := lockFile(path, os.O_RDWR, 0o600, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	cause := fmt.Errorf("%w: as tried", ErrDamaged)
+	if got, _, err := r.replace(f, census{}, cause); got != f || !errors.Is(err, ErrDamaged) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if names := beside(t, path); len(names) != 1 {
+		t.Errorf("beside it: %q", names)
+	}
+}

@@ -1,0 +1,137 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// Refresh brings the local histories of identities up to what all hosts know,
+// where the server answers within Options.Timeout, and tells whether that
+// changed any. Identities that it was asked for less than maxAge ago are left
+// out. While the server is known to be away it returns at once.
+//
+// It is for sessions that may be a downgrade, or turn out to be none, by what
+// another host knows. Others need not wait.
+func (s *Store) Refresh(maxAge time.Duration, ids ...tlsstate.Identity) (news bool) {
+	return s.refresh(s.opts.Timeout, maxAge, ids)
+}
+
+func (s *Store) refresh(patience, maxAge time.Duration, ids []tlsstate.Identity) bool {
+	ids = s.stale(maxAge, ids)
+	if len(ids) == 0 {
+		return false
+	}
+	v := s.server.Load()
+	if v == nil || !s.answering.Load() || !s.admit() {
+		s.unasked.Add(1)
+		return false
+	}
+	s.asked.Add(1)
+	type answer struct {
+		news bool
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // the client doesn't keep to a deadline while it connects
+		defer s.leave()
+		var a answer
+		a.news, a.err = s.fetch(v, ids)
+		answers <- a
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		s.doubt(a.err)
+		return a.news
+	case <-timer.C:
+		s.late.Add(1)
+		s.doubt(errLate)
+		return false
+	}
+}
+
+var errLate = errors.New("no answer in time")
+
+// admit takes a slot, if there is one.
+func (s *Store) admit() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Store) leave() { <-s.slots }
+
+// stale returns the identities that the server is to be asked for.
+func (s *Store) stale(maxAge time.Duration, ids []tlsstate.Identity) []tlsstate.Identity {
+	var stale []tlsstate.Identity
+	for _, id := range ids {
+		if shareable(id) && (maxAge <= 0 || !s.recent.within(id, maxAge)) {
+			stale = append(stale, id)
+		}
+	}
+	return stale
+}
+
+// doubt keeps messages from asking until the loop has looked after the server.
+func (s *Store) doubt(err error) {
+	if err != nil && s.ctx.Err() == nil {
+		s.answering.Store(false)
+		poke(s.suspect)
+	}
+}
+
+// fetch gets the records of identities and joins them into the local memory.
+// What the server lacks is noted.
+func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error) {
+	defer func() {
+		if p := recover(); p != nil { // a bug must not stop mail
+			err = fmt.Errorf("panic: %v", p)
+			s.opts.Logger.Error("asking the shared server", "error", err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(s.ctx, replyTimeout)
+	defer cancel()
+	met, err := s.meetAll(ctx, v, ids)
+	for i := range met {
+		news = news || met[i].news
+		if met[i].owed() != "" {
+			s.note(met[i].id)
+		}
+	}
+	return news, err
+}
+
+// meetAll gets the records of identities and joins each into the local memory.
+// Those that must be left alone are left out.
+func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity) ([]meeting, error) {
+	values, err := v.get(ctx, s.keys(ids))
+	if err != nil {
+		return nil, err
+	}
+	met := make([]meeting, 0, len(ids))
+	var failed error
+	for i, id := range ids {
+		m, err := s.meet(id, values[i])
+		switch {
+		case errors.Is(err, errMistaken):
+			s.tellMistake(err)
+		case err != nil:
+			failed = fmt.Errorf("%w: %w", errLocal, err)
+		default:
+			s.recent.mark(id)
+			met = append(met, m)
+		}
+	}
+	return met, failed
+}
+
+// errLocal: it is the local store that failed, not the server.
+var errLocal = errors.New("local memory")

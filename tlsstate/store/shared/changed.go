@@ -1,0 +1,110 @@
+package shared
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"tlsratchet/tlsstate"
+)
+
+// changed are the identities whose histories the server may not have. When they
+// are too many they are forgotten, and everything is to be sent.
+type changed struct {
+	mu  sync.Mutex
+	ids map[tlsstate.Identity]struct{}
+	max int
+	all bool
+}
+
+func newChanged(limit int) *changed {
+	return &changed{ids: make(map[tlsstate.Identity]struct{}), max: limit}
+}
+
+// add notes an identity. It returns true when it is the first.
+func (c *changed) add(id tlsstate.Identity) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ids) >= c.max {
+		clear(c.ids)
+		c.all = true
+	}
+	id.Name = strings.Clone(id.Name) // it may be a part of something large
+	c.ids[id] = struct{}{}
+	return len(c.ids) == 1
+}
+
+// take removes up to n identities.
+func (c *changed) take(n int) []tlsstate.Identity {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := make([]tlsstate.Identity, 0, min(n, len(c.ids)))
+	for id := range c.ids {
+		if len(ids) == n {
+			break
+		}
+		ids = append(ids, id)
+		delete(c.ids, id)
+	}
+	return ids
+}
+
+func (c *changed) addAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = true
+}
+
+// takeAll tells whether everything is to be sent, once.
+func (c *changed) takeAll() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.all
+	c.all = false
+	return all
+}
+
+func (c *changed) everything() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
+}
+
+func (c *changed) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.ids)
+}
+
+// recent knows when the server was last asked for an identity. It forgets the
+// least recently asked for: they are asked for once more.
+type recent struct {
+	mu  sync.Mutex
+	ids *simplelru.LRU[tlsstate.Identity, time.Time]
+}
+
+// recentSize is for about 8 MB.
+const recentSize = 50_000
+
+func newRecent() *recent {
+	ids, _ := simplelru.NewLRU[tlsstate.Identity, time.Time](recentSize, nil) // fails for no size alone
+	return &recent{ids: ids}
+}
+
+// mark notes that the server was asked just now.
+func (r *recent) mark(id tlsstate.Identity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id.Name = strings.Clone(id.Name)
+	r.ids.Add(id, time.Now())
+}
+
+// within tells whether the server was asked less than age ago.
+func (r *recent) within(id tlsstate.Identity, age time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.ids.Peek(id)
+	return ok && time.Since(at) < age
+}

@@ -1,0 +1,50 @@
+package shared_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tlsratchet/chaos/servers"
+	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/shared"
+	"tlsratchet/tlsstate/store/storetest"
+)
+
+// shares returns what puts a local store onto a server, under a prefix of its
+// own.
+func shares(s *servers.Server) func(testing.TB, shared.Local) storetest.Store {
+	return func(t testing.TB, local shared.Local) storetest.Store {
+		t.Helper()
+		sharing, err := shared.New(local, shared.Options{URL: s.URL(), Prefix: prefix(), Now: today.Time})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(10 * time.Second); !sharing.Sharing().Taking; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("no connection: %+v", sharing.Sharing())
+			}
+		}
+		return sharing
+	}
+}
+
+func TestContractOverMemory(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *servers.Server) {
+		leakless(t)
+		storetest.Run(t, func(t testing.TB) storetest.Store { return shares(s)(t, store.NewMemory(4000)) })
+	})
+}
+
+func TestContractOverFile(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *servers.Server) {
+		leakless(t)
+		storetest.Run(t, func(t testing.TB) storetest.Store {
+			f, err := store.Open(filepath.Join(t.TempDir(), "history.db"), store.Options{ReadTimeout: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return shares(s)(t, f)
+		})
+	})
+}

@@ -1,0 +1,144 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+)
+
+// seen is what is known of the server: by it is noticed that it lost
+// something.
+type seen struct {
+	generation string
+	runs       map[string]uint64 // of the masters, with what they evicted
+	evicting   bool
+	resent     time.Time // when everything was last sent for an eviction
+}
+
+// errSlow: the server answers, but too late for messages to wait for it.
+var errSlow = errors.New("too slow for messages to wait for")
+
+// beat asks how the server is. Everything is sent when it may have lost
+// something: its generation is gone or another; another process answers, as
+// after a restart from an old file or a failover to a replica that was behind;
+// or it stopped evicting keys.
+func (l *loop) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+	defer cancel()
+	v, key := l.server.Load(), l.opts.Prefix+"generation"
+	began := time.Now()
+	found, err := v.get(ctx, []string{key})
+	took := time.Since(began)
+	if err != nil {
+		return err
+	}
+	generation := first(found)
+	if generation == "" {
+		if generation, err = v.generation(ctx, key, l.mine); err != nil {
+			return err
+		}
+	}
+	masters, complete := v.masters(ctx)
+	l.compare(generation, masters, complete)
+	if took > l.opts.Timeout {
+		return errSlow
+	}
+	return nil
+}
+
+// compare notices what the server may have lost since the last time.
+func (l *loop) compare(generation string, masters []node, complete bool) {
+	lost := generation != "" && generation != l.seen.generation
+	evicted := uint64(0)
+	runs := make(map[string]uint64)
+	if !complete { // some may only be silent
+		for run, n := range l.seen.runs {
+			runs[run] = n
+		}
+	}
+	for _, m := range masters {
+		before, known := l.seen.runs[m.run]
+		lost = lost || !known
+		if known && m.evicted > before {
+			evicted += m.evicted - before
+		}
+		runs[m.run] = m.evicted
+	}
+	l.seen.runs = runs
+	if generation != "" {
+		l.seen.generation = generation
+	}
+	if l.evictions(evicted) || lost {
+		l.changed.addAll()
+	}
+}
+
+// resendPause is how long not to send everything once more for an eviction: a
+// server that is too small for it would only evict again.
+const resendPause = 10 * time.Minute
+
+// evictions tells whether keys were evicted, and it is over.
+func (l *loop) evictions(n uint64) (over bool) {
+	l.evicted.Add(n)
+	switch {
+	case n > 0 && !l.seen.evicting:
+		l.seen.evicting = true
+		l.opts.Logger.Warn("the shared server throws records away for want of memory: other hosts may not see what this one learned; give it more, and maxmemory-policy noeviction")
+	case n == 0 && l.seen.evicting && time.Since(l.seen.resent) > resendPause:
+		l.seen.evicting, l.seen.resent = false, time.Now()
+		l.opts.Logger.Info("the shared server keeps records again", "evicted", l.evicted.Load())
+		return true
+	}
+	return false
+}
+
+// isDenied tells errors that a new password, or a new right, would mend.
+func isDenied(err error) bool {
+	e, ok := valkey.IsValkeyErr(err)
+	if !ok {
+		var wrapped *valkey.ValkeyError
+		if !errors.As(err, &wrapped) {
+			return false
+		}
+		e = wrapped
+	}
+	for _, code := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
+		if strings.HasPrefix(e.Error(), code) {
+			return true
+		}
+	}
+	return false
+}
+
+// health tells once when something stops working, and once when it works
+// again.
+type health struct {
+	store      *Store
+	well       *atomic.Bool
+	lost, back string
+	since      time.Time // zero while it works
+}
+
+func newHealth(s *Store, well *atomic.Bool, lost, back string) *health {
+	return &health{store: s, well: well, lost: lost, back: back}
+}
+
+// note notes how a try went.
+func (h *health) note(err error) {
+	h.well.Store(err == nil)
+	switch {
+	case err != nil && h.store.ctx.Err() != nil:
+		// it is we who stop
+	case err != nil && h.since.IsZero():
+		h.since = time.Now()
+		h.store.away.Add(1)
+		h.store.opts.Logger.Error(h.lost, "error", err)
+	case err == nil && !h.since.IsZero():
+		h.store.opts.Logger.Info(h.back, "after", after(h.since), "changed", h.store.changed.len())
+		h.since = time.Time{}
+	}
+}

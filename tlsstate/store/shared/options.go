@@ -1,0 +1,130 @@
+package shared
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// ErrAway: the server did not answer, or would not take a change. What changed
+// is kept in the local memory and sent when the server is back; there is
+// nothing to do but to look after the server.
+var ErrAway = errors.New("the shared server is away: what changed is kept here, and reaches the other hosts when it is back")
+
+// ErrPartial: the server did not answer, and a list is what this host alone
+// knows. Ask again when the server is back, or at the other hosts too.
+var ErrPartial = errors.New("the shared server is away: this is what this host alone knows")
+
+// Local is the store of one host: a [store.File] or a [store.Memory].
+type Local interface {
+	Load(tlsstate.Identity) (tlsstate.History, error)
+	Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
+	Newest() tlsstate.Day
+	Len() int
+	Stats() store.Stats
+	Flush(context.Context) error
+	Close() error
+}
+
+// Options say where the server is, and how much may be asked of it. Only URL
+// must be set.
+type Options struct {
+	// URL is one of valkey://[user@]host[:port][/db], valkeys:// for TLS, or
+	// unix://[user@]/path[?db=n]; redis:// and rediss:// are the same as the
+	// first two. ?addr=host:port, repeatable, names more nodes of a cluster,
+	// or more Sentinels where ?master_set=name is there too.
+	URL string
+	// Password returns the password, and is called for each connecting. Default:
+	// that of the URL, or none.
+	Password func() (string, error)
+	// Roots are the authorities of the server's certificate. Default: the
+	// system's.
+	Roots *x509.CertPool
+	// Prefix begins every key. Hosts of one memory have the same. Default
+	// "tlsratchet:".
+	Prefix string
+	// Timeout is how long a message may wait for the server. Default 50 ms.
+	Timeout time.Duration
+	// Policy is the rule that pins form by. Default: none form here.
+	Policy func() *tlsstate.Policy
+	// Now is the clock. Default: the system's.
+	Now func() time.Time
+	// Logger gets one line when the server goes and one when it comes. Default:
+	// none.
+	Logger *slog.Logger
+	// MaxChanged is how many identities are noted as changed before everything
+	// is sent instead. Default 100,000, at about 150 bytes each.
+	MaxChanged int
+	// Pace is how many histories a second are sent when everything is. Default
+	// 1,000.
+	Pace int
+	// Heartbeat is how often the server is looked after when there is nothing
+	// to send. Default 10 s.
+	Heartbeat time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.Timeout = or(o.Timeout, 50*time.Millisecond)
+	o.MaxChanged = or(o.MaxChanged, 100_000)
+	o.Pace = or(o.Pace, 1000)
+	o.Heartbeat = or(o.Heartbeat, 10*time.Second)
+	if o.Prefix == "" {
+		o.Prefix = "tlsratchet:"
+	}
+	if o.Policy == nil {
+		o.Policy = func() *tlsstate.Policy { return nil }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// or returns n, or the default where n is not a number of anything.
+func or[N int | time.Duration](n, def N) N {
+	if n <= 0 {
+		return def
+	}
+	return n
+}
+
+// Stats is what was counted since New.
+type Stats struct {
+	// Answering tells whether messages may ask the server now, and Taking
+	// whether it takes changes.
+	Answering, Taking bool
+	// Away is how many times the server stopped answering or taking changes.
+	Away uint64
+	// Commands are all that were sent, but for those that open connections.
+	Commands uint64
+	// Asked are messages that asked, Late those that waited in vain, and
+	// Unasked those that would have while the server was away.
+	Asked, Late, Unasked uint64
+	// Written are the records that were written there, and Conflicts those that
+	// another host had changed meanwhile: they were joined again.
+	Written, Conflicts uint64
+	// Undecodable are records there that were left alone: damaged, or of a
+	// newer version. Refused are those that can't be: dated later than
+	// tomorrow. One may count often.
+	Undecodable, Refused uint64
+	// Sweeps is how many times everything was sent, or begun to be.
+	Sweeps uint64
+	// Evicted is how many keys the server threw away for want of memory.
+	Evicted uint64
+	// Changed is how many identities wait to be sent.
+	Changed int
+	// Sweeping tells that everything is being sent.
+	Sweeping bool
+}

@@ -1,0 +1,141 @@
+package shared
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// errMistaken: a record of the server's that was left alone.
+var errMistaken = errors.New("a record on the shared server was left alone")
+
+// shareable tells the identities that mean the same to all hosts. A listener is
+// a host's own, and its address may well be another's too.
+func shareable(id tlsstate.Identity) bool {
+	return !id.IsZero() && id.Kind != tlsstate.Listener
+}
+
+// key returns the key of an identity.
+func (s *Store) key(id tlsstate.Identity) string { return s.opts.Prefix + id.String() }
+
+// parseKey is the inverse of key.
+func (s *Store) parseKey(key string) (tlsstate.Identity, bool) {
+	text, ok := strings.CutPrefix(key, s.opts.Prefix)
+	if !ok {
+		return tlsstate.Identity{}, false
+	}
+	id, err := tlsstate.ParseIdentity(text)
+	return id, err == nil && shareable(id)
+}
+
+// decode returns the history in a value of the server's, the zero History for
+// none.
+func decode(value string) (tlsstate.History, error) {
+	if value == "" {
+		return tlsstate.History{}, nil
+	}
+	if len(value) > tlsstate.MaxRecord {
+		return tlsstate.History{}, fmt.Errorf("%w: %d bytes", tlsstate.ErrDamaged, len(value))
+	}
+	return tlsstate.Decode([]byte(value))
+}
+
+func encode(h tlsstate.History) string {
+	b, _ := h.AppendBinary(make([]byte, 0, tlsstate.MaxRecord)) // never fails
+	return string(b)
+}
+
+// meeting is how a local history and a record of the server's met.
+type meeting struct {
+	id     tlsstate.Identity
+	theirs string           // the record there, "" for none
+	mine   tlsstate.History // the two, joined
+	news   bool             // it brought something to the local memory
+}
+
+// owed is the record that the server should have, or "" if it has it.
+func (m *meeting) owed() string {
+	if m.mine == (tlsstate.History{}) {
+		return "" // nothing is known: a newcomer that found no room
+	}
+	if record := encode(m.mine); record != m.theirs {
+		return record
+	}
+	return ""
+}
+
+// meet joins a record of the server's into the local memory. An error that
+// wraps errMistaken says that the record was left alone.
+func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
+	m := meeting{id: id, theirs: theirs}
+	h, err := decode(theirs)
+	if err != nil {
+		s.undecodable.Add(1)
+		return m, fmt.Errorf("%w: %s: %w", errMistaken, id, err)
+	}
+	if h == (tlsstate.History{}) {
+		m.mine, err = s.local.Load(id)
+		return m, err
+	}
+	var before tlsstate.History
+	m.mine, err = s.local.Update(id, s.today(), func(cur tlsstate.History) tlsstate.History {
+		before = cur
+		return s.join(cur, h)
+	})
+	if errors.Is(err, store.ErrFuture) || errors.Is(err, store.ErrInvalid) {
+		s.refused.Add(1)
+		return m, fmt.Errorf("%w: %w", errMistaken, err)
+	}
+	m.news = m.mine != before
+	return m, err
+}
+
+// join is [tlsstate.Merge], and the pins that only both together bear out.
+func (s *Store) join(mine, theirs tlsstate.History) tlsstate.History {
+	met := tlsstate.Merge(mine, theirs)
+	rule := s.opts.Policy()
+	if met == mine || met == theirs || rule == nil {
+		return met
+	}
+	return met.Form(rule)
+}
+
+// How many days the server keeps a record after the newest day in it: as long
+// as the window looks back, or a pin holds; longer what an operator did, so that
+// a host that was away long doesn't bring a dropped pin back.
+const (
+	keepSeen     = tlsstate.Window
+	keepOperated = 360
+)
+
+// life returns for how many seconds the server is to keep a record.
+func (s *Store) life(h *tlsstate.History) int64 {
+	keep := keepSeen
+	if pinned(h) {
+		keep = s.pinAge()
+	}
+	if h.Epoch > 0 {
+		keep = max(keep, keepOperated)
+	}
+	left := int(h.Newest()) + keep - int(s.today())
+	return int64(max(left, 1)) * 86400
+}
+
+func (s *Store) pinAge() int {
+	rule := tlsstate.DefaultPolicy()
+	if p := s.opts.Policy(); p != nil {
+		rule = *p
+	}
+	return max(rule.PinMaxAgeDays, keepSeen)
+}
+
+func pinned(h *tlsstate.History) bool {
+	formed := h.CertPin.Formed
+	for _, p := range h.Pins {
+		formed = max(formed, p.Formed)
+	}
+	return formed > 0
+}

@@ -1,0 +1,246 @@
+package shared
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"tlsratchet/tlsstate"
+)
+
+// How long the server may take for what no message waits for.
+const (
+	dialTimeout  = time.Second
+	replyTimeout = 2 * time.Second
+)
+
+// swapScript writes a record if the one that was read is still there. It
+// returns 1, or 0 if another host was quicker.
+const swapScript = `local v = redis.call('GET', KEYS[1])
+if (v or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1`
+
+// server is a connected Valkey or Redis.
+type server struct {
+	client   valkey.Client
+	commands *atomic.Uint64
+}
+
+// clientOption returns how to connect. It reads the password.
+func clientOption(o *Options) (valkey.ClientOption, error) {
+	c, err := valkey.ParseURL(o.URL)
+	if err != nil {
+		return c, fmt.Errorf("address of the shared server: %w", err)
+	}
+	if o.Password != nil {
+		if c.Password, err = o.Password(); err != nil {
+			return c, fmt.Errorf("password of the shared server: %w", err)
+		}
+	}
+	if c.TLSConfig != nil {
+		c.TLSConfig.MinVersion, c.TLSConfig.RootCAs = tls.VersionTLS12, o.Roots
+	}
+	c.Dialer.Timeout = dialTimeout
+	c.Dialer.KeepAlive = o.Heartbeat
+	c.ConnWriteTimeout = replyTimeout
+	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16
+	c.DisableCache = true     // a record is asked for once
+	c.DisableRetry = true     // we do, when it is time
+	c.AlwaysPipelining = true // so that a late answer costs no connection
+	c.PipelineMultiplex = -1  // one connection a node
+	c.Sentinel.Dialer, c.Sentinel.TLSConfig = c.Dialer, c.TLSConfig
+	c.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	c.ClusterOption.MaxMovedRedirections = 5
+	return c, nil
+}
+
+// dial connects to the server that the options name. It takes no longer than a
+// few seconds.
+func dial(o *Options, commands *atomic.Uint64) (*server, error) {
+	option, err := clientOption(o)
+	if err != nil {
+		return nil, err
+	}
+	client, err := valkey.NewClient(option)
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	return &server{client, commands}, nil
+}
+
+// do sends commands together.
+func (v *server) do(ctx context.Context, commands []valkey.Completed) []valkey.ValkeyResult {
+	v.commands.Add(uint64(len(commands)))
+	return v.client.DoMulti(ctx, commands...)
+}
+
+// get returns the values of keys, "" for those that aren't there. A key that
+// holds something else has the value mistaken.
+func (v *server) get(ctx context.Context, keys []string) ([]string, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	commands := make([]valkey.Completed, len(keys))
+	for i, key := range keys {
+		commands[i] = v.client.B().Get().Key(key).Build()
+	}
+	values := make([]string, len(keys))
+	for i, r := range v.do(ctx, commands) {
+		value, err := r.ToString()
+		switch {
+		case err == nil:
+			values[i] = value
+		case valkey.IsValkeyNil(err):
+		case strings.HasPrefix(err.Error(), "WRONGTYPE"):
+			values[i] = mistaken
+		default:
+			return nil, fmt.Errorf("reading: %w", err)
+		}
+	}
+	return values, nil
+}
+
+// mistaken stands for a value that is no string. It is no record.
+const mistaken = "?"
+
+// swap is a change to be made: the key's value from what it was to what it is
+// to be, for so many seconds.
+type swap struct {
+	key, was, is string
+	life         int64
+}
+
+// swap makes changes, and returns for each whether it was made: it isn't if the
+// value was another. An error says that some were not sent, or not taken.
+func (v *server) swap(ctx context.Context, changes []swap) ([]bool, error) {
+	commands := make([]valkey.Completed, len(changes))
+	for i, c := range changes {
+		commands[i] = v.client.B().Eval().Script(swapScript).Numkeys(1).Key(c.key).
+			Arg(c.was, c.is, strconv.FormatInt(c.life, 10)).Build()
+	}
+	made := make([]bool, len(changes))
+	var errs error
+	for i, r := range v.do(ctx, commands) {
+		n, err := r.AsInt64()
+		made[i] = n == 1
+		if err != nil && errs == nil {
+			errs = fmt.Errorf("writing: %w", err)
+		}
+	}
+	return made, errs
+}
+
+// generation returns the mark of what the server holds, and leaves mine where
+// there is none: then it is new, or lost everything.
+func (v *server) generation(ctx context.Context, key, mine string) (string, error) {
+	found, err := v.get(ctx, []string{key})
+	if err != nil || found[0] != "" {
+		return first(found), err
+	}
+	r := v.do(ctx, []valkey.Completed{v.client.B().Set().Key(key).Value(mine).Nx().Build()})
+	if err := r[0].Error(); err != nil && !valkey.IsValkeyNil(err) {
+		return "", nil // a replica: there is none for now
+	}
+	found, err = v.get(ctx, []string{key})
+	return first(found), err
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// node is a master: the run that it is in, and how many keys it threw away.
+type node struct {
+	client  valkey.Client
+	run     string
+	evicted uint64
+}
+
+// masters returns the nodes that hold the keys, by their own word: no nodes
+// where none is a master, and all where they won't tell. complete says that
+// each one answered.
+func (v *server) masters(ctx context.Context) (found []node, complete bool) {
+	complete = true
+	for _, client := range v.client.Nodes() {
+		v.commands.Add(1)
+		text, err := client.Do(ctx, client.B().Info().Build()).ToString()
+		if _, refused := valkey.IsValkeyErr(err); err != nil && !refused {
+			complete = false
+			continue
+		}
+		info := parseInfo(text)
+		if role := info["role"]; role != "" && role != "master" {
+			continue
+		}
+		evicted, _ := strconv.ParseUint(info["evicted_keys"], 10, 64)
+		found = append(found, node{client, info["run_id"], evicted})
+	}
+	slices.SortFunc(found, func(a, b node) int { return strings.Compare(a.run, b.run) })
+	return found, complete
+}
+
+// parseInfo takes the lines of INFO apart.
+func parseInfo(text string) map[string]string {
+	info := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
+	}
+	return info
+}
+
+// scan calls fn with all keys that begin with the prefix, some at a time, and
+// some maybe twice.
+func (v *server) scan(ctx context.Context, prefix string, fn func(keys []string) error) error {
+	masters, complete := v.masters(ctx)
+	if len(masters) == 0 || !complete {
+		return errors.New("listing: not all nodes answer")
+	}
+	for _, m := range masters {
+		for cursor, pages := uint64(0), 0; pages == 0 || cursor != 0; pages++ {
+			if pages == math.MaxInt32 {
+				return errors.New("listing: it has no end")
+			}
+			v.commands.Add(1)
+			page, err := m.client.Do(ctx, m.client.B().Scan().Cursor(cursor).Match(escape(prefix)+"*").Count(scanCount).Build()).AsScanEntry()
+			if err != nil {
+				return fmt.Errorf("listing: %w", err)
+			}
+			if err := fn(page.Elements); err != nil {
+				return err
+			}
+			cursor = page.Cursor
+		}
+	}
+	return nil
+}
+
+const scanCount = 500
+
+// escape makes a pattern that means the text.
+func escape(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(text)
+}
+
+// keys returns the keys of identities.
+func (s *Store) keys(ids []tlsstate.Identity) []string {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = s.key(id)
+	}
+	return keys
+}

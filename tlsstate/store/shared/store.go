@@ -1,0 +1,201 @@
+package shared
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"iter"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// Store is a host's local store that shares what it knows. It is safe for
+// concurrent use. Call Close when done.
+type Store struct {
+	local Local
+	opts  Options
+	mine  string // the mark that this host leaves on an empty server
+
+	server    atomic.Pointer[server] // nil until the first connection
+	answering atomic.Bool            // messages may ask
+	taking    atomic.Bool            // it takes changes
+	changed   *changed
+	recent    *recent
+
+	slots   chan struct{} // for those that ask at once
+	wake    chan struct{} // to the loop: something changed
+	suspect chan struct{} // to the loop: an answer was late
+	flushes chan chan error
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the loop has ended
+	closing sync.Once
+	ended   error // of the local store
+
+	away, commands, asked, late, unasked, written, conflicts atomic.Uint64
+	undecodable, refused, sweeps, evicted                    atomic.Uint64
+	sweeping, mistakeTold                                    atomic.Bool
+}
+
+// askers is how many messages may ask at once; one more is answered from the
+// local memory alone.
+const askers = 64
+
+// New returns a store that shares what local, which is now its own, knows. It
+// doesn't wait for the server; an error says that Options.URL is wrong, and
+// leaves local open.
+func New(local Local, opts Options) (*Store, error) {
+	opts = opts.withDefaults()
+	check := opts
+	check.Password = nil
+	if _, err := clientOption(&check); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		local: local, opts: opts, mine: rand.Text(),
+		changed: newChanged(opts.MaxChanged),
+		recent:  newRecent(),
+		slots:   make(chan struct{}, askers),
+		wake:    make(chan struct{}, 1),
+		suspect: make(chan struct{}, 1),
+		flushes: make(chan chan error),
+		done:    make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	go newLoop(s).run()
+	return s, nil
+}
+
+func (s *Store) today() tlsstate.Day { return tlsstate.DayOf(s.opts.Now()) }
+
+// Load returns what this host knows, as [store.File.Load].
+func (s *Store) Load(id tlsstate.Identity) (tlsstate.History, error) { return s.local.Load(id) }
+
+// Newest is as [store.File.Newest], of this host.
+func (s *Store) Newest() tlsstate.Day { return s.local.Newest() }
+
+// Len is as [store.File.Len], of this host.
+func (s *Store) Len() int { return s.local.Len() }
+
+// Stats returns what the local store counted. [Store.Sharing] is about the
+// server.
+func (s *Store) Stats() store.Stats { return s.local.Stats() }
+
+// All returns what this host knows, as [store.File.All]. For what all hosts
+// know see [Whole].
+func (s *Store) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	return s.local.All(start)
+}
+
+// Update is as [store.File.Update]; a change is sent a moment later.
+func (s *Store) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return s.noting(id, grow, func(grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+		return s.local.Update(id, today, grow)
+	})
+}
+
+// Learn is as [store.File.Learn]; a change is sent a moment later.
+func (s *Store) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return s.noting(id, grow, func(grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+		return s.local.Learn(id, client, today, grow)
+	})
+}
+
+// Merge joins a history that came from elsewhere, as [store.File.Merge].
+func (s *Store) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
+	return s.Update(id, today, func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) })
+}
+
+// noting does an update, and notes the identity if it changed.
+func (s *Store) noting(id tlsstate.Identity, grow func(tlsstate.History) tlsstate.History, update func(func(tlsstate.History) tlsstate.History) (tlsstate.History, error)) (tlsstate.History, error) {
+	var before tlsstate.History
+	after, err := update(func(cur tlsstate.History) tlsstate.History {
+		before = cur
+		return grow(cur)
+	})
+	if err == nil && after != before {
+		s.note(id)
+	}
+	return after, err
+}
+
+// note has the loop send histories.
+func (s *Store) note(ids ...tlsstate.Identity) {
+	for _, id := range ids {
+		if shareable(id) && s.changed.add(id) {
+			poke(s.wake)
+		}
+	}
+}
+
+// poke leaves a token where there isn't one yet.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Flush writes what is pending to the local store, and sends what changed. An
+// error that wraps [ErrAway] says that the server has not got all of it: it is
+// kept and sent later.
+func (s *Store) Flush(ctx context.Context) error {
+	if err := s.local.Flush(ctx); err != nil {
+		return err
+	}
+	answer := make(chan error, 1)
+	select {
+	case s.flushes <- answer:
+	case <-s.ctx.Done():
+		return store.ErrClosed
+	case <-ctx.Done():
+		return errors.Join(ErrAway, ctx.Err())
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return errors.Join(ErrAway, ctx.Err())
+	}
+}
+
+// Close sends what changed if the server answers, for a second at most, and
+// closes the local store. Its error is the local store's; closing again is
+// harmless. What was not sent is sent after the next start, as all is then.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.cancel()
+		<-s.done
+		for range askers { // those that ask are over soon, and no more begin
+			s.slots <- struct{}{}
+		}
+		s.ended = s.local.Close()
+	})
+	return s.ended
+}
+
+// Sharing returns what was counted about the server.
+func (s *Store) Sharing() Stats {
+	return Stats{
+		Answering: s.answering.Load(), Taking: s.taking.Load(), Away: s.away.Load(),
+		Commands: s.commands.Load(), Asked: s.asked.Load(), Late: s.late.Load(), Unasked: s.unasked.Load(),
+		Written: s.written.Load(), Conflicts: s.conflicts.Load(),
+		Undecodable: s.undecodable.Load(), Refused: s.refused.Load(), Evicted: s.evicted.Load(),
+		Sweeps: s.sweeps.Load(), Changed: s.changed.len(), Sweeping: s.sweeping.Load() || s.changed.everything(),
+	}
+}
+
+// tellMistake tells the first record that was left alone.
+func (s *Store) tellMistake(err error) {
+	if !s.mistakeTold.Swap(true) {
+		s.opts.Logger.Warn("the shared server holds what was left alone; no more will be told, but counted", "error", err)
+	}
+}
+
+// after returns how long ago t was, for people.
+func after(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }

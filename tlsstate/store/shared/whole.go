@@ -1,0 +1,77 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// Whole is a [Store] for operators, who want what all hosts know and can wait
+// for it: it asks the server first. While the server is away it is the Store.
+type Whole struct {
+	*Store
+}
+
+const (
+	// operatorPatience is how long an operator waits for one peer, and
+	// listPatience for all.
+	operatorPatience = time.Second
+	listPatience     = 30 * time.Second
+)
+
+// Load returns what all hosts know of an identity.
+func (w Whole) Load(id tlsstate.Identity) (tlsstate.History, error) {
+	w.refresh(operatorPatience, 0, []tlsstate.Identity{id})
+	return w.Store.Load(id)
+}
+
+// Update is an operator's act on what all hosts know: its epoch is above
+// theirs. Follow it by Flush, whose error tells if others don't know it yet.
+func (w Whole) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	w.refresh(operatorPatience, 0, []tlsstate.Identity{id})
+	return w.Store.Update(id, today, grow)
+}
+
+// All returns what all hosts know: what the server has is joined into the local
+// memory first. The function's error tells, beside those of [store.File.All],
+// that this was not possible and the rest is what this host knows.
+func (w Whole) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	pulled := w.Pull(w.ctx)
+	all, failed := w.Store.All(start)
+	return all, func() error { return errors.Join(failed(), pulled) }
+}
+
+// Pull joins all that the server has into the local memory. It takes 30 s at
+// most. An error that wraps [ErrPartial] says that it was not all.
+func (s *Store) Pull(ctx context.Context) error {
+	v := s.server.Load()
+	if v == nil || !s.answering.Load() || !s.admit() {
+		return ErrPartial
+	}
+	defer s.leave()
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	err := v.scan(ctx, s.opts.Prefix, func(keys []string) error {
+		var ids []tlsstate.Identity
+		for _, key := range keys {
+			if id, ok := s.parseKey(key); ok {
+				ids = append(ids, id)
+			}
+		}
+		met, err := s.meetAll(ctx, v, ids)
+		for i := range met {
+			if met[i].owed() != "" {
+				s.note(met[i].id)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPartial, err)
+	}
+	return nil
+}

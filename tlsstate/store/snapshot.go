@@ -1,0 +1,157 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// snapshots are the names of the snapshots of a file, the newest first.
+func snapshots(path string) []string {
+	return []string{path + ".snapshot-1", path + ".snapshot-2"}
+}
+
+// ErrBusy: a snapshot was given up because writing waited for it. Try again
+// later.
+var ErrBusy = errors.New("writing waits for it")
+
+const (
+	// snapshotStep is how much is copied before the disk is given a rest.
+	snapshotStep = 4 << 20
+	// snapshotYield is how long a group may take while a snapshot is taken.
+	snapshotYield = time.Second
+)
+
+// Snapshot copies the file as it is now, pending changes left out, next to it:
+// to path.snapshot-1, after what was there became path.snapshot-2. Damage is
+// not copied: the copy is verified first. It takes its time, so that reading
+// and writing go on. A File does it by itself once a day.
+func (f *File) Snapshot() error {
+	f.snapshotting.Lock()
+	defer f.snapshotting.Unlock()
+	began := time.Now()
+	draft := f.path + ".snapshot-new"
+	err := f.draft(draft)
+	if err == nil {
+		err = publish(f.path, draft, began)
+	}
+	if err != nil {
+		_ = os.Remove(draft)
+		return fmt.Errorf("taking a snapshot of history file %s: %w", f.path, err)
+	}
+	f.snapshots.Add(1)
+	return nil
+}
+
+// draft makes a verified copy.
+func (f *File) draft(name string) error {
+	to, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = to.Close() }()
+	w := &pacedWriter{f: f, to: to}
+	if err := f.disk.copyTo(w); err != nil {
+		if w.err != nil {
+			return w.err // bbolt doesn't wrap it
+		}
+		return err
+	}
+	if err := to.Sync(); err != nil {
+		return err
+	}
+	found, err := verify(to)
+	if err == nil && found.damaged > 0 {
+		err = fmt.Errorf("%w: %d records", ErrDamaged, found.damaged)
+	}
+	return err
+}
+
+// publish puts a draft in the place of the newest snapshot. Whenever it is cut
+// short, one good snapshot is there.
+func publish(path, draft string, at time.Time) error {
+	if err := os.Chtimes(draft, at, at); err != nil {
+		return err
+	}
+	names := snapshots(path)
+	if err := os.Rename(names[0], names[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(draft, names[0]); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func syncFolder(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	return dir.Sync()
+}
+
+// pacedWriter writes with pauses, and gives up when the store is closed or its
+// writer is held up.
+type pacedWriter struct {
+	f   *File
+	to  *os.File
+	n   int // since the last pause
+	err error
+}
+
+func (w *pacedWriter) Write(b []byte) (n int, err error) {
+	if w.err = w.mayGoOn(); w.err != nil {
+		return 0, w.err
+	}
+	n, w.err = w.to.Write(b)
+	if w.n += n; w.err != nil || w.n < snapshotStep {
+		return n, w.err
+	}
+	w.n = 0
+	began := time.Now()
+	if w.err = w.to.Sync(); w.err == nil {
+		w.err = w.f.pause(min(time.Since(began), snapshotYield))
+	}
+	return n, w.err
+}
+
+func (w *pacedWriter) mayGoOn() error {
+	if w.f.stopping() {
+		return ErrClosed
+	}
+	if since := w.f.putting.Load(); since != 0 && time.Now().UnixNano()-since > int64(snapshotYield) {
+		return ErrBusy
+	}
+	return nil
+}
+
+// snapshotDue tells whether it is time for one. A snapshot of the future is one
+// of a wrong clock.
+func (f *File) snapshotDue() bool {
+	if f.opts.SnapshotEvery < 0 || f.Len() == 0 {
+		return false
+	}
+	info, err := os.Stat(snapshots(f.path)[0])
+	if err != nil {
+		return true
+	}
+	age := time.Since(info.ModTime())
+	return age >= f.opts.SnapshotEvery || age < -time.Hour
+}
+
+// tellSnapshot tells the first failure, and when it is over.
+func (f *File) tellSnapshot(err error) {
+	switch {
+	case err != nil && !f.snapshotFailed && !f.stopping():
+		f.snapshotFailed = true
+		f.noteDamage(err)
+		f.log.Error("no snapshot of the history file: if it is damaged, more will be lost", "path", f.path, "error", err)
+	case err == nil && f.snapshotFailed:
+		f.snapshotFailed = false
+		f.log.Info("snapshots of the history file are taken again", "path", f.path)
+	}
+}

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"tlsratchet/tlsstate"
+)
+
+// holds counts the records of a snapshot.
+func holds(t *testing.T, name string) census {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	found, err := verify(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestTwoSnapshotsAreKept(t *testing.T) {
+	path := newPath(t)
+	f := mustOpen(t, path, Options{})
+	for round := range 4 {
+		mustMerge(t, f, peer(round), seen(6))
+		mustFlush(t, f)
+		if err := f.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		if found := holds(t, snapshots(path)[0]); found.records != round+1 || found.damaged != 0 {
+			t.Errorf("round %d: the newest holds %+v", round, found)
+		}
+		if round > 0 {
+			if found := holds(t, snapshots(path)[1]); found.records != round {
+				t.Errorf("round %d: the older one holds %+v", round, found)
+			}
+		}
+	}
+	names := beside(t, path)
+	if len(names) != 2 || f.Stats().Snapshots != 4 {
+		t.Errorf("beside it %q, %+v", names, f.Stats())
+	}
+	if info, err := os.Stat(snapshots(path)[0]); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// Snapshots taken while all is in motion are whole.
+func TestSnapshotsUnderLoad(t *testing.T) {
+	path := fill(t, 3000)
+	f := mustOpen(t, path, Options{CacheSize: 100})
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				mustMerge(t, f, peer(3000+i%9000), seen(1+i%9))
+			}
+		}
+	})
+	for range 5 {
+		if err := f.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		if found := holds(t, snapshots(path)[0]); found.records < 3000 || found.damaged != 0 {
+			t.Errorf("%+v", found)
+		}
+	}
+	close(stop)
+	all.Wait()
+}
+
+// Damage is never copied over a good snapshot.
+func TestADamagedFileGivesNoSnapshot(t *testing.T) {
+	path := withSnapshot(t, 300)
+	alter(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketHistories).Put(appendKey(nil, peer(7)), []byte("no record at all"))
+	})
+	f := mustOpen(t, path, Options{})
+	if err := f.Snapshot(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Snapshot: %v", err)
+	}
+	if names := beside(t, path); len(names) != 1 || holds(t, path+names[0]).records != 300 {
+		t.Errorf("beside it: %q", names)
+	}
+}
+
+func TestASnapshotGivesUp(t *testing.T) {
+	path := fill(t, 3000)
+	f := mustOpen(t, path, Options{})
+	f.putting.Store(time.Now().Add(-2 * snapshotYield).UnixNano())
+	if err := f.Snapshot(); !errors.Is(err, ErrBusy) {
+		t.Errorf("while writing waits: %v", err)
+	}
+	f.putting.Store(0)
+	mustClose(t, f)
+	if err := f.Snapshot(); err == nil {
+		t.Error("of a closed store")
+	}
+	if names := beside(t, path); len(names) != 0 {
+		t.Errorf("left behind: %q", names)
+	}
+}
+
+func TestWhenASnapshotIsDue(t *testing.T) {
+	path := fill(t, 10)
+	f := mustOpen(t, path, Options{})
+	if !f.snapshotDue() {
+		t.Error("there is none yet")
+	}
+	if err := f.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	for age, want := range map[time.Duration]bool{
+		0: false, 23 * time.Hour: false, 25 * time.Hour: true, -10 * time.Minute: false, -48 * time.Hour: true,
+	} {
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(snapshots(path)[0], at, at); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.snapshotDue(); got != want {
+			t.Errorf("one that is %s old: due %v", age, got)
+		}
+	}
+	if never := mustOpen(t, fill(t, 10), Options{SnapshotEvery: -1}); never.snapshotDue() {
+		t.Error("none are wanted")
+	}
+	empty := mustOpen(t, newPath(t), Options{})
+	if empty.snapshotDue() {
+		t.Error("of nothing")
+	}
+}
+
+// The chores take one by themselves, and tell trouble once and its end once.
+func TestSnapshotsAreTakenAndTold(t *testing.T) {
+	path := fill(t, 10)
+	var log lines
+	f := mustOpen(t, path, Options{SnapshotEvery: time.Millisecond, Logger: log.logger()})
+	wait := func(what string, until func() bool) {
+		t.Helper()
+		for began := time.Now(); !until(); time.Sleep(time.Millisecond) {
+			if time.Since(began) > patience {
+				t.Fatal(what)
+			}
+		}
+	}
+	wait("no snapshot is taken", func() bool { return f.Stats().Snapshots > 1 })
+	if err := os.Remove(snapshots(path)[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	f.snapshotting.Lock()
+	_ = os.Remove(snapshots(path)[1])
+	err := os.Mkdir(snapshots(path)[1], 0o700) // in its way
+	f.snapshotting.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait("trouble isn't told", func() bool { return len(log.with("no snapshot of the history file")) > 0 })
+	f.snapshotting.Lock()
+	remove(t, snapshots(path)[1])
+	f.snapshotting.Unlock()
+	wait("its end isn't told", func() bool { return len(log.with("are taken again")) > 0 })
+	mustClose(t, f)
+	if told := log.with("no snapshot of"); len(told) != 1 || !strings.Contains(told[0], "exists") && !strings.Contains(told[0], "directory") {
+		t.Errorf("told: %q", told)
+	}
+}
+
+// A history that is read while a snapshot is taken and the file grows out of
+// its mapping.
+func TestReadingGoesOnDuringASnapshot(t *testing.T) {
+	path := fill(t, 2000)
+	f := mustOpen(t, path, Options{CacheSize: 16})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for range 3 {
+			if err := f.Snapshot(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range 4000 {
+		if h, err := f.Load(peer(i % 2000)); err != nil || h == (tlsstate.History{}) {
+			t.Fatalf("Load: %+v, %v", h, err)
+		}
+		if i%4 == 0 {
+			mustMerge(t, f, peer(5000+i), seen(3))
+		}
+	}
+	all.Wait()
+}
