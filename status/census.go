@@ -1,0 +1,156 @@
+package status
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+const (
+	kindsOfIdentity = int(tlsstate.Listener) + 1
+	// maxPlain is how many peers without TLS are named.
+	maxPlain = 20
+)
+
+// Count is what a walk through the memory found.
+type Count struct {
+	// At is when it was finished; zero for never.
+	At time.Time
+	// Known and Pinned count identities by kind, and those with a pin that
+	// holds.
+	Known, Pinned [kindsOfIdentity]int
+	// Plain are the peers that never used TLS in 64 days, those that came on
+	// the most days first.
+	Plain []PlainPeer
+}
+
+// PlainPeer is a peer that never uses TLS.
+type PlainPeer struct {
+	Identity tlsstate.Identity
+	// Days is on how many of the last 64 days it came, Last when last.
+	Days int
+	Last tlsstate.Day
+}
+
+// Census counts what is remembered, now and then: only a walk can tell, for
+// whether a pin holds is derived and never stored.
+type Census struct {
+	// All walks through the memory, as [store.File.All] does. Required.
+	All func(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
+	// Rules are the rules of today. Required.
+	Rules func() *tlsstate.Rules
+	// Every is the time between two walks: more than 0.
+	Every time.Duration
+	// Log is told of a walk that failed. Required.
+	Log *slog.Logger
+
+	last atomic.Pointer[Count]
+}
+
+// Run counts at once, and again and again until ctx ends.
+func (c *Census) Run(ctx context.Context) {
+	tick := time.NewTicker(c.Every)
+	defer tick.Stop()
+	for {
+		if err := c.count(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Error("the memory was not counted", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Last returns the newest count: the zero one before the first walk ended.
+func (c *Census) Last() Count {
+	if n := c.last.Load(); n != nil {
+		return *n
+	}
+	return Count{}
+}
+
+func (c *Census) count(ctx context.Context) error {
+	var n Count
+	today, rule := tlsstate.DayOf(time.Now()), c.Rules().Default()
+	all, failed := c.All(tlsstate.Identity{})
+	for id, h := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n.add(id, &h, rule, today)
+	}
+	if err := failed(); err != nil {
+		return fmt.Errorf("walking through the memory: %w", err)
+	}
+	n.At = time.Now()
+	c.last.Store(&n)
+	return nil
+}
+
+func (n *Count) add(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) {
+	if h.Tombstone() || id.Kind < tlsstate.Address || id.Kind > tlsstate.Listener {
+		return
+	}
+	n.Known[id.Kind]++
+	if holds(h, rule, today) {
+		n.Pinned[id.Kind]++
+		return
+	}
+	if id.Kind == tlsstate.Address || id.Kind == tlsstate.Domain {
+		n.plain(PlainPeer{Identity: id, Days: plainDays(h, today), Last: h.Last})
+	}
+}
+
+// holds tells whether any pin does.
+func holds(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
+	for l := tlsstate.Weak; l <= tlsstate.TLS13; l++ {
+		if h.PinState(l, rule, today, false) == tlsstate.PinHolds {
+			return true
+		}
+	}
+	return false
+}
+
+// plainDays is on how many days of the last 64 a peer without TLS came in
+// clear; 0 for one with TLS.
+func plainDays(h *tlsstate.History, today tlsstate.Day) int {
+	for l := tlsstate.Weak; l <= tlsstate.TLS13; l++ {
+		if seen(h, l, today) != 0 {
+			return 0
+		}
+	}
+	return bits.OnesCount64(seen(h, tlsstate.Plaintext, today))
+}
+
+// seen returns the days on which a level was seen, bit 0 being today.
+func seen(h *tlsstate.History, l tlsstate.Level, today tlsstate.Day) uint64 {
+	if h.Last > today { // a clock that was ahead
+		return h.Seen[l] >> (h.Last - today)
+	}
+	return h.Seen[l] << (today - h.Last)
+}
+
+// plain keeps the peer if it is among the first maxPlain.
+func (n *Count) plain(p PlainPeer) {
+	if p.Days == 0 {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(n.Plain, p, func(a, b PlainPeer) int {
+		return cmp.Or(b.Days-a.Days, int(b.Last)-int(a.Last), cmp.Compare(a.Identity.Kind, b.Identity.Kind), cmp.Compare(a.Identity.Name, b.Identity.Name))
+	})
+	if at >= maxPlain {
+		return
+	}
+	n.Plain = slices.Insert(n.Plain, at, p)
+	n.Plain = n.Plain[:min(len(n.Plain), maxPlain)]
+}
