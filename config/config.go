@@ -62,8 +62,9 @@ type Config struct {
 	Log    Log
 	Limits Limits
 	Reply  Reply
-	// Admin, Selfcheck, Status and SPF need a restart to change.
+	// Admin, Breaker, Selfcheck, Status and SPF need a restart to change.
 	Admin     Admin
+	Breaker   Breaker
 	Selfcheck Selfcheck
 	Status    Status
 	SPF       SPF
@@ -186,6 +187,7 @@ func defaults() *Config {
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: defaultSelfcheck(),
 		Status:    defaultStatus(),
+		Breaker:   defaultBreaker(),
 		SPF:       defaultSPF(),
 	}
 }

@@ -75,6 +75,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
 		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
+		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {
@@ -115,6 +116,7 @@ func TestEveryKey(t *testing.T) {
 			PinUpTo: tlsstate.TLS13, DomainEnforce: tlsstate.EnforceNever,
 			Stripped: tlsstate.Reject, Weakened: tlsstate.Quarantine, Unauthenticated: tlsstate.Tempfail,
 		},
+		Breaker:   config.Breaker{Domains: 20, Window: time.Hour, PinDays: 14},
 		Admin:     config.Admin{Socket: "/run/a.sock", Group: "mail"},
 		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
@@ -165,6 +167,10 @@ release_after_days = 4
 relax_after_days = 5
 pin_up_to = "tlsv1.3"
 domain_enforce = "never"
+[breaker]
+domains = 20
+window_seconds = 3600
+pin_days = 14
 [admin]
 socket = "/run//a.sock"
 group = "mail"

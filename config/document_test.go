@@ -101,6 +101,7 @@ func TestEverySettingIsComplete(t *testing.T) {
 // TestNumbersTakeTheirWholeRange, and nothing beyond it.
 func TestNumbersTakeTheirWholeRange(t *testing.T) {
 	ranges := map[string][2]int64{
+		"breaker.domains": {1, 1000}, "breaker.window_seconds": {60, 86400}, "breaker.pin_days": {0, 64},
 		"limits.connections": {1, 65536}, "limits.idle_seconds": {60, 86400}, "limits.drain_seconds": {0, 300},
 		"limits.decide_milliseconds": {10, 10_000}, "limits.cache": {100, 10_000_000},
 		"policy.pin_after_days": {1, 64}, "policy.pin_max_age_days": {1, 3650},
