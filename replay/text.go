@@ -1,0 +1,206 @@
+package replay
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// WriteText writes the report for people, at most 80 columns wide.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	r.head(&b)
+	r.counts(&b)
+	r.table(&b)
+	for _, text := range r.Warnings {
+		b.WriteString("\n" + wrap("Note: "+text))
+	}
+	b.WriteString("\n" + wrap(r.Summary))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const (
+	width  = 80
+	minute = "2006-01-02 15:04"
+)
+
+func (r *Report) head(b *strings.Builder) {
+	if r.Began.IsZero() {
+		fmt.Fprintf(b, "Log        %s lines, none of Postfix's smtpd\n", grouped(int(r.Lines)))
+	} else {
+		fmt.Fprintf(b, "Log        %s to %s UTC, %s lines\n", r.Began.Format(minute), r.Ended.Format(minute), grouped(int(r.Lines)))
+	}
+	p := &r.Policy
+	fmt.Fprintf(b, "Policy     stripped %s, weakened %s, unauthenticated %s\n", p.Stripped, p.Weakened, p.Unauthenticated)
+	fmt.Fprintf(b, "           pinned after %s up to %s, released after %d, relaxed after %d;\n", days(p.PinAfterDays), p.PinUpTo, p.ReleaseAfterDays, p.RelaxAfterDays)
+	fmt.Fprintf(b, "           a pin lasts %s; domains are enforced: %s\n", days(p.PinMaxAgeDays), p.DomainEnforce)
+}
+
+func (r *Report) counts(b *strings.Builder) {
+	row := func(name string, c Count) {
+		fmt.Fprintf(b, "%-17s%14s%14s\n", name, grouped(c.Sessions), grouped(c.Messages))
+	}
+	fmt.Fprintf(b, "\n%-17s%14s%14s\n", "", "sessions", "messages")
+	for _, l := range r.Levels {
+		row(l.Level, l.Count)
+	}
+	row("judged", r.Judged)
+	if r.Judged.Messages > 0 {
+		fmt.Fprintf(b, "encrypted        %13.1f %% of the messages\n", r.Encrypted*100)
+	}
+	for _, other := range []struct {
+		name string
+		Count
+	}{{"TLS unknown", r.Unknown}, {"logged in", r.Authenticated}, {"exempt", r.Exempt}, {"unreadable", r.Unreadable}} {
+		if other.Sessions > 0 {
+			row(other.name, other.Count)
+		}
+	}
+	if r.Returned > 0 {
+		row("from filters", Count{Messages: int(r.Returned)})
+	}
+	for _, why := range slices.SortedFunc(maps.Keys(r.Reasons), func(a, b string) int {
+		return cmp.Or(r.Reasons[b]-r.Reasons[a], strings.Compare(a, b))
+	}) {
+		fmt.Fprintf(b, "  unknown: %s: %s\n", why, grouped(r.Reasons[why]))
+	}
+	fmt.Fprintf(b, "\n%-17s%14s%14s\n", "peers", "seen", "pinned")
+	fmt.Fprintf(b, "%-17s%14s%14s\n", "addresses", grouped(r.Peers.Addresses), grouped(r.Peers.AddressesPinned))
+	fmt.Fprintf(b, "%-17s%14s%14s\n", "domains", grouped(r.Peers.Domains), grouped(r.Peers.DomainsPinned))
+}
+
+// table writes the incidents, those that look like our own fault apart.
+func (r *Report) table(b *strings.Builder) {
+	var theirs, ours []*Incident
+	for n := range r.Incidents {
+		if i := &r.Incidents[n]; i.Fault != "" {
+			ours = append(ours, i)
+		} else {
+			theirs = append(theirs, i)
+		}
+	}
+	rows(b, "Incidents", theirs)
+	rows(b, "Incidents that look like our own fault", ours)
+}
+
+func rows(b *strings.Builder, title string, list []*Incident) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s: %s\n", title, grouped(len(list)))
+	fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", "from (UTC)", "peer", "days", "was, came", "mails", "action")
+	for _, i := range list {
+		change := short(i.Pin) + ", " + short(i.Seen)
+		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(grouped(i.Messages), 5), cut(i.Action, 10))
+		if i.Fault != "" {
+			fmt.Fprintf(b, "  %s\n", i.Fault)
+		}
+	}
+}
+
+// peerName leaves out the kind where the name speaks for itself.
+func peerName(i *Incident) string {
+	kind, name, _ := strings.Cut(i.Identity, ":")
+	if kind == "sender" {
+		return i.Identity
+	}
+	return name
+}
+
+func days64(i *Incident) string {
+	if i.Days == 0 {
+		return "-"
+	}
+	return strconv.Itoa(i.Days) + "/64"
+}
+
+// short spells a level in as few letters as a table has.
+func short(level string) string {
+	switch level {
+	case "certificate":
+		return "cert"
+	case "none":
+		return "none"
+	}
+	return strings.TrimPrefix(level, "TLSv")
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n-1] + "~"
+	}
+	return s
+}
+
+// fates say what an action means for a message.
+var fates = map[string]string{
+	"reject": "have been refused", "tempfail": "have waited", "quarantine": "have been put on hold",
+	"header": "have been marked", "observe": "only have been logged",
+}
+
+// summary is the sentence to decide on.
+func (r *Report) summary() string {
+	if r.Judged.Messages == 0 {
+		return "Nothing can be said: the log has no message whose encryption is known."
+	}
+	with := "With " + r.Policy.Stripped + ", "
+	if len(r.Actions) == 0 {
+		return with + fmt.Sprintf("none of %s would have been touched.", plural(r.Judged.Messages, "message"))
+	}
+	var parts []string
+	for n, a := range r.Actions {
+		of := ""
+		if n == 0 {
+			of = " of " + grouped(r.Judged.Messages)
+		}
+		parts = append(parts, fmt.Sprintf("%s from %s%s would %s", plural(a.Messages, "message"), plural(a.Peers, "peer"), of, fates[a.Action]))
+	}
+	text := with + strings.Join(parts, ", and ") + "."
+	if r.OwnFault > 0 {
+		text += fmt.Sprintf(" For %s of these the fault looks like our own.", grouped(r.OwnFault))
+	}
+	return text
+}
+
+func plural(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return grouped(n) + " " + word
+}
+
+func days(n int) string { return plural(n, "day") }
+
+// grouped writes 412345 as 412,345.
+func grouped(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// wrap breaks a text into lines.
+func wrap(text string) string {
+	var b strings.Builder
+	line := 0
+	for n, word := range strings.Fields(text) {
+		switch {
+		case n == 0:
+		case line+1+len(word) > width:
+			b.WriteByte('\n')
+			line = 0
+		default:
+			b.WriteByte(' ')
+			line++
+		}
+		b.WriteString(word)
+		line += len(word)
+	}
+	return b.String() + "\n"
+}
