@@ -35,6 +35,7 @@ type daemon struct {
 	log       *slog.Logger
 	notify    notifier
 	histories histories
+	watch     *watch
 	senders   senders
 	ratchet   *ratchet.Ratchet
 	milter    *milter.Milter
@@ -55,17 +56,20 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 	if d.histories, err = openHistories(cfg, d.log); err != nil {
 		return nil, err
 	}
+	if d.watch, err = newWatch(cfg, d.log); err != nil {
+		return nil, errors.Join(err, d.histories.Close())
+	}
 	d.ratchet = ratchet.New(d.histories, cfg.Rules(), d.log)
+	d.ratchet.SetBreaker(d.watch.breaker.Breaker)
 	d.senders = newSenders(cfg.SPF, d.ratchet, d.log)
 	d.milter = milter.New(milter.Deps{
-		Judge: d.ratchet, Now: time.Now, Events: eventLog{d.log}.Take,
+		Judge: d.ratchet, Now: time.Now, Events: d.take,
 	}, milterOptions(cfg), d.log)
 	if d.server, err = newServer(cfg, d.milter, d.log); err == nil {
 		d.listeners, err = listen(cfg)
 	}
 	if err != nil {
-		d.senders.close()
-		return nil, errors.Join(err, d.histories.Close())
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
@@ -120,6 +124,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 	failed := make(chan error, 1)
 	go func() { failed <- d.server.Serve(d.listeners...) }()
 	go d.notify.watchdog(ctx, d.alive)
+	d.watch.run(ctx)
 	stopAdmin := d.serveAdmin(ctx, d.config.Load())
 	d.started()
 
@@ -133,12 +138,25 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 		err = fmt.Errorf("serve: %w", err)
 	}
 	stopAdmin()
+	err = errors.Join(err, d.close())
+	d.log.Info("stopped")
+	return err
+}
+
+// close writes what is to be kept, once no session is judged any more.
+func (d *daemon) close() error {
 	d.senders.close()
+	err := d.watch.close()
 	if closed := d.histories.Close(); closed != nil {
 		err = errors.Join(err, fmt.Errorf("write the history: %w", closed))
 	}
-	d.log.Info("stopped")
 	return err
+}
+
+// take passes an event to all who tell people. It is on the mail path.
+func (d *daemon) take(e ratchet.Event) {
+	eventLog{d.log}.Take(e)
+	d.watch.take(e)
 }
 
 func (d *daemon) drain(ctx context.Context) error {
@@ -212,6 +230,7 @@ func needsRestart(old, next *config.Config) (changed []string) {
 		{"selfcheck", old.Selfcheck, next.Selfcheck},
 		{"status", old.Status, next.Status},
 		{"spf", old.SPF, next.SPF},
+		{"breaker", old.Breaker, next.Breaker},
 		{"log.format", old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(s.old, s.next) {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tlsratchet/config"
+	"tlsratchet/ratchet"
+)
+
+// breakerKeeper tells people when the circuit breaker changes its answer, and
+// keeps its state over a restart. The changes come from the mail path and go on
+// from a goroutine of its own.
+type breakerKeeper struct {
+	*ratchet.Breaker
+	path    string // "" keeps nothing
+	log     *slog.Logger
+	changes chan ratchet.BreakerState
+	done    chan struct{}
+	tell    func(ratchet.BreakerState)
+}
+
+// newBreaker returns the breaker as it was at the last stop. tell is called for
+// each new answer, one at a time.
+func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
+	k := &breakerKeeper{log: log, tell: tell, changes: make(chan ratchet.BreakerState, 16), done: make(chan struct{})}
+	var err error
+	k.Breaker, err = ratchet.NewBreaker(ratchet.BreakerOptions{
+		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
+		SelfCheck: selfCheck, Changed: k.changed,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("breaker: %w", err)
+	}
+	if !cfg.InMemory() {
+		k.path = filepath.Join(filepath.Dir(cfg.History), "breaker.json")
+		k.restore()
+	}
+	go k.run()
+	return k, nil
+}
+
+// changed is on the mail path. A change that finds no room is told by the next
+// one: they say what holds, not what came.
+func (k *breakerKeeper) changed(s ratchet.BreakerState) {
+	select {
+	case k.changes <- s:
+	default:
+	}
+}
+
+func (k *breakerKeeper) run() {
+	defer close(k.done)
+	for s := range k.changes {
+		k.log.Error("circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", breakerWords(s.Answer))
+		if err := k.save(s); err != nil {
+			k.log.Error("the breaker's state was not kept", "error", err)
+		}
+		k.tell(s)
+	}
+}
+
+// close keeps the state. Call it when no session is judged any more.
+func (k *breakerKeeper) close(now time.Time) error {
+	close(k.changes)
+	<-k.done
+	return k.save(k.State(now))
+}
+
+func breakerWords(a ratchet.Answer) string {
+	switch a {
+	case ratchet.Softened:
+		return "many pinned domains come in clear, and our own STARTTLS works: somebody strips close to us; reject is tempfail until it is over"
+	case ratchet.Suspended:
+		return "many pinned domains come in clear, and our own STARTTLS is broken: nothing is refused until it works again"
+	}
+	return "all is quiet: actions are as configured"
+}
+
+func (k *breakerKeeper) restore() {
+	b, err := os.ReadFile(k.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var s ratchet.BreakerState
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	if err != nil {
+		k.log.Warn("the breaker begins anew", "error", err)
+		return
+	}
+	k.Restore(s)
+}
+
+// save replaces the file whole.
+func (k *breakerKeeper) save(s ratchet.BreakerState) error {
+	if k.path == "" {
+		return nil
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	next := k.path + ".new"
+	if err := os.WriteFile(next, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, k.path)
+}
