@@ -57,6 +57,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			peersCommand(stdout, stderr),
 			peerCommand(stdout, stderr),
 			explainCommand(stdout, stderr),
+			replayCommand(stdout, stderr),
 			doctorCommand(stdout, stderr),
 			exportCommand(stdout, stderr),
 			importCommand(stdout, stderr),

@@ -33,6 +33,14 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 		n := c.Int("pin-after-days")
 		flags.PinAfterDays = &n
 	}
+	for _, k := range otherPolicyKeys {
+		if c.IsSet(k.flag) {
+			if flags.Policy == nil {
+				flags.Policy = make(map[string]string)
+			}
+			flags.Policy[k.key] = c.String(k.flag)
+		}
+	}
 	cfg, err := config.Load(c.String("config"), os.LookupEnv, flags)
 	if err != nil {
 		return nil, usageError{err}

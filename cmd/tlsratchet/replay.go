@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/admin"
+	"tlsratchet/maillog"
+	"tlsratchet/replay"
+	"tlsratchet/tlsstate"
+)
+
+func replayCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "replay", Usage: "show what would have been done to the mail of Postfix logs", ArgsUsage: "FILE…",
+		Description: "Reads logs, plain or compressed, rotated ones in any order, and journalctl -o short-iso or\n" +
+			"json; - is standard input. Nothing is changed unless --apply is given. Flags of the policy\n" +
+			"override the configuration, so that two policies can be compared.",
+		Flags: operatorFlags(append(policyFlags(),
+			&cli.IntFlag{Name: "year", Usage: "`YEAR` in which each file begins, for times without one", DefaultText: "by the time of the file"},
+			&cli.BoolFlag{Name: "apply", DisableDefaultText: true, Usage: "remember what was learned: merge it into the daemon's memory, or the file"},
+			&cli.StringFlag{Name: "listener", Usage: "with --apply: all of the log came in at `ADDRESS:PORT`, so that STARTTLS is known to be offered there"},
+		)...),
+		Action: func(c *cli.Context) error { return runReplay(c, stdout, stderr) },
+	}
+}
+
+// policyFlags are those that replay tries a policy with.
+func policyFlags() []cli.Flag {
+	all := []cli.Flag{
+		&cli.StringFlag{Name: "action", Usage: "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
+		&cli.IntFlag{Name: "pin-after-days", DefaultText: "5", Usage: "pin a level once seen on `N` days"},
+	}
+	for _, f := range otherPolicyKeys {
+		all = append(all, &cli.StringFlag{Name: f.flag, Usage: f.usage})
+	}
+	return all
+}
+
+var otherPolicyKeys = []struct{ flag, key, usage string }{
+	{"weakened", "weakened", "`ACTION` for a lower level of TLS"},
+	{"unauthenticated", "unauthenticated", "`ACTION` for a client certificate that is gone"},
+	{"pin-max-age-days", "pin_max_age_days", "a pin that was not met for `N` days lapses"},
+	{"release-after-days", "release_after_days", "on the `N`th day below its pin a peer is let through"},
+	{"relax-after-days", "relax_after_days", "`N` days of 64 below a pin mean a peer that is only partly encrypted"},
+	{"pin-up-to", "pin_up_to", "the highest `LEVEL` that is pinned"},
+	{"domain-enforce", "domain_enforce", "enforce pins of domains: broad, always or never"},
+}
+
+func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
+	if err := flagsFirst(c); err != nil {
+		return err
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	listener, err := listenerFlag(c)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	log, err := readLogs(ctx, c, stderr)
+	if err != nil {
+		return err
+	}
+	result := log.Judge(cfg.Rules())
+	var applied *admin.Imported
+	if c.Bool("apply") {
+		applied, err = apply(c, result, listener, stderr)
+	}
+	return errors.Join(printReplay(c, result, applied, stdout), err)
+}
+
+// readLogs reads the logs that the command line names.
+func readLogs(ctx context.Context, c *cli.Context, stderr io.Writer) (*replay.Log, error) {
+	if c.NArg() == 0 {
+		return nil, usagef("replay takes logs: FILE…, or - for standard input")
+	}
+	year := c.Int("year")
+	if c.IsSet("year") && (year < 1980 || year > 2148) {
+		return nil, usagef("--year: use 1980 to 2148, not %d", year)
+	}
+	var sources []maillog.Source
+	streams := 0
+	for _, name := range c.Args().Slice() {
+		s := maillog.Source{Name: name}
+		if name == "-" {
+			s = maillog.Source{Name: "standard input", Stream: os.Stdin}
+			streams++
+		}
+		sources = append(sources, s)
+	}
+	if streams > 1 {
+		return nil, usagef("standard input can be read once: give - once")
+	}
+	progress := new(maillog.Progress)
+	defer showProgress(progress, stderr)()
+	return replay.Read(ctx, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress})
+}
+
+// listenerFlag returns the identity that --listener names, or none.
+func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
+	text := c.String("listener")
+	if text == "" {
+		return id, nil
+	}
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil || addr.Port() == 0 || addr.Addr().Zone() != "" || addr.Addr().IsUnspecified() {
+		return id, usagef("--listener: want the address and port that mail comes in at, such as 192.0.2.1:25 or [2001:db8::1]:25, got %q", text)
+	}
+	if !c.Bool("apply") {
+		return id, usagef("--listener is for --apply")
+	}
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	return tlsstate.Identity{Kind: tlsstate.Listener, Name: addr.String()}, nil
+}
+
+// apply merges what was learned into the memory.
+func apply(c *cli.Context, r *replay.Result, listener tlsstate.Identity, stderr io.Writer) (*admin.Imported, error) {
+	if err := makeHistory(c); err != nil {
+		return nil, err
+	}
+	a, err := connect(c, stderr)
+	if err != nil {
+		return nil, fmt.Errorf("nothing was applied: %w", err)
+	}
+	done, err := a.Import(c.Context, learned(r, listener))
+	if err = errors.Join(err, a.Close()); err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	return &done, nil
+}
+
+// learned lists the histories of a replay.
+func learned(r *replay.Result, listener tlsstate.Identity) iter.Seq2[admin.Line, error] {
+	return func(yield func(admin.Line, error) bool) {
+		for id, h := range r.Histories {
+			if !yield(admin.Line{Identity: id.String(), History: h}, nil) {
+				return
+			}
+		}
+		if !listener.IsZero() && r.Offered != (tlsstate.History{}) {
+			yield(admin.Line{Identity: listener.String(), History: r.Offered}, nil)
+		}
+	}
+}
+
+// printReplay prints the report, and what --apply did.
+func printReplay(c *cli.Context, r *replay.Result, applied *admin.Imported, stdout io.Writer) error {
+	if c.Bool("json") {
+		return json.NewEncoder(stdout).Encode(struct {
+			replay.Report
+			Applied *admin.Imported `json:"applied,omitempty"`
+		}{r.Report, applied})
+	}
+	if err := r.Report.WriteText(stdout); err != nil || applied == nil {
+		return err
+	}
+	refused := ""
+	if applied.Refused > 0 {
+		refused = fmt.Sprintf("\n%d were refused, as dated later than tomorrow.", applied.Refused)
+	}
+	_, err := fmt.Fprintf(stdout, "\nApplied: %d identities of the log, %d of them changed the memory.%s\n", applied.Lines, applied.Changed, refused)
+	return err
+}
