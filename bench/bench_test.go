@@ -60,7 +60,7 @@ func TestPeers(t *testing.T) {
 	addresses, networks, domains := map[string]bool{}, map[tlsstate.Identity]bool{}, map[string]bool{}
 	all := append(clients(peerCount), local(sources, "20025")...)
 	for _, c := range all {
-		p, err := peer.Identify(c)
+		p, err := peer.Identify(c.Client)
 		if err != nil || p.Listener.IsZero() {
 			t.Fatalf("%+v: %+v, %v", c, p, err)
 		}
@@ -111,7 +111,7 @@ func TestTeach(t *testing.T) {
 	if err := teach(t.Context(), file, all, now); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("of a file in use: %v", err)
 	}
-	if err := teach(t.Context(), file+".new", []peer.Client{{Addr: "nonsense"}}, now); !errors.Is(err, peer.ErrNoAddress) {
+	if err := teach(t.Context(), file+".new", []client{{Client: peer.Client{Addr: "nonsense"}}}, now); !errors.Is(err, peer.ErrNoAddress) {
 		t.Errorf("a client without an address: %v", err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"tlsratchet/bench/load"
 	"tlsratchet/bench/measure"
 	"tlsratchet/internal/mtatest"
-	"tlsratchet/peer"
 )
 
 // The names of the contestants, as the tables have them.
@@ -58,7 +57,7 @@ type contest struct{ all []*contestant }
 
 // newContest starts the milters in dir, ours with a history of the given peers.
 // Close it in any case.
-func newContest(ctx context.Context, o *options, dir string, peers []peer.Client) (*contest, error) {
+func newContest(ctx context.Context, o *options, dir string, peers []client) (*contest, error) {
 	c := &contest{}
 	err := c.add(nameOurs, 'M', 1)(startTaught(ctx, o.binary, filepath.Join(dir, "ours"), peers))
 	if err == nil && o.against != "" {

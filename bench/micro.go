@@ -24,11 +24,11 @@ type part struct {
 const (
 	partJudge    = "Judge, one identity"
 	partIdentify = "Identify, macros to identities"
-	partDecide   = "decide: load, judge, combine; three identities"
+	partDecide   = "decide: load, judge, combine; four identities"
 )
 
 // measureParts measures the steps with the peers in a file's cache.
-func measureParts(ctx context.Context, all []peer.Client) ([]part, error) {
+func measureParts(ctx context.Context, all []client) ([]part, error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func measureParts(ctx context.Context, all []peer.Client) ([]part, error) {
 	}
 	return []part{
 		timed(partJudge, judging(tlsstate.DayOf(now))),
-		timed(partIdentify, func(i int) { _, _ = peer.Identify(all[i%len(all)]) }),
+		timed(partIdentify, func(i int) { _, _ = peer.Identify(all[i%len(all)].Client) }),
 		timed(partDecide, func(i int) { r.Decide(&sessions[i%len(sessions)]) }),
 	}, nil
 }

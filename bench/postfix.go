@@ -120,7 +120,7 @@ func (s *mailServer) drained(ctx context.Context) error {
 
 // smtpMail is the message that mail is, for SMTP.
 func smtpMail() posttest.Mail {
-	m := mail(client(0))
+	m := mail(local(1, daemonPort)[0])
 	out := posttest.Mail{From: m.From, To: m.Rcpts, Body: strings.ReplaceAll(string(m.Body), "\r\n", "\n")}
 	for _, h := range m.Headers {
 		out.Header = append(out.Header, h[0]+": "+h[1])

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"tlsratchet/internal/mtatest"
-	"tlsratchet/peer"
 )
 
 // process is a milter in a process of its own.
@@ -35,6 +34,8 @@ func startProcess(ctx context.Context, name, socket string, argv ...string) (*pr
 	p := &process{name: name, socket: socket, errs: &tail{}, ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.errs, p.errs
+	// What tlsratchet does beside mail is left out: there may be two of it.
+	p.cmd.Env = append(os.Environ(), "TLSRATCHET_STATUS=off", "TLSRATCHET_SELFCHECK=off")
 	stdin, err := p.cmd.StdinPipe() // its end is the end of those that watch it
 	if err == nil {
 		p.stdin = stdin
@@ -152,7 +153,7 @@ const serveSocket = "milter.sock"
 
 // startTaught starts a tlsratchet in a new directory, with a history of steady
 // peers.
-func startTaught(ctx context.Context, binary, dir string, peers []peer.Client) (*process, error) {
+func startTaught(ctx context.Context, binary, dir string, peers []client) (*process, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}

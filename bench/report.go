@@ -96,9 +96,9 @@ func (r *report) tables(b *bytes.Buffer) {
 const milterWords = `%d sessions at once on a unix socket, Postfix's packets in Postfix's order,
 12 headers and 4 KB a message where the milter asks for them. tlsratchet has
 a history file with %d peers, all of them steady: each message is judged by
-address, domain and listener, and accepted at MAIL. The do-nothing ones ask for
-the same and accept at MAIL without looking; the last takes all events. The
-time of a message runs from the first byte to the last answer; that of a
+address, domain, sender and listener, and accepted at MAIL. The do-nothing ones
+ask for the same and accept at MAIL without looking; the last takes all events.
+The time of a message runs from the first byte to the last answer; that of a
 session's first message includes connecting and negotiating. CPU is the
 milter's own processor time for a message, the kernel's work for it included.
 

@@ -79,7 +79,7 @@ func firstAnswer(ctx context.Context, o *options, history string, cold bool) (to
 	if err != nil {
 		return 0, err
 	}
-	_, err = s.Message(mail(client(0)))
+	_, err = s.Message(mail(stranger(0)))
 	return time.Since(began), errors.Join(err, s.Close())
 }
 
