@@ -104,6 +104,8 @@ type Limits struct {
 	Decide time.Duration
 	// Cache is how many identities are kept in memory.
 	Cache int
+	// Identities is how many the history file may hold.
+	Identities int
 }
 
 // Reply is what goes into the texts of 451 and 550 replies.
@@ -183,6 +185,7 @@ func defaults() *Config {
 			Drain:       5 * time.Second,
 			Decide:      250 * time.Millisecond,
 			Cache:       100_000,
+			Identities:  2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: defaultSelfcheck(),

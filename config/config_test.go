@@ -70,7 +70,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Socket:           config.Socket{Mode: 0o660},
 		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
 		Limits: config.Limits{
-			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 100_000,
+			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 100_000, Identities: 2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
@@ -108,7 +108,7 @@ func TestEveryKey(t *testing.T) {
 		Socket:           config.Socket{Mode: 0o600, Group: "postfix"},
 		Log:              config.Log{Format: config.LogJSON, Level: slog.LevelDebug},
 		Limits: config.Limits{
-			Connections: 1, Idle: time.Minute, Drain: 0, Decide: 10 * time.Millisecond, Cache: 100,
+			Connections: 1, Idle: time.Minute, Drain: 0, Decide: 10 * time.Millisecond, Cache: 100, Identities: 1000,
 		},
 		Reply: config.Reply{Contact: `https://bank.example/"100%"\tls`},
 		Policy: tlsstate.Policy{
@@ -157,6 +157,7 @@ idle_seconds = 60
 drain_seconds = 0
 decide_milliseconds = 10
 cache = 100
+identities = 1000
 [policy]
 stripped = "reject"
 weakened = "quarantine"

@@ -54,6 +54,8 @@ func tableSettings() []setting[Config] {
 			func(c *Config) *time.Duration { return &c.Limits.Decide }, time.Millisecond, 10, 10000),
 		integer("limits.cache", "TLSRATCHET_CACHE",
 			func(c *Config) *int { return &c.Limits.Cache }, 100, 10_000_000),
+		integer("limits.identities", "TLSRATCHET_IDENTITIES",
+			func(c *Config) *int { return &c.Limits.Identities }, 1000, 100_000_000),
 
 		word("reply.contact", "TLSRATCHET_CONTACT",
 			func(c *Config) *string { return &c.Reply.Contact }, parseContact, same),

@@ -25,6 +25,7 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_DRAIN_SECONDS", "0", `drain_seconds = 0`},
 		{"TLSRATCHET_DECIDE_MILLISECONDS", "99", `decide_milliseconds = 99`},
 		{"TLSRATCHET_CACHE", "1000", `cache = 1000`},
+		{"TLSRATCHET_IDENTITIES", "5000", `identities = 5000`},
 		{"TLSRATCHET_CONTACT", "https://bank.example", `contact = "https://bank.example"`},
 		{"TLSRATCHET_ACTION", "reject", `stripped = "reject"`},
 		{"TLSRATCHET_WEAKENED", "observe", `weakened = "observe"`},
