@@ -8,7 +8,7 @@ import (
 const (
 	choresFirst = time.Minute
 	choresEvery = time.Hour
-	choresRetry = 30 * time.Second
+	choresRetry = time.Minute // at most
 )
 
 // chores is the goroutine for what can wait: snapshots, pruning, and what is
@@ -38,9 +38,12 @@ func (f *File) relieve() {
 	if !f.table.crowded(f.opts.MaxIdentities) {
 		return
 	}
-	if n, err := f.pruneAndTell(); n == 0 || err != nil {
-		_ = f.pause(choresRetry)
+	if n, err := f.pruneAndTell(); n > 0 && err == nil {
+		f.relieveDelay = 0
+		return
 	}
+	f.relieveDelay = min(max(2*f.relieveDelay, time.Second), choresRetry)
+	_ = f.pause(f.relieveDelay)
 }
 
 func (f *File) choresEvery() time.Duration {

@@ -45,6 +45,7 @@ type File struct {
 	agedOn, pruningTold tlsstate.Day
 	snapshotFailed      bool
 	pruningFailed       bool
+	relieveDelay        time.Duration
 }
 
 // disk is what a [File] needs of the file under it. Tests put a stuck or a

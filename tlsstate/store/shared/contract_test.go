@@ -31,14 +31,12 @@ func shares(s *servers.Server) func(testing.TB, shared.Local) storetest.Store {
 
 func TestContractOverMemory(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *servers.Server) {
-		leakless(t)
 		storetest.Run(t, func(t testing.TB) storetest.Store { return shares(s)(t, store.NewMemory(4000)) })
 	})
 }
 
 func TestContractOverFile(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *servers.Server) {
-		leakless(t)
 		storetest.Run(t, func(t testing.TB) storetest.Store {
 			f, err := store.Open(filepath.Join(t.TempDir(), "history.db"), store.Options{ReadTimeout: time.Minute})
 			if err != nil {

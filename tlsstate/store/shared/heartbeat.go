@@ -38,7 +38,7 @@ func (l *loop) beat(ctx context.Context) error {
 	}
 	generation := first(found)
 	if generation == "" {
-		if generation, err = v.generation(ctx, key, l.mine); err != nil {
+		if generation, err = v.mark(ctx, key); err != nil {
 			return err
 		}
 	}

@@ -12,10 +12,8 @@ import (
 )
 
 const (
-	// gather is how long changes gather, and grace how long after a late answer
-	// the server is looked after.
-	gather = 100 * time.Millisecond
-	grace  = 50 * time.Millisecond
+	// grace is how long after a late answer the server is looked after.
+	grace = 50 * time.Millisecond
 	// groupSize bounds what is sent at once.
 	groupSize = 256
 	// minBackoff and maxBackoff bound the wait between tries.
@@ -57,7 +55,7 @@ func (l *loop) run() {
 		case <-l.ctx.Done():
 			return
 		case <-wake:
-			timer.Reset(gather)
+			timer.Reset(l.opts.Gather)
 		case <-suspect:
 			l.beaten = time.Time{}
 			timer.Reset(grace)
@@ -77,7 +75,7 @@ func (l *loop) next() time.Duration {
 	case l.delay > 0:
 		return l.delay
 	case l.changed.len() > 0:
-		return gather
+		return l.opts.Gather
 	case !l.seen.evicting && (l.sweep != nil || l.changed.everything()):
 		return groupSize * time.Second / time.Duration(l.opts.Pace)
 	}

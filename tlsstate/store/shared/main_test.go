@@ -43,13 +43,15 @@ func run(m *testing.M) int {
 		defer s.Stop()
 		steady[kind] = s
 	}
-	return m.Run()
-}
-
-// leakless fails the test if it leaves goroutines behind.
-func leakless(t *testing.T) {
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	code := m.Run()
+	for _, s := range steady {
+		s.Stop()
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // onBoth runs a test against each kind of server.
@@ -135,6 +137,7 @@ func newHost(t testing.TB, url string, o shared.Options) *host {
 	if o.Now == nil {
 		o.Now = today.Time
 	}
+	o.Gather = 5 * time.Millisecond
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 200 * time.Millisecond
 	}

@@ -61,6 +61,8 @@ type Options struct {
 	// Logger gets one line when the server goes and one when it comes. Default:
 	// none.
 	Logger *slog.Logger
+	// Gather is how long changes gather before they are sent. Default 100 ms.
+	Gather time.Duration
 	// MaxChanged is how many identities are noted as changed before everything
 	// is sent instead. Default 100,000, at about 150 bytes each.
 	MaxChanged int
@@ -74,6 +76,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Timeout = or(o.Timeout, 50*time.Millisecond)
+	o.Gather = or(o.Gather, 100*time.Millisecond)
 	o.MaxChanged = or(o.MaxChanged, 100_000)
 	o.Pace = or(o.Pace, 1000)
 	o.Heartbeat = or(o.Heartbeat, 10*time.Second)

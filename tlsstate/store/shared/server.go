@@ -2,6 +2,7 @@ package shared
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -140,18 +141,14 @@ func (v *server) swap(ctx context.Context, changes []swap) ([]bool, error) {
 	return made, errs
 }
 
-// generation returns the mark of what the server holds, and leaves mine where
-// there is none: then it is new, or lost everything.
-func (v *server) generation(ctx context.Context, key, mine string) (string, error) {
+// mark leaves a mark on a server that has none, and returns the one that is
+// there then: "" where it can't be written, as on a replica.
+func (v *server) mark(ctx context.Context, key string) (string, error) {
+	r := v.do(ctx, []valkey.Completed{v.client.B().Set().Key(key).Value(rand.Text()).Nx().Build()})
+	if _, refused := valkey.IsValkeyErr(r[0].Error()); refused {
+		return "", nil
+	}
 	found, err := v.get(ctx, []string{key})
-	if err != nil || found[0] != "" {
-		return first(found), err
-	}
-	r := v.do(ctx, []valkey.Completed{v.client.B().Set().Key(key).Value(mine).Nx().Build()})
-	if err := r[0].Error(); err != nil && !valkey.IsValkeyNil(err) {
-		return "", nil // a replica: there is none for now
-	}
-	found, err = v.get(ctx, []string{key})
 	return first(found), err
 }
 

@@ -2,7 +2,6 @@ package shared
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"iter"
 	"net/netip"
@@ -19,7 +18,6 @@ import (
 type Store struct {
 	local Local
 	opts  Options
-	mine  string // the mark that this host leaves on an empty server
 
 	server    atomic.Pointer[server] // nil until the first connection
 	answering atomic.Bool            // messages may ask
@@ -57,7 +55,7 @@ func New(local Local, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		local: local, opts: opts, mine: rand.Text(),
+		local: local, opts: opts,
 		changed: newChanged(opts.MaxChanged),
 		recent:  newRecent(),
 		slots:   make(chan struct{}, askers),

@@ -1,0 +1,152 @@
+package shared_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tlsratchet/chaos/servers"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store/shared"
+	"tlsratchet/tlsstate/store/storetest"
+)
+
+const peersOfAll = 3
+
+// Any interleaving of sessions, operators' acts and partitions over three hosts
+// ends in one memory, which lacks nothing that any of them saw.
+func TestHostsConverge(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *servers.Server) {
+		w := newWorld(t, s)
+		rapid.Check(t, func(rt *rapid.T) {
+			w.begin()
+			for range rapid.IntRange(1, 40).Draw(rt, "acts") {
+				w.act(rt)
+			}
+			w.meet()
+			w.judge(rt)
+		})
+	})
+}
+
+// world is three hosts, the networks to their server, and what all of them saw.
+type world struct {
+	t     *testing.T
+	hosts [3]*host
+	nets  [3]*servers.Proxy
+	cut   [3]bool
+	run   int
+	parts map[tlsstate.Identity][]tlsstate.History // what came of each act
+}
+
+func newWorld(t *testing.T, s *servers.Server) *world {
+	w := &world{t: t}
+	o := shared.Options{Prefix: prefix(), Timeout: 5 * time.Second, Heartbeat: 20 * time.Millisecond, MaxChanged: 2}
+	for i := range w.hosts {
+		w.nets[i] = proxy(t, s)
+		w.hosts[i] = newHost(t, w.nets[i].URL(), o).up()
+	}
+	return w
+}
+
+func (w *world) peer(i int) tlsstate.Identity {
+	return tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("p%d.run%d.example", i, w.run)}
+}
+
+func (w *world) begin() {
+	w.run++
+	w.parts = map[tlsstate.Identity][]tlsstate.History{}
+}
+
+// act does one random thing at one of the hosts.
+func (w *world) act(rt *rapid.T) {
+	i := rapid.IntRange(0, 2).Draw(rt, "host")
+	h, id := w.hosts[i], w.peer(rapid.IntRange(0, peersOfAll-1).Draw(rt, "peer"))
+	day := today - tlsstate.Day(rapid.IntRange(0, 12).Draw(rt, "days ago"))
+	grow := func(was tlsstate.History) tlsstate.History {
+		return storetest.Sees(was, day, tlsstate.Level(rapid.SampledFrom([]int{2, 2, 2, 3, 1, 0}).Draw(rt, "level")))
+	}
+	switch rapid.SampledFrom([]string{"session", "session", "session", "session", "ask", "send", "unpin", "forget", "cut", "heal"}).Draw(rt, "act") {
+	case "ask":
+		if !w.cut[i] {
+			h.Refresh(0, id)
+		}
+		return
+	case "send":
+		if !w.cut[i] {
+			h.settled()
+		}
+		return
+	case "unpin":
+		grow = func(was tlsstate.History) tlsstate.History { return was.Unpin(day) }
+	case "forget":
+		grow = func(was tlsstate.History) tlsstate.History { return was.Forget(day) }
+	case "cut":
+		w.nets[i].Partition()
+		w.cut[i] = true
+		return
+	case "heal":
+		w.nets[i].Heal()
+		w.cut[i] = false
+		return
+	}
+	was := h.knows(id)
+	next := tlsstate.Merge(was, grow(was))
+	if _, err := h.Merge(id, next, today); err != nil {
+		rt.Fatal(err)
+	}
+	w.parts[id] = append(w.parts[id], next)
+}
+
+// meet mends the networks and has every host send and ask.
+func (w *world) meet() {
+	for i, h := range w.hosts {
+		w.nets[i].Heal()
+		w.cut[i] = false
+		h.eventually("the server", func() bool { s := h.Sharing(); return s.Answering && s.Taking })
+	}
+	for range 2 {
+		for _, h := range w.hosts {
+			h.settled()
+			for p := range peersOfAll {
+				h.Refresh(0, w.peer(p))
+			}
+			h.settled()
+		}
+	}
+}
+
+// judge compares the hosts with each other, and with what they saw.
+func (w *world) judge(rt *rapid.T) {
+	for id, parts := range w.parts {
+		var want tlsstate.History
+		for _, h := range parts {
+			want = tlsstate.Merge(want, h)
+		}
+		got := w.hosts[0].knows(id)
+		if tlsstate.Merge(got, want) != got {
+			rt.Fatalf("%s: something was lost, want - got +:\n%s", id, cmp.Diff(want, got))
+		}
+		if formless(got) != formless(want) {
+			rt.Fatalf("%s: something came from nowhere, want - got +:\n%s", id, cmp.Diff(want, got))
+		}
+		for _, h := range w.hosts[1:] {
+			if other := h.knows(id); other != got {
+				rt.Fatalf("%s: the hosts differ:\n%s", id, cmp.Diff(got, other))
+			}
+		}
+	}
+}
+
+// formless is a history without the days that pins formed: those the joined
+// record may have more of.
+func formless(h tlsstate.History) tlsstate.History {
+	for i := range h.Pins {
+		h.Pins[i].Formed = 0
+	}
+	h.CertPin.Formed = 0
+	return h
+}
