@@ -28,13 +28,19 @@ type key struct {
 	unknown       bool
 }
 
-// cell is the sessions of a key: when the first message came, in seconds, and
-// how many there were.
+// cell is the sessions of a key: when the first and the last began to send, in
+// seconds, and how many there were.
 type cell struct {
 	key
-	first              int64
+	first, last        int64
 	sessions, messages int
+	// most is how many messages one session had. Unlike the counts it doesn't
+	// grow if the log is there twice.
+	most int
 }
+
+// repeated tells whether there was more than one message.
+func (c *cell) repeated() bool { return c.most > 1 || c.last > c.first }
 
 // failureKey is an address on a day; its handshakes failed within a span.
 type failureKey struct {
@@ -76,10 +82,11 @@ func (l *Log) session(s *maillog.Session) {
 	}
 	c := l.cells[k]
 	if c == nil {
-		c = &cell{key: k, first: at}
+		c = &cell{key: k, first: at, last: at}
 		l.cells[k] = c
 	}
-	c.first = min(c.first, at)
+	c.first, c.last = min(c.first, at), max(c.last, at)
+	c.most = max(c.most, s.Messages)
 	c.sessions++
 	c.messages += s.Messages
 }

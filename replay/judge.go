@@ -28,6 +28,7 @@ type Result struct {
 func (l *Log) Judge(rules *tlsstate.Rules) *Result {
 	t := trial{
 		log: l, memory: make(memory), peers: make(map[*maillog.Client]peer.Peer),
+		atOnce: rules.Default().PinAfterDays == 1,
 		report: newReport(l, rules.Default()), incidents: newIncidents(),
 		touched: make(map[tlsstate.Action]map[tlsstate.Identity]bool),
 	}
@@ -43,6 +44,7 @@ type trial struct {
 	log       *Log
 	memory    memory
 	ratchet   *ratchet.Ratchet
+	atOnce    bool // pins form on the first day
 	peers     map[*maillog.Client]peer.Peer
 	report    Report
 	incidents *incidents
@@ -78,6 +80,12 @@ func (t *trial) cell(c *cell) {
 		return
 	}
 	t.ratchet.Learn(&s, &d)
+	if t.atOnce && d.Changes && c.repeated() {
+		// The second message meets the pin that the first one formed, and tells
+		// the domain so.
+		again := t.ratchet.Decide(&s)
+		t.ratchet.Learn(&s, &again)
+	}
 	t.report.judged(c)
 	t.met(&s, &d, c)
 }
