@@ -127,4 +127,3 @@ func TestNoServerAtStart(t *testing.T) {
 		t.Errorf("mx2 got %d, %v", mx2.Len(), err)
 	}
 }
-

@@ -98,13 +98,9 @@ func (l *loop) evictions(n uint64) (over bool) {
 
 // isDenied tells errors that a new password, or a new right, would mend.
 func isDenied(err error) bool {
-	e, ok := valkey.IsValkeyErr(err)
+	e, ok := errors.AsType[*valkey.ValkeyError](err)
 	if !ok {
-		var wrapped *valkey.ValkeyError
-		if !errors.As(err, &wrapped) {
-			return false
-		}
-		e = wrapped
+		return false
 	}
 	for _, code := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.HasPrefix(e.Error(), code) {

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/valkey-io/valkey-go"
+
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -90,11 +92,7 @@ func (l *loop) round(ctx context.Context) error {
 	sent := looked
 	if looked == nil || errors.Is(looked, errSlow) {
 		sent = l.send(ctx)
-		if errors.Is(sent, errLocal) {
-			l.opts.Logger.Error("not sent to the shared server yet", "error", sent)
-		} else {
-			l.changes.note(sent)
-		}
+		l.tell(sent)
 	}
 	if looked == nil && sent == nil {
 		l.delay = 0
@@ -105,6 +103,19 @@ func (l *loop) round(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrAway, sent)
+}
+
+// tell notes how sending went: whose fault it is if it didn't.
+func (l *loop) tell(sent error) {
+	_, refused := errors.AsType[*valkey.ValkeyError](sent)
+	switch {
+	case errors.Is(sent, errLocal):
+		l.opts.Logger.Error("not sent to the shared server yet", "error", sent)
+	case sent == nil || refused:
+		l.changes.note(sent)
+	default:
+		l.answers.note(sent)
+	}
 }
 
 // look connects if there is no connection yet, and listens for the heartbeat.
@@ -267,7 +278,7 @@ func (l *loop) farewell() {
 	defer cancel()
 	l.seen.evicting = true // no sweep now
 	if l.delay == 0 && l.changed.len() > 0 {
-		l.changes.note(l.send(ctx))
+		l.tell(l.send(ctx))
 	}
 	v.client.Close()
 }

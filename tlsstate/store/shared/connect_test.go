@@ -1,0 +1,215 @@
+package shared_test
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"tlsratchet/chaos/servers"
+	"tlsratchet/internal/posttest"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/shared"
+)
+
+// meets has two hosts meet on a server.
+func meets(t *testing.T, url string, o shared.Options) (mx1, mx2 *host) {
+	t.Helper()
+	o.Prefix, o.Timeout = prefix(), 5*time.Second
+	mx1, mx2 = newHost(t, url, o).up(), newHost(t, url, o).up()
+	for i := range 50 {
+		mx1.seesDays(peerOf(i), 5)
+	}
+	mx1.settled()
+	for i := range 50 {
+		if mx2.Refresh(0, peerOf(i)); !mx2.holds(peerOf(i)) {
+			t.Fatalf("%s: %s is not held at mx2", url, peerOf(i))
+		}
+	}
+	mx2.sees(peerOf(99), today, tlsstate.TLS12)
+	mx2.settled()
+	if err := mx1.Pull(t.Context()); err != nil || mx1.Len() != 51 {
+		t.Errorf("%s: all are %d, %v", url, mx1.Len(), err)
+	}
+	return mx1, mx2
+}
+
+func TestUnixSocket(t *testing.T) {
+	for _, kind := range servers.Kinds {
+		dir, err := os.MkdirTemp("", "s") // a socket's path is short
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		path := filepath.Join(dir, "sock")
+		own(t, kind, "--unixsocket", path)
+		meets(t, "unix://"+path, shared.Options{})
+		meets(t, "unix://"+path+"?db=3", shared.Options{})
+	}
+}
+
+// acl is what the docs tell operators to give us.
+const acl = "ACL SETUSER mx on >secret ~test* resetchannels -@all +@connection +get +set +eval +scan +info +cluster|slots +cluster|shards"
+
+func TestACLUser(t *testing.T) {
+	for _, kind := range servers.Kinds {
+		s := own(t, kind)
+		if _, err := s.Do(strings.Fields(acl)...); err != nil {
+			t.Fatal(err)
+		}
+		password := func() (string, error) { return "secret", nil }
+		mx1, _ := meets(t, "valkey://mx@"+s.Addr+"/2", shared.Options{Password: password})
+		if mx1.log.lines("level=") != 0 {
+			t.Error("something was told")
+		}
+	}
+}
+
+// A wrong password at the start: the local memory serves, and says so. Once the
+// password is right, no restart is needed.
+func TestWrongPassword(t *testing.T) {
+	for _, kind := range servers.Kinds {
+		s := own(t, kind, "--requirepass", "secret")
+		var password atomic.Pointer[string]
+		use := func(p string) { password.Store(&p) }
+		use("wrong")
+		mx1 := newHost(t, s.URL(), shared.Options{Prefix: prefix(), Password: func() (string, error) {
+			if *password.Load() == "" {
+				return "", errors.New("no such file")
+			}
+			return *password.Load(), nil
+		}})
+		mx1.seesDays(peerOf(1), 5)
+		mx1.eventually("told", func() bool { return mx1.log.lines("WRONGPASS") == 1 })
+		if mx1.Refresh(0, peerOf(1)); !mx1.holds(peerOf(1)) {
+			t.Error("the local memory doesn't serve")
+		}
+		use("")
+		use("secret")
+		mx1.up()
+		if mx1.log.lines("answers again") != 1 || mx1.log.lines("level=ERROR") != 1 {
+			t.Error("not told once each")
+		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	ca, err := posttest.NewCA("shared")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Issue("localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	write(t, certFile, "CERTIFICATE", cert.Certificate[0])
+	write(t, keyFile, "PRIVATE KEY", key)
+	for _, kind := range servers.Kinds {
+		_, port, _ := net.SplitHostPort(freeAddr(t))
+		own(t, kind, "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no")
+		meets(t, "valkeys://localhost:"+port, shared.Options{Roots: ca.Pool()})
+		stranger := newHost(t, "rediss://localhost:"+port, shared.Options{})
+		stranger.eventually("told", func() bool { return stranger.log.lines("certificate") == 1 })
+	}
+}
+
+func write(t *testing.T, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestCluster(t *testing.T) {
+	for _, kind := range servers.Kinds {
+		nodes, err := servers.StartCluster(kind, t.TempDir())
+		for _, n := range nodes {
+			t.Cleanup(n.Stop)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		mx1, _ := meets(t, nodes[0].URL()+"?addr="+nodes[1].Addr+"&addr="+nodes[2].Addr, shared.Options{})
+		nodes[2].Signal(syscall.SIGSTOP) // a third of the peers can't be asked for
+		mx1.sees(peerOf(7), today+1, tlsstate.TLS12)
+		for i := range 50 {
+			mx1.sees(peerOf(i), today+1, tlsstate.TLS12)
+		}
+		mx1.eventually("told", func() bool { return mx1.Sharing().Away > 0 })
+		nodes[2].Signal(syscall.SIGCONT)
+		mx1.up()
+	}
+}
+
+// Sentinel makes a replica master; hosts follow, and send again what it may not
+// have got.
+func TestSentinel(t *testing.T) {
+	for _, kind := range servers.Kinds {
+		master, replica := own(t, kind), own(t, kind)
+		host, port, _ := net.SplitHostPort(master.Addr)
+		if _, err := replica.Do("REPLICAOF", host, port); err != nil {
+			t.Fatal(err)
+		}
+		sentinel, err := servers.StartSentinel(master, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(sentinel.Stop)
+		known := func() bool {
+			info, err := sentinel.Do("INFO", "sentinel")
+			return err == nil && strings.Contains(info, "slaves=1")
+		}
+		for end := time.Now().Add(20 * time.Second); !known(); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the Sentinel doesn't find the replica")
+			}
+		}
+		mx1, mx2 := meets(t, sentinel.URL()+"?master_set=mx", shared.Options{})
+		sweeps := mx1.Sharing().Sweeps
+		master.Kill()
+		mx1.sees(peerOf(1), today+1, tlsstate.TLS12)
+		mx1.eventually("the failover", func() bool { s := mx1.Sharing(); return s.Sweeps > sweeps && s.Taking && s.Answering })
+		mx1.settled()
+		mx2.up()
+		if mx2.Refresh(0, peerOf(1)); mx2.knows(peerOf(1)) != mx1.knows(peerOf(1)) {
+			t.Errorf("after the failover: %+v, %+v", mx1.knows(peerOf(1)), mx2.knows(peerOf(1)))
+		}
+	}
+}
+
+func TestWrongURL(t *testing.T) {
+	for _, url := range []string{"", "http://127.0.0.1", "valkey://127.0.0.1/x", "valkey://127.0.0.1/1/2", "://"} {
+		local := store.NewMemory(10)
+		if s, err := shared.New(local, shared.Options{URL: url}); err == nil {
+			s.Close()
+			t.Errorf("%q is no error", url)
+		}
+		if _, err := local.Load(peerOf(1)); err != nil {
+			t.Errorf("%q: the local store is closed: %v", url, err)
+		}
+	}
+}
