@@ -166,7 +166,7 @@ func even(rate float64) measure.Series {
 
 func sample() *report {
 	r := &report{options: &options{sessions: 8, rounds: 2}}
-	r.machine = machine{cpu: "CPU", kernel: "Linux 6", cores: 2, load: "0.10", versions: []string{"tlsratchet v1", "go1.26"}}
+	r.machine = machine{cpu: "CPU", kernel: "Linux 6", cores: 2, before: "0.10", after: "6.00", versions: []string{"tlsratchet v1", "go1.26"}}
 	r.parts = []part{{partJudge, 35.4, 0}, {partDecide, 700, 3}}
 	r.milters = []sessions{{200, standings{{nameOurs, even(38000)}, {nameGo, even(40000)}, {nameC, even(32000)}}}}
 	r.mail = standings{{nameNone, even(1000)}, {nameOurs, even(960)}}
@@ -199,7 +199,7 @@ func TestReport(t *testing.T) {
 	}
 	text := regexp.MustCompile(` +`).ReplaceAllString(b.String(), " ")
 	for _, want := range []string{
-		"2 cores, CPU, Linux 6.", "tlsratchet v1; go1.26", "before: 0.10", "2 rounds",
+		"2 cores, CPU, Linux 6.", "tlsratchet v1; go1.26", "0.10 before, 6.00 after", "2 rounds",
 		"Left out: something (it isn't there).",
 		"| tlsratchet, whole work done | 38,000 (38,000 to 38,000) | 100 µs | 2.00 ms | 30 µs | 0.95 | 1.19 | 1.00 |",
 		"| no milter | 1,000 (1,000 to 1,000) | 100 µs | 2.00 ms | 30 µs | 1.00 |",

@@ -15,7 +15,8 @@ import (
 type machine struct {
 	cpu, kernel string
 	cores       int
-	load        string // the load average before
+	before      string // the load average before, and after
+	after       string
 	versions    []string
 }
 
@@ -24,9 +25,7 @@ func thisMachine(ctx context.Context, o *options) machine {
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		m.cpu = cpuModel(string(text))
 	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m.load, _, _ = strings.Cut(string(text), " ")
-	}
+	m.before = loadAverage()
 	m.versions = []string{said(ctx, o.binary, "version"), runtime.Version()}
 	if o.postfix {
 		m.versions = append(m.versions, "Postfix "+said(ctx, "postconf", "-dh", "mail_version"))
@@ -35,6 +34,16 @@ func thisMachine(ctx context.Context, o *options) machine {
 		m.versions = append(m.versions, "libmilter "+said(ctx, "dpkg-query", "-W", "-f", "${Version}", "libmilter-dev"))
 	}
 	return m
+}
+
+// loadAverage is that of the last minute, or "unknown".
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
 }
 
 // said is what a command prints, in one line.

@@ -176,6 +176,7 @@ func (r *report) measureAll(ctx context.Context, stderr io.Writer) error {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	r.machine.after = loadAverage()
 	return nil
 }
 

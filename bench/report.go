@@ -46,7 +46,7 @@ func (r *report) print(w io.Writer) error {
 func (r *report) document(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, preface, time.Now().UTC().Format(time.DateOnly), r.machine.cores, r.machine.cpu, r.machine.kernel,
-		strings.Join(r.machine.versions, "; "), r.machine.load, r.rounds)
+		strings.Join(r.machine.versions, "; "), r.machine.before, r.machine.after, r.rounds)
 	r.tables(&b)
 	_, err := b.WriteTo(w)
 	return err
@@ -58,7 +58,8 @@ Written by ` + "`make bench`" + ` (bench/), on %s. Don't edit it; run it again.
 
 - Machine: %d cores, %s, %s.
 - With: %s.
-- Load average of the machine before: %s. What else runs on it is in the figures.
+- Load average: %s before, %s after, some 6 of it our own. What else ran on the
+  machine is in the figures; write this on one that is idle otherwise.
 
 How to read it: the load generator, Postfix and the milters share these cores,
 so messages a second say more of the machine than of a milter. **The ratios
