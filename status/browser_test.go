@@ -55,10 +55,10 @@ func (tb *tab) do(method string, params, result any) {
 }
 
 // look sets the size of the window and the scheme of colours.
-func (tb *tab) look(width, height int, scheme string) {
+func (tb *tab) look(l look) {
 	tb.t.Helper()
-	tb.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
-	tb.do("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	tb.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": l.width, "height": l.height, "deviceScaleFactor": 1, "mobile": false}, nil)
+	tb.do("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": l.scheme}}}, nil)
 }
 
 // open opens a page and waits until it is loaded.
@@ -157,19 +157,28 @@ func listen(t *testing.T, p status.Page) string {
 	return "http://" + l.Addr().String()
 }
 
-// views are all there are, by the name of their picture.
-var views = []struct{ name, page, path string }{
-	{"overview", "busy", "/"},
-	{"overview-quiet", "empty", "/"},
-	{"incidents", "busy", "/incidents"},
-	{"incidents-none", "empty", "/incidents"},
-	{"peer", "busy", "/peer?name=bank.example"},
-	{"peer-search", "busy", "/peer"},
-	{"peer-unknown", "busy", "/peer?name=stranger.example"},
-	{"peer-wrong", "busy", "/peer?name=no+name%1b"},
-	{"overview-hostile", "hostile", "/"},
-	{"incidents-hostile", "hostile", "/incidents"},
+// views are all there are, and how each is looked at: always in light colours on
+// a wide window, and where its form differs, dark and narrow.
+var views = []struct{ name, page, path, looks string }{
+	{"overview", "busy", "/", "light dark narrow"},
+	{"overview-quiet", "empty", "/", "light"},
+	{"incidents", "busy", "/incidents", "light dark"},
+	{"incidents-none", "empty", "/incidents", "light"},
+	{"peer", "busy", "/peer?name=bank.example", "light dark narrow"},
+	{"peer-search", "busy", "/peer", "light dark"},
+	{"peer-unknown", "busy", "/peer?name=stranger.example", "light"},
+	{"peer-wrong", "busy", "/peer?name=no+name%1b", "light narrow"},
+	{"overview-hostile", "hostile", "/", "light narrow"},
+	{"incidents-hostile", "hostile", "/incidents", "light narrow"},
 }
+
+// look is a window.
+type look struct {
+	width, height int
+	scheme        string
+}
+
+var looks = map[string]look{"light": {1200, 800, "light"}, "dark": {1200, 800, "dark"}, "narrow": {360, 740, "light"}}
 
 // TestBrowser opens every view, light and dark, wide and narrow: nothing is
 // asked for elsewhere, nothing complains, nothing sticks out, and axe-core finds
@@ -187,13 +196,9 @@ func TestBrowser(t *testing.T) {
 	}
 	tb := b.tab()
 	for _, v := range views {
-		for _, look := range []struct {
-			name          string
-			width, height int
-			scheme        string
-		}{{"light", 1200, 800, "light"}, {"dark", 1200, 800, "dark"}, {"narrow", 360, 740, "light"}} {
-			name := v.name + "-" + look.name
-			tb.look(look.width, look.height, look.scheme)
+		for kind := range strings.FieldsSeq(v.looks) {
+			name, look := v.name+"-"+kind, looks[kind]
+			tb.look(look)
 			tb.open(bases[v.page] + v.path)
 			tb.shoot(name)
 			if w := eval[int](tb, "document.documentElement.scrollWidth"); w > look.width {
@@ -215,7 +220,7 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
-const axeRun = `;axe.run().then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 200) + " " + n.failureSummary)))`
+const axeRun = `;axe.run({resultTypes: ["violations"]}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 200) + " " + n.failureSummary)))`
 
 // TestHostileNamesStayText: whatever a peer calls itself, the page has the same
 // elements and attributes as with harmless names, and shows only clean text.
