@@ -58,8 +58,8 @@ Written by ` + "`make bench`" + ` (bench/), on %s. Don't edit it; run it again.
 
 - Machine: %d cores, %s, %s.
 - With: %s.
-- Load average: %s before, %s after, some 6 of it our own. What else ran on the
-  machine is in the figures; write this on one that is idle otherwise.
+- Load average: %s before, %s after, our own load included. What else ran on
+  the machine is in the figures; write this on one that is idle otherwise.
 
 How to read it: the load generator, Postfix and the milters share these cores,
 so messages a second say more of the machine than of a milter. **The ratios
