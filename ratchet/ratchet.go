@@ -43,12 +43,14 @@ type Ratchet struct {
 	failures  atomic.Uint64
 	breaker   *Breaker
 	senders   Senders
+	shared    Shared // nil where the memory is this host's alone
 }
 
 // New returns a ratchet on the given memory and rules.
 func New(histories Histories, rules *tlsstate.Rules, log *slog.Logger) *Ratchet {
 	r := &Ratchet{histories: histories, log: log}
 	r.rules.Store(rules)
+	r.shared, _ = histories.(Shared)
 	return r
 }
 
@@ -79,7 +81,12 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 	if s.day() == 0 {
 		return r.failed(ErrDay)
 	}
+	r.refresh(s, &d)
 	err := r.judge(s, &d)
+	if err == nil && r.again(s, &d) {
+		d = Decision{rule: d.rule}
+		err = r.judge(s, &d)
+	}
 	switch {
 	case errors.Is(err, ErrNoSTARTTLS):
 		d.Verdict = tlsstate.Verdict{Identity: s.Peer.Listener, Seen: s.Security}
