@@ -7,7 +7,8 @@ type Verdicts struct {
 }
 
 // Combine makes one verdict of a session's: the address speaks first, the
-// domain for an address without a TLS history of its own, the sender last. The
+// domain for an address without a TLS history of its own, or with one that is
+// too short for a pin and kept to the domain's so far, the sender last. The
 // one that speaks keeps its identity and evidence; Cap and Action are set.
 func Combine(vs Verdicts, rule *Policy) Verdict {
 	v := speaker(&vs, rule)
@@ -32,7 +33,7 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 		address.Outcome = Exempt
 	case address.Outcome == Downgraded:
 		address.Cap = Reject
-	case domain.Outcome == Downgraded && (!address.hasTLS || domain.Required):
+	case domain.Outcome == Downgraded && (!address.hasTLS || domain.Required || address.keeps(&domain)):
 		domain.Cap = domainCap(&address, &domain, rule)
 		domain.knownPlaintext = address.knownPlaintext
 		return domain
@@ -52,10 +53,16 @@ func domainCap(address, domain *Verdict, rule *Policy) Action {
 		return Reject
 	case address.knownPlaintext, rule.DomainEnforce == EnforceNever:
 		return Header
-	case rule.DomainEnforce == EnforceAlways, domain.Broad():
+	case rule.DomainEnforce == EnforceAlways, domain.Broad(), address.keeps(domain):
 		return Reject
 	}
 	return Header
+}
+
+// keeps tells whether an address has a TLS history of its own that kept to the
+// domain's pin so far: what the pin says holds for this very machine.
+func (v *Verdict) keeps(domain *Verdict) bool {
+	return v.hasTLS && v.faithful >= domain.Pin
 }
 
 // tells ranks what is worth telling of a session that is no downgrade.

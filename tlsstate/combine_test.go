@@ -28,8 +28,14 @@ func TestCombine(t *testing.T) {
 	broad.Networks, broad.Addresses = sketchOf(4), sketchOf(12)
 	oneNetwork := broad
 	oneNetwork.Networks = sketchOf(1)
-	var learned, plain History
+	var learned, lapse, plain History
 	_, learned = Judge(learned, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
+	_, lapse = Judge(learned, Observation{Day: dayZero + 4, Security: Security{Level: Weak}}, &rule)
+	_, again := Judge(learned, Observation{Day: dayZero + 8}, &rule)
+	gone := again
+	for d := Day(6); d <= 7; d++ {
+		_, gone = Judge(gone, Observation{Day: dayZero + d}, &rule)
+	}
 	for d := Day(1); d <= 3; d++ {
 		_, plain = Judge(plain, Observation{Day: dayZero + d}, &rule)
 	}
@@ -53,7 +59,12 @@ func TestCombine(t *testing.T) {
 		{"always", &always, History{}, held, History{}, Plaintext, "domain downgrade stripped reject"},
 		{"never", &never, History{}, broad, History{}, Plaintext, "domain downgrade stripped header"},
 		{"known plaintext behind a broad domain", &rule, plain, broad, History{}, Plaintext, "domain downgrade stripped header"},
-		{"an address with TLS of its own speaks for itself", &rule, learned, broad, History{}, Plaintext, "address learning none observe"},
+		{"one with too little TLS of its own for a pin", &rule, learned, broad, History{}, Plaintext, "domain downgrade stripped reject"},
+		{"behind a narrow domain too", &rule, learned, held, History{}, Plaintext, "domain downgrade stripped reject"},
+		{"never, with TLS of its own", &never, learned, broad, History{}, Plaintext, "domain downgrade stripped header"},
+		{"and its retry, now that the first try is remembered", &rule, again, held, History{}, Plaintext, "domain downgrade stripped reject"},
+		{"until the third day in clear", &rule, gone, held, History{}, Plaintext, "address learning none observe"},
+		{"one that fell below the domain's pin speaks for itself", &rule, lapse, broad, History{}, Plaintext, "address learning none observe"},
 		{"so does one that was released", &rule, released, broad, History{}, Plaintext, "address learning none observe"},
 		{"the sender speaks last, and softly", &rule, History{}, History{}, held, Plaintext, "sender downgrade stripped header"},
 		{"a row of the config lifts the cap", &peer, History{}, held, History{}, Plaintext, "domain downgrade stripped reject"},

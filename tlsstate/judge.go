@@ -10,6 +10,9 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 		return v, h
 	}
 	h.evidence(&v)
+	if o.Level < rule.PinUpTo {
+		v.faithful = h.faithful(&o, rule)
+	}
 	h.verdict(&v, &o, rule)
 	if o.Level < rule.Least {
 		v.require(rule.Least)
@@ -39,6 +42,29 @@ func (h *History) evidence(v *Verdict) {
 	v.Networks, v.Addresses = h.Networks, h.Addresses
 	v.hasTLS = h.pin(Weak).Met > 0
 	v.knownPlaintext = !v.hasTLS && count(h.Seen[Plaintext]) >= plaintextDays
+}
+
+// faithful returns the highest level that the identity always kept, until it
+// came below it of late: Plaintext for none. Like a pin, that is let go by
+// ReleaseAfterDays days below.
+func (h *History) faithful(o *Observation, rule *Policy) Level {
+	const windowWeeks = Window/7 + 1
+	if h.WeekPlain&^newest(h.WeekPlain, windowWeeks) != 0 {
+		return Plaintext
+	}
+	for l := min(rule.PinUpTo, TLS13); l >= Weak; l-- {
+		met := h.pin(l).Met
+		if met == 0 || o.Day.sub(met) > rule.PinMaxAgeDays {
+			continue
+		}
+		s := h.level(l, o.Day)
+		s.below |= bit(s.end.sub(o.Day))
+		late := s.after(met).below
+		if s.below == late && count(late) < rule.ReleaseAfterDays {
+			return l
+		}
+	}
+	return Plaintext
 }
 
 // verdict holds the session against the pins, the highest first.

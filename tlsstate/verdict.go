@@ -91,8 +91,10 @@ type Verdict struct {
 	Networks, Addresses Sketch
 
 	// hasTLS says that the identity has a TLS history of its own;
-	// knownPlaintext that it came on three days, always in clear.
+	// knownPlaintext that it came on three days, always in clear. faithful is
+	// the level that it always kept until of late.
 	hasTLS, knownPlaintext bool
+	faithful               Level
 }
 
 // KnownPlaintext tells whether the session came from an address that was seen
