@@ -184,7 +184,7 @@ func defaults() *Config {
 			Idle:        9 * time.Hour,
 			Drain:       5 * time.Second,
 			Decide:      250 * time.Millisecond,
-			Cache:       100_000,
+			Cache:       50_000,
 			Identities:  2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),

@@ -70,7 +70,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Socket:           config.Socket{Mode: 0o660},
 		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
 		Limits: config.Limits{
-			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 100_000, Identities: 2_000_000,
+			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 50_000, Identities: 2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},

@@ -47,10 +47,14 @@ func (f *File) relieve() {
 }
 
 func (f *File) choresEvery() time.Duration {
-	if f.opts.SnapshotEvery > 0 {
-		return min(choresEvery, f.opts.SnapshotEvery)
+	every := choresEvery
+	if f.snapshotFailed {
+		every /= 6
 	}
-	return choresEvery
+	if f.opts.SnapshotEvery > 0 {
+		every = min(every, f.opts.SnapshotEvery)
+	}
+	return every
 }
 
 func (f *File) lookAfter() {

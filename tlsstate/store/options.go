@@ -38,7 +38,7 @@ type Options struct {
 	// each. Default 50,000; at least 16.
 	CacheSize int
 	// MaxPending is how many changes may wait to be written before those of
-	// strangers are dropped. Default 100,000. Other changes are dropped at
+	// strangers are dropped, at about 400 bytes each. Default 50,000. Other changes are dropped at
 	// twice as many, and those of pinned identities never: it takes days to
 	// make one.
 	MaxPending int
@@ -65,7 +65,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.CacheSize = max(or(o.CacheSize, 50_000), 16)
-	o.MaxPending = or(o.MaxPending, 100_000)
+	o.MaxPending = or(o.MaxPending, 50_000)
 	o.MaxIdentities = max(or(o.MaxIdentities, 2_000_000), 100)
 	o.KeepDays = max(or(o.KeepDays, 628), tombstoneDays)
 	if o.SnapshotEvery == 0 {

@@ -209,7 +209,7 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 		poke(f.wake)
 		f.signal(waiting)
 	}
-	for f.table.waiting() > f.opts.MaxPending/2 { // the writer comes first
+	for f.table.waiting() > pruneAhead { // the writer comes first
 		if err := f.pause(writerPause); err != nil {
 			return n, err
 		}
@@ -217,9 +217,14 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 	return n, nil
 }
 
-const writerPause = 20 * time.Millisecond
+const (
+	// pruneAhead is how many changes may wait while more are made.
+	pruneAhead  = 5 * groupSize
+	writerPause = 20 * time.Millisecond
+)
 
-// each goes through the file in batches, at half of the speed that it could.
+// each goes through the file in batches: at half of the speed that it could,
+// unless newcomers are turned away meanwhile.
 func (f *File) each(fn func([]entry) error) error {
 	for key := appendKey(nil, tlsstate.Identity{}); key != nil; {
 		began := time.Now()
@@ -230,7 +235,11 @@ func (f *File) each(fn func([]entry) error) error {
 		if err := fn(b.found); err != nil {
 			return err
 		}
-		if err := f.pause(time.Since(began)); err != nil {
+		took := time.Since(began)
+		if f.table.full() {
+			took = 0
+		}
+		if err := f.pause(took); err != nil {
 			return err
 		}
 		key = b.next

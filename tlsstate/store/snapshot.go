@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"tlsratchet/tlsstate"
 )
 
 // snapshots are the names of the snapshots of a file, the newest first.
@@ -13,15 +15,19 @@ func snapshots(path string) []string {
 	return []string{path + ".snapshot-1", path + ".snapshot-2"}
 }
 
-// ErrBusy: a snapshot was given up because writing waited for it. Try again
-// later.
-var ErrBusy = errors.New("writing waits for it")
+// ErrBusy: a snapshot was given up because reading and writing waited for it.
+// Try again later.
+var ErrBusy = errors.New("reading and writing wait for it")
 
 const (
 	// snapshotStep is how much is copied before the disk is given a rest.
 	snapshotStep = 4 << 20
-	// snapshotYield is how long a group may take while a snapshot is taken.
-	snapshotYield = time.Second
+	// snapshotPause bounds that rest.
+	snapshotPause = time.Second
+	// snapshotYield is how long a group, and then a read, may take while a
+	// snapshot is taken. A transaction as long as that keeps bbolt from moving
+	// its mapping: who must waits, and with him all who read.
+	snapshotYield = 250 * time.Millisecond
 )
 
 // Snapshot copies the file as it is now, pending changes left out, next to it:
@@ -114,7 +120,7 @@ func (w *pacedWriter) Write(b []byte) (n int, err error) {
 	w.n = 0
 	began := time.Now()
 	if w.err = w.to.Sync(); w.err == nil {
-		w.err = w.f.pause(min(time.Since(began), snapshotYield))
+		w.err = w.f.pause(min(time.Since(began), snapshotPause))
 	}
 	return n, w.err
 }
@@ -123,10 +129,16 @@ func (w *pacedWriter) mayGoOn() error {
 	if w.f.stopping() {
 		return ErrClosed
 	}
-	if since := w.f.putting.Load(); since != 0 && time.Now().UnixNano()-since > int64(snapshotYield) {
+	since := w.f.putting.Load()
+	if since == 0 || time.Now().UnixNano()-since < int64(snapshotYield) {
+		return nil
+	}
+	nobody := tlsstate.Identity{Kind: tlsstate.Listener, Name: "nobody"}
+	_, err := ask(w.f, snapshotYield, func() (tlsstate.History, error) { return w.f.disk.get(nobody) })
+	if errors.Is(err, ErrTimeout) {
 		return ErrBusy
 	}
-	return nil
+	return nil // the disk is slow, but not because of us
 }
 
 // snapshotDue tells whether it is time for one. A snapshot of the future is one

@@ -98,13 +98,37 @@ func TestADamagedFileGivesNoSnapshot(t *testing.T) {
 	}
 }
 
+// stuckReads is a disk that can't be read until it isn't stuck.
+type stuckReads struct {
+	disk
+	stuck chan struct{}
+}
+
+func (d *stuckReads) get(id tlsstate.Identity) (tlsstate.History, error) {
+	<-d.stuck
+	return d.disk.get(id)
+}
+
 func TestASnapshotGivesUp(t *testing.T) {
 	path := fill(t, 3000)
-	f := mustOpen(t, path, Options{})
+	real, found, err := openBolt(path, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &stuckReads{disk: real, stuck: make(chan struct{})}
+	f, err := start(path, Options{ReadTimeout: patience, SnapshotEvery: -1}.withDefaults(), d, found, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.putting.Store(time.Now().Add(-2 * snapshotYield).UnixNano())
 	if err := f.Snapshot(); !errors.Is(err, ErrBusy) {
-		t.Errorf("while writing waits: %v", err)
+		t.Errorf("while all wait: %v", err)
 	}
+	close(d.stuck)
+	if err := f.Snapshot(); err != nil {
+		t.Errorf("while the disk is slow: %v", err)
+	}
+	remove(t, snapshots(path)[0])
 	f.putting.Store(0)
 	mustClose(t, f)
 	if err := f.Snapshot(); err == nil {

@@ -227,6 +227,9 @@ func (t *table) crowded(limit int) bool {
 	return t.known > limit
 }
 
+// full tells whether newcomers are turned away.
+func (t *table) full() bool { return t.crowded(t.most - 1) }
+
 // pendingFrom returns what is pending from start on, in order.
 func (t *table) pendingFrom(start tlsstate.Identity) []entry {
 	t.mu.Lock()
