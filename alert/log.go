@@ -1,0 +1,30 @@
+package alert
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+)
+
+// logSender writes messages to the log, a line each.
+type logSender struct{ log *slog.Logger }
+
+func (l logSender) send(ctx context.Context, m *Message) (string, error) {
+	level := slog.LevelInfo
+	switch {
+	case m.Status == StatusClosed:
+	case m.Severity == Warning:
+		level = slog.LevelWarn
+	case m.Severity == Critical:
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("key", m.Key), slog.String("what", m.What), slog.String("severity", m.Severity.String()),
+		slog.String("title", m.Title), slog.String("text", strings.ReplaceAll(m.Text, "\n", " ")),
+	}
+	if len(m.Next) > 0 {
+		attrs = append(attrs, slog.String("next", strings.Join(m.Next, "; ")))
+	}
+	l.log.LogAttrs(ctx, level, "alert", attrs...)
+	return "written", nil
+}

@@ -1,0 +1,238 @@
+package alert
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/smtp"
+	"net/textproto"
+	"strings"
+	"time"
+
+	"tlsratchet/internal/clean"
+)
+
+// mailer sends messages by SMTP, from the null sender: nothing comes back to
+// anybody (RFC 3834 section 3.3).
+type mailer struct {
+	server, host string
+	from         string
+	to           []string
+}
+
+func newMailer(s Settings, env Environment) (*mailer, error) {
+	m := &mailer{server: s.Server, host: env.Host, from: s.From, to: s.To}
+	if _, _, err := net.SplitHostPort(m.server); err != nil {
+		return nil, errors.New("server: want host:port")
+	}
+	if m.from == "" {
+		m.from = "tlsratchet@" + m.host
+	}
+	if len(m.to) == 0 {
+		return nil, errors.New("to: want an address at least")
+	}
+	for _, a := range append([]string{m.from}, m.to...) {
+		if !isAddress(a) {
+			return nil, fmt.Errorf("%.64q is no address: want local@domain in ASCII", a)
+		}
+	}
+	return m, nil
+}
+
+// isAddress tells whether s can stand in a header and a command as it is: a
+// dot-string and a domain (RFC 5321 section 4.1.2).
+func isAddress(s string) bool {
+	local, domain, ok := strings.Cut(s, "@")
+	return ok && local != "" && domain != "" && len(s) <= 320 && !strings.ContainsFunc(s[:len(local)]+domain, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`()<>[]:;@\,"`, r)
+	})
+}
+
+// send sends a message, again and again while it is refused for now. An answer
+// and an error together mean that some of the recipients were refused.
+func (m *mailer) send(ctx context.Context, msg *Message) (answer string, err error) {
+	for try := 0; ; try++ {
+		answer, err = m.try(ctx, msg)
+		var refused *textproto.Error
+		taken := answer != "" // by some recipients at least
+		if taken || errors.As(err, &refused) && refused.Code >= 500 || !pause(ctx, 4*backoff(try)) {
+			return answer, err
+		}
+	}
+}
+
+// try is one SMTP session.
+func (m *mailer) try(ctx context.Context, msg *Message) (string, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", m.server)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if end, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(end)
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	// A server may talk as long as it likes, but not for ever.
+	answer, err := m.talk(limitedConn{conn, &io.LimitedReader{R: conn, N: maxTalk}}, msg)
+	if err != nil && ctx.Err() != nil {
+		return "", fmt.Errorf("no answer in time: %w", ctx.Err())
+	}
+	return answer, cleanError(err)
+}
+
+// maxTalk is how much, in bytes, a server may say in a session.
+const maxTalk = 256 << 10
+
+// limitedConn is a connection of which only so much is read.
+type limitedConn struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c limitedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// cleanError makes what a server said of its own fit for a log.
+func cleanError(err error) error {
+	if said, ok := err.(*textproto.Error); ok { // itself: what wraps one has cleaned it
+		return &textproto.Error{Code: said.Code, Msg: clean.Text(said.Msg, maxShown)}
+	}
+	return err
+}
+
+func (m *mailer) talk(conn net.Conn, msg *Message) (string, error) {
+	host, _, _ := net.SplitHostPort(m.server)
+	c, err := smtp.NewClient(conn, host)
+	if err != nil {
+		return "", err
+	}
+	if err := c.Hello(m.host); err != nil {
+		return "", err
+	}
+	if ok, _ := c.Extension("STARTTLS"); ok && !isLoopback(conn) {
+		// Opportunistic, as among mail servers: unauthenticated is better than
+		// in clear (RFC 7435).
+		if err := c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true}); err != nil {
+			return "", err
+		}
+	}
+	if _, err := command(c, 250, "MAIL FROM:<>"); err != nil {
+		return "", err
+	}
+	accepted, err := m.recipients(c)
+	if accepted == 0 {
+		return "", err
+	}
+	answer, dataErr := data(c, m.compose(msg, time.Now()))
+	if dataErr != nil {
+		return "", dataErr
+	}
+	_ = c.Quit() // the message was taken
+	return answer, err
+}
+
+// recipients names them all. One that is refused doesn't stop the others.
+func (m *mailer) recipients(c *smtp.Client) (accepted int, err error) {
+	var errs []error
+	for _, to := range m.to {
+		if _, err := command(c, 25, "RCPT TO:<%s>", to); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", to, cleanError(err)))
+			continue
+		}
+		accepted++
+	}
+	return accepted, errors.Join(errs...)
+}
+
+// command sends a command and reads its reply. [smtp.Client.Mail] would ask
+// for SMTPUTF8, which a mail in ASCII must not need.
+func command(c *smtp.Client, want int, format string, args ...any) (string, error) {
+	id, err := c.Text.Cmd(format, args...)
+	if err != nil {
+		return "", err
+	}
+	c.Text.StartResponse(id)
+	defer c.Text.EndResponse(id)
+	_, text, err := c.Text.ReadResponse(want)
+	return text, err
+}
+
+// data sends the message, and returns what the server made of it.
+func data(c *smtp.Client, message []byte) (string, error) {
+	if _, err := command(c, 354, "DATA"); err != nil {
+		return "", err
+	}
+	w := c.Text.DotWriter()
+	if _, err := w.Write(message); err != nil {
+		return "", err
+	}
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+	code, text, err := c.Text.ReadResponse(250)
+	return clean.Text(fmt.Sprintf("%d %s", code, text), maxShown), err
+}
+
+func isLoopback(conn net.Conn) bool {
+	addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// compose makes the mail (RFC 5322). All of it is ASCII.
+func (m *mailer) compose(msg *Message, now time.Time) []byte {
+	var b strings.Builder
+	for _, field := range [][2]string{
+		{"From", "tlsratchet <" + m.from + ">"},
+		{"To", strings.Join(m.to, ",\r\n ")},
+		{"Subject", "[" + msg.Severity.String() + "] " + msg.Title},
+		{"Date", now.Format(time.RFC1123Z)},
+		{"Message-ID", "<" + msg.ID + "@" + m.host + ">"},
+		// Mail programs show what is of one matter together.
+		{"References", "<" + messageKey(msg.Key) + ".tlsratchet@" + m.host + ">"},
+		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=us-ascii"},
+	} {
+		b.WriteString(field[0] + ": " + field[1] + "\r\n")
+	}
+	b.WriteString("\r\n")
+	for line := range strings.SplitSeq(mailText(msg), "\n") {
+		b.WriteString(wrapped(line) + "\r\n")
+	}
+	return []byte(b.String())
+}
+
+// messageKey makes a key part of a message id (RFC 5322 section 3.6.4).
+func messageKey(key string) string {
+	return strings.NewReplacer(":", "-", "/", "-", "?", "-", ".", "-").Replace(key)
+}
+
+func mailText(msg *Message) string {
+	s := msg.Text + "\n"
+	if len(msg.Next) > 0 {
+		s += "\nTo look, or to act:\n    " + strings.Join(msg.Next, "\n    ") + "\n"
+	}
+	return s + "\n--\ntlsratchet at " + msg.Host + ", " + msg.Key + ", " + msg.At.Format(time.RFC3339)
+}
+
+// wrapped breaks a line of words so that it is easily read. A line of a mail
+// has at most 998 characters (RFC 5322 section 2.1.1).
+func wrapped(line string) string {
+	const width, most = 100, 900
+	var b strings.Builder
+	for len(line) > width && !strings.HasPrefix(line, "    ") {
+		at := strings.LastIndexByte(line[:width], ' ')
+		if at <= 0 {
+			if at = strings.IndexByte(line, ' '); at < 0 || at > most {
+				at = min(most, len(line)-1)
+			}
+		}
+		b.WriteString(line[:at] + "\r\n")
+		line = strings.TrimPrefix(line[at:], " ")
+	}
+	return b.String() + line
+}

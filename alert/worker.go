@@ -1,0 +1,170 @@
+package alert
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// backlog is how many messages may wait for a destination.
+const backlog = 64
+
+// worker delivers to one destination.
+type worker struct {
+	to    *Destination
+	log   *slog.Logger
+	queue chan *Message
+	// open returns what a repeater is told again.
+	open func() []*Message
+
+	stop    chan struct{} // deliver what waits, then end
+	done    chan struct{}
+	ending  sync.Once
+	ctx     context.Context // of all deliveries
+	cancel  context.CancelFunc
+	failing bool
+
+	delivered, failed, dropped atomic.Uint64
+}
+
+func newWorker(to *Destination, log *slog.Logger, open func() []*Message) *worker {
+	w := &worker{
+		to: to, log: log, open: open, queue: make(chan *Message, backlog),
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// add queues a message. What finds no room is dropped and counted.
+func (w *worker) add(m *Message) {
+	select {
+	case w.queue <- m:
+	default:
+		w.dropped.Add(1)
+	}
+}
+
+// run delivers until stop, then what waits.
+func (w *worker) run() {
+	defer close(w.done)
+	defer w.cancel()
+	ticks, stop := w.ticks()
+	defer stop()
+	for {
+		select {
+		case m := <-w.queue:
+			w.deliver(m)
+		case now := <-ticks:
+			w.repeat(now)
+		case <-w.stop:
+			w.drain()
+			return
+		}
+	}
+}
+
+// ticks tick for a destination that is told again and again.
+func (w *worker) ticks() (<-chan time.Time, func()) {
+	if _, ok := w.to.sender.(repeater); !ok {
+		return nil, func() {}
+	}
+	t := time.NewTicker(repeatEvery)
+	return t.C, t.Stop
+}
+
+func (w *worker) drain() {
+	for w.ctx.Err() == nil {
+		select {
+		case m := <-w.queue:
+			w.deliver(m)
+		default:
+			return
+		}
+	}
+}
+
+func (w *worker) deliver(m *Message) {
+	ctx, cancel := context.WithTimeout(w.ctx, w.to.timeout)
+	defer cancel()
+	_, err := w.to.sender.send(ctx, m)
+	w.outcome(err)
+}
+
+// repeat tells again what is open. It counts as a delivery only where it
+// fails: it is no news.
+func (w *worker) repeat(now time.Time) {
+	ctx, cancel := context.WithTimeout(w.ctx, w.to.timeout)
+	defer cancel()
+	var open []*Message
+	for _, m := range w.open() {
+		if w.to.wants(m.Severity) {
+			open = append(open, m)
+		}
+	}
+	if err := w.to.sender.(repeater).repeat(ctx, now, open); err != nil {
+		w.outcome(err)
+	}
+}
+
+// outcome counts a delivery, and says once that the destination fails, and
+// once that it works again.
+func (w *worker) outcome(err error) {
+	switch {
+	case err == nil:
+		w.delivered.Add(1)
+		if w.failing {
+			w.log.Info("alerts are delivered again", "to", w.to.Name)
+		}
+	default:
+		w.failed.Add(1)
+		if !w.failing {
+			w.log.Error("an alert was not delivered; how many more is counted, not told", "to", w.to.Name, "error", err)
+		}
+	}
+	w.failing = err != nil
+}
+
+// end says that nothing more comes: what waits is still delivered.
+func (w *worker) end() { w.ending.Do(func() { close(w.stop) }) }
+
+// wait waits until the worker has ended, and makes it end with ctx.
+func (w *worker) wait(ctx context.Context) {
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		w.cancel()
+		<-w.done // every sender heeds its context
+	}
+}
+
+// Stats are what happened to the messages of one destination.
+type Stats struct {
+	// Delivered were taken; Failed were not, after all tries; Dropped found no
+	// room in the queue.
+	Delivered, Failed, Dropped uint64
+}
+
+func (s Stats) plus(o Stats) Stats {
+	return Stats{s.Delivered + o.Delivered, s.Failed + o.Failed, s.Dropped + o.Dropped}
+}
+
+func (w *worker) stats() Stats {
+	return Stats{w.delivered.Load(), w.failed.Load(), w.dropped.Load()}
+}
+
+// Stats returns the counts by the names of the destinations.
+func (a *Alerts) Stats() map[string]Stats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := make(map[string]Stats, len(a.workers))
+	for name, s := range a.gone {
+		all[name] = s
+	}
+	for _, w := range a.workers {
+		all[w.to.Name] = all[w.to.Name].plus(w.stats())
+	}
+	return all
+}
