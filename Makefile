@@ -7,7 +7,7 @@ export CGO_ENABLED ?= $(if $(RACE),1,0)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build demo test bench population lint fuzz install clean
+.PHONY: help build demo test soak bench population lint fuzz install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: ## run all tests, real Postfix included (root; installs what is missing)
 	$(GO) run ./internal/posttest/install
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
+
+soak: ## run the long trials: kills, damage, floods (an hour and more)
+	$(GO) test -count 1 -timeout 4h -v ./soak -soak
 
 bench: build ## measure beside milters that do nothing, and write docs/performance.md (root, for Postfix)
 	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./peer ./ratchet ./tlsstate/store

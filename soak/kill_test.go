@@ -1,0 +1,152 @@
+package soak
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"tlsratchet/tlsstate/store"
+)
+
+// load learns and tells until it is killed: "pin i t" when the pin number i
+// was made at t, "safe i" when all up to i were flushed.
+func load(path string, first int) error {
+	f, err := store.OpenOrRecover(path, store.Options{
+		ReadTimeout: readTimeout, SnapshotEvery: 300 * time.Millisecond, MaxIdentities: 150_000,
+	})
+	if err != nil {
+		return err
+	}
+	for i := first; ; i++ {
+		if _, err := f.Merge(domain("pin", i), pinned, today); err != nil {
+			return err
+		}
+		fmt.Println("pin", i, time.Now().UnixNano())
+		for n := range 20 {
+			client := netip.AddrFrom4([4]byte{21, byte(i >> 8), byte(i), byte(n)})
+			if _, err := f.Learn(domain("one-day", i*20+n), client, today, setting(seen(1))); err != nil {
+				return err
+			}
+		}
+		if i%10 == 9 {
+			if err := f.Flush(context.Background()); err != nil {
+				return err
+			}
+			fmt.Println("safe", i)
+		}
+		if i%200 == 199 { // then the last pins before a kill are pending
+			time.Sleep(time.Second / 2)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// told is what a child told before it was killed.
+type told struct {
+	made map[int]time.Time
+	safe int
+}
+
+func listen(out io.Reader) told {
+	said := told{made: map[int]time.Time{}, safe: -1}
+	for s := bufio.NewScanner(out); s.Scan(); {
+		var i int
+		var at int64
+		if n, _ := fmt.Sscanf(s.Text(), "pin %d %d", &i, &at); n == 2 {
+			said.made[i] = time.Unix(0, at)
+		} else if n, _ := fmt.Sscanf(s.Text(), "safe %d", &i); n == 1 {
+			said.safe = i
+		}
+	}
+	return said
+}
+
+// TestKill kills a process that learns, again and again on one file: it opens
+// each time, nothing that was flushed is lost, and in soak no pin that was a
+// second old.
+func TestKill(t *testing.T) {
+	workers, peers := 5, scale(2000, 100_000)
+	rounds := scale(50, 1000) / workers
+	var all sync.WaitGroup
+	for w := range workers {
+		path := filled(t, peers)
+		all.Go(func() { killed(t, path, w, rounds) })
+	}
+	all.Wait()
+}
+
+func killed(t *testing.T, path string, worker, rounds int) {
+	rnd := rand.New(rand.NewPCG(uint64(worker), 9))
+	var opened []time.Duration
+	next, most := 0, scale(400, 2500)
+	for round := range rounds {
+		cmd := child(t, "load", path, next)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		heard := make(chan told)
+		go func() { heard <- listen(out) }()
+		time.Sleep(time.Duration(rnd.IntN(most)) * time.Millisecond)
+		at := time.Now()
+		if err := cmd.Process.Kill(); err != nil {
+			t.Errorf("round %d: it ended by itself: %v", round, err)
+		}
+		said := <-heard
+		_ = cmd.Wait()
+		took, err := holds(path, said, at)
+		if err != nil {
+			t.Errorf("worker %d, round %d: %v", worker, round, err)
+			return
+		}
+		opened = append(opened, took)
+		next += len(said.made)
+	}
+	slices.Sort(opened)
+	median, worst := opened[len(opened)/2], opened[len(opened)-1]
+	t.Logf("%d kills: reopened in %s, at most %s; %d pins", rounds, median.Round(time.Millisecond), worst.Round(time.Millisecond), next)
+	if *long && median > 200*time.Millisecond {
+		t.Errorf("reopening takes %s, want 100 ms (and some for the machine)", median)
+	}
+}
+
+// holds opens the file after a kill at some time, and looks for what must be
+// there.
+func holds(path string, said told, at time.Time) (time.Duration, error) {
+	began := time.Now()
+	f, err := store.Open(path, store.Options{ReadTimeout: readTimeout, SnapshotEvery: -1})
+	took := time.Since(began)
+	if err != nil {
+		return took, err
+	}
+	defer func() { _ = f.Close() }()
+	if f.Stats().Damaged > 0 {
+		return took, fmt.Errorf("%d damaged records", f.Stats().Damaged)
+	}
+	for i, made := range said.made {
+		old := *long && at.Sub(made) >= time.Second
+		if i > said.safe && !old {
+			continue
+		}
+		if h, err := f.Load(domain("pin", i)); err != nil || h != pinned {
+			return took, fmt.Errorf("pin %d, %s old and safe %v, is lost: %+v, %w", i, at.Sub(made), i <= said.safe, h, err)
+		}
+	}
+	files, err := filepath.Glob(path + ".damaged-*")
+	if err != nil || len(files) > 0 {
+		return took, fmt.Errorf("set aside: %q, %w", files, err)
+	}
+	return took, nil
+}

@@ -1,0 +1,175 @@
+package soak
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+var long = flag.Bool("soak", false, "run the long forms, and hold them to their figures")
+
+// scale returns the size of a trial: its short or its long form.
+func scale(short, soak int) int {
+	if *long {
+		return soak
+	}
+	return short
+}
+
+// A child runs a role on a file: child(path, number).
+var roles = map[string]func(path string, n int) error{
+	"load":  load,
+	"flood": flood,
+}
+
+func TestMain(m *testing.M) {
+	if role := roles[os.Getenv("SOAK_ROLE")]; role != nil {
+		n, _ := strconv.Atoi(os.Getenv("SOAK_NUMBER"))
+		if err := role(os.Getenv("SOAK_PATH"), n); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// child is this test binary in a role. Its output is what it tells.
+func child(t *testing.T, role, path string, n int) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe)
+	cmd.Env = append(os.Environ(), "SOAK_ROLE="+role, "SOAK_PATH="+path, "SOAK_NUMBER="+strconv.Itoa(n))
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+const today tlsstate.Day = 20_000
+
+// readTimeout is for trials that are not about timeouts.
+const readTimeout = time.Minute
+
+func session(h tlsstate.History, day tlsstate.Day, l tlsstate.Level) tlsstate.History {
+	rule := tlsstate.DefaultPolicy()
+	_, after := tlsstate.Judge(h, tlsstate.Observation{Day: day, Security: tlsstate.Security{Level: l}}, &rule)
+	return after
+}
+
+// seen is the history of a peer that used TLS 1.2 on the last n days.
+func seen(n int) (h tlsstate.History) {
+	for i := n - 1; i >= 0; i-- {
+		h = session(h, today-tlsstate.Day(i), tlsstate.TLS12)
+	}
+	return h
+}
+
+var pinned = seen(9)
+
+func setting(h tlsstate.History) func(tlsstate.History) tlsstate.History {
+	return func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) }
+}
+
+// peer is one of 16 million addresses, neighbours in number strangers in
+// network.
+func peer(i int) tlsstate.Identity {
+	return tlsstate.Identity{Kind: tlsstate.Address, Name: fmt.Sprintf("%d.%d.%d.1", 11+i>>16, i&255, i>>8&255)}
+}
+
+func domain(name string, i int) tlsstate.Identity {
+	return tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("%s%d.example", name, i)}
+}
+
+// merge puts n pinned peers into a store.
+func merge(f *store.File, n int) error {
+	for i := range n {
+		if _, err := f.Merge(peer(i), pinned, today); err != nil {
+			return err
+		}
+		if err := paced(f, i); err != nil {
+			return err
+		}
+	}
+	return f.Flush(context.Background())
+}
+
+// paced lets the disk keep up.
+func paced(f *store.File, i int) error {
+	if i%20_000 != 19_999 {
+		return nil
+	}
+	return f.Flush(context.Background())
+}
+
+// filled makes a file of n pinned peers, with a snapshot.
+func filled(t *testing.T, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "history.db")
+	f, err := store.Open(path, store.Options{ReadTimeout: readTimeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(f, n); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// anonymous returns the anonymous memory of this process, in MiB.
+func anonymous() (float64, error) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "RssAnon:"); ok {
+			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			return float64(kib) / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no RssAnon in /proc/self/status")
+}
