@@ -81,13 +81,17 @@ func TestAnswers(t *testing.T) {
 			}
 		}, 1, "429 Too Many Requests", false},
 		{"redirected elsewhere", func(int64) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect) }
+			return func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
+			}
 		}, 1, "redirected to somewhere else", false},
 		{"redirected by another method", func(int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusFound) }
 		}, 1, "redirected to somewhere else", false},
 		{"redirected in circles", func(int64) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusPermanentRedirect) }
+			return func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/there", http.StatusPermanentRedirect)
+			}
 		}, 4, "redirected to somewhere else", false},
 		{"redirected at home", func(n int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {

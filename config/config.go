@@ -68,6 +68,9 @@ type Config struct {
 	Selfcheck Selfcheck
 	Status    Status
 	SPF       SPF
+	// Alert and Destinations are who is told what happened.
+	Alert        Alert
+	Destinations []Destination
 	// Policy is the base policy: what holds for peers without a row.
 	Policy tlsstate.Policy
 	// Peers are the [[peer]] rows in the order of the file.
@@ -192,6 +195,7 @@ func defaults() *Config {
 		Status:    defaultStatus(),
 		Breaker:   defaultBreaker(),
 		SPF:       defaultSPF(),
+		Alert:     defaultAlert(),
 	}
 }
 

@@ -75,6 +75,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Policy:    tlsstate.DefaultPolicy(),
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
 		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
+		Alert:     config.Alert{Log: config.Warning, PerHour: 20},
 		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
 	}
@@ -120,7 +121,12 @@ func TestEveryKey(t *testing.T) {
 		Admin:     config.Admin{Socket: "/run/a.sock", Group: "mail"},
 		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
-		SPF:       config.SPF{Resolver: netip.MustParseAddrPort("[::1]:5353"), Timeout: 100 * time.Millisecond},
+		Alert:     config.Alert{Log: config.Critical, PerHour: 1},
+		Destinations: []config.Destination{
+			{Kind: config.ToWebhook, Least: config.Info, URL: "env:HOOK", Secret: "file:/key", Token: "env:TOKEN", Body: "/slack.json"},
+			{Kind: config.ToMail, Least: config.Warning, Server: "[::1]:25", To: []string{"ann@here.example"}, From: "ratchet@here.example"},
+		},
+		SPF: config.SPF{Resolver: netip.MustParseAddrPort("[::1]:5353"), Timeout: 100 * time.Millisecond},
 		Peers: []tlsstate.Row{
 			{Domain: "xn--bnk-qla.example", Subdomains: true, Action: &tempfail, Least: tlsstate.TLS12},
 			{Domain: "host", Exempt: true},
@@ -184,6 +190,21 @@ names = ["Mail.example."]
 [dns]
 resolver = "[0::1]:5353"
 timeout_milliseconds = 100
+[alert]
+log = "critical"
+per_hour = 1
+[[destination]]
+kind = "webhook"
+least = "info"
+url = "env:HOOK"
+secret = "file:/key"
+token = "env:TOKEN"
+body = "/slack.json"
+[[destination]]
+kind = "mail"
+server = "[0::1]:025"
+to = ["ann@here.example"]
+from = "ratchet@Here.example"
 [[peer]]
 domain = "XN--BNK-QLA.example."
 subdomains = true

@@ -70,11 +70,16 @@ func (l *loader) fromFile(data []byte) {
 		return
 	}
 	l.doc = doc
-	rows, hasRows := doc.values["peer"]
+	peers, hasPeers := doc.values["peer"]
+	destinations, hasDestinations := doc.values["destination"]
 	delete(doc.values, "peer")
+	delete(doc.values, "destination")
 	fill(l, l.config, settings(), "", "", doc.values)
-	if hasRows {
-		l.peers(rows)
+	if hasPeers {
+		l.peers(peers)
+	}
+	if hasDestinations {
+		l.destinations(destinations)
 	}
 }
 
@@ -122,31 +127,39 @@ func misplaced[T any](all []setting[T], group, name string) error {
 		}
 	}
 	if group == "" {
-		here = append(here, "[[peer]]")
+		here = append(here, "[[peer]]", "[[destination]]")
 	}
 	return fmt.Errorf("unknown key: use %s", strings.Join(here, ", "))
 }
 
 // peers takes the [[peer]] rows.
 func (l *loader) peers(raw any) {
+	tables(l, raw, "peer", peerSettings(), func(row tlsstate.Row, position string) {
+		l.config.Peers = append(l.config.Peers, row)
+		l.tables = append(l.tables, position)
+	})
+}
+
+// tables takes the rows of an array of tables, and hands over each whose keys
+// are right.
+func tables[T any](l *loader, raw any, name string, all []setting[T], take func(row T, position string)) {
 	rows, ok := raw.([]any)
 	if !ok {
-		l.at("peer", "peer", fmt.Errorf("want rows that begin with [[peer]], got %s", shown(raw)))
+		l.at(name, name, fmt.Errorf("want rows that begin with [[%s]], got %s", name, shown(raw)))
 		return
 	}
 	for i, raw := range rows {
-		position := element("peer", i)
+		position := element(name, i)
 		table, ok := raw.(map[string]any)
 		if !ok {
-			l.at(position, "peer", fmt.Errorf("want rows that begin with [[peer]], got %s in the list", shown(raw)))
+			l.at(position, name, fmt.Errorf("want rows that begin with [[%s]], got %s in the list", name, shown(raw)))
 			continue
 		}
-		var row tlsstate.Row
+		var row T
 		before := len(l.problems)
-		fill(l, &row, peerSettings(), "peer", position, table)
+		fill(l, &row, all, name, position, table)
 		if len(l.problems) == before {
-			l.config.Peers = append(l.config.Peers, row)
-			l.tables = append(l.tables, position)
+			take(row, position)
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"tlsratchet/tlsstate"
 )
 
 // Write writes the configuration as it is in effect, every key with its value,
@@ -25,18 +23,21 @@ func (c *Config) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "%s = %s\n", key, s.show(c))
 	}
 	for i := range c.Peers {
-		writeRow(&b, &c.Peers[i])
+		writeRow(&b, "peer", peerSettings(), &c.Peers[i])
+	}
+	for i := range c.Destinations {
+		writeRow(&b, "destination", destinationSettings(), &c.Destinations[i])
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // writeRow leaves out what the row doesn't set.
-func writeRow(b *strings.Builder, row *tlsstate.Row) {
-	b.WriteString("\n[[peer]]\n")
-	for _, s := range peerSettings() {
-		if v := s.show(row); v != s.show(&tlsstate.Row{}) {
-			fmt.Fprintf(b, "%s = %s\n", strings.TrimPrefix(s.key, "peer."), v)
+func writeRow[T any](b *strings.Builder, name string, all []setting[T], row *T) {
+	fmt.Fprintf(b, "\n[[%s]]\n", name)
+	for _, s := range all {
+		if v := s.show(row); v != s.show(new(T)) {
+			fmt.Fprintf(b, "%s = %s\n", strings.TrimPrefix(s.key, name+"."), v)
 		}
 	}
 }

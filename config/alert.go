@@ -1,0 +1,189 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// The kinds of [Destination].
+const (
+	ToWebhook      = "webhook"
+	ToAlertmanager = "alertmanager"
+	ToMail         = "mail"
+)
+
+// The severities of [Alert.Log] and [Destination.Least], the least first.
+const (
+	Info     = "info"
+	Warning  = "warning"
+	Critical = "critical"
+)
+
+// Alert is who is told what happened, beside the [[destination]] rows.
+type Alert struct {
+	// Log is the least severity that the log is told, or [Off].
+	Log string
+	// PerHour is how many messages an hour are told one by one.
+	PerHour int
+}
+
+// Destination is one [[destination]] row. Secrets are in it by reference alone:
+// "file:/path" or "env:NAME".
+type Destination struct {
+	// Kind is one of the three, Least a severity.
+	Kind, Least string
+	// URL is that of a webhook or Alertmanager, or a reference to it; Secret
+	// and Token are references; Body is the file of a template.
+	URL, Secret, Token, Body string
+	// Server is the host:port that takes mail; To and From are addresses.
+	Server string
+	To     []string
+	From   string
+}
+
+func alertSettings() []setting[Config] {
+	return []setting[Config]{
+		word("alert.log", "TLSRATCHET_ALERT_LOG",
+			func(c *Config) *string { return &c.Alert.Log }, oneOf(Info, Warning, Critical, Off), same),
+		integer("alert.per_hour", "TLSRATCHET_ALERTS_PER_HOUR",
+			func(c *Config) *int { return &c.Alert.PerHour }, 1, 1000),
+	}
+}
+
+func defaultAlert() Alert { return Alert{Log: Warning, PerHour: 20} }
+
+// destinationSettings returns the keys of a [[destination]] row.
+func destinationSettings() []setting[Destination] {
+	return []setting[Destination]{
+		word("destination.kind", "",
+			func(d *Destination) *string { return &d.Kind }, oneOf(ToWebhook, ToAlertmanager, ToMail), same),
+		word("destination.least", "",
+			func(d *Destination) *string { return &d.Least }, oneOf(Info, Warning, Critical), same),
+		word("destination.url", "", func(d *Destination) *string { return &d.URL }, parseAlertURL, same),
+		word("destination.secret", "", func(d *Destination) *string { return &d.Secret }, parseReference, same),
+		word("destination.token", "", func(d *Destination) *string { return &d.Token }, parseReference, same),
+		word("destination.body", "", func(d *Destination) *string { return &d.Body }, parsePath, same),
+		word("destination.server", "", func(d *Destination) *string { return &d.Server }, endpointOnly("127.0.0.1:25"), same),
+		list("destination.to", "", 1, func(d *Destination) *[]string { return &d.To }, parseMailbox, same),
+		word("destination.from", "", func(d *Destination) *string { return &d.From }, parseMailbox, same),
+	}
+}
+
+// destinations takes the [[destination]] rows.
+func (l *loader) destinations(raw any) {
+	tables(l, raw, "destination", destinationSettings(), func(d Destination, position string) {
+		if key, err := d.check(); err != nil {
+			where := "destination"
+			if key != "" {
+				position, where = dotted(position, key), dotted(where, key)
+			}
+			l.at(position, where, err)
+			return
+		}
+		if d.Least == "" {
+			d.Least = Warning
+		}
+		if d.Kind == ToMail && d.Server == "" {
+			d.Server = "127.0.0.1:25"
+		}
+		l.config.Destinations = append(l.config.Destinations, d)
+	})
+}
+
+// check tells what is wrong with the row as a whole, and with which key.
+func (d *Destination) check() (key string, err error) {
+	if d.Kind == "" {
+		return "", fmt.Errorf("says not where: add kind = %q, %q or %q", ToWebhook, ToAlertmanager, ToMail)
+	}
+	mail, webhook := d.Kind == ToMail, d.Kind == ToWebhook
+	for _, k := range []struct {
+		key              string
+		set, needed, has bool
+	}{
+		{"url", d.URL != "", !mail, !mail},
+		{"to", len(d.To) > 0, mail, mail},
+		{"secret", d.Secret != "", false, webhook},
+		{"body", d.Body != "", false, webhook},
+		{"token", d.Token != "", false, !mail},
+		{"server", d.Server != "", false, mail},
+		{"from", d.From != "", false, mail},
+	} {
+		switch {
+		case k.needed && !k.set:
+			return "", fmt.Errorf("a destination of kind %s needs %s", d.Kind, k.key)
+		case k.set && !k.has:
+			return k.key, fmt.Errorf("a destination of kind %s has none: leave it out", d.Kind)
+		}
+	}
+	return "", nil
+}
+
+// parseReference parses a reference to a secret. The error doesn't show what
+// may be the secret itself.
+func parseReference(s string) (string, error) {
+	form, name, _ := strings.Cut(s, ":")
+	switch form {
+	case "file":
+		file, err := parsePath(name)
+		return "file:" + file, err
+	case "env":
+		if isVariable(name) {
+			return s, nil
+		}
+	}
+	return "", errors.New("secrets don't stand in this file: use \"file:/path\" or \"env:NAME\"")
+}
+
+func isVariable(s string) bool {
+	return s != "" && len(s) <= 255 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// secretPaths are in the URLs of chats, which let in whoever knows them.
+var secretPaths = []string{"/hooks/", "/webhooks/", "/services/", "/webhookb2/", "/workflows/"}
+
+// parseAlertURL parses a URL without a secret in it, or a reference to one that
+// has.
+func parseAlertURL(s string) (string, error) {
+	if strings.HasPrefix(s, "file:") || strings.HasPrefix(s, "env:") {
+		return parseReference(s)
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !printable(s) || len(s) > 2000 {
+		return "", errors.New("want a URL that begins with https:// or http://, or \"file:/path\" or \"env:NAME\" that holds it")
+	}
+	secret := u.User != nil || u.RawQuery != "" || u.Fragment != ""
+	for _, p := range secretPaths {
+		secret = secret || strings.Contains(u.Path+"/", p)
+	}
+	if secret {
+		return "", errors.New("this URL may hold a secret: put it into a file or a variable, and write \"file:/path\" or \"env:NAME\"")
+	}
+	return s, nil
+}
+
+// parseMailbox parses an address as it stands in a header.
+func parseMailbox(s string) (string, error) {
+	local, domain, ok := cutLast(s, '@')
+	bad := !ok || local == "" || len(local) > 64 || !printable(local) || strings.ContainsAny(local, ` ()<>[]:;@\,"`)
+	if bad {
+		return "", fmt.Errorf("unknown address %s: want local@domain in ASCII, without quotes", shown(s))
+	}
+	domain, err := parseDomain(domain)
+	if err != nil {
+		return "", fmt.Errorf("address %s: %w", shown(s), err)
+	}
+	return local + "@" + domain, nil
+}
+
+// endpointOnly parses host:port. The example is for the error.
+func endpointOnly(example string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		address, err := parseHostPort(s)
+		if err != nil {
+			return "", fmt.Errorf("unknown address %s: use host:port, as %s", shown(s), example)
+		}
+		return address, nil
+	}
+}
