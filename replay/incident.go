@@ -1,7 +1,10 @@
 package replay
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"tlsratchet/ratchet"
@@ -110,6 +113,9 @@ func network(ip netip.Addr) string {
 // all returns the incidents by their beginning, and marks those of many names
 // at once.
 func (in *incidents) all() []Incident {
+	slices.SortFunc(in.list, func(a, b *Incident) int {
+		return cmp.Or(a.Began.Compare(b.Began), strings.Compare(a.Identity, b.Identity))
+	})
 	names := make(map[string]int) // in the window from first to last
 	first, marked := 0, 0
 	for last, i := range in.list {

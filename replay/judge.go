@@ -3,10 +3,10 @@ package replay
 import (
 	"errors"
 	"log/slog"
+	"runtime"
+	"sync"
 	"time"
 
-	"tlsratchet/maillog"
-	"tlsratchet/peer"
 	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -24,118 +24,118 @@ type Result struct {
 	Offered tlsstate.History
 }
 
-// Judge sends the log through a ratchet with the given rules.
+// Judge sends the log through a ratchet with the given rules, on all CPUs.
 func (l *Log) Judge(rules *tlsstate.Rules) *Result {
-	t := trial{
-		log: l, memory: make(memory), peers: make(map[*maillog.Client]peer.Peer),
-		atOnce: rules.Default().PinAfterDays == 1,
-		report: newReport(l, rules.Default()), incidents: newIncidents(),
-		touched: make(map[tlsstate.Action]map[tlsstate.Identity]bool),
+	cells := l.sorted()
+	trials := make([]*trial, runtime.GOMAXPROCS(0))
+	who := identify(cells, len(trials))
+	offered := newOffers(cells, who, rules)
+	var wg sync.WaitGroup
+	for n := range trials {
+		t := newTrial(l, rules, offered)
+		trials[n] = t
+		wg.Go(func() {
+			for i, c := range cells {
+				if who[i].worker == n {
+					t.cell(c, who[i])
+				}
+			}
+		})
 	}
-	t.ratchet = ratchet.New(t.memory, rules, slog.New(slog.DiscardHandler))
-	for _, c := range l.sorted() {
-		t.cell(c)
-	}
-	return t.result(rules.Default())
+	wg.Wait()
+	return l.result(trials, rules.Default(), offered)
 }
 
-// trial is a Judge under way.
+// trial is one worker's part of a Judge.
 type trial struct {
 	log       *Log
 	memory    memory
 	ratchet   *ratchet.Ratchet
+	offers    offers
 	atOnce    bool // pins form on the first day
-	peers     map[*maillog.Client]peer.Peer
-	report    Report
+	tally     tally
 	incidents *incidents
-	touched   map[tlsstate.Action]map[tlsstate.Identity]bool
 }
 
+func newTrial(l *Log, rules *tlsstate.Rules, offered offers) *trial {
+	t := &trial{
+		log: l, offers: offered, atOnce: rules.Default().PinAfterDays == 1, incidents: newIncidents(),
+		memory: memory{peers: make(map[tlsstate.Identity]*tlsstate.History)},
+	}
+	t.ratchet = ratchet.New(&t.memory, rules, slog.New(slog.DiscardHandler))
+	return t
+}
+
+// logListener stands for the listener of the cell under way: see memory.
+var logListener = tlsstate.Identity{Kind: tlsstate.Listener, Name: "log"}
+
 // cell judges the sessions of one.
-func (t *trial) cell(c *cell) {
-	p, ok := t.peer(c.client)
-	if !ok {
-		t.report.Unreadable.add(c)
+func (t *trial) cell(c *cell, p *known) {
+	switch {
+	case !p.ok:
+		t.tally.Unreadable.add(c)
+		return
+	case c.unknown && !c.authenticated:
+		t.tally.Unknown.add(c)
 		return
 	}
-	if c.unknown && !c.authenticated {
-		t.report.Unknown.add(c)
-		return
-	}
-	p.Listener = c.listener.Identity()
-	s := ratchet.Session{At: time.Unix(c.first, 0).UTC(), Security: *c.security, Peer: p, Authenticated: c.authenticated}
+	s := ratchet.Session{At: time.Unix(c.first, 0).UTC(), Security: *c.security, Peer: p.Peer, Authenticated: c.authenticated}
+	s.Peer.Listener = logListener
+	t.memory.listener = t.offers.at(c.listener, c.first)
 	d := t.ratchet.Decide(&s)
 	switch {
 	case c.authenticated:
-		t.report.Authenticated.add(c)
-		return
+		t.tally.Authenticated.add(c)
 	case d.Outcome == tlsstate.Exempt:
-		t.report.Exempt.add(c)
-		return
+		t.tally.Exempt.add(c)
 	case d.Outcome == tlsstate.Unknown:
-		t.report.Unknown.add(c)
+		t.tally.Unknown.add(c)
 		if errors.Is(d.Reason, ratchet.ErrNoSTARTTLS) {
-			t.report.Reasons["no TLS was logged at this listener before"] += c.sessions
+			t.tally.noSTARTTLS += c.sessions
 		}
-		return
+	default:
+		t.learn(&s, &d, c)
 	}
-	t.ratchet.Learn(&s, &d)
+}
+
+// learn takes over what a cell that was judged teaches, and books it.
+func (t *trial) learn(s *ratchet.Session, d *ratchet.Decision, c *cell) {
+	t.ratchet.Learn(s, d)
 	if t.atOnce && d.Changes && c.repeated() {
 		// The second message meets the pin that the first one formed, and tells
 		// the domain so.
-		again := t.ratchet.Decide(&s)
-		t.ratchet.Learn(&s, &again)
+		again := t.ratchet.Decide(s)
+		t.ratchet.Learn(s, &again)
 	}
-	t.report.judged(c)
-	t.met(&s, &d, c)
-}
-
-// met books what a judged cell means for incidents.
-func (t *trial) met(s *ratchet.Session, d *ratchet.Decision, c *cell) {
+	t.tally.judged(c)
 	if d.Outcome != tlsstate.Downgraded {
 		t.incidents.met(d)
 		return
 	}
 	t.incidents.downgrade(s, d, c, t.log.failedBefore(c.client.Addr, c.first, c.day))
-	if t.touched[d.Action] == nil {
-		t.touched[d.Action] = make(map[tlsstate.Identity]bool)
-	}
-	t.touched[d.Action][d.Identity] = true
-	t.report.actions[d.Action].Messages += c.messages
+	t.tally.acted(d, c)
 }
 
-// peer returns the identities of a client. They are looked up once.
-func (t *trial) peer(c *maillog.Client) (peer.Peer, bool) {
-	p, known := t.peers[c]
-	if !known {
-		resolve := "OK"
-		if c.Name == "unknown" {
-			resolve = "FAIL"
+// result puts together what the workers found. No identity was with two.
+func (l *Log) result(trials []*trial, rule *tlsstate.Policy, offered offers) *Result {
+	r := &Result{Histories: make(map[tlsstate.Identity]tlsstate.History), Offered: offered.all()}
+	var sum tally
+	incidents := newIncidents()
+	for _, t := range trials {
+		for id, h := range t.memory.peers {
+			r.Histories[id] = *h
 		}
-		// On an error it stays the zero Peer.
-		p, _ = peer.Identify(peer.Client{Addr: c.Addr, Name: c.Name, Resolve: resolve})
-		t.peers[c] = p
+		sum.join(&t.tally)
+		incidents.list = append(incidents.list, t.incidents.list...)
 	}
-	return p, p.IP.IsValid()
-}
-
-func (t *trial) result(rule *tlsstate.Policy) *Result {
-	r := &Result{Histories: make(map[tlsstate.Identity]tlsstate.History)}
-	today := tlsstate.DayOf(t.log.stats.Ended)
-	for id, h := range t.memory {
-		if id.Kind == tlsstate.Listener {
-			r.Offered = tlsstate.Merge(r.Offered, h)
-			continue
-		}
-		r.Histories[id] = h
-		t.report.Peers.add(id.Kind, pinned(&h, rule, today))
+	r.Report = newReport(l, rule)
+	r.Report.take(&sum)
+	today := tlsstate.DayOf(l.stats.Ended)
+	for id, h := range r.Histories {
+		r.Report.Peers.add(id.Kind, pinned(&h, rule, today))
 	}
-	for a, ids := range t.touched {
-		t.report.actions[a].Peers = len(ids)
-	}
-	t.report.Incidents = t.incidents.all()
-	t.report.finish()
-	r.Report = t.report
+	r.Report.Incidents = incidents.all()
+	r.Report.finish()
 	return r
 }
 

@@ -59,9 +59,6 @@ type Report struct {
 	Listeners []Listener `json:"listeners"`
 	Warnings  []string   `json:"warnings,omitempty"`
 	Summary   string     `json:"summary"`
-
-	levels  [4]Count
-	actions [tlsstate.Reject + 1]ActionCount
 }
 
 // Policy is what of a policy decides, spelt as in the configuration.
@@ -119,7 +116,7 @@ func newReport(l *Log, p *tlsstate.Policy) Report {
 	s := &l.stats
 	r := Report{
 		Began: s.Began, Ended: s.Ended, Lines: s.Lines, Smtpd: s.Smtpd, Broken: s.Broken, Gaps: s.Gaps,
-		Returned: s.Returned, Future: s.Future, Reasons: make(map[string]int), Incidents: []Incident{}, Listeners: []Listener{},
+		Returned: s.Returned, Future: s.Future, Reasons: make(map[string]int), Incidents: []Incident{}, Actions: []ActionCount{}, Listeners: []Listener{},
 		Policy: Policy{
 			Stripped: p.Stripped.String(), Weakened: p.Weakened.String(), Unauthenticated: p.Unauthenticated.String(),
 			PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
@@ -165,16 +162,6 @@ func (r *Report) warn(s *maillog.Stats) {
 	}
 }
 
-func (c *Count) add(of *cell) {
-	c.Sessions += of.sessions
-	c.Messages += of.messages
-}
-
-func (r *Report) judged(c *cell) {
-	r.Judged.add(c)
-	r.levels[c.security.Level].add(c)
-}
-
 func (p *Peers) add(k tlsstate.Kind, pinned bool) {
 	n := 0
 	if pinned {
@@ -190,26 +177,8 @@ func (p *Peers) add(k tlsstate.Kind, pinned bool) {
 	}
 }
 
-// finish adds up, once all cells were judged.
+// finish says what the rest comes to.
 func (r *Report) finish() {
-	for l := tlsstate.TLS13; ; l-- {
-		r.Levels = append(r.Levels, LevelCount{l.String(), r.levels[l]})
-		if l == tlsstate.Plaintext {
-			break
-		}
-	}
-	if r.Judged.Messages > 0 {
-		r.Encrypted = float64(r.Judged.Messages-r.levels[tlsstate.Plaintext].Messages) / float64(r.Judged.Messages)
-	}
-	for a := tlsstate.Reject; ; a-- {
-		if n := r.actions[a]; n.Messages > 0 {
-			n.Action = a.String()
-			r.Actions = append(r.Actions, n)
-		}
-		if a == tlsstate.Observe {
-			break
-		}
-	}
 	for _, i := range r.Incidents {
 		if i.Fault != "" {
 			r.OwnFault += i.Messages

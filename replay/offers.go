@@ -1,0 +1,65 @@
+package replay
+
+import (
+	"sort"
+
+	"tlsratchet/maillog"
+	"tlsratchet/tlsstate"
+)
+
+// offers is what is known of STARTTLS at each listener, moment by moment. It
+// comes first, so that peers can be judged at the same time.
+type offers map[*maillog.Listener][]offer
+
+// offer is a listener's history from a moment on, in seconds.
+type offer struct {
+	from    int64
+	history tlsstate.History
+}
+
+// newOffers learns of listeners as the ratchet does: from sessions over TLS of
+// peers that are judged. The cells are in the order of time.
+func newOffers(cells []*cell, who []*known, rules *tlsstate.Rules) offers {
+	o := make(offers)
+	for i, c := range cells {
+		p := who[i]
+		if c.security.Level == tlsstate.Plaintext || c.authenticated || c.unknown || !p.ok {
+			continue
+		}
+		rule := rules.For(p.IP, p.Host)
+		if rule.Exempt {
+			continue
+		}
+		before := o.last(c.listener)
+		_, after := tlsstate.Judge(before, tlsstate.Observation{Day: c.day, Security: tlsstate.Security{Level: c.security.Level}}, rule)
+		if after != before {
+			o[c.listener] = append(o[c.listener], offer{c.first, after})
+		}
+	}
+	return o
+}
+
+func (o offers) last(l *maillog.Listener) tlsstate.History {
+	if all := o[l]; len(all) > 0 {
+		return all[len(all)-1].history
+	}
+	return tlsstate.History{}
+}
+
+// at returns what was known of a listener at a moment.
+func (o offers) at(l *maillog.Listener, at int64) tlsstate.History {
+	all := o[l]
+	n := sort.Search(len(all), func(i int) bool { return all[i].from > at })
+	if n == 0 {
+		return tlsstate.History{}
+	}
+	return all[n-1].history
+}
+
+// all joins the histories of all listeners.
+func (o offers) all() (h tlsstate.History) {
+	for l := range o {
+		h = tlsstate.Merge(h, o.last(l))
+	}
+	return h
+}
