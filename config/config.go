@@ -62,7 +62,9 @@ type Config struct {
 	Log    Log
 	Limits Limits
 	Reply  Reply
-	// Admin, Breaker, Selfcheck, Status and SPF need a restart to change.
+	// Shared, Admin, Breaker, Selfcheck, Status and SPF need a restart to
+	// change.
+	Shared    Shared
 	Admin     Admin
 	Breaker   Breaker
 	Selfcheck Selfcheck
@@ -191,6 +193,7 @@ func defaults() *Config {
 			Identities:  2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
+		Shared:    defaultShared(),
 		Selfcheck: defaultSelfcheck(),
 		Status:    defaultStatus(),
 		Breaker:   defaultBreaker(),

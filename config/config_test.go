@@ -73,6 +73,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 50_000, Identities: 2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
+		Shared:    config.Shared{Timeout: 50 * time.Millisecond},
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
 		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
 		Alert:     config.Alert{Log: config.Warning, PerHour: 20},
@@ -117,8 +118,12 @@ func TestEveryKey(t *testing.T) {
 			PinUpTo: tlsstate.TLS13, DomainEnforce: tlsstate.EnforceNever,
 			Stripped: tlsstate.Reject, Weakened: tlsstate.Quarantine, Unauthenticated: tlsstate.Tempfail,
 		},
-		Breaker:   config.Breaker{Domains: 20, Window: time.Hour, PinDays: 14},
-		Admin:     config.Admin{Socket: "/run/a.sock", Group: "mail"},
+		Breaker: config.Breaker{Domains: 20, Window: time.Hour, PinDays: 14},
+		Admin:   config.Admin{Socket: "/run/a.sock", Group: "mail"},
+		Shared: config.Shared{
+			URL: "valkeys://mx@valkey.example:6379/1", PasswordFile: "/etc/tlsratchet/password",
+			RootsFile: "/etc/tlsratchet/ca.pem", Timeout: 20 * time.Millisecond,
+		},
 		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
 		Alert:     config.Alert{Log: config.Critical, PerHour: 1},
@@ -152,6 +157,10 @@ header = "all"
 exempt_networks = ["10.0.0.0/8", "fd00::/8"]
 exempt_recipients = ["Help", "Jörg@Bank.Example"]
 spf = "off"
+shared = "valkeys://mx@valkey.example:6379/1"
+shared_password_file = "/etc/tlsratchet/password"
+shared_roots_file = "/etc/tlsratchet/ca.pem"
+shared_milliseconds = 20
 socket = { mode = "600", group = "postfix" } # a table may be written like this
 reply.contact = 'https://bank.example/"100%"\tls' # or like this
 [log]
