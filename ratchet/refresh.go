@@ -16,6 +16,10 @@ type Shared interface {
 	Refresh(maxAge time.Duration, ids ...tlsstate.Identity) bool
 }
 
+// SetShared is for a memory that is behind another one's Histories. Call it
+// before the first session.
+func (r *Ratchet) SetShared(s Shared) { r.shared = s }
+
 // fresh is how old the copy of a peer may be that comes below what could be
 // pinned, and is not known to do better.
 const fresh = time.Minute

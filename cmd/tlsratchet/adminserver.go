@@ -11,7 +11,6 @@ import (
 	"tlsratchet/admin"
 	"tlsratchet/config"
 	"tlsratchet/milter/wire"
-	"tlsratchet/tlsstate"
 )
 
 // adminMode lets the owner and the group of the admin socket in.
@@ -61,9 +60,8 @@ func (d *daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error)
 
 // adminHandler is the operations, and the profiles of the process.
 func (d *daemon) adminHandler() http.Handler {
-	rules := func() *tlsstate.Rules { return d.config.Load().Rules() }
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", admin.Handler(admin.NewLocal(d.histories, rules, time.Now, d.log, nil)))
+	mux.Handle("/v1/", admin.Handler(admin.NewLocal(d.histories, d.rules, time.Now, d.log, nil)))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

@@ -25,6 +25,7 @@ import (
 // histories is what the daemon asks of a store.
 type histories interface {
 	admin.Memory
+	Stats() store.Stats
 	Close() error
 }
 
@@ -36,6 +37,7 @@ type daemon struct {
 	notify    notifier
 	histories histories
 	watch     *watch
+	pages     pages
 	senders   senders
 	ratchet   *ratchet.Ratchet
 	milter    *milter.Milter
@@ -59,11 +61,10 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 	if d.watch, err = newWatch(cfg, d.log); err != nil {
 		return nil, errors.Join(err, d.histories.Close())
 	}
-	d.ratchet = ratchet.New(d.histories, cfg.Rules(), d.log)
-	d.ratchet.SetBreaker(d.watch.breaker.Breaker)
-	d.senders = newSenders(cfg.SPF, d.ratchet, d.log)
+	d.pages = newPages(d)
+	d.newRatchet(cfg)
 	d.milter = milter.New(milter.Deps{
-		Judge: d.ratchet, Now: time.Now, Events: d.take,
+		Judge: d.pages.metrics.Judge(d.ratchet), Now: time.Now, Events: d.take,
 	}, milterOptions(cfg), d.log)
 	if d.server, err = newServer(cfg, d.milter, d.log); err == nil {
 		d.listeners, err = listen(cfg)
@@ -74,6 +75,15 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 	return d, nil
 }
 
+func (d *daemon) newRatchet(cfg *config.Config) {
+	d.ratchet = ratchet.New(d.pages.metrics.Histories(d.histories), cfg.Rules(), d.log)
+	if shared, ok := d.histories.(ratchet.Shared); ok {
+		d.ratchet.SetShared(shared)
+	}
+	d.ratchet.SetBreaker(d.watch.breaker.Breaker)
+	d.senders = newSenders(cfg.SPF, d.ratchet, d.log)
+}
+
 func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 	if cfg.InMemory() {
 		return store.NewMemory(cfg.Limits.Cache), nil
@@ -81,10 +91,12 @@ func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := store.Open(cfg.History, store.Options{
-		CacheSize:   cfg.Limits.Cache,
-		ReadTimeout: cfg.Limits.Decide,
-		Logger:      log,
+	file, err := store.OpenOrRecover(cfg.History, store.Options{
+		CacheSize:     cfg.Limits.Cache,
+		MaxIdentities: cfg.Limits.Identities,
+		KeepDays:      cfg.Policy.PinMaxAgeDays + 7*tlsstate.Window,
+		ReadTimeout:   cfg.Limits.Decide,
+		Logger:        log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
@@ -125,7 +137,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 	go func() { failed <- d.server.Serve(d.listeners...) }()
 	go d.notify.watchdog(ctx, d.alive)
 	d.watch.run(ctx)
-	stopAdmin := d.serveAdmin(ctx, d.config.Load())
+	stopAdmin, stopStatus := d.serveAdmin(ctx, d.config.Load()), d.serveStatus(ctx, d.config.Load())
 	d.started()
 
 	var err error
@@ -138,6 +150,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 		err = fmt.Errorf("serve: %w", err)
 	}
 	stopAdmin()
+	stopStatus()
 	err = errors.Join(err, d.close())
 	d.log.Info("stopped")
 	return err
@@ -157,6 +170,7 @@ func (d *daemon) close() error {
 func (d *daemon) take(e ratchet.Event) {
 	eventLog{d.log}.Take(e)
 	d.watch.take(e)
+	d.pages.take(e)
 }
 
 func (d *daemon) drain(ctx context.Context) error {

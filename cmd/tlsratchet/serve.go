@@ -39,6 +39,7 @@ func serve(c *cli.Context, stderr io.Writer) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
+	tuneCollector(cfg)
 	d, err := newDaemon(cfg, stderr)
 	if err != nil {
 		return err

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"runtime"
+	"time"
+
+	"tlsratchet/admin"
+	"tlsratchet/config"
+	"tlsratchet/ratchet"
+	"tlsratchet/status"
+	"tlsratchet/tlsstate"
+)
+
+// censusEvery is the time between two walks through the whole memory.
+const censusEvery = 10 * time.Minute
+
+// pages is what the page and the metrics show, and counts for them.
+type pages struct {
+	census  *status.Census
+	recent  *status.Recent
+	metrics *status.Metrics
+}
+
+// newPages returns the counters of a daemon whose histories and watch are
+// there; the rest is asked for when somebody looks.
+func newPages(d *daemon) pages {
+	p := pages{
+		census: &status.Census{All: d.histories.All, Rules: d.rules, Every: censusEvery, Log: d.log},
+		recent: &status.Recent{},
+	}
+	p.metrics = status.NewMetrics(status.Sources{
+		Build:       status.Build{Version: version(), Go: runtime.Version()},
+		Store:       d.histories.Stats,
+		Connections: d.connections,
+		Errors:      d.errors,
+		Census:      p.census.Last,
+		Incidents: func() status.Incidents {
+			open, _ := d.watch.book.OpenCount()
+			return status.Incidents{Open: open, Dropped: d.watch.book.Dropped()}
+		},
+		Breaker:   d.breaker,
+		SelfCheck: d.watch.check.Last,
+	})
+	return p
+}
+
+// take is on the mail path.
+func (p pages) take(e ratchet.Event) {
+	p.metrics.Take(e)
+	p.recent.Take(e)
+}
+
+func (d *daemon) rules() *tlsstate.Rules { return d.config.Load().Rules() }
+
+func (d *daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(time.Now()) }
+
+func (d *daemon) connections() status.Connections {
+	s := d.server.Stats()
+	return status.Connections{
+		Open: s.Open, Accepted: s.Accepted, OverLimit: s.OverLimit, NotMilter: s.NotMilter,
+		BadFrame: s.BadFrame, FrameTooBig: s.FrameTooBig, Timeouts: s.Timeouts, Broken: s.Broken,
+	}
+}
+
+func (d *daemon) errors() status.Errors {
+	s := d.server.Stats()
+	return status.Errors{
+		Unjudged: d.ratchet.Failures(), NoMacros: d.milter.NoMacros(), Callback: d.milter.Troubles(),
+		Backend: uint64(s.BackendPanics), Accept: uint64(s.AcceptErrors),
+	}
+}
+
+// serveStatus serves metrics and page until they are stopped. Mail doesn't need
+// them: where the port can't be had, the log says so and the daemon goes on.
+func (d *daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func()) {
+	go d.pages.census.Run(ctx)
+	if cfg.Status.Listen == config.Off {
+		return func() {}
+	}
+	server, err := status.NewServer(status.ServerOptions{
+		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.pages.metrics, Page: d.page(cfg),
+		Alive: d.alive, Ready: d.alive, Log: d.log,
+	})
+	var listener net.Listener
+	if err == nil {
+		listener, err = net.Listen("tcp", cfg.Status.Listen)
+	}
+	if err != nil {
+		d.log.Error("no metrics and no page", "error", err)
+		return func() {}
+	}
+	go func() {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("no metrics and no page any more", "error", err)
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			d.log.Debug("page", "error", err)
+		}
+	}
+}
+
+func (d *daemon) page(cfg *config.Config) status.Page {
+	p := status.Page{
+		Version: version(), Now: time.Now,
+		Tally: d.watch.book.Tally, Open: d.watch.book.Open, Of: d.watch.book.Get,
+		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
+		Breaker: d.breaker, SelfCheck: d.watch.check.Last,
+		Resolve: admin.Resolve, Load: d.histories.Load, Rules: d.rules,
+	}
+	if d.watch.check != nil {
+		p.MX = cfg.Selfcheck.Address
+	}
+	return p
+}
