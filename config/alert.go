@@ -52,7 +52,7 @@ func alertSettings() []setting[Config] {
 	}
 }
 
-func defaultAlert() Alert { return Alert{Log: Warning, PerHour: 20} }
+func defaultAlert() Alert { return Alert{Log: Off, PerHour: 20} }
 
 // destinationSettings returns the keys of a [[destination]] row.
 func destinationSettings() []setting[Destination] {

@@ -76,7 +76,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Shared:    config.Shared{Timeout: 50 * time.Millisecond},
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
 		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
-		Alert:     config.Alert{Log: config.Warning, PerHour: 20},
+		Alert:     config.Alert{Log: config.Off, PerHour: 20},
 		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
 	}

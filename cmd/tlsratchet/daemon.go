@@ -225,6 +225,7 @@ func (d *daemon) reload(next *config.Config) {
 	d.ratchet.SetRules(next.Rules())
 	d.milter.SetOptions(milterOptions(next))
 	d.level.Set(next.Log.Level)
+	d.watch.reload(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
 	if fixed := needsRestart(old, next); len(fixed) > 0 {
 		d.log.Warn("these settings changed and need a restart", "settings", fixed)

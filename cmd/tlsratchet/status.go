@@ -42,6 +42,7 @@ func newPages(d *daemon) pages {
 			open, _ := d.watch.book.OpenCount()
 			return status.Incidents{Open: open, Dropped: d.watch.book.Dropped()}
 		},
+		Alerts:    func() []status.Destination { return delivered(d.watch.alerts) },
 		Breaker:   d.breaker,
 		SelfCheck: d.watch.check.Last,
 	})

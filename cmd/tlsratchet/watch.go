@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tlsratchet/alert"
 	"tlsratchet/config"
 	"tlsratchet/incident"
 	"tlsratchet/internal/clean"
@@ -20,6 +21,7 @@ type watch struct {
 	book    *incident.Book
 	check   *selfcheck.Check // nil: switched off
 	breaker *breakerKeeper
+	alerts  *alert.Alerts
 	log     *slog.Logger
 }
 
@@ -28,18 +30,36 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
 	}
-	var err error
-	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
+	to, err := destinations(cfg, log)
+	if err != nil {
 		return nil, err
 	}
-	w.book = openBook(cfg, log)
+	w.alerts = alert.New(alert.Options{Host: hostname(), PerHour: cfg.Alert.PerHour, Log: log}, to)
+	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
+		closeAlerts(w.alerts)
+		return nil, err
+	}
+	w.book = openBook(cfg, w.alerts.Change, log)
+	w.alerts.Follow(w.book.Open)
 	return w, nil
+}
+
+// reload replaces the destinations. What is wrong with them leaves the old ones.
+func (w *watch) reload(cfg *config.Config) {
+	to, err := destinations(cfg, w.log)
+	if err != nil {
+		w.log.Error("the destinations of alerts were not reloaded", "error", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	w.alerts.SetDestinations(ctx, to)
 }
 
 // openBook opens the incidents. Mail doesn't need them: where their file can't
 // be had, they are kept in memory, and the log says so.
-func openBook(cfg *config.Config, log *slog.Logger) *incident.Book {
-	options := incident.Options{Log: log}
+func openBook(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
+	options := incident.Options{Changed: changed, Log: log}
 	if !cfg.InMemory() {
 		options.Path = incident.PathFor(cfg.History)
 	}
@@ -61,7 +81,14 @@ func (w *watch) run(ctx context.Context) {
 
 // tripped is told of each new answer of the breaker: what it believes is tried
 // out at once.
-func (w *watch) tripped(ratchet.BreakerState) { w.check.Poke() }
+func (w *watch) tripped(s ratchet.BreakerState) {
+	w.check.Poke()
+	cause := ""
+	if r := w.check.Last(); r.Err != nil {
+		cause = clean.Text(r.Err.Error(), maxName)
+	}
+	w.alerts.Notice(alert.BreakerNotice(s, cause))
+}
 
 // ownTLS is told when our own STARTTLS begins or ceases to be a problem.
 func (w *watch) ownTLS(n selfcheck.Notice) {
@@ -69,6 +96,7 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 	if n.Problem == selfcheck.OK {
 		level = slog.LevelInfo
 	}
+	w.alerts.Notice(selfcheckNotice(n))
 	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), maxWords))
 }
 
@@ -85,5 +113,6 @@ func (w *watch) close() error {
 	if err := w.book.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("keep the incidents: %w", err))
 	}
+	closeAlerts(w.alerts)
 	return errors.Join(errs...)
 }
