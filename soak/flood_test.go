@@ -71,7 +71,7 @@ func flood(path string, n int) error {
 	took := time.Since(began)
 	for i := range pins {
 		if h, err := f.Load(peer(i)); err != nil || h != pinned {
-			return fmt.Errorf("%s is %+v, %w", peer(i), h, err)
+			return fmt.Errorf("%s is %+v, %v", peer(i), h, err)
 		}
 	}
 	close(stop)

@@ -141,12 +141,12 @@ func holds(path string, said told, at time.Time) (time.Duration, error) {
 			continue
 		}
 		if h, err := f.Load(domain("pin", i)); err != nil || h != pinned {
-			return took, fmt.Errorf("pin %d, %s old and safe %v, is lost: %+v, %w", i, at.Sub(made), i <= said.safe, h, err)
+			return took, fmt.Errorf("pin %d, %s old and safe %v, is lost: %+v, %v", i, at.Sub(made), i <= said.safe, h, err)
 		}
 	}
 	files, err := filepath.Glob(path + ".damaged-*")
 	if err != nil || len(files) > 0 {
-		return took, fmt.Errorf("set aside: %q, %w", files, err)
+		return took, fmt.Errorf("set aside: %q, %v", files, err)
 	}
 	return took, nil
 }

@@ -21,6 +21,7 @@ type table struct {
 	mu      sync.Mutex
 	cache   *lru.TwoQueueCache[tlsstate.Identity, tlsstate.History]
 	pending map[tlsstate.Identity]change
+	queue   queue // of what is pending
 	quota   quota
 	// changes counts swaps: whoever read the disk can tell whether what he
 	// read may be out of date.
@@ -143,7 +144,11 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	}
 	id = clone(id)
 	t.changes++
-	t.pending[id] = change{next, cmp.Or(t.pending[id].from, by.from)}
+	before, waits := t.pending[id]
+	t.pending[id] = change{next, cmp.Or(before.from, by.from)}
+	if !waits || pressing(&next) && !pressing(&before.h) {
+		t.queue.push(id, &next, t.changes)
+	}
 	t.cache.Add(id, next)
 	t.newest = max(t.newest, next.Newest())
 	if old == (tlsstate.History{}) {
@@ -171,19 +176,24 @@ func clone(id tlsstate.Identity) tlsstate.Identity {
 	return id
 }
 
-// group returns up to n pending changes in the order of their keys.
+// group takes up to n pending changes, the most pressing and the oldest first.
+// They stay pending until they were written, or failed. It returns them in the
+// order of their keys.
 func (t *table) group(n int) []entry {
 	t.mu.Lock()
 	group := make([]entry, 0, min(n, len(t.pending)))
-	for id, c := range t.pending {
-		if len(group) == n {
+	for len(group) < n {
+		id, ok := t.queue.pop()
+		if !ok {
 			break
 		}
-		group = append(group, entry{id, c.h, c.from})
+		if c, ok := t.pending[id]; ok {
+			group = append(group, entry{id, c.h, c.from})
+		}
 	}
 	t.mu.Unlock()
 	slices.SortFunc(group, byIdentity)
-	return group
+	return slices.CompactFunc(group, func(a, b entry) bool { return a.id == b.id })
 }
 
 // written forgets the changes of a group, but not those that changed again.
@@ -191,10 +201,35 @@ func (t *table) written(group []entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range group {
-		if t.pending[group[i].id].h == group[i].h {
-			delete(t.pending, group[i].id)
+		id := group[i].id
+		switch c, ok := t.pending[id]; {
+		case ok && c.h == group[i].h:
+			delete(t.pending, id)
+		case ok:
+			t.queue.push(id, &c.h, t.changes)
 		}
 	}
+}
+
+// failed gives back a group that wasn't written.
+func (t *table) failed(group []entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue.giveBack(group)
+}
+
+// now marks the changes up to now.
+func (t *table) now() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changes
+}
+
+// due tells whether changes up to the mark wait for a group.
+func (t *table) due(mark uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.queue.holds(mark)
 }
 
 // remove makes histories that were read from the disk forgotten, but not those
@@ -205,6 +240,7 @@ func (t *table) remove(found []entry) (removed, waiting int) {
 	if t.closed {
 		return 0, 0
 	}
+	t.changes++
 	for i := range found {
 		e := &found[i]
 		cached, ok := t.cache.Peek(e.id)
@@ -213,9 +249,9 @@ func (t *table) remove(found []entry) (removed, waiting int) {
 		}
 		t.cache.Remove(e.id)
 		t.pending[e.id] = change{} // for the writer to delete
+		t.queue.push(e.id, &tlsstate.History{}, t.changes)
 		removed++
 	}
-	t.changes++
 	t.known -= removed
 	return removed, len(t.pending)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"testing"
 
 	"tlsratchet/tlsstate"
@@ -89,15 +90,64 @@ func TestGroupsAreBoundedAndInOrder(t *testing.T) {
 	for i := range 100 {
 		put(t, tab, peer(i*37%100), seen(1))
 	}
+	seenAlready := map[tlsstate.Identity]bool{}
 	for _, n := range []int{0, 1, 40, 100, 500} {
 		group := tab.group(n)
-		if len(group) != min(n, 100) {
-			t.Errorf("a group of %d, want %d", len(group), min(n, 100))
+		if want := min(n, 100-len(seenAlready)); len(group) != want {
+			t.Errorf("a group of %d, want %d", len(group), want)
 		}
-		for i := 1; i < len(group); i++ {
-			if byIdentity(group[i-1], group[i]) >= 0 {
+		for i := range group {
+			if i > 0 && byIdentity(group[i-1], group[i]) >= 0 {
 				t.Fatalf("%s before %s", group[i-1].id, group[i].id)
 			}
+			if seenAlready[group[i].id] {
+				t.Errorf("%s twice", group[i].id)
+			}
+			seenAlready[group[i].id] = true
 		}
+	}
+}
+
+// Those who are known by more than a day go first, then the oldest; a group
+// that failed comes again, and so does what changed while it was written.
+func TestTheOrderOfWriting(t *testing.T) {
+	tab := smallTable(t)
+	take := func(n int, want ...int) []entry {
+		t.Helper()
+		group := tab.group(n)
+		ids := make([]tlsstate.Identity, len(group))
+		for i := range group {
+			ids[i] = group[i].id
+		}
+		wanted := make([]tlsstate.Identity, len(want))
+		for i := range want {
+			wanted[i] = peer(want[i])
+		}
+		if !slices.Equal(ids, wanted) {
+			t.Errorf("took %v, want %v", ids, wanted)
+		}
+		return group
+	}
+	for i := range 6 {
+		put(t, tab, peer(i), seen(1))
+	}
+	put(t, tab, peer(7), seen(2))
+	put(t, tab, peer(4), seen(2)) // a stranger no more
+	mark := tab.now()
+	put(t, tab, peer(8), seen(1))
+	tab.failed(take(3, 0, 4, 7))
+	first := take(3, 0, 4, 7)
+	put(t, tab, peer(0), seen(1).Unpin(today))
+	tab.written(first)
+	if !tab.due(mark) {
+		t.Error("the strangers are forgotten")
+	}
+	tab.written(take(6, 0, 1, 2, 3, 5)) // 0 has two tickets; that of 4 as a stranger is void
+	if tab.due(mark) {
+		t.Error("what came later is due already")
+	}
+	tab.written(take(9, 8))
+	if n := tab.waiting(); n != 0 || tab.due(tab.now()) {
+		t.Errorf("%d are left", n)
 	}
 }

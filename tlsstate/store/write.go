@@ -68,12 +68,16 @@ func (f *File) write() {
 
 // commitAll writes what is pending now, group by group.
 func (f *File) commitAll(bad *trouble) error {
-	for left := f.table.waiting(); left > 0; {
-		group := f.table.group(min(left, groupSize))
+	for mark := f.table.now(); f.table.due(mark); {
+		group := f.table.group(groupSize)
+		if len(group) == 0 {
+			continue // all of them were written before their turn
+		}
 		f.putting.Store(time.Now().UnixNano())
 		err := f.disk.put(group)
 		f.putting.Store(0)
 		if err != nil {
+			f.table.failed(group)
 			f.failed.Add(1)
 			f.began(bad, err)
 			return fmt.Errorf("writing history file %s: %w", f.path, err)
@@ -81,7 +85,6 @@ func (f *File) commitAll(bad *trouble) error {
 		f.commits.Add(1)
 		f.writes.Add(uint64(len(group)))
 		f.table.written(group)
-		left -= len(group)
 		f.over(bad)
 	}
 	return nil

@@ -326,3 +326,32 @@ func TestNothingIsLostOverRandomTrouble(t *testing.T) {
 		}
 	})
 }
+
+// Flush writes all that was pending when it was called, however much comes in
+// meanwhile.
+func TestFlushUnderLoad(t *testing.T) {
+	f := mustOpen(t, newPath(t), Options{CacheSize: 16})
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for w := range 2 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = f.Merge(peer(1000+w*20_000+i%20_000), seen(1+i/20_000%9), today)
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		mustMerge(t, f, peer(i), seen(1))
+		mustFlush(t, f)
+		if h, err := f.disk.get(peer(i)); err != nil || h != seen(1) {
+			t.Errorf("%s after Flush: %+v, %v", peer(i), h, err)
+		}
+	}
+	close(stop)
+	all.Wait()
+}
