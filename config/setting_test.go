@@ -51,7 +51,7 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_RESOLVER", "127.0.0.1", `resolver = "127.0.0.1:53"`},
 		{"TLSRATCHET_DNS_MILLISECONDS", "100", `timeout_milliseconds = 100`},
 		{"TLSRATCHET_STATUS", "off", `listen = "off"`},
-		{"TLSRATCHET_ALERT_LOG", "off", `log = "off"`},
+		{"TLSRATCHET_ALERT_LOG", "info", `log = "info"`},
 		{"TLSRATCHET_ALERTS_PER_HOUR", "9", `per_hour = 9`},
 		{"TLSRATCHET_STATUS_NAMES", "Mail.example,mx", `names = ["mail.example", "mx"]`},
 	}
