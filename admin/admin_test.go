@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tlsratchet/admin"
+	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -65,8 +66,12 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	breaker, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.Admin = admin.NewLocal(w.memory, func() *tlsstate.Rules { return rules }, func() time.Time { return now },
-		slog.New(slog.NewTextHandler(w.log, nil)), nil)
+		slog.New(slog.NewTextHandler(w.log, nil)), nil).WithBreaker(breaker)
 	w.teach(t, "address:192.0.2.10", tlsstate.TLS13, 10, 1)
 	w.teach(t, "address:192.0.2.20", tlsstate.Plaintext, 4, 1)
 	w.teach(t, "address:192.0.2.30", tlsstate.TLS12, 3, 1)
@@ -167,6 +172,30 @@ func TestPeer(t *testing.T) {
 		_, err = w.Peer(t.Context(), tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"})
 		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
 			t.Errorf("unknown: %v", err)
+		}
+	})
+}
+
+func TestBreaker(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if s, err := w.Breaker(t.Context()); err != nil || s.Answer != ratchet.Armed || s.Override != nil {
+			t.Errorf("%+v, %v", s, err)
+		}
+		o := admin.Override{Answer: "suspended", Why: "moving house", Who: "root"}
+		if s, err := w.SetBreaker(t.Context(), o); err != nil || s.Override == nil || *s.Override != ratchet.Suspended {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if got := w.log.String(); !strings.Contains(got, `act=breaker answer=suspended why="moving house" who=root`) {
+			t.Errorf("log: %s", got)
+		}
+		o.Answer = "auto"
+		if s, err := w.SetBreaker(t.Context(), o); err != nil || s.Override != nil {
+			t.Errorf("%+v, %v", s, err)
+		}
+		for _, bad := range []admin.Override{{Answer: "off", Why: "x"}, {Answer: "armed"}} {
+			if _, err := w.SetBreaker(t.Context(), bad); !errors.Is(err, admin.ErrBadRequest) {
+				t.Errorf("%+v: %v", bad, err)
+			}
 		}
 	})
 }

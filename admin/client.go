@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 )
 
@@ -145,6 +146,20 @@ func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
 		return Detail{}, err
 	}
 	return one[Detail](c.ask(ctx, http.MethodPost, "act", nil, bytes.NewReader(b)))
+}
+
+// Breaker implements [Admin].
+func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
+	return one[ratchet.BreakerState](c.ask(ctx, http.MethodGet, "breaker", nil, nil))
+}
+
+// SetBreaker implements [Admin].
+func (c *Client) SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return ratchet.BreakerState{}, err
+	}
+	return one[ratchet.BreakerState](c.ask(ctx, http.MethodPost, "breaker", nil, bytes.NewReader(b)))
 }
 
 // Export implements [Admin].

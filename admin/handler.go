@@ -57,6 +57,19 @@ func Handler(a Admin) http.Handler {
 		d, err := a.Do(r.Context(), act)
 		reply(w, d, err)
 	})
+	mux.HandleFunc("GET /v1/breaker", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.Breaker(r.Context())
+		reply(w, s, err)
+	})
+	mux.HandleFunc("POST /v1/breaker", func(w http.ResponseWriter, r *http.Request) {
+		var o Override
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil {
+			fail(w, errors.Join(ErrBadRequest, err))
+			return
+		}
+		s, err := a.SetBreaker(r.Context(), o)
+		reply(w, s, err)
+	})
 	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) { stream(w, a.Export(r.Context())) })
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) {
 		done, err := a.Import(r.Context(), Lines(r.Body))

@@ -33,6 +33,14 @@ type Local struct {
 	now    func() time.Time
 	log    *slog.Logger
 	close  func() error
+	// breaker is the daemon's, or nil.
+	breaker *ratchet.Breaker
+}
+
+// WithBreaker gives the operations the daemon's circuit breaker.
+func (l *Local) WithBreaker(b *ratchet.Breaker) *Local {
+	l.breaker = b
+	return l
 }
 
 // NewLocal returns the operations on a memory, under the rules that are current

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 )
 
@@ -25,6 +26,11 @@ type Admin interface {
 	Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error)
 	// Summary tells of the memory as a whole.
 	Summary(ctx context.Context) (Summary, error)
+	// Breaker shows the circuit breaker. Only a daemon has one: the error wraps
+	// [ErrNoDaemon] else.
+	Breaker(ctx context.Context) (ratchet.BreakerState, error)
+	// SetBreaker overrides its answer, and leaves an audit line in the log.
+	SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
 	// Close lets go of the memory or the connection.
 	Close() error
 }
@@ -36,6 +42,15 @@ var (
 	// ErrBadRequest: the question or act can't be; usage.
 	ErrBadRequest = errors.New("bad request")
 )
+
+// Override is an operator's wish for the circuit breaker.
+type Override struct {
+	// Answer is "armed", "softened" or "suspended"; "auto" ends the override.
+	Answer string `json:"answer"`
+	// Why and Who go into the log. Why must not be empty.
+	Why string `json:"why"`
+	Who string `json:"who"`
+}
 
 // Summary is the memory as a whole.
 type Summary struct {

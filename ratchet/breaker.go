@@ -36,6 +36,9 @@ type Breaker struct {
 	// downgrade cost more than a look at these.
 	watching, tripped atomic.Bool
 
+	// override is the operator's answer, or nil.
+	override atomic.Pointer[Answer]
+
 	mu     sync.Mutex
 	answer Answer
 	since  time.Time
@@ -118,6 +121,7 @@ func (b *Breaker) downgraded(s *Session, d *Decision) {
 	if b.answer != Suspended && b.excuses(s, d) {
 		d.Breaker = Excused
 	}
+	d.Breaker = b.answers(d.Breaker)
 	if !d.rule.Peer && !d.Required {
 		d.Action = d.Breaker.limit(d.Action)
 	}
@@ -137,7 +141,13 @@ func (b *Breaker) met(s *Session) {
 // inClear returns the answer that holds for a session in clear that is no
 // downgrade.
 func (b *Breaker) inClear(s *Session) Answer {
-	if b == nil || !b.tripped.Load() {
+	if b == nil {
+		return Armed
+	}
+	if a := b.override.Load(); a != nil {
+		return *a
+	}
+	if !b.tripped.Load() {
 		return Armed
 	}
 	defer b.lock()()

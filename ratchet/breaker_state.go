@@ -59,6 +59,8 @@ func (a *Answer) UnmarshalText(text []byte) error {
 // BreakerState is what a [Breaker] knows, for people and for its next start.
 type BreakerState struct {
 	Answer Answer `json:"answer"`
+	// Override is the operator's answer, which holds in its place; nil for none.
+	Override *Answer `json:"override,omitempty"`
 	// Since is when the answer was given: zero for one that never tripped.
 	Since time.Time `json:"since,omitzero"`
 	// Began is when the first downgrade came after the last encrypted session.
@@ -96,7 +98,7 @@ func (b *Breaker) State(now time.Time) BreakerState {
 
 func (b *Breaker) state() BreakerState {
 	return BreakerState{
-		Answer: b.answer, Since: b.since, Began: b.began, BrokenFrom: b.brokenFrom, BrokenTo: b.brokenTo,
+		Answer: b.answer, Override: b.override.Load(), Since: b.since, Began: b.began, BrokenFrom: b.brokenFrom, BrokenTo: b.brokenTo,
 		Recent: slices.Clone(b.recent), Silent: slices.Clone(b.silent), Delayed: slices.Clone(b.delayed),
 	}
 }
@@ -113,6 +115,9 @@ func (b *Breaker) Restore(s BreakerState) {
 		for _, n := range from {
 			to.add(n, b.o.Domains+1)
 		}
+	}
+	if s.Override != nil && *s.Override <= Suspended {
+		b.override.Store(s.Override)
 	}
 	b.watching.Store(len(b.silent)+len(b.delayed) > 0)
 	b.tripped.Store(b.answer != Armed)

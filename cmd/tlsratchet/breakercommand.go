@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/admin"
+)
+
+func breakerCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:  "breaker",
+		Usage: "show the circuit breaker, or override it",
+		Flags: operatorFlags(
+			&cli.StringFlag{Name: "set", Usage: "`ANSWER`: armed, softened or suspended; auto ends the override"},
+			&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there with --set"},
+		),
+		Action: operation(func(c *cli.Context, a admin.Admin) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return showBreaker(c, a, stdout)
+		}, stderr),
+	}
+}
+
+func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
+	state, err := a.Breaker(c.Context)
+	if answer := c.String("set"); answer != "" && err == nil {
+		state, err = a.SetBreaker(c.Context, admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()})
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return json.NewEncoder(w).Encode(state)
+	}
+	holds := state.Answer
+	if state.Override != nil {
+		holds = *state.Override
+	}
+	fmt.Fprintf(w, "%s: %s\n", holds, breakerWords(holds))
+	if state.Override != nil {
+		fmt.Fprintf(w, "That is an operator's override; by itself it would be %s.\n", state.Answer)
+	}
+	if !state.Since.IsZero() {
+		fmt.Fprintf(w, "By itself it is %s since %s.\n", state.Answer, state.Since.UTC().Format(time.RFC3339))
+	}
+	for _, n := range state.Recent {
+		fmt.Fprintf(w, "  %s  %s\n", n.At.UTC().Format(time.RFC3339), n.Name)
+	}
+	return nil
+}
