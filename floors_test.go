@@ -14,8 +14,8 @@ var floors = [][]string{
 	{"config", "tlsstate/store", "peer", "peer/spf/resolver", "milter/wire", "selfcheck", "maillog/loggen"},
 	{"tlsstate/store/shared", "peer/spf", "doctor"},
 	{"ratchet"},
-	{"milter", "incident", "maillog", "admin", "population"},
-	{"alert", "status", "replay"},
+	{"milter", "incident", "maillog", "population"},
+	{"admin", "alert", "status", "replay"},
 }
 
 // never are imports that the floors would allow.

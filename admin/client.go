@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"tlsratchet/incident"
 	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -146,6 +147,11 @@ func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
 		return Detail{}, err
 	}
 	return one[Detail](c.ask(ctx, http.MethodPost, "act", nil, bytes.NewReader(b)))
+}
+
+// Tally implements [Admin].
+func (c *Client) Tally(ctx context.Context) (incident.Tally, error) {
+	return one[incident.Tally](c.ask(ctx, http.MethodGet, "tally", nil, nil))
 }
 
 // Breaker implements [Admin].

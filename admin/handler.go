@@ -57,6 +57,10 @@ func Handler(a Admin) http.Handler {
 		d, err := a.Do(r.Context(), act)
 		reply(w, d, err)
 	})
+	mux.HandleFunc("GET /v1/tally", func(w http.ResponseWriter, r *http.Request) {
+		t, err := a.Tally(r.Context())
+		reply(w, t, err)
+	})
 	mux.HandleFunc("GET /v1/breaker", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Breaker(r.Context())
 		reply(w, s, err)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tlsratchet/incident"
 	"tlsratchet/internal/clean"
 	"tlsratchet/peer"
 	"tlsratchet/ratchet"
@@ -35,6 +36,21 @@ type Local struct {
 	close  func() error
 	// breaker is the daemon's, or nil.
 	breaker *ratchet.Breaker
+	tally   func(today tlsstate.Day) incident.Tally
+}
+
+// WithTally gives the operations the counts of messages by day.
+func (l *Local) WithTally(tally func(today tlsstate.Day) incident.Tally) *Local {
+	l.tally = tally
+	return l
+}
+
+// Tally implements [Admin].
+func (l *Local) Tally(context.Context) (incident.Tally, error) {
+	if l.tally == nil {
+		return nil, nil
+	}
+	return l.tally(l.today()), nil
 }
 
 // WithBreaker gives the operations the daemon's circuit breaker.

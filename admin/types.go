@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"tlsratchet/incident"
 	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -31,6 +32,8 @@ type Admin interface {
 	Breaker(ctx context.Context) (ratchet.BreakerState, error)
 	// SetBreaker overrides its answer, and leaves an audit line in the log.
 	SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
+	// Tally returns the counts of messages by day, for people.
+	Tally(ctx context.Context) (incident.Tally, error)
 	// Close lets go of the memory or the connection.
 	Close() error
 }

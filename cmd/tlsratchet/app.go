@@ -59,6 +59,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			explainCommand(stdout, stderr),
 			replayCommand(stdout, stderr),
 			doctorCommand(stdout, stderr),
+			reportCommand(stdout, stderr),
 			breakerCommand(stdout, stderr),
 			alertCommand(stdout, stderr),
 			exportCommand(stdout, stderr),

@@ -83,7 +83,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
 	rules := cfg.Rules()
-	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, file.Close), nil
+	book := openBook(cfg, nil, log)
+	close := func() error { return errors.Join(book.Close(), file.Close()) }
+	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithTally(book.Tally), nil
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

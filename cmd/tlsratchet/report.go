@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"tlsratchet/admin"
+	"tlsratchet/incident"
+	"tlsratchet/tlsstate"
+)
+
+func reportCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:  "report",
+		Usage: "tell how much of inbound mail is encrypted, by day, and who sends in clear",
+		Flags: operatorFlags(
+			&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
+			&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS"},
+		),
+		Action: operation(func(c *cli.Context, a admin.Admin) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			r, err := makeReport(c, a)
+			if err != nil {
+				return err
+			}
+			switch {
+			case c.Bool("json"):
+				return json.NewEncoder(stdout).Encode(r)
+			case c.Bool("csv"):
+				return r.csv(stdout)
+			}
+			return r.text(stdout)
+		}, stderr),
+	}
+}
+
+// report is the share of inbound mail that was encrypted, and the largest peers
+// that never use TLS. Our own users' mail is left out.
+type report struct {
+	Days  []reportDay `json:"days"`
+	Plain []admin.Row `json:"without_tls"`
+}
+
+// reportDay is one UTC day.
+type reportDay struct {
+	Day       string `json:"day"`
+	Messages  uint64 `json:"messages"`
+	Encrypted uint64 `json:"encrypted"`
+	// ByLevel counts messages by level, none first.
+	ByLevel [4]uint64 `json:"by_level"`
+}
+
+// share is the encrypted part, 0 to 100.
+func (d *reportDay) share() float64 {
+	if d.Messages == 0 {
+		return 0
+	}
+	return 100 * float64(d.Encrypted) / float64(d.Messages)
+}
+
+func makeReport(c *cli.Context, a admin.Admin) (report, error) {
+	tally, err := a.Tally(c.Context)
+	if err != nil {
+		return report{}, err
+	}
+	r := report{Days: []reportDay{}, Plain: []admin.Row{}}
+	for i := range tally {
+		r.Days = append(r.Days, dayOf(&tally[i]))
+	}
+	// Of an address with a name, the domain is what people know.
+	in := func(k tlsstate.Kind) iter.Seq2[admin.Row, error] {
+		return a.Peers(c.Context, admin.Query{Kind: k, Leveled: true, Level: tlsstate.Plaintext})
+	}
+	for _, k := range []tlsstate.Kind{tlsstate.Domain, tlsstate.Address} {
+		best, err := top(in(k), max(c.Int("limit"), 0), orders["days"])
+		if err != nil {
+			return report{}, err
+		}
+		for row := range best {
+			r.Plain = append(r.Plain, row)
+		}
+	}
+	slices.SortStableFunc(r.Plain, orders["days"])
+	r.Plain = r.Plain[:min(len(r.Plain), max(c.Int("limit"), 0))]
+	return r, nil
+}
+
+func dayOf(t *incident.DayCounts) reportDay {
+	d := reportDay{Day: t.Day.String()}
+	for l := range d.ByLevel {
+		n := t.Counts.Level(tlsstate.Level(l)) - t.Counts[l][tlsstate.Exempt]
+		d.ByLevel[l] = n
+		d.Messages += n
+		if l > int(tlsstate.Plaintext) {
+			d.Encrypted += n
+		}
+	}
+	return d
+}
+
+func (r *report) csv(w io.Writer) error {
+	out := csv.NewWriter(w)
+	out.Write([]string{"date", "direction", "messages", "encrypted", "share", "none", "weak", "TLSv1.2", "TLSv1.3"})
+	for i := range r.Days {
+		d := &r.Days[i]
+		record := []string{d.Day, "inbound", strconv.FormatUint(d.Messages, 10), strconv.FormatUint(d.Encrypted, 10), strconv.FormatFloat(d.share()/100, 'f', 4, 64)}
+		for _, n := range d.ByLevel {
+			record = append(record, strconv.FormatUint(n, 10))
+		}
+		out.Write(record)
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func (r *report) text(w io.Writer) error {
+	const format = "%-10s %9s %10s %9s %9s %9s %9s\n"
+	fmt.Fprintf(w, format, "DAY", "MESSAGES", "ENCRYPTED", "none", "weak", "TLSv1.2", "TLSv1.3")
+	for i := range r.Days {
+		d := &r.Days[i]
+		fmt.Fprintf(w, "%-10s %9d %9.2f%% %9d %9d %9d %9d\n", d.Day, d.Messages, d.share(), d.ByLevel[0], d.ByLevel[1], d.ByLevel[2], d.ByLevel[3])
+	}
+	if len(r.Plain) > 0 {
+		fmt.Fprint(w, "\nPeers that come on the most days, and never with TLS:\n")
+	}
+	for _, p := range r.Plain {
+		fmt.Fprintf(w, "  %-50s %d days, last on %s\n", p.Identity, allDays(p), p.Last)
+	}
+	return nil
+}
