@@ -155,7 +155,7 @@ func (r *Report) warn(s *maillog.Stats) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s of %s lines of smtpd could not be read: cut, or mixed up.", grouped(int(r.Broken)), grouped(int(r.Smtpd))))
 	}
 	if r.Gaps > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("Lines were dropped for their number, as %s lines say: raise the rate limit of the journal or of rsyslog.", grouped(int(r.Gaps))))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("Lines were dropped for their number (the log notes it in %s): raise the rate limit of the journal or of rsyslog.", plural(int(r.Gaps), "line")))
 	}
 	if r.Future > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sessions are dated later than tomorrow and were left out: is the clock right, or --year?", grouped(int(r.Future))))
