@@ -63,7 +63,7 @@ func floor(room string) int {
 // free tells the rooms that may use all others: the commands, and what only
 // tests and measures.
 func free(room string) bool {
-	for _, prefix := range []string{"cmd/", "e2e", "bench", "soak", "chaos", "internal/mtatest", "internal/posttest", "contrib/", "tlsstate/store/storetest"} {
+	for _, prefix := range []string{"cmd/", "e2e", "bench", "soak", "chaos", "internal/", "contrib/", "tlsstate/store/storetest"} {
 		if strings.HasPrefix(room, prefix) {
 			return true
 		}
