@@ -1,0 +1,149 @@
+package tlsratchet_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Every command of the README is run here, but for two: "make test" runs this,
+// and "make demo" is a scenario of its own in e2e.
+func TestReadmeCommands(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin, "./cmd/tlsratchet")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	commands := readmeCommands(t)
+	if len(commands) < 8 {
+		t.Fatalf("only %d commands found: %q", len(commands), commands)
+	}
+	for _, line := range commands {
+		t.Run(line, func(t *testing.T) {
+			args := strings.Fields(line)
+			switch {
+			case args[0] == "make":
+				// -n: that the target and all that it needs is there.
+				args = append(args, "-n", "DESTDIR="+t.TempDir())
+				runOK(t, exec.Command(args[0], args[1:]...))
+			case args[0] == "tlsratchet" && args[1] == "serve":
+				serveOK(t, filepath.Join(bin, args[0]), private(t, args[1:]))
+			case args[0] == "tlsratchet":
+				runOK(t, exec.Command(filepath.Join(bin, args[0]), args[1:]...))
+			default:
+				t.Errorf("nobody here knows how to run it")
+			}
+		})
+	}
+}
+
+// readmeCommands are the lines of its sh blocks.
+func readmeCommands(t *testing.T) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(text, -1) {
+		lines = append(lines, strings.Split(strings.TrimSpace(string(block[1])), "\n")...)
+	}
+	return lines
+}
+
+func runOK(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// private has a command use a socket and a history of the test's own.
+func private(t *testing.T, args []string) []string {
+	dir := t.TempDir()
+	if i := slices.Index(args, "--listen"); i >= 0 {
+		args[i+1] = "unix:" + filepath.Join(dir, "m.sock")
+	} else {
+		args = append(args, "--listen", "unix:"+filepath.Join(dir, "m.sock"))
+	}
+	if slices.Index(args, "--history") < 0 {
+		args = append(args, "--history", filepath.Join(dir, "history.db"))
+	}
+	return args
+}
+
+// serveOK starts a daemon and ends it once it serves.
+func serveOK(t *testing.T, program string, args []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	var log lockedBuffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil && !strings.Contains(log.String(), "msg=serving") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, log.String())
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Links of the documents lead somewhere.
+func TestLinks(t *testing.T) {
+	docs, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"docs/*.md", "contrib/*/*.md"} {
+		more, err := filepath.Glob(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, more...)
+	}
+	for _, doc := range docs {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllSubmatch(text, -1) {
+			if strings.Contains(string(m[1]), ":") {
+				continue // elsewhere
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), string(m[1]))); err != nil {
+				t.Errorf("%s: %v", doc, err)
+			}
+		}
+	}
+}
