@@ -9,13 +9,31 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// version is what the build stamped: a tag, or the commit.
+// version is what the build stamped: a tag, or else the commit.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
+	if !ok {
 		return "(devel)"
 	}
-	return info.Main.Version
+	return versionOf(info)
+}
+
+func versionOf(info *debug.BuildInfo) string {
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	stamped := make(map[string]string)
+	for _, s := range info.Settings {
+		stamped[s.Key] = s.Value
+	}
+	commit := stamped["vcs.revision"]
+	switch {
+	case commit == "":
+		return "(devel)"
+	case stamped["vcs.modified"] == "true":
+		return fmt.Sprintf("devel-%.12s+dirty", commit)
+	}
+	return fmt.Sprintf("devel-%.12s", commit)
 }
 
 func versionCommand(stdout io.Writer) *cli.Command {
