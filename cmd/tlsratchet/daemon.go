@@ -58,6 +58,9 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 	if d.histories, err = openHistories(cfg, d.log); err != nil {
 		return nil, err
 	}
+	if err := d.share(cfg.Shared); err != nil {
+		return nil, errors.Join(err, d.histories.Close())
+	}
 	if d.watch, err = newWatch(cfg, d.log); err != nil {
 		return nil, errors.Join(err, d.histories.Close())
 	}
@@ -239,6 +242,7 @@ func needsRestart(old, next *config.Config) (changed []string) {
 	}{
 		{"listen", old.Listen, next.Listen},
 		{"history", old.History, next.History},
+		{"shared", old.Shared, next.Shared},
 		{"socket", old.Socket, next.Socket},
 		{"limits", old.Limits, next.Limits},
 		{"admin", old.Admin, next.Admin},

@@ -16,7 +16,8 @@ type seen struct {
 	generation string
 	runs       map[string]uint64 // of the masters, with what they evicted
 	evicting   bool
-	resent     time.Time // when everything was last sent for an eviction
+	evicted    time.Time     // when keys were last seen to be
+	pause      time.Duration // how long not, for everything to be sent
 }
 
 // errSlow: the server answers, but too late for messages to wait for it.
@@ -77,19 +78,26 @@ func (l *loop) compare(generation string, masters []node, complete bool) {
 	}
 }
 
-// resendPause is how long not to send everything once more for an eviction: a
-// server that is too small for it would only evict again.
-const resendPause = 10 * time.Minute
+// maxPause is how long at most a server must not have evicted for everything to
+// be sent again. One that is too small for it evicts again by that, so that
+// each time is later than the last.
+const maxPause = 10 * time.Minute
 
 // evictions tells whether keys were evicted, and it is over.
 func (l *loop) evictions(n uint64) (over bool) {
 	l.evicted.Add(n)
+	quiet := time.Since(l.seen.evicted)
 	switch {
-	case n > 0 && !l.seen.evicting:
-		l.seen.evicting = true
-		l.opts.Logger.Warn("the shared server throws records away for want of memory: other hosts may not see what this one learned; give it more, and maxmemory-policy noeviction")
-	case n == 0 && l.seen.evicting && time.Since(l.seen.resent) > resendPause:
-		l.seen.evicting, l.seen.resent = false, time.Now()
+	case n > 0:
+		if quiet > 6*maxPause {
+			l.seen.pause = l.opts.Heartbeat
+		}
+		if !l.seen.evicting {
+			l.opts.Logger.Warn("the shared server throws records away for want of memory: other hosts may not see what this one learned; give it more, and maxmemory-policy noeviction")
+		}
+		l.seen.evicting, l.seen.evicted = true, time.Now()
+	case l.seen.evicting && quiet >= l.seen.pause:
+		l.seen.evicting, l.seen.pause = false, min(2*l.seen.pause, maxPause)
 		l.opts.Logger.Info("the shared server keeps records again", "evicted", l.evicted.Load())
 		return true
 	}
