@@ -112,7 +112,8 @@ func (r *Ratchet) judge(s *Session, d *Decision) error {
 	if err != nil {
 		return err
 	}
-	if !offers && s.Level == tlsstate.Plaintext {
+	blind := !offers && s.Level == tlsstate.Plaintext
+	if blind && d.rule.Least == tlsstate.Plaintext {
 		return ErrNoSTARTTLS
 	}
 	var vs tlsstate.Verdicts
@@ -129,6 +130,9 @@ func (r *Ratchet) judge(s *Session, d *Decision) error {
 		return err
 	}
 	d.Verdict = tlsstate.Combine(vs, d.rule)
+	if blind { // a standing wish holds everywhere, but nothing is learned
+		d.Changes = false
+	}
 	return nil
 }
 

@@ -212,11 +212,17 @@ func TestExempt(t *testing.T) {
 func TestLeast(t *testing.T) {
 	reject := tlsstate.Reject
 	f := newFixture(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Action: &reject, Least: tlsstate.TLS12})
+	if got := words(f.deliver(session(t, bank, day(1), tlsstate.Plaintext))); got != "address downgrade stripped reject" {
+		t.Errorf("before anybody used STARTTLS here: %s", got)
+	}
+	if f.memory.updates != 0 {
+		t.Error("it taught something")
+	}
 	other := bank
 	other.Name, other.Addr = "mx.other.example", "203.0.113.9"
 	f.deliver(session(t, other, day(1), tlsstate.TLS12))
 	if got := words(f.deliver(session(t, bank, day(1), tlsstate.Plaintext))); got != "address downgrade stripped reject" {
-		t.Errorf("got %s", got)
+		t.Errorf("after it: %s", got)
 	}
 }
 
