@@ -17,7 +17,7 @@ func tuneCollector(cfg *config.Config) {
 			return
 		}
 	}
-	const base, perIdentity = 64 << 20, 700
+	const base, perIdentity = 96 << 20, 700
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(base + perIdentity*int64(cfg.Limits.Cache))
 }

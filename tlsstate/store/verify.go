@@ -33,6 +33,7 @@ func verify(f *os.File) (census, error) {
 	if info.Size() == 0 {
 		return census{fresh: true}, nil
 	}
+	readAhead(f)
 	v, err := newVerifier(f, info.Size())
 	if err != nil {
 		return census{}, err
