@@ -7,7 +7,7 @@ export CGO_ENABLED ?= $(if $(RACE),1,0)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build demo test soak bench population lint fuzz install clean
+.PHONY: help build demo test soak bench population chaos lint fuzz install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: build ## measure beside milters that do nothing, and write docs/performan
 
 population: ## try the rules on a made-up world of 5,000 peers, and write docs/policy.md
 	$(GO) run ./population/cmd -write docs/policy.md
+
+chaos: ## kill, stop and starve the server that MX hosts share, and write docs/several-mx.md
+	$(GO) run ./chaos -write docs/several-mx.md
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -298,4 +299,41 @@ func TestWholeWithoutServer(t *testing.T) {
 	if mx1.knows(peerOf(1)).Epoch != 1 {
 		t.Error("the unpin was lost")
 	}
+}
+
+// Two hosts that write the same records at once undo nothing of each other's:
+// the server alone has it all, without anybody asking once more.
+func TestCompareAndSet(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *servers.Server) {
+		mx1, mx2 := two(t, s)
+		const peers, days = 200, 12
+		var both sync.WaitGroup
+		for n, h := range []*host{mx1, mx2} {
+			both.Go(func() {
+				for d := n; d < days; d += 2 {
+					for i := range peers {
+						h.sees(peerOf(i), today-tlsstate.Day(d), tlsstate.TLS12)
+					}
+					if err := h.Flush(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		both.Wait()
+		var want tlsstate.History
+		for d := range tlsstate.Day(days) {
+			want = storetest.Sees(want, today-d, tlsstate.TLS12)
+		}
+		for i := range peers {
+			value, err := s.Do("GET", mx1.prefix+peerOf(i).String())
+			got, derr := tlsstate.Decode([]byte(value))
+			if err != nil || derr != nil || got.Seen != want.Seen {
+				t.Fatalf("%s: %+v, %v, %v", peerOf(i), got, err, derr)
+			}
+		}
+		if n := mx1.Sharing().Conflicts + mx2.Sharing().Conflicts; n == 0 {
+			t.Error("they never met: this test shows nothing")
+		}
+	})
 }

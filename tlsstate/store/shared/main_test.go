@@ -121,16 +121,17 @@ func rule() *tlsstate.Policy {
 // host is an MX: a store, its memory and its log.
 type host struct {
 	*shared.Store
-	t     testing.TB
-	local *store.Memory
-	log   *journal
+	t      testing.TB
+	prefix string
+	local  *store.Memory
+	log    *journal
 }
 
 // newHost returns a host on a server's URL. Options that are set go over the
 // test's own.
 func newHost(t testing.TB, url string, o shared.Options) *host {
 	t.Helper()
-	h := &host{t: t, local: store.NewMemory(4000), log: &journal{}}
+	h := &host{t: t, prefix: o.Prefix, local: store.NewMemory(4000), log: &journal{}}
 	o.URL = url
 	if o.Policy == nil {
 		o.Policy = rule

@@ -1,0 +1,101 @@
+// Command chaos measures what happens to mail, verdicts and memory when the
+// server that several MX hosts share fails: three hosts, each with its own
+// history file and ratchet, judge sessions while a real Valkey or Redis is
+// killed, stopped, cut off, emptied or starved. docs/several-mx.md holds its
+// table.
+//
+//	go run ./chaos                            # print it
+//	go run ./chaos -write docs/several-mx.md  # and put it there
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"tlsratchet/chaos/servers"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	kind := flags.String("server", string(servers.Valkey), "`redis` or valkey")
+	lasts := flags.Duration("lasts", 10*time.Second, "how long a fault lasts")
+	stopped := flags.Duration("stopped", 30*time.Second, "how long SIGSTOP lasts")
+	only := flags.String("only", "", "only faults with this `text` in their name")
+	write := flags.String("write", "", "put the table between the marks in `FILE`")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	table, ok, err := measure(servers.Kind(*kind), *only, func(f servers.Fault) time.Duration {
+		if strings.Contains(f.Name, "SIGSTOP") {
+			return *stopped
+		}
+		return *lasts
+	}, stdout)
+	if err == nil && *write != "" {
+		err = replace(*write, table)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "chaos:", err)
+		return 1
+	}
+	if !ok {
+		fmt.Fprintln(stderr, "chaos: not all is as promised: see the table")
+		return 1
+	}
+	return 0
+}
+
+// measure lets each fault happen, and returns the table. ok says that it shows
+// what is promised.
+func measure(kind servers.Kind, only string, lasts func(servers.Fault) time.Duration, out io.Writer) (table string, ok bool, err error) {
+	lines := []string{
+		"| fault | lasted | sessions judged | in clear, caught | p99 without a server | p99 during it | longest | all at one after | lost merges |",
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+	}
+	fmt.Fprintln(out, strings.Join(lines, "\n"))
+	ok = true
+	var version string
+	for _, f := range servers.Faults() {
+		if !strings.Contains(f.Name, only) {
+			continue
+		}
+		r, err := suffer(kind, f, lasts(f))
+		if err != nil {
+			return "", false, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		version = r.version
+		lines = append(lines, r.row())
+		fmt.Fprintln(out, r.row())
+		ok = ok && r.asPromised()
+	}
+	where := fmt.Sprintf("%s, three hosts and it on one machine of %d cores.", version, runtime.NumCPU())
+	fmt.Fprintln(out, "\n"+where)
+	return where + "\n\n" + strings.Join(lines, "\n") + "\n", ok, nil
+}
+
+// The marks in the docs that the table is between.
+const (
+	beginMark = "<!-- chaos: begin -->\n"
+	endMark   = "<!-- chaos: end -->\n"
+)
+
+func replace(file, table string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(data), beginMark)
+	_, after, closed := strings.Cut(rest, endMark)
+	if !found || !closed {
+		return fmt.Errorf("%s has no marks for the table", file)
+	}
+	return os.WriteFile(file, []byte(before+beginMark+table+endMark+after), 0o644)
+}
