@@ -95,8 +95,8 @@ func TestAFloodOfOneDayDomains(t *testing.T) {
 	}
 	t.Logf("%s", out)
 	var mib float64
-	if _, err := fmt.Sscanf(string(out), "%f MiB", &mib); err != nil || mib > 160 {
-		t.Errorf("%.0f MiB of RssAnon, want at most 160: %v", mib, err)
+	if _, err := fmt.Sscanf(string(out), "%f MiB", &mib); err != nil || mib > memoryLimit {
+		t.Errorf("%.0f MiB of RssAnon, want at most %d: %v", mib, memoryLimit, err)
 	}
 }
 
