@@ -46,10 +46,13 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 }
 
 func doctorOptions(cfg *config.Config) doctor.Options {
-	o := doctor.Options{Now: time.Now()}
+	o := doctor.Options{Now: time.Now(), Shared: cfg.Shared.URL != ""}
 	for _, l := range cfg.Listen {
-		if l.Network == config.Unix {
+		switch l.Network {
+		case config.Unix:
 			o.Sockets = append(o.Sockets, l.Address)
+		case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
+			o.Sockets = append(o.Sockets, config.DefaultSocket)
 		}
 	}
 	if !cfg.InMemory() {

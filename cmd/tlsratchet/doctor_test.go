@@ -1,0 +1,42 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tlsratchet/config"
+)
+
+// What doctor is told of a configuration.
+func TestDoctorOptions(t *testing.T) {
+	const ours = "unix:/run/ours.sock"
+	for _, tt := range []struct {
+		name    string
+		listen  []string
+		shared  string
+		sockets []string
+		isOne   bool
+	}{
+		{"by default", nil, "", []string{config.DefaultSocket}, true},
+		{"a socket and a port", []string{ours, "inet:127.0.0.1:8891"}, "", []string{"/run/ours.sock"}, true},
+		{"systemd's is where its unit puts it", []string{"systemd"}, "", []string{config.DefaultSocket}, true},
+		{"a memory that hosts share", []string{ours}, "valkey://192.0.2.9:6379", []string{"/run/ours.sock"}, false},
+	} {
+		env := func(string) (string, bool) { return "", false }
+		if tt.shared != "" {
+			env = func(name string) (string, bool) { return tt.shared, name == "TLSRATCHET_SHARED" }
+		}
+		cfg, err := config.Load("", env, config.Overrides{Listen: tt.listen})
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		o := doctorOptions(cfg)
+		if diff := cmp.Diff(tt.sockets, o.Sockets); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+		if o.Shared == tt.isOne {
+			t.Errorf("%s: shared is %v", tt.name, o.Shared)
+		}
+	}
+}
