@@ -20,12 +20,12 @@ import (
 func TestDoctor(t *testing.T) {
 	w := world{t, newPostfix(t, posttest.Options{Chroot: true})}
 	config := filepath.Join(t.TempDir(), "tlsratchet.toml")
-	text := fmt.Sprintf("listen = [%q]\nhistory = %q\nspf = \"off\"\n", "unix:"+w.MilterSocket(), filepath.Join(t.TempDir(), "history.db"))
+	text := fmt.Sprintf("listen = [%q]\nhistory = %q\nspf = \"off\"\nheader = \"all\"\n", "unix:"+w.MilterSocket(), filepath.Join(t.TempDir(), "history.db"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	launch(t, exec.Command(binary, "serve", "--config", config))
-	w.delivered(w.bank("192.0.2.90", w.tls13()), mail("to a chrooted smtpd"))
+	w.has(w.delivered(w.bank("192.0.2.90", w.tls13()), mail("to a chrooted smtpd")), "new; ")
 
 	etc := w.onPort25()
 	right := map[string]doctor.Severity{"milter": doctor.Fine, "socket": doctor.Fine, "starttls": doctor.Fine, "chroot": ""}
