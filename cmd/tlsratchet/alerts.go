@@ -65,17 +65,32 @@ func delivered(a *alert.Alerts) []status.Destination {
 	return all
 }
 
-// selfcheckNotice tells of our own STARTTLS.
-func selfcheckNotice(n selfcheck.Notice) alert.Notice {
-	severity := alert.Critical
-	if n.Problem == selfcheck.CertificateExpires {
-		severity = alert.Warning
+// selfcheckNotices tell of our own STARTTLS, and of its certificate's end: two
+// matters, so that whoever is told of the critical one alone is told that it is
+// over.
+func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
+	for _, m := range []struct {
+		key      string
+		severity alert.Severity
+		is       func(selfcheck.Problem) bool
+	}{
+		{"own-starttls", alert.Critical, func(p selfcheck.Problem) bool { return p > selfcheck.CertificateExpires }},
+		{"own-certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }},
+	} {
+		now := m.is(n.Problem)
+		if !now && !m.is(n.Before) {
+			continue
+		}
+		title := "our own STARTTLS: " + n.Problem.String()
+		if !now {
+			title = "our own STARTTLS: no longer " + n.Before.String()
+		}
+		all = append(all, alert.Notice{
+			Key: m.key, Severity: m.severity, At: n.Result.At, Resolved: !now, Title: title, Text: n.String(),
+			Next: []string{"tlsratchet doctor"},
+		})
 	}
-	return alert.Notice{
-		Key: "own-starttls", Severity: severity, At: n.Result.At, Resolved: n.Problem == selfcheck.OK,
-		Title: "our own STARTTLS: " + n.Problem.String(), Text: n.String(),
-		Next: []string{"tlsratchet doctor"},
-	}
+	return all
 }
 
 func alertCommand(stdout, stderr io.Writer) *cli.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,14 +23,21 @@ type breakerKeeper struct {
 	path    string // "" keeps nothing
 	log     *slog.Logger
 	changes chan ratchet.BreakerState
+	stop    chan struct{}
 	done    chan struct{}
 	tell    func(ratchet.BreakerState)
 }
 
-// newBreaker returns the breaker as it was at the last stop. tell is called for
-// each new answer, one at a time.
+// settleEvery is the time between two looks whether it is armed again, where no
+// session asks.
+const settleEvery = 10 * time.Second
+
+// newBreaker returns the breaker as it was at the last stop; run it. tell is
+// called for each new answer, one at a time.
 func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
-	k := &breakerKeeper{log: log, tell: tell, changes: make(chan ratchet.BreakerState, 16), done: make(chan struct{})}
+	k := &breakerKeeper{
+		log: log, tell: tell, changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
+	}
 	var err error
 	k.Breaker, err = ratchet.NewBreaker(ratchet.BreakerOptions{
 		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
@@ -42,7 +50,6 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell fun
 		k.path = filepath.Join(filepath.Dir(cfg.History), "breaker.json")
 		k.restore()
 	}
-	go k.run()
 	return k, nil
 }
 
@@ -57,27 +64,65 @@ func (k *breakerKeeper) changed(s ratchet.BreakerState) {
 
 func (k *breakerKeeper) run() {
 	defer close(k.done)
-	for s := range k.changes {
-		k.log.Error("circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", breakerWords(s.Answer))
-		if err := k.save(s); err != nil {
-			k.log.Error("the breaker's state was not kept", "error", err)
+	settle := time.NewTicker(settleEvery)
+	defer settle.Stop()
+	for {
+		select {
+		case s := <-k.changes:
+			k.change(s)
+		case now := <-settle.C:
+			k.State(now) // comes back as a change, if it is one
+		case <-k.stop:
+			k.drain()
+			return
 		}
-		k.tell(s)
 	}
 }
 
-// close keeps the state. Call it when no session is judged any more.
+func (k *breakerKeeper) drain() {
+	for {
+		select {
+		case s := <-k.changes:
+			k.change(s)
+		default:
+			return
+		}
+	}
+}
+
+func (k *breakerKeeper) change(s ratchet.BreakerState) {
+	level := slog.LevelError
+	if s.Answer == ratchet.Armed || repaired(s) {
+		level = slog.LevelInfo
+	}
+	k.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", breakerWords(s))
+	if err := k.save(s); err != nil {
+		k.log.Error("the breaker's state was not kept", "error", err)
+	}
+	k.tell(s)
+}
+
+// close keeps the state. Call it when no session is judged any more; changes
+// that come all the same are not told.
 func (k *breakerKeeper) close(now time.Time) error {
-	close(k.changes)
+	close(k.stop)
 	<-k.done
 	return k.save(k.State(now))
 }
 
-func breakerWords(a ratchet.Answer) string {
-	switch a {
-	case ratchet.Softened:
+// repaired tells whether the answer is only that our own TLS works again, and
+// not quite quiet yet: nobody strips us.
+func repaired(s ratchet.BreakerState) bool {
+	return s.Answer == ratchet.Softened && s.Since.Sub(s.BrokenTo).Abs() < time.Minute
+}
+
+func breakerWords(s ratchet.BreakerState) string {
+	switch {
+	case repaired(s):
+		return "our own STARTTLS was broken, and works again; reject is tempfail until it is quiet"
+	case s.Answer == ratchet.Softened:
 		return "many pinned domains come in clear, and our own STARTTLS works: somebody strips close to us; reject is tempfail until it is over"
-	case ratchet.Suspended:
+	case s.Answer == ratchet.Suspended:
 		return "many pinned domains come in clear, and our own STARTTLS is broken: nothing is refused until it works again"
 	}
 	return "all is quiet: actions are as configured"

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/admin"
+	"tlsratchet/ratchet"
 )
 
 func breakerCommand(stdout, stderr io.Writer) *cli.Command {
@@ -39,11 +40,11 @@ func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if c.Bool("json") {
 		return json.NewEncoder(w).Encode(state)
 	}
-	holds := state.Answer
+	holds := state
 	if state.Override != nil {
-		holds = *state.Override
+		holds = ratchet.BreakerState{Answer: *state.Override}
 	}
-	fmt.Fprintf(w, "%s: %s\n", holds, breakerWords(holds))
+	fmt.Fprintf(w, "%s: %s\n", holds.Answer, breakerWords(holds))
 	if state.Override != nil {
 		fmt.Fprintf(w, "That is an operator's override; by itself it would be %s.\n", state.Answer)
 	}

@@ -13,6 +13,7 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/ratchet"
 	"tlsratchet/selfcheck"
+	"tlsratchet/tlsstate"
 )
 
 // watch is what looks on while mail is judged: the incidents and the tally, our
@@ -23,10 +24,15 @@ type watch struct {
 	breaker *breakerKeeper
 	alerts  *alert.Alerts
 	log     *slog.Logger
+	closing chan struct{}
 }
 
+// looking is how long the breaker's new answer waits for the self-check: it may
+// begin five seconds later, and take its time.
+const looking = 10 * time.Second
+
 func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
-	w := &watch{log: log}
+	w := &watch{log: log, closing: make(chan struct{})}
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
 	}
@@ -41,6 +47,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	}
 	w.book = openBook(cfg, w.alerts.Change, log)
 	w.alerts.Follow(w.book.Open)
+	go w.breaker.run()
 	return w, nil
 }
 
@@ -79,15 +86,47 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// tripped is told of each new answer of the breaker: what it believes is tried
-// out at once.
+// tripped is told of each new answer of the breaker. What it rests on is tried
+// out first: the answer may be another then, which comes after this one and is
+// told instead. That our own TLS works again the self-check tells.
 func (w *watch) tripped(s ratchet.BreakerState) {
-	w.check.Poke()
-	cause := ""
-	if r := w.check.Last(); r.Err != nil {
-		cause = clean.Text(r.Err.Error(), maxName)
+	w.lookSince(s.Began)
+	if w.breaker.State(time.Now()).Answer != s.Answer || repaired(s) {
+		return
 	}
-	w.alerts.Notice(alert.BreakerNotice(s, cause))
+	w.alerts.Notice(alert.BreakerNotice(s, cause(w.check.Last())))
+}
+
+// cause is what the self-check found wrong, or "".
+func cause(r selfcheck.Result) string {
+	switch {
+	case r.Err != nil:
+		return clean.Text(r.Err.Error(), maxName)
+	case r.Problem(r.At) == selfcheck.CertificateInvalid:
+		return "the certificate of our own MX is not valid now"
+	}
+	return ""
+}
+
+// lookSince waits until the self-check has looked at or after a time, within
+// reason.
+func (w *watch) lookSince(t time.Time) {
+	if w.check == nil || !w.check.Last().At.Before(t) {
+		return
+	}
+	w.check.Poke()
+	end := time.After(looking)
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	for w.check.Last().At.Before(t) {
+		select {
+		case <-every.C:
+		case <-end:
+			return
+		case <-w.closing:
+			return
+		}
+	}
 }
 
 // ownTLS is told when our own STARTTLS begins or ceases to be a problem.
@@ -96,17 +135,27 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 	if n.Problem == selfcheck.OK {
 		level = slog.LevelInfo
 	}
-	w.alerts.Notice(selfcheckNotice(n))
+	for _, n := range selfcheckNotices(n) {
+		w.alerts.Notice(n)
+	}
 	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), maxWords))
 }
 
-// take passes an event on. It is on the mail path.
-func (w *watch) take(e ratchet.Event) { w.book.Take(e) }
+// take passes an event on, and has our own STARTTLS looked at as soon as one
+// comes in clear: so that it is known by when there are many. It is on the mail
+// path.
+func (w *watch) take(e ratchet.Event) {
+	w.book.Take(e)
+	if e.Decision.Kind == tlsstate.Stripped && w.check.Last().At.Before(w.breaker.State(e.Session.At).Began) {
+		w.check.Poke()
+	}
+}
 
 // close keeps all that is to be kept. Call it when no session is judged any
 // more.
 func (w *watch) close() error {
 	var errs []error
+	close(w.closing)
 	if err := w.breaker.close(time.Now()); err != nil {
 		errs = append(errs, fmt.Errorf("keep the breaker's state: %w", err))
 	}

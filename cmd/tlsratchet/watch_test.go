@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tlsratchet/config"
+	"tlsratchet/ratchet"
+	"tlsratchet/selfcheck"
+)
+
+// TestSelfcheckNotices: whoever is told of the critical matter alone is told
+// when it is over, whatever comes after it.
+func TestSelfcheckNotices(t *testing.T) {
+	for _, tt := range []struct {
+		before, now selfcheck.Problem
+		want        string
+	}{
+		{selfcheck.Unknown, selfcheck.NotOffered, "own-starttls critical open: not_offered"},
+		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: handshake_fails"},
+		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: no longer handshake_fails"},
+		{selfcheck.CertificateInvalid, selfcheck.CertificateExpires,
+			"own-starttls critical closed: no longer certificate_invalid, own-certificate warning open: certificate_expires"},
+		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
+			"own-starttls critical open: certificate_invalid, own-certificate warning closed: no longer certificate_expires"},
+		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: no longer certificate_expires"},
+	} {
+		var got []string
+		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Before: tt.before, Address: "mx:25"}) {
+			status := "open"
+			if n.Resolved {
+				status = "closed"
+			}
+			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, status, strings.TrimPrefix(n.Title, "our own STARTTLS: ")))
+		}
+		if s := strings.Join(got, ", "); s != tt.want {
+			t.Errorf("%s to %s: %s, want %s", tt.before, tt.now, s, tt.want)
+		}
+	}
+}
+
+func TestCause(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	expired := selfcheck.Result{At: now, Reachable: true, Offered: true, Handshake: true, CertNotAfter: now.Add(-time.Hour)}
+	for want, r := range map[string]selfcheck.Result{
+		"":                        {},
+		"STARTTLS is not offered": {At: now, Reachable: true, Err: selfcheck.ErrNotOffered},
+		"the certificate of our own MX is not valid now": expired,
+	} {
+		if got := cause(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestRepaired tells a repair of ours from somebody who strips us.
+func TestRepaired(t *testing.T) {
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		state ratchet.BreakerState
+		want  bool
+	}{
+		{ratchet.BreakerState{Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)}, true},
+		{ratchet.BreakerState{Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)}, false},
+		{ratchet.BreakerState{Answer: ratchet.Softened, Since: noon}, false},
+		{ratchet.BreakerState{Answer: ratchet.Suspended, Since: noon, BrokenTo: noon}, false},
+		{ratchet.BreakerState{}, false},
+	} {
+		if got := repaired(tt.state); got != tt.want {
+			t.Errorf("%+v: %t", tt.state, got)
+		}
+		if words := breakerWords(tt.state); strings.Contains(words, "works again;") != tt.want {
+			t.Errorf("%+v: %s", tt.state, words)
+		}
+	}
+}
+
+// TestBreakerArmsItself: in quiet, with nobody who asks, and its state is kept.
+func TestBreakerArmsItself(t *testing.T) {
+	history := filepath.Join(t.TempDir(), "history.db")
+	synctest.Test(t, func(t *testing.T) {
+		cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		begin := func() *breakerKeeper {
+			k, err := newBreaker(cfg, nil, func(s ratchet.BreakerState) { told = append(told, s.Answer.String()) }, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go k.run()
+			return k
+		}
+		k := begin()
+		state := ratchet.BreakerState{Answer: ratchet.Softened, Since: time.Now()}
+		for i := range cfg.Breaker.Domains + 1 {
+			state.Recent = append(state.Recent, ratchet.BreakerName{Name: fmt.Sprintf("c%d.example", i), At: time.Now()})
+		}
+		k.Restore(state)
+		time.Sleep(cfg.Breaker.Window / 2)
+		if err := k.close(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		k.changed(state) // too late, and no harm
+		k = begin()
+		time.Sleep(cfg.Breaker.Window)
+		if err := k.close(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(told, " "); got != "softened softened armed" {
+			t.Errorf("told of %s", got)
+		}
+	})
+}
