@@ -27,7 +27,7 @@ func newChanged(limit int) *changed {
 func (c *changed) add(id tlsstate.Identity) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.ids) >= c.max {
+	if _, known := c.ids[id]; !known && len(c.ids) >= c.max {
 		clear(c.ids)
 		c.all = true
 	}

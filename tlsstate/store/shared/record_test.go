@@ -1,0 +1,186 @@
+package shared
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/storetest"
+)
+
+const today = storetest.Today
+
+var bank = tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+
+// alone is a store without a loop, which knows of the bank what is given.
+func alone(t testing.TB, known tlsstate.History) *Store {
+	t.Helper()
+	rule := tlsstate.DefaultPolicy()
+	o := Options{Now: today.Time, Policy: func() *tlsstate.Policy { return &rule }}.withDefaults()
+	s := &Store{local: store.NewMemory(100), opts: o, changed: newChanged(o.MaxChanged), recent: newRecent()}
+	if _, err := s.Merge(bank, known, today); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// lives are histories as sessions and operators make them.
+var lives = rapid.Custom(func(t *rapid.T) (h tlsstate.History) {
+	for range rapid.IntRange(0, 12).Draw(t, "acts") {
+		day := today - tlsstate.Day(rapid.IntRange(0, 80).Draw(t, "days ago"))
+		switch rapid.IntRange(0, 9).Draw(t, "act") {
+		case 0:
+			h = h.Unpin(day)
+		case 1:
+			h = h.Forget(day)
+		default:
+			h = storetest.Sees(h, day, tlsstate.Level(rapid.IntRange(0, 3).Draw(t, "level")))
+		}
+	}
+	return h
+})
+
+// Whatever two hosts know: both end with all of it, whichever meets the other's
+// record, and after that neither owes the server anything.
+func TestMeeting(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		a, b := lives.Draw(rt, "a"), lives.Draw(rt, "b")
+		here, there := alone(t, a), alone(t, b)
+		m, err := here.meet(bank, record(b))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		both := tlsstate.Merge(a, b)
+		if tlsstate.Merge(m.mine, both) != m.mine {
+			rt.Fatalf("something was lost:\n%+v\n%+v", m.mine, both)
+		}
+		if m.news != (m.mine != a) {
+			rt.Fatalf("news: %v", m.news)
+		}
+		on := record(b)
+		if owed := m.owed(); owed != "" {
+			on = owed
+		}
+		second, err := there.meet(bank, on)
+		if err != nil || second.mine != m.mine || second.owed() != "" {
+			rt.Fatalf("the other: %+v, %v, owes %q; want %+v", second.mine, err, second.owed(), m.mine)
+		}
+		if again, err := here.meet(bank, on); err != nil || again.news || again.owed() != "" {
+			rt.Fatalf("once more: %+v, %v", again, err)
+		}
+	})
+}
+
+func record(h tlsstate.History) string {
+	if h == (tlsstate.History{}) {
+		return ""
+	}
+	return encode(h)
+}
+
+// Whatever the server holds under a key, a host takes it or leaves it, and
+// never knows less after it.
+func FuzzRecord(f *testing.F) {
+	known := storetest.Sees(tlsstate.History{}, today-3, tlsstate.TLS12)
+	f.Add("")
+	f.Add(mistaken)
+	f.Add(encode(known))
+	f.Add(encode(known.Forget(today)))
+	f.Add(encode(storetest.Sees(known, today+9, tlsstate.TLS13)))
+	f.Fuzz(func(t *testing.T, value string) {
+		s := alone(t, known)
+		m, err := s.meet(bank, value)
+		after, lerr := s.Load(bank)
+		if lerr != nil || tlsstate.Merge(after, known) != after || after.Valid() != nil {
+			t.Fatalf("after %q: %+v, %v", value, after, lerr)
+		}
+		if err != nil {
+			if !errors.Is(err, errMistaken) || after != known || s.undecodable.Load()+s.refused.Load() != 1 {
+				t.Fatalf("left alone, but: %v, %+v", err, after)
+			}
+			return
+		}
+		if m.mine != after || int(after.Newest()) > int(today)+1 {
+			t.Fatalf("met as %+v, known as %+v", m.mine, after)
+		}
+	})
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add("tlsratchet:address:192.0.2.10")
+	f.Add("tlsratchet:generation")
+	f.Add("tlsratchet:listener:192.0.2.25:25")
+	f.Add("else")
+	s := &Store{opts: Options{}.withDefaults()}
+	f.Fuzz(func(t *testing.T, key string) {
+		id, ok := s.parseKey(key)
+		if ok && (s.key(id) != key || !shareable(id)) {
+			t.Errorf("%q is read as %s", key, id)
+		}
+	})
+}
+
+func TestKeys(t *testing.T) {
+	s := &Store{opts: Options{}.withDefaults()}
+	for key, want := range map[string]bool{
+		"tlsratchet:address:192.0.2.10": true, "tlsratchet:address:2001:db8::/64": true, "tlsratchet:sender:bank.example/192.0.2.0/24": true,
+		"tlsratchet:generation": false, "tlsratchet:listener:192.0.2.25:25": false, "tlsratchet:address:": false,
+		"other:address:192.0.2.10": false, "tlsratchet:port:25": false, "tlsratchet:domain:a b": false, "": false,
+	} {
+		if _, ok := s.parseKey(key); ok != want {
+			t.Errorf("%q: %v", key, ok)
+		}
+	}
+}
+
+func TestChanged(t *testing.T) {
+	c := newChanged(3)
+	name := func(i int) tlsstate.Identity {
+		return tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprint("d", i)}
+	}
+	for i, first := range []bool{true, false, false} {
+		if got := c.add(name(i)); got != first {
+			t.Errorf("%d: the first: %v", i, got)
+		}
+		c.add(name(i)) // it is there already
+	}
+	if got := c.take(2); len(got) != 2 || c.len() != 1 || c.everything() {
+		t.Errorf("took %v, %d are left", got, c.len())
+	}
+	for i := range 3 {
+		c.add(name(10 + i))
+	}
+	if !c.everything() || c.len() != 1 || !c.takeAll() || c.takeAll() {
+		t.Errorf("too many: %d left", c.len())
+	}
+	if got := c.take(99); len(got) != 1 || len(c.take(1)) != 0 {
+		t.Errorf("took %v", got)
+	}
+}
+
+func TestRecent(t *testing.T) {
+	r := newRecent()
+	long := strings.Repeat("x", 1000)
+	part := tlsstate.Identity{Kind: tlsstate.Domain, Name: long[:10]}
+	if r.within(part, time.Hour) {
+		t.Error("asked for before anybody did")
+	}
+	r.mark(part)
+	if !r.within(part, time.Hour) || r.within(part, 0) || r.within(bank, time.Hour) {
+		t.Error("not as it was asked for")
+	}
+}
+
+func TestDenied(t *testing.T) {
+	for _, err := range []error{nil, errors.New("WRONGPASS"), ErrAway} {
+		if isDenied(err) {
+			t.Errorf("%v is no answer of a server", err)
+		}
+	}
+}
