@@ -24,8 +24,9 @@ test: ## run all tests, real Postfix included (root; installs what is missing)
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
 
-soak: ## run the long trials: kills, damage, floods (an hour and more)
+soak: ## run the long trials: kills, damage, floods, reloads and restarts (an hour and more)
 	$(GO) test -count 1 -timeout 4h -v ./soak -soak
+	$(GO) test -count 1 -v -run UnderLoad ./e2e -soak
 
 bench: build ## measure beside milters that do nothing, and write docs/performance.md (root, for Postfix)
 	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./peer ./ratchet ./tlsstate/store
