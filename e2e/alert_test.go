@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 
 	"tlsratchet/alert"
 	"tlsratchet/incident"
+	"tlsratchet/internal/debtest"
 	"tlsratchet/internal/posttest"
 	"tlsratchet/peer"
 	"tlsratchet/ratchet"
@@ -336,49 +336,10 @@ func alertmanagerCommand(t *testing.T, args ...string) *exec.Cmd {
 	if path, err := exec.LookPath(name); err == nil {
 		return exec.Command(path, args...)
 	}
-	root := unpacked(t, name)
-	const own = `mount --bind "$0/usr/share" /usr/share && exec "$0/usr/bin/prometheus-alertmanager" "$@"`
-	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", own, root}, args...)...)
-}
-
-// unpacked returns the folder of the user's cache that a package is unpacked in.
-func unpacked(t *testing.T, name string) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
+	root, err := debtest.Root(debtest.Set{Folder: name, Packages: []string{name}, Program: "usr/bin/" + name, Args: []string{"--version"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := filepath.Join(cache, "tlsratchet", name)
-	if _, err := os.Stat(filepath.Join(root, "usr/bin", name)); err == nil {
-		return root
-	}
-	work := t.TempDir()
-	if command(work, "apt-get", "download", name) != nil {
-		if err := command(work, "apt-get", "update", "--quiet"); err != nil {
-			t.Fatal(err)
-		}
-		if err := command(work, "apt-get", "download", name); err != nil {
-			t.Fatalf("these tests need Debian's package %s: %v", name, err)
-		}
-	}
-	debs, err := filepath.Glob(filepath.Join(work, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("%d packages, %v", len(debs), err)
-	}
-	if err := command(work, "dpkg", "-x", debs[0], root); err != nil {
-		t.Fatal(err)
-	}
-	return root
-}
-
-// command runs a command in a folder.
-func command(dir, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
-	}
-	return nil
+	const own = `mount --bind "$0/usr/share" /usr/share && exec "$0/usr/bin/prometheus-alertmanager" "$@"`
+	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", own, root}, args...)...)
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/valkey-io/valkey-go"
+
+	"tlsratchet/internal/debtest"
 )
 
 // Server is a real server on loopback, with its files in a folder of its own.
@@ -80,7 +82,7 @@ func freeAddr() (string, error) {
 
 // Restart starts the server again after Kill or Stop.
 func (s *Server) Restart() error {
-	cmd, gone := command(s.root, s.Kind, s.args...), make(chan struct{})
+	cmd, gone := debtest.Command(s.root, program(s.Kind), s.args...), make(chan struct{})
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &s.said, &s.said
 	if err := cmd.Start(); err != nil {
 		return err

@@ -60,7 +60,7 @@ func TestSettingsThatAreNone(t *testing.T) {
 	if s, err := Start(Valkey, t.TempDir(), "--nonsense", "yes"); err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("started as %v, %v", s, err)
 	}
-	if _, err := Start(Kind("nonesuch"), t.TempDir()); err == nil || !strings.Contains(err.Error(), "nonesuch-server can't be fetched from Debian") {
+	if _, err := Start(Kind("nonesuch"), t.TempDir()); err == nil || !strings.Contains(err.Error(), "Debian's nonesuch-server, nonesuch-tools") {
 		t.Errorf("a server that there is not: %v", err)
 	}
 }

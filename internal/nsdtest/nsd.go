@@ -17,19 +17,23 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/internal/debtest"
 	"tlsratchet/peer/spf/resolver"
 )
 
-// packages are Debian's DNS server and those of its libraries that a small
-// system lacks.
-var packages = []string{"nsd", "libevent-2.1-7", "libfstrm0", "libprotobuf-c1"}
+// nsd is Debian's DNS server and those of its libraries that a small system
+// lacks.
+var nsd = debtest.Set{
+	Folder: "nsd", Packages: []string{"nsd", "libevent-2.1-7", "libfstrm0", "libprotobuf-c1"},
+	Program: "usr/sbin/nsd", Args: []string{"-v"},
+}
 
 // Start runs NSD with zones, their texts by their names, until the end of the
 // test, and returns its address. A zone without a text answers SERVFAIL. At
 // least one needs a text: it tells that the server is up.
 func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 	t.Helper()
-	root, err := fetch()
+	root, err := debtest.Root(nsd)
 	if err != nil {
 		t.Fatalf("this test needs the DNS server NSD: %v", err)
 	}
@@ -39,8 +43,7 @@ func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	cmd := exec.Command(filepath.Join(root, "usr/sbin/nsd"), "-d", "-c", path)
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+libraries(root))
+	cmd := debtest.Command(root, nsd.Program, "-d", "-c", path)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -136,84 +139,4 @@ func await(addr netip.AddrPort, zones map[string]string) (err error) {
 		return err
 	}
 	return errors.New("no zone has a text")
-}
-
-// fetch returns the folder that NSD is unpacked in, and puts it there if it
-// isn't: nothing is installed.
-func fetch() (root string, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = filepath.Join(os.TempDir(), fmt.Sprintf("tlsratchet-%d", os.Getuid()))
-		err = nil
-	}
-	folder := filepath.Join(cache, "tlsratchet")
-	root = filepath.Join(folder, "nsd")
-	if runs(root) == nil {
-		return root, nil
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return "", err
-	}
-	fresh, err := os.MkdirTemp(folder, "fetch-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(fresh)
-	if err := unpack(fresh); err != nil {
-		return "", fmt.Errorf("it can't be fetched from Debian: %w; as root, run apt-get update and try again", err)
-	}
-	if err := runs(fresh); err != nil {
-		return "", fmt.Errorf("it was fetched but doesn't run: %w", err)
-	}
-	// Another test may have been quicker: one of the two stays.
-	if err := os.Rename(fresh, root); err != nil && runs(root) != nil {
-		return "", errors.Join(err, os.RemoveAll(root))
-	}
-	return root, nil
-}
-
-func runs(root string) error {
-	cmd := exec.Command(filepath.Join(root, "usr/sbin/nsd"), "-v")
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+libraries(root))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("nsd -v: %w: %s", err, bytes.TrimSpace(out))
-	}
-	return nil
-}
-
-func libraries(root string) string {
-	found, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-*"))
-	return strings.Join(found, ":")
-}
-
-// unpack fetches the packages and unpacks them in dir.
-func unpack(dir string) error {
-	download := append([]string{"download"}, packages...)
-	err := command(dir, "apt-get", download...)
-	if err != nil && os.Geteuid() == 0 && !errors.Is(err, exec.ErrNotFound) {
-		// A machine whose package lists are old, or not there yet.
-		if err = command(dir, "apt-get", "update"); err == nil {
-			err = command(dir, "apt-get", download...)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	for _, p := range debs {
-		err = errors.Join(err, command(dir, "dpkg", "-x", p, dir), os.Remove(p))
-	}
-	return err
-}
-
-func command(dir, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
-	}
-	return nil
 }
