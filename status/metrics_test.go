@@ -40,6 +40,9 @@ func sources() status.Sources {
 			return status.Count{At: noon, Known: [5]int{0, 400, 300, 200, 1}, Pinned: [5]int{0, 40, 30, 20, 1}}
 		},
 		Incidents: func() status.Incidents { return status.Incidents{Open: 3, Dropped: 1} },
+		Sharing: func() status.Sharing {
+			return status.Sharing{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11}
+		},
 		Alerts: func() []status.Destination {
 			return []status.Destination{{Name: "log", Sent: 5}, {Name: "chat", Sent: 3, Failed: 2, Dropped: 1}}
 		},

@@ -24,6 +24,7 @@ type Sources struct {
 	Alerts      func() []Destination
 	Breaker     func() ratchet.BreakerState
 	SelfCheck   func() selfcheck.Result
+	Sharing     func() Sharing
 }
 
 // Build tells which program this is.
@@ -110,6 +111,7 @@ func (s Sources) collectors() []prometheus.Collector {
 		{s.Breaker != nil, s.breaker},
 		{s.SelfCheck != nil, s.selfCheck},
 		{s.SelfCheck != nil, s.certificate},
+		{s.Sharing != nil, s.sharing},
 	} {
 		if part.there {
 			all = append(all, part.make()...)

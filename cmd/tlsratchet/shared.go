@@ -7,6 +7,7 @@ import (
 
 	"tlsratchet/admin"
 	"tlsratchet/config"
+	"tlsratchet/status"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
 )
@@ -56,4 +57,21 @@ func (d *daemon) whole() admin.Memory {
 		return shared.Whole{Store: s}
 	}
 	return d.histories
+}
+
+// sharing is what the metrics tell of the server; nil where there is none.
+func sharing(h histories) func() status.Sharing {
+	s, ok := h.(*shared.Store)
+	if !ok {
+		return nil
+	}
+	return func() status.Sharing {
+		n := s.Sharing()
+		return status.Sharing{
+			Answering: n.Answering, Taking: n.Taking, Away: n.Away,
+			Commands: n.Commands, Asked: n.Asked, Late: n.Late, Unasked: n.Unasked,
+			Written: n.Written, Conflicts: n.Conflicts, Undecodable: n.Undecodable, Refused: n.Refused, Evicted: n.Evicted,
+			Changed: n.Changed,
+		}
+	}
 }

@@ -33,6 +33,7 @@ func newPages(d *daemon) pages {
 		recent: &status.Recent{},
 	}
 	p.metrics = status.NewMetrics(status.Sources{
+		Sharing:     sharing(d.histories),
 		Build:       status.Build{Version: version(), Go: runtime.Version()},
 		Store:       d.histories.Stats,
 		Connections: d.connections,
