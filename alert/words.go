@@ -241,12 +241,15 @@ func some(list []string, most int) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// span is a duration for people: whole days, or hours.
+// span is a duration for people: whole days, or hours, or minutes.
 func span(d time.Duration) string {
+	if d < time.Hour {
+		return count(uint64(max(d, time.Minute)/time.Minute), "minute")
+	}
 	if d >= 48*time.Hour {
 		return count(uint64(d/(24*time.Hour)), "day")
 	}
-	return count(uint64(max(d, 0)/time.Hour), "hour")
+	return count(uint64(d/time.Hour), "hour")
 }
 
 func count(n uint64, of string) string {

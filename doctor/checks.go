@@ -80,7 +80,9 @@ func (p *Postfix) action(m milter) string {
 // line is what to put into main.cf.
 func (p *Postfix) line(sockets []string) string {
 	endpoint := "unix:tlsratchet/tlsratchet.sock"
-	if len(sockets) > 0 {
+	if len(sockets) > 0 && !filepath.IsAbs(sockets[0]) {
+		endpoint = sockets[0]
+	} else if len(sockets) > 0 {
 		endpoint = "unix:" + sockets[0]
 		if rel, err := filepath.Rel(p.main["queue_directory"], sockets[0]); err == nil && !strings.HasPrefix(rel, "..") {
 			endpoint = "unix:" + rel

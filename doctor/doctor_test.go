@@ -80,6 +80,14 @@ func TestPostfixChecks(t *testing.T) {
 	}
 }
 
+func TestPort(t *testing.T) {
+	sockets := []string{"inet:127.0.0.1:8891"}
+	p := parsePostfix(mainCF("smtpd_milters = { inet:127.0.0.1:8891, default_action=accept }"), stockServices, "submission/inet/smtpd_milters =")
+	expect(t, p.milterChecks(sockets), []string{"ok milter"})
+	p = parsePostfix(mainCF("smtpd_milters = "), stockServices, "")
+	expect(t, p.milterChecks(sockets), []string{"broken milter: inet:127.0.0.1:8891 | { inet:127.0.0.1:8891, default_action=accept }"})
+}
+
 func expect(t *testing.T, got []Finding, want []string) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {

@@ -20,7 +20,8 @@ import (
 
 // Options are what the daemon is told, as far as the checks need it.
 type Options struct {
-	// Sockets are the unix sockets that it listens on.
+	// Sockets are the paths of the unix sockets that it listens on, and other
+	// listeners as Postfix names them: inet:127.0.0.1:8891.
 	Sockets []string
 	// History is the memory's file, or empty.
 	History string
@@ -39,7 +40,9 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	var all []Finding
 	all = append(all, p.milterChecks(o.Sockets)...)
 	for _, path := range o.Sockets {
-		all = append(all, p.socketCheck(path))
+		if filepath.IsAbs(path) {
+			all = append(all, p.socketCheck(path))
+		}
 	}
 	all = append(all, p.tlsChecks()...)
 	all = append(all, p.filterChecks()...)

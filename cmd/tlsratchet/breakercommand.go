@@ -49,7 +49,7 @@ func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 		fmt.Fprintf(w, "That is an operator's override; by itself it would be %s.\n", state.Answer)
 	}
 	if !state.Since.IsZero() {
-		fmt.Fprintf(w, "By itself it is %s since %s.\n", state.Answer, state.Since.UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, "It found this on %s: %s.\n", state.Since.UTC().Format(time.RFC3339), state.Answer)
 	}
 	for _, n := range state.Recent {
 		fmt.Fprintf(w, "  %s  %s\n", n.At.UTC().Format(time.RFC3339), n.Name)

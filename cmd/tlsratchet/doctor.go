@@ -51,6 +51,8 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 		switch l.Network {
 		case config.Unix:
 			o.Sockets = append(o.Sockets, l.Address)
+		case config.TCP:
+			o.Sockets = append(o.Sockets, l.String())
 		case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
 			o.Sockets = append(o.Sockets, config.DefaultSocket)
 		}

@@ -19,7 +19,7 @@ func TestDoctorOptions(t *testing.T) {
 		isOne   bool
 	}{
 		{"by default", nil, "", []string{config.DefaultSocket}, true},
-		{"a socket and a port", []string{ours, "inet:127.0.0.1:8891"}, "", []string{"/run/ours.sock"}, true},
+		{"a socket and a port", []string{ours, "inet:127.0.0.1:8891"}, "", []string{"/run/ours.sock", "inet:127.0.0.1:8891"}, true},
 		{"systemd's is where its unit puts it", []string{"systemd"}, "", []string{config.DefaultSocket}, true},
 		{"a memory that hosts share", []string{ours}, "valkey://192.0.2.9:6379", []string{"/run/ours.sock"}, false},
 	} {
