@@ -54,7 +54,7 @@ least = "weak"
 			rule := rules.For(netip.MustParseAddr(tc.addr), tc.host)
 			session := tlsstate.Observation{Day: 20_000, Security: tlsstate.Security{Level: tc.level}}
 			first, _ := tlsstate.Judge(tlsstate.History{}, session, rule)
-			v := tlsstate.Combine(tlsstate.Verdicts{Address: first}, rule)
+			v := tlsstate.Combine(&tlsstate.Verdicts{Address: first}, rule)
 			if v.Outcome != tc.outcome || v.Action != tc.action {
 				t.Errorf("%s, %s; want %s, %s", v.Outcome, v.Action, tc.outcome, tc.action)
 			}

@@ -58,7 +58,7 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 		one.v.Identity = one.id
 		e.Identities = append(e.Identities, Part{History: h, Verdict: *one.v, Pins: pinLines(h, &o, rule)})
 	}
-	e.Decision.Verdict = tlsstate.Combine(vs, rule)
+	e.Decision.Verdict = tlsstate.Combine(&vs, rule)
 	return e, nil
 }
 

@@ -129,7 +129,7 @@ func (r *Ratchet) judge(s *Session, d *Decision) error {
 	if vs.Sender, err = r.sender(s, tlsstate.Observation{Day: s.day(), Security: s.Security}, heard, d); err != nil {
 		return err
 	}
-	d.Verdict = tlsstate.Combine(vs, d.rule)
+	d.Verdict = tlsstate.Combine(&vs, d.rule)
 	if blind { // a standing wish holds everywhere, but nothing is learned
 		d.Changes = false
 	}

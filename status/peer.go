@@ -111,7 +111,7 @@ func inClear(h tlsstate.History, id tlsstate.Identity, rule *tlsstate.Policy, to
 	if id.Kind == tlsstate.Domain {
 		vs = tlsstate.Verdicts{Domain: v}
 	}
-	if v = tlsstate.Combine(vs, rule); v.Outcome == tlsstate.Downgraded {
+	if v = tlsstate.Combine(&vs, rule); v.Outcome == tlsstate.Downgraded {
 		return fmt.Sprintf("It would be a downgrade, and lead to: %s.", v.Action)
 	}
 	return fmt.Sprintf("It would be no downgrade: the verdict would be %s.", v.Outcome)

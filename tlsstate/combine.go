@@ -9,9 +9,10 @@ type Verdicts struct {
 // Combine makes one verdict of a session's: the address speaks first, the
 // domain for an address without a TLS history of its own, or with one that is
 // too short for a pin and kept to the domain's so far, the sender last. The
-// one that speaks keeps its identity and evidence; Cap and Action are set.
-func Combine(vs Verdicts, rule *Policy) Verdict {
-	v := speaker(&vs, rule)
+// one that speaks keeps its identity and evidence; Cap and Action are set. The
+// verdicts are used up.
+func Combine(vs *Verdicts, rule *Policy) Verdict {
+	v := speaker(vs, rule)
 	v.Action = Observe
 	if v.Outcome != Downgraded {
 		v.Cap = Observe
@@ -27,23 +28,23 @@ func Combine(vs Verdicts, rule *Policy) Verdict {
 // speaker returns the verdict that speaks for the session. A downgrade comes
 // with the cap of its identity's kind.
 func speaker(vs *Verdicts, rule *Policy) Verdict {
-	address, domain, sender := vs.Address, vs.Domain, vs.Sender
+	address, domain, sender := &vs.Address, &vs.Domain, &vs.Sender
 	switch {
 	case rule.Exempt:
 		address.Outcome = Exempt
 	case address.Outcome == Downgraded:
 		address.Cap = Reject
-	case domain.Outcome == Downgraded && (!address.hasTLS || domain.Required || address.keeps(&domain)):
-		domain.Cap = domainCap(&address, &domain, rule)
+	case domain.Outcome == Downgraded && (!address.hasTLS || domain.Required || address.keeps(domain)):
+		domain.Cap = domainCap(address, domain, rule)
 		domain.knownPlaintext = address.knownPlaintext
-		return domain
+		return *domain
 	case sender.Outcome == Downgraded:
 		sender.Cap = Header
-		return sender
+		return *sender
 	case domain.Outcome != Downgraded && domain.tells() > address.tells():
-		return domain
+		return *domain
 	}
-	return address
+	return *address
 }
 
 // domainCap is the most that a domain's pin may do to an address.

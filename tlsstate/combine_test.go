@@ -80,7 +80,7 @@ func TestCombine(t *testing.T) {
 				v.Identity = Identity{k, "x"}
 				return v
 			}
-			v := Combine(Verdicts{judge(Address, tt.address), judge(Domain, tt.domain), judge(Sender, tt.sender)}, tt.rule)
+			v := Combine(&Verdicts{judge(Address, tt.address), judge(Domain, tt.domain), judge(Sender, tt.sender)}, tt.rule)
 			got := v.Identity.Kind.String() + " " + v.Outcome.String() + " " + v.Kind.String() + " " + v.Action.String()
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
@@ -95,7 +95,7 @@ func TestCombine(t *testing.T) {
 // Without an identity there is nobody who speaks.
 func TestCombineNothing(t *testing.T) {
 	rule := DefaultPolicy()
-	if v := Combine(Verdicts{}, &rule); v.Outcome != Unknown || v.Action != Observe {
+	if v := Combine(&Verdicts{}, &rule); v.Outcome != Unknown || v.Action != Observe {
 		t.Errorf("got %+v", v)
 	}
 }

@@ -131,11 +131,11 @@ func TestLeastIsHeldFromTheFirstMail(t *testing.T) {
 	}
 	rule := r.For(netip.Addr{}, "bank.example")
 	first, _ := tlsstate.Judge(tlsstate.History{}, tlsstate.Observation{Day: 20000}, rule)
-	if v := tlsstate.Combine(tlsstate.Verdicts{Address: first}, rule); v.Action != tlsstate.Tempfail || !v.Required {
+	if v := tlsstate.Combine(&tlsstate.Verdicts{Address: first}, rule); v.Action != tlsstate.Tempfail || !v.Required {
 		t.Errorf("first mail in clear: action %s, required %t; want tempfail, true", v.Action, v.Required)
 	}
 	remembered := tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped}
-	if v := tlsstate.Combine(tlsstate.Verdicts{Sender: remembered}, rule); v.Action != tlsstate.Header {
+	if v := tlsstate.Combine(&tlsstate.Verdicts{Sender: remembered}, rule); v.Action != tlsstate.Header {
 		t.Errorf("a sender's memory: action %s, want header", v.Action)
 	}
 }
