@@ -55,7 +55,7 @@ func Root(s Set) (string, error) {
 		return root, nil
 	}
 	if err := s.put(root, folder); err != nil {
-		return "", fmt.Errorf("Debian's %s could not be fetched (as root, run apt-get update and try again): %w",
+		return "", fmt.Errorf("programs of tests: Debian's %s could not be fetched (as root, run apt-get update and try again): %w",
 			strings.Join(append(s.Packages, s.Elsewhere...), ", "), err)
 	}
 	return root, nil
