@@ -172,6 +172,7 @@ func TestFlights(t *testing.T) {
 		}
 		lookup(t, r, ErrFailed)
 		time.Sleep(time.Second)
+		synctest.Wait() // the three land at this very moment
 		lookup(t, r, nil)
 	})
 }
