@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"iter"
@@ -30,10 +31,7 @@ func Handler(a Admin) http.Handler {
 		}
 		stream(w, a.Peers(r.Context(), q))
 	})
-	mux.HandleFunc("GET /v1/summary", func(w http.ResponseWriter, r *http.Request) {
-		s, err := a.Summary(r.Context())
-		reply(w, s, err)
-	})
+	mux.HandleFunc("GET /v1/summary", get(a.Summary))
 	mux.HandleFunc("GET /v1/peer", func(w http.ResponseWriter, r *http.Request) {
 		id, err := tlsstate.ParseIdentity(r.URL.Query().Get("identity"))
 		if err != nil {
@@ -48,38 +46,37 @@ func Handler(a Admin) http.Handler {
 		answer, err := a.Explain(r.Context(), Question{Name: v.Get("name"), Client: v.Get("client"), TLS: v.Get("tls")})
 		reply(w, answer, err)
 	})
-	mux.HandleFunc("POST /v1/act", func(w http.ResponseWriter, r *http.Request) {
-		var act Act
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&act); err != nil {
-			fail(w, errors.Join(ErrBadRequest, err))
-			return
-		}
-		d, err := a.Do(r.Context(), act)
-		reply(w, d, err)
-	})
-	mux.HandleFunc("GET /v1/tally", func(w http.ResponseWriter, r *http.Request) {
-		t, err := a.Tally(r.Context())
-		reply(w, t, err)
-	})
-	mux.HandleFunc("GET /v1/breaker", func(w http.ResponseWriter, r *http.Request) {
-		s, err := a.Breaker(r.Context())
-		reply(w, s, err)
-	})
-	mux.HandleFunc("POST /v1/breaker", func(w http.ResponseWriter, r *http.Request) {
-		var o Override
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil {
-			fail(w, errors.Join(ErrBadRequest, err))
-			return
-		}
-		s, err := a.SetBreaker(r.Context(), o)
-		reply(w, s, err)
-	})
+	mux.HandleFunc("POST /v1/act", post(a.Do))
+	mux.HandleFunc("GET /v1/tally", get(a.Tally))
+	mux.HandleFunc("GET /v1/breaker", get(a.Breaker))
+	mux.HandleFunc("POST /v1/breaker", post(a.SetBreaker))
 	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) { stream(w, a.Export(r.Context())) })
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) {
 		done, err := a.Import(r.Context(), Lines(r.Body))
 		reply(w, done, err)
 	})
 	return mux
+}
+
+// get answers with what needs no question.
+func get[V any](ask func(context.Context) (V, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := ask(r.Context())
+		reply(w, v, err)
+	}
+}
+
+// post does what the body says.
+func post[Q, V any](do func(context.Context, Q) (V, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&q); err != nil {
+			fail(w, errors.Join(ErrBadRequest, err))
+			return
+		}
+		v, err := do(r.Context(), q)
+		reply(w, v, err)
+	}
 }
 
 func reply[V any](w http.ResponseWriter, value V, err error) {

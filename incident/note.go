@@ -26,19 +26,8 @@ func newNote(e *ratchet.Event) note {
 		at: s.At.UTC(), verdict: d.Verdict,
 		address: s.Peer.Address, host: s.Peer.Host,
 		from: e.From, queueID: queueID(e.QueueID),
-		action: action(e), done: e.Done, changes: d.Changes,
+		action: e.Did(), done: e.Done, changes: d.Changes,
 	}
-}
-
-// action is what was done to the message. A refusal names its recipient, or is
-// of a message without a sender; what else was to be refused went to somebody
-// exempt, with a header.
-func action(e *ratchet.Event) tlsstate.Action {
-	a := e.Decision.Action
-	if a >= tlsstate.Tempfail && e.Done && e.Recipient == "" && e.From != "" {
-		return tlsstate.Header
-	}
-	return a
 }
 
 // queueID returns Postfix's queue id, or "" for what is none: it becomes part

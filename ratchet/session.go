@@ -56,3 +56,24 @@ type Event struct {
 	// did not (the peer gave up before) is told with Done false.
 	Done bool
 }
+
+// Did tells what was done to the message, or, if Done is false, what was to be.
+// A refusal names its recipient, or is of a message without a sender; what else
+// was to be refused went to somebody exempt, with a header.
+func (e *Event) Did() tlsstate.Action {
+	a := e.Decision.Action
+	if a >= tlsstate.Tempfail && e.Done && e.Recipient == "" && e.From != "" {
+		return tlsstate.Header
+	}
+	return a
+}
+
+// Client names the SMTP client as Postfix's log does. Package peer has cleaned
+// the name.
+func (s *Session) Client() string {
+	host := s.Peer.Host
+	if host == "" {
+		host = "unknown"
+	}
+	return host + "[" + s.Peer.IP.String() + "]"
+}

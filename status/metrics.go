@@ -119,19 +119,8 @@ func (m *Metrics) Take(e ratchet.Event) {
 	if !e.Done {
 		by = &m.undone
 	}
-	by[min(int(doneTo(&e)), actions-1)].Inc()
+	by[min(int(e.Did()), actions-1)].Inc()
 	if a := e.Decision.Breaker; a > ratchet.Armed && int(a) < answers {
 		m.limited[a].Inc()
 	}
-}
-
-// doneTo is what was done to a message. A refusal names its recipient, or is of
-// a message without a sender; what else was to be refused went to somebody
-// exempt, with a header.
-func doneTo(e *ratchet.Event) tlsstate.Action {
-	a := e.Decision.Action
-	if a >= tlsstate.Tempfail && e.Done && e.Recipient == "" && e.From != "" {
-		return tlsstate.Header
-	}
-	return a
 }

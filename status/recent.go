@@ -43,9 +43,9 @@ func (r *Recent) Take(e ratchet.Event) {
 	d := DowngradeEvent{
 		At:       e.Session.At,
 		Identity: tlsstate.Identity{Kind: v.Identity.Kind, Name: clean.Text(v.Identity.Name, maxName)},
-		Client:   client(e.Session), Kind: v.Kind,
+		Client:   clean.Text(e.Session.Client(), maxName), Kind: v.Kind,
 		Pin: v.Pin.String(), Seen: clean.Text(v.Seen.Words(), maxWord),
-		Action: doneTo(&e), Done: e.Done,
+		Action: e.Did(), Done: e.Done,
 	}
 	if v.Kind == tlsstate.Unauthenticated {
 		d.Pin, d.Seen = "certificate", "none"
@@ -75,11 +75,3 @@ const (
 	maxName = 512
 	maxWord = 64
 )
-
-func client(s *ratchet.Session) string {
-	host := s.Peer.Host
-	if host == "" {
-		host = "unknown"
-	}
-	return clean.Text(host, maxName) + "[" + s.Peer.IP.String() + "]"
-}

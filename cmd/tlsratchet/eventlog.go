@@ -39,7 +39,7 @@ func (l eventLog) write(level slog.Level, message string, e ratchet.Event, attrs
 		return
 	}
 	v := &e.Decision.Verdict
-	all := append(attrs, slog.String("client", client(e.Session)))
+	all := append(attrs, slog.String("client", clean.Text(e.Session.Client(), maxAddress)))
 	if e.QueueID != "" {
 		all = append(all, slog.String("queue_id", clean.Text(e.QueueID, maxName)))
 	}
@@ -84,13 +84,4 @@ func pin(v *tlsstate.Verdict) string {
 		return "certificate"
 	}
 	return v.Pin.String()
-}
-
-// client names the SMTP client as Postfix's log does.
-func client(s *ratchet.Session) string {
-	host := s.Peer.Host
-	if host == "" {
-		host = "unknown"
-	}
-	return clean.Text(host, maxName) + "[" + s.Peer.IP.String() + "]"
 }
