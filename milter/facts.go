@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	gomilter "github.com/emersion/go-milter"
 
@@ -31,32 +30,45 @@ func symbols() map[gomilter.Stage][]string {
 	}
 }
 
-// facts reads the session from the macros at MAIL. Postfix sends names in
-// braces, without them if they are one letter long.
-func facts(macros map[string]string, now time.Time, s *ratchet.Session) error {
-	p, err := peer.Identify(peer.Client{
-		Addr:       macros["{client_addr}"],
-		Name:       macros["{client_name}"],
-		Resolve:    macros["{client_resolve}"],
-		DaemonAddr: macros["{daemon_addr}"],
-		DaemonPort: macros["{daemon_port}"],
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoMacros, err)
+// said is what Postfix says of the session at MAIL, as it says it.
+type said struct {
+	client                    peer.Client
+	version, cipher, bits     string
+	subject, authType, authen string
+}
+
+// hear picks it from the macros. Postfix sends names in braces, without them
+// if they are one letter long.
+func hear(macros map[string]string) said {
+	return said{
+		client: peer.Client{
+			Addr:       macros["{client_addr}"],
+			Name:       macros["{client_name}"],
+			Resolve:    macros["{client_resolve}"],
+			DaemonAddr: macros["{daemon_addr}"],
+			DaemonPort: macros["{daemon_port}"],
+		},
+		version: macros["{tls_version}"], cipher: macros["{cipher}"], bits: macros["{cipher_bits}"],
+		subject: macros["{cert_subject}"], authType: macros["{auth_type}"], authen: macros["{auth_authen}"],
 	}
-	version, cipher := macros["{tls_version}"], macros["{cipher}"]
-	bits, _ := strconv.Atoi(macros["{cipher_bits}"]) // told, never compared
-	*s = ratchet.Session{
-		At: now,
+}
+
+// facts reads the session from it. The message's own, At and From, are not in it.
+func (s *said) facts() (ratchet.Session, error) {
+	p, err := peer.Identify(s.client)
+	if err != nil {
+		return ratchet.Session{}, fmt.Errorf("%w: %w", ErrNoMacros, err)
+	}
+	bits, _ := strconv.Atoi(s.bits) // told, never compared
+	return ratchet.Session{
 		Security: tlsstate.Security{
-			Level:       tlsstate.LevelOf(version, cipher),
-			Protocol:    version,
-			Cipher:      cipher,
+			Level:       tlsstate.LevelOf(s.version, s.cipher),
+			Protocol:    s.version,
+			Cipher:      s.cipher,
 			Bits:        bits,
-			Certificate: macros["{cert_subject}"] != "",
+			Certificate: s.subject != "",
 		},
 		Peer:          p,
-		Authenticated: macros["{auth_type}"] != "" || macros["{auth_authen}"] != "",
-	}
-	return nil
+		Authenticated: s.authType != "" || s.authen != "",
+	}, nil
 }

@@ -13,12 +13,16 @@ import (
 )
 
 // session is one connection of Postfix; its fields are of the message under
-// way. Every callback may be the first of a message: MAIL begins anew.
+// way. Every callback may be the first of a message: MAIL begins anew. Abort
+// comes where a message was broken off, and may come after one that ended.
 type session struct {
 	m *Milter
+	// said is what facts were read from, for the message before this one: most
+	// messages of a connection come from the same client in the same way.
+	said  said
+	facts ratchet.Session
 
 	options  *Options
-	facts    ratchet.Session
 	decision ratchet.Decision
 	from     string
 	// learned says that the first recipient came.
@@ -52,11 +56,11 @@ const replyCode = 'y'
 func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
 	s.begin(from)
-	if err := facts(mod.Macros, s.m.deps.Now(), &s.facts); err != nil {
+	if err := s.hear(mod.Macros); err != nil {
 		s.m.canary(err)
 		return accept, nil
 	}
-	s.facts.From = from
+	s.facts.At, s.facts.From = s.m.deps.Now(), from
 	s.decision = s.m.deps.Judge.Decide(&s.facts)
 	s.armed = s.decision.Outcome == tlsstate.Downgraded
 	if s.armed || s.decision.Changes || s.options.HeaderAll {
@@ -66,8 +70,20 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 	return accept, nil
 }
 
+// begin forgets the message before this one.
 func (s *session) begin(from string) {
-	*s = session{m: s.m, options: s.m.options.Load(), from: from}
+	*s = session{m: s.m, said: s.said, facts: s.facts, options: s.m.options.Load(), from: from}
+}
+
+// hear makes facts of what Postfix says, if that isn't what it said before.
+func (s *session) hear(macros map[string]string) (err error) {
+	said := hear(macros)
+	if said == s.said && !s.facts.Peer.Address.IsZero() {
+		return nil
+	}
+	s.said = said
+	s.facts, err = said.facts()
+	return err
 }
 
 // RcptTo learns at the first recipient, and refuses recipients where the
@@ -159,7 +175,7 @@ func (s *session) Abort(*gomilter.Modifier) error {
 	if s.armed && s.learned {
 		s.tell(false, "", "")
 	}
-	*s = session{m: s.m}
+	*s = session{m: s.m, said: s.said, facts: s.facts}
 	return nil
 }
 

@@ -17,8 +17,9 @@ const (
 
 // buffers are what a connection needs while it lives, kept for the next one.
 type buffers struct {
-	in  [inSize]byte
-	out []byte
+	in     [inSize]byte
+	out    []byte
+	macros []byte // as go-milter was given them last
 }
 
 var bufferPool = sync.Pool{New: func() any { return &buffers{out: make([]byte, 0, 512)} }}
@@ -49,7 +50,9 @@ type conn struct {
 }
 
 func newConn(raw net.Conn, srv *Server) *conn {
-	return &conn{raw: raw, srv: srv, buf: bufferPool.Get().(*buffers)}
+	c := &conn{raw: raw, srv: srv, buf: bufferPool.Get().(*buffers)}
+	c.buf.macros = c.buf.macros[:0] // another client's
+	return c
 }
 
 // Read delivers from one packet at a time.
@@ -100,6 +103,9 @@ func (c *conn) next() error {
 		if err := c.await(min(lengthSize+length, inSize)); err != nil {
 			return err
 		}
+		if c.skipRepeat() {
+			continue
+		}
 		cmd := c.buf.in[c.r+lengthSize]
 		if !known(cmd) {
 			return c.refuse(&c.srv.counts.badFrame, "unknown command")
@@ -111,6 +117,7 @@ func (c *conn) next() error {
 		c.busy = inMessage(cmd, c.busy)
 		if c.wanted(cmd, length) {
 			c.last = cmd
+			c.remember(cmd, length)
 			return nil
 		}
 		if err := c.drop(); err != nil {

@@ -83,8 +83,10 @@ func ours(name []byte) bool { return strings.EqualFold(string(name), "X-Ours") }
 
 // One message of a steady session costs one read and one write.
 func TestOneReadOneWrite(t *testing.T) {
-	message := join(frame('A', ""), frame('D', "M{tls_version}\x00TLSv1.3\x00"), frame('M', "<a@b>\x00"))
-	c, tp, _ := onTape(t, nil, optNeg(), message, message)
+	message := func(version string) []byte {
+		return join(frame('A', ""), frame('D', "M{tls_version}\x00"+version+"\x00"), frame('M', "<a@b>\x00"))
+	}
+	c, tp, _ := onTape(t, nil, optNeg(), message("TLSv1.2"), message("TLSv1.3"))
 	for range 1 + 2*3 {
 		f, err := readFrame(c)
 		if err != nil {
@@ -102,6 +104,71 @@ func TestOneReadOneWrite(t *testing.T) {
 	}
 	if want := join(frame('q', "held\x00"), frame('a', "")); !bytes.Equal(tp.writes[1], want) {
 		t.Errorf("wrote %q, want %q", tp.writes[1], want)
+	}
+}
+
+// What changes nothing is no news for go-milter: ABORT after the end of a
+// message, and then the macros that it has. All else reaches it as it came.
+func TestRepeatsAreDropped(t *testing.T) {
+	abort, mail, rcpt := frame('A', ""), frame('M', "<a@b>\x00"), frame('R', "<c@d>\x00")
+	macros := func(text string) []byte { return frame('D', text) }
+	tls, clear := macros("M{tls_version}\x00TLSv1.3\x00"), macros("M{tls_version}\x00\x00")
+	huge := macros("M" + strings.Repeat("x", maxKept))
+	for _, tt := range []struct {
+		name, want string
+		reply      byte
+		in         [][]byte
+	}{
+		{"the same again", "DMMM", 'a', [][]byte{tls, mail, abort, tls, mail, abort, tls, mail}},
+		{"other macros", "DMADMADM", 'a', [][]byte{tls, mail, abort, clear, mail, abort, tls, mail}},
+		{"no macros after ABORT", "DMAM", 'a', [][]byte{tls, mail, abort, mail}},
+		{"a message broken off", "DMADM", 'c', [][]byte{tls, mail, abort, tls, mail}},
+		{"refused at RCPT, which ends nothing", "DMRADM", 'y', [][]byte{tls, mail, rcpt, abort, tls, mail}},
+		{"macros of another stage since", "DMDADM", 'a', [][]byte{tls, mail, clear, abort, tls, mail}},
+		{"an ABORT that reached it", "DMAADM", 'a', [][]byte{tls, mail, abort, abort, tls, mail}},
+		{"more than is remembered", "DMADM", 'a', [][]byte{huge, mail, abort, huge, mail}},
+		{"longer, the same so far", "DMADM", 'a', [][]byte{tls, mail, abort, macros("M{tls_version}\x00TLSv1.3\x00i\x00"), mail}},
+		{"ABORT with data", "DMADM", 'a', [][]byte{tls, mail, frame('A', "x"), tls, mail}},
+	} {
+		c, _, _ := onTape(t, nil, optNeg(), join(tt.in...))
+		got := ""
+		for {
+			f, err := readFrame(c)
+			if err != nil {
+				break
+			}
+			if cmd := f[lengthSize]; cmd != 'O' {
+				got += string(cmd)
+			}
+			switch f[lengthSize] {
+			case 'M':
+				reply := tt.reply
+				if strings.Contains(tt.want, "R") {
+					reply = 'c'
+				}
+				c.Write(frame(reply, ""))
+			case 'R':
+				c.Write(frame(tt.reply, ""))
+			}
+		}
+		c.Close()
+		if got != tt.want {
+			t.Errorf("%s: go-milter sees %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A connection knows nothing of the one whose buffers it has.
+func TestRepeatsAreOfOneConnection(t *testing.T) {
+	macros, mail := frame('D', "M{tls_version}\x00TLSv1.3\x00"), frame('M', "<a@b>\x00")
+	for range 3 {
+		c, _, _ := onTape(t, nil, optNeg(), join(frame('A', ""), macros, mail))
+		for _, want := range "OADM" {
+			if f, err := readFrame(c); err != nil || rune(f[lengthSize]) != want {
+				t.Fatalf("got %q, want %q: %v", f, want, err)
+			}
+		}
+		c.Close()
 	}
 }
 
@@ -251,14 +318,16 @@ func TestGatherIsBounded(t *testing.T) {
 	}
 }
 
-// However the client's bytes are cut, go-milter sees the same packets.
+// However the client's bytes are cut, go-milter sees the same packets,
+// none of which is here twice.
 func TestCutsDoNotMatter(t *testing.T) {
 	commands := []byte("ABCDEHLMNORTQ")
 	rapid.Check(t, func(t *rapid.T) {
 		want := [][]byte{optNeg()}
-		for range rapid.IntRange(0, 20).Draw(t, "frames") {
+		for i := range rapid.IntRange(0, 20).Draw(t, "frames") {
 			size := rapid.OneOf(rapid.IntRange(0, 40), rapid.IntRange(0, 20000)).Draw(t, "size")
-			want = append(want, frame(rapid.SampledFrom(commands).Draw(t, "command"), strings.Repeat("d", size)))
+			data := string(rune('a'+i)) + strings.Repeat("d", size)
+			want = append(want, frame(rapid.SampledFrom(commands).Draw(t, "command"), data))
 		}
 		var cut [][]byte
 		for rest := join(want...); len(rest) > 0; {
