@@ -176,6 +176,44 @@ func TestPeer(t *testing.T) {
 	})
 }
 
+// sharedMemory is one of several hosts: the list of all is dear.
+type sharedMemory struct {
+	*store.Memory
+	listed int
+}
+
+func (m *sharedMemory) All(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	m.listed++
+	return m.Memory.All(tlsstate.Identity{})
+}
+
+func (m *sharedMemory) Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	return m.Memory.All(start)
+}
+
+// A mistyped name doesn't fetch what all hosts know: what is near it comes from
+// this one.
+func TestSlipsAreCheap(t *testing.T) {
+	w := newWorld(t)
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &sharedMemory{Memory: w.memory}
+	l := admin.NewLocal(m, func() *tlsstate.Rules { return rules }, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
+	slip := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"}
+	_, shown := l.Peer(t.Context(), slip)
+	_, done := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: slip.String(), Why: "a slip"})
+	for _, err := range []error{shown, done} {
+		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
+			t.Errorf("unknown: %v", err)
+		}
+	}
+	if m.listed != 0 {
+		t.Errorf("all hosts' memory was listed %d times", m.listed)
+	}
+}
+
 func TestBreaker(t *testing.T) {
 	both(t, func(t *testing.T, w world) {
 		if s, err := w.Breaker(t.Context()); err != nil || s.Answer != ratchet.Armed || s.Override != nil {

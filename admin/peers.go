@@ -91,11 +91,21 @@ const (
 	searched    = 500_000
 )
 
+// hosts is a [Memory] of several hosts that can list what this one knows: a slip
+// of an operator's must not fetch all that there is.
+type hosts interface {
+	Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
+}
+
 // unknown returns the error for a peer without a history, with names that are
 // near it.
 func (l *Local) unknown(id tlsstate.Identity) error {
+	all := l.memory.All
+	if m, ok := l.memory.(hosts); ok {
+		all = m.Here
+	}
 	var near []string
-	seq, _ := l.memory.All(tlsstate.Identity{Kind: id.Kind})
+	seq, _ := all(tlsstate.Identity{Kind: id.Kind})
 	n := 0
 	for other := range seq {
 		if n++; other.Kind != id.Kind || n > searched || len(near) == suggestions {

@@ -3,6 +3,7 @@ package shared_test
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -266,13 +267,18 @@ func TestWhole(t *testing.T) {
 		if h, err := whole.Load(peerOf(1)); err != nil || h.Last != today {
 			t.Errorf("Load of the other's peer: %+v, %v", h, err)
 		}
-		n := 0
-		all, failed := whole.All(tlsstate.Identity{})
-		for range all {
-			n++
-		}
-		if err := failed(); err != nil || n != 700 {
-			t.Errorf("%d of 700 peers, %v", n, err)
+		for _, list := range []struct {
+			of   func(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
+			want int
+		}{{whole.Here, 351}, {whole.All, 700}, {whole.Here, 700}} { // its own, and the one that was asked for
+			n := 0
+			all, failed := list.of(tlsstate.Identity{})
+			for range all {
+				n++
+			}
+			if err := failed(); err != nil || n != list.want {
+				t.Errorf("%d of %d peers, %v", n, list.want, err)
+			}
 		}
 	})
 }

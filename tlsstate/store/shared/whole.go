@@ -45,6 +45,11 @@ func (w Whole) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlssta
 	return all, func() error { return errors.Join(failed(), pulled) }
 }
 
+// Here returns what this host knows, as [store.File.All], and asks nobody.
+func (w Whole) Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	return w.Store.All(start)
+}
+
 // Pull joins all that the server has into the local memory. It takes 30 s at
 // most. An error that wraps [ErrPartial] says that it was not all.
 func (s *Store) Pull(ctx context.Context) error {
