@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -33,7 +34,7 @@ type Memory struct {
 // NewMemory returns an empty store for about size histories, 0 for 100,000, at
 // about 300 bytes each.
 func NewMemory(size int) *Memory {
-	size = max(or(size, 100_000), 4)
+	size = max(cmp.Or(size, 100_000), 4)
 	m := &Memory{}
 	// The errors are for sizes that are not positive.
 	m.strangers, _ = simplelru.NewLRU[tlsstate.Identity, tlsstate.History](size/4, nil)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,27 +65,17 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.CacheSize = max(or(o.CacheSize, 50_000), 16)
-	o.MaxPending = or(o.MaxPending, 50_000)
-	o.MaxIdentities = max(or(o.MaxIdentities, 2_000_000), 100)
-	o.KeepDays = max(or(o.KeepDays, 628), tombstoneDays)
-	if o.SnapshotEvery == 0 {
-		o.SnapshotEvery = 24 * time.Hour
-	}
-	o.ReadTimeout = or(o.ReadTimeout, 100*time.Millisecond)
-	o.LockTimeout = or(o.LockTimeout, 500*time.Millisecond)
+	o.CacheSize = max(cmp.Or(o.CacheSize, 50_000), 16)
+	o.MaxPending = cmp.Or(max(o.MaxPending, 0), 50_000)
+	o.MaxIdentities = max(cmp.Or(o.MaxIdentities, 2_000_000), 100)
+	o.KeepDays = max(cmp.Or(o.KeepDays, 628), tombstoneDays)
+	o.SnapshotEvery = cmp.Or(o.SnapshotEvery, 24*time.Hour)
+	o.ReadTimeout = cmp.Or(max(o.ReadTimeout, 0), 100*time.Millisecond)
+	o.LockTimeout = cmp.Or(max(o.LockTimeout, 0), 500*time.Millisecond)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-// or returns n, or the default where n is not a number of anything.
-func or[N int | time.Duration](n, def N) N {
-	if n <= 0 {
-		return def
-	}
-	return n
 }
 
 // Stats is what a store counted since it was opened.

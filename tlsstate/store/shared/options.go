@@ -1,6 +1,7 @@
 package shared
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -75,11 +76,11 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Timeout = or(o.Timeout, 50*time.Millisecond)
-	o.Gather = or(o.Gather, 100*time.Millisecond)
-	o.MaxChanged = or(o.MaxChanged, 100_000)
-	o.Pace = or(o.Pace, 1000)
-	o.Heartbeat = or(o.Heartbeat, 10*time.Second)
+	o.Timeout = cmp.Or(max(o.Timeout, 0), 50*time.Millisecond)
+	o.Gather = cmp.Or(max(o.Gather, 0), 100*time.Millisecond)
+	o.MaxChanged = cmp.Or(max(o.MaxChanged, 0), 100_000)
+	o.Pace = cmp.Or(max(o.Pace, 0), 1000)
+	o.Heartbeat = cmp.Or(max(o.Heartbeat, 0), 10*time.Second)
 	if o.Prefix == "" {
 		o.Prefix = "tlsratchet:"
 	}
@@ -93,14 +94,6 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-// or returns n, or the default where n is not a number of anything.
-func or[N int | time.Duration](n, def N) N {
-	if n <= 0 {
-		return def
-	}
-	return n
 }
 
 // Stats is what was counted since New.
