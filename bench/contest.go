@@ -29,6 +29,8 @@ type contestant struct {
 	milter *process
 	// ends is the event that its accept answers.
 	ends byte
+	// silent says that it is ours, and has nothing to say where all is well.
+	silent bool
 	// share is the part of the messages that it gets: one in so many.
 	share int
 }
@@ -84,7 +86,8 @@ func newContest(ctx context.Context, o *options, dir string, peers []client) (*c
 func (c *contest) add(name string, ends byte, share int) func(*process, error) error {
 	return func(p *process, err error) error {
 		if err == nil {
-			c.all = append(c.all, &contestant{name: name, milter: p, ends: ends, share: share})
+			ours := name == nameOurs || name == nameOther
+			c.all = append(c.all, &contestant{name: name, milter: p, ends: ends, share: share, silent: ours})
 		}
 		return err
 	}
@@ -99,7 +102,7 @@ func (c *contest) close() error {
 			continue
 		}
 		errs = append(errs, one.milter.stop())
-		if text := one.milter.errs.String(); text != "" && (one.name == nameOurs || one.name == nameOther) {
+		if text := one.milter.errs.String(); text != "" && one.silent {
 			errs = append(errs, fmt.Errorf("%s said: %s", one.name, text))
 		}
 	}
@@ -113,14 +116,8 @@ func (c *contest) works(ctx context.Context, m mtatest.Message) error {
 	if err != nil {
 		return err
 	}
-	clear := m
+	clear := inClear(m)
 	clear.Rcpts = nil // nothing is learned from it, or logged
-	clear.Macros = map[string]string{}
-	for name, value := range m.Macros {
-		if name != "{tls_version}" && name != "{cipher}" && name != "{cipher_bits}" {
-			clear.Macros[name] = value
-		}
-	}
 	r, err := s.Message(clear)
 	if got := r.Reply('M').String(); err == nil && got != "continue" {
 		err = fmt.Errorf("tlsratchet doesn't do its work: %s for a steady peer in clear", got)

@@ -1,13 +1,15 @@
 // Command bench measures tlsratchet: the steps of a decision; milter sessions
 // beside milters that do nothing, one on go-milter and two in C; mail through
-// a real Postfix with and without them; and a start on a large memory.
+// a real Postfix with and without them; a start on a large memory; and itself in
+// pairs that differ in one thing: a resolver that is dead, alert destinations
+// that fail, a server that shares its memory.
 //
 // Each contestant is a process of its own, and they take turns, so that what
 // else the machine does falls on all of them. Absolute figures are the
 // machine's; the ratios count. docs/performance.md is its output.
 //
 //	go run ./bench                          # a minute: milter sessions
-//	go run ./bench -postfix -start -write docs/performance.md
+//	go run ./bench -postfix -start -pairs -write docs/performance.md
 package main
 
 import (
@@ -41,6 +43,7 @@ type options struct {
 	cache      string
 	postfix    bool
 	start      bool
+	pairs      bool
 	steps      bool
 	noC        bool
 	write      string
@@ -104,6 +107,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.start, "start", false, "measure the start on a large history too; making it takes a minute the first time")
 	f.IntVar(&o.identities, "identities", 1_000_000, "identities in the large history")
 	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history in `folder`")
+	f.BoolVar(&o.pairs, "pairs", false, "measure it beside itself too: a dead resolver, alert destinations that fail, a shared server; three minutes")
 	f.BoolVar(&o.steps, "steps", true, "measure the steps of a decision")
 	f.BoolVar(&o.noC, "no-c", false, "leave the milters in C out")
 	f.StringVar(&o.write, "write", "", "write the report to `file` too")
@@ -166,6 +170,9 @@ func (r *report) measureAll(ctx context.Context, stderr io.Writer) error {
 		{"milter sessions", true, r.measureMilters},
 		{"mail through Postfix", o.postfix, r.measurePostfix},
 		{"the start", o.start, r.measureStart},
+		{"a dead resolver", o.pairs, r.measureResolver},
+		{"alert destinations that fail", o.pairs, r.measureDestinations},
+		{"a shared memory", o.pairs, r.measureShared},
 	}
 	for _, step := range steps {
 		if !step.wanted {

@@ -100,6 +100,26 @@ func (p *process) cpu() time.Duration {
 	return parseCPU(string(text))
 }
 
+// memory is what the process holds that is no file's (RssAnon), in bytes.
+func (p *process) memory() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("the memory of %s: %w", p.name, err)
+	}
+	return parseMemory(string(text))
+}
+
+// parseMemory finds RssAnon in proc_pid_status(5).
+func parseMemory(status string) (int64, error) {
+	_, rest, _ := strings.Cut(status, "\nRssAnon:")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " kB")
+	kB, err := strconv.ParseInt(number, 10, 40)
+	if err != nil {
+		return 0, fmt.Errorf("no RssAnon in a process's status: %w", err)
+	}
+	return kB << 10, nil
+}
+
 // parseCPU adds up user and system time of a line of proc_pid_stat(5); 0 if it
 // isn't one. The name in brackets may hold anything.
 func parseCPU(stat string) time.Duration {
@@ -138,11 +158,12 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.text))
 }
 
-// startServe starts a tlsratchet in dir. Nothing is exempt, loopback neither.
-func startServe(ctx context.Context, binary, dir, history string) (*process, error) {
+// startServe starts a tlsratchet in dir. Nothing is exempt, loopback neither;
+// more are lines for its configuration.
+func startServe(ctx context.Context, binary, dir, history string, more ...string) (*process, error) {
 	socket := filepath.Join(dir, serveSocket)
 	config := filepath.Join(dir, "tlsratchet.toml")
-	if err := writeFile(config, "exempt_networks = []\n\n[log]\nlevel = \"warn\"\n"); err != nil {
+	if err := writeFile(config, strings.Join(append([]string{"exempt_networks = []", `log.level = "warn"`}, more...), "\n")); err != nil {
 		return nil, err
 	}
 	return startProcess(ctx, "tlsratchet", socket,
@@ -152,8 +173,8 @@ func startServe(ctx context.Context, binary, dir, history string) (*process, err
 const serveSocket = "milter.sock"
 
 // startTaught starts a tlsratchet in a new directory, with a history of steady
-// peers.
-func startTaught(ctx context.Context, binary, dir string, peers []client) (*process, error) {
+// peers, and more lines of configuration.
+func startTaught(ctx context.Context, binary, dir string, peers []client, more ...string) (*process, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -161,5 +182,5 @@ func startTaught(ctx context.Context, binary, dir string, peers []client) (*proc
 	if err := teach(ctx, history, peers, time.Now()); err != nil {
 		return nil, err
 	}
-	return startServe(ctx, binary, dir, history)
+	return startServe(ctx, binary, dir, history, more...)
 }

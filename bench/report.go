@@ -18,6 +18,7 @@ type report struct {
 	milters []sessions
 	mail    standings
 	starts  *starts
+	pairs   []*pair
 	// left are what was left out, and why.
 	left []string
 	// temporary is a folder to be removed.
@@ -92,6 +93,9 @@ func (r *report) tables(b *bytes.Buffer) {
 		r.mail.table(b, nameNone, nameC)
 	}
 	r.startTable(b)
+	for _, p := range r.pairs {
+		p.write(b)
+	}
 }
 
 const milterWords = `%d sessions at once on a unix socket, Postfix's packets in Postfix's order,

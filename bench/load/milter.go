@@ -20,8 +20,12 @@ type Milter struct {
 	// Mails are taken in turn, one for all messages of a session.
 	Mails []mtatest.Message
 	// Ends is the event whose answer, accept, must end each message: 'M' for
-	// MAIL, 'E' for the end of message.
+	// MAIL, 'R' for RCPT, 'E' for the end of message.
 	Ends byte
+	// Rare are taken in turn for every Every-th session instead, where Every is
+	// not 0. Accept must end them at the end of message.
+	Rare  []mtatest.Message
+	Every int
 }
 
 // Run runs the load once. The wait of a session's first message begins with
@@ -34,13 +38,13 @@ func (l *Milter) session(ctx context.Context, n int, t *timer) error {
 	if err != nil {
 		return err
 	}
-	m := &l.Mails[n%len(l.Mails)]
+	m, ends := l.mail(n)
 	var r mtatest.Result
 	for range l.Length {
 		err := s.Run(m, &r)
 		t.stop()
 		if err == nil {
-			err = l.check(&r)
+			err = check(&r, ends)
 		}
 		if err != nil {
 			return errors.Join(err, s.Close())
@@ -49,9 +53,17 @@ func (l *Milter) session(ctx context.Context, n int, t *timer) error {
 	return s.Close()
 }
 
-func (l *Milter) check(r *mtatest.Result) error {
-	if r.End.Event == l.Ends && r.End.Code == 'a' {
+// mail returns the message of a session, and the event that ends it.
+func (l *Milter) mail(n int) (m *mtatest.Message, ends byte) {
+	if l.Every > 0 && n%l.Every == 0 {
+		return &l.Rare[n/l.Every%len(l.Rare)], 'E'
+	}
+	return &l.Mails[n%len(l.Mails)], l.Ends
+}
+
+func check(r *mtatest.Result, ends byte) error {
+	if r.End.Event == ends && r.End.Code == 'a' {
 		return nil
 	}
-	return fmt.Errorf("%w: %q to %q, want accept to %q", ErrAnswer, r.End, r.End.Event, l.Ends)
+	return fmt.Errorf("%w: %q to %q, want accept to %q", ErrAnswer, r.End, r.End.Event, ends)
 }

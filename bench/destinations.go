@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/bench/measure"
+)
+
+// The pair of alert destinations.
+const (
+	nameNobody  = "no alert destination"
+	nameFailing = "alert destinations that fail"
+)
+
+// flatWithin is what the memory of a daemon may move by in a minute, for no
+// fault of anybody: Go's heap breathes.
+const flatWithin = 16 << 20
+
+const destinationWords = `Steady peers over TLS, %d messages a session; in one of %d sessions a pinned peer
+comes in clear, each time another one, is marked, and opens an incident. One
+tlsratchet tells nobody; the other tells four webhooks, as often as it ever does
+(alert.per_hour = 1000), of which one hangs, one resets the connection, one
+answers 500 and one sends 1 GB. %d rounds.
+`
+
+// measureDestinations measures whether alert destinations that fail cost mail
+// anything.
+func (r *report) measureDestinations(ctx context.Context, _ io.Writer) error {
+	hooks, err := newHooks()
+	if err != nil {
+		return err
+	}
+	defer hooks.close()
+	peers := clients(peerCount + r.turns()*r.clears())
+	setups := []setup{{name: nameNobody, talks: true}, {name: nameFailing, config: hooks.config(), talks: true}} // a line for each downgrade
+	return inFolder(os.TempDir(), func(dir string) error {
+		return r.duel(ctx, dir, peers, setups, func(d *duel) (*pair, error) {
+			for _, m := range mails(peers[peerCount:]) {
+				d.rare = append(d.rare, inClear(m))
+			}
+			return d.destinations(ctx, hooks)
+		})
+	})
+}
+
+// destinations measures the pair.
+func (d *duel) destinations(ctx context.Context, hooks *hooks) (p *pair, err error) {
+	p = &pair{title: "Alert destinations that fail", base: nameNobody}
+	p.words = fmt.Sprintf(destinationWords, pairLength, clearEvery, d.o.rounds*moreRounds)
+	var m memories
+	if p.standings, err = d.run(ctx, m.atFirst(d.contest)); err == nil {
+		m.after, err = memoriesNow(d.contest)
+	}
+	if err == nil {
+		err = hooks.called(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.facts = hooks.String() + "\n" + m.table(d.contest)
+	p.aims = []aim{p.unchanged(nameFailing), m.flat(1)}
+	return p, nil
+}
+
+// memories are what the contestants held after the round that doesn't count, and
+// at the end, in bytes.
+type memories struct{ before, after []int64 }
+
+// atFirst returns what takes the first of them.
+func (m *memories) atFirst(c *contest) func(context.Context, int, int) error {
+	return func(_ context.Context, _, turn int) (err error) {
+		if turn == 1 && m.before == nil {
+			m.before, err = memoriesNow(c)
+		}
+		return err
+	}
+}
+
+func memoriesNow(c *contest) (all []int64, err error) {
+	for _, one := range c.all {
+		n, err := one.milter.memory()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+func (m *memories) table(c *contest) string {
+	t := measure.Table{Head: []string{"memory that is no file's (RssAnon)", "after the first round", "at the end"}}
+	for i, one := range c.all {
+		t.Add(one.name, megabytes(m.before[i]), megabytes(m.after[i]))
+	}
+	var b bytes.Buffer
+	_ = t.Write(&b)
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// flat is the aim that the memory of one stayed what it was.
+func (m *memories) flat(i int) aim {
+	grown := m.after[i] - m.before[i]
+	return aim{"memory that failing destinations take (RssAnon)", "at most " + megabytes(flatWithin), megabytes(grown), grown <= flatWithin}
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
+
+// hooks are web servers that take alerts, each badly in its own way.
+type hooks struct {
+	listener net.Listener
+	server   *http.Server
+	kinds    []*hook
+}
+
+// hook is one of them.
+type hook struct {
+	path, what string
+	serve      http.HandlerFunc
+	calls      atomic.Int64
+}
+
+// newHooks starts them. Close them.
+func newHooks() (*hooks, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("a port for webhooks: %w", err)
+	}
+	h := &hooks{listener: l, kinds: []*hook{
+		{path: "hangs", what: "the one that hangs", serve: hang},
+		{path: "resets", what: "the one that resets", serve: reset},
+		{path: "fails", what: "that with 500", serve: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }},
+		{path: "floods", what: "that with 1 GB", serve: flood},
+	}}
+	mux := http.NewServeMux()
+	for _, k := range h.kinds {
+		mux.HandleFunc("/"+k.path, func(w http.ResponseWriter, r *http.Request) {
+			k.calls.Add(1)
+			_, _ = io.Copy(io.Discard, r.Body) // only then is the client's going noticed
+			k.serve(w, r)
+		})
+	}
+	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = h.server.Serve(l) }() // until close
+	return h, nil
+}
+
+func (h *hooks) close() { _ = h.server.Close() }
+
+// config has a tlsratchet tell all of them.
+func (h *hooks) config() string {
+	lines := []string{"alert.per_hour = 1000"}
+	for _, k := range h.kinds {
+		lines = append(lines, "[[destination]]", `kind = "webhook"`, `least = "info"`,
+			fmt.Sprintf("url = \"http://%s/%s\"", h.listener.Addr(), k.path))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// called waits until each was called, for nothing was measured otherwise.
+func (h *hooks) called(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, k := range h.kinds {
+		for k.calls.Load() == 0 {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("no alert came to %s", k.what)
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// String says how often each was called.
+func (h *hooks) String() string {
+	var all []string
+	for _, k := range h.kinds {
+		all = append(all, fmt.Sprintf("%s %d", k.what, k.calls.Load()))
+	}
+	return "Calls, tries counted: " + strings.Join(all, ", ") + ".\n"
+}
+
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func reset(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // a client that went meanwhile
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // RST instead of FIN
+	}
+	_ = conn.Close()
+}
+
+func flood(w http.ResponseWriter, _ *http.Request) {
+	chunk := make([]byte, 1<<20)
+	for range 1 << 10 {
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+}
