@@ -64,7 +64,8 @@ type BreakerOptions struct {
 	PinDays int
 	// SelfCheck returns whether our own STARTTLS worked when it was last tried,
 	// and when that was; the zero time for unknown. It must not block: it is
-	// called with a lock held. nil knows nothing.
+	// called with a lock held. nil knows nothing. Have it look again at the first
+	// downgrade in clear: for 15 seconds the breaker waits for that.
 	SelfCheck func() (works bool, at time.Time)
 	// Changed, if not nil, is told of every new answer, with no lock held: to
 	// alert, and to try the self-check again at once. It must not block.
@@ -79,6 +80,9 @@ func DefaultBreaker() BreakerOptions {
 const (
 	// selfCheckAge is how long a result of the self-check is believed.
 	selfCheckAge = time.Hour
+	// lookTime is how long the self-check may take to look again after the
+	// first downgrade.
+	lookTime = 15 * time.Second
 	// silence is how long a name counts if no encrypted session comes at all.
 	silence = 24 * time.Hour
 	// excuse is how long a peer that came in clear since our own TLS was broken
@@ -221,6 +225,8 @@ func (b *Breaker) trip(now time.Time) {
 // failed is believed while it is the newest result: one of several listeners
 // may be broken, and the others' peers prove nothing. That it worked is
 // believed only if that was after the first downgrade: what broke, broke then.
+// While it looks again, silence proves nothing: somebody close to us who strips
+// everybody brings it about within a second.
 func (b *Breaker) diagnose(now time.Time) Answer {
 	works, at := b.selfCheck(now)
 	switch {
@@ -230,10 +236,20 @@ func (b *Breaker) diagnose(now time.Time) Answer {
 	case !at.Before(b.began):
 		return Softened
 	}
-	if len(b.silent) > b.o.Domains {
+	if len(b.silent) > b.o.Domains && !b.looks(now) {
 		return Suspended
 	}
 	return Softened
+}
+
+// looks tells whether the self-check, which worked or failed before the first
+// downgrade, may still be looking again.
+func (b *Breaker) looks(now time.Time) bool {
+	if b.o.SelfCheck == nil {
+		return false
+	}
+	_, at := b.o.SelfCheck()
+	return !at.IsZero() && at.Before(b.began) && now.Sub(b.began).Abs() < lookTime
 }
 
 // selfCheck returns the result of the self-check, if it is of any use.

@@ -16,8 +16,8 @@ type Answer uint8
 const (
 	// Armed: nothing is limited.
 	Armed Answer = iota
-	// Softened: somebody strips close to us, or plays it. Nothing is refused
-	// for good: reject becomes tempfail.
+	// Softened: somebody strips close to us, or plays it, or the self-check is
+	// still looking. Nothing is refused for good: reject becomes tempfail.
 	Softened
 	// Suspended: our own TLS is broken. At most a header, and what comes in
 	// clear says nothing of its peer.
@@ -75,6 +75,12 @@ type BreakerState struct {
 	Recent  []BreakerName `json:"recent,omitempty"`
 	Silent  []BreakerName `json:"silent,omitempty"`
 	Delayed []BreakerName `json:"delayed,omitempty"`
+}
+
+// Repaired tells whether the answer is only that our own TLS works again, and
+// not quite quiet yet: nobody strips us.
+func (s *BreakerState) Repaired() bool {
+	return s.Answer == Softened && s.Since.Sub(s.BrokenTo).Abs() < time.Minute
 }
 
 // BreakerName is one organisational domain, or network, that downgraded.

@@ -112,7 +112,10 @@ func TestBreaker(t *testing.T) {
 		{name: "broken, and one listener still works", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, between: true, want: "10 tempfail, 5 header", changes: "suspended"},
 		{name: "somebody strips close to us", action: tlsstate.Tempfail, check: check{true, later.Add(time.Second)}, from: later, gap: time.Second, want: "15 tempfail", changes: "softened"},
 		{name: "somebody strips close to us, reject", action: tlsstate.Reject, check: check{true, later.Add(time.Second)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
-		{name: "the self-check worked before it broke", action: tlsstate.Tempfail, check: check{true, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "the self-check worked before it broke", action: tlsstate.Reject, check: check{true, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
+		{name: "the self-check worked long before it broke", action: tlsstate.Reject, check: check{true, later.Add(-3 * time.Hour)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
+		{name: "the self-check worked before it broke, and not since", action: tlsstate.Reject, check: check{true, later.Add(-time.Minute)}, from: later, gap: 3 * time.Second, want: "10 reject, 5 header", changes: "suspended"},
+		{name: "it was known that our TLS is broken", action: tlsstate.Reject, check: check{false, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "10 reject, 5 header", changes: "suspended"},
 		{name: "no self-check, and nobody comes encrypted", action: tlsstate.Reject, from: later, gap: time.Second, want: "10 reject, 5 header", changes: "suspended"},
 		{name: "no self-check, and others come encrypted", action: tlsstate.Reject, from: later, gap: time.Second, between: true, want: "10 reject, 5 tempfail", changes: "softened"},
 		{name: "the self-check died hours ago", action: tlsstate.Reject, check: check{false, later.Add(-3 * time.Hour)}, from: later, gap: time.Second, between: true, want: "10 reject, 5 tempfail", changes: "softened"},
@@ -165,6 +168,40 @@ func TestBreaker(t *testing.T) {
 			}
 			if s := runs(got); s != tt.want {
 				t.Errorf("got %s, want %s", s, tt.want)
+			}
+			if s := strings.Join(f.changes, ", "); s != tt.changes {
+				t.Errorf("told of %q, want %q", s, tt.changes)
+			}
+		})
+	}
+}
+
+// TestBreakerLooks: more than ten come within the seconds that the self-check
+// takes to look again. Until it has, nothing is let through that has a pin; what
+// it then found, holds.
+func TestBreakerLooks(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		found   *check // nil: it never answers
+		want    string
+		changes string
+	}{
+		{"somebody strips close to us", &check{true, day(20).Add(2 * time.Second)}, "10 reject, 4 tempfail, 16 tempfail", "softened"},
+		{"our TLS is broken", &check{false, day(20).Add(2 * time.Second)}, "10 reject, 4 tempfail, 16 header", "softened, suspended"},
+		{"it hangs, and nobody comes encrypted", nil, "10 reject, 4 tempfail, 16 header", "softened, suspended"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newBreakerFixture(t, tlsstate.Reject)
+			all := crowd(30)
+			f.pinAll(t, all)
+			f.check = check{true, day(20).Add(-time.Minute)}
+			got := runs(f.strip(t, all[:14], day(20), 100*time.Millisecond))
+			if tt.found != nil {
+				f.check = *tt.found
+			}
+			got += ", " + runs(f.strip(t, all[14:], day(20).Add(20*time.Second), 100*time.Millisecond))
+			if got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			if s := strings.Join(f.changes, ", "); s != tt.changes {
 				t.Errorf("told of %q, want %q", s, tt.changes)

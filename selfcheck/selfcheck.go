@@ -23,7 +23,7 @@ type Options struct {
 }
 
 // gap is the least time between two tries, however often [Check.Poke] asks.
-const gap = 5 * time.Second
+const gap = time.Second
 
 // Check tries our own STARTTLS again and again. Its methods may be called at
 // the same time, and on a nil Check, which is one that is switched off: it never
@@ -100,8 +100,8 @@ func (c *Check) tell(r Result) {
 	}
 }
 
-// Poke asks for a try at once, or as soon as five seconds have passed since the
-// last one. It never blocks.
+// Poke asks for a try at once, or as soon as a second has passed since the last
+// one. It never blocks.
 func (c *Check) Poke() {
 	if c == nil {
 		return
