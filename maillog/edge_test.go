@@ -109,6 +109,54 @@ func TestManyProcesses(t *testing.T) {
 	}
 }
 
+// A process that comes back is known or new: what it said before its last
+// session ended counts no more, however many came in between.
+func TestProcessesComeBack(t *testing.T) {
+	var b strings.Builder
+	start := time.Date(2026, time.November, 20, 0, 0, 0, 0, time.UTC)
+	const n, rounds = 5000, 3 // more than are kept
+	for i := range n * rounds {
+		at := start.Add(time.Duration(i) * time.Second).Format(time.Stamp)
+		who := fmt.Sprintf("mx[192.0.2.%d]", i%7)
+		for _, message := range []string{"connect from %s", "4Q" + fmt.Sprint(i) + ": client=%s", "disconnect from %s ehlo=1 commands=1"} {
+			fmt.Fprintf(&b, "%s mx1 postfix/smtpd[%d]: "+message+"\n", at, i%n, who)
+		}
+		if i%3 == 0 { // cut: of no session that is under way
+			fmt.Fprintf(&b, "%s mx1 postfix/smtpd[%d]: connect fr\n", at, i%n)
+		}
+	}
+	got := readText(t, b.String())
+	for _, s := range got.sessions {
+		if !strings.HasSuffix(s, clearFound) {
+			t.Fatal(s)
+		}
+	}
+	if len(got.sessions) != n*rounds || got.stats.Broken != n*rounds/3 {
+		t.Errorf("%d sessions, %d broken lines", len(got.sessions), got.stats.Broken)
+	}
+}
+
+// Lines of several hosts and services that take turns are told apart.
+func TestManySources(t *testing.T) {
+	var b strings.Builder
+	const n = 12
+	for _, message := range []string{connect, client, byeClear, connect, tls13, "4Q2: client=" + bank, byeTLS} {
+		for i := range n {
+			fmt.Fprintf(&b, "Nov 22 10:00:00 mx%d postfix%s/smtpd[7]: %s\n", i/2, strings.Repeat("x", i%2), message)
+			fmt.Fprintf(&b, "Nov 22 10:00:00 mx%d postfix/smtpd/x[7]: %s\n", i/2, message) // somebody else
+		}
+	}
+	got := readText(t, b.String())
+	if len(got.sessions) != 2*n || len(got.stats.Listeners) != n || got.stats.Smtpd != 7*n {
+		t.Fatalf("%d sessions, %d listeners, %d lines", len(got.sessions), len(got.stats.Listeners), got.stats.Smtpd)
+	}
+	for _, l := range got.stats.Listeners {
+		if l.Connects != 2 || l.Messages != 2 || l.TLS != 1 || l.StartTLS != 1 {
+			t.Errorf("%+v", *l)
+		}
+	}
+}
+
 // Sources are read in the order of their first lines; of one whose form has no
 // time nothing is lost, and two that begin alike are told apart by more.
 func TestOrder(t *testing.T) {

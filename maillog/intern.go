@@ -11,16 +11,12 @@ import (
 // bounded by the clients, the listeners and the kinds of encryption.
 
 func (j *joiner) listener(source []byte) *Listener {
-	if j.lastListener != nil && bytes.Equal(j.lastSource, source) {
-		return j.lastListener
-	}
 	l := j.listeners[string(source)]
 	if l == nil {
 		host, service, _ := strings.Cut(string(source), " ")
 		l = &Listener{Host: host, Service: service}
 		j.listeners[string(source)] = l
 	}
-	j.lastSource, j.lastListener = append(j.lastSource[:0], source...), l
 	return l
 }
 

@@ -3,6 +3,7 @@ package maillog
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -21,13 +22,15 @@ type joiner struct {
 	securitys map[string]*tlsstate.Security
 	clear     *tlsstate.Security
 
-	open map[process]*session
-	idle []*session // to be used again
-	out  Session    // lent to the sink
+	// sessions are the last of each process; open of them are under way.
+	sessions map[process]*session
+	open     int
+	// began and ended are the times of the first and last line that counted.
+	began, ended int64
 
-	// the listener of the line before: mostly that of this one
-	lastSource   []byte
-	lastListener *Listener
+	sources []*Listener // of the chunk under way
+	out     Session     // lent to the sink
+	failed  Failure     // as well
 }
 
 // process is an smtpd(8) process: one session at a time.
@@ -36,8 +39,9 @@ type process struct {
 	pid      uint32
 }
 
-// session is one that is under way.
+// session is one that is under way, or the last one of a process.
 type session struct {
+	open bool
 	// began says that its "connect from" was seen, lost that lines were lost
 	// since, mixed that another client was named since.
 	began, lost, mixed bool
@@ -70,8 +74,6 @@ const (
 	// that come later are of another session.
 	patience = 3600
 	day      = 86400
-	// maxOpen bounds the sessions under way.
-	maxOpen = 1 << 16
 	// maxSecuritys bounds the kinds of encryption that are told apart by
 	// pointer.
 	maxSecuritys = 1 << 12
@@ -85,7 +87,9 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 		clients:   make(map[string]*Client),
 		securitys: make(map[string]*tlsstate.Security),
 		clear:     &tlsstate.Security{},
-		open:      make(map[process]*session),
+		sessions:  make(map[process]*session),
+		began:     math.MaxInt64,
+		ended:     math.MinInt64,
 	}
 }
 
@@ -95,39 +99,42 @@ func (j *joiner) join(c *chunk) {
 	j.stats.Smtpd += c.smtpd
 	j.stats.Broken += c.broken
 	j.stats.Gaps += c.gaps
+	j.sources = j.sources[:0]
+	for _, s := range c.sources {
+		j.sources = append(j.sources, j.listener(s))
+	}
 	for i := range c.events {
 		e := &c.events[i]
 		if e.kind == kindGap {
-			j.gap(string(e.source))
+			j.gap(string(e.text))
 			continue
 		}
-		j.take(e)
+		j.take(e, j.sources[e.source])
 	}
 }
 
-func (j *joiner) take(e *event) {
-	l := j.listener(e.source)
-	j.note(e.at)
+func (j *joiner) take(e *event, l *Listener) {
+	j.began, j.ended = min(j.began, e.at), max(j.ended, e.at)
 	if e.kind == kindFailure {
-		j.sink.Failure(&Failure{At: time.Unix(e.at, 0).UTC(), Addr: addrOf(e.client)})
+		j.failed = Failure{At: time.Unix(e.at, 0).UTC(), Addr: addrOf(e.client)}
+		j.sink.Failure(&j.failed)
 	}
 	p := process{l, e.pid}
-	s := j.open[p]
+	s := j.sessions[p]
 	switch {
-	case s == nil:
+	case s == nil || !s.open:
 	case e.at < s.last:
 		return // it was here already: the file, or a copy, was given twice
 	case e.at > s.last+patience:
-		j.finish(p, s, end{})
-		s = nil
+		j.finish(l, s, end{})
 	}
 	switch e.kind {
 	case kindConnect:
 		l.Connects++
-		if s != nil {
-			j.finish(p, s, end{})
+		if s != nil && s.open {
+			j.finish(l, s, end{})
 		}
-		s = j.begin(p, e)
+		s = j.begin(p, s, e)
 		s.began = true
 	case kindTLS:
 		l.TLS++
@@ -139,47 +146,35 @@ func (j *joiner) take(e *event) {
 		j.message(l, s, e)
 	case kindDisconnect:
 		l.StartTLS += int64(e.startTLS)
-		if s != nil {
-			j.finish(p, s, end{known: true, xclient: e.xclient, startTLS: e.startTLS})
+		if s != nil && s.open {
+			j.finish(l, s, end{known: true, xclient: e.xclient, startTLS: e.startTLS})
 		}
 	case kindBroken:
 		if s != nil {
-			s.lost = true
+			s.lost = true // of one that has ended nobody asks
 		}
-	}
-}
-
-// note widens the span of the log.
-func (j *joiner) note(at int64) {
-	if t := time.Unix(at, 0).UTC(); j.stats.Began.IsZero() {
-		j.stats.Began, j.stats.Ended = t, t
-	} else if at < j.stats.Began.Unix() {
-		j.stats.Began = t
-	} else if at > j.stats.Ended.Unix() {
-		j.stats.Ended = t
 	}
 }
 
 // at returns the session that a line belongs to: one without a beginning, if
 // none is under way.
 func (j *joiner) at(p process, s *session, e *event) *session {
-	if s == nil {
-		return j.begin(p, e)
+	if s == nil || !s.open {
+		return j.begin(p, s, e)
 	}
 	s.last = e.at
 	return s
 }
 
-func (j *joiner) begin(p process, e *event) *session {
-	if len(j.open) >= maxOpen {
-		j.prune()
+// begin begins a process' session, in the place of its last one if there is one.
+func (j *joiner) begin(p process, s *session, e *event) *session {
+	if s == nil {
+		j.makeRoom()
+		s = &session{}
+		j.sessions[p] = s
 	}
-	s := &session{}
-	if n := len(j.idle); n > 0 {
-		s, j.idle = j.idle[n-1], j.idle[:n-1]
-	}
-	*s = session{at: e.at, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
-	j.open[p] = s
+	*s = session{open: true, at: e.at, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
+	j.open++
 	return s
 }
 
@@ -213,7 +208,7 @@ func (j *joiner) message(l *Listener, s *session, e *event) {
 }
 
 // finish tells what became of a session.
-func (j *joiner) finish(p process, s *session, how end) {
+func (j *joiner) finish(l *Listener, s *session, how end) {
 	for i := range s.groups {
 		g := &s.groups[i]
 		if tlsstate.DayOf(time.Unix(g.at, 0)) > j.latest {
@@ -221,13 +216,13 @@ func (j *joiner) finish(p process, s *session, how end) {
 			continue
 		}
 		j.out = Session{
-			At: time.Unix(g.at, 0).UTC(), Messages: g.messages, Client: g.client, Listener: p.listener,
+			At: time.Unix(g.at, 0).UTC(), Messages: g.messages, Client: g.client, Listener: l,
 			Security: g.security, Unknown: s.unknown(g, how, j.clear), Authenticated: g.authenticated,
 		}
 		j.sink.Session(&j.out)
 	}
-	delete(j.open, p)
-	j.idle = append(j.idle, s)
+	s.open = false
+	j.open--
 }
 
 // unknown tells why the TLS state of some messages is not known. Encryption has
@@ -252,32 +247,27 @@ func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
 
 // gap notes that lines of a host were lost.
 func (j *joiner) gap(host string) {
-	for p, s := range j.open {
+	for p, s := range j.sessions {
 		if p.listener.Host == host {
 			s.lost = true
 		}
 	}
 }
 
-// prune ends the sessions that were silent longest.
-func (j *joiner) prune() {
-	var times []int64
-	for _, s := range j.open {
-		times = append(times, s.last)
-	}
-	slices.Sort(times)
-	limit := times[len(times)/2]
-	for p, s := range j.open {
-		if s.last <= limit {
-			j.finish(p, s, end{})
+// finishAll ends the sessions that were silent since a time.
+func (j *joiner) finishAll(since int64) {
+	for p, s := range j.sessions {
+		if s.open && s.last <= since {
+			j.finish(p.listener, s, end{})
 		}
 	}
 }
 
 // close ends what is still under way and returns the counts.
 func (j *joiner) close() Stats {
-	for p, s := range j.open {
-		j.finish(p, s, end{})
+	j.finishAll(math.MaxInt64)
+	if j.began <= j.ended {
+		j.stats.Began, j.stats.Ended = time.Unix(j.began, 0).UTC(), time.Unix(j.ended, 0).UTC()
 	}
 	for _, l := range j.listeners {
 		j.stats.Listeners = append(j.stats.Listeners, l)

@@ -28,13 +28,14 @@ type event struct {
 	summary, xclient bool
 	startTLS         int32
 
-	pid uint32
-	at  int64
-	pos int // where the line begins in its chunk
-	// source is "host syslog/name", client is "name[addr]".
-	source, client []byte
+	pid    uint32
+	source int32 // the place of its "host syslog/name" in the chunk's sources
+	at     int64
+	pos    int // where the line begins in its chunk
+	// client is "name[addr]".
+	client []byte
 	// text of a kindTLS is "TLSv1.3 with cipher … (256/256 bits)"; of a
-	// kindClient the queue id.
+	// kindClient the queue id; of a kindGap the host.
 	text []byte
 }
 

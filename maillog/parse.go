@@ -1,10 +1,6 @@
 package maillog
 
-import (
-	"bytes"
-	"cmp"
-	"slices"
-)
+import "bytes"
 
 // chunk is a stretch of whole lines of one file, and what was found in it.
 type chunk struct {
@@ -13,78 +9,64 @@ type chunk struct {
 	json   bool
 	clock  clock
 	events []event
+	// sources are the "host syslog/name" that the events are of, and last the
+	// place of the latest, for most lines have the same: -1 without one.
+	sources [][]byte
+	last    int32
+	scratch []byte
 	// lines, smtpd, broken and gaps count lines.
 	lines, smtpd, broken, gaps int64
 	parsed                     chan struct{}
 }
 
 var (
-	newline    = []byte{'\n'}
 	smtpdTag   = []byte("/smtpd[")
 	suppressed = []byte("Suppressed ")
 	rateLimit  = []byte("rate-limiting")
 )
 
-// parse finds the lines that matter. It looks for the few words that they must
-// hold, so that most others cost next to nothing.
+// parse finds the lines that matter.
 func (c *chunk) parse() {
-	c.events, c.smtpd, c.broken, c.gaps = c.events[:0], 0, 0, 0
-	c.lines = int64(bytes.Count(c.data, newline))
-	if n := len(c.data); n > 0 && c.data[n-1] != '\n' {
-		c.lines++
-	}
-	began := c.clock
-	tag, line := smtpdTag, c.textLine
+	c.events, c.sources, c.last = c.events[:0], c.sources[:0], -1
+	c.lines, c.smtpd, c.broken, c.gaps = 0, 0, 0, 0
 	if c.json {
-		tag, line = jsonTag, c.jsonLine
-	}
-	c.each(tag, line)
-	c.clock = began // of these lines the time is of no interest
-	c.each(suppressed, c.gap)
-	c.each(rateLimit, c.gap)
-	if c.gaps > 0 {
-		slices.SortStableFunc(c.events, func(a, b event) int { return cmp.Compare(a.pos, b.pos) })
-	}
-}
-
-// each calls do for every line that holds the word, first at hit. pos is where
-// the line begins.
-func (c *chunk) each(word []byte, do func(line []byte, hit, pos int)) {
-	for pos := 0; pos < len(c.data); {
-		rest := c.data[pos:]
-		hit := bytes.Index(rest, word)
-		if hit < 0 {
-			return
-		}
-		start := bytes.LastIndexByte(rest[:hit], '\n') + 1
-		end := len(rest)
-		if i := bytes.IndexByte(rest[hit:], '\n'); i >= 0 {
-			end = hit + i
-		}
-		do(rest[start:end], hit-start, pos+start)
-		pos += end + 1
-	}
-}
-
-// textLine reads a line "TIME HOST NAME/smtpd[PID]: MESSAGE", whose tag was
-// found at hit.
-func (c *chunk) textLine(line []byte, hit, pos int) {
-	at, rest, ok := c.clock.read(line)
-	begin := len(line) - len(rest)
-	if !ok || hit < begin {
-		c.smtpd++
-		c.broken++
+		c.jsonLines()
 		return
 	}
-	end := hit + len(smtpdTag) - 1
-	source := line[begin:end]
-	if bytes.Count(source, space) != 1 || source[0] == ' ' {
-		return // the word is part of somebody else's text
+	for pos := 0; pos < len(c.data); {
+		line := c.data[pos:]
+		if n := bytes.IndexByte(line, '\n'); n >= 0 {
+			line = line[:n]
+		}
+		c.lines++
+		c.textLine(line, pos)
+		pos += len(line) + 1
+	}
+}
+
+// textLine reads a line "TIME HOST NAME/smtpd[PID]: MESSAGE". Of lines that
+// others wrote it reads no more than their tag.
+func (c *chunk) textLine(line []byte, pos int) {
+	at, rest, ok := c.clock.read(line)
+	if !ok {
+		if bytes.Contains(line, smtpdTag) {
+			c.smtpd++
+			c.broken++
+		}
+		return
+	}
+	n := c.asBefore(rest)
+	if n == 0 {
+		host, tag := hostAndTag(rest)
+		if n = smtpdSource(host, tag); n == 0 {
+			c.gap(line, host, tag, pos)
+			return
+		}
 	}
 	c.smtpd++
-	pid, n := number(line[end+1:])
-	msg := line[end+1+n:]
-	if n == 0 || len(msg) < 3 || msg[0] != ']' || msg[1] != ':' || msg[2] != ' ' {
+	pid, digits := number(rest[n+1:])
+	msg := rest[n+1+digits:]
+	if digits == 0 || len(msg) < 3 || msg[0] != ']' || msg[1] != ':' || msg[2] != ' ' {
 		c.broken++
 		return
 	}
@@ -92,10 +74,59 @@ func (c *chunk) textLine(line []byte, hit, pos int) {
 	if n := len(msg); n > 0 && msg[n-1] == '\r' { // a copy through Windows
 		msg = msg[:n-1]
 	}
-	c.add(event{at: at, source: source, pid: pid, pos: pos}, msg)
+	c.add(event{at: at, pid: pid, pos: pos}, rest[:n], msg)
 }
 
-func (c *chunk) add(e event, msg []byte) {
+// asBefore returns the length of the source that a line, without its time, has
+// in common with the last one of interest, or 0.
+func (c *chunk) asBefore(line []byte) int {
+	if c.last >= 0 {
+		s := c.sources[c.last]
+		if n := len(s); len(line) > n && line[n] == '[' && string(line[:n]) == string(s) {
+			return n
+		}
+	}
+	return 0
+}
+
+// hostAndTag returns the first two words of a line without its time.
+func hostAndTag(line []byte) (host, tag []byte) {
+	n := bytes.IndexByte(line, ' ')
+	if n < 0 {
+		return nil, nil
+	}
+	host, tag = line[:n], line[n+1:]
+	if n := bytes.IndexByte(tag, ' '); n >= 0 {
+		tag = tag[:n]
+	}
+	return host, tag
+}
+
+// smtpdSource returns the length of "HOST NAME/smtpd", or 0 if somebody else
+// wrote the line.
+func smtpdSource(host, tag []byte) int {
+	hit := bytes.Index(tag, smtpdTag)
+	if hit < 0 || len(host) == 0 || bytes.Contains(host, smtpdTag) {
+		return 0
+	}
+	return len(host) + 1 + hit + len(smtpdTag) - 1
+}
+
+// source returns the place of a source among those of the chunk.
+func (c *chunk) source(text []byte) int32 {
+	const near = 8 // of more hosts and services at a time some are there twice
+	for i := len(c.sources) - 1; i >= max(0, len(c.sources)-near); i-- {
+		if bytes.Equal(c.sources[i], text) {
+			c.last = int32(i)
+			return c.last
+		}
+	}
+	c.last = int32(len(c.sources))
+	c.sources = append(c.sources, bytes.Clone(text))
+	return c.last
+}
+
+func (c *chunk) add(e event, source, msg []byte) {
 	if !e.message(msg) {
 		if !cutShort(msg) && !bytes.Contains(msg, smtpdTag) {
 			return
@@ -105,33 +136,23 @@ func (c *chunk) add(e event, msg []byte) {
 	if e.kind == kindBroken {
 		c.broken++
 	}
+	e.source = c.source(source)
 	c.events = append(c.events, e)
 }
 
-// gap reads a note of the journal or of rsyslog that lines were dropped.
-func (c *chunk) gap(line []byte, _, pos int) {
-	e := event{kind: kindGap, pos: pos}
-	if c.json {
-		r, ok := readRecord(line)
-		if !ok || !dropper(r.tag) {
-			return
-		}
-		e.source = r.host
-	} else {
-		_, rest, ok := c.clock.read(line)
-		host, text, ok2 := bytes.Cut(rest, space)
-		tag, _, ok3 := bytes.Cut(text, space)
-		if !ok || !ok2 || !ok3 || !dropper(tag) {
-			return
-		}
-		e.source = host
+// gap takes a note of the journal or of rsyslog that lines were dropped.
+func (c *chunk) gap(line, host, tag []byte, pos int) {
+	if dropper(tag) && (bytes.Contains(line, suppressed) || bytes.Contains(line, rateLimit)) {
+		c.gaps++
+		c.events = append(c.events, event{kind: kindGap, text: host, pos: pos})
 	}
-	c.gaps++
-	c.events = append(c.events, e)
 }
 
 // dropper tells whether a tag is of a program that drops lines of others.
 func dropper(tag []byte) bool {
+	if len(tag) == 0 || tag[0] != 's' && tag[0] != 'r' {
+		return false
+	}
 	name, _, _ := bytes.Cut(bytes.TrimSuffix(tag, []byte(":")), []byte("["))
 	return string(name) == "systemd-journald" || string(name) == "rsyslogd"
 }
