@@ -32,8 +32,11 @@ func TestOverride(t *testing.T) {
 	if got := words(f.Decide(session(t, strict, day(6), tlsstate.Plaintext))); got != "address downgrade stripped reject" {
 		t.Errorf("a standing wish: %s", got)
 	}
-	next := newBreaker()
-	next.Restore(b.State(day(6)))
+	next, state := newBreaker(), b.State(day(6))
+	if state.Holds() != ratchet.Suspended || state.Answer != ratchet.Armed {
+		t.Errorf("holds %s, found %s", state.Holds(), state.Answer)
+	}
+	next.Restore(state)
 	f.SetBreaker(next)
 	if got := words(f.Decide(session(t, bank, day(6), tlsstate.Plaintext))); got != "address downgrade stripped header" {
 		t.Errorf("after a restart: %s", got)

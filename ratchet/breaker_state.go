@@ -77,6 +77,15 @@ type BreakerState struct {
 	Delayed []BreakerName `json:"delayed,omitempty"`
 }
 
+// Holds returns the answer that mail is given: the operator's, or the one that
+// was found.
+func (s *BreakerState) Holds() Answer {
+	if s.Override != nil {
+		return *s.Override
+	}
+	return s.Answer
+}
+
 // Repaired tells whether the answer is only that our own TLS works again, and
 // not quite quiet yet: nobody strips us.
 func (s *BreakerState) Repaired() bool {

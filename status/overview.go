@@ -20,8 +20,10 @@ type overview struct {
 	// Today and Days are the shares of mail that came encrypted.
 	Today, Days share
 
-	Open     []incident.Incident
-	OpenMore int
+	Open []incident.Incident
+	// AllOpen is how many incidents are open, OpenMore how many of them are not
+	// in Open.
+	AllOpen, OpenMore int
 
 	Downgrades     []DowngradeEvent
 	DowngradesMore int
@@ -52,7 +54,9 @@ func (p Page) overview() overview {
 	if n := len(tally); n > 0 && tally[n-1].Day == today {
 		o.Today = encrypted(tally[n-1:])
 	}
-	o.Open, o.OpenMore = first(p.Open(), maxOpen)
+	open := p.Open()
+	o.AllOpen = len(open)
+	o.Open, o.OpenMore = first(open, maxOpen)
 	o.Downgrades, o.DowngradesMore = first(p.Downgrades(today), maxToday)
 	return o
 }
@@ -87,14 +91,20 @@ type breakerView struct {
 }
 
 func newBreakerView(s ratchet.BreakerState) breakerView {
-	v := breakerView{Word: s.Answer.String(), State: s}
-	switch s.Answer {
+	v := breakerView{Word: s.Holds().String(), State: s}
+	switch s.Holds() {
 	case ratchet.Armed:
 		v.Mark, v.Means = "good", "Downgrades get the action of the policy."
 	case ratchet.Softened:
 		v.Mark, v.Means = "fair", "Many peers came downgraded together while our own TLS works: somebody may strip close to us. Nothing is refused for good, only for now."
 	default:
 		v.Mark, v.Means = "bad", "Many peers came downgraded together, and our own TLS is broken. Mail gets a header at most until it is mended."
+	}
+	switch {
+	case s.Override != nil:
+		v.Means = "An operator set this; it would be " + s.Answer.String() + "."
+	case s.Repaired():
+		v.Means = "Our own TLS was broken, and works again. Until it is quiet nothing is refused for good, only for now."
 	}
 	return v
 }

@@ -2,10 +2,13 @@ package status_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 	"pgregory.net/rapid"
@@ -36,6 +39,42 @@ func TestOverview(t *testing.T) {
 		"armed", "STARTTLS works as a peer sees it", "certificate until 2027-01-21 (60 days)", "printer.partner.example", "not reached", `<svg class="picture"`)
 	if n := strings.Count(body, "<g>"); n != 64 {
 		t.Errorf("%d columns in the picture", n)
+	}
+}
+
+// TestBreakerWords: what the breaker's answer means, and whose it is.
+func TestBreakerWords(t *testing.T) {
+	softened := ratchet.Softened
+	for want, state := range map[string]ratchet.BreakerState{
+		"Downgrades get the action of the policy.":     {},
+		"somebody may strip close to us":               {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)},
+		"Our own TLS was broken, and works again":      {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)},
+		"and our own TLS is broken":                    {Answer: ratchet.Suspended, Since: noon, BrokenTo: noon},
+		"An operator set this; it would be suspended.": {Answer: ratchet.Suspended, Override: &softened},
+	} {
+		p := emptyPage(t)
+		p.Breaker = func() ratchet.BreakerState { return state }
+		_, body := get(t, serve(t, p), "/")
+		contains(t, body, want, state.Holds().String()+"</span>")
+		if state.Repaired() && strings.Contains(body, "strip close to us") {
+			t.Error("after a repair it still says that somebody strips us")
+		}
+	}
+}
+
+// TestManyIncidents: the list ends somewhere, the number doesn't.
+func TestManyIncidents(t *testing.T) {
+	for _, n := range []int{0, 8, 9, 1234} {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf("bank%d.example", i)
+		}
+		_, body := get(t, serve(t, busyPage(t, names...)), "/")
+		want := map[int]string{1234: "1\u202f234"}[n]
+		if want == "" {
+			want = strconv.Itoa(n)
+		}
+		contains(t, body, `<p class="big">`+want+"</p>")
 	}
 }
 

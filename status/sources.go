@@ -219,7 +219,8 @@ func (s Sources) breaker() []prometheus.Collector {
 	return []prometheus.Collector{
 		gauge("tlsratchet_breaker_state", "The answer of the circuit breaker: 1 for the one that it gives, 0 for the others.", label("answer"),
 			func(e emit) {
-				given := s.Breaker().Answer
+				state := s.Breaker()
+				given := state.Holds()
 				for a := range ratchet.Answer(answers) {
 					e(truth(a == given), a.String())
 				}

@@ -92,7 +92,7 @@ func (k *breakerKeeper) drain() {
 
 func (k *breakerKeeper) change(s ratchet.BreakerState) {
 	level := slog.LevelError
-	if s.Answer == ratchet.Armed || repaired(s) {
+	if s.Answer == ratchet.Armed || s.Repaired() {
 		level = slog.LevelInfo
 	}
 	k.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", breakerWords(s))
@@ -110,15 +110,9 @@ func (k *breakerKeeper) close(now time.Time) error {
 	return k.save(k.State(now))
 }
 
-// repaired tells whether the answer is only that our own TLS works again, and
-// not quite quiet yet: nobody strips us.
-func repaired(s ratchet.BreakerState) bool {
-	return s.Answer == ratchet.Softened && s.Since.Sub(s.BrokenTo).Abs() < time.Minute
-}
-
 func breakerWords(s ratchet.BreakerState) string {
 	switch {
-	case repaired(s):
+	case s.Repaired():
 		return "our own STARTTLS was broken, and works again; reject is tempfail until it is quiet"
 	case s.Answer == ratchet.Softened:
 		return "many pinned domains come in clear, and our own STARTTLS works: somebody strips close to us; reject is tempfail until it is over"

@@ -91,7 +91,7 @@ func (w *watch) run(ctx context.Context) {
 // told instead. That our own TLS works again the self-check tells.
 func (w *watch) tripped(s ratchet.BreakerState) {
 	w.lookSince(s.Began)
-	if w.breaker.State(time.Now()).Answer != s.Answer || repaired(s) {
+	if w.breaker.State(time.Now()).Answer != s.Answer || s.Repaired() {
 		return
 	}
 	w.alerts.Notice(alert.BreakerNotice(s, cause(w.check.Last())))

@@ -71,7 +71,7 @@ func TestRepaired(t *testing.T) {
 		{ratchet.BreakerState{Answer: ratchet.Suspended, Since: noon, BrokenTo: noon}, false},
 		{ratchet.BreakerState{}, false},
 	} {
-		if got := repaired(tt.state); got != tt.want {
+		if got := tt.state.Repaired(); got != tt.want {
 			t.Errorf("%+v: %t", tt.state, got)
 		}
 		if words := breakerWords(tt.state); strings.Contains(words, "works again;") != tt.want {
