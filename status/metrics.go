@@ -78,9 +78,9 @@ func (m *Metrics) events() {
 // classic buckets from a microsecond to a quarter of a second.
 func (m *Metrics) latencies() {
 	decide := prometheus.NewHistogram(histogram("tlsratchet_decide_seconds",
-		"Time from a message's facts to its verdict; one decision in 8 is timed."))
+		"Time from a message's facts to its verdict. One decision in 8 is timed, and those alone are counted here: tlsratchet_messages_total counts all."))
 	store := prometheus.NewHistogramVec(histogram("tlsratchet_store_seconds",
-		"Time that the memory took to load a history (one load in 16 is timed), or to learn."), []string{"operation"})
+		"Time that the memory took to load a history (one load in 16 is timed, and those alone are counted here), or to learn."), []string{"operation"})
 	m.registry.MustRegister(decide, store)
 	m.decide = decide
 	m.load, m.learn = store.WithLabelValues("load"), store.WithLabelValues("learn")

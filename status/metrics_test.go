@@ -43,6 +43,9 @@ func sources() status.Sources {
 		Sharing: func() status.Sharing {
 			return status.Sharing{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11}
 		},
+		Senders: func() status.Senders {
+			return status.Senders{Proven: 50, NotPassed: 4, Wide: 3, NoAnswer: 2, Limited: 6, Failed: 1, Dropped: 7, Waiting: 8, Cached: 90, Asked: 30, Unanswered: 5}
+		},
 		Alerts: func() []status.Destination {
 			return []status.Destination{{Name: "log", Sent: 5}, {Name: "chat", Sent: 3, Failed: 2, Dropped: 1}}
 		},

@@ -25,6 +25,7 @@ type Sources struct {
 	Breaker     func() ratchet.BreakerState
 	SelfCheck   func() selfcheck.Result
 	Sharing     func() Sharing
+	Senders     func() Senders
 }
 
 // Build tells which program this is.
@@ -112,6 +113,7 @@ func (s Sources) collectors() []prometheus.Collector {
 		{s.SelfCheck != nil, s.selfCheck},
 		{s.SelfCheck != nil, s.certificate},
 		{s.Sharing != nil, s.sharing},
+		{s.Senders != nil, s.senders},
 	} {
 		if part.there {
 			all = append(all, part.make()...)

@@ -7,6 +7,7 @@ import (
 	"tlsratchet/peer/spf"
 	"tlsratchet/peer/spf/resolver"
 	"tlsratchet/ratchet"
+	"tlsratchet/status"
 )
 
 // senders is what proves senders by SPF. The zero value proves none.
@@ -27,6 +28,29 @@ func newSenders(cfg config.SPF, r *ratchet.Ratchet, log *slog.Logger) senders {
 	s := senders{prover: spf.New(res, options, log), resolver: res}
 	r.SetSenders(s.prover)
 	return s
+}
+
+// proving returns what is counted of proofs; nil where there are none. The
+// senders come after the pages, which ask when somebody looks.
+func (d *daemon) proving() func() status.Senders {
+	if !d.config.Load().SPF.On {
+		return nil
+	}
+	return func() status.Senders { return d.senders.stats() }
+}
+
+func (s senders) stats() status.Senders {
+	if s.prover == nil {
+		return status.Senders{}
+	}
+	proofs, dns := s.prover.Stats(), s.resolver.Stats()
+	by := func(r spf.Result) uint64 { return proofs.Results[r] }
+	return status.Senders{
+		Proven: by(spf.Proven), NotPassed: by(spf.NotPassed), Wide: by(spf.Wide),
+		NoAnswer: by(spf.NoAnswer), Limited: by(spf.Limited), Failed: by(spf.Failed),
+		Dropped: proofs.Dropped, Waiting: proofs.Waiting,
+		Cached: dns.Hits, Asked: dns.Questions, Unanswered: dns.Failures,
+	}
 }
 
 // close ends proofs under way; the prover goes before its resolver.

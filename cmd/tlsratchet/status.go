@@ -34,6 +34,7 @@ func newPages(d *daemon) pages {
 	}
 	p.metrics = status.NewMetrics(status.Sources{
 		Sharing:     sharing(d.histories),
+		Senders:     d.proving(),
 		Build:       status.Build{Version: version(), Go: runtime.Version()},
 		Store:       d.histories.Stats,
 		Connections: d.connections,
