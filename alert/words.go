@@ -53,8 +53,11 @@ func title(c *incident.Change) string {
 	case incident.Holding:
 		return fmt.Sprintf("%s of %s may still wait in the hold queue", count(uint64(len(c.Held)), "message"), who)
 	case incident.Closed:
-		if i.ClosedBy == incident.Met {
+		switch i.ClosedBy {
+		case incident.Met:
 			return fmt.Sprintf("%s is back: it met its pin again", who)
+		case incident.Unpinned:
+			return fmt.Sprintf("%s: an operator dropped its pin", who)
 		}
 		return fmt.Sprintf("%s: no downgrade for 24 hours", who)
 	}

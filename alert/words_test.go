@@ -89,9 +89,10 @@ func TestWords(t *testing.T) {
 	refused.Refused, refused.Undone = noon.Add(-23*time.Hour), 1
 	required := stripped()
 	required.Evidence = incident.Evidence{Pin: tlsstate.TLS13, Required: true}
-	met, quiet := stripped(), stripped()
+	met, quiet, unpinned := stripped(), stripped(), stripped()
 	met.Closed, met.ClosedBy = noon.Add(time.Hour), incident.Met
 	quiet.Closed, quiet.ClosedBy = noon.Add(24*time.Hour), incident.Quiet
+	unpinned.Closed, unpinned.ClosedBy = noon.Add(time.Hour), incident.Unpinned
 	certificate := stripped()
 	certificate.Kind = tlsstate.Unauthenticated
 	weakened := stripped()
@@ -109,6 +110,7 @@ func TestWords(t *testing.T) {
 		{"required", changeOf(incident.Opened, required), []string{"TLSv1.3 or better, by the configuration", "none needed"}},
 		{"met", changeOf(incident.Closed, met), []string{"is back: it met its pin again", "Closed at 2026-09-21 13:00 UTC."}},
 		{"quiet", changeOf(incident.Closed, quiet), []string{"no downgrade for 24 hours"}},
+		{"unpinned", changeOf(incident.Closed, unpinned), []string{"an operator dropped its pin", "Closed at 2026-09-21 13:00 UTC."}},
 		{"holding", holding, []string{"1 message of mx1.bank.example (192.0.2.10) may still wait in the hold queue", "hold queue: 4XyZ12."}},
 		{"certificate", changeOf(incident.Opened, certificate), []string{"without its client certificate", "Expected: a trusted client certificate."}},
 		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than ever", "Done: nothing."}},

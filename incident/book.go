@@ -150,6 +150,12 @@ func (b *Book) Tick(now time.Time) {
 	b.do(func(l *ledger) []Change { return l.tick(now.UTC()) })
 }
 
+// Unpinned closes the incident with that number, if it is open: an operator
+// dropped the pin that it is about.
+func (b *Book) Unpinned(id uint64, now time.Time) {
+	b.do(func(l *ledger) []Change { return l.unpinned(id, now.UTC()) })
+}
+
 // do changes the ledger and tells what changed.
 func (b *Book) do(fn func(*ledger) []Change) {
 	b.mu.Lock()

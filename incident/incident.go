@@ -35,6 +35,8 @@ const (
 	Met Reason = "met"
 	// Quiet: no downgrade came for 24 hours.
 	Quiet Reason = "quiet"
+	// Unpinned: an operator dropped the pin.
+	Unpinned Reason = "unpinned"
 )
 
 // Incident is a downgrade of one identity, from the first message on. All

@@ -121,9 +121,10 @@ func (l *ledger) open(k key, n *note) []Change {
 }
 
 // resumes tells whether a closed incident goes on, rather than a new one open:
-// a peer that comes now with and now without TLS is one incident a day.
+// a peer that comes now with and now without TLS is one incident a day. What
+// comes after an operator dropped the pin is about another one.
 func (i *Incident) resumes(at time.Time) bool {
-	return i.KnownPlaintext || at.Sub(i.Closed) < quietHours
+	return i.ClosedBy != Unpinned && (i.KnownPlaintext || at.Sub(i.Closed) < quietHours)
 }
 
 // reopen lets a closed incident go on. The more often it does, the longer it
@@ -193,6 +194,14 @@ func (l *ledger) close(i *Incident, by Reason, at time.Time) []Change {
 		return nil
 	}
 	return []Change{l.tell(i, Closed, at, nil)}
+}
+
+// unpinned closes an incident whose pin an operator dropped.
+func (l *ledger) unpinned(id uint64, at time.Time) []Change {
+	if i := l.all[id]; i != nil && i.IsOpen() {
+		return l.close(i, Unpinned, at)
+	}
+	return nil
 }
 
 // notice returns what else an event tells: of no incident, and for whoever

@@ -2,6 +2,7 @@ package incident_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -284,5 +285,36 @@ func TestHeldReminderNames(t *testing.T) {
 		if want := tt.want; got != "" && got[1:] != want || got == "" && want != "" {
 			t.Errorf("%s: got %q, want %q", tt.at.Format(time.DateTime), got, want)
 		}
+	}
+}
+
+// TestUnpinned: an operator who drops the pin closes the incident, which is
+// told, outlives a restart, and never goes on: what comes later opens another.
+func TestUnpinned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.db")
+	w := newWorld(t, tlsstate.Tempfail, path)
+	w.pin(bank)
+	w.deliver(bank, at(0, 0), clear)
+	first := w.one()
+	for range 2 { // once is enough
+		w.book.Unpinned(first.ID, at(0, 1))
+	}
+	w.book.Unpinned(first.ID+1, at(0, 1)) // there is none
+	if got := w.told(); got != "closed address:192.0.2.10" {
+		t.Errorf("told %q", got)
+	}
+	w.close()
+	w.open(path)
+	if got := w.one(); got.ClosedBy != incident.Unpinned || !got.Closed.Equal(at(0, 1)) {
+		t.Errorf("after a restart: closed %s, %q", got.Closed, got.ClosedBy)
+	}
+	if got := w.tick(at(2, 0)); got != "" {
+		t.Errorf("a day later: %s", got)
+	}
+	if got := w.deliver(bank, at(0, 2), clear); got != "opened address:192.0.2.10" {
+		t.Errorf("a new pin is stripped: %q", got)
+	}
+	if n := len(w.book.All()); n != 2 {
+		t.Errorf("%d incidents, want 2", n)
 	}
 }

@@ -138,7 +138,7 @@ func (r *record) check() error {
 		return fmt.Errorf("reopened %d times", r.Reopened)
 	case len(r.Clients) > MaxClients || len(r.From) > MaxFrom || len(r.Held) > MaxHeld:
 		return errors.New("more names than are kept")
-	case r.ClosedBy != StillOpen && r.ClosedBy != Met && r.ClosedBy != Quiet:
+	case r.ClosedBy != StillOpen && r.ClosedBy != Met && r.ClosedBy != Quiet && r.ClosedBy != Unpinned:
 		return fmt.Errorf("closed by %.32q", string(r.ClosedBy))
 	case (r.ClosedBy == StillOpen) != r.Closed.IsZero():
 		return errors.New("neither open nor closed")

@@ -62,6 +62,22 @@ func TestBreakerWords(t *testing.T) {
 	}
 }
 
+// TestClosedBy: why an incident is over, in words.
+func TestClosedBy(t *testing.T) {
+	for reason, want := range map[incident.Reason]string{
+		incident.Met: "the peer met its pin again", incident.Quiet: "no downgrade for 24 hours", incident.Unpinned: "an operator dropped the pin", "new": "new",
+	} {
+		p := busyPage(t)
+		p.Of = func(id tlsstate.Identity) []incident.Incident {
+			all := busyIncidents([]string{id.Name})
+			all[0].Closed, all[0].ClosedBy = noon, reason
+			return all
+		}
+		_, body := get(t, serve(t, p), "/peer?name=bank.example")
+		contains(t, body, "closed 2026-11-22 12:34: "+want+"</dd>")
+	}
+}
+
 // TestManyIncidents: the list ends somewhere, the number doesn't.
 func TestManyIncidents(t *testing.T) {
 	for _, n := range []int{0, 8, 9, 1234} {

@@ -7,23 +7,25 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/incident"
 	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 )
 
 // words are the functions of the templates.
 var words = template.FuncMap{
-	"clean":   func(s string) string { return clean.Text(s, 600) },
-	"count":   countOf,
-	"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-	"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"plain":   plainLevel,
-	"atLeast": atLeast,
-	"kind":    kindWords,
-	"sure":    sure,
-	"one":     oneOf,
+	"clean":    func(s string) string { return clean.Text(s, 600) },
+	"count":    countOf,
+	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"plain":    plainLevel,
+	"atLeast":  atLeast,
+	"kind":     kindWords,
+	"closedBy": closedBy,
+	"sure":     sure,
+	"one":      oneOf,
 	// Of an index in an array.
 	"plainOf":  func(l int) string { return plainLevel(tlsstate.Level(l)) },
 	"actionOf": func(a int) string { return tlsstate.Action(a).String() },
@@ -114,6 +116,19 @@ func kindWords(k tlsstate.Downgrade) string {
 		return "came without its certificate"
 	}
 	return k.String()
+}
+
+// closedBy tells why an incident is over.
+func closedBy(r incident.Reason) string {
+	switch r {
+	case incident.Met:
+		return "the peer met its pin again"
+	case incident.Quiet:
+		return "no downgrade for 24 hours"
+	case incident.Unpinned:
+		return "an operator dropped the pin"
+	}
+	return string(r)
 }
 
 // sure tells whether a name is safe to paste into a shell: it becomes part of a

@@ -61,7 +61,8 @@ func (d *daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error)
 // adminHandler is the operations, and the profiles of the process.
 func (d *daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", admin.Handler(admin.NewLocal(d.whole(), d.rules, time.Now, d.log, nil).WithBreaker(d.watch.breaker.Breaker).WithTally(d.watch.book.Tally)))
+	local := admin.NewLocal(d.whole(), d.rules, time.Now, d.log, nil).WithBreaker(d.watch.breaker.Breaker).WithTally(d.watch.book.Tally)
+	mux.Handle("/v1/", admin.Handler(acts{local, func() { d.watch.unpinned(d.histories.Load) }}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

@@ -139,7 +139,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 	failed := make(chan error, 1)
 	go func() { failed <- d.server.Serve(d.listeners...) }()
 	go d.notify.watchdog(ctx, d.alive)
-	d.watch.run(ctx)
+	d.watch.run(ctx, d.histories.Load)
 	stopAdmin, stopStatus := d.serveAdmin(ctx, d.config.Load()), d.serveStatus(ctx, d.config.Load())
 	d.started()
 

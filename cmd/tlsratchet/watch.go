@@ -80,7 +80,8 @@ func openBook(cfg *config.Config, changed func(incident.Change), log *slog.Logge
 }
 
 // run does what goes on by itself until ctx ends.
-func (w *watch) run(ctx context.Context) {
+func (w *watch) run(ctx context.Context, load load) {
+	go w.watchPins(ctx, load)
 	if w.check != nil {
 		go w.check.Run(ctx)
 	}

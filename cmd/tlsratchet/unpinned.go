@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"tlsratchet/admin"
+	"tlsratchet/incident"
+	"tlsratchet/tlsstate"
+)
+
+// unpinnedEvery is the time between two looks whether an operator dropped a pin
+// that an incident is about: at another host that shares the memory, or while
+// no daemon ran.
+const unpinnedEvery = time.Minute
+
+// load reads a history.
+type load func(tlsstate.Identity) (tlsstate.History, error)
+
+// unpinned closes the incidents whose pin an operator dropped.
+func (w *watch) unpinned(load load) {
+	for _, i := range w.book.Open() {
+		if h, err := load(i.Identity); err == nil && dropped(&h, &i) {
+			w.book.Unpinned(i.ID, time.Now())
+		}
+	}
+}
+
+// watchPins does so now, and again and again until ctx ends.
+func (w *watch) watchPins(ctx context.Context, load load) {
+	tick := time.NewTicker(unpinnedEvery)
+	defer tick.Stop()
+	for {
+		w.unpinned(load)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// dropped tells whether the pin that an incident is about was dropped by an
+// operator. A wish of the configuration isn't, whatever is done to the memory.
+func dropped(h *tlsstate.History, i *incident.Incident) bool {
+	pin := h.CertPin
+	switch {
+	case i.Evidence.Required:
+		return false
+	case i.Kind != tlsstate.Unauthenticated && i.Evidence.Pin > tlsstate.Plaintext:
+		pin = h.Pins[i.Evidence.Pin-1]
+	}
+	return pin.Void > 0 && pin.Formed <= pin.Void
+}
+
+// acts are the operations of the daemon, where a pin that is dropped closes its
+// incident at once.
+type acts struct {
+	admin.Admin
+	dropped func()
+}
+
+// Do is that of the operations within.
+func (a acts) Do(ctx context.Context, act admin.Act) (admin.Detail, error) {
+	d, err := a.Admin.Do(ctx, act)
+	a.dropped() // an error may be that only others don't know yet
+	return d, err
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tlsratchet/admin"
+	"tlsratchet/config"
+	"tlsratchet/incident"
+	"tlsratchet/peer"
+	"tlsratchet/ratchet"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// TestUnpinned: an operator who drops a pin closes its incident at once, and
+// that of no other peer.
+func TestUnpinned(t *testing.T) {
+	for _, do := range []string{"unpin", "forget"} {
+		t.Run(do, func(t *testing.T) {
+			w, memory := newTestWatch(t), store.NewMemory(1000)
+			rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one, other := stripped(t, w, memory, rules, "192.0.2.10"), stripped(t, w, memory, rules, "198.51.100.10")
+			local := admin.NewLocal(memory, func() *tlsstate.Rules { return rules }, time.Now, slog.New(slog.DiscardHandler), nil)
+			a := acts{local, func() { w.unpinned(memory.Load) }}
+			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: "address:203.0.113.1", Why: "test"}); !errors.Is(err, admin.ErrUnknownPeer) {
+				t.Error(err)
+			}
+			if open, _ := w.book.OpenCount(); open != 2 {
+				t.Fatalf("%d incidents are open, want 2", open)
+			}
+			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: one.String(), Why: "test"}); err != nil {
+				t.Fatal(err)
+			}
+			if i := w.book.Get(one)[0]; i.ClosedBy != incident.Unpinned {
+				t.Errorf("its incident: %q", i.ClosedBy)
+			}
+			if i := w.book.Get(other)[0]; !i.IsOpen() {
+				t.Errorf("the other's incident: %q", i.ClosedBy)
+			}
+		})
+	}
+}
+
+// TestDropped: what time does to a pin, and what the configuration wants, is
+// for no operator's act to end.
+func TestDropped(t *testing.T) {
+	held := tlsstate.Pin{Formed: 100, Met: 110}
+	void := tlsstate.Pin{Formed: 100, Met: 110, Void: 112}
+	again := tlsstate.Pin{Formed: 120, Met: 120, Void: 112}
+	pins := func(p tlsstate.Pin) (h tlsstate.History) { h.Pins[tlsstate.TLS12-1] = p; return h }
+	stripped := incident.Incident{Kind: tlsstate.Stripped, Evidence: incident.Evidence{Pin: tlsstate.TLS12}}
+	required := stripped
+	required.Evidence.Required = true
+	certificate := incident.Incident{Kind: tlsstate.Unauthenticated}
+	for name, tt := range map[string]struct {
+		h    tlsstate.History
+		i    incident.Incident
+		want bool
+	}{
+		"held":                    {pins(held), stripped, false},
+		"nothing known":           {tlsstate.History{}, stripped, false},
+		"dropped":                 {pins(void), stripped, true},
+		"dropped and formed anew": {pins(again), stripped, false},
+		"required":                {pins(void), required, false},
+		"a certificate":           {tlsstate.History{CertPin: void}, certificate, true},
+		"another pin":             {tlsstate.History{CertPin: void}, stripped, false},
+		"forgotten":               {pins(held).Forget(112), stripped, true},
+	} {
+		if got := dropped(&tt.h, &tt.i); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+func newTestWatch(t *testing.T) *watch {
+	t.Helper()
+	history := filepath.Join(t.TempDir(), "history.db")
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Selfcheck.Address = config.Off
+	w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// stripped is a peer that is pinned, and then comes in clear.
+func stripped(t *testing.T, w *watch, memory ratchet.Histories, rules *tlsstate.Rules, address string) tlsstate.Identity {
+	t.Helper()
+	p, err := peer.Identify(peer.Client{Addr: address, DaemonAddr: "198.51.100.1", DaemonPort: "25"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ratchet.New(memory, rules, slog.New(slog.DiscardHandler))
+	for ago := 10; ago >= 0; ago-- {
+		s := &ratchet.Session{At: time.Now().AddDate(0, 0, -ago), Peer: p}
+		if s.Level = tlsstate.TLS13; ago == 0 {
+			s.Level = tlsstate.Plaintext
+		}
+		d := r.Decide(s)
+		r.Learn(s, &d)
+		w.book.Take(ratchet.Event{Session: s, Decision: &d, Done: true})
+	}
+	w.book.Sync()
+	if len(w.book.Get(p.Address)) != 1 {
+		t.Fatalf("no incident of %s", address)
+	}
+	return p.Address
+}
