@@ -41,7 +41,7 @@ func (r *report) measureDestinations(ctx context.Context, _ io.Writer) error {
 		return err
 	}
 	defer hooks.close()
-	peers := clients(peerCount + r.turns()*r.clears())
+	peers := clients(peerCount + r.pairTurns()*r.clears())
 	setups := []setup{{name: nameNobody, talks: true}, {name: nameFailing, config: hooks.config(), talks: true}} // a line for each downgrade
 	return inFolder(os.TempDir(), func(dir string) error {
 		return r.duel(ctx, dir, peers, setups, func(d *duel) (*pair, error) {
@@ -56,9 +56,10 @@ func (r *report) measureDestinations(ctx context.Context, _ io.Writer) error {
 // destinations measures the pair.
 func (d *duel) destinations(ctx context.Context, hooks *hooks) (p *pair, err error) {
 	p = &pair{title: "Alert destinations that fail", base: nameNobody}
-	p.words = fmt.Sprintf(destinationWords, pairLength, clearEvery, d.o.rounds*moreRounds)
+	p.words = fmt.Sprintf(destinationWords, pairLength, clearEvery, d.o.pairRounds())
 	var m memories
-	if p.standings, err = d.run(ctx, m.atFirst(d.contest)); err == nil {
+	d.before = m.atFirst(d.contest)
+	if p.standings, err = d.run(ctx); err == nil {
 		m.after, err = memoriesNow(d.contest)
 	}
 	if err == nil {
@@ -76,9 +77,9 @@ func (d *duel) destinations(ctx context.Context, hooks *hooks) (p *pair, err err
 // at the end, in bytes.
 type memories struct{ before, after []int64 }
 
-// atFirst returns what takes the first of them.
-func (m *memories) atFirst(c *contest) func(context.Context, int, int) error {
-	return func(_ context.Context, _, turn int) (err error) {
+// atFirst returns what takes the first of them, before a turn.
+func (m *memories) atFirst(c *contest) func(turn int) error {
+	return func(turn int) (err error) {
 		if turn == 1 && m.before == nil {
 			m.before, err = memoriesNow(c)
 		}

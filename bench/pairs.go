@@ -56,23 +56,27 @@ type duel struct {
 	// in each turn; nil for none.
 	rare  []mtatest.Message
 	turns []int // of each contestant
+	// before, if not nil, is called before each turn with its number.
+	before func(turn int) error
 }
 
 const (
-	// moreRounds is how many times as many rounds a pair has: little sets its
-	// two apart.
-	moreRounds = 2
+	// moreRounds is how many times as many rounds a pair has, of short turns: its
+	// two are set apart by so little that the machine's moods would hide it.
+	moreRounds = 10
 	// pairLength is how many messages a session of a pair has.
 	pairLength = 5
 	// clearEvery: one session of so many comes in clear, where any does.
 	clearEvery = 100
 )
 
-// turns is how many turns each of a pair has, that which doesn't count too.
-func (o *options) turns() int { return o.rounds*moreRounds + 1 }
+// pairRounds is how many rounds of a pair count, pairTurns how many turns each
+// has in all.
+func (o *options) pairRounds() int { return o.rounds * moreRounds }
+func (o *options) pairTurns() int  { return o.pairRounds() + 1 }
 
 // pairSessions is how many sessions a turn of a pair has.
-func (o *options) pairSessions() int { return max(1, o.messages*longer/pairLength) }
+func (o *options) pairSessions() int { return max(1, o.messages/pairLength) }
 
 // clears is how many of them may come in clear.
 func (o *options) clears() int { return (o.pairSessions() + clearEvery - 1) / clearEvery }
@@ -108,21 +112,18 @@ func newDuel(ctx context.Context, o *options, dir string, peers []client, setups
 	return d, nil
 }
 
-// run has the two take turns. During each, beside is called with the number of
-// the contestant and of the turn, and the turn isn't over before it returns; nil
-// is nothing.
-func (d *duel) run(ctx context.Context, beside func(ctx context.Context, i, turn int) error) (standings, error) {
-	return d.rounds(ctx, d.o.rounds*moreRounds, func(ctx context.Context, i int) (measure.Run, error) {
+// run has the two take turns.
+func (d *duel) run(ctx context.Context) (standings, error) {
+	return d.rounds(ctx, d.o.pairRounds(), func(ctx context.Context, i int) (measure.Run, error) {
 		turn := d.turns[i]
 		d.turns[i]++
-		l := d.load(i, turn)
-		if beside == nil {
-			return l.Run(ctx)
+		if d.before != nil {
+			if err := d.before(turn); err != nil {
+				return measure.Run{}, err
+			}
 		}
-		done := make(chan error, 1)
-		go func() { done <- beside(ctx, i, turn) }()
-		r, err := l.Run(ctx)
-		return r, errors.Join(err, <-done)
+		l := d.load(i, turn)
+		return l.Run(ctx)
 	})
 }
 

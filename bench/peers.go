@@ -122,7 +122,7 @@ func (proven) Tried(spf.Claim) bool { return false }
 // teach makes a history file in which all clients are steady: seen over TLS on
 // each of the last days, today too, so that a message changes nothing.
 func teach(ctx context.Context, file string, all []client, now time.Time) error {
-	s, err := store.Open(file, store.Options{})
+	s, err := store.Open(file, store.Options{ReadTimeout: time.Minute}) // reads wait for the writer here
 	if err != nil {
 		return err
 	}

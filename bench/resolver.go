@@ -27,16 +27,18 @@ const (
 )
 
 const (
-	// claimants is how many sessions in clear wait for a proof during a turn,
-	// newSenders how many senders are to be proven meanwhile, for nobody waits.
+	// proofWait is how long a claimant may wait. In each such time so many of
+	// them come, and so many senders to be proven for whom nobody waits.
+	proofWait  = 2 * time.Second
 	claimants  = 8
 	newSenders = 32
-	// proofWait is how long a claimant may wait.
-	proofWait = 2 * time.Second
+	// allClaims is how many there are in all: DNS remembers a failure for less
+	// than the time until one comes again.
+	allClaims = 32 * claimants
 )
 
-const resolverWords = `Steady peers over TLS, %d messages a session, with SPF on. Beside them, in each
-turn, %d senders come whose proof is asked for after their answer, and %d
+const resolverWords = `Steady peers over TLS, %d messages a session, with SPF on. Beside them, every two
+seconds, %d senders come whose proof is asked for after their answer, and %d
 sessions in clear claim a sender with a pin from an address never seen before:
 those alone wait for DNS. One resolver proves them all; the dead one is a port
 that takes questions and says nothing. %d rounds.
@@ -51,7 +53,7 @@ func (r *report) measureResolver(ctx context.Context, _ io.Writer) error {
 	}
 	defer answering.close()
 	defer dead.close()
-	peers := append(clients(peerCount), claims(r.turns()*claimants)...)
+	peers := append(clients(peerCount), claims(allClaims)...)
 	setups := []setup{{name: nameAnswering, config: answering.config()}, {name: nameDead, config: dead.config()}}
 	return inFolder(os.TempDir(), func(dir string) error {
 		return r.duel(ctx, dir, peers, setups, func(d *duel) (*pair, error) {
@@ -68,19 +70,42 @@ func (r *report) measureResolver(ctx context.Context, _ io.Writer) error {
 // peers.
 func (d *duel) resolvers(ctx context.Context, peers []client) (p *pair, err error) {
 	p = &pair{title: "A resolver that is dead", base: nameAnswering}
-	p.words = fmt.Sprintf(resolverWords, pairLength, newSenders, claimants, d.o.rounds*moreRounds)
+	p.words = fmt.Sprintf(resolverWords, pairLength, newSenders, claimants, d.o.pairRounds())
 	w := newWaits(len(d.all))
-	p.standings, err = d.run(ctx, func(ctx context.Context, i, turn int) error {
-		claims := peers[peerCount+turn*claimants:][:claimants]
-		return errors.Join(
-			offer(ctx, d.all[i].milter.socket, peers[:newSenders], turn),
-			w.claim(ctx, d.all[i], i, claims))
-	})
+	stop := d.claiming(ctx, peers, w)
+	p.standings, err = d.run(ctx)
+	err = errors.Join(err, stop())
 	answered, unanswered := w.longest(0), w.longest(1)
 	p.facts = fmt.Sprintf("The longest wait of a claimant: %s with %s, %s with %s.\n",
 		measure.Wait(answered.Seconds()), nameAnswering, measure.Wait(unanswered.Seconds()), nameDead)
 	p.aims = []aim{p.unchanged(nameDead), claimantAim(unanswered)}
 	return p, err
+}
+
+// claiming has senders to be proven come to both, until stop is called, which
+// returns when the last of them has its answer.
+func (d *duel) claiming(ctx context.Context, peers []client, w *waits) (stop func() error) {
+	g, ctx := errgroup.WithContext(ctx)
+	over := make(chan struct{})
+	for i, one := range d.all {
+		g.Go(func() error {
+			tick := time.NewTicker(proofWait)
+			defer tick.Stop()
+			for n := 0; ; n++ {
+				claims := peers[peerCount+n*claimants%allClaims:][:claimants]
+				g.Go(func() error { return offer(ctx, one.milter.socket, peers[:newSenders], n) })
+				g.Go(func() error { return w.claim(ctx, one.milter.socket, i, claims) })
+				select {
+				case <-over:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-tick.C:
+				}
+			}
+		})
+	}
+	return func() error { close(over); return g.Wait() }
 }
 
 // claimantAim holds the longest wait against what is promised. What else a
@@ -112,11 +137,12 @@ func claims(n int) (all []client) {
 	return all
 }
 
-// offer has known peers send in the names of senders that are not proven yet.
-func offer(ctx context.Context, socket string, peers []client, turn int) error {
+// offer has known peers send in the names of senders that are not proven yet:
+// others for each n.
+func offer(ctx context.Context, socket string, peers []client, n int) error {
 	var all []mtatest.Message
 	for i, c := range peers {
-		c.from = fmt.Sprintf("news@new%d-%d.example", turn, i)
+		c.from = fmt.Sprintf("news@new%d-%d.example", n, i)
 		all = append(all, mail(c))
 	}
 	l := load.Milter{Shape: load.Shape{Sessions: 1, Length: 1, Messages: len(all)}, Socket: socket, Mails: all, Ends: 'R'}
@@ -138,16 +164,16 @@ func (w *waits) longest(i int) time.Duration {
 	return w.max[i]
 }
 
-// claim has all claimants come at once, and waits for their answers. They send
-// to nobody, so that nothing is learned of them.
-func (w *waits) claim(ctx context.Context, c *contestant, i int, all []client) error {
+// claim has all claimants come to contestant i at once, and waits for their
+// answers. They send to nobody, so that nothing is learned of them.
+func (w *waits) claim(ctx context.Context, socket string, i int, all []client) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, one := range all {
 		one.Addr = neighbour(one.Addr)
 		m := inClear(mail(one))
 		m.Rcpts = nil
 		g.Go(func() error {
-			s, err := mtatest.Dial(ctx, "unix", c.milter.socket, mtatest.Options{})
+			s, err := mtatest.Dial(ctx, "unix", socket, mtatest.Options{})
 			if err != nil {
 				return err
 			}

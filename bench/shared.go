@@ -49,9 +49,9 @@ func (d *duel) shared(ctx context.Context, server string) (*pair, error) {
 		return nil, err
 	}
 	p := &pair{title: "A memory that is shared", base: nameAlone}
-	p.words = fmt.Sprintf(sharedWords, pairLength, before.version, d.o.rounds*moreRounds)
+	p.words = fmt.Sprintf(sharedWords, pairLength, before.version, d.o.pairRounds())
 	began := time.Now()
-	if p.standings, err = d.run(ctx, nil); err != nil {
+	if p.standings, err = d.run(ctx); err != nil {
 		return nil, err
 	}
 	took := time.Since(began)

@@ -96,6 +96,23 @@ func TestMilter(t *testing.T) {
 	}
 }
 
+// One session in so many brings another message, which ends later.
+func TestMilterRare(t *testing.T) {
+	l := Milter{
+		Ends: 'M', Every: 3,
+		Mails: []mtatest.Message{{From: "a@s.example"}, {From: "b@s.example"}},
+		Rare:  []mtatest.Message{{From: "x@s.example"}, {From: "y@s.example"}},
+	}
+	got := ""
+	for n := range 10 {
+		m, ends := l.mail(n)
+		got += m.From[:1] + string(ends) + " "
+	}
+	if want := "xE bM aM yE aM bM xE bM aM yE "; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // What fails fast must not pass for speed.
 func TestMilterFails(t *testing.T) {
 	var mails sync.Map
