@@ -26,11 +26,12 @@ func TestPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(page)
-	if !strings.HasPrefix(text, "before\n"+beginMark+"Valkey 8") || !strings.HasSuffix(text, endMark+"after\n") || strings.Contains(text, "old") {
+	if !strings.HasPrefix(text, "before\n"+beginMark+"Three hosts") || !strings.HasSuffix(text, endMark+"after\n") || strings.Contains(text, "old") {
 		t.Errorf("the page:\n%s", text)
 	}
-	rows := strings.Count(text, "\n| partitioned (silent network) | 500ms | ")
-	if rows != 1 || strings.Count(text, "\n|") != 3 || !strings.Contains(text, " | 0 |\n") {
+	valkey := strings.Count(text, "\n| partitioned (silent network) | Valkey ")
+	redis := strings.Count(text, "\n| partitioned (silent network) | Redis ")
+	if valkey != 1 || redis != 1 || strings.Count(text, "\n|") != 4 || strings.Count(text, " | 500ms | ") != 2 || !strings.Contains(text, " | 0 |\n") {
 		t.Errorf("the table:\n%s", text)
 	}
 }
@@ -73,8 +74,8 @@ func TestPromises(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, !tt.want)
 		}
 	}
-	r := result{fault: "f", lasted: time.Second, judged: 3, unjudged: 1, stripped: 2, caught: 1, during: quick, settled: 1234 * time.Millisecond, lost: 5}
-	if want := "| f | 1s | 3 of 4 | 1 of 2 | 0s | 1ms | 1ms | 1.2s | 5 |"; r.row() != want {
+	r := result{fault: "f", version: "V 1", lasted: time.Second, judged: 3, unjudged: 1, stripped: 2, caught: 1, during: quick, settled: 1234 * time.Millisecond, lost: 5}
+	if want := "| f | V 1 | 1s | 3 of 4 | 1 of 2 | 0s | 1ms | 1ms | 1.2s | 5 |"; r.row() != want {
 		t.Errorf("got %s\nwant %s", r.row(), want)
 	}
 }

@@ -30,8 +30,8 @@ func (r *result) asPromised() bool {
 }
 
 func (r *result) row() string {
-	return fmt.Sprintf("| %s | %s | %d of %d | %d of %d | %s | %s | %s | %s | %d |",
-		r.fault, r.lasted, r.judged, r.judged+r.unjudged, r.caught, r.stripped,
+	return fmt.Sprintf("| %s | %s | %s | %d of %d | %d of %d | %s | %s | %s | %s | %d |",
+		r.fault, r.version, r.lasted, r.judged, r.judged+r.unjudged, r.caught, r.stripped,
 		short(p99(r.alone)), short(p99(r.during)), short(slices.Max(append(r.during, 0))),
 		r.settled.Round(100*time.Millisecond), r.lost)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -130,7 +129,6 @@ func newWorld(kind servers.Kind, dir string, settings []string) (*world, error) 
 		}
 		s, err := shared.New(file, shared.Options{
 			URL: w.proxy.URL(), Policy: func() *tlsstate.Policy { return &rule },
-			Heartbeat: time.Second, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		})
 		if err != nil {
 			w.end()
