@@ -2,102 +2,159 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"tlsratchet/admin"
+	"tlsratchet/internal/mtatest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
 
-// defaults are those of the daemon.
-const (
-	cacheSize = 50_000
-	gcPercent = 50
-)
+// flooders are the connections that a flood comes on.
+const flooders = 4
 
-// flood learns n one-day domains of many networks beside 10,000 pinned peers,
-// with the daemon's defaults. It tells its greatest anonymous memory.
-func flood(path string, n int) error {
-	debug.SetGCPercent(gcPercent)
-	opts := store.Options{CacheSize: cacheSize, ReadTimeout: readTimeout}
-	opts.MaxIdentities, _ = strconv.Atoi(os.Getenv("SOAK_CAP"))
-	f, err := store.OpenOrRecover(path, opts)
+// flood is mail of n one-day domains, as fast as it is answered, each over TLS
+// from an address of its own, 20 to a network: as many as its quota lets in.
+type flood struct {
+	socket string
+	n      int
+	next   atomic.Int64
+}
+
+func (f *flood) run(t *testing.T) {
+	var senders sync.WaitGroup
+	for range flooders {
+		senders.Go(func() {
+			if err := f.send(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	senders.Wait()
+}
+
+func (f *flood) send() error {
+	s, err := mtatest.Dial(context.Background(), "unix", f.socket, mtatest.Options{Macros: macros(""), Timeout: readTimeout})
 	if err != nil {
 		return err
 	}
-	const pins = 10_000
-	if err := merge(f, pins); err != nil {
-		return err
+	defer func() { _ = s.Close() }()
+	m := mtatest.Message{Rcpts: letter.Rcpts, Macros: map[string]string{"{client_resolve}": "OK"}}
+	var r mtatest.Result
+	for i := int(f.next.Add(1)) - 1; i < f.n; i = int(f.next.Add(1)) - 1 {
+		network := i % (f.n/20 + 1)
+		client := netip.AddrFrom4([4]byte{byte(40 + network>>16), byte(network >> 8), byte(network), byte(i / (f.n/20 + 1))})
+		name := domain("flood", i).Name
+		m.Macros["{client_addr}"], m.Macros["{client_name}"] = client.String(), "mx."+name
+		m.From = "alice@" + name
+		if err := s.Run(&m, &r); err != nil || r.End.Code != 'a' {
+			return fmt.Errorf("message %d: answered %s, %v", i, r.End, err)
+		}
 	}
-	peak := 0.0
-	stop, done := make(chan struct{}), make(chan struct{})
+	return nil
+}
+
+// TestAFloodOfOneDayDomains comes upon a daemon by its defaults: its memory is
+// bounded, and every pin is still there.
+func TestAFloodOfOneDayDomains(t *testing.T) {
+	alone(t)
+	const pins = 10_000
+	n, limit := scale(200_000, 5_000_000), scale(50_000, 2_000_000) // in soak the default
+	h := fresh()
+	path := filledWith(t, pins, h)
+	d := serve(t, path, fmt.Sprintf("[dns]\nresolver = %q\n[limits]\nidentities = %d\n", nobodyKnows(t), limit), 0)
+	began := time.Now()
+	(&flood{socket: d.socket, n: n}).run(t)
+	took := time.Since(began)
+	d.pinned(pins)
+	m, err := d.metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.stop()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%.0f MiB of RssAnon at most; %d domains in %s; %v written, %v dropped, %v of their networks' quota; a file of %d MiB",
+		d.peak.mib(), n, took.Round(time.Second), m["tlsratchet_store_written_total"], m["tlsratchet_store_dropped_total"],
+		m[`tlsratchet_store_refused_total{reason="newcomers"}`], info.Size()>>20)
+	if got := d.peak.mib(); got > 160 {
+		t.Errorf("%.0f MiB of RssAnon, want at most 160", got)
+	}
+	unharmed(t, path, pins, h, limit)
+}
+
+// pinned has the daemon itself tell who is.
+func (d *daemon) pinned(want int) {
+	d.t.Helper()
+	c, err := admin.Dial(d.t.Context(), d.admin)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	got := 0
+	for row, err := range c.Peers(d.t.Context(), admin.Query{Pinned: true, Kind: tlsstate.Address}) {
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		_ = row
+		got++
+	}
+	if got != want {
+		d.t.Errorf("%d peers are pinned, want %d", got, want)
+	}
+}
+
+// unharmed looks into the file: for all pins, as they were, and no more
+// identities than it may hold.
+func unharmed(t *testing.T, path string, pins int, want tlsstate.History, limit int) {
+	t.Helper()
+	f, err := store.Open(path, store.Options{ReadTimeout: readTimeout, SnapshotEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for i := range pins {
+		if h, err := f.Load(peer(i)); err != nil || h != want {
+			t.Fatalf("%s is %+v, %v", peer(i), h, err)
+		}
+	}
+	if n := f.Len(); n > limit+limit/10 || n < limit/2 {
+		t.Errorf("%d identities, want about %d", n, limit)
+	}
+}
+
+// nobodyKnows is a resolver on loopback to which no name is known.
+func nobodyKnows(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
 	go func() {
-		defer close(done)
-		for {
-			if mib, err := anonymous(); err == nil {
-				peak = max(peak, mib)
-			}
-			select {
-			case <-stop:
+		for b := make([]byte, 512); ; {
+			n, from, err := c.ReadFrom(b)
+			if errors.Is(err, net.ErrClosed) {
 				return
-			case <-time.After(50 * time.Millisecond):
+			}
+			if n >= 12 {
+				b[2], b[3] = b[2]|0x80, 3 // a response, NXDOMAIN
+				_, _ = c.WriteTo(b[:n], from)
 			}
 		}
 	}()
-	began, most := time.Now(), 0
-	for i := range n {
-		// 60 domains behind each /24, which are met in turns.
-		network := i % (n/60 + 1)
-		client := netip.AddrFrom4([4]byte{byte(40 + network>>16), byte(network >> 8), byte(network), byte(i % 250)})
-		if _, err := f.Learn(domain("flood", i), client, today, setting(seen(1))); err != nil {
-			return err
-		}
-		if i%1000 == 0 {
-			most = max(most, f.Len())
-			for f.Stats().Pending > 20_000 { // mail comes no faster
-				time.Sleep(5 * time.Millisecond)
-			}
-		}
-	}
-	if err := f.Flush(context.Background()); err != nil {
-		return err
-	}
-	took := time.Since(began)
-	for i := range pins {
-		if h, err := f.Load(peer(i)); err != nil || h != pinned {
-			return fmt.Errorf("%s is %+v, %v", peer(i), h, err)
-		}
-	}
-	close(stop)
-	<-done
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%.0f MiB of RssAnon at most; %d domains in %s; at most %d identities; file of %d MiB; %+v\n",
-		peak, n, took.Round(time.Second), most, info.Size()>>20, f.Stats())
-	return f.Close()
-}
-
-// TestAFloodOfOneDayDomains: memory is bounded, and every pin is still there.
-func TestAFloodOfOneDayDomains(t *testing.T) {
-	t.Setenv("SOAK_CAP", strconv.Itoa(scale(50_000, 0))) // 0 is the default
-	cmd := child(t, "flood", filepath.Join(t.TempDir(), "history.db"), scale(200_000, 5_000_000))
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	t.Logf("%s", out)
-	var mib float64
-	if _, err := fmt.Sscanf(string(out), "%f MiB", &mib); err != nil || mib > memoryLimit {
-		t.Errorf("%.0f MiB of RssAnon, want at most %d: %v", mib, memoryLimit, err)
-	}
+	return c.LocalAddr().String()
 }
 
 // TestAFloodThatPins: one operator, with a /32 of IPv6, makes as many names as

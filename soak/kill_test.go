@@ -32,7 +32,7 @@ func load(path string, first int) error {
 		fmt.Println("pin", i, time.Now().UnixNano())
 		for n := range 20 {
 			client := netip.AddrFrom4([4]byte{21, byte(i >> 8), byte(i), byte(n)})
-			if _, err := f.Learn(domain("one-day", i*20+n), client, today, setting(seen(1))); err != nil {
+			if _, err := f.Learn(domain("one-day", i*20+n), client, today, setting(seen(today, 1))); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,6 @@
 package soak
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"flag"
@@ -32,8 +31,7 @@ func scale(short, soak int) int {
 
 // A child runs a role on a file: child(path, number).
 var roles = map[string]func(path string, n int) error{
-	"load":  load,
-	"flood": flood,
+	"load": load,
 }
 
 func TestMain(m *testing.M) {
@@ -46,7 +44,20 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	flag.Parse()
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "soak")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		return 1
+	}
+	return m.Run()
 }
 
 // child is this test binary in a role. Its output is what it tells.
@@ -73,15 +84,15 @@ func session(h tlsstate.History, day tlsstate.Day, l tlsstate.Level) tlsstate.Hi
 	return after
 }
 
-// seen is the history of a peer that used TLS 1.2 on the last n days.
-func seen(n int) (h tlsstate.History) {
+// seen is the history of a peer that used TLS 1.2 on n days up to last.
+func seen(last tlsstate.Day, n int) (h tlsstate.History) {
 	for i := n - 1; i >= 0; i-- {
-		h = session(h, today-tlsstate.Day(i), tlsstate.TLS12)
+		h = session(h, last-tlsstate.Day(i), tlsstate.TLS12)
 	}
 	return h
 }
 
-var pinned = seen(9)
+var pinned = seen(today, 9)
 
 func setting(h tlsstate.History) func(tlsstate.History) tlsstate.History {
 	return func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) }
@@ -98,9 +109,11 @@ func domain(name string, i int) tlsstate.Identity {
 }
 
 // merge puts n pinned peers into a store.
-func merge(f *store.File, n int) error {
+func merge(f *store.File, n int) error { return mergeAll(f, n, pinned) }
+
+func mergeAll(f *store.File, n int, h tlsstate.History) error {
 	for i := range n {
-		if _, err := f.Merge(peer(i), pinned, today); err != nil {
+		if _, err := f.Merge(peer(i), h, h.Last); err != nil {
 			return err
 		}
 		if err := paced(f, i); err != nil {
@@ -119,14 +132,23 @@ func paced(f *store.File, i int) error {
 }
 
 // filled makes a file of n pinned peers, with a snapshot.
-func filled(t *testing.T, n int) string {
+func filled(t *testing.T, n int) string { return filledWith(t, n, pinned) }
+
+// fresh is the history of a pinned peer to a daemon, whose days are those of
+// the clock.
+func fresh() tlsstate.History { return seen(tlsstate.DayOf(time.Now()), 9) }
+
+// remembered makes a file of n peers that are pinned to a daemon.
+func remembered(t *testing.T, n int) string { return filledWith(t, n, fresh()) }
+
+func filledWith(t *testing.T, n int, h tlsstate.History) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "history.db")
 	f, err := store.Open(path, store.Options{ReadTimeout: readTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := merge(f, n); err != nil {
+	if err := mergeAll(f, n, h); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Snapshot(); err != nil {
@@ -156,20 +178,10 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.b.String(), text)
 }
 
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-// anonymous returns the anonymous memory of this process, in MiB.
-func anonymous() (float64, error) {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = f.Close() }()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), "RssAnon:"); ok {
-			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			return float64(kib) / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("no RssAnon in /proc/self/status")
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

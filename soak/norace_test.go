@@ -1,6 +1,0 @@
-//go:build !race
-
-package soak
-
-// memoryLimit is in MiB, of anonymous memory.
-const memoryLimit = 160
