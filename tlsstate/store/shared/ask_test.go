@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +251,36 @@ func TestWrongRecords(t *testing.T) {
 		mx1.settled()
 		if got, _ := s.Do("GET", o.Prefix+peerOf(3).String()); got == values[3] {
 			t.Error("forget left the record from the future")
+		}
+	})
+}
+
+// A value of 256 MB is a hostile host's: it isn't read, but for its beginning.
+func TestHugeValueIsNotRead(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *servers.Server) {
+		o := patient(prefix())
+		key := o.Prefix + peerOf(1).String()
+		if _, err := s.Do("SETRANGE", key, fmt.Sprint(1<<28-1), "x"); err != nil {
+			t.Fatal(err)
+		}
+		mx1 := newHost(t, s.URL(), o).up()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		mx1.sees(peerOf(1), today, tlsstate.TLS12)
+		mx1.settled()
+		mx1.Refresh(0, peerOf(1))
+		if err := mx1.Pull(t.Context()); err != nil {
+			t.Error(err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<25 {
+			t.Errorf("%d MB were read", n>>20)
+		}
+		if n, err := s.Do("STRLEN", key); err != nil || n != fmt.Sprint(1<<28) || mx1.Sharing().Undecodable < 3 || !mx1.Sharing().Answering {
+			t.Errorf("%s bytes, %v, %+v", n, err, mx1.Sharing())
+		}
+		if _, err := s.Do("DEL", key); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -38,7 +38,7 @@ func decode(value string) (tlsstate.History, error) {
 		return tlsstate.History{}, nil
 	}
 	if len(value) > tlsstate.MaxRecord {
-		return tlsstate.History{}, fmt.Errorf("%w: %d bytes", tlsstate.ErrDamaged, len(value))
+		return tlsstate.History{}, fmt.Errorf("%w: more than %d bytes", tlsstate.ErrDamaged, tlsstate.MaxRecord)
 	}
 	return tlsstate.Decode([]byte(value))
 }

@@ -24,10 +24,9 @@ const (
 	replyTimeout = 2 * time.Second
 )
 
-// swapScript writes a record if the one that was read is still there. It
-// returns 1, or 0 if another host was quicker.
-const swapScript = `local v = redis.call('GET', KEYS[1])
-if (v or '') ~= ARGV[1] then return 0 end
+// swapScript writes a record if the one that was read is still there: one byte
+// more would be another. It returns 1, or 0 if another host was quicker.
+const swapScript = `if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1`
 
@@ -85,15 +84,19 @@ func (v *server) do(ctx context.Context, commands []valkey.Completed) []valkey.V
 	return v.client.DoMulti(ctx, commands...)
 }
 
-// get returns the values of keys, "" for those that aren't there. A key that
-// holds something else has the value mistaken.
+// longest is how much of a value is read: enough to see that it is too long for
+// a record. Another host, or who has its password, may have put 512 MB there.
+const longest = tlsstate.MaxRecord + 1
+
+// get returns the values of keys, as far as the longest, "" for those that
+// aren't there. A key that holds something else has the value mistaken.
 func (v *server) get(ctx context.Context, keys []string) ([]string, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	commands := make([]valkey.Completed, len(keys))
 	for i, key := range keys {
-		commands[i] = v.client.B().Get().Key(key).Build()
+		commands[i] = v.client.B().Getrange().Key(key).Start(0).End(longest - 1).Build()
 	}
 	values := make([]string, len(keys))
 	for i, r := range v.do(ctx, commands) {
@@ -101,7 +104,6 @@ func (v *server) get(ctx context.Context, keys []string) ([]string, error) {
 		switch {
 		case err == nil:
 			values[i] = value
-		case valkey.IsValkeyNil(err):
 		case strings.HasPrefix(err.Error(), "WRONGTYPE"):
 			values[i] = mistaken
 		default:
