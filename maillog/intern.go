@@ -10,11 +10,11 @@ import (
 // What is the same in many lines is kept once: what a joiner remembers of it is
 // bounded by the clients, the listeners and the kinds of encryption.
 
-func (j *joiner) listener(source []byte) *Listener {
+func (j *joiner) listener(source []byte) *listener {
 	l := j.listeners[string(source)]
 	if l == nil {
 		host, service, _ := strings.Cut(string(source), " ")
-		l = &Listener{Host: host, Service: service}
+		l = &listener{Listener{Host: host, Service: service}, uint64(len(j.listeners))}
 		j.listeners[string(source)] = l
 	}
 	return l
@@ -25,7 +25,7 @@ func (j *joiner) client(text []byte) *Client {
 	if c == nil {
 		s := string(text)
 		open := strings.IndexByte(s, '[')
-		c = &Client{Name: s[:open], Addr: s[open+1 : len(s)-1]}
+		c = &Client{Name: s[:open], Addr: s[open+1 : len(s)-1], Number: len(j.clients)}
 		j.clients[s] = c
 	}
 	return c
@@ -37,6 +37,15 @@ func addrOf(client []byte) []byte {
 
 // security reads "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)".
 func (j *joiner) security(e *event) *tlsstate.Security {
+	if s := j.lastSecurity; s != nil && s.Certificate == e.trusted && bytes.Equal(j.lastText, e.text) {
+		return s
+	}
+	s := j.interned(e)
+	j.lastSecurity, j.lastText = s, append(j.lastText[:0], e.text...)
+	return s
+}
+
+func (j *joiner) interned(e *event) *tlsstate.Security {
 	key := e.text
 	if e.trusted {
 		key = append([]byte("+"), key...)

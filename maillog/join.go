@@ -17,7 +17,7 @@ type joiner struct {
 	stats  Stats
 	latest tlsstate.Day // later days are the future
 
-	listeners map[string]*Listener
+	listeners map[string]*listener
 	clients   map[string]*Client
 	securitys map[string]*tlsstate.Security
 	clear     *tlsstate.Security
@@ -28,20 +28,31 @@ type joiner struct {
 	// began and ended are the times of the first and last line that counted.
 	began, ended int64
 
-	sources []*Listener // of the chunk under way
-	out     Session     // lent to the sink
-	failed  Failure     // as well
+	sources []*listener // of the chunk under way
+	// the encryption of the line before: often that of this one
+	lastText     []byte
+	lastSecurity *tlsstate.Security
+
+	out    Session // lent to the sink
+	failed Failure // as well
 }
 
-// process is an smtpd(8) process: one session at a time.
-type process struct {
-	listener *Listener
-	pid      uint32
+// listener is a Listener with its number.
+type listener struct {
+	Listener
+	number uint64
 }
+
+// process is an smtpd(8) process, by the numbers of its listener and its own:
+// one session at a time.
+type process uint64
+
+func (l *listener) process(pid uint32) process { return process(l.number<<32 | uint64(pid)) }
 
 // session is one that is under way, or the last one of a process.
 type session struct {
-	open bool
+	open     bool
+	listener *listener
 	// began says that its "connect from" was seen, lost that lines were lost
 	// since, mixed that another client was named since.
 	began, lost, mixed bool
@@ -83,7 +94,7 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 	return &joiner{
 		sink:      sink,
 		latest:    tlsstate.DayOf(now) + 1,
-		listeners: make(map[string]*Listener),
+		listeners: make(map[string]*listener),
 		clients:   make(map[string]*Client),
 		securitys: make(map[string]*tlsstate.Security),
 		clear:     &tlsstate.Security{},
@@ -113,41 +124,40 @@ func (j *joiner) join(c *chunk) {
 	}
 }
 
-func (j *joiner) take(e *event, l *Listener) {
+func (j *joiner) take(e *event, l *listener) {
 	j.began, j.ended = min(j.began, e.at), max(j.ended, e.at)
 	if e.kind == kindFailure {
 		j.failed = Failure{At: time.Unix(e.at, 0).UTC(), Addr: addrOf(e.client)}
 		j.sink.Failure(&j.failed)
 	}
-	p := process{l, e.pid}
-	s := j.sessions[p]
+	s := j.sessions[l.process(e.pid)]
 	switch {
 	case s == nil || !s.open:
 	case e.at < s.last:
 		return // it was here already: the file, or a copy, was given twice
 	case e.at > s.last+patience:
-		j.finish(l, s, end{})
+		j.finish(s, end{})
 	}
 	switch e.kind {
 	case kindConnect:
 		l.Connects++
 		if s != nil && s.open {
-			j.finish(l, s, end{})
+			j.finish(s, end{})
 		}
-		s = j.begin(p, s, e)
+		s = j.begin(l, s, e)
 		s.began = true
 	case kindTLS:
 		l.TLS++
-		s = j.at(p, s, e)
+		s = j.at(l, s, e)
 		s.security = j.security(e)
 		s.mixed = s.mixed || !bytes.Equal(s.client, e.client)
 	case kindClient:
-		s = j.at(p, s, e)
-		j.message(l, s, e)
+		s = j.at(l, s, e)
+		j.message(s, e)
 	case kindDisconnect:
 		l.StartTLS += int64(e.startTLS)
 		if s != nil && s.open {
-			j.finish(l, s, end{known: true, xclient: e.xclient, startTLS: e.startTLS})
+			j.finish(s, end{known: true, xclient: e.xclient, startTLS: e.startTLS})
 		}
 	case kindBroken:
 		if s != nil {
@@ -158,28 +168,28 @@ func (j *joiner) take(e *event, l *Listener) {
 
 // at returns the session that a line belongs to: one without a beginning, if
 // none is under way.
-func (j *joiner) at(p process, s *session, e *event) *session {
+func (j *joiner) at(l *listener, s *session, e *event) *session {
 	if s == nil || !s.open {
-		return j.begin(p, s, e)
+		return j.begin(l, s, e)
 	}
 	s.last = e.at
 	return s
 }
 
 // begin begins a process' session, in the place of its last one if there is one.
-func (j *joiner) begin(p process, s *session, e *event) *session {
+func (j *joiner) begin(l *listener, s *session, e *event) *session {
 	if s == nil {
 		j.makeRoom()
 		s = &session{}
-		j.sessions[p] = s
+		j.sessions[l.process(e.pid)] = s
 	}
-	*s = session{open: true, at: e.at, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
+	*s = session{open: true, listener: l, at: e.at, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
 	j.open++
 	return s
 }
 
 // message adds one to the session. A line that is there twice counts once.
-func (j *joiner) message(l *Listener, s *session, e *event) {
+func (j *joiner) message(s *session, e *event) {
 	if bytes.Equal(s.queueID, e.text) && string(e.text) != "NOQUEUE" {
 		return
 	}
@@ -188,7 +198,7 @@ func (j *joiner) message(l *Listener, s *session, e *event) {
 		j.stats.Returned++
 		return
 	}
-	l.Messages++
+	s.listener.Messages++
 	security := s.security
 	if security == nil {
 		security = j.clear
@@ -208,7 +218,7 @@ func (j *joiner) message(l *Listener, s *session, e *event) {
 }
 
 // finish tells what became of a session.
-func (j *joiner) finish(l *Listener, s *session, how end) {
+func (j *joiner) finish(s *session, how end) {
 	for i := range s.groups {
 		g := &s.groups[i]
 		if tlsstate.DayOf(time.Unix(g.at, 0)) > j.latest {
@@ -216,7 +226,7 @@ func (j *joiner) finish(l *Listener, s *session, how end) {
 			continue
 		}
 		j.out = Session{
-			At: time.Unix(g.at, 0).UTC(), Messages: g.messages, Client: g.client, Listener: l,
+			At: time.Unix(g.at, 0).UTC(), Messages: g.messages, Client: g.client, Listener: &s.listener.Listener,
 			Security: g.security, Unknown: s.unknown(g, how, j.clear), Authenticated: g.authenticated,
 		}
 		j.sink.Session(&j.out)
@@ -247,8 +257,8 @@ func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
 
 // gap notes that lines of a host were lost.
 func (j *joiner) gap(host string) {
-	for p, s := range j.sessions {
-		if p.listener.Host == host {
+	for _, s := range j.sessions {
+		if s.listener.Host == host {
 			s.lost = true
 		}
 	}
@@ -256,9 +266,9 @@ func (j *joiner) gap(host string) {
 
 // finishAll ends the sessions that were silent since a time.
 func (j *joiner) finishAll(since int64) {
-	for p, s := range j.sessions {
+	for _, s := range j.sessions {
 		if s.open && s.last <= since {
-			j.finish(p.listener, s, end{})
+			j.finish(s, end{})
 		}
 	}
 }
@@ -270,7 +280,7 @@ func (j *joiner) close() Stats {
 		j.stats.Began, j.stats.Ended = time.Unix(j.began, 0).UTC(), time.Unix(j.ended, 0).UTC()
 	}
 	for _, l := range j.listeners {
-		j.stats.Listeners = append(j.stats.Listeners, l)
+		j.stats.Listeners = append(j.stats.Listeners, &l.Listener)
 	}
 	slices.SortFunc(j.stats.Listeners, func(a, b *Listener) int {
 		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Service, b.Service))

@@ -1,10 +1,7 @@
 package replay
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"strings"
 
 	"tlsratchet/maillog"
 	"tlsratchet/tlsstate"
@@ -13,34 +10,10 @@ import (
 // Log is a log that was read, folded by day.
 type Log struct {
 	stats    maillog.Stats
-	cells    map[key]*cell
+	cells    cells
 	failures map[failureKey]span
 	reasons  map[maillog.Reason]int
 }
-
-// key is what sessions of one day have in common.
-type key struct {
-	client        *maillog.Client
-	listener      *maillog.Listener
-	security      *tlsstate.Security
-	day           tlsstate.Day
-	authenticated bool
-	unknown       bool
-}
-
-// cell is the sessions of a key: when the first and the last began to send, in
-// seconds, and how many there were.
-type cell struct {
-	key
-	first, last        int64
-	sessions, messages int
-	// most is how many messages one session had. Unlike the counts it doesn't
-	// grow if the log is there twice.
-	most int
-}
-
-// repeated tells whether there was more than one message.
-func (c *cell) repeated() bool { return c.most > 1 || c.last > c.first }
 
 // failureKey is an address on a day; its handshakes failed within a span.
 type failureKey struct {
@@ -56,7 +29,7 @@ const maxFailures = 1 << 20
 // Read reads the logs; see [maillog.Read] for the errors.
 func Read(ctx context.Context, sources []maillog.Source, o maillog.Options) (*Log, error) {
 	l := &Log{
-		cells:    make(map[key]*cell),
+		cells:    newCells(),
 		failures: make(map[failureKey]span),
 		reasons:  make(map[maillog.Reason]int),
 	}
@@ -72,23 +45,15 @@ func Read(ctx context.Context, sources []maillog.Source, o maillog.Options) (*Lo
 func (l *Log) Stats() maillog.Stats { return l.stats }
 
 func (l *Log) session(s *maillog.Session) {
-	at := s.At.Unix()
-	k := key{
-		client: s.Client, listener: s.Listener, security: s.Security, day: tlsstate.DayOf(s.At),
-		authenticated: s.Authenticated, unknown: s.Unknown != "",
-	}
-	if k.unknown {
+	if s.Unknown != "" {
 		l.reasons[s.Unknown]++
 	}
-	c := l.cells[k]
-	if c == nil {
-		c = &cell{key: k, first: at, last: at}
-		l.cells[k] = c
-	}
-	c.first, c.last = min(c.first, at), max(c.last, at)
-	c.most = max(c.most, s.Messages)
-	c.sessions++
-	c.messages += s.Messages
+	at := s.At.Unix()
+	l.cells.of(key{
+		client: l.cells.client(s.Client),
+		kind:   l.cells.kind(kind{s.Listener, s.Security, s.Authenticated, s.Unknown != ""}),
+		day:    tlsstate.DayOf(s.At),
+	}, at).add(at, uint32(s.Messages))
 }
 
 func (l *Log) failure(f *maillog.Failure) {
@@ -108,41 +73,4 @@ func (l *Log) failure(f *maillog.Failure) {
 func (l *Log) failedBefore(addr string, at int64, day tlsstate.Day) bool {
 	s, ok := l.failures[failureKey{addr, day}]
 	return ok && s.first <= at && s.last >= at-3600
-}
-
-// sorted returns the cells in the order of time. At the same second the better
-// encrypted comes first, and then the order is any, but always the same.
-func (l *Log) sorted() []*cell {
-	all := make([]*cell, 0, len(l.cells))
-	for _, c := range l.cells {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b *cell) int {
-		if c := cmp.Compare(a.first, b.first); c != 0 {
-			return c
-		}
-		return cmp.Or(
-			cmp.Compare(b.security.Level, a.security.Level),
-			strings.Compare(a.client.Addr, b.client.Addr),
-			strings.Compare(a.client.Name, b.client.Name),
-			strings.Compare(a.listener.Host, b.listener.Host),
-			strings.Compare(a.listener.Service, b.listener.Service),
-			strings.Compare(a.security.Protocol, b.security.Protocol),
-			strings.Compare(a.security.Cipher, b.security.Cipher),
-			compareBool(a.security.Certificate, b.security.Certificate),
-			compareBool(a.authenticated, b.authenticated),
-			compareBool(a.unknown, b.unknown),
-		)
-	})
-	return all
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/maillog"
 	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -69,7 +70,7 @@ func (in *incidents) met(d *ratchet.Decision) {
 	}
 }
 
-func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *cell, failed bool) {
+func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client, messages int, failed bool) {
 	i := in.open[d.Identity]
 	if i == nil || s.At.Sub(i.Last) > quiet {
 		i = newIncident(s, d, c)
@@ -77,7 +78,7 @@ func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *cell,
 		in.list = append(in.list, i)
 	}
 	i.Last = s.At
-	i.Messages += c.messages
+	i.Messages += messages
 	if d.Action > i.action {
 		i.action, i.Action = d.Action, d.Action.String()
 	}
@@ -86,9 +87,9 @@ func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *cell,
 	}
 }
 
-func newIncident(s *ratchet.Session, d *ratchet.Decision, c *cell) *Incident {
+func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *Incident {
 	i := &Incident{
-		Identity: clip(d.Identity.String()), Client: clip(c.client.Name) + "[" + s.Peer.IP.String() + "]",
+		Identity: clip(d.Identity.String()), Client: clip(c.Name) + "[" + s.Peer.IP.String() + "]",
 		Began: s.At, Last: s.At, Kind: d.Kind.String(), Days: d.Days, Since: d.Since.String(),
 		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
 		action: d.Action, Action: d.Action.String(), name: s.Peer.Domain.Name,

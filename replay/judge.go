@@ -26,24 +26,33 @@ type Result struct {
 
 // Judge sends the log through a ratchet with the given rules, on all CPUs.
 func (l *Log) Judge(rules *tlsstate.Rules) *Result {
-	cells := l.sorted()
+	cs, order := &l.cells, l.cells.sorted()
 	trials := make([]*trial, runtime.GOMAXPROCS(0))
-	who := identify(cells, len(trials))
-	offered := newOffers(cells, who, rules)
+	who, all := identify(cs, len(trials))
+	offered := newOffers(cs, order, who, rules)
+	histories := make([]tlsstate.History, len(all.of))
 	var wg sync.WaitGroup
 	for n := range trials {
-		t := newTrial(l, rules, offered)
+		t := newTrial(l, rules, offered, histories)
 		trials[n] = t
 		wg.Go(func() {
-			for i, c := range cells {
-				if who[i].worker == n {
-					t.cell(c, who[i])
+			for _, place := range order {
+				c := cs.at(place)
+				if p := &who[c.client]; p.worker == n {
+					t.cell(c, &cs.kinds[c.kind], p)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	return l.result(trials, rules.Default(), offered)
+	r := &Result{Histories: make(map[tlsstate.Identity]tlsstate.History, len(all.of)), Offered: offered.all()}
+	for id, n := range all.of {
+		if h := histories[n]; h != (tlsstate.History{}) {
+			r.Histories[id] = h
+		}
+	}
+	r.report(l, trials, rules.Default())
+	return r
 }
 
 // trial is one worker's part of a Judge.
@@ -51,16 +60,17 @@ type trial struct {
 	log       *Log
 	memory    memory
 	ratchet   *ratchet.Ratchet
+	session   ratchet.Session // the one under way
 	offers    offers
 	atOnce    bool // pins form on the first day
 	tally     tally
 	incidents *incidents
 }
 
-func newTrial(l *Log, rules *tlsstate.Rules, offered offers) *trial {
+func newTrial(l *Log, rules *tlsstate.Rules, offered offers, histories []tlsstate.History) *trial {
 	t := &trial{
 		log: l, offers: offered, atOnce: rules.Default().PinAfterDays == 1, incidents: newIncidents(),
-		memory: memory{peers: make(map[tlsstate.Identity]*tlsstate.History)},
+		memory: memory{histories: histories},
 	}
 	t.ratchet = ratchet.New(&t.memory, rules, slog.New(slog.DiscardHandler))
 	return t
@@ -70,36 +80,37 @@ func newTrial(l *Log, rules *tlsstate.Rules, offered offers) *trial {
 var logListener = tlsstate.Identity{Kind: tlsstate.Listener, Name: "log"}
 
 // cell judges the sessions of one.
-func (t *trial) cell(c *cell, p *known) {
+func (t *trial) cell(c *cell, k *kind, p *known) {
 	switch {
 	case !p.ok:
 		t.tally.Unreadable.add(c)
 		return
-	case c.unknown && !c.authenticated:
+	case k.unknown && !k.authenticated:
 		t.tally.Unknown.add(c)
 		return
 	}
-	s := ratchet.Session{At: time.Unix(c.first, 0).UTC(), Security: *c.security, Peer: p.Peer, Authenticated: c.authenticated}
+	s := &t.session
+	*s = ratchet.Session{At: time.Unix(c.first, 0).UTC(), Security: *k.security, Peer: p.Peer, Authenticated: k.authenticated}
 	s.Peer.Listener = logListener
-	t.memory.listener = t.offers.at(c.listener, c.first)
-	d := t.ratchet.Decide(&s)
+	t.memory.peer, t.memory.listener = p, t.offers.at(k.listener, c.first)
+	d := t.ratchet.Decide(s)
 	switch {
-	case c.authenticated:
+	case k.authenticated:
 		t.tally.Authenticated.add(c)
 	case d.Outcome == tlsstate.Exempt:
 		t.tally.Exempt.add(c)
 	case d.Outcome == tlsstate.Unknown:
 		t.tally.Unknown.add(c)
 		if errors.Is(d.Reason, ratchet.ErrNoSTARTTLS) {
-			t.tally.noSTARTTLS += c.sessions
+			t.tally.noSTARTTLS += int(c.sessions)
 		}
 	default:
-		t.learn(&s, &d, c)
+		t.learn(s, &d, c, k.security.Level)
 	}
 }
 
 // learn takes over what a cell that was judged teaches, and books it.
-func (t *trial) learn(s *ratchet.Session, d *ratchet.Decision, c *cell) {
+func (t *trial) learn(s *ratchet.Session, d *ratchet.Decision, c *cell, level tlsstate.Level) {
 	t.ratchet.Learn(s, d)
 	if t.atOnce && d.Changes && c.repeated() {
 		// The second message meets the pin that the first one formed, and tells
@@ -107,24 +118,21 @@ func (t *trial) learn(s *ratchet.Session, d *ratchet.Decision, c *cell) {
 		again := t.ratchet.Decide(s)
 		t.ratchet.Learn(s, &again)
 	}
-	t.tally.judged(c)
+	t.tally.judged(c, level)
 	if d.Outcome != tlsstate.Downgraded {
 		t.incidents.met(d)
 		return
 	}
-	t.incidents.downgrade(s, d, c, t.log.failedBefore(c.client.Addr, c.first, c.day))
+	client := t.log.cells.clients[c.client]
+	t.incidents.downgrade(s, d, client, int(c.messages), t.log.failedBefore(client.Addr, c.first, c.day))
 	t.tally.acted(d, c)
 }
 
-// result puts together what the workers found. No identity was with two.
-func (l *Log) result(trials []*trial, rule *tlsstate.Policy, offered offers) *Result {
-	r := &Result{Histories: make(map[tlsstate.Identity]tlsstate.History), Offered: offered.all()}
+// report puts together what the workers found.
+func (r *Result) report(l *Log, trials []*trial, rule *tlsstate.Policy) {
 	var sum tally
 	incidents := newIncidents()
 	for _, t := range trials {
-		for id, h := range t.memory.peers {
-			r.Histories[id] = *h
-		}
 		sum.join(&t.tally)
 		incidents.list = append(incidents.list, t.incidents.list...)
 	}
@@ -136,7 +144,6 @@ func (l *Log) result(trials []*trial, rule *tlsstate.Policy, offered offers) *Re
 	}
 	r.Report.Incidents = incidents.all()
 	r.Report.finish()
-	return r
 }
 
 // pinned tells whether a pin holds on a day.

@@ -17,26 +17,35 @@ type offer struct {
 	history tlsstate.History
 }
 
-// newOffers learns of listeners as the ratchet does: from sessions over TLS of
-// peers that are judged. The cells are in the order of time.
-func newOffers(cells []*cell, who []*known, rules *tlsstate.Rules) offers {
+// newOffers learns of all listeners. The places are in the order of time.
+func newOffers(cs *cells, order []uint32, who []known, rules *tlsstate.Rules) offers {
 	o := make(offers)
-	for i, c := range cells {
-		p := who[i]
-		if c.security.Level == tlsstate.Plaintext || c.authenticated || c.unknown || !p.ok {
-			continue
-		}
-		rule := rules.For(p.IP, p.Host)
-		if rule.Exempt {
-			continue
-		}
-		before := o.last(c.listener)
-		_, after := tlsstate.Judge(before, tlsstate.Observation{Day: c.day, Security: tlsstate.Security{Level: c.security.Level}}, rule)
-		if after != before {
-			o[c.listener] = append(o[c.listener], offer{c.first, after})
-		}
+	for _, place := range order {
+		c := cs.at(place)
+		o.learn(c, &cs.kinds[c.kind], &who[c.client], rules)
 	}
 	return o
+}
+
+// learn learns of a listener as the ratchet does: from sessions over TLS of
+// peers that are judged.
+func (o offers) learn(c *cell, k *kind, p *known, rules *tlsstate.Rules) {
+	level := k.security.Level
+	if level == tlsstate.Plaintext || k.authenticated || k.unknown || !p.ok {
+		return
+	}
+	before := o.last(k.listener)
+	if before.Last == c.day && before.Seen[level]&1 != 0 {
+		return // as nearly always: the same was seen today
+	}
+	rule := rules.For(p.IP, p.Host)
+	if rule.Exempt {
+		return
+	}
+	_, after := tlsstate.Judge(before, tlsstate.Observation{Day: c.day, Security: tlsstate.Security{Level: level}}, rule)
+	if after != before {
+		o[k.listener] = append(o[k.listener], offer{c.first, after})
+	}
 }
 
 func (o offers) last(l *maillog.Listener) tlsstate.History {

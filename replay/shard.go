@@ -14,47 +14,42 @@ import (
 // the order of time, and groups at the same time.
 type known struct {
 	peer.Peer
-	ok            bool
-	group, worker int
+	ok bool
+	// address and domain are the numbers of the identities; domain is -1 where
+	// there is none.
+	address, domain int
+	worker          int
 }
 
-// identify looks up the client of each cell, and spreads the work.
-func identify(cells []*cell, workers int) (who []*known) {
-	peers := make(map[*maillog.Client]*known)
-	var clients []*maillog.Client
-	who = make([]*known, len(cells))
-	for i, c := range cells {
-		k := peers[c.client]
-		if k == nil {
-			k = &known{}
-			peers[c.client] = k
-			clients = append(clients, c.client)
-		}
-		who[i] = k
-	}
+// identify looks up the clients of the cells, and spreads the work.
+func identify(cs *cells, workers int) (who []known, all groups) {
+	who = make([]known, len(cs.clients))
 	var wg sync.WaitGroup
-	for part := range slices.Chunk(clients, len(clients)/workers+1) {
+	part := len(who)/workers + 1
+	for from := 0; from < len(who); from += part {
 		wg.Go(func() {
-			for _, c := range part {
-				peers[c].look(c)
+			for i := from; i < min(from+part, len(who)); i++ {
+				if c := cs.clients[i]; c != nil { // else nothing of it counted
+					who[i].look(c)
+				}
 			}
 		})
 	}
 	wg.Wait()
-	g := groups{of: make(map[tlsstate.Identity]int, 2*len(clients))}
-	for _, k := range peers {
-		k.group = g.join(k.Address, k.Domain)
+	g := groups{of: make(map[tlsstate.Identity]int, 2*len(who))}
+	for i := range who {
+		k := &who[i]
+		k.address, k.domain = g.join(k.Address, k.Domain)
 	}
 	weights := make([]int, len(g.parent))
-	for _, k := range who {
-		k.group = g.root(k.group)
-		weights[k.group]++
+	for place := range cs.count {
+		weights[g.root(who[cs.at(place+1).client].address)]++
 	}
 	worker := shares(weights, workers)
-	for _, k := range peers {
-		k.worker = worker[k.group]
+	for i := range who {
+		who[i].worker = worker[g.root(who[i].address)]
 	}
-	return who
+	return who, g
 }
 
 func (k *known) look(c *maillog.Client) {
@@ -66,23 +61,24 @@ func (k *known) look(c *maillog.Client) {
 	k.Peer, k.ok = p, err == nil
 }
 
-// groups are identities that belong together: a union-find.
+// groups numbers identities, and tells which belong together: a union-find.
 type groups struct {
 	of     map[tlsstate.Identity]int
 	parent []int
 }
 
-// join returns the group of an address, which its domain is then in too.
-func (g *groups) join(address, domain tlsstate.Identity) int {
-	a := g.group(address)
+// join returns the numbers of an address and its domain, -1 without one. They
+// are in one group then.
+func (g *groups) join(address, domain tlsstate.Identity) (a, d int) {
+	a, d = g.number(address), -1
 	if !domain.IsZero() {
-		d := g.group(domain)
+		d = g.number(domain)
 		g.parent[g.root(d)] = g.root(a)
 	}
-	return a
+	return a, d
 }
 
-func (g *groups) group(id tlsstate.Identity) int {
+func (g *groups) number(id tlsstate.Identity) int {
 	n, ok := g.of[id]
 	if !ok {
 		n = len(g.parent)

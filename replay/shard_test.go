@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -25,25 +26,35 @@ func client(t *rapid.T) *maillog.Client {
 func TestIdentify(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		clients := rapid.SliceOfN(rapid.Custom(client), 1, 20).Draw(r, "clients")
-		workers := rapid.IntRange(1, 4).Draw(r, "workers")
-		var cells []*cell
-		for range rapid.IntRange(1, 40).Draw(r, "cells") {
-			cells = append(cells, &cell{key: key{client: rapid.SampledFrom(clients).Draw(r, "client")}})
+		for i, c := range clients {
+			c.Number = i
 		}
-		who := identify(cells, workers)
+		workers := rapid.IntRange(1, 4).Draw(r, "workers")
+		cs := newCells()
+		for day := range rapid.IntRange(1, 40).Draw(r, "cells") {
+			cs.of(key{client: cs.client(rapid.SampledFrom(clients).Draw(r, "client")), day: tlsstate.Day(day)}, 0)
+		}
+		who, all := identify(&cs, workers)
 		at := make(map[tlsstate.Identity]int)
-		seen := make(map[*maillog.Client]*known)
-		for i, c := range cells {
+		if len(who) != len(cs.clients) || len(who) > len(clients) {
+			r.Fatalf("%d of %d clients", len(who), len(cs.clients))
+		}
+		for i, c := range cs.clients {
 			k := who[i]
+			if c == nil { // not drawn
+				if k.ok {
+					r.Fatalf("nobody is %+v", k)
+				}
+				continue
+			}
 			if k.worker < 0 || k.worker >= workers {
 				r.Fatalf("worker %d of %d", k.worker, workers)
 			}
-			if seen[c.client] != nil && seen[c.client] != k {
-				r.Fatal("looked up twice")
+			if k.ok != (c.Addr != "none") {
+				r.Fatalf("%+v is %v", c, k.ok)
 			}
-			seen[c.client] = k
-			if k.ok != (c.client.Addr != "none") {
-				r.Fatalf("%+v is %v", c.client, k.ok)
+			if k.address != all.of[k.Address] || k.Domain.IsZero() != (k.domain < 0) || k.domain >= 0 && k.domain != all.of[k.Domain] {
+				r.Fatalf("%+v is not of these numbers: %v", k, all.of)
 			}
 			for _, id := range []tlsstate.Identity{k.Address, k.Domain} {
 				if w, ok := at[id]; ok && w != k.worker && !id.IsZero() {
@@ -76,9 +87,12 @@ func TestGroups(t *testing.T) {
 		return tlsstate.Identity{Kind: kind, Name: fmt.Sprint(n)}
 	}
 	g := groups{of: make(map[tlsstate.Identity]int)}
-	a := g.join(id(tlsstate.Address, 1), id(tlsstate.Domain, 1))
-	b := g.join(id(tlsstate.Address, 2), id(tlsstate.Domain, 2))
-	alone := g.join(id(tlsstate.Address, 3), tlsstate.Identity{})
+	a, _ := g.join(id(tlsstate.Address, 1), id(tlsstate.Domain, 1))
+	b, _ := g.join(id(tlsstate.Address, 2), id(tlsstate.Domain, 2))
+	alone, none := g.join(id(tlsstate.Address, 3), tlsstate.Identity{})
+	if none != -1 {
+		t.Errorf("no domain is number %d", none)
+	}
 	if g.root(a) == g.root(b) || g.root(alone) == g.root(a) {
 		t.Error("strangers in one group")
 	}
@@ -100,20 +114,18 @@ func TestOffers(t *testing.T) {
 	peer := &known{ok: true}
 	exempt := &known{ok: true}
 	exempt.Host = "exempt.example"
-	var cells []*cell
-	var who []*known
-	add := func(k *known, first int64, c key) {
-		c.day = tlsstate.Day(first / 86400)
-		cells, who = append(cells, &cell{key: c, first: first}), append(who, k)
+	o := make(offers)
+	add := func(p *known, first int64, k kind) {
+		o.learn(&cell{key: key{day: tlsstate.Day(first / 86400)}, first: first}, &k, p, rules)
 	}
-	add(peer, at(100, 0), key{listener: l, security: clear})
-	add(exempt, at(100, 1), key{listener: l, security: tls})
-	add(peer, at(100, 2), key{listener: l, security: tls, authenticated: true})
-	add(&known{}, at(100, 3), key{listener: l, security: tls})
-	add(peer, at(100, 50), key{listener: l, security: tls})
-	add(peer, at(100, 60), key{listener: l, security: tls})
-	add(peer, at(102, 0), key{listener: l, security: tls})
-	o := newOffers(cells, who, rules)
+	add(peer, at(100, 0), kind{listener: l, security: clear})
+	add(exempt, at(100, 1), kind{listener: l, security: tls})
+	add(peer, at(100, 2), kind{listener: l, security: tls, authenticated: true})
+	add(peer, at(100, 2), kind{listener: l, security: tls, unknown: true})
+	add(&known{}, at(100, 3), kind{listener: l, security: tls})
+	add(peer, at(100, 50), kind{listener: l, security: tls})
+	add(peer, at(100, 60), kind{listener: l, security: tls})
+	add(peer, at(102, 0), kind{listener: l, security: tls})
 	for _, tt := range []struct {
 		at   int64
 		want tlsstate.Day // last
@@ -135,17 +147,34 @@ func TestOffers(t *testing.T) {
 
 // The memory of a replay is one that forgets nothing and has no clock.
 func TestMemory(t *testing.T) {
-	m := &memory{peers: make(map[tlsstate.Identity]*tlsstate.History), listener: tlsstate.History{First: 7}}
-	a := tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}
-	if h, err := m.Load(a); h != (tlsstate.History{}) || err != nil {
-		t.Error("something of nobody")
-	}
+	p := &known{address: 1, domain: -1}
+	p.Address = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}
+	m := &memory{histories: make([]tlsstate.History, 3), peer: p, listener: tlsstate.History{First: 7}}
 	grow := func(h tlsstate.History) tlsstate.History { h.Epoch++; return h }
-	for want := uint16(1); want < 4; want++ {
-		h, err := m.Learn(a, netip.Addr{}, 1, grow)
-		if again, _ := m.Load(a); err != nil || h.Epoch != want || again != h {
-			t.Errorf("%+v, %+v, %v", h, again, err)
+	has := func(id tlsstate.Identity, upTo uint16) {
+		t.Helper()
+		if h, err := m.Load(id); h != (tlsstate.History{}) || err != nil {
+			t.Error("something of nobody")
 		}
+		for want := uint16(1); want <= upTo; want++ {
+			h, err := m.Learn(id, netip.Addr{}, 1, grow)
+			if again, _ := m.Load(id); err != nil || h.Epoch != want || again != h {
+				t.Errorf("%+v, %+v, %v", h, again, err)
+			}
+		}
+	}
+	has(p.Address, 3)
+	stranger := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+	if _, err := m.Load(stranger); !errors.Is(err, errNobody) {
+		t.Errorf("load: %v", err)
+	}
+	if _, err := m.Learn(stranger, netip.Addr{}, 1, grow); !errors.Is(err, errNobody) {
+		t.Errorf("learn: %v", err)
+	}
+	p.Domain, p.domain = stranger, 2
+	has(stranger, 2)
+	if m.histories[0] != (tlsstate.History{}) || m.histories[1].Epoch != 3 || m.histories[2].Epoch != 2 {
+		t.Errorf("%+v", m.histories)
 	}
 	l := tlsstate.Identity{Kind: tlsstate.Listener, Name: "log"}
 	if h, _ := m.Learn(l, netip.Addr{}, 1, grow); h.Epoch != 0 || h.First != 7 {

@@ -18,14 +18,14 @@ type tally struct {
 	peers      [tlsstate.Reject + 1]map[tlsstate.Identity]bool
 }
 
-func (t *tally) judged(c *cell) {
+func (t *tally) judged(c *cell, level tlsstate.Level) {
 	t.all.add(c)
-	t.levels[c.security.Level].add(c)
+	t.levels[level].add(c)
 }
 
 // acted books what a downgrade would have met.
 func (t *tally) acted(d *ratchet.Decision, c *cell) {
-	t.messages[d.Action] += c.messages
+	t.messages[d.Action] += int(c.messages)
 	if t.peers[d.Action] == nil {
 		t.peers[d.Action] = make(map[tlsstate.Identity]bool)
 	}
@@ -52,7 +52,7 @@ func (t *tally) join(o *tally) {
 	}
 }
 
-func (c *Count) add(of *cell) { c.plus(Count{of.sessions, of.messages}) }
+func (c *Count) add(of *cell) { c.plus(Count{int(of.sessions), int(of.messages)}) }
 
 func (c *Count) plus(o Count) {
 	c.Sessions += o.Sessions
