@@ -186,10 +186,14 @@ func (h *host) session(i int, at time.Time, l tlsstate.Level) *ratchet.Session {
 	return s
 }
 
-// deliver judges and learns a session, at the host and in the reference.
+// deliver judges and learns a session, at the host and in the reference: but for
+// one that could not be judged, which is told as such.
 func (w *world) deliver(h *host, s *ratchet.Session) ratchet.Decision {
 	d := h.judge.Decide(s)
 	h.judge.Learn(s, &d)
+	if d.Outcome == tlsstate.Unknown {
+		return d
+	}
 	rule := tlsstate.DefaultPolicy()
 	w.mu.Lock()
 	defer w.mu.Unlock()

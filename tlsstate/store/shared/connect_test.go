@@ -50,9 +50,11 @@ func TestUnixSocket(t *testing.T) {
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
 		path := filepath.Join(dir, "sock")
-		own(t, kind, "--unixsocket", path)
+		s := own(t, kind, "--unixsocket", path)
 		meets(t, "unix://"+path, shared.Options{})
 		meets(t, "unix://"+path+"?db=3", shared.Options{})
+		admit(t, s)
+		meets(t, "unix://mx@"+path, shared.Options{Password: secret})
 	}
 }
 
@@ -73,16 +75,23 @@ func documented(t *testing.T) []string {
 	return nil
 }
 
-// With the rights that the docs tell operators to give us, all works, and
-// nothing that harms others does.
+// admit makes the user mx, with the rights that the docs tell operators to give
+// us.
+func admit(t *testing.T, s *servers.Server) {
+	t.Helper()
+	if _, err := s.Do(append([]string{"ACL", "SETUSER", "mx", "on", ">secret", "~test*"}, documented(t)...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func secret() (string, error) { return "secret", nil }
+
+// With the documented rights all works, and nothing that harms others does.
 func TestACLUser(t *testing.T) {
 	for _, kind := range servers.Kinds {
 		s := own(t, kind)
-		if _, err := s.Do(append([]string{"ACL", "SETUSER", "mx", "on", ">secret", "~test*"}, documented(t)...)...); err != nil {
-			t.Fatal(err)
-		}
-		password := func() (string, error) { return "secret", nil }
-		mx1, _ := meets(t, "valkey://mx@"+s.Addr+"/2", shared.Options{Password: password})
+		admit(t, s)
+		mx1, _ := meets(t, "valkey://mx@"+s.Addr+"/2", shared.Options{Password: secret})
 		if mx1.log.lines("level=") != 0 {
 			t.Error("something was told")
 		}
@@ -177,7 +186,10 @@ func TestCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mx1, _ := meets(t, nodes[0].URL()+"?addr="+nodes[1].Addr+"&addr="+nodes[2].Addr, shared.Options{})
+		for _, n := range nodes {
+			admit(t, n)
+		}
+		mx1, _ := meets(t, "valkey://mx@"+nodes[0].Addr+"?addr="+nodes[1].Addr+"&addr="+nodes[2].Addr, shared.Options{Password: secret})
 		nodes[2].Signal(syscall.SIGSTOP) // a third of the peers can't be asked for
 		mx1.sees(peerOf(7), today+1, tlsstate.TLS12)
 		for i := range 50 {
@@ -212,7 +224,9 @@ func TestSentinel(t *testing.T) {
 				t.Fatal("the Sentinel doesn't find the replica")
 			}
 		}
-		mx1, mx2 := meets(t, sentinel.URL()+"?master_set=mx", shared.Options{})
+		admit(t, master)
+		admit(t, replica)
+		mx1, mx2 := meets(t, "valkey://mx@"+sentinel.Addr+"?master_set=mx", shared.Options{Password: secret})
 		sweeps := mx1.Sharing().Sweeps
 		master.Kill()
 		mx1.sees(peerOf(1), today+1, tlsstate.TLS12)
