@@ -40,7 +40,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w on %s", ErrNoDaemon, socket)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: permission denied%s", socket, whoMay(socket))
+		return nil, Denied(socket)
 	default:
 		return nil, fmt.Errorf("the daemon's socket: %w", err)
 	}
@@ -62,10 +62,10 @@ func (c *Client) ask(ctx context.Context, method, path string, v url.Values, bod
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("asking the daemon on %s: %w", c.socket, err)
+		return nil, c.unanswered(err)
 	}
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
+		return answering{resp.Body, c.socket}, nil
 	}
 	defer resp.Body.Close()
 	var f failure
@@ -75,31 +75,15 @@ func (c *Client) ask(ctx context.Context, method, path string, v url.Values, bod
 	return nil, f.err()
 }
 
-func one[V any](body io.ReadCloser, err error) (v V, _ error) {
-	if err != nil {
-		return v, err
+// unanswered says in words that no answer came.
+func (c *Client) unanswered(err error) error {
+	if wrapped := new(url.Error); errors.As(err, &wrapped) {
+		err = wrapped.Err // what it adds are a method and a made-up address
 	}
-	defer body.Close()
-	if err := json.NewDecoder(body).Decode(&v); err != nil {
-		return v, fmt.Errorf("the daemon's answer: %w", err)
+	if isGone(err) {
+		return fmt.Errorf("the daemon on %s went away before it answered: %w", c.socket, err)
 	}
-	return v, nil
-}
-
-func many[V any](body io.ReadCloser, err error) iter.Seq2[V, error] {
-	return func(yield func(V, error) bool) {
-		var none V
-		if err != nil {
-			yield(none, err)
-			return
-		}
-		defer body.Close()
-		for v, err := range results[V](body) {
-			if !yield(v, err) {
-				return
-			}
-		}
-	}
+	return fmt.Errorf("asking the daemon on %s: %w", c.socket, err)
 }
 
 // Peers implements [Admin].

@@ -19,7 +19,7 @@ const maxLine = 64 << 10
 func Lines(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		n := 0
-		for b, err := range rawLines(r) {
+		for b, err := range rawLines(r, bufio.ScanLines) {
 			var l Line
 			n++
 			if err == nil {
@@ -44,61 +44,24 @@ func strict(b []byte, l *Line) error {
 	return nil
 }
 
-func rawLines(r io.Reader) iter.Seq2[[]byte, error] {
+// rawLines splits into lines, empty ones left out. A line that is too long is
+// the sender's mistake; what else can't be read isn't.
+func rawLines(r io.Reader, split bufio.SplitFunc) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s := bufio.NewScanner(r)
 		s.Buffer(make([]byte, 4096), maxLine)
+		s.Split(split)
 		for s.Scan() {
 			if b := bytes.TrimSpace(s.Bytes()); len(b) > 0 && !yield(b, nil) {
 				return
 			}
 		}
-		if err := s.Err(); err != nil {
-			yield(nil, fmt.Errorf("%w: %w", ErrBadRequest, err))
+		err := s.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("%w: %w", ErrBadRequest, err)
+		}
+		if err != nil {
+			yield(nil, err)
 		}
 	}
 }
-
-// results reads a list that [Handler] wrote, whose last line may be a failure.
-func results[V any](r io.Reader) iter.Seq2[V, error] {
-	return func(yield func(V, error) bool) {
-		for b, err := range rawLines(r) {
-			var one struct {
-				failure
-				value V
-			}
-			if err == nil {
-				err = json.Unmarshal(b, &one.failure)
-			}
-			if err == nil && one.Error != "" {
-				err = one.failure.err()
-			}
-			if err == nil {
-				err = json.Unmarshal(b, &one.value)
-			}
-			if !yield(one.value, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// err is the inverse of describe.
-func (f failure) err() error {
-	switch f.Kind {
-	case kindUnknown:
-		return remote{f.Error, ErrUnknownPeer}
-	case kindRequest:
-		return remote{f.Error, ErrBadRequest}
-	}
-	return errors.New(f.Error)
-}
-
-// remote is an error that the daemon told in words, and its kind.
-type remote struct {
-	text string
-	kind error
-}
-
-func (e remote) Error() string { return e.text }
-func (e remote) Unwrap() error { return e.kind }

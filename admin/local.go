@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"tlsratchet/incident"
@@ -15,6 +16,7 @@ import (
 	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/shared"
 )
 
 // Memory is what Local works on: a store of package tlsstate/store.
@@ -120,7 +122,19 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 		return Detail{}, fmt.Errorf("%s %s: %w", a.Do, id, err)
 	}
 	l.log.Warn("operator", "act", a.Do, "identity", id.String(), "why", clean.Text(a.Why, 300), "who", clean.Text(a.Who, 100))
-	return detail(id, h, l.rules().Default(), today), l.memory.Flush(ctx)
+	d := detail(id, h, l.rules().Default(), today)
+	d.Later, err = l.flush(ctx)
+	return d, err
+}
+
+// flush writes what was changed. Where hosts share the memory and their server
+// is away, it is done here, and later tells that the others follow.
+func (l *Local) flush(ctx context.Context) (later string, err error) {
+	err = l.memory.Flush(ctx)
+	if errors.Is(err, shared.ErrAway) {
+		return "Done on this host; " + err.Error(), nil
+	}
+	return "", err
 }
 
 // Export implements [Admin].
@@ -158,7 +172,9 @@ func (l *Local) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Impor
 		done.Lines++
 	}
 	l.log.Info("imported", "lines", done.Lines, "changed", done.Changed, "refused", done.Refused)
-	return done, l.memory.Flush(ctx)
+	var err error
+	done.Later, err = l.flush(ctx)
+	return done, err
 }
 
 func (l *Local) importOne(line Line, done *Imported) error {
@@ -194,7 +210,25 @@ func (l *Local) Explain(_ context.Context, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return answer(s, &e), nil
+	a := answer(s, &e)
+	if id, ok := stranger(&e); ok {
+		if near := l.near(id); len(near) > 0 {
+			a.Rules = append(a.Rules, fmt.Sprintf("Nothing is known of %s; there is %s.", id, strings.Join(near, ", ")))
+		}
+	}
+	return a, nil
+}
+
+// stranger returns the identity that was most likely meant, if none of them has
+// a history.
+func stranger(e *ratchet.Explanation) (id tlsstate.Identity, ok bool) {
+	for i := range e.Identities {
+		if e.Identities[i].Verdict.Outcome != tlsstate.New {
+			return id, false
+		}
+		id, ok = e.Identities[i].Verdict.Identity, true
+	}
+	return id, ok
 }
 
 // session makes up the session of a question.

@@ -69,7 +69,7 @@ func highest(h *tlsstate.History) tlsstate.Level {
 }
 
 // below tells whether the peer was seen below a pin that holds since that was
-// last met.
+// last met, or on the same day: which came last, days don't tell.
 func below(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
 	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
 		var seen uint64
@@ -77,7 +77,7 @@ func below(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool 
 			seen |= set
 		}
 		since := int(h.Last) - int(h.Pins[l-1].Met)
-		if h.PinState(l, rule, today, false) == tlsstate.PinHolds && bits.OnesCount64(seen&(1<<min(max(since, 0), 63)-1)) > 0 {
+		if h.PinState(l, rule, today, false) == tlsstate.PinHolds && bits.OnesCount64(seen&(1<<(min(max(since, 0), 63)+1)-1)) > 0 {
 			return true
 		}
 	}
@@ -100,11 +100,19 @@ type hosts interface {
 // unknown returns the error for a peer without a history, with names that are
 // near it.
 func (l *Local) unknown(id tlsstate.Identity) error {
+	err := fmt.Errorf("%w: %s", ErrUnknownPeer, clean.Text(id.String(), 300))
+	if near := l.near(id); len(near) > 0 {
+		err = fmt.Errorf("%w; there is %s", err, strings.Join(near, ", "))
+	}
+	return err
+}
+
+// near returns identities whose names are near one.
+func (l *Local) near(id tlsstate.Identity) (near []string) {
 	all := l.memory.All
 	if m, ok := l.memory.(hosts); ok {
 		all = m.Here
 	}
-	var near []string
 	seq, _ := all(tlsstate.Identity{Kind: id.Kind})
 	n := 0
 	for other := range seq {
@@ -115,11 +123,7 @@ func (l *Local) unknown(id tlsstate.Identity) error {
 			near = append(near, other.String())
 		}
 	}
-	err := fmt.Errorf("%w: %s", ErrUnknownPeer, clean.Text(id.String(), 300))
-	if len(near) > 0 {
-		err = fmt.Errorf("%w; there is %s", err, strings.Join(near, ", "))
-	}
-	return err
+	return near
 }
 
 // similar tells whether two names are one within the other, or at most two

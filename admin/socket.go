@@ -1,27 +1,74 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// whoMay says which group a socket belongs to.
-func whoMay(socket string) string {
-	info, err := os.Stat(socket)
+// Denied says who may use a file or a socket that we may not, and what to do.
+// It wraps [fs.ErrPermission].
+func Denied(path string) error {
+	if folder := closed(filepath.Dir(path)); folder != "" {
+		return denied(path, folder, 0o010, "the folder "+folder)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSocket == 0 {
+		return denied(path, path, 0o040, "it") // reading it is enough
+	}
+	return denied(path, path, 0o060, "it")
+}
+
+// closed returns the first folder on the way that we may not enter, or "".
+func closed(folder string) string {
+	if up := filepath.Dir(folder); up != folder {
+		if first := closed(up); first != "" {
+			return first
+		}
+	}
+	if errors.Is(unix.Access(folder, unix.X_OK), fs.ErrPermission) {
+		return folder
+	}
+	return ""
+}
+
+// denied tells of what stands in the way, whose group may pass if it has all of
+// the bits.
+func denied(path, what string, bits fs.FileMode, name string) error {
+	info, err := os.Stat(what)
 	if err != nil {
-		return ""
+		return fmt.Errorf("%s: %w: use sudo", path, fs.ErrPermission)
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return ""
+		return fmt.Errorf("%s: %w: use sudo", path, fs.ErrPermission)
 	}
-	gid := strconv.FormatUint(uint64(stat.Gid), 10)
-	name := gid
-	if g, err := user.LookupGroupId(gid); err == nil {
-		name = g.Name
+	owner, group := userName(stat.Uid), groupName(stat.Gid)
+	if info.Mode()&bits != bits || stat.Gid == 0 {
+		return fmt.Errorf("%s: %w: %s is for the user %s alone (%s, group %s): use sudo", path, fs.ErrPermission, name, owner, info.Mode(), group)
 	}
-	return fmt.Sprintf(": be root, or in the group %s", name)
+	return fmt.Errorf("%s: %w: %s is for the user %s and the group %s: use sudo, or be made a member (usermod -aG %s %s) and log in again",
+		path, fs.ErrPermission, name, owner, group, group, userName(uint32(os.Getuid())))
+}
+
+func userName(id uint32) string {
+	text := strconv.FormatUint(uint64(id), 10)
+	if u, err := user.LookupId(text); err == nil {
+		return u.Username
+	}
+	return text
+}
+
+func groupName(id uint32) string {
+	text := strconv.FormatUint(uint64(id), 10)
+	if g, err := user.LookupGroupId(text); err == nil {
+		return g.Name
+	}
+	return text
 }

@@ -67,8 +67,8 @@ type Query struct {
 	// Pinned chooses those with a pin that holds, Released those whose pin
 	// formed and doesn't.
 	Pinned, Released bool
-	// Downgraded chooses those seen below a pin that holds, since it was last
-	// met.
+	// Downgraded chooses those seen below a pin that holds, on the day on which
+	// it was last met or since.
 	Downgraded bool
 	// Level, if Leveled, is the highest level seen in the window.
 	Level   tlsstate.Level
@@ -104,6 +104,9 @@ type Detail struct {
 	Raw   tlsstate.History `json:"history"`
 	// Words tell the same for people, a sentence each.
 	Words []string `json:"words"`
+	// Later, after an act, says that it was done on this host and that others
+	// follow when the server that they share is back; else "".
+	Later string `json:"later,omitempty"`
 }
 
 // PinDetail is one pin of an identity.
@@ -157,4 +160,6 @@ type Imported struct {
 	Changed int `json:"changed"`
 	// Refused are lines dated later than tomorrow.
 	Refused int `json:"refused"`
+	// Later is as in [Detail].
+	Later string `json:"later,omitempty"`
 }
