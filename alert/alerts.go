@@ -18,6 +18,8 @@ type Options struct {
 	// PerHour is how many messages an hour are told one by one, of incidents
 	// and of notices each; 0 for the default, 20.
 	PerHour int
+	// Matters are what was told before the start: see [Alerts.Matters].
+	Matters []Matter
 	// Log gets a line when a destination fails, and when it works again.
 	// Default: none.
 	Log *slog.Logger
@@ -51,15 +53,9 @@ type Alerts struct {
 	held               held
 	digest             *time.Timer // running while something is held
 	open               func() []incident.Incident
-	matters            map[string]*matter
+	matters            map[string]*Matter
 	// gone are the counts of destinations that were replaced.
 	gone map[string]Stats
-}
-
-// matter is what was told of a notice's key last.
-type matter struct {
-	message *Message
-	at      time.Time
 }
 
 // New returns alerts to the destinations.
@@ -72,9 +68,10 @@ func New(o Options, to []*Destination) *Alerts {
 	}
 	limit := rate.Limit(float64(o.PerHour) / time.Hour.Seconds())
 	a := &Alerts{
-		host: o.Host, log: o.Log, matters: make(map[string]*matter), gone: make(map[string]Stats),
+		host: o.Host, log: o.Log, matters: make(map[string]*Matter), gone: make(map[string]Stats),
 		incidents: rate.NewLimiter(limit, burst), notices: rate.NewLimiter(limit, burst),
 	}
+	a.remember(o.Matters)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.startWorkers(to)
@@ -131,26 +128,13 @@ func (a *Alerts) Change(c incident.Change) {
 }
 
 // Notice tells something else. One that says what the last one of its key said
-// is left out, for a day.
+// is left out, for a day; and so is the end of what was not told, or is over.
+// An end has the severity of the worst that was told.
 func (a *Alerts) Notice(n Notice) {
 	m := n.message(a.host)
 	if a.isNews(m) {
 		a.tell(a.notices, m)
 	}
-}
-
-// isNews tells whether a notice says something new, and remembers it.
-func (a *Alerts) isNews(m *Message) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	last := a.matters[m.Key]
-	if last != nil && last.message.Title == m.Title && last.message.Status == m.Status && last.message.Severity == m.Severity && m.At.Sub(last.at) < sameAfter {
-		return false
-	}
-	if last != nil || len(a.matters) < maxNotices {
-		a.matters[m.Key] = &matter{message: m, at: m.At}
-	}
-	return true
 }
 
 // tell hands a message to the destinations, or holds it back.
@@ -214,8 +198,8 @@ func (a *Alerts) repeated() (all []*Message) {
 	a.mu.Lock()
 	open := a.open
 	for _, m := range a.matters {
-		if m.message.Status == StatusOpen {
-			all = append(all, m.message)
+		if m.isOpen() {
+			all = append(all, m.Message)
 		}
 	}
 	a.mu.Unlock()

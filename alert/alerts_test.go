@@ -217,6 +217,7 @@ func TestRepeated(t *testing.T) {
 		thin.KnownPlaintext = true
 		a.Follow(func() []incident.Incident { return []incident.Incident{numbered(2), thin, numbered(1)} })
 		a.Notice(Notice{Key: "breaker", Severity: Critical, Title: "it tripped"})
+		a.Notice(Notice{Key: "over", Severity: Critical, Title: "it began"})
 		a.Notice(Notice{Key: "over", Severity: Critical, Title: "it is over", Resolved: true})
 		time.Sleep(2*repeatEvery + time.Second)
 		synctest.Wait()
@@ -233,7 +234,7 @@ func TestRepeated(t *testing.T) {
 		r.fail(errDown)
 		time.Sleep(repeatEvery)
 		synctest.Wait()
-		if s := a.Stats()["recorder"]; s != (Stats{Delivered: 2, Failed: 1}) {
+		if s := a.Stats()["recorder"]; s != (Stats{Delivered: 3, Failed: 1}) {
 			t.Errorf("counts: %+v", s)
 		}
 		closeAlerts(t, a)

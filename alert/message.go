@@ -73,7 +73,8 @@ type Digest struct {
 // Notice is something to tell that is no incident: the breaker, the self-check.
 type Notice struct {
 	// Key names the matter, in lower-case words: "breaker". A notice that says
-	// what the last one of its key said is not told again within a day.
+	// what the last one of its key said is not told again within a day, and that
+	// it is over only if it was told.
 	Key      string
 	Severity Severity
 	// Title says in one line what is the matter, Text what follows from it.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,22 @@ func TestTold(t *testing.T) {
 	w.delivered(w.bank("192.0.2.10", w.tls13()), mail("back on TLS"))
 	w.told(hook, am, "opened closed", d, again, last)
 	am.told(t, "firing", "resolved")
+
+	w.delivered(w.bank("192.0.2.11", w.tls13()), mail("another host, in good order"))
+	w.delivered(w.bank("192.0.2.11", plain()), mail("which is stripped"))
+	w.told(hook, am, "opened closed opened", d, again, last)
+	last.tlsratchet("peer", "unpin", "--why", "it has no TLS any more", "address:192.0.2.11")
+	w.told(hook, am, "opened closed opened closed", d, again, last)
+	w.has(string(hook.all()[3]), `"closed_by":"unpinned"`)
+}
+
+// tlsratchet runs a command on the daemon's history.
+func (d *daemon) tlsratchet(command ...string) {
+	d.t.Helper()
+	at := append(command[:2:2], append([]string{"--history", d.history}, command[2:]...)...)
+	if out, err := exec.Command(binary, at...).CombinedOutput(); err != nil {
+		d.t.Fatalf("%v: %v: %s", at, err, out)
+	}
 }
 
 const toldConfig = `

@@ -95,7 +95,8 @@ func (r Result) DaysLeft(now time.Time) int {
 	return int(left / (24 * time.Hour))
 }
 
-// Notice says that a problem began, became another, or is over (Problem OK).
+// Notice says what was found first, or that a problem began, became another, or
+// is over (Problem OK).
 type Notice struct {
 	// Problem is what it is now, Before what was told last: [Unknown] for the
 	// first notice.
@@ -122,8 +123,12 @@ func (n Notice) String() string {
 		return fmt.Sprintf("the certificate of our own %s ends on %s, in %d days: renew it and reload Postfix",
 			n.Address, r.CertNotAfter.UTC().Format(time.DateOnly), r.DaysLeft(r.At))
 	case OK:
-		return fmt.Sprintf("STARTTLS of our own %s works again (%s, certificate until %s)",
-			n.Address, r.Version, r.CertNotAfter.UTC().Format(time.DateOnly))
+		again := " again"
+		if n.Before == Unknown {
+			again = ""
+		}
+		return fmt.Sprintf("STARTTLS of our own %s works%s (%s, certificate until %s)",
+			n.Address, again, r.Version, r.CertNotAfter.UTC().Format(time.DateOnly))
 	}
 	return fmt.Sprintf("our own %s does not answer: %v", n.Address, r.Err)
 }

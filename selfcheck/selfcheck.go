@@ -17,12 +17,13 @@ type Options struct {
 	Timeout time.Duration
 	// Dial connects; [net.Dialer.DialContext] unless set.
 	Dial Dial
-	// Notify, if not nil, is told when a problem begins, becomes another, or is
-	// over. It is called by Run, one call at a time.
+	// Notify, if not nil, is told what was found first, and when a problem
+	// begins, becomes another, or is over. It is called by Run, one call at a
+	// time.
 	Notify func(Notice)
 }
 
-// gap is the least time between two tries, however often [Check.Poke] asks.
+// gap is the least time between two tries that [Check.Poke] asked for.
 const gap = time.Second
 
 // Check tries our own STARTTLS again and again. Its methods may be called at
@@ -54,25 +55,28 @@ func New(o Options) *Check {
 // ever answered there is no result: where no MX listens, there is none to
 // check, and at boot it may come after us.
 func (c *Check) Run(ctx context.Context) {
+	deaf := time.Duration(0) // for how long no poke is heard
 	for ctx.Err() == nil {
 		c.try(ctx)
-		if !pause(ctx, gap, nil) || !pause(ctx, max(c.o.Every-gap, 0), c.poke) {
-			return
+		pause(ctx, deaf, nil)
+		poked := pause(ctx, max(c.o.Every-deaf, 0), c.poke)
+		if deaf = 0; poked {
+			deaf = gap
 		}
 	}
 }
 
-// pause waits for a time, or until poked. It is false when ctx ended.
-func pause(ctx context.Context, d time.Duration, poke <-chan struct{}) bool {
+// pause waits for a time, or until poked, which it tells, or until ctx ends.
+func pause(ctx context.Context, d time.Duration, poke <-chan struct{}) (poked bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return false
 	case <-timer.C:
 	case <-poke:
+		return true
 	}
-	return true
+	return false
 }
 
 func (c *Check) try(ctx context.Context) {
@@ -95,13 +99,13 @@ func (c *Check) tell(r Result) {
 		return
 	}
 	c.told = p
-	if c.o.Notify != nil && (p != OK || n.Before != Unknown) {
+	if c.o.Notify != nil {
 		c.o.Notify(n)
 	}
 }
 
 // Poke asks for a try at once, or as soon as a second has passed since the last
-// one. It never blocks.
+// one that it asked for. It never blocks.
 func (c *Check) Poke() {
 	if c == nil {
 		return

@@ -16,7 +16,6 @@ import (
 
 	"tlsratchet/alert"
 	"tlsratchet/config"
-	"tlsratchet/selfcheck"
 	"tlsratchet/status"
 )
 
@@ -62,34 +61,6 @@ func delivered(a *alert.Alerts) []status.Destination {
 		all = append(all, status.Destination{Name: name, Sent: s.Delivered, Failed: s.Failed, Dropped: s.Dropped})
 	}
 	slices.SortFunc(all, func(a, b status.Destination) int { return cmp.Compare(a.Name, b.Name) })
-	return all
-}
-
-// selfcheckNotices tell of our own STARTTLS, and of its certificate's end: two
-// matters, so that whoever is told of the critical one alone is told that it is
-// over.
-func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
-	for _, m := range []struct {
-		key      string
-		severity alert.Severity
-		is       func(selfcheck.Problem) bool
-	}{
-		{"own-starttls", alert.Critical, func(p selfcheck.Problem) bool { return p > selfcheck.CertificateExpires }},
-		{"own-certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }},
-	} {
-		now := m.is(n.Problem)
-		if !now && !m.is(n.Before) {
-			continue
-		}
-		title := "our own STARTTLS: " + n.Problem.String()
-		if !now {
-			title = "our own STARTTLS: no longer " + n.Before.String()
-		}
-		all = append(all, alert.Notice{
-			Key: m.key, Severity: m.severity, At: n.Result.At, Resolved: !now, Title: title, Text: n.String(),
-			Next: []string{"tlsratchet doctor"},
-		})
-	}
 	return all
 }
 

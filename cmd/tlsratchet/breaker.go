@@ -1,14 +1,8 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"tlsratchet/config"
@@ -20,7 +14,8 @@ import (
 // from a goroutine of its own.
 type breakerKeeper struct {
 	*ratchet.Breaker
-	path    string // "" keeps nothing
+	kept    kept
+	atStart ratchet.Answer
 	log     *slog.Logger
 	changes chan ratchet.BreakerState
 	stop    chan struct{}
@@ -36,7 +31,7 @@ const settleEvery = 10 * time.Second
 // called for each new answer, one at a time.
 func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
 	k := &breakerKeeper{
-		log: log, tell: tell, changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
+		log: log, tell: tell, kept: keptBeside(cfg, "breaker.json"), changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	var err error
 	k.Breaker, err = ratchet.NewBreaker(ratchet.BreakerOptions{
@@ -46,10 +41,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell fun
 	if err != nil {
 		return nil, fmt.Errorf("breaker: %w", err)
 	}
-	if !cfg.InMemory() {
-		k.path = filepath.Join(filepath.Dir(cfg.History), "breaker.json")
-		k.restore()
-	}
+	k.atStart = k.restore()
 	return k, nil
 }
 
@@ -91,12 +83,7 @@ func (k *breakerKeeper) drain() {
 }
 
 func (k *breakerKeeper) change(s ratchet.BreakerState) {
-	level := slog.LevelError
-	if s.Answer == ratchet.Armed || s.Repaired() {
-		level = slog.LevelInfo
-	}
-	k.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", breakerWords(s))
-	if err := k.save(s); err != nil {
+	if err := k.kept.write(s); err != nil {
 		k.log.Error("the breaker's state was not kept", "error", err)
 	}
 	k.tell(s)
@@ -107,7 +94,7 @@ func (k *breakerKeeper) change(s ratchet.BreakerState) {
 func (k *breakerKeeper) close(now time.Time) error {
 	close(k.stop)
 	<-k.done
-	return k.save(k.State(now))
+	return k.kept.write(k.State(now))
 }
 
 func breakerWords(s ratchet.BreakerState) string {
@@ -122,34 +109,12 @@ func breakerWords(s ratchet.BreakerState) string {
 	return "all is quiet: actions are as configured"
 }
 
-func (k *breakerKeeper) restore() {
-	b, err := os.ReadFile(k.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
+func (k *breakerKeeper) restore() ratchet.Answer {
 	var s ratchet.BreakerState
-	if err == nil {
-		err = json.Unmarshal(b, &s)
-	}
-	if err != nil {
+	if err := k.kept.read(&s); err != nil {
 		k.log.Warn("the breaker begins anew", "error", err)
-		return
+		return ratchet.Armed
 	}
 	k.Restore(s)
-}
-
-// save replaces the file whole.
-func (k *breakerKeeper) save(s ratchet.BreakerState) error {
-	if k.path == "" {
-		return nil
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	next := k.path + ".new"
-	if err := os.WriteFile(next, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, k.path)
+	return s.Answer
 }

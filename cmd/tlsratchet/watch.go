@@ -10,7 +10,6 @@ import (
 	"tlsratchet/alert"
 	"tlsratchet/config"
 	"tlsratchet/incident"
-	"tlsratchet/internal/clean"
 	"tlsratchet/ratchet"
 	"tlsratchet/selfcheck"
 	"tlsratchet/tlsstate"
@@ -23,6 +22,7 @@ type watch struct {
 	check   *selfcheck.Check // nil: switched off
 	breaker *breakerKeeper
 	alerts  *alert.Alerts
+	notices *notices
 	log     *slog.Logger
 	closing chan struct{}
 }
@@ -40,13 +40,18 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.alerts = alert.New(alert.Options{Host: hostname(), PerHour: cfg.Alert.PerHour, Log: log}, to)
+	keep := keptBeside(cfg, "notices.json")
+	w.alerts = alert.New(alert.Options{Host: hostname(), PerHour: cfg.Alert.PerHour, Matters: told(keep, w.check != nil, log), Log: log}, to)
+	w.notices = &notices{alerts: w.alerts, kept: keep, log: log}
 	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
 		closeAlerts(w.alerts)
 		return nil, err
 	}
 	w.book = openBook(cfg, w.alerts.Change, log)
 	w.alerts.Follow(w.book.Open)
+	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
+		w.notices.tell(alert.BreakerNotice(ratchet.BreakerState{}, ""))
+	}
 	go w.breaker.run()
 	return w, nil
 }
@@ -87,28 +92,6 @@ func (w *watch) run(ctx context.Context, load load) {
 	}
 }
 
-// tripped is told of each new answer of the breaker. What it rests on is tried
-// out first: the answer may be another then, which comes after this one and is
-// told instead. That our own TLS works again the self-check tells.
-func (w *watch) tripped(s ratchet.BreakerState) {
-	w.lookSince(s.Began)
-	if w.breaker.State(time.Now()).Answer != s.Answer || s.Repaired() {
-		return
-	}
-	w.alerts.Notice(alert.BreakerNotice(s, cause(w.check.Last())))
-}
-
-// cause is what the self-check found wrong, or "".
-func cause(r selfcheck.Result) string {
-	switch {
-	case r.Err != nil:
-		return clean.Text(r.Err.Error(), maxName)
-	case r.Problem(r.At) == selfcheck.CertificateInvalid:
-		return "the certificate of our own MX is not valid now"
-	}
-	return ""
-}
-
 // lookSince waits until the self-check has looked at or after a time, within
 // reason.
 func (w *watch) lookSince(t time.Time) {
@@ -128,18 +111,6 @@ func (w *watch) lookSince(t time.Time) {
 			return
 		}
 	}
-}
-
-// ownTLS is told when our own STARTTLS begins or ceases to be a problem.
-func (w *watch) ownTLS(n selfcheck.Notice) {
-	level := slog.LevelError
-	if n.Problem == selfcheck.OK {
-		level = slog.LevelInfo
-	}
-	for _, n := range selfcheckNotices(n) {
-		w.alerts.Notice(n)
-	}
-	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), maxWords))
 }
 
 // take passes an event on, and has our own STARTTLS looked at as soon as one

@@ -11,52 +11,7 @@ import (
 
 	"tlsratchet/config"
 	"tlsratchet/ratchet"
-	"tlsratchet/selfcheck"
 )
-
-// TestSelfcheckNotices: whoever is told of the critical matter alone is told
-// when it is over, whatever comes after it.
-func TestSelfcheckNotices(t *testing.T) {
-	for _, tt := range []struct {
-		before, now selfcheck.Problem
-		want        string
-	}{
-		{selfcheck.Unknown, selfcheck.NotOffered, "own-starttls critical open: not_offered"},
-		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: handshake_fails"},
-		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: no longer handshake_fails"},
-		{selfcheck.CertificateInvalid, selfcheck.CertificateExpires,
-			"own-starttls critical closed: no longer certificate_invalid, own-certificate warning open: certificate_expires"},
-		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
-			"own-starttls critical open: certificate_invalid, own-certificate warning closed: no longer certificate_expires"},
-		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: no longer certificate_expires"},
-	} {
-		var got []string
-		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Before: tt.before, Address: "mx:25"}) {
-			status := "open"
-			if n.Resolved {
-				status = "closed"
-			}
-			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, status, strings.TrimPrefix(n.Title, "our own STARTTLS: ")))
-		}
-		if s := strings.Join(got, ", "); s != tt.want {
-			t.Errorf("%s to %s: %s, want %s", tt.before, tt.now, s, tt.want)
-		}
-	}
-}
-
-func TestCause(t *testing.T) {
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	expired := selfcheck.Result{At: now, Reachable: true, Offered: true, Handshake: true, CertNotAfter: now.Add(-time.Hour)}
-	for want, r := range map[string]selfcheck.Result{
-		"":                        {},
-		"STARTTLS is not offered": {At: now, Reachable: true, Err: selfcheck.ErrNotOffered},
-		"the certificate of our own MX is not valid now": expired,
-	} {
-		if got := cause(r); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
 
 // TestRepaired tells a repair of ours from somebody who strips us.
 func TestRepaired(t *testing.T) {

@@ -1,0 +1,82 @@
+package alert
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestMatters: a restart in the middle of a matter tells nothing again, and its
+// end is told to whoever was told of the worst of it.
+func TestMatters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := func(kept []byte) (all, worst *recorder, a *Alerts) {
+			var matters []Matter
+			if err := json.Unmarshal(kept, &matters); err != nil {
+				t.Fatal(err)
+			}
+			all, worst = &recorder{}, &recorder{}
+			return all, worst, New(Options{Matters: matters}, []*Destination{to(all, Info), to(worst, Critical)})
+		}
+		broken := Notice{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
+		worse := Notice{Key: "breaker", Severity: Critical, Title: "somebody strips"}
+		lesser := Notice{Key: "breaker", Severity: Warning, Title: "suspended"}
+		over := Notice{Key: "breaker", Severity: Critical, Title: "armed", Resolved: true}
+		kept := []byte("[]")
+		for i, step := range []struct {
+			notices    []Notice
+			all, worst string
+		}{
+			{[]Notice{over}, "", ""}, // of what never was
+			{[]Notice{broken, worse, lesser}, "open open open", "open open"},
+			{[]Notice{broken, lesser}, "", ""},
+			{[]Notice{over, over, broken}, "closed", "closed"},
+			{[]Notice{over}, "", ""},
+			{[]Notice{lesser}, "open", ""},
+			{[]Notice{over}, "closed", ""},
+		} {
+			all, worst, a := begin(kept) // each after a restart
+			for _, n := range step.notices {
+				a.Notice(n)
+			}
+			synctest.Wait()
+			if got := statuses(all); got != step.all {
+				t.Errorf("step %d: told %q, want %q", i, got, step.all)
+			}
+			if got := statuses(worst); got != step.worst {
+				t.Errorf("step %d: the critical ones alone: %q, want %q", i, got, step.worst)
+			}
+			var err error
+			if kept, err = json.Marshal(a.Matters()); err != nil {
+				t.Fatal(err)
+			}
+			closeAlerts(t, a)
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// TestMattersBad: what was kept is a file, and may hold anything.
+func TestMattersBad(t *testing.T) {
+	bad := []Matter{{}, {Message: &Message{Key: "over", Status: StatusClosed}}}
+	for range 3 * maxNotices {
+		bad = append(bad, Matter{Message: &Message{Key: strings.Repeat("x", len(bad)), Status: StatusOpen}})
+	}
+	a := New(Options{Matters: bad}, nil)
+	if n := len(a.Matters()); n != maxNotices {
+		t.Errorf("%d matters, want %d", n, maxNotices)
+	}
+	closeAlerts(t, a)
+}
+
+func statuses(r *recorder) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var words []string
+	for _, m := range r.messages {
+		words = append(words, string(m.Status))
+	}
+	return strings.Join(words, " ")
+}

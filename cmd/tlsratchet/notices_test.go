@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlsratchet/alert"
+	"tlsratchet/config"
+	"tlsratchet/ratchet"
+	"tlsratchet/selfcheck"
+)
+
+// TestSelfcheckNotices: whoever is told of the critical matter alone is told
+// when it is over, whatever comes after it.
+func TestSelfcheckNotices(t *testing.T) {
+	for _, tt := range []struct {
+		before, now selfcheck.Problem
+		want        string
+	}{
+		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: our own STARTTLS is offered, but it fails"},
+		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: our own STARTTLS works again"},
+		{selfcheck.CertificateInvalid, selfcheck.CertificateExpires,
+			"own-starttls critical closed: our own STARTTLS works again, own-certificate warning open: the certificate of our own STARTTLS ends soon"},
+		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
+			"own-starttls critical open: the certificate of our own STARTTLS is not valid now, own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+		// After a start, what was told before it may be over.
+		{selfcheck.Unknown, selfcheck.NotOffered,
+			"own-starttls critical open: our own STARTTLS is not offered, own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+		{selfcheck.Unknown, selfcheck.OK,
+			"own-starttls critical closed: our own STARTTLS works again, own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+	} {
+		var got []string
+		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Before: tt.before, Address: "mx:25"}) {
+			status := "open"
+			if n.Resolved {
+				status = "closed"
+			}
+			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, status, n.Title))
+		}
+		if s := strings.Join(got, ", "); s != tt.want {
+			t.Errorf("%s to %s: %s, want %s", tt.before, tt.now, s, tt.want)
+		}
+	}
+}
+
+var expired = selfcheck.Result{At: noon, Reachable: true, Offered: true, Handshake: true, CertNotAfter: noon.Add(-time.Hour)}
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestCause(t *testing.T) {
+	for want, r := range map[string]selfcheck.Result{
+		"":                        {},
+		"STARTTLS is not offered": {At: noon, Reachable: true, Err: selfcheck.ErrNotOffered},
+		"the certificate of our own MX is not valid now": expired,
+	} {
+		if got := cause(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestBreakerNotice: an outage that the self-check tells of is critical there,
+// and not here too.
+func TestBreakerNotice(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer ratchet.Answer
+		check  selfcheck.Result
+		want   alert.Severity
+	}{
+		{"STARTTLS is gone", ratchet.Suspended, selfcheck.Result{At: noon, Reachable: true, Err: selfcheck.ErrNotOffered}, alert.Warning},
+		{"the certificate is over", ratchet.Suspended, expired, alert.Warning},
+		{"nobody answers", ratchet.Suspended, selfcheck.Result{At: noon, Err: errors.New("connection refused")}, alert.Critical},
+		{"no self-check", ratchet.Suspended, selfcheck.Result{}, alert.Critical},
+		{"somebody strips", ratchet.Softened, selfcheck.Result{At: noon, Reachable: true, Offered: true, Handshake: true}, alert.Critical},
+	} {
+		if n := breakerNotice(ratchet.BreakerState{Answer: tt.answer, Since: noon}, tt.check); n.Severity != tt.want || n.Key != "breaker" {
+			t.Errorf("%s: %s %s", tt.name, n.Severity, n.Key)
+		}
+	}
+}
+
+// TestOutageIsToldOnce: of one outage of ours there is one critical message, and
+// one of its end; none at a restart in its middle, whether it is over by then or
+// not.
+func TestOutageIsToldOnce(t *testing.T) {
+	heard := newHeard(t)
+	history := filepath.Join(t.TempDir(), "history.db")
+	begin := func() *watch {
+		t.Helper()
+		cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: heard.URL}}
+		w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	end := func(w *watch) {
+		t.Helper()
+		if err := w.close(); err != nil { // delivers all there is
+			t.Fatal(err)
+		}
+	}
+	gone := selfcheck.Result{At: time.Now(), Reachable: true, Err: selfcheck.ErrNotOffered}
+	found := func(p, before selfcheck.Problem) selfcheck.Notice {
+		return selfcheck.Notice{Problem: p, Before: before, Address: "mx:25", Result: gone}
+	}
+	suspended := ratchet.BreakerState{Answer: ratchet.Suspended, Since: time.Now(), BrokenTo: time.Now()}
+
+	w := begin()
+	w.ownTLS(found(selfcheck.NotOffered, selfcheck.OK))
+	w.notices.tell(breakerNotice(suspended, gone))
+	end(w)
+	heard.wants(t, "own-starttls open")
+	w = begin()
+	w.ownTLS(found(selfcheck.NotOffered, selfcheck.Unknown))
+	w.notices.tell(breakerNotice(suspended, gone))
+	end(w)
+	heard.wants(t, "own-starttls open")
+	w = begin()
+	w.ownTLS(found(selfcheck.OK, selfcheck.Unknown))
+	end(w)
+	heard.wants(t, "own-starttls open, own-starttls closed")
+	w = begin()
+	w.ownTLS(found(selfcheck.OK, selfcheck.Unknown))
+	end(w)
+	heard.wants(t, "own-starttls open, own-starttls closed")
+}
+
+// TestTold: a file that is damaged costs what it holds, and what nobody will
+// end is not taken up.
+func TestTold(t *testing.T) {
+	k := kept{filepath.Join(t.TempDir(), "notices.json")}
+	log := slog.New(slog.DiscardHandler)
+	if got := told(k, true, log); got != nil {
+		t.Errorf("without a file: %v", got)
+	}
+	all := []alert.Matter{{}}
+	for _, key := range []string{"breaker", "own-starttls"} {
+		all = append(all, alert.Matter{Message: &alert.Message{Key: key, Status: alert.StatusOpen}})
+	}
+	if err := k.write(all); err != nil {
+		t.Fatal(err)
+	}
+	if with, without := told(k, true, log), told(k, false, log); len(with) != 2 || len(without) != 1 || without[0].Message.Key != "breaker" {
+		t.Errorf("with a self-check %v, without %v", with, without)
+	}
+	if err := os.WriteFile(k.path, []byte(`[{"message": 7`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(k, true, log); got != nil {
+		t.Errorf("damaged: %v", got)
+	}
+	if err := (kept{filepath.Join(t.TempDir(), "none", "x")}).write(1); err == nil {
+		t.Error("written into a folder that isn't there")
+	}
+	if err := (kept{}).write(1); err != nil {
+		t.Error(err)
+	}
+}
+
+// heard is a webhook that keeps what it is told.
+type heard struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls [][]byte
+}
+
+func newHeard(t *testing.T) *heard {
+	t.Helper()
+	h := &heard{}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.calls = append(h.calls, b)
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *heard) wants(t *testing.T, want string) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var got []string
+	for _, b := range h.calls {
+		var m struct{ Key, Status string }
+		if err := json.Unmarshal(b, &m); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, m.Key+" "+m.Status)
+	}
+	if s := strings.Join(got, ", "); s != want {
+		t.Fatalf("told %q, want %q", s, want)
+	}
+}
