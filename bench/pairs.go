@@ -61,9 +61,11 @@ type duel struct {
 }
 
 const (
-	// moreRounds is how many times as many rounds a pair has, of short turns: its
-	// two are set apart by so little that the machine's moods would hide it.
-	moreRounds = 10
+	// moreRounds is how many times as many rounds a pair has, and shorter how much
+	// shorter its turns are: its two are set apart by so little that the machine's
+	// moods would hide it, which last longer than such a turn.
+	moreRounds = 40
+	shorter    = 4
 	// pairLength is how many messages a session of a pair has.
 	pairLength = 5
 	// clearEvery: one session of so many comes in clear, where any does.
@@ -76,7 +78,7 @@ func (o *options) pairRounds() int { return o.rounds * moreRounds }
 func (o *options) pairTurns() int  { return o.pairRounds() + 1 }
 
 // pairSessions is how many sessions a turn of a pair has.
-func (o *options) pairSessions() int { return max(1, o.messages/pairLength) }
+func (o *options) pairSessions() int { return max(1, o.messages/shorter/pairLength) }
 
 // clears is how many of them may come in clear.
 func (o *options) clears() int { return (o.pairSessions() + clearEvery - 1) / clearEvery }
