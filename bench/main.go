@@ -1,15 +1,16 @@
 // Command bench measures tlsratchet: the steps of a decision; milter sessions
 // beside milters that do nothing, one on go-milter and two in C; mail through
-// a real Postfix with and without them; a start on a large memory; and itself in
-// pairs that differ in one thing: a resolver that is dead, alert destinations
-// that fail, a server that shares its memory.
+// a real Postfix with and without them; a start on a large memory; the replay
+// of a log beside grep and pflogsumm; and itself in pairs that differ in one
+// thing: a resolver that is dead, alert destinations that fail, a server that
+// shares its memory.
 //
 // Each contestant is a process of its own, and they take turns, so that what
 // else the machine does falls on all of them. Absolute figures are the
 // machine's; the ratios count. docs/performance.md is its output.
 //
 //	go run ./bench                          # a minute: milter sessions
-//	go run ./bench -postfix -start -pairs -write docs/performance.md
+//	go run ./bench -postfix -start -replay -pairs -write docs/performance.md
 package main
 
 import (
@@ -44,6 +45,8 @@ type options struct {
 	postfix    bool
 	start      bool
 	pairs      bool
+	replay     bool
+	lines      int
 	steps      bool
 	noC        bool
 	write      string
@@ -106,8 +109,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.mails, "mails", 500, "mails of a turn through Postfix")
 	f.BoolVar(&o.start, "start", false, "measure the start on a large history too; making it takes a minute the first time")
 	f.IntVar(&o.identities, "identities", 1_000_000, "identities in the large history")
-	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history in `folder`")
+	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history and log in `folder`")
 	f.BoolVar(&o.pairs, "pairs", false, "measure it beside itself too: a dead resolver, alert destinations that fail, a shared server; three minutes")
+	f.BoolVar(&o.replay, "replay", false, "measure the replay of a log too, beside grep -c and pflogsumm; two minutes")
+	f.IntVar(&o.lines, "lines", 5_000_000, "lines in the log")
 	f.BoolVar(&o.steps, "steps", true, "measure the steps of a decision")
 	f.BoolVar(&o.noC, "no-c", false, "leave the milters in C out")
 	f.StringVar(&o.write, "write", "", "write the report to `file` too")
@@ -118,7 +123,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	switch {
 	case f.NArg() > 0:
 		err = fmt.Errorf("unexpected %q", f.Arg(0))
-	case o.rounds < 1 || o.sessions < 1 || o.messages < 1 || o.mails < 1 || o.identities < 1:
+	case o.rounds < 1 || o.sessions < 1 || o.messages < 1 || o.mails < 1 || o.identities < 1 || o.lines < 1:
 		err = errors.New("numbers must be positive")
 	default:
 		o.binary, err = filepath.Abs(o.binary)
@@ -170,6 +175,7 @@ func (r *report) measureAll(ctx context.Context, stderr io.Writer) error {
 		{"milter sessions", true, r.measureMilters},
 		{"mail through Postfix", o.postfix, r.measurePostfix},
 		{"the start", o.start, r.measureStart},
+		{"the replay of a log", o.replay, r.measureReplays},
 		{"a dead resolver", o.pairs, r.measureResolver},
 		{"alert destinations that fail", o.pairs, r.measureDestinations},
 		{"a shared memory", o.pairs, r.measureShared},

@@ -19,6 +19,7 @@ type report struct {
 	mail    standings
 	starts  *starts
 	pairs   []*pair
+	replays *replays
 	// left are what was left out, and why.
 	left []string
 	// temporary is a folder to be removed.
@@ -93,6 +94,7 @@ func (r *report) tables(b *bytes.Buffer) {
 		r.mail.table(b, nameNone, nameC)
 	}
 	r.startTable(b)
+	r.replays.write(b)
 	for _, p := range r.pairs {
 		p.write(b)
 	}
