@@ -79,6 +79,9 @@ func measure(kinds []servers.Kind, only string, lasts func(servers.Fault) time.D
 			}
 			lines = append(lines, r.row())
 			fmt.Fprintln(out, r.row())
+			if r.why != nil {
+				fmt.Fprintf(out, "not judged: %v\n", r.why)
+			}
 			ok = ok && r.asPromised()
 		}
 	}

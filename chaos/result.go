@@ -13,6 +13,8 @@ type result struct {
 	// judged and unjudged are sessions during the fault; of those in clear from
 	// pinned peers, stripped came and caught were noticed.
 	judged, unjudged, stripped, caught int
+	// why is why the last session was not judged.
+	why error
 	// alone and during are how long the sessions in clear took, without a
 	// server and with a failing one: those are the ones that ask.
 	alone, during []time.Duration

@@ -216,6 +216,9 @@ func (w *world) work(lasts time.Duration, r *result) {
 			defer mu.Unlock()
 			r.judged += own.judged
 			r.unjudged += own.unjudged
+			if own.why != nil {
+				r.why = own.why
+			}
 			r.stripped += own.stripped
 			r.caught += own.caught
 			r.during = append(r.during, own.during...)
@@ -246,7 +249,7 @@ func (w *world) workAt(h *host, n int, end time.Time) (r result) {
 			d = w.deliver(h, h.session(h.rng.IntN(known), time.Now(), tlsstate.TLS12))
 		}
 		if d.Outcome == tlsstate.Unknown {
-			r.unjudged++
+			r.unjudged, r.why = r.unjudged+1, d.Reason
 		} else {
 			r.judged++
 		}
