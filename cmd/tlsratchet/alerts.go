@@ -79,7 +79,12 @@ func alertCommand(stdout, stderr io.Writer) *cli.Command {
 				return testAlerts(c, stdout, stderr)
 			},
 		}},
-		Action: func(c *cli.Context) error { return usagef("alert needs test") },
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("unknown command alert %q: use test", c.Args().First())
+			}
+			return usagef("alert needs test")
+		},
 	}
 }
 
@@ -111,16 +116,16 @@ func testAlerts(c *cli.Context, stdout, stderr io.Writer) error {
 }
 
 func tellResult(r alert.Result, w io.Writer, asJSON bool) error {
-	word, said := "took it", r.Answer
+	word, said, as := "took it", r.Answer, green
 	if r.Err != nil {
-		word, said = "failed", r.Err.Error()
+		word, said, as = "failed", r.Err.Error(), red
 	}
 	if asJSON {
 		return json.NewEncoder(w).Encode(map[string]any{
 			"destination": r.Destination, "ok": r.Err == nil, "answer": said, "milliseconds": r.Took.Milliseconds(),
 		})
 	}
-	_, err := fmt.Fprintf(w, "%-8s %s (%d ms): %s\n", word, r.Destination, r.Took.Milliseconds(), said)
+	_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), said)
 	return err
 }
 

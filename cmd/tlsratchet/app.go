@@ -48,6 +48,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Name:      "tlsratchet",
 		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
 		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }",
+		Description: "peers, peer, explain, report, breaker, export, import and replay --apply ask the daemon on its\n" +
+			"socket, or work on the history file when no daemon runs. Flags come before arguments.\n\n" +
+			"Exit codes: 0 done, 1 a failure, 2 usage or configuration.",
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
@@ -93,9 +96,11 @@ func settle(commands []*cli.Command, usage cli.OnUsageErrorFunc) {
 	}
 }
 
-// noArguments refuses what stands after the flags. Flags after an argument
-// would be taken for arguments silently.
+// noArguments refuses what stands after the flags.
 func noArguments(c *cli.Context) error {
+	if err := flagsFirst(c); err != nil {
+		return err
+	}
 	if c.NArg() > 0 {
 		return usagef("%s takes no arguments, and there is %q", c.Command.Name, c.Args().First())
 	}

@@ -24,10 +24,15 @@ func breakerCommand(stdout, stderr io.Writer) *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
+			if c.IsSet("why") && !c.IsSet("set") {
+				return usagef("--why is for --set ANSWER: armed, softened, suspended or auto")
+			}
 			return showBreaker(c, a, stdout)
 		}, stderr),
 	}
 }
+
+var answerPaint = map[ratchet.Answer]paint{ratchet.Armed: green, ratchet.Softened: yellow, ratchet.Suspended: red}
 
 func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 	state, err := a.Breaker(c.Context)
@@ -44,7 +49,7 @@ func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if state.Override != nil {
 		holds = ratchet.BreakerState{Answer: *state.Override}
 	}
-	fmt.Fprintf(w, "%s: %s\n", holds.Answer, breakerWords(holds))
+	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds.Answer], holds.Answer.String()), breakerWords(holds))
 	if state.Override != nil {
 		fmt.Fprintf(w, "That is an operator's override; by itself it would be %s.\n", state.Answer)
 	}

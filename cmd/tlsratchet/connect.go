@@ -79,6 +79,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = admin.Denied(cfg.History)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
@@ -105,6 +108,18 @@ func argument(c *cli.Context, what string) (string, error) {
 		return "", usagef("%s takes one %s, and there are %d", c.Command.Name, what, c.NArg())
 	}
 	return c.Args().First(), nil
+}
+
+// ourselves tells as whom the process runs.
+func ourselves() string {
+	u, err := user.Current()
+	if err != nil {
+		return fmt.Sprintf("the user %d", os.Getuid())
+	}
+	if g, err := user.LookupGroupId(u.Gid); err == nil {
+		return fmt.Sprintf("the user %s, group %s", u.Username, g.Name)
+	}
+	return "the user " + u.Username
 }
 
 // operatorName tells who runs a command, for the audit line.

@@ -5,12 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"tlsratchet/admin"
 	"tlsratchet/config"
 	"tlsratchet/doctor"
+	"tlsratchet/internal/clean"
 )
 
 // errUnwell ends the command when something is broken; what is, was printed.
@@ -31,18 +37,48 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 			}
 			p, err := doctor.ReadPostfix(c.Context, c.String("postfix"))
 			if err != nil {
-				return err
+				return unread(err)
 			}
 			o := doctorOptions(cfg)
-			if a, err := connect(c, stderr); err == nil {
-				if s, err := a.Summary(c.Context); err == nil {
-					o.Newest = s.Newest
-				}
-				a.Close()
-			}
-			return tellFindings(doctor.Check(c.Context, p, o), stdout, c.Bool("json"))
+			unseen := lookInside(c, &o, stderr)
+			return tellFindings(append(doctor.Check(c.Context, p, o), unseen...), stdout, c.Bool("json"))
 		},
 	}
+}
+
+// lookInside asks the memory what doctor wants to know of it, or says why it
+// could not. That there is none yet, doctor sees by itself.
+func lookInside(c *cli.Context, o *doctor.Options, stderr io.Writer) []doctor.Finding {
+	if _, err := os.Stat(o.History); errors.Is(err, fs.ErrNotExist) && o.History != "" {
+		return nil
+	}
+	a, err := connect(c, stderr)
+	if err == nil {
+		defer a.Close()
+		var s admin.Summary
+		s, err = a.Summary(c.Context)
+		o.Newest = s.Newest
+	}
+	if err == nil {
+		return nil
+	}
+	f := doctor.Finding{Severity: doctor.Note, Check: "memory", Text: "was not looked at: " + err.Error()}
+	if errors.Is(err, fs.ErrPermission) {
+		f.Fix = "sudo tlsratchet doctor"
+	}
+	return []doctor.Finding{f}
+}
+
+// unread says why Postfix's configuration could not be read, as postconf does.
+func unread(err error) error {
+	failed := new(exec.ExitError)
+	if errors.Is(err, exec.ErrNotFound) {
+		return errors.New("there is no postconf in the PATH: doctor runs on the host of Postfix, as root")
+	}
+	if errors.As(err, &failed) && len(failed.Stderr) > 0 {
+		return errors.New(clean.Text(strings.TrimSpace(string(failed.Stderr)), 500))
+	}
+	return err
 }
 
 func doctorOptions(cfg *config.Config) doctor.Options {
@@ -66,8 +102,10 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 	return o
 }
 
+var severityPaint = map[doctor.Severity]paint{doctor.Fine: green, doctor.Note: yellow, doctor.Broken: red}
+
 func tellFindings(all []doctor.Finding, w io.Writer, asJSON bool) error {
-	unwell := false
+	unwell, b := false, brushFor(w)
 	out := json.NewEncoder(w)
 	for _, f := range all {
 		unwell = unwell || f.Severity == doctor.Broken
@@ -77,7 +115,8 @@ func tellFindings(all []doctor.Finding, w io.Writer, asJSON bool) error {
 			}
 			continue
 		}
-		fmt.Fprintf(w, "%-7s %-11s %s\n", f.Severity, f.Check, f.Text)
+		severity := b.colour(severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
+		fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
 		if f.Fix != "" {
 			fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)
 		}

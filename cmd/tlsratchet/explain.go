@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -17,17 +18,23 @@ func explainCommand(stdout, stderr io.Writer) *cli.Command {
 		Name: "explain", Usage: "say what would happen to a session now, rule by rule", ArgsUsage: "NAME",
 		Description: "NAME is the client's host name as DNS confirms it, or its address.",
 		Flags: operatorFlags(
-			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, TLSv1.2 ..."},
+			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, SSLv3, TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"},
 			&cli.StringFlag{Name: "client", Usage: "the client's `ADDRESS`"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error { return explain(c, a, stdout) }, stderr),
 	}
 }
 
+// protocols are what a session can be explained with, as Postfix names them.
+var protocols = []string{"none", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}
+
 func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	name, err := argument(c, "NAME")
 	if err != nil {
 		return err
+	}
+	if tls := c.String("tls"); !slices.Contains(protocols, tls) {
+		return usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
 	}
 	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls")}
 	if _, err := netip.ParseAddr(name); err == nil {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
+	"tlsratchet/admin"
 	"tlsratchet/config"
 )
 
@@ -14,7 +17,7 @@ func configFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (without it: the defaults)", EnvVars: []string{"TLSRATCHET_CONFIG"}},
 		&cli.StringSliceFlag{Name: "listen", Usage: "listen `WHERE`: unix:/path, inet:host:port or systemd; repeatable"},
-		&cli.StringFlag{Name: "history", Usage: "keep the memory in `FILE`, or only in memory"},
+		&cli.StringFlag{Name: "history", Usage: "keep the memory in `FILE`; the word memory keeps it in RAM alone"},
 		&cli.StringFlag{Name: "action", Usage: "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
 		&cli.IntFlag{Name: "pin-after-days", DefaultText: "5", Usage: "pin a level once seen on `N` days (1 is trust on first use)"},
 	}
@@ -42,6 +45,9 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 		}
 	}
 	cfg, err := config.Load(c.String("config"), os.LookupEnv, flags)
+	if file := c.String("config"); file != "" && errors.Is(err, fs.ErrPermission) {
+		return nil, usageError{admin.Denied(file)}
+	}
 	if err != nil {
 		return nil, usageError{err}
 	}

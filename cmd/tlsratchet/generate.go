@@ -34,9 +34,12 @@ func generateCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "generate", Hidden: true, Usage: "print man, bash, zsh or fish", ArgsUsage: "WHAT",
 		Action: func(c *cli.Context) error {
+			if err := flagsFirst(c); err != nil {
+				return err
+			}
 			what, err := argument(c, "WHAT")
 			if err != nil {
-				return err
+				return fmt.Errorf("%w: man, bash, zsh or fish", err)
 			}
 			text, err := generate(c.App, what)
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,14 +19,20 @@ func TestScripts(t *testing.T) {
 			"send":    send,
 			"waitfor": waitfor,
 			"signal":  signalTo,
+			"code":    code,
+			"as":      as,
+			"falter":  falter,
+			"memory":  memory,
+			"hook":    hook,
 		},
 		Setup: func(env *testscript.Env) error {
-			for _, name := range []string{"TLSRATCHET_CONFIG", "NOTIFY_SOCKET", "WATCHDOG_USEC"} {
+			for _, name := range []string{"TLSRATCHET_CONFIG", "NOTIFY_SOCKET", "WATCHDOG_USEC", "NO_COLOR", "SUDO_USER"} {
 				env.Setenv(name, "")
 			}
 			// Its port is one for the whole machine, where other tests run too.
 			env.Setenv("TLSRATCHET_STATUS", "off")
-			return nil
+			env.Setenv("TLSRATCHET_HISTORY", filepath.Join(env.WorkDir, "history.db"))
+			return open(env)
 		},
 	})
 }

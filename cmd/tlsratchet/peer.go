@@ -77,6 +77,10 @@ func printDetail(d admin.Detail, w io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(d)
 	}
-	_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", d.Identity, d.Strip, admin.StripLegend, strings.Join(d.Words, "\n"))
+	words := d.Words
+	if d.Later != "" {
+		words = append(words, d.Later)
+	}
+	_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
 	return err
 }

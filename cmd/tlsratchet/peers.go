@@ -7,11 +7,12 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/admin"
+	"tlsratchet/peer"
 	"tlsratchet/tlsstate"
 )
 
@@ -22,7 +23,7 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 		Flags: operatorFlags(
 			&cli.BoolFlag{Name: "pinned", DisableDefaultText: true, Usage: "those with a pin that holds"},
 			&cli.BoolFlag{Name: "released", DisableDefaultText: true, Usage: "those whose pin formed, and doesn't hold"},
-			&cli.BoolFlag{Name: "downgraded", DisableDefaultText: true, Usage: "those below a pin that holds, since it was last met"},
+			&cli.BoolFlag{Name: "downgraded", DisableDefaultText: true, Usage: "those below a pin that holds, on the day on which it was last met or since"},
 			&cli.StringFlag{Name: "level", Usage: "those whose best `LEVEL` in 64 days is none, weak, TLSv1.2 or TLSv1.3"},
 			&cli.StringFlag{Name: "kind", Usage: "those of one `KIND`: address, domain, sender or listener"},
 			&cli.StringFlag{Name: "domain", Usage: "`DOMAIN` and the names below it"},
@@ -37,7 +38,7 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return listPeers(c, a, q, stdout)
+			return listPeers(c, a, q, output{stdout, stderr})
 		}, stderr),
 	}
 }
@@ -45,7 +46,12 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 func peersQuery(c *cli.Context) (q admin.Query, err error) {
 	q = admin.Query{
 		Pinned: c.Bool("pinned"), Released: c.Bool("released"), Downgraded: c.Bool("downgraded"),
-		Below: strings.ToLower(c.String("domain")), Limit: c.Int("limit"),
+		Limit: c.Int("limit"),
+	}
+	if s := c.String("domain"); s != "" {
+		if q.Below, err = peer.Normalize(s); err != nil {
+			return q, usagef("--domain: %w", err)
+		}
 	}
 	if q.Limit < 0 {
 		return q, usagef("--limit: want a whole number from 1 on")
@@ -80,10 +86,13 @@ func allDays(r admin.Row) (n int) {
 	return n
 }
 
-func listPeers(c *cli.Context, a admin.Admin, q admin.Query, stdout io.Writer) error {
+// output is where a command writes.
+type output struct{ stdout, stderr io.Writer }
+
+func listPeers(c *cli.Context, a admin.Admin, q admin.Query, to output) error {
 	by := c.String("sort")
 	if by == "" {
-		return printRows(a.Peers(c.Context, q), stdout, c.Bool("json"))
+		return printRows(a.Peers(c.Context, q), to, c.Bool("json"))
 	}
 	order, known := orders[by]
 	switch {
@@ -98,7 +107,7 @@ func listPeers(c *cli.Context, a admin.Admin, q admin.Query, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
-	return printRows(best, stdout, c.Bool("json"))
+	return printRows(best, to, c.Bool("json"))
 }
 
 // top keeps the best n rows of a list, in order.
@@ -128,41 +137,71 @@ func top(rows iter.Seq2[admin.Row, error], n int, order func(a, b admin.Row) int
 	}, nil
 }
 
-const rowFormat = "%-38s %-8s %-9s %-10s %s\n"
+// Rows have 80 columns, so long as names have 33.
+const (
+	rowFormat = "%-33s %-7s %s %-10s %4s %4s %3s %3s\n"
+	stateWide = 9
+)
 
 // printRows prints a list as it comes, in columns that fit a terminal.
-func printRows(rows iter.Seq2[admin.Row, error], w io.Writer, asJSON bool) error {
-	out, n := json.NewEncoder(w), 0
+func printRows(rows iter.Seq2[admin.Row, error], to output, asJSON bool) error {
+	if asJSON {
+		return printJSON(rows, to.stdout)
+	}
+	w, n, b := to.stdout, 0, brushFor(to.stdout)
 	for r, err := range rows {
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			if err := out.Encode(r); err != nil {
-				return err
-			}
-			continue
-		}
 		if n == 0 {
-			fmt.Fprintf(w, rowFormat, "IDENTITY", "PIN", "STATE", "LAST", "DAYS")
+			head := fmt.Sprintf(rowFormat, "IDENTITY", "PIN", pad("STATE"), "LAST", "none", "weak", "1.2", "1.3")
+			fmt.Fprint(w, b.colour(bold, head))
 		}
-		if _, err := fmt.Fprintf(w, rowFormat, r.Identity, dash(r.Pin), dash(r.State), r.Last, daysText(r.Days)); err != nil {
+		if err := printRow(w, &r, b); err != nil {
 			return err
 		}
 		n++
 	}
+	if n == 0 {
+		fmt.Fprintln(to.stderr, "tlsratchet: no such peers")
+	}
 	return nil
+}
+
+// printJSON prints a list as it comes, an object a line.
+func printJSON[V any](list iter.Seq2[V, error], w io.Writer) error {
+	out := json.NewEncoder(w)
+	for v, err := range list {
+		if err == nil {
+			err = out.Encode(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printRow(w io.Writer, r *admin.Row, b brush) error {
+	state := pad(dash(r.State))
+	switch r.State {
+	case "":
+	case tlsstate.PinHolds.String():
+		state = b.colour(green, state)
+	default:
+		state = b.colour(yellow, state)
+	}
+	days := func(l tlsstate.Level) string {
+		if n := r.Days[l.String()]; n > 0 {
+			return strconv.Itoa(n)
+		}
+		return "-"
+	}
+	_, err := fmt.Fprintf(w, rowFormat, r.Identity, dash(r.Pin), state, r.Last,
+		days(tlsstate.Plaintext), days(tlsstate.Weak), days(tlsstate.TLS12), days(tlsstate.TLS13))
+	return err
 }
 
 func dash(s string) string { return cmp.Or(s, "-") }
 
-// daysText is "3x none" and the like, the lowest level first.
-func daysText(days map[string]int) string {
-	var parts []string
-	for l := tlsstate.Plaintext; l <= tlsstate.TLS13; l++ {
-		if n := days[l.String()]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s:%d", l, n))
-		}
-	}
-	return strings.Join(parts, " ")
-}
+func pad(state string) string { return fmt.Sprintf("%-*s", stateWide, state) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"tlsratchet/admin"
 	"tlsratchet/maillog"
@@ -108,7 +110,21 @@ func readLogs(ctx context.Context, c *cli.Context, stderr io.Writer) (*replay.Lo
 	}
 	progress := new(maillog.Progress)
 	defer showProgress(progress, stderr)()
-	return replay.Read(ctx, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress})
+	log, err := replay.Read(ctx, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress})
+	if errors.Is(err, fs.ErrPermission) {
+		err = deniedOf(c.Args().Slice(), err)
+	}
+	return log, err
+}
+
+// deniedOf says of the first file that we may not read who may.
+func deniedOf(files []string, err error) error {
+	for _, name := range files {
+		if name != "-" && errors.Is(unix.Access(name, unix.R_OK), fs.ErrPermission) {
+			return admin.Denied(name)
+		}
+	}
+	return err
 }
 
 // listenerFlag returns the identity that --listener names, or none.
@@ -173,6 +189,8 @@ func printReplay(c *cli.Context, r *replay.Result, applied *admin.Imported, stdo
 	if applied.Refused > 0 {
 		refused = fmt.Sprintf("\n%d were refused, as dated later than tomorrow.", applied.Refused)
 	}
-	_, err := fmt.Fprintf(stdout, "\nApplied: %d identities of the log, %d of them changed the memory.%s\n", applied.Lines, applied.Changed, refused)
-	return err
+	if _, err := fmt.Fprintf(stdout, "\nApplied: %d identities of the log, %d of them changed the memory.%s\n", applied.Lines, applied.Changed, refused); err != nil {
+		return err
+	}
+	return printLater(stdout, applied.Later)
 }

@@ -28,6 +28,12 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
+			if c.Int("limit") < 0 {
+				return usagef("--limit: want a whole number from 0 on")
+			}
+			if c.Bool("csv") && c.Bool("json") {
+				return usagef("use --csv or --json: not both")
+			}
 			r, err := makeReport(c, a)
 			if err != nil {
 				return err
@@ -81,7 +87,7 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 		return a.Peers(c.Context, admin.Query{Kind: k, Leveled: true, Level: tlsstate.Plaintext})
 	}
 	for _, k := range []tlsstate.Kind{tlsstate.Domain, tlsstate.Address} {
-		best, err := top(in(k), max(c.Int("limit"), 0), orders["days"])
+		best, err := top(in(k), c.Int("limit"), orders["days"])
 		if err != nil {
 			return report{}, err
 		}
@@ -90,7 +96,7 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 		}
 	}
 	slices.SortStableFunc(r.Plain, orders["days"])
-	r.Plain = r.Plain[:min(len(r.Plain), max(c.Int("limit"), 0))]
+	r.Plain = r.Plain[:min(len(r.Plain), c.Int("limit"))]
 	return r, nil
 }
 
@@ -133,7 +139,7 @@ func (r *report) text(w io.Writer) error {
 		fmt.Fprint(w, "\nPeers that come on the most days, and never with TLS:\n")
 	}
 	for _, p := range r.Plain {
-		fmt.Fprintf(w, "  %-50s %d days, last on %s\n", p.Identity, allDays(p), p.Last)
+		fmt.Fprintf(w, "  %-47s %d days, last on %s\n", p.Identity, allDays(p), p.Last)
 	}
 	return nil
 }

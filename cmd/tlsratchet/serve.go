@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,9 +41,13 @@ func serve(c *cli.Context, stderr io.Writer) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	signal.Ignore(syscall.SIGPIPE) // who reads our log may go: mail goes on
 
 	tuneCollector(cfg)
 	d, err := newDaemon(cfg, stderr)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w (serve runs as %s)", err, ourselves())
+	}
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -20,16 +22,7 @@ func exportCommand(stdout, stderr io.Writer) *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			out := json.NewEncoder(stdout)
-			for line, err := range a.Export(c.Context) {
-				if err == nil {
-					err = out.Encode(line)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+			return printJSON(a.Export(c.Context), stdout)
 		}, stderr),
 	}
 }
@@ -51,7 +44,7 @@ func importFile(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	in := os.Stdin
 	if name != "-" {
 		if in, err = os.Open(name); err != nil {
-			return fmt.Errorf("import: %w", err)
+			return unopened(name, err)
 		}
 		defer in.Close()
 	}
@@ -62,6 +55,28 @@ func importFile(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if c.Bool("json") {
 		return json.NewEncoder(stdout).Encode(done)
 	}
-	_, err = fmt.Fprintf(stdout, "%d lines, %d identities changed, %d refused as dated later than tomorrow\n", done.Lines, done.Changed, done.Refused)
+	if _, err = fmt.Fprintf(stdout, "%d lines, %d identities changed, %d refused as dated later than tomorrow\n", done.Lines, done.Changed, done.Refused); err != nil {
+		return err
+	}
+	return printLater(stdout, done.Later)
+}
+
+// unopened says why a file can't be read: the way Open does, without its own
+// name, and who may.
+func unopened(name string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return admin.Denied(name)
+	}
+	if wrapped := new(fs.PathError); errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// printLater prints that other hosts follow, if that is so.
+func printLater(w io.Writer, later string) (err error) {
+	if later != "" {
+		_, err = fmt.Fprintln(w, later)
+	}
 	return err
 }
