@@ -4,9 +4,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +163,7 @@ func listen(t *testing.T, p status.Page) string {
 // a wide window, and where its form differs, dark and narrow.
 var views = []struct{ name, page, path, looks string }{
 	{"overview", "busy", "/", "light dark narrow"},
+	{"overview-trouble", "trouble", "/", "light dark narrow"},
 	{"overview-quiet", "empty", "/", "light"},
 	{"incidents", "busy", "/incidents", "light dark"},
 	{"incidents-none", "empty", "/incidents", "light"},
@@ -193,6 +196,7 @@ func TestBrowser(t *testing.T) {
 		"busy":    listen(t, busyPage(t, "bank.example", "partner.example", "post.gov.example")),
 		"empty":   listen(t, emptyPage(t)),
 		"hostile": listen(t, busyPage(t, hostile...)),
+		"trouble": listen(t, troublePage(t)),
 	}
 	tb := b.tab()
 	for _, v := range views {
@@ -204,6 +208,9 @@ func TestBrowser(t *testing.T) {
 			if w := eval[int](tb, "document.documentElement.scrollWidth"); w > look.width {
 				t.Errorf("%s: %d pixels wide, the window %d", name, w, look.width)
 			}
+			if n := eval[int](tb, hidden); n > 0 && kind != "narrow" {
+				t.Errorf("%s: %d tables are wider than a wide window", name, n)
+			}
 			for _, violation := range eval[[]string](tb, script+axeRun) {
 				t.Errorf("%s: %s", name, violation)
 			}
@@ -214,11 +221,14 @@ func TestBrowser(t *testing.T) {
 		t.Error(c)
 	}
 	for _, url := range tb.requests {
-		if !strings.HasPrefix(url, bases["busy"]+"/") && !strings.HasPrefix(url, bases["empty"]+"/") && !strings.HasPrefix(url, bases["hostile"]+"/") {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(bases)), func(base string) bool { return strings.HasPrefix(url, base+"/") }) {
 			t.Errorf("asked for %s", url)
 		}
 	}
 }
+
+// hidden counts what must be scrolled to be seen whole.
+const hidden = `Array.from(document.querySelectorAll(".scroll")).filter(e => e.scrollWidth > e.clientWidth).length`
 
 const axeRun = `;axe.run({resultTypes: ["violations"]}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 200) + " " + n.failureSummary)))`
 

@@ -110,7 +110,7 @@ func TestIncidents(t *testing.T) {
 	_, body := get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents")
 	contains(t, body, "it used TLSv1.2 or better on 41 of the last 64 days", "about 11 addresses in 3 networks",
 		"header 8, tempfail 3, ended before it came to that 1", "newsletter.bank.example", "4XyZ1A2b3C", "a client certificate",
-		"tlsratchet peer unpin --why TEXT domain:bank.example")
+		`tlsratchet peer unpin <span class="all">--why TEXT</span> domain:bank.example`)
 }
 
 // TestCommandsAreSafe: a name that a shell would take for more is not put into
@@ -128,7 +128,7 @@ func TestPeer(t *testing.T) {
 	p := busyPage(t)
 	s := serve(t, p)
 	_, body := get(t, s, "/peer?name=bank.example")
-	contains(t, body, "bank.example <span", "First seen on 2026-06-", "Seen on 55 of the last 64 days; in clear on 1 of them.",
+	contains(t, body, "bank.example <span", `First seen on <span class="day">2026-06-`, "Seen on 55 of the last 64 days; in clear on 1 of them.",
 		"holds", "it is held to it", "It would be a downgrade, and lead to: header.", "tlsratchet peer show domain:bank.example")
 	for path, want := range map[string]string{
 		"/peer":                         "By host name, domain or address",

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -90,7 +91,7 @@ func busyPage(t *testing.T, names ...string) status.Page {
 	p.Census = func() status.Count {
 		c := status.Count{At: noon}
 		for i, n := range append(names, "printer.partner.example", "news.example") {
-			c.Plain = append(c.Plain, status.PlainPeer{Identity: domain(n), Days: 61 - 7*i, Last: today()})
+			c.Plain = append(c.Plain, status.PlainPeer{Identity: domain(n), Days: max(61-7*i, 1), Last: today()})
 		}
 		return c
 	}
@@ -107,6 +108,25 @@ func busyPage(t *testing.T, names ...string) status.Page {
 			return tlsstate.History{}, nil
 		}
 		return faithful(t), nil
+	}
+	return p
+}
+
+// troublePage is that of a daemon whose own certificate broke: everybody comes
+// in clear.
+func troublePage(t *testing.T) status.Page {
+	var names []string
+	state := ratchet.BreakerState{Answer: ratchet.Suspended, Since: noon.Add(-9 * time.Minute), BrokenTo: noon}
+	for i := range 30 {
+		names = append(names, fmt.Sprintf("bank%d.example", i))
+		if i < 11 {
+			state.Recent = append(state.Recent, ratchet.BreakerName{Name: names[i], At: noon.Add(-time.Duration(i) * time.Second)})
+		}
+	}
+	p := busyPage(t, names...)
+	p.Breaker = func() ratchet.BreakerState { return state }
+	p.SelfCheck = func() selfcheck.Result {
+		return selfcheck.Result{At: noon.Add(-5 * time.Second), Reachable: true, Offered: true, Err: selfcheck.ErrHandshake}
 	}
 	return p
 }
