@@ -11,8 +11,13 @@ import (
 	"time"
 )
 
-// chunkSize is how much is parsed at once, and the longest line that can be.
-const chunkSize = 1 << 20
+const (
+	// chunkSize is the longest line that can be read.
+	chunkSize = 1 << 20
+	// readSize is how much is read and parsed at once: so little that it stays
+	// in the processor's cache.
+	readSize = 1 << 18
+)
 
 // Read reads the sources, in the order of their first lines and whatever the
 // order they are given in, and passes on what they tell. It returns when all
@@ -136,7 +141,7 @@ func (r *reader) cut(ctx context.Context, s *source, in io.Reader) error {
 			return ctx.Err()
 		}
 		n := copy(c.buf, rest)
-		m, err := fill(in, c.buf[n:])
+		m, err := fill(in, c.buf[n:min(n+readSize, chunkSize)])
 		data := c.buf[:n+m]
 		if skip {
 			data, skip = afterLine(data)

@@ -32,7 +32,7 @@ func drawSeen(t *rapid.T) seen {
 // few are the clients and kinds that are drawn from.
 func few() (clients []*maillog.Client, kinds []kind) {
 	for n := range 6 {
-		clients = append(clients, &maillog.Client{Name: fmt.Sprintf("mx%d.bank.example", n%4), Addr: fmt.Sprintf("192.0.2.%d", n), Number: n})
+		clients = append(clients, &maillog.Client{Name: fmt.Sprintf("mx.bank%d.example", n%4), Addr: fmt.Sprintf("192.0.2.%d", n), Number: n})
 	}
 	l := &maillog.Listener{Host: "mx1", Service: "postfix/smtpd"}
 	for n := range 4 {

@@ -30,17 +30,16 @@ func (l *Log) Judge(rules *tlsstate.Rules) *Result {
 	trials := make([]*trial, runtime.GOMAXPROCS(0))
 	who, all := identify(cs, len(trials))
 	offered := newOffers(cs, order, who, rules)
+	parts := byWorker(cs, order, who, &all, len(trials))
 	histories := make([]tlsstate.History, len(all.of))
 	var wg sync.WaitGroup
 	for n := range trials {
 		t := newTrial(l, rules, offered, histories)
 		trials[n] = t
 		wg.Go(func() {
-			for _, place := range order {
+			for _, place := range parts[n] {
 				c := cs.at(place)
-				if p := &who[c.client]; p.worker == n {
-					t.cell(c, &cs.kinds[c.kind], p)
-				}
+				t.cell(c, &cs.kinds[c.kind], &who[c.client])
 			}
 		})
 	}

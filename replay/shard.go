@@ -18,7 +18,7 @@ type known struct {
 	// address and domain are the numbers of the identities; domain is -1 where
 	// there is none.
 	address, domain int
-	worker          int
+	group, worker   int
 }
 
 // identify looks up the clients of the cells, and spreads the work.
@@ -41,15 +41,45 @@ func identify(cs *cells, workers int) (who []known, all groups) {
 		k := &who[i]
 		k.address, k.domain = g.join(k.Address, k.Domain)
 	}
+	for i := range who {
+		who[i].group = g.root(who[i].address)
+	}
 	weights := make([]int, len(g.parent))
 	for place := range cs.count {
-		weights[g.root(who[cs.at(place+1).client].address)]++
+		weights[who[cs.at(place+1).client].group]++
 	}
 	worker := shares(weights, workers)
 	for i := range who {
-		who[i].worker = worker[g.root(who[i].address)]
+		who[i].worker = worker[who[i].group]
 	}
 	return who, g
+}
+
+// byWorker gives each worker its places, one group after the other and each in
+// the order of time: so what belongs together is at hand together.
+func byWorker(cs *cells, order []uint32, who []known, all *groups, workers int) [][]uint32 {
+	sizes, next := make([]int, len(all.parent)), make([]int, len(all.parent)) // by group
+	for _, place := range order {
+		sizes[who[cs.at(place).client].group]++
+	}
+	lengths := make([]int, workers)
+	for i := range who {
+		if k := &who[i]; sizes[k.group] > 0 {
+			next[k.group] = lengths[k.worker]
+			lengths[k.worker] += sizes[k.group]
+			sizes[k.group] = 0
+		}
+	}
+	parts := make([][]uint32, workers)
+	for w := range parts {
+		parts[w] = make([]uint32, lengths[w])
+	}
+	for _, place := range order {
+		k := &who[cs.at(place).client]
+		parts[k.worker][next[k.group]] = place
+		next[k.group]++
+	}
+	return parts
 }
 
 func (k *known) look(c *maillog.Client) {

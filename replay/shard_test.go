@@ -66,6 +66,40 @@ func TestIdentify(t *testing.T) {
 	})
 }
 
+// Every cell is with the worker of its client, a group's in one piece and in the
+// order of time.
+func TestByWorker(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		cs := fold(rapid.SliceOfN(rapid.Custom(drawSeen), 0, 60).Draw(r, "sessions"))
+		workers := rapid.IntRange(1, 4).Draw(r, "workers")
+		who, all := identify(cs, workers)
+		parts := byWorker(cs, cs.sorted(), who, &all, workers)
+		total := 0
+		for w, part := range parts {
+			total += len(part)
+			done := make(map[int]bool)
+			for i, place := range part {
+				c := cs.at(place)
+				k := who[c.client]
+				if k.worker != w || done[k.group] {
+					r.Fatalf("worker %d has group %d of worker %d, again: %v", w, k.group, k.worker, done[k.group])
+				}
+				if i+1 < len(part) {
+					switch after := cs.at(part[i+1]); {
+					case who[after.client].group != k.group:
+						done[k.group] = true
+					case after.first < c.first:
+						r.Fatal("not in the order of time")
+					}
+				}
+			}
+		}
+		if total != int(cs.count) {
+			r.Fatalf("%d of %d cells", total, cs.count)
+		}
+	})
+}
+
 // The heaviest worker has no more than the mean and the heaviest group.
 func TestShares(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
