@@ -58,12 +58,15 @@ type stalled struct {
 	held []time.Duration // how long the daemon left each open after that
 }
 
-// stall opens n connections that say one of some things each, and wait for the
-// daemon to close them.
+// stall opens n connections, some 2,000 a second, that say one of some things
+// each, and wait for the daemon to close them.
 func stall(t *testing.T, socket string, n int, say [][]byte) *stalled {
 	t.Helper()
 	s := &stalled{}
 	for i := range n {
+		if i%20 == 19 {
+			time.Sleep(10 * time.Millisecond)
+		}
 		c, err := dial(socket)
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
