@@ -205,3 +205,104 @@ func TestReplayAims(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The lists of packages are fetched only where the first try fails. Who is not
+// root, or has no apt-get, is told so.
+func TestFindPflogsumm(t *testing.T) {
+	if os.Geteuid() != 0 {
+		programs(t)
+		if err := findPflogsumm(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "run as root") {
+			t.Errorf("got %v", err)
+		}
+		return
+	}
+	calls := filepath.Join(t.TempDir(), "calls")
+	said := func() string {
+		text, _ := os.ReadFile(calls)
+		os.Remove(calls)
+		return strings.ReplaceAll(string(text), "\n", " ")
+	}
+	verb := `case "$*" in *update*) v=update;; *"--no-remove pflogsumm") v=install;; *) v=odd;; esac; echo $v >>` + calls
+	for _, test := range []struct{ ends, want, says string }{
+		{"exit 0", "install ", ""},
+		{`test $v = update && : >` + calls + `.lists; test -f ` + calls + `.lists || exit 100`, "install update install ", ""},
+		{"exit 100", "install update install ", "installing it: exit status 100"},
+	} {
+		programs(t, "apt-get", verb+"; "+test.ends)
+		err := findPflogsumm(t.Context(), io.Discard)
+		if got := said(); got != test.want || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, called %q", test.ends, err, got)
+		}
+	}
+	programs(t)
+	if err := findPflogsumm(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "installing it") {
+		t.Errorf("without apt-get: %v", err)
+	}
+	programs(t, "pflogsumm", "", "apt-get", verb)
+	if err := findPflogsumm(t.Context(), io.Discard); err != nil || said() != "" {
+		t.Errorf("with it there: %v", err)
+	}
+}
+
+// All read by turns, there and back, and the first round doesn't count.
+func TestReadRounds(t *testing.T) {
+	calls := filepath.Join(t.TempDir(), "calls")
+	reader := func(name string) logReader {
+		return logReader{name: name, argv: []string{"/bin/sh", "-c", "echo " + name + " >>" + calls + "; echo 5"}, lines: 10, counts: smtpdOfGrep}
+	}
+	s, err := readRounds(t.Context(), []logReader{reader("a"), reader("b"), reader("c")}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(strings.Fields(string(text)), ""); got != "abccbaabc" {
+		t.Errorf("turns: %s", got)
+	}
+	for i, e := range s {
+		if e.name != string(rune('a'+i)) || len(e.Series) != 2 {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+// A program reads with the locale that the report tells of, and not into
+// /dev/null.
+func TestReadEnvironment(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
+	l := logReader{argv: []string{"/bin/sh", "-c", `test "$LC_ALL" = C.UTF-8 && test -p /dev/stdout && echo 3`}, lines: 30, counts: smtpdOfGrep}
+	f, n, err := l.read(t.Context())
+	if err != nil || n != 3 || f.Rate <= 0 || f.Rate > 30/1e-4 {
+		t.Errorf("%+v, %d, %v", f, n, err)
+	}
+	l.counts = nil
+	if _, n, err := l.read(t.Context()); n != -1 || err != nil {
+		t.Errorf("who doesn't count: %d, %v", n, err)
+	}
+}
+
+func TestLargeLog(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "a", "cache")
+	file, err := largeLog(cache, 50, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if n := bytes.Count(text, []byte("\n")); err != nil || n < 50 || n > 60 {
+		t.Errorf("%d lines, %v", n, err)
+	}
+	if n, err := sizeOf(file); n != int64(len(text)) || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if other, err := largeLog(cache, 51, io.Discard); err != nil || other == file {
+		t.Errorf("of other lines: %s, %v", other, err)
+	}
+	if _, err := largeLog(file, 50, io.Discard); err == nil {
+		t.Error("a file is no folder")
+	}
+	if _, err := sizeOf(file + "x"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,16 +1,19 @@
 package replay
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"tlsratchet/maillog"
+	"tlsratchet/maillog/loggen"
 	"tlsratchet/tlsstate"
 )
 
@@ -128,6 +131,27 @@ func TestManyCells(t *testing.T) {
 	}
 	if sessions != 2*n || len(order) != int(cs.count) {
 		t.Errorf("%d sessions in %d cells, want %d in %d", sessions, len(order), 2*n, cs.count)
+	}
+}
+
+// What is remembered is of peers and their days: five times the lines of the
+// same peers add nothing.
+func TestMemoryIsNotOfLines(t *testing.T) {
+	read := func(lines int) *Log {
+		var text bytes.Buffer
+		if err := loggen.Write(&text, loggen.Options{Lines: lines, Peers: 20, Days: 2}); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Read(t.Context(), []maillog.Source{{Name: "-", Stream: &text}},
+			maillog.Options{Now: time.Date(2026, time.September, 3, 0, 0, 0, 0, time.UTC), Location: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	few, many := read(60_000), read(300_000)
+	if many.Stats().Lines < 5*60_000 || many.cells.count != few.cells.count || len(many.cells.clients) != 20 {
+		t.Errorf("%d cells of %d clients after %d lines, %d after %d", many.cells.count, len(many.cells.clients), many.Stats().Lines, few.cells.count, few.Stats().Lines)
 	}
 }
 
