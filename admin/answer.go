@@ -69,24 +69,27 @@ func many[V any](body io.ReadCloser, err error) iter.Seq2[V, error] {
 func results[V any](r io.Reader) iter.Seq2[V, error] {
 	return func(yield func(V, error) bool) {
 		for b, err := range rawLines(r, wholeLines) {
-			var one struct {
-				failure
-				value V
-			}
+			var v V
 			if err == nil {
-				err = json.Unmarshal(b, &one.failure)
+				err = result(b, &v)
 			}
-			if err == nil && one.Error != "" {
-				err = one.failure.err()
-			}
-			if err == nil {
-				err = json.Unmarshal(b, &one.value)
-			}
-			if !yield(one.value, err) || err != nil {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// result reads one line: a failure's begins with its error.
+func result[V any](b []byte, v *V) error {
+	if !bytes.HasPrefix(b, []byte(`{"error":`)) {
+		return json.Unmarshal(b, v)
+	}
+	var f failure
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	return f.err()
 }
 
 // wholeLines is bufio.ScanLines without the last line that has no end: it was

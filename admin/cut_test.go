@@ -1,9 +1,11 @@
 package admin_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -112,3 +114,37 @@ func TestUnreadableLines(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrNoProgress }
+
+// A list that the daemon itself could not finish ends with what it says.
+func TestFailedList(t *testing.T) {
+	w := newWorld(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: admin.Handler(stuck{w.Admin})}
+	go server.Serve(ln)
+	defer server.Close()
+	c, err := admin.Dial(t.Context(), socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var got []string
+	for r, err := range c.Peers(t.Context(), admin.Query{}) {
+		got = append(got, fmt.Sprint(r.Identity, err))
+	}
+	if want := "address:192.0.2.1<nil> the disk"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// stuck lists one row and fails.
+type stuck struct{ admin.Admin }
+
+func (stuck) Peers(context.Context, admin.Query) iter.Seq2[admin.Row, error] {
+	return func(yield func(admin.Row, error) bool) {
+		_ = yield(admin.Row{Identity: "address:192.0.2.1"}, nil) && yield(admin.Row{}, errors.New("the disk"))
+	}
+}
