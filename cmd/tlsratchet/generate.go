@@ -32,7 +32,7 @@ compdef _tlsratchet tlsratchet
 // generateCommand makes what the build installs beside the program.
 func generateCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "generate", Hidden: true, Usage: "print man, bash, zsh or fish", ArgsUsage: "WHAT",
+		Name: "generate", Hidden: true, Usage: "print what the build installs beside the program", ArgsUsage: "man|bash|zsh|fish",
 		Action: func(c *cli.Context) error {
 			if err := flagsFirst(c); err != nil {
 				return err

@@ -17,7 +17,7 @@ func peerCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "look at one peer, or drop what holds it",
 		Subcommands: []*cli.Command{
 			{
-				Name: "show", Usage: "tell all of one peer", ArgsUsage: "NAME", Flags: operatorFlags(),
+				Name: "show", Usage: "tell all of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
 				Action: operation(func(c *cli.Context, a admin.Admin) error { return showPeer(c, a, stdout) }, stderr),
 			},
 			actCommand("unpin", "let a peer go, until new days form a new pin", stdout, stderr),
@@ -32,10 +32,12 @@ func peerCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 }
 
+const aboutNames = "NAME is an identity as the log has it (address:192.0.2.10), an address, or a host or domain name."
+
 func actCommand(name, usage string, stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "NAME",
-		Description: "NAME is an identity as the log has it (address:192.0.2.10), an address, or a host or domain name.",
+		Description: aboutNames + "\nA host is one identity by its address and another by its domain: let both go.",
 		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there"}),
 		Action:      operation(func(c *cli.Context, a admin.Admin) error { return act(c, a, name, stdout) }, stderr),
 	}

@@ -20,6 +20,8 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "peers",
 		Usage: "list what is remembered of peers",
+		Description: "In the order of their kinds and names. The last four columns are on how many of the 64 days up\n" +
+			"to LAST each level was seen; on which, peer show tells.",
 		Flags: operatorFlags(
 			&cli.BoolFlag{Name: "pinned", DisableDefaultText: true, Usage: "those with a pin that holds"},
 			&cli.BoolFlag{Name: "released", DisableDefaultText: true, Usage: "those whose pin formed, and doesn't hold"},

@@ -57,7 +57,7 @@ var otherPolicyKeys = []struct{ flag, key, usage string }{
 	{"release-after-days", "release_after_days", "on the `N`th day below its pin a peer is let through"},
 	{"relax-after-days", "relax_after_days", "`N` days of 64 below a pin mean a peer that is only partly encrypted"},
 	{"pin-up-to", "pin_up_to", "the highest `LEVEL` that is pinned"},
-	{"domain-enforce", "domain_enforce", "enforce pins of domains: broad, always or never"},
+	{"domain-enforce", "domain_enforce", "`WHEN` pins of domains are enforced: broad, always or never"},
 }
 
 func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
