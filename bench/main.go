@@ -241,8 +241,13 @@ func (r *report) measurePostfix(ctx context.Context, _ io.Writer) error {
 	return inFolder(memoryDir(), func(dir string) (err error) {
 		s, err := newMailServer(ctx, r.options, dir)
 		defer func() { err = errors.Join(err, s.close()) }()
-		if err == nil {
-			r.mail, err = s.measure(ctx, r.options)
+		for _, size := range mailSizes {
+			if err != nil {
+				break
+			}
+			var all standings
+			all, err = s.measure(ctx, r.options, size)
+			r.mail = append(r.mail, mailing{size, all})
 		}
 		return err
 	})

@@ -81,8 +81,13 @@ func (s *mailServer) close() error {
 	return err
 }
 
-// measure has the contestants take turns. Each turn begins with an empty queue.
-func (s *mailServer) measure(ctx context.Context, o *options) (standings, error) {
+// mailSizes are the sizes of messages in KB: a note, and an ordinary mail with
+// its HTML part or a small attachment.
+var mailSizes = []int{4, 64}
+
+// measure has the contestants take turns with mail of the given size in KB.
+// Each turn begins with an empty queue.
+func (s *mailServer) measure(ctx context.Context, o *options, kilobytes int) (standings, error) {
 	var from []string
 	for _, c := range local(sources, "") {
 		from = append(from, c.Addr)
@@ -91,7 +96,7 @@ func (s *mailServer) measure(ctx context.Context, o *options) (standings, error)
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	l := load.SMTP{
 		Shape:   load.Shape{Sessions: o.sessions, Length: mailsASession, Messages: o.mails},
-		Sources: from, TLS: config, Mail: smtpMail(),
+		Sources: from, TLS: config, Mail: smtpMail(kilobytes),
 	}
 	return s.contest.rounds(ctx, o.rounds, func(ctx context.Context, i int) (measure.Run, error) {
 		if err := s.drained(ctx); err != nil {
@@ -118,10 +123,11 @@ func (s *mailServer) drained(ctx context.Context) error {
 	}
 }
 
-// smtpMail is the message that mail is, for SMTP.
-func smtpMail() posttest.Mail {
+// smtpMail is the message that mail is, for SMTP, with a body of so many KB.
+func smtpMail(kilobytes int) posttest.Mail {
 	m := mail(local(1, daemonPort)[0])
-	out := posttest.Mail{From: m.From, To: m.Rcpts, Body: strings.ReplaceAll(string(m.Body), "\r\n", "\n")}
+	body := strings.ReplaceAll(string(m.Body), "\r\n", "\n")
+	out := posttest.Mail{From: m.From, To: m.Rcpts, Body: strings.Repeat(body, kilobytes/4)}
 	for _, h := range m.Headers {
 		out.Header = append(out.Header, h[0]+": "+h[1])
 	}
