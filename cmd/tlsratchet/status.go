@@ -77,12 +77,14 @@ func (d *daemon) errors() status.Errors {
 	}
 }
 
-// serveStatus serves metrics and page until they are stopped. Mail doesn't need
-// them: where the port can't be had, the log says so and the daemon goes on.
+// serveStatus counts the memory, and serves metrics and page, until they are
+// stopped. Mail doesn't need them: where the port can't be had, the log says so
+// and the daemon goes on.
 func (d *daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func()) {
-	go d.pages.census.Run(ctx)
+	counting, stopCounting := context.WithCancel(ctx)
+	go d.pages.census.Run(counting)
 	if cfg.Status.Listen == config.Off {
-		return func() {}
+		return stopCounting
 	}
 	server, err := status.NewServer(status.ServerOptions{
 		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.pages.metrics, Page: d.page(cfg),
@@ -94,7 +96,7 @@ func (d *daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 	}
 	if err != nil {
 		d.log.Error("no metrics and no page", "error", err)
-		return func() {}
+		return stopCounting
 	}
 	go func() {
 		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -102,6 +104,7 @@ func (d *daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 		}
 	}()
 	return func() {
+		stopCounting()
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
