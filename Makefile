@@ -24,7 +24,7 @@ test: ## run all tests, real Postfix included (root; installs what is missing)
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
 
-soak: ## run the long trials: kills, damage, floods, reloads and restarts (an hour and more)
+soak: ## run the long trials: kills, damage, floods, clients that stop, restarts (an hour)
 	$(GO) test -count 1 -timeout 4h -v ./soak -soak
 	$(GO) test -count 1 -v -run UnderLoad ./e2e -soak
 
