@@ -83,6 +83,15 @@ func newestMeta(r io.ReaderAt) (meta, error) {
 	return meta{}, fmt.Errorf("%w: it doesn't begin like one", ErrDamaged)
 }
 
+// bothMetas tells whether both meta pages are intact. Commits write them in
+// turns: behind a damaged one, the other shows the file as it was a commit ago,
+// without a trace of what is missing.
+func bothMetas(r io.ReaderAt, pageSize int64) bool {
+	first, ok := readMeta(r, 0)
+	second, too := readMeta(r, pageSize)
+	return ok && too && first.pageSize == pageSize && second.pageSize == pageSize
+}
+
 // page is a page with its overflow, or an inline one.
 type page struct {
 	flags uint16

@@ -74,6 +74,24 @@ func remove(t testing.TB, path string) {
 	}
 }
 
+// clearNewestMeta leaves the file as it was a commit ago, in good order.
+func clearNewestMeta(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	newest, err := newestMeta(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := int64(newest.txid%2) * newest.pageSize
+	if _, err := file.WriteAt(make([]byte, newest.pageSize), at); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRecovery(t *testing.T) {
 	const n = 300
 	tests := []struct {
@@ -107,6 +125,7 @@ func TestRecovery(t *testing.T) {
 			remove(t, snapshots(path)[0])
 		}, 0, "", false},
 		{"one record", func(t *testing.T, path string) { flipRecord(t, path, peer(7)) }, n + 1, "intact records are joined", true},
+		{"the newest meta page, which hides the last commit", clearNewestMeta, n, "intact records are joined", true},
 		{"one record, and no snapshot", func(t *testing.T, path string) {
 			flipRecord(t, path, peer(7))
 			remove(t, snapshots(path)[0])

@@ -62,6 +62,9 @@ func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
 	}
 	v := &verifier{r: r, meta: m, used: make([]uint64, m.pages/64+1)}
 	v.used[0] = 3 // the meta pages
+	if !bothMetas(r, m.pageSize) {
+		v.seen.damaged++
+	}
 	return v, v.freelist()
 }
 
