@@ -8,6 +8,9 @@ import (
 )
 
 const (
+	// firstSize holds what Postfix says up to MAIL. Thousands of connections
+	// that never say more take no more.
+	firstSize = 1 << 10
 	// inSize holds a whole message's packets in most cases: Postfix writes
 	// 4 KiB at a time.
 	inSize = 8 << 10
@@ -17,12 +20,17 @@ const (
 
 // buffers are what a connection needs while it lives, kept for the next one.
 type buffers struct {
-	in     [inSize]byte
-	out    []byte
+	in     []byte // of firstSize, and of inSize once a read has filled that
 	macros []byte // as go-milter was given them last
 }
 
-var bufferPool = sync.Pool{New: func() any { return &buffers{out: make([]byte, 0, 512)} }}
+// reply is what was gathered. Whoever waits for a client has none.
+type reply struct{ out []byte }
+
+var (
+	bufferPool = sync.Pool{New: func() any { return &buffers{in: make([]byte, firstSize)} }}
+	replyPool  = sync.Pool{New: func() any { return &reply{out: make([]byte, 0, 512)} }}
+)
 
 // conn is one connection as go-milter sees it. Read gives it nothing but whole
 // packets with a known command and a sane length; Write gathers until there is
@@ -35,7 +43,8 @@ type conn struct {
 	raw  net.Conn
 	srv  *Server
 	buf  *buffers
-	r, w int // what was read and not yet delivered: buf.in[r:w]
+	said *reply // nil for nothing
+	r, w int    // what was read and not yet delivered: buf.in[r:w]
 
 	pass    int  // bytes of the current packet still to be delivered
 	greeted bool // the negotiation came
@@ -174,10 +183,6 @@ func (c *conn) drop() error {
 // await makes buf.in[r:] hold at least n bytes, n being at most inSize.
 func (c *conn) await(n int) error {
 	for c.w-c.r < n {
-		if c.r+n > inSize {
-			c.w = copy(c.buf.in[:], c.buf.in[c.r:c.w])
-			c.r = 0
-		}
 		if err := c.fill(); err != nil {
 			return err
 		}
@@ -185,14 +190,26 @@ func (c *conn) await(n int) error {
 	return nil
 }
 
-// fill reads once into the buffer, which must have room or be empty.
+// fill reads once into the buffer.
 func (c *conn) fill() error {
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
+	c.makeRoom()
 	n, err := c.receive(c.buf.in[c.w:])
 	c.w += n
 	return err
+}
+
+// makeRoom moves what is left in a buffer that is full, or has nothing left, to
+// its beginning.
+func (c *conn) makeRoom() {
+	in, full := c.buf.in, c.w == len(c.buf.in)
+	if !full && c.r < c.w {
+		return
+	}
+	if full && len(in) < inSize {
+		c.buf.in = make([]byte, inSize)
+	}
+	c.w = copy(c.buf.in, in[c.r:c.w])
+	c.r = 0
 }
 
 // The rest of net.Conn. go-milter's server uses none of it.

@@ -318,6 +318,39 @@ func TestGatherIsBounded(t *testing.T) {
 	}
 }
 
+// A client that says little, for however long, takes little memory, and holds
+// no reply while it is waited for.
+func TestLittleTakesLittle(t *testing.T) {
+	short, long := frame('D', "M{client_addr}\x00192.0.2.1\x00"), frame('D', "M"+strings.Repeat("x", 2*firstSize))
+	in := [][]byte{optNeg()}
+	for range 100 {
+		in = append(in, short[:7], short[7:])
+	}
+	c, tp, _ := onTape(t, nil, append(in, long[:firstSize], long[firstSize:])...)
+	defer c.Close()
+	c.buf = &buffers{in: make([]byte, firstSize)} // whatever the pool had
+	for range 1 + 100 {
+		if _, err := readFrame(c); err != nil {
+			t.Fatal(err)
+		}
+		if c.said != nil {
+			t.Fatal("it holds a reply that was sent")
+		}
+		if _, err := c.Write(frame('c', "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.buf.in) != firstSize {
+		t.Errorf("%d bytes for short packets", len(c.buf.in))
+	}
+	if f, err := readFrame(c); err != nil || !bytes.Equal(f, long) || len(c.buf.in) != inSize {
+		t.Errorf("%d bytes, %v; %d bytes for a long packet", len(f), err, len(c.buf.in))
+	}
+	if len(tp.writes) != 1+100 {
+		t.Errorf("%d writes", len(tp.writes))
+	}
+}
+
 // However the client's bytes are cut, go-milter sees the same packets,
 // none of which is here twice.
 func TestCutsDoNotMatter(t *testing.T) {

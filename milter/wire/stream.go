@@ -74,12 +74,15 @@ func (c *conn) setRead(t time.Time) {
 
 // Write takes what go-milter says and keeps it until the next read.
 func (c *conn) Write(p []byte) (int, error) {
-	if len(c.buf.out)+len(p) > maxGathered {
+	if c.said != nil && len(c.said.out)+len(p) > maxGathered {
 		if err := c.flush(time.Now()); err != nil {
 			return 0, err
 		}
 	}
-	c.buf.out = append(c.buf.out, p...)
+	if c.said == nil {
+		c.said = replyPool.Get().(*reply)
+	}
+	c.said.out = append(c.said.out, p...)
 	c.replies.scan(p, func(code byte) {
 		if endsMessage(c.last, code) {
 			c.busy = false
@@ -90,7 +93,7 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // flush sends what was gathered. Its deadline, too, is set seldom.
 func (c *conn) flush(now time.Time) error {
-	if len(c.buf.out) == 0 {
+	if c.said == nil {
 		return nil
 	}
 	limit := c.srv.limits.Write
@@ -98,8 +101,11 @@ func (c *conn) flush(now time.Time) error {
 		c.writeUntil = now.Add(limit + limit/4)
 		c.raw.SetWriteDeadline(c.writeUntil)
 	}
-	_, err := c.raw.Write(c.buf.out)
-	c.buf.out = c.buf.out[:0]
+	_, err := c.raw.Write(c.said.out)
+	if c.said.out = c.said.out[:0]; cap(c.said.out) <= inSize {
+		replyPool.Put(c.said)
+	}
+	c.said = nil
 	return err
 }
 
@@ -113,9 +119,7 @@ func (c *conn) Close() error {
 		c.broken(err)
 	}
 	err := c.raw.Close()
-	if cap(c.buf.out) <= inSize {
-		bufferPool.Put(c.buf)
-	}
+	bufferPool.Put(c.buf)
 	c.buf = nil
 	c.srv.remove(c)
 	return err
