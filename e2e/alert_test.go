@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -169,34 +167,6 @@ func (s *teller) wants(in *posttest.Instance, hook *receiver, want string) {
 	eventually(s.t, "as many lines in the log", func() bool { return strings.Count(s.log.text(), "msg=alert") == n })
 }
 
-// lockedLog is a log that is read while it is written.
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain: %s", what)
-		}
-	}
-}
-
 // receiver is a real HTTP server that keeps what it is sent.
 type receiver struct {
 	url    string
@@ -258,28 +228,8 @@ func newAlertmanager(t *testing.T) *alertmanager {
 	}
 	addr := freeAddr(t)
 	a.url = "http://" + addr
-	var out bytes.Buffer
-	cmd := alertmanagerCommand(t, "--config.file="+config, "--storage.path="+dir,
-		"--web.listen-address="+addr, "--cluster.listen-address=")
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // by a signal
-		if t.Failed() {
-			t.Logf("alertmanager:\n%s", &out)
-		}
-	})
-	eventually(t, "Alertmanager is ready", func() bool {
-		resp, err := http.Get(a.url + "/-/ready")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	runServer(t, alertmanagerCommand(t, "--config.file="+config, "--storage.path="+dir,
+		"--web.listen-address="+addr, "--cluster.listen-address="), a.url)
 	return a
 }
 

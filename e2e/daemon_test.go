@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,20 +20,7 @@ type daemon struct {
 	cmd     *exec.Cmd
 	history string
 
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (d *daemon) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.Write(p)
-}
-
-func (d *daemon) text() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.String()
+	lockedLog
 }
 
 // serve starts tlsratchet on the socket, with its memory in the file history
@@ -45,7 +30,6 @@ func serve(t *testing.T, socket, history, config string, flags ...string) *daemo
 	if history == "" {
 		history = filepath.Join(t.TempDir(), "history.db")
 	}
-	d := &daemon{t: t, history: history}
 	args := append([]string{"serve", "--listen", "unix:" + socket, "--history", history}, flags...)
 	if config != "" {
 		file := filepath.Join(t.TempDir(), "tlsratchet.toml")
@@ -54,9 +38,17 @@ func serve(t *testing.T, socket, history, config string, flags ...string) *daemo
 		}
 		args = append(args, "--config", file)
 	}
-	d.cmd = exec.Command(binary, args...)
-	d.cmd.Stderr = d
-	if err := d.cmd.Start(); err != nil {
+	d := launch(t, exec.Command(binary, args...))
+	d.history = history
+	return d
+}
+
+// launch starts a daemon by a command of its own.
+func launch(t *testing.T, cmd *exec.Cmd) *daemon {
+	t.Helper()
+	d := &daemon{t: t, cmd: cmd}
+	cmd.Stderr = d
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

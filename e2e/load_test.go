@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -108,26 +107,6 @@ func steadyPeer(t *testing.T, socket, want string) {
 	}
 }
 
-// launch starts a daemon by a command of its own.
-func launch(t *testing.T, cmd *exec.Cmd) *daemon {
-	t.Helper()
-	d := &daemon{t: t, cmd: cmd}
-	cmd.Stderr = d
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if d.cmd.ProcessState == nil {
-			d.stop(syscall.SIGTERM)
-		}
-		if t.Failed() {
-			t.Logf("tlsratchet's log:\n%s", d.text())
-		}
-	})
-	d.wait("msg=serving")
-	return d
-}
-
 // inherited is a listening socket for others to serve, as systemd holds it.
 func inherited(t *testing.T, path string) *os.File {
 	t.Helper()
@@ -159,11 +138,7 @@ func activated(t *testing.T, file *os.File, config, history string) *daemon {
 // waitFor waits until the log has a text n times.
 func (d *daemon) waitFor(text string, n int) {
 	d.t.Helper()
-	count := func() int {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return bytes.Count(d.log.Bytes(), []byte(text))
-	}
+	count := func() int { return strings.Count(d.text(), text) }
 	for end := time.Now().Add(15 * time.Second); count() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			d.t.Fatalf("%q is not there %d times:\n%s", text, n, d.text())

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"tlsratchet/contrib/prometheus/promtool"
@@ -76,28 +74,8 @@ func newPrometheus(t *testing.T, target string) prometheus {
 		t.Fatal(err)
 	}
 	addr := freeAddr(t)
-	var out bytes.Buffer
-	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // by a signal
-		if t.Failed() {
-			t.Logf("prometheus:\n%s", &out)
-		}
-	})
 	p := prometheus{url: "http://" + addr}
-	eventually(t, "Prometheus is ready", func() bool {
-		resp, err := http.Get(p.url + "/-/ready")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	runServer(t, exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr), p.url)
 	return p
 }
 
