@@ -13,6 +13,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 
+	"tlsratchet/internal/posttest"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
 )
@@ -110,26 +111,8 @@ func installLibmilter(ctx context.Context, stderr io.Writer) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: libmilter-dev is missing: as root, apt-get install libmilter-dev", errNoC)
 	}
-	install := []string{"install", "--yes", "--quiet", "--no-install-recommends", "--no-remove", "libmilter-dev"}
-	if apt(ctx, stderr, install...) == nil {
-		return nil
-	}
-	err := apt(ctx, stderr, "update", "--quiet")
-	if err == nil {
-		err = apt(ctx, stderr, install...)
-	}
-	if err != nil {
+	if err := posttest.InstallPackage(ctx, stderr, "libmilter-dev"); err != nil {
 		return fmt.Errorf("%w: libmilter-dev can't be installed: %w", errNoC, err)
-	}
-	return nil
-}
-
-func apt(ctx context.Context, w io.Writer, args ...string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=120"}, args...)...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
-	cmd.Stdout, cmd.Stderr = w, w
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("apt-get %s: %w", args[0], err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package posttest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -136,26 +137,32 @@ func denyStart(path string) (allow func() error, err error) {
 	return func() error { return os.Remove(path) }, nil
 }
 
-// aptInstall gives the answer to the package's question, then installs it. The
-// lists are fetched only where the first try fails: a fresh image has none.
+// aptInstall gives the answer to the package's question, then installs it.
 func aptInstall(w io.Writer) error {
 	seed := exec.Command("debconf-set-selections")
 	seed.Stdin = strings.NewReader("postfix postfix/main_mailer_type select No configuration\n")
 	if out, err := seed.CombinedOutput(); err != nil {
 		return fmt.Errorf("debconf-set-selections: %w: %s", err, out)
 	}
-	install := []string{"install", "--yes", "--quiet", "--no-install-recommends", "--no-remove", "postfix"}
-	if apt(w, install...) == nil {
-		return nil
-	}
-	if err := apt(w, "update", "--quiet"); err != nil {
-		return err
-	}
-	return apt(w, install...)
+	return InstallPackage(context.Background(), w, "postfix")
 }
 
-func apt(w io.Writer, args ...string) error {
-	cmd := exec.Command("apt-get", append([]string{"-o", "DPkg::Lock::Timeout=120"}, args...)...)
+// InstallPackage installs one of Debian's packages, which takes root, and
+// writes what apt-get says to w. The lists are fetched only where the first try
+// fails: a fresh image has none.
+func InstallPackage(ctx context.Context, w io.Writer, name string) error {
+	install := []string{"install", "--yes", "--quiet", "--no-install-recommends", "--no-remove", name}
+	if apt(ctx, w, install...) == nil {
+		return nil
+	}
+	if err := apt(ctx, w, "update", "--quiet"); err != nil {
+		return err
+	}
+	return apt(ctx, w, install...)
+}
+
+func apt(ctx context.Context, w io.Writer, args ...string) error {
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=120"}, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
 	cmd.Stdout, cmd.Stderr = w, w
 	if err := cmd.Run(); err != nil {
