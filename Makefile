@@ -16,27 +16,27 @@ build: ## build build/tlsratchet
 	$(GO) build -trimpath -o build/ ./cmd/tlsratchet
 
 demo: build ## see a stripped peer caught at a real Postfix (root; under a minute)
-	$(GO) run ./internal/posttest/install
-	$(GO) run ./e2e/demo -tlsratchet build/tlsratchet
+	$(GO) run ./test/posttest/install
+	$(GO) run ./test/e2e/demo -tlsratchet build/tlsratchet
 
 test: ## run all tests, real Postfix included (root; installs what is missing)
-	$(GO) run ./internal/posttest/install
+	$(GO) run ./test/posttest/install
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
 
 soak: ## run the long trials: kills, damage, floods, clients that stop, restarts (an hour)
-	$(GO) test -count 1 -timeout 4h -v ./soak -soak
-	$(GO) test -count 1 -v -run UnderLoad ./e2e -soak
+	$(GO) test -count 1 -timeout 4h -v ./test/soak -soak
+	$(GO) test -count 1 -v -run UnderLoad ./test/e2e -soak
 
 bench: build ## measure beside milters that do nothing, and write docs/performance.md (root, for Postfix)
 	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./peer ./ratchet ./tlsstate/store
-	$(GO) run ./bench -postfix -start -replay -pairs -write docs/performance.md
+	$(GO) run ./test/bench -postfix -start -replay -pairs -write docs/performance.md
 
 population: ## try the rules on a made-up world of 5,000 peers, and write docs/policy.md
-	$(GO) run ./population/cmd -write docs/policy.md
+	$(GO) run ./test/population/cmd -write docs/policy.md
 
 chaos: ## kill, stop and starve the server that MX hosts share, and write docs/several-mx.md
-	$(GO) run ./chaos -write docs/several-mx.md
+	$(GO) run ./test/chaos -write docs/several-mx.md
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

@@ -11,10 +11,10 @@ import (
 // alone.
 var floors = [][]string{
 	{"internal/clean", "tlsstate"},
-	{"config", "tlsstate/store", "peer", "peer/spf/resolver", "milter/wire", "selfcheck", "maillog/loggen"},
+	{"config", "tlsstate/store", "peer", "peer/spf/resolver", "milter/wire", "selfcheck"},
 	{"tlsstate/store/shared", "peer/spf", "doctor"},
 	{"ratchet"},
-	{"milter", "incident", "maillog", "population"},
+	{"milter", "incident", "maillog"},
 	{"admin", "alert", "status", "replay"},
 }
 
@@ -63,7 +63,7 @@ func floor(room string) int {
 // free tells the rooms that may use all others: the commands, and what only
 // tests and measures.
 func free(room string) bool {
-	for _, prefix := range []string{"cmd/", "e2e", "bench", "soak", "chaos", "internal/", "contrib/", "tlsstate/store/storetest"} {
+	for _, prefix := range []string{"cmd/", "test/", "contrib/", "tlsstate/store/storetest"} {
 		if strings.HasPrefix(room, prefix) {
 			return true
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tlsratchet/maillog"
-	"tlsratchet/maillog/loggen"
+	"tlsratchet/test/loggen"
 )
 
 // The figure to look at is lines/s: make bench has the whole replay beside

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// The log is what a real Postfix wrote: go run ./e2e/record.
+// The log is what a real Postfix wrote: go run ./test/e2e/record.
 func TestGolden(t *testing.T) {
 	data, err := os.ReadFile("testdata/postfix.log")
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tlsratchet/internal/mtatest"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
 	"tlsratchet/ratchet"
+	"tlsratchet/test/mtatest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"tlsratchet/maillog"
-	"tlsratchet/maillog/loggen"
 	"tlsratchet/replay"
+	"tlsratchet/test/loggen"
 )
 
 // The whole of a replay, as make bench measures it on a log of 5,000,000 lines:

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tlsratchet/maillog"
-	"tlsratchet/maillog/loggen"
+	"tlsratchet/test/loggen"
 	"tlsratchet/tlsstate"
 )
 

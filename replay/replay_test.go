@@ -16,8 +16,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tlsratchet/maillog"
-	"tlsratchet/maillog/loggen"
 	"tlsratchet/replay"
+	"tlsratchet/test/loggen"
 	"tlsratchet/tlsstate"
 )
 

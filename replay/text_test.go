@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"tlsratchet/maillog/loggen"
 	"tlsratchet/replay"
+	"tlsratchet/test/loggen"
 	"tlsratchet/tlsstate"
 )
 

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/internal/posttest"
 	"tlsratchet/selfcheck"
+	"tlsratchet/test/posttest"
 )
 
 // TestPostfix tries a real one in each of the states that it can be in.

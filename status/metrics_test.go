@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tlsratchet/contrib/prometheus/promtool"
 	"tlsratchet/ratchet"
 	"tlsratchet/selfcheck"
 	"tlsratchet/status"
+	"tlsratchet/test/promtool"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )

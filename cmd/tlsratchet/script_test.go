@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"tlsratchet/internal/mtatest"
+	"tlsratchet/test/mtatest"
 )
 
 // patience is how long a script waits for what must come.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"tlsratchet/contrib/grafana"
-	"tlsratchet/contrib/prometheus/promtool"
+	"tlsratchet/test/promtool"
 )
 
 type dashboard struct {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"tlsratchet/contrib/prometheus"
-	"tlsratchet/contrib/prometheus/promtool"
+	"tlsratchet/test/promtool"
 )
 
 // run runs promtool on files of this directory.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/emersion/go-milter"
 
-	"tlsratchet/internal/mtatest"
+	"tlsratchet/test/mtatest"
 )
 
 // loop is a client that says the same message for ever, and a network without

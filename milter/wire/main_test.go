@@ -15,7 +15,7 @@ import (
 	"github.com/emersion/go-milter"
 	"go.uber.org/goleak"
 
-	"tlsratchet/internal/mtatest"
+	"tlsratchet/test/mtatest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -19,7 +19,7 @@ import (
 	"github.com/emersion/go-milter"
 	"github.com/google/go-cmp/cmp"
 
-	"tlsratchet/internal/mtatest"
+	"tlsratchet/test/mtatest"
 )
 
 func TestServe(t *testing.T) {

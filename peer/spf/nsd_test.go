@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"tlsratchet/internal/nsdtest"
+	"tlsratchet/test/nsd"
 )
 
 // startNSD runs NSD with the zones of testdata, and returns its address.
@@ -21,7 +21,7 @@ func startNSD(t *testing.T) netip.AddrPort {
 		}
 		zones[name] = string(text)
 	}
-	return nsdtest.Start(t, zones)
+	return nsd.Start(t, zones)
 }
 
 // largeZone has texts of 60 KB: more won't fit a message. NSD takes 64 strings a

@@ -4,9 +4,9 @@ import (
 	"log/slog"
 	"testing"
 
-	"tlsratchet/chaos/servers"
 	"tlsratchet/peer"
 	"tlsratchet/ratchet"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"

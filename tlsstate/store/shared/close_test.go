@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"tlsratchet/chaos/servers"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"

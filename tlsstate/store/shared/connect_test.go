@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/chaos/servers"
-	"tlsratchet/internal/posttest"
+	"tlsratchet/test/chaos/servers"
+	"tlsratchet/test/posttest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/chaos/servers"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
 	"tlsratchet/tlsstate/store/storetest"

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tlsratchet/chaos/servers"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
 	"tlsratchet/tlsstate/store/storetest"

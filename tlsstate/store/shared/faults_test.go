@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/chaos/servers"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
 	"tlsratchet/tlsstate/store/storetest"

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tlsratchet/chaos/servers"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"

@@ -1,0 +1,49 @@
+package load
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"tlsratchet/test/bench/measure"
+	"tlsratchet/test/posttest"
+)
+
+// SMTP is a load of SMTP sessions over STARTTLS, resumed by session tickets.
+type SMTP struct {
+	Shape
+	// Server is where to connect to, host:port.
+	Server string
+	// Sources are the addresses to connect from, taken in turn, each a peer.
+	Sources []string
+	// TLS should have a ClientSessionCache.
+	TLS *tls.Config
+	// Mail is the message.
+	Mail posttest.Mail
+}
+
+// Run runs the load once. The wait of a session's first message begins with
+// its connection.
+func (l SMTP) Run(ctx context.Context) (measure.Run, error) { return l.run(ctx, l.session) }
+
+func (l *SMTP) session(ctx context.Context, n int, t *timer) error {
+	t.start()
+	c, err := posttest.Peer{
+		Server: l.Server, TLS: l.TLS, Source: l.Sources[n%len(l.Sources)],
+	}.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	for range l.Length {
+		said, err := c.Send(l.Mail)
+		t.stop()
+		if err == nil && !said[len(said)-1].Reply.OK() {
+			err = fmt.Errorf("%w: %s", ErrAnswer, said[len(said)-1].Reply)
+		}
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+	}
+	return c.Quit()
+}

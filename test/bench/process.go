@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tlsratchet/test/mtatest"
+)
+
+// process is a milter in a process of its own.
+type process struct {
+	name   string
+	socket string
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	errs   *tail
+	ended  chan struct{}
+	err    error // of the end, once ended is closed
+}
+
+// startProcess starts a program; it ends with ctx at the latest.
+func startProcess(ctx context.Context, name, socket string, argv ...string) (*process, error) {
+	p := &process{name: name, socket: socket, errs: &tail{}, ended: make(chan struct{})}
+	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
+	p.cmd.Stdout, p.cmd.Stderr = p.errs, p.errs
+	// What tlsratchet does beside mail is left out: there may be two of it.
+	p.cmd.Env = append(os.Environ(), "TLSRATCHET_STATUS=off", "TLSRATCHET_SELFCHECK=off")
+	stdin, err := p.cmd.StdinPipe() // its end is the end of those that watch it
+	if err == nil {
+		p.stdin = stdin
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.err = p.cmd.Wait()
+	}()
+	return p, nil
+}
+
+// answers waits until the milter has taken a negotiation.
+func (p *process) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		s, err := mtatest.Dial(ctx, "unix", p.socket, mtatest.Options{})
+		if err == nil {
+			return s.Close()
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("%s ended: %w\n%s", p.name, p.err, p.errs)
+		case <-ctx.Done():
+			return fmt.Errorf("%s doesn't answer: %w\n%s", p.name, err, p.errs)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// stop ends the process, and tells what it said if it had not run until then.
+func (p *process) stop() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("%s ended early: %w\n%s", p.name, p.err, p.errs)
+	default:
+	}
+	err := p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.stdin.Close() // it may be closed already: the process is quick
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		err = errors.Join(err, fmt.Errorf("%s doesn't end by itself", p.name), p.cmd.Process.Kill())
+		<-p.ended
+	}
+	return err
+}
+
+// cpu is what the process has worked so far; 0 without one.
+func (p *process) cpu() time.Duration {
+	if p == nil {
+		return 0
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	return parseCPU(string(text))
+}
+
+// memory is what the process holds that is no file's (RssAnon), in bytes.
+func (p *process) memory() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("the memory of %s: %w", p.name, err)
+	}
+	return parseMemory(string(text))
+}
+
+// parseMemory finds RssAnon in proc_pid_status(5).
+func parseMemory(status string) (int64, error) {
+	_, rest, _ := strings.Cut(status, "\nRssAnon:")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " kB")
+	kB, err := strconv.ParseInt(number, 10, 40)
+	if err != nil {
+		return 0, fmt.Errorf("no RssAnon in a process's status: %w", err)
+	}
+	return kB << 10, nil
+}
+
+// parseCPU adds up user and system time of a line of proc_pid_stat(5); 0 if it
+// isn't one. The name in brackets may hold anything.
+func parseCPU(stat string) time.Duration {
+	const tick = 10 * time.Millisecond // USER_HZ, the same on all of Linux's machines that Go runs on
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 63)
+	system, err2 := strconv.ParseInt(fields[12], 10, 63)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return time.Duration(user+system) * tick
+}
+
+// tail keeps what a process says, the last of it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const maxTail = 4096
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-maxTail):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.text))
+}
+
+// startServe starts a tlsratchet in dir. Nothing is exempt, loopback neither;
+// more are lines for its configuration.
+func startServe(ctx context.Context, binary, dir, history string, more ...string) (*process, error) {
+	socket := filepath.Join(dir, serveSocket)
+	config := filepath.Join(dir, "tlsratchet.toml")
+	if err := writeFile(config, strings.Join(append([]string{"exempt_networks = []", `log.level = "warn"`}, more...), "\n")); err != nil {
+		return nil, err
+	}
+	return startProcess(ctx, "tlsratchet", socket,
+		binary, "serve", "--config", config, "--listen", "unix:"+socket, "--history", history)
+}
+
+const serveSocket = "milter.sock"
+
+// startTaught starts a tlsratchet in a new directory, with a history of steady
+// peers, and more lines of configuration.
+func startTaught(ctx context.Context, binary, dir string, peers []client, more ...string) (*process, error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	history := filepath.Join(dir, "history.db")
+	if err := teach(ctx, history, peers, time.Now()); err != nil {
+		return nil, err
+	}
+	return startServe(ctx, binary, dir, history, more...)
+}

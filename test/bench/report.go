@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"tlsratchet/test/bench/measure"
+)
+
+// report is all that was measured.
+type report struct {
+	*options
+	machine machine
+	parts   []part
+	milters []sessions
+	mail    []mailing
+	starts  *starts
+	pairs   []*pair
+	replays *replays
+	// left are what was left out, and why.
+	left []string
+	// temporary is a folder to be removed.
+	temporary string
+}
+
+// sessions are the standings for milter sessions of one length.
+type sessions struct {
+	length int
+	standings
+}
+
+// mailing are the standings for mail of one size through Postfix.
+type mailing struct {
+	kilobytes int
+	standings
+}
+
+func (r *report) leaveOut(what string, why error) {
+	r.left = append(r.left, fmt.Sprintf("Left out: %s (%v).", what, why))
+}
+
+// print writes the tables.
+func (r *report) print(w io.Writer) error {
+	var b bytes.Buffer
+	r.tables(&b)
+	_, err := b.WriteTo(w)
+	return err
+}
+
+// document writes the tables with the words that they need.
+func (r *report) document(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, preface, time.Now().UTC().Format(time.DateOnly), r.machine.cores, r.machine.cpu, r.machine.kernel,
+		strings.Join(r.machine.versions, "; "), r.machine.before, r.machine.after, r.rounds)
+	r.tables(&b)
+	_, err := b.WriteTo(w)
+	return err
+}
+
+const preface = `# Performance
+
+Written by ` + "`make bench`" + ` (test/bench/), on %s. Don't edit it; run it again.
+
+- Machine: %d cores, %s, %s.
+- With: %s.
+- Load average: %s before, %s after, our own load included. What else ran on
+  the machine is in the figures; write this on one that is idle otherwise.
+
+How to read it: the load generator, Postfix and the milters share these cores,
+so messages a second say more of the machine than of a milter. **The ratios
+count.** The contestants take turns, %d rounds after one that doesn't count,
+forwards and backwards by turns; figures are medians over the rounds, with the
+range in brackets, and a ratio is the median of the rounds' own ratios. 1.05
+is 5 %% more messages a second than that other one; of a p99, less is better.
+
+`
+
+func (r *report) tables(b *bytes.Buffer) {
+	r.aims(b)
+	for _, line := range r.left {
+		b.WriteString(line + "\n\n")
+	}
+	r.partsTable(b)
+	for i, s := range r.milters {
+		what := "one message a session"
+		if s.length > 1 {
+			what = fmt.Sprintf("%d messages a session", s.length)
+		}
+		fmt.Fprintf(b, "## Milter sessions, %s\n\n", what)
+		if i == 0 {
+			fmt.Fprintf(b, milterWords, r.sessions, peerCount)
+		}
+		s.table(b, nameGo, nameC)
+	}
+	for i, m := range r.mail {
+		fmt.Fprintf(b, "## Mail through Postfix, %d KB a message\n\n", m.kilobytes)
+		if i == 0 {
+			fmt.Fprintf(b, mailWords, r.sessions, mailsASession, sources)
+		}
+		m.table(b, nameNone, nameC)
+	}
+	r.startTable(b)
+	r.replays.write(b)
+	for _, p := range r.pairs {
+		p.write(b)
+	}
+}
+
+const milterWords = `%d sessions at once on a unix socket, Postfix's packets in Postfix's order,
+12 headers and 4 KB a message where the milter asks for them. tlsratchet has
+a history file with %d peers, all of them steady: each message is judged by
+address, domain, sender and listener, and accepted at MAIL. The do-nothing ones
+ask for the same and accept at MAIL without looking; the last takes all events.
+The time of a message runs from the first byte to the last answer; that of a
+session's first message includes connecting and negotiating. CPU is the
+milter's own processor time for a message, the kernel's work for it included.
+
+`
+
+const mailWords = `%d SMTP sessions at once, STARTTLS with resumed sessions, %d messages each, from
+%d addresses, into a private Postfix whose queue is in memory: on a disk its
+fsync would hide the milters. One listener a milter, all else the same; mail
+goes to discard(8), and each turn begins with an empty queue. The time of a
+message runs from MAIL to the last 250. Both cores are busy all the time, so
+that a rate is processor time, Postfix's own work for a milter included: it
+negotiates for each session, and hands the milter on to cleanup(8) with each
+message, whatever the milter does.
+
+`
+
+func (r *report) partsTable(b *bytes.Buffer) {
+	if r.parts == nil {
+		return
+	}
+	b.WriteString("## The steps of a decision\n\nBy themselves, in one goroutine, for a steady peer.\n\n")
+	t := measure.Table{Head: []string{"step", "time", "allocations"}}
+	for _, p := range r.parts {
+		t.Add(p.name, measure.Wait(p.nanoseconds/1e9), fmt.Sprint(p.allocs))
+	}
+	_ = t.Write(b)
+}
+
+// table writes the standings, with ratios to the two that count.
+func (s standings) table(b *bytes.Buffer, first, second string) {
+	t := measure.Table{Head: []string{"", "messages/s", "p50", "p99", "CPU",
+		"rate to " + first, "rate to " + second, "p99 to " + second}}
+	if s.of(second) == nil {
+		t.Head = t.Head[:6]
+	}
+	for _, e := range s {
+		least, most := e.Range(measure.Rate)
+		t.Add(e.name,
+			fmt.Sprintf("%s (%s to %s)", measure.Count(e.Median(measure.Rate)), measure.Count(least), measure.Count(most)),
+			measure.Wait(e.Median(measure.P50)), measure.Wait(e.Median(measure.P99)), cpu(e.Mean(measure.CPU)),
+			measure.Ratio(e.Ratio(s.of(first), measure.Rate)),
+			measure.Ratio(e.Ratio(s.of(second), measure.Rate)),
+			measure.Ratio(e.Ratio(s.of(second), measure.P99)))
+	}
+	_ = t.Write(b)
+}
+
+// cpu is a milter's processor time for a message; there may be no milter.
+func cpu(seconds float64) string {
+	if seconds == 0 {
+		return "-"
+	}
+	return measure.Wait(seconds)
+}
+
+func (r *report) startTable(b *bytes.Buffer) {
+	if r.starts == nil {
+		return
+	}
+	fmt.Fprintf(b, "## Start\n\nFrom the start of the process to its first answer to a message, with %s stored\nidentities (a file of %s MB, which is read and verified whole).\n\n",
+		measure.Count(float64(r.starts.identities)), measure.Count(float64(r.starts.bytes)/1e6))
+	t := measure.Table{Head: []string{"", "time", "slowest"}}
+	for _, row := range []struct {
+		name  string
+		times []float64
+	}{{"file in the page cache", r.starts.warm}, {"file not in the page cache", r.starts.cold}} {
+		slowest := 0.0
+		for _, s := range row.times {
+			slowest = max(slowest, s)
+		}
+		t.Add(row.name, measure.Wait(measure.Median(row.times)), measure.Wait(slowest))
+	}
+	_ = t.Write(b)
+}

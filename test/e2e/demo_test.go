@@ -1,0 +1,29 @@
+package e2e
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// The demo is the README's first command: it must work, and say what it shows.
+func TestDemo(t *testing.T) {
+	cmd := exec.CommandContext(limit(t), "go", "run", "tlsratchet/test/e2e/demo", "-tlsratchet", binary)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rest := string(out)
+	for _, want := range []string{
+		"1. The bank sends a message.", "ESMTPS", "all is well",
+		"2. Now somebody on the wire removes", "with ESMTP id", "downgrade; kind=stripped; identity=address:127.0.0.2", "msg=downgrade",
+		"3. The same with the action tempfail", "451 4.7.1 127.0.0.2: Session encryption is expected",
+		"4. The somebody is gone.", "ESMTPS", "Everything is stopped and removed.",
+	} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("no %q in its place:\n%s", want, out)
+		}
+		rest = after
+	}
+}

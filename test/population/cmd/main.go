@@ -1,0 +1,62 @@
+// Command cmd tries the rules on a made-up world and prints the tables of
+// docs/policy.md, or writes them into it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"tlsratchet/test/population"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run returns the exit status: 1 for a failure, 2 for a wrong flag.
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("population", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	write := flags.String("write", "", "put the tables between the marks of this `page`")
+	o := population.Options{}
+	flags.Uint64Var(&o.Seed, "seed", 1, "which world")
+	flags.IntVar(&o.Peers, "peers", 5000, "about how many peers")
+	flags.IntVar(&o.Days, "days", population.LeastDays, "how long")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if o.Peers < 100 || o.Days < population.LeastDays || flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "at least 100 peers and %d days, and no arguments\n", population.LeastDays)
+		return 2
+	}
+	start := time.Now()
+	all, err := population.TryAll(o, population.Rules(), func(f *population.Figures) {
+		fmt.Fprintf(stderr, "%4.0f s  %s\n", time.Since(start).Seconds(), f.Rule)
+	})
+	if err == nil {
+		err = show(*write, population.Tables(o, all), stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// show prints the tables, or puts them into a page.
+func show(page, tables string, stdout io.Writer) error {
+	if page == "" {
+		_, err := io.WriteString(stdout, tables)
+		return err
+	}
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	text, err := population.Insert(string(old), tables)
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
+	}
+	return os.WriteFile(page, []byte(text), 0o644)
+}
