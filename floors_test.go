@@ -11,18 +11,18 @@ import (
 // alone.
 var floors = [][]string{
 	{"internal/clean", "tlsstate"},
-	{"config", "tlsstate/store", "peer", "peer/spf/resolver", "milter/wire", "selfcheck"},
-	{"tlsstate/store/shared", "peer/spf", "doctor"},
-	{"ratchet"},
-	{"milter", "incident", "maillog"},
-	{"admin", "alert", "status", "replay"},
+	{"internal/config", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
+	{"tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
+	{"internal/ratchet"},
+	{"milter", "internal/incident", "internal/maillog"},
+	{"internal/admin", "internal/alert", "internal/status", "internal/replay"},
 }
 
 // never are imports that the floors would allow.
 var never = map[string][]string{
-	"alert":  {"milter"},
-	"status": {"milter"},
-	"config": {"internal/clean"},
+	"internal/alert":  {"milter"},
+	"internal/status": {"milter"},
+	"internal/config": {"internal/clean"},
 }
 
 // pure are packages that tlsstate must do without: it has no I/O, no clock of

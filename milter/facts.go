@@ -7,8 +7,8 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 
-	"tlsratchet/peer"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

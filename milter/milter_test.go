@@ -13,9 +13,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
-	"tlsratchet/ratchet"
 	"tlsratchet/test/mtatest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 )
 
 // Options are what an operator wants of the milter. They are immutable;

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"tlsratchet/internal/clean"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

@@ -8,7 +8,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/clean"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

@@ -8,8 +8,8 @@ import (
 	"net/http/pprof"
 	"time"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
 	"tlsratchet/milter/wire"
 )
 

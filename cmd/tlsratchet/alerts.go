@@ -14,9 +14,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/alert"
-	"tlsratchet/config"
-	"tlsratchet/status"
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/status"
 )
 
 // destinations makes those of the configuration. Their secrets are read here.

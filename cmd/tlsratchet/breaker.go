@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"time"
 
-	"tlsratchet/config"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/ratchet"
 )
 
 // breakerKeeper tells people when the circuit breaker changes its answer, and

@@ -8,8 +8,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/ratchet"
 )
 
 func breakerCommand(stdout, stderr io.Writer) *cli.Command {

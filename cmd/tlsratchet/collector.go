@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 )
 
 // tuneCollector has the garbage collector run less often than it would on a

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 )
 
 // TestMemoryLimit: the least, or what lives and some room, and no change that

@@ -12,8 +12,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )

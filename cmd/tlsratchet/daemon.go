@@ -13,11 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
-	"tlsratchet/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )

@@ -13,10 +13,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
-	"tlsratchet/doctor"
+	"tlsratchet/internal/admin"
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/doctor"
 )
 
 // errUnwell ends the command when something is broken; what is, was printed.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 )
 
 // What doctor is told of a configuration.

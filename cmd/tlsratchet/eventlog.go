@@ -6,7 +6,7 @@ import (
 	"log/slog"
 
 	"tlsratchet/internal/clean"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
 )
 
 // configFlags are those that serve and check share: what is checked is what

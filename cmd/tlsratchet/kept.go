@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 )
 
 // kept is a small file beside the history that outlives a restart. No decision

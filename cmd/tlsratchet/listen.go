@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 	"tlsratchet/milter/wire"
 )
 

@@ -4,7 +4,7 @@ import (
 	"io"
 	"log/slog"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 )
 
 // newLogger returns a logger in the configured format. Its level may be changed

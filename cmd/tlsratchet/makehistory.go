@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/config"
+	"tlsratchet/internal/config"
 	"tlsratchet/tlsstate/store"
 )
 

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"tlsratchet/alert"
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/clean"
-	"tlsratchet/ratchet"
-	"tlsratchet/selfcheck"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
 )
 
 // notices tell of the breaker and of our own STARTTLS, and keep what is open

@@ -15,10 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/alert"
-	"tlsratchet/config"
-	"tlsratchet/ratchet"
-	"tlsratchet/selfcheck"
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
 )
 
 // TestSelfcheckNotices: whoever is told of the critical matter alone is told

@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
+	"tlsratchet/internal/admin"
 )
 
 func peerCommand(stdout, stderr io.Writer) *cli.Command {

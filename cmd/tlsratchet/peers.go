@@ -11,8 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
-	"tlsratchet/peer"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"tlsratchet/maillog"
+	"tlsratchet/internal/maillog"
 )
 
 // showProgress draws how far a log was read, if w is a terminal, until the

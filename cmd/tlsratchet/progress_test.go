@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/maillog"
+	"tlsratchet/internal/maillog"
 )
 
 func TestBar(t *testing.T) {

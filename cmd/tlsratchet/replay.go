@@ -17,9 +17,9 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"tlsratchet/admin"
-	"tlsratchet/maillog"
-	"tlsratchet/replay"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/replay"
 	"tlsratchet/tlsstate"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
-	"tlsratchet/incident"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
 )
 

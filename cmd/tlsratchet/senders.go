@@ -3,11 +3,11 @@ package main
 import (
 	"log/slog"
 
-	"tlsratchet/config"
-	"tlsratchet/peer/spf"
-	"tlsratchet/peer/spf/resolver"
-	"tlsratchet/ratchet"
-	"tlsratchet/status"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/peer/spf/resolver"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/status"
 )
 
 // senders is what proves senders by SPF. The zero value proves none.

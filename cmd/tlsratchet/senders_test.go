@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tlsratchet/peer"
-	"tlsratchet/peer/spf"
-	"tlsratchet/peer/spf/resolver"
-	"tlsratchet/status"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/peer/spf/resolver"
+	"tlsratchet/internal/status"
 )
 
 // TestSendersStats: what is counted of proofs and of DNS reaches the metrics

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
-	"tlsratchet/status"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/status"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
 )

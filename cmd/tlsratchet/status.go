@@ -8,10 +8,10 @@ import (
 	"runtime"
 	"time"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
-	"tlsratchet/ratchet"
-	"tlsratchet/status"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/status"
 	"tlsratchet/tlsstate"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/admin"
+	"tlsratchet/internal/admin"
 )
 
 func exportCommand(stdout, stderr io.Writer) *cli.Command {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"tlsratchet/admin"
-	"tlsratchet/incident"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
 )
 

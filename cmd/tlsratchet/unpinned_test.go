@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/admin"
-	"tlsratchet/config"
-	"tlsratchet/incident"
-	"tlsratchet/peer"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )

@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"time"
 
-	"tlsratchet/alert"
-	"tlsratchet/config"
-	"tlsratchet/incident"
-	"tlsratchet/ratchet"
-	"tlsratchet/selfcheck"
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
 	"tlsratchet/tlsstate"
 )
 

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tlsratchet/config"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/ratchet"
 )
 
 // TestRepaired tells a repair of ours from somebody who strips us.

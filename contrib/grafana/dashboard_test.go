@@ -95,7 +95,7 @@ func TestQueriesParse(t *testing.T) {
 // exported returns the names of our metrics, histograms by their parts.
 func exported(t *testing.T) map[string]bool {
 	t.Helper()
-	golden, err := os.ReadFile("../../status/testdata/metrics.txt")
+	golden, err := os.ReadFile("../../internal/status/testdata/metrics.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 
 // TestRulesNameOurMetrics: with labels and values that we export.
 func TestRulesNameOurMetrics(t *testing.T) {
-	golden, err := os.ReadFile("../../status/testdata/metrics.txt")
+	golden, err := os.ReadFile("../../internal/status/testdata/metrics.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tlsratchet/peer"
+	"tlsratchet/internal/peer"
 	"tlsratchet/test/bench/measure"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/peer"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )

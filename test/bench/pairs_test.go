@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/dns/dnsmessage"
 
-	"tlsratchet/peer"
-	"tlsratchet/peer/spf"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/peer/spf"
 )
 
 // All pairs with few messages: real processes, real faults, a real server.

@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"time"
 
-	"tlsratchet/peer"
-	"tlsratchet/peer/spf"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/test/mtatest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"

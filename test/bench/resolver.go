@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sync/errgroup"
 
-	"tlsratchet/peer"
+	"tlsratchet/internal/peer"
 	"tlsratchet/test/bench/load"
 	"tlsratchet/test/bench/measure"
 	"tlsratchet/test/mtatest"

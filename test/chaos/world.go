@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"tlsratchet/peer"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/test/posttest"
 	"tlsratchet/tlsstate"
 )

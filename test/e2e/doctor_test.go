@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/doctor"
+	"tlsratchet/internal/doctor"
 	"tlsratchet/test/posttest"
 )
 

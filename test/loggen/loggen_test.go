@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/maillog"
+	"tlsratchet/internal/maillog"
 	"tlsratchet/test/loggen"
 )
 

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/peer/spf/resolver"
+	"tlsratchet/internal/peer/spf/resolver"
 	"tlsratchet/test/apt"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tlsratchet/peer/spf/resolver"
+	"tlsratchet/internal/peer/spf/resolver"
 )
 
 func TestStart(t *testing.T) {

@@ -1,7 +1,7 @@
 package population
 
 import (
-	"tlsratchet/peer"
+	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 

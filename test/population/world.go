@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"tlsratchet/peer"
+	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
 )
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tlsratchet/admin"
+	"tlsratchet/internal/admin"
 	"tlsratchet/test/mtatest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"

@@ -3,7 +3,7 @@
 // and without a client certificate, SASL, XCLIENT, IPv6, failed handshakes and
 // clients that give up. It needs root, as package posttest does.
 //
-//	go run ./test/e2e/record > maillog/testdata/postfix.log
+//	go run ./test/e2e/record > internal/maillog/testdata/postfix.log
 package main
 
 import (

@@ -4,8 +4,8 @@ import (
 	"log/slog"
 	"testing"
 
-	"tlsratchet/peer"
-	"tlsratchet/ratchet"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"

@@ -1,0 +1,405 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// world is a memory with some peers, and what the operator's acts logged.
+type world struct {
+	admin.Admin
+	memory *store.Memory
+	log    *bytes.Buffer
+}
+
+// both runs a test on the memory itself and over the socket: the operations are
+// the same.
+func both(t *testing.T, run func(*testing.T, world)) {
+	t.Run("local", func(t *testing.T) { run(t, newWorld(t)) })
+	t.Run("over the socket", func(t *testing.T) {
+		w := newWorld(t)
+		socket := filepath.Join(t.TempDir(), "admin.sock")
+		ln, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{Handler: admin.Handler(w.Admin)}
+		go server.Serve(ln)
+		client, err := admin.Dial(context.Background(), socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close(); server.Close() })
+		w.Admin = client
+		run(t, w)
+	})
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	w := world{memory: store.NewMemory(1000), log: &bytes.Buffer{}}
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	breaker, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Admin = admin.NewLocal(w.memory, func() *tlsstate.Rules { return rules }, func() time.Time { return now },
+		slog.New(slog.NewTextHandler(w.log, nil)), nil).WithBreaker(breaker)
+	w.teach(t, "address:192.0.2.10", tlsstate.TLS13, 10, 1)
+	w.teach(t, "address:192.0.2.20", tlsstate.Plaintext, 4, 1)
+	w.teach(t, "address:192.0.2.30", tlsstate.TLS12, 3, 1)
+	w.teach(t, "domain:bank.example", tlsstate.TLS13, 10, 1)
+	w.teach(t, "domain:released.example", tlsstate.TLS12, 20, 6)
+	w.teach(t, "domain:released.example", tlsstate.Plaintext, 4, 1)
+	w.teach(t, "listener:198.51.100.1:25", tlsstate.TLS13, 10, 1)
+	return w
+}
+
+// teach has an identity come at a level from so many days ago to so many.
+func (w world) teach(t *testing.T, identity string, level tlsstate.Level, from, to int) {
+	t.Helper()
+	id, err := tlsstate.ParseIdentity(identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule, today := tlsstate.DefaultPolicy(), tlsstate.DayOf(now)
+	for ago := from; ago >= to; ago-- {
+		o := tlsstate.Observation{Day: today - tlsstate.Day(ago), Security: tlsstate.Security{Level: level}}
+		if _, err := w.memory.Update(id, today, func(h tlsstate.History) tlsstate.History {
+			_, after := tlsstate.Judge(h, o, &rule)
+			return after
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func identities(t *testing.T, rows iter.Seq2[admin.Row, error]) (all []string) {
+	t.Helper()
+	for r, err := range rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r.Identity)
+	}
+	return all
+}
+
+func TestPeers(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		for _, tt := range []struct {
+			name string
+			q    admin.Query
+			want string
+		}{
+			{"all but listeners, in key order", admin.Query{}, "address:192.0.2.10 address:192.0.2.20 address:192.0.2.30 domain:bank.example domain:released.example"},
+			{"pinned", admin.Query{Pinned: true}, "address:192.0.2.10 domain:bank.example"},
+			{"released", admin.Query{Released: true}, "domain:released.example"},
+			{"domains", admin.Query{Kind: tlsstate.Domain}, "domain:bank.example domain:released.example"},
+			{"listeners", admin.Query{Kind: tlsstate.Listener}, "listener:198.51.100.1:25"},
+			{"in clear", admin.Query{Leveled: true, Level: tlsstate.Plaintext}, "address:192.0.2.20"},
+			{"one domain", admin.Query{Below: "bank.example"}, "domain:bank.example"},
+			{"limited", admin.Query{Limit: 2}, "address:192.0.2.10 address:192.0.2.20"},
+		} {
+			if got := strings.Join(identities(t, w.Peers(t.Context(), tt.q)), " "); got != tt.want {
+				t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+			}
+		}
+		w.teach(t, "address:192.0.2.10", tlsstate.Plaintext, 0, 0)
+		w.teach(t, "domain:bank.example", tlsstate.Plaintext, 1, 1) // the day on which its pin was met
+		if got := strings.Join(identities(t, w.Peers(t.Context(), admin.Query{Downgraded: true})), " "); got != "address:192.0.2.10 domain:bank.example" {
+			t.Errorf("downgraded: %v", got)
+		}
+		for range w.Peers(t.Context(), admin.Query{}) {
+			break // a reader that stops must not leave anything running
+		}
+	})
+}
+
+func TestPeer(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		d, err := w.Peer(t.Context(), tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.Repeat("-", 53) + "3333333333-"; d.Strip != want {
+			t.Errorf("strip %s\nwant  %s", d.Strip, want)
+		}
+		want := []string{
+			"Seen first on 2026-11-12, last on 2026-11-21.",
+			"Pinned at weak since 2026-11-16, last met on 2026-11-21: it holds.",
+			"Pinned at TLSv1.2 since 2026-11-16, last met on 2026-11-21: it holds.",
+		}
+		if diff := cmp.Diff(want, d.Words); diff != "" {
+			t.Error(diff)
+		}
+		if d.Pin != "TLSv1.2" || d.State != "holds" || d.Days["TLSv1.3"] != 10 {
+			t.Errorf("%+v", d.Row)
+		}
+		d, err = w.Peer(t.Context(), tlsstate.Identity{Kind: tlsstate.Domain, Name: "released.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := strings.Join(d.Words, " "); !strings.Contains(s, "released, for the peer stayed below it on 3 days") || !strings.HasSuffix(d.Strip, "222-0000-") {
+			t.Errorf("%s %s", s, d.Strip)
+		}
+		_, err = w.Peer(t.Context(), tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"})
+		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
+			t.Errorf("unknown: %v", err)
+		}
+	})
+}
+
+// sharedMemory is one of several hosts: the list of all is dear.
+type sharedMemory struct {
+	*store.Memory
+	listed int
+}
+
+func (m *sharedMemory) All(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	m.listed++
+	return m.Memory.All(tlsstate.Identity{})
+}
+
+func (m *sharedMemory) Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+	return m.Memory.All(start)
+}
+
+// A mistyped name doesn't fetch what all hosts know: what is near it comes from
+// this one.
+func TestSlipsAreCheap(t *testing.T) {
+	w := newWorld(t)
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &sharedMemory{Memory: w.memory}
+	l := admin.NewLocal(m, func() *tlsstate.Rules { return rules }, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
+	slip := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"}
+	_, shown := l.Peer(t.Context(), slip)
+	_, done := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: slip.String(), Why: "a slip"})
+	for _, err := range []error{shown, done} {
+		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
+			t.Errorf("unknown: %v", err)
+		}
+	}
+	if m.listed != 0 {
+		t.Errorf("all hosts' memory was listed %d times", m.listed)
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if s, err := w.Breaker(t.Context()); err != nil || s.Answer != ratchet.Armed || s.Override != nil {
+			t.Errorf("%+v, %v", s, err)
+		}
+		o := admin.Override{Answer: "suspended", Why: "moving house", Who: "root"}
+		if s, err := w.SetBreaker(t.Context(), o); err != nil || s.Override == nil || *s.Override != ratchet.Suspended {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if got := w.log.String(); !strings.Contains(got, `act=breaker answer=suspended why="moving house" who=root`) {
+			t.Errorf("log: %s", got)
+		}
+		o.Answer = "auto"
+		if s, err := w.SetBreaker(t.Context(), o); err != nil || s.Override != nil {
+			t.Errorf("%+v, %v", s, err)
+		}
+		for _, bad := range []admin.Override{{Answer: "off", Why: "x"}, {Answer: "armed"}} {
+			if _, err := w.SetBreaker(t.Context(), bad); !errors.Is(err, admin.ErrBadRequest) {
+				t.Errorf("%+v: %v", bad, err)
+			}
+		}
+	})
+}
+
+func TestSummary(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if s, err := w.Summary(t.Context()); err != nil || s != (admin.Summary{Identities: 6, Newest: "2026-11-21"}) {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
+func TestExplain(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		for _, tt := range []struct {
+			q    admin.Question
+			want string
+			rule string
+		}{
+			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "none"}, "downgrade stripped header address:192.0.2.10", "at most reject for this identity: header"},
+			{admin.Question{Name: "mx1.bank.example", TLS: "none"}, "downgrade stripped header domain:bank.example", "not broad"},
+			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "TLSv1.2"}, "steady  observe address:192.0.2.10", "the message goes through"},
+			{admin.Question{Client: "203.0.113.1"}, "new  observe address:203.0.113.1", "never seen"},
+			{admin.Question{Name: "mx.bamk.example"}, "new  observe domain:bamk.example", "Nothing is known of domain:bamk.example; there is domain:bank.example."},
+			{admin.Question{Name: "released.example", TLS: "none"}, "learning  observe domain:released.example", "the pin no longer holds"},
+		} {
+			a, err := w.Explain(t.Context(), tt.q)
+			if err != nil {
+				t.Errorf("%+v: %v", tt.q, err)
+				continue
+			}
+			got := strings.Join([]string{a.Outcome, a.Kind, a.Action, a.Speaks}, " ")
+			if got != tt.want || !strings.Contains(strings.Join(a.Rules, "\n"), tt.rule) {
+				t.Errorf("%+v: got %s, want %s; rules:\n%s", tt.q, got, tt.want, strings.Join(a.Rules, "\n"))
+			}
+		}
+		for _, q := range []admin.Question{{}, {Name: "a b"}, {Client: "no address"}} {
+			if _, err := w.Explain(t.Context(), q); !errors.Is(err, admin.ErrBadRequest) {
+				t.Errorf("%+v: %v", q, err)
+			}
+		}
+	})
+}
+
+func TestActs(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		act := admin.Act{Do: "unpin", Identity: "address:192.0.2.10", Why: "they\nmoved", Who: "root"}
+		d, err := w.Do(t.Context(), act)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Pin != "" || d.Days["TLSv1.3"] != 10 || d.Raw.Epoch != 1 {
+			t.Errorf("unpinned: %+v", d)
+		}
+		if got := w.log.String(); !strings.Contains(got, `act=unpin identity=address:192.0.2.10 why=they?moved who=root`) {
+			t.Errorf("log: %s", got)
+		}
+		act.Do = "forget"
+		if d, err = w.Do(t.Context(), act); err != nil || d.Words[0] != "It was forgotten by an operator, and not seen since." {
+			t.Errorf("forgotten: %+v, %v", d.Words, err)
+		}
+		for want, bad := range map[string]admin.Act{
+			"say why":             {Do: "unpin", Identity: "address:192.0.2.30"},
+			"use unpin or forget": {Do: "delete", Identity: "address:192.0.2.30", Why: "x"},
+			"want kind:name":      {Do: "unpin", Identity: "x", Why: "x"},
+			"no history":          {Do: "unpin", Identity: "domain:nobody.example", Why: "x"},
+		} {
+			if _, err := w.Do(t.Context(), bad); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: got %v, want %s", bad, err, want)
+			}
+		}
+	})
+}
+
+// What is exported is imported again: on an empty memory it gives the same, on
+// the full one nothing changes, and an unpin stands.
+func TestExportImport(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		var lines []admin.Line
+		for l, err := range w.Export(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, l)
+		}
+		if len(lines) != 6 {
+			t.Fatalf("%d lines", len(lines))
+		}
+		done, err := w.Import(t.Context(), seq(lines))
+		if err != nil || done != (admin.Imported{Lines: 6}) {
+			t.Errorf("over itself: %+v, %v", done, err)
+		}
+		if _, err := w.Do(t.Context(), admin.Act{Do: "unpin", Identity: "domain:bank.example", Why: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := w.Import(t.Context(), seq(lines)); err != nil || done.Changed != 0 {
+			t.Errorf("over an unpin: %+v, %v", done, err)
+		}
+		other := newWorld(t)
+		other.memory.Close()
+		other = world{memory: store.NewMemory(100), log: &bytes.Buffer{}}
+		rules, _ := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+		other.Admin = admin.NewLocal(other.memory, func() *tlsstate.Rules { return rules }, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
+		if done, err := other.Import(t.Context(), seq(append(lines, lines...))); err != nil || done != (admin.Imported{Lines: 12, Changed: 6}) {
+			t.Errorf("doubled into nothing: %+v, %v", done, err)
+		}
+		var future tlsstate.History
+		rule := tlsstate.DefaultPolicy()
+		_, future = tlsstate.Judge(future, tlsstate.Observation{Day: tlsstate.DayOf(now) + 2}, &rule)
+		done, err = w.Import(t.Context(), seq([]admin.Line{{Identity: "domain:future.example", History: future}}))
+		if err != nil || done.Refused != 1 {
+			t.Errorf("from the future: %+v, %v", done, err)
+		}
+		_, err = w.Import(t.Context(), admin.Lines(strings.NewReader("{\"identity\":\"domain:a.example\",\"history\":{}}\n\n{\"surprise\":1}\n")))
+		if !errors.Is(err, admin.ErrBadRequest) && !strings.Contains(fmt.Sprint(err), "surprise") {
+			t.Errorf("a bad line: %v", err)
+		}
+	})
+}
+
+func seq(lines []admin.Line) iter.Seq2[admin.Line, error] {
+	return func(yield func(admin.Line, error) bool) {
+		for _, l := range lines {
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	for name, want := range map[string]string{
+		"192.0.2.10":            "address:192.0.2.10",
+		"2001:db8::1":           "address:2001:db8::/64",
+		"2001:db8::/64":         "address:2001:db8::/64",
+		"MX1.Bank.Example.":     "domain:bank.example",
+		"domain:bank.example":   "domain:bank.example",
+		"listener:192.0.2.1:25": "listener:192.0.2.1:25",
+		"b\u00fccher.example":   "domain:xn--bcher-kva.example",
+		"co.uk":                 "",
+		"a b":                   "",
+	} {
+		id, err := admin.Resolve(name)
+		if want == "" {
+			if !errors.Is(err, admin.ErrBadRequest) {
+				t.Errorf("%q: %v, %v", name, id, err)
+			}
+			continue
+		}
+		if err != nil || id.String() != want {
+			t.Errorf("%q: %v, %v", name, id, err)
+		}
+	}
+}
+
+func TestDialFails(t *testing.T) {
+	if _, err := admin.Dial(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, admin.ErrNoDaemon) {
+		t.Errorf("no socket: %v", err)
+	}
+	stale := filepath.Join(t.TempDir(), "stale")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	if _, err := admin.Dial(t.Context(), stale); !errors.Is(err, admin.ErrNoDaemon) {
+		t.Errorf("a stale socket: %v", err)
+	}
+}

@@ -1,0 +1,165 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// Admin is what an operator can do. Sequences end with at most one error.
+type Admin interface {
+	// Peers lists peers in key order: kind, then name.
+	Peers(ctx context.Context, q Query) iter.Seq2[Row, error]
+	// Peer tells all of one identity. An error that wraps [ErrUnknownPeer]
+	// names others that are near.
+	Peer(ctx context.Context, id tlsstate.Identity) (Detail, error)
+	// Explain tells what would happen to a session now.
+	Explain(ctx context.Context, q Question) (Answer, error)
+	// Do unpins or forgets, and leaves an audit line in the log.
+	Do(ctx context.Context, a Act) (Detail, error)
+	// Export lists the whole memory in key order.
+	Export(ctx context.Context) iter.Seq2[Line, error]
+	// Import merges lines: any order, any doubling, nothing is undone.
+	Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error)
+	// Summary tells of the memory as a whole.
+	Summary(ctx context.Context) (Summary, error)
+	// Breaker shows the circuit breaker. Only a daemon has one: the error wraps
+	// [ErrNoDaemon] else.
+	Breaker(ctx context.Context) (ratchet.BreakerState, error)
+	// SetBreaker overrides its answer, and leaves an audit line in the log.
+	SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
+	// Tally returns the counts of messages by day, for people.
+	Tally(ctx context.Context) (incident.Tally, error)
+	// Close lets go of the memory or the connection.
+	Close() error
+}
+
+// Errors that a command tells apart.
+var (
+	// ErrUnknownPeer: there is no history of that identity.
+	ErrUnknownPeer = errors.New("no history of this peer")
+	// ErrBadRequest: the question or act can't be; usage.
+	ErrBadRequest = errors.New("bad request")
+)
+
+// Override is an operator's wish for the circuit breaker.
+type Override struct {
+	// Answer is "armed", "softened" or "suspended"; "auto" ends the override.
+	Answer string `json:"answer"`
+	// Why and Who go into the log. Why must not be empty.
+	Why string `json:"why"`
+	Who string `json:"who"`
+}
+
+// Summary is the memory as a whole.
+type Summary struct {
+	Identities int `json:"identities"`
+	// Newest is the newest day in any history, "never" if there is none.
+	Newest string `json:"newest"`
+}
+
+// Query chooses peers. The zero value chooses all but listeners.
+type Query struct {
+	// Pinned chooses those with a pin that holds, Released those whose pin
+	// formed and doesn't.
+	Pinned, Released bool
+	// Downgraded chooses those seen below a pin that holds, on the day on which
+	// it was last met or since.
+	Downgraded bool
+	// Level, if Leveled, is the highest level seen in the window.
+	Level   tlsstate.Level
+	Leveled bool
+	// Kind chooses one kind; 0 all but listeners.
+	Kind tlsstate.Kind
+	// Below chooses names that are this domain or end in it.
+	Below string
+	// Limit ends the list after so many; 0 is no limit.
+	Limit int
+}
+
+// Row is one peer in a list.
+type Row struct {
+	Identity string `json:"identity"`
+	First    string `json:"first"`
+	Last     string `json:"last"`
+	// Pin is the highest level whose pin formed, State whether it holds.
+	Pin   string `json:"pin,omitempty"`
+	State string `json:"state,omitempty"`
+	Since string `json:"since,omitempty"`
+	// Days is on how many of the 64 days up to Last each level was seen.
+	Days map[string]int `json:"days"`
+}
+
+// Detail is all of one identity.
+type Detail struct {
+	Row
+	// Strip has a character for each of the 64 days up to today, the oldest
+	// first: the worst level of the day, "-" for none seen. See [StripLegend].
+	Strip string           `json:"strip"`
+	Pins  []PinDetail      `json:"pins"`
+	Raw   tlsstate.History `json:"history"`
+	// Words tell the same for people, a sentence each.
+	Words []string `json:"words"`
+	// Later, after an act, says that it was done on this host and that others
+	// follow when the server that they share is back; else "".
+	Later string `json:"later,omitempty"`
+}
+
+// PinDetail is one pin of an identity.
+type PinDetail struct {
+	Level  string `json:"level"`
+	State  string `json:"state"`
+	Formed string `json:"formed,omitempty"`
+	Met    string `json:"met,omitempty"`
+	Void   string `json:"void,omitempty"`
+}
+
+// Question is a session to explain.
+type Question struct {
+	// Name is a host or domain name, taken as confirmed by DNS; Client an
+	// address. At least one must be there.
+	Name, Client string
+	// TLS is a protocol as Postfix names it ("TLSv1.2"), or "none".
+	TLS string
+}
+
+// Answer is what would happen to it.
+type Answer struct {
+	Outcome string `json:"outcome"`
+	Kind    string `json:"kind,omitempty"`
+	Action  string `json:"action"`
+	// Speaks is the identity whose verdict decides.
+	Speaks string `json:"speaks,omitempty"`
+	// Rules are the steps to it, in the order in which they were taken.
+	Rules []string `json:"rules"`
+}
+
+// Act is an operator's act on one identity.
+type Act struct {
+	// Do is "unpin" or "forget".
+	Do       string `json:"do"`
+	Identity string `json:"identity"`
+	// Why and Who go into the log. Why must not be empty.
+	Why string `json:"why"`
+	Who string `json:"who"`
+}
+
+// Line is one history in an export.
+type Line struct {
+	Identity string           `json:"identity"`
+	History  tlsstate.History `json:"history"`
+}
+
+// Imported counts what an import did.
+type Imported struct {
+	Lines   int `json:"lines"`
+	Changed int `json:"changed"`
+	// Refused are lines dated later than tomorrow.
+	Refused int `json:"refused"`
+	// Later is as in [Detail].
+	Later string `json:"later,omitempty"`
+}

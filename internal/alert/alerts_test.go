@@ -1,0 +1,287 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// numbered is an incident of its own.
+func numbered(n int) incident.Incident {
+	i := stripped()
+	i.ID, i.Identity.Name = uint64(n), fmt.Sprintf("10.0.%d.%d", n>>8&255, n&255)
+	return i
+}
+
+// TestLimit: a few are told one by one, the others together, and a quarter of
+// an hour later it is as at first.
+func TestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		a := New(Options{Host: "mail"}, []*Destination{to(r, Info)})
+		for n := range 10_000 {
+			a.Change(changeOf(incident.Opened, numbered(n+1)))
+			time.Sleep(6 * time.Millisecond) // a minute in all
+		}
+		synctest.Wait()
+		if got := r.told(); got != "opened opened opened opened opened" {
+			t.Errorf("at first: %s", got)
+		}
+		a.Notice(Notice{Key: "breaker", Severity: Critical, Title: "it tripped"})
+		synctest.Wait()
+		if got := r.told(); got != "notice" {
+			t.Errorf("a notice is not held back with incidents: %q", got)
+		}
+		time.Sleep(digestAfter)
+		synctest.Wait()
+		d := r.messages[0]
+		if got := r.told(); got != "digest" {
+			t.Fatalf("after %s: %s", digestAfter, got)
+		}
+		if d.Digest.Messages != 9995 || d.Digest.By["opened"] != 9995 || d.Severity != Critical || len(d.Digest.Few) != few {
+			t.Errorf("got %+v", d.Digest)
+		}
+		if !strings.Contains(d.Text, "opened 9995") || !strings.Contains(d.Text, "10.0.0.6") {
+			t.Errorf("text:\n%s", d.Text)
+		}
+		time.Sleep(15 * time.Minute)
+		a.Change(changeOf(incident.Opened, numbered(1)))
+		synctest.Wait()
+		if got := r.told(); got != "opened" {
+			t.Errorf("later: %s", got)
+		}
+		closeAlerts(t, a)
+		if s := a.Stats()["recorder"]; s != (Stats{Delivered: 8}) {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// TestLeast: each destination hears of what it wants, and what nobody wants is
+// no part of the limit.
+func TestLeast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, some := &recorder{}, &recorder{}
+		a := New(Options{}, []*Destination{to(some, Critical), to(all, Warning)})
+		for range 100 {
+			a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
+		}
+		domain := stripped()
+		domain.Identity = tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+		a.Change(changeOf(incident.Opened, domain))
+		a.Change(changeOf(incident.Opened, stripped()))
+		a.Change(changeOf(incident.Closed, stripped()))
+		synctest.Wait()
+		if got := all.told(); got != "opened opened closed" {
+			t.Errorf("warnings and worse: %s", got)
+		}
+		if got := some.told(); got != "opened closed" {
+			t.Errorf("critical: %s", got)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestNotices: the same is told once a day, whatever is new at once.
+func TestNotices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		a := New(Options{}, []*Destination{to(r, Info)})
+		gone := Notice{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
+		for _, tt := range []struct {
+			after time.Duration
+			n     Notice
+			want  string
+		}{
+			{0, gone, "notice"},
+			{3 * time.Minute, gone, ""},
+			{20 * time.Hour, gone, ""},
+			{4 * time.Hour, gone, "notice"},
+			{time.Hour, Notice{Key: "starttls", Severity: Critical, Title: "the handshake fails"}, "notice"},
+			{time.Hour, Notice{Key: "starttls", Severity: Critical, Title: "the handshake works", Resolved: true}, "notice"},
+			{time.Hour, Notice{Key: "starttls", Severity: Critical, Title: "the handshake works", Resolved: true}, ""},
+			{time.Hour, gone, "notice"},
+			{0, Notice{Key: "certificate", Severity: Warning, Title: "13 days left"}, "notice"},
+		} {
+			time.Sleep(tt.after)
+			a.Notice(tt.n)
+			synctest.Wait()
+			if got := r.told(); got != tt.want {
+				t.Errorf("%q after %s: got %q, want %q", tt.n.Title, tt.after, got, tt.want)
+			}
+		}
+		for n := range 10 * maxNotices {
+			a.Notice(Notice{Key: fmt.Sprint("key", n), Title: "x"})
+		}
+		if n := len(a.matters); n > maxNotices {
+			t.Errorf("%d matters are remembered", n)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestOneHangs: the others are served meanwhile, nobody waits, and what finds
+// no room is counted.
+func TestOneHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck, good := &recorder{hang: make(chan struct{})}, &recorder{}
+		slow := to(stuck, Info)
+		slow.Name = "slow"
+		var log bytes.Buffer
+		a := New(Options{PerHour: 3600, Log: slog.New(slog.NewTextHandler(&log, nil))}, []*Destination{slow, to(good, Info)})
+		for range 200 {
+			a.Change(changeOf(incident.Opened, stripped()))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if n := strings.Count(good.told(), "opened"); n != 200 {
+			t.Errorf("%d delivered, want 200", n)
+		}
+		s := a.Stats()["slow"]
+		if s.Failed != 40 || s.Dropped == 0 || s.Delivered != 0 {
+			t.Errorf("got %+v", s)
+		}
+		if n := strings.Count(log.String(), "not delivered"); n != 1 {
+			t.Errorf("%d lines:\n%s", n, &log)
+		}
+		close(stuck.hang)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "delivered again"); n != 1 {
+			t.Errorf("%d lines:\n%s", n, &log)
+		}
+		closeAlerts(t, a)
+		if got := a.Stats()["slow"]; got.Delivered+got.Failed+got.Dropped != 200 {
+			t.Errorf("not all are accounted for: %+v", got)
+		}
+	})
+}
+
+// TestCloseIsBounded, though a destination hangs; the others get all that is
+// left.
+func TestCloseIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck, good := &recorder{hang: make(chan struct{})}, &recorder{}
+		a := New(Options{}, []*Destination{to(stuck, Info), to(good, Info)})
+		for n := range 20 {
+			a.Change(changeOf(incident.Opened, numbered(n+1)))
+		}
+		begun := time.Now()
+		closeAlerts(t, a)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("took %s", took)
+		}
+		if got := good.told(); got != "opened opened opened opened opened digest" {
+			t.Errorf("got %s", got)
+		}
+		a.Change(changeOf(incident.Opened, stripped()))
+		a.SetDestinations(t.Context(), []*Destination{to(good, Info)})
+		closeAlerts(t, a)
+		if got := good.told(); got != "" {
+			t.Errorf("after the end: %s", got)
+		}
+	})
+}
+
+func TestSetDestinations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := &recorder{}, &recorder{}
+		a := New(Options{}, []*Destination{to(first, Info)})
+		a.Change(changeOf(incident.Opened, stripped()))
+		a.SetDestinations(t.Context(), []*Destination{to(second, Info)})
+		a.Change(changeOf(incident.Closed, stripped()))
+		closeAlerts(t, a)
+		if got := first.told() + ", " + second.told(); got != "opened, closed" {
+			t.Errorf("got %s", got)
+		}
+		if s := a.Stats()["recorder"]; s.Delivered != 2 {
+			t.Errorf("counts: %+v", s)
+		}
+	})
+}
+
+// TestRepeated: a destination that forgets is told every minute what is open.
+func TestRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &repeating{}
+		a := New(Options{}, []*Destination{to(r, Warning)})
+		thin := stripped()
+		thin.KnownPlaintext = true
+		a.Follow(func() []incident.Incident { return []incident.Incident{numbered(2), thin, numbered(1)} })
+		a.Notice(Notice{Key: "breaker", Severity: Critical, Title: "it tripped"})
+		a.Notice(Notice{Key: "over", Severity: Critical, Title: "it began"})
+		a.Notice(Notice{Key: "over", Severity: Critical, Title: "it is over", Resolved: true})
+		time.Sleep(2*repeatEvery + time.Second)
+		synctest.Wait()
+		if len(r.repeats) != 2 {
+			t.Fatalf("%d times, want 2", len(r.repeats))
+		}
+		var keys []string
+		for _, m := range r.repeats[0] {
+			keys = append(keys, m.Key)
+		}
+		if got := strings.Join(keys, " "); got != "breaker incident-2 incident-1" {
+			t.Errorf("got %s", got)
+		}
+		r.fail(errDown)
+		time.Sleep(repeatEvery)
+		synctest.Wait()
+		if s := a.Stats()["recorder"]; s != (Stats{Delivered: 3, Failed: 1}) {
+			t.Errorf("counts: %+v", s)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+func TestTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good, bad, stuck := &recorder{}, &recorder{err: errDown}, &recorder{hang: make(chan struct{})}
+		results := Test(t.Context(), []*Destination{to(good, Critical), to(bad, Info), to(stuck, Info)}, "mail")
+		if r := results[0]; r.Err != nil || r.Answer != "taken" || good.told() != "test" {
+			t.Errorf("got %+v", r)
+		}
+		if r := results[1]; r.Err != errDown {
+			t.Errorf("got %+v", r)
+		}
+		if r := results[2]; r.Err != context.DeadlineExceeded || r.Took != httpTimeout {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestBreakerNotice(t *testing.T) {
+	names := []ratchet.BreakerName{{Name: "bank.example"}, {Name: "<script>.example"}}
+	for _, tt := range []struct {
+		answer ratchet.Answer
+		cause  string
+		want   []string
+		over   bool
+	}{
+		{ratchet.Suspended, "STARTTLS is not offered", []string{"STARTTLS is not offered", "bank.example", "suspended"}, false},
+		{ratchet.Suspended, "", []string{"Nothing encrypted"}, false},
+		{ratchet.Softened, "", []string{"Our own STARTTLS works", "tempfail", "?script?.example"}, false},
+		{ratchet.Armed, "", []string{"armed again"}, true},
+	} {
+		n := BreakerNotice(ratchet.BreakerState{Answer: tt.answer, Since: noon, Silent: names}, tt.cause)
+		if n.Severity != Critical || n.Resolved != tt.over || n.Key != "breaker" {
+			t.Errorf("%s: %+v", tt.answer, n)
+		}
+		m := n.message("mail")
+		for _, want := range tt.want {
+			if !strings.Contains(m.Title+"\n"+m.Text, want) {
+				t.Errorf("%s: no %q in\n%s\n%s", tt.answer, want, m.Title, m.Text)
+			}
+		}
+		if want := map[bool]Status{true: StatusClosed, false: StatusOpen}[tt.over]; m.Status != want {
+			t.Errorf("%s: status %s", tt.answer, m.Status)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package alert
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/tlsstate"
+)
+
+// maxBody is how long, in bytes, a body made from a template may get.
+const maxBody = 64 << 10
+
+// body is a template for the bodies of a webhook. Its data is a [Message], its
+// functions are json, join, list and pick; see docs/alerts.md.
+type body struct {
+	t *template.Template
+	// json says that what it makes must be JSON.
+	json bool
+}
+
+// readBody reads a template and tries it.
+func readBody(path, host string) (*body, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return newBody(filepath.Base(path), string(text), host)
+}
+
+// newBody makes a template. A name that ends in .json or .json.tmpl says that
+// what it makes is JSON.
+func newBody(name, text, host string) (*body, error) {
+	t, err := template.New(name).Funcs(template.FuncMap{
+		"json": jsonText, "join": strings.Join, "list": list, "pick": pick,
+	}).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	b := &body{t: t, json: strings.HasSuffix(strings.TrimSuffix(name, ".tmpl"), ".json")}
+	for _, m := range samples(host) {
+		if _, err := b.render(m); err != nil {
+			return nil, fmt.Errorf("tried with a message of %s: %w", m.What, err)
+		}
+	}
+	return b, nil
+}
+
+// jsonText returns any value as JSON: a text with its quotes.
+func jsonText(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// list returns its arguments as a list, for join.
+func list(all ...string) []string { return all }
+
+// pick returns one of three values, by severity.
+func pick(s Severity, info, warning, critical any) any {
+	return [...]any{info, warning, critical}[min(s, Critical)]
+}
+
+func (b *body) contentType() string {
+	if b.json {
+		return "application/json"
+	}
+	return "text/plain; charset=utf-8"
+}
+
+func (b *body) render(m *Message) ([]byte, error) {
+	w := &limited{left: maxBody}
+	if err := b.t.Execute(w, m); err != nil {
+		return nil, err
+	}
+	if b.json && !json.Valid(w.Bytes()) {
+		return nil, errors.New("it makes no JSON: use {{json …}} for every text")
+	}
+	return w.Bytes(), nil
+}
+
+// limited is a buffer that takes only so much.
+type limited struct {
+	bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.left -= len(p); l.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes", maxBody)
+	}
+	return l.Buffer.Write(p)
+}
+
+// samples are messages of the kinds that a template meets.
+func samples(host string) []*Message {
+	at := time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
+	i := incident.Incident{
+		ID: 1, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}, Kind: tlsstate.Stripped,
+		Words: `it says "no" \ and <that> in {{two}}`, Opened: at, Last: at, Messages: 1,
+	}
+	change := incident.Change{What: incident.Opened, At: at, Identity: i.Identity, Incident: i}
+	notice := Notice{Key: "breaker", Severity: Critical, Title: "a notice", Text: "of\ntwo lines", At: at}
+	return []*Message{messageOf(&change, host), notice.message(host), digestMessage(&held{since: at}, host, at), testMessage(host, at)}
+}

@@ -1,0 +1,316 @@
+package alert
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/mail"
+	"net/textproto"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/incident"
+)
+
+// mailServer is a small SMTP server on loopback. answers replace its own, by
+// the command that they answer; "" closes the connection.
+type mailServer struct {
+	addr    string
+	answers map[string]string
+
+	mu       sync.Mutex
+	dialogue []string
+	messages []string
+}
+
+func newMailServer(t *testing.T, answers map[string]string) *mailServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &mailServer{addr: l.Addr().String(), answers: answers}
+	var all sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { s.serve(conn) })
+		}
+	})
+	return s
+}
+
+func (s *mailServer) serve(conn net.Conn) {
+	defer conn.Close()
+	r := textproto.NewReader(bufio.NewReader(conn))
+	if !s.answer(conn, "CONNECT", "220 mx.test ESMTP") {
+		return
+	}
+	for {
+		line, err := r.ReadLine()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.dialogue = append(s.dialogue, line)
+		s.mu.Unlock()
+		verb, _, _ := strings.Cut(line, " ")
+		switch verb {
+		case "EHLO":
+			if !s.answer(conn, verb, "250-mx.test\r\n250-SMTPUTF8\r\n250 8BITMIME") {
+				return
+			}
+		case "DATA":
+			if !s.answer(conn, verb, "354 go on") {
+				return
+			}
+			b, err := r.ReadDotBytes()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.messages = append(s.messages, string(b))
+			s.mu.Unlock()
+			if !s.answer(conn, "END", "250 2.0.0 Ok: queued as 4XyZ99") {
+				return
+			}
+		case "QUIT":
+			s.answer(conn, verb, "221 bye")
+			return
+		default:
+			if !s.answer(conn, line, "250 ok") {
+				return
+			}
+		}
+	}
+}
+
+func (s *mailServer) answer(conn net.Conn, to, usual string) bool {
+	s.mu.Lock()
+	text, ok := s.answers[to]
+	s.mu.Unlock()
+	if !ok {
+		text = usual
+	}
+	if text == "" {
+		return false
+	}
+	_, err := io.WriteString(conn, text+"\r\n")
+	return err == nil
+}
+
+func (s *mailServer) got() (dialogue string, messages []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.dialogue, "\n"), s.messages
+}
+
+func mailTo(t *testing.T, server string, to ...string) *Destination {
+	t.Helper()
+	d, err := NewDestination(Settings{Kind: KindMail, Server: server, To: to}, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestMail(t *testing.T) {
+	s := newMailServer(t, nil)
+	answer, err := deliver(t, mailTo(t, s.addr, "ann@here.example", "bob@here.example"), 5*time.Second)
+	if err != nil || answer != "250 2.0.0 Ok: queued as 4XyZ99" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	dialogue, messages := s.got()
+	want := "EHLO mail.here.example\nMAIL FROM:<>\nRCPT TO:<ann@here.example>\nRCPT TO:<bob@here.example>\nDATA\nQUIT"
+	if dialogue != want {
+		t.Errorf("the conversation:\n%s", dialogue)
+	}
+	m, err := mail.ReadMessage(strings.NewReader(messages[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]string{
+		"From":           "tlsratchet <tlsratchet@mail.here.example>",
+		"To":             "ann@here.example, bob@here.example",
+		"Subject":        "[critical] mx1.bank.example (192.0.2.10) came without TLS",
+		"Auto-Submitted": "auto-generated",
+		"References":     "<incident-17.tlsratchet@mail.here.example>",
+		"Content-Type":   "text/plain; charset=us-ascii",
+	} {
+		if got := m.Header.Get(field); got != want {
+			t.Errorf("%s: %q, want %q", field, got, want)
+		}
+	}
+	if date, err := m.Header.Date(); err != nil || time.Since(date).Abs() > time.Minute {
+		t.Errorf("Date: %s, %v", date, err)
+	}
+	if id := m.Header.Get("Message-ID"); !strings.HasSuffix(id, "@mail.here.example>") {
+		t.Errorf("Message-ID: %s", id)
+	}
+	text, err := io.ReadAll(m.Body)
+	if err != nil || !bytes.Contains(text, []byte("    postsuper -H 4XyZ12\n")) || !bytes.Contains(text, []byte("on 41 of the last 64")) {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestMailAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		answers map[string]string
+		want    string
+		taken   bool
+	}{
+		{"refused at the door", map[string]string{"CONNECT": "554 go away\x1b[31m"}, `554 "go away?[31m"`, false},
+		{"one recipient refused", map[string]string{"RCPT TO:<ann@here.example>": "550 no ann"}, `ann@here.example: 550 "no ann"`, true},
+		{"all refused", map[string]string{"RCPT TO:<ann@here.example>": "550 no ann", "RCPT TO:<bob@here.example>": "550 no bob"}, `550 "no bob"`, false},
+		{"the message refused", map[string]string{"END": "554 spam"}, `554 "spam"`, false},
+		{"no data", map[string]string{"DATA": "503 no"}, `503 "no"`, false},
+		{"busy", map[string]string{"MAIL FROM:<>": "451 later"}, `451 "later"`, false},
+		{"closed", map[string]string{"EHLO": ""}, "EOF", false},
+	} {
+		s := newMailServer(t, tt.answers)
+		answer, err := deliver(t, mailTo(t, s.addr, "ann@here.example", "bob@here.example"), 1500*time.Millisecond)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || (answer != "") != tt.taken {
+			t.Errorf("%s: got %q, %v", tt.name, answer, err)
+		}
+		if _, messages := s.got(); tt.taken && len(messages) != 1 {
+			t.Errorf("%s: %d messages", tt.name, len(messages))
+		}
+	}
+}
+
+// TestMailIsTriedAgain when it was refused for now.
+func TestMailIsTriedAgain(t *testing.T) {
+	s := newMailServer(t, map[string]string{"MAIL FROM:<>": "451 later"})
+	go func() {
+		for {
+			if dialogue, _ := s.got(); strings.Contains(dialogue, "MAIL") {
+				s.mu.Lock()
+				delete(s.answers, "MAIL FROM:<>")
+				s.mu.Unlock()
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if answer, err := deliver(t, mailTo(t, s.addr, "ann@here.example"), 10*time.Second); err != nil || answer == "" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+}
+
+// TestMailHangs: a server that is silent, or that talks without end.
+func TestMailHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := deliver(t, mailTo(t, l.Addr().String(), "ann@here.example"), 100*time.Millisecond); err == nil {
+		t.Error("nobody answered, and it was delivered")
+	}
+	endless := newMailServer(t, map[string]string{"EHLO": strings.Repeat("250-x\r\n", 100_000) + "250 x"})
+	if _, err := deliver(t, mailTo(t, endless.addr, "ann@here.example"), time.Second); err == nil {
+		t.Error("700 KB of EHLO were taken")
+	}
+}
+
+func TestMailSettings(t *testing.T) {
+	for _, tt := range []struct {
+		s    Settings
+		want string
+	}{
+		{Settings{Server: "here", To: []string{"a@b"}}, "server: want host:port"},
+		{Settings{Server: "here:25"}, "to: want an address at least"},
+		{Settings{Server: "here:25", To: []string{"a@b> ORCPT=x"}}, "is no address"},
+		{Settings{Server: "here:25", To: []string{"a@b\r\nDATA"}}, "is no address"},
+		{Settings{Server: "here:25", To: []string{"a@b@c"}}, "is no address"},
+		{Settings{Server: "here:25", To: []string{"a@b"}, From: "ünser@b"}, "is no address"},
+	} {
+		tt.s.Kind = KindMail
+		if _, err := NewDestination(tt.s, testEnv()); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: %v", tt.s, err)
+		}
+	}
+}
+
+// FuzzMail: whatever a peer chooses, the mail has our headers alone, in ASCII,
+// and no line that is too long.
+func FuzzMail(f *testing.F) {
+	f.Add("a\r\nBcc: eve@evil.example\r\n\r\nx")
+	f.Add(strings.Repeat("x", 3000))
+	f.Add(".\r\nQUIT")
+	m := &mailer{server: "x:25", host: "mail.here.example", from: "a@b", to: []string{"c@d"}}
+	f.Fuzz(func(t *testing.T, s string) {
+		c := hostileChange(s)
+		c.What = incident.Grown
+		b := m.compose(messageOf(&c, "mail.here.example"), noon)
+		for line := range strings.SplitSeq(string(b), "\r\n") {
+			if len(line) > 998 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+				t.Fatalf("a line of %d: %q", len(line), line)
+			}
+		}
+		got, err := mail.ReadMessage(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Header) != 9 || got.Header.Get("Bcc") != "" {
+			t.Fatalf("headers: %v", got.Header)
+		}
+	})
+}
+
+func TestWrapped(t *testing.T) {
+	long := strings.Repeat("word ", 60)
+	for line := range strings.SplitSeq(wrapped(long), "\r\n") {
+		if len(line) > 100 {
+			t.Errorf("a line of %d", len(line))
+		}
+	}
+	if got := strings.ReplaceAll(wrapped(long), "\r\n", " "); got != long {
+		t.Errorf("got %q", got)
+	}
+	for line := range strings.SplitSeq(wrapped(strings.Repeat("x", 5000)), "\r\n") {
+		if len(line) > 998 {
+			t.Errorf("a word of %d", len(line))
+		}
+	}
+}
+
+func TestLog(t *testing.T) {
+	var log bytes.Buffer
+	env := testEnv()
+	env.Log = slog.New(slog.NewTextHandler(&log, nil))
+	d, err := NewDestination(Settings{Kind: KindLog}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warning, met := stripped(), stripped()
+	warning.Identity.Kind = 2
+	met.Closed, met.ClosedBy = noon, incident.Met
+	for _, tt := range []struct {
+		c    incident.Change
+		want string
+	}{
+		{changeOf(incident.Opened, stripped()), `level=ERROR msg=alert key=incident-17 what=opened severity=critical title="mx1.bank.example (192.0.2.10) came without TLS"`},
+		{changeOf(incident.Opened, warning), "level=WARN msg=alert"},
+		{changeOf(incident.Closed, met), "level=INFO msg=alert"},
+		{incident.Change{What: incident.Pinned, Identity: met.Identity}, "level=INFO msg=alert"},
+	} {
+		log.Reset()
+		if _, err := d.sender.send(context.Background(), messageOf(&tt.c, "mail")); err != nil {
+			t.Fatal(err)
+		}
+		if s := log.String(); !strings.Contains(s, tt.want) || strings.Count(s, "\n") != 1 {
+			t.Errorf("no %s in %s", tt.want, s)
+		}
+	}
+}

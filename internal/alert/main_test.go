@@ -1,0 +1,108 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/tlsstate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var noon = time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
+
+// stripped is an open incident of an address.
+func stripped() incident.Incident {
+	i := incident.Incident{
+		ID: 17, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"},
+		Kind: tlsstate.Stripped, Cap: tlsstate.Reject,
+		Evidence: incident.Evidence{Pin: tlsstate.TLS12, Since: 20000, Last: 20700, Days: 41, Below: 1},
+		Words:    "address:192.0.2.10 came in clear", Opened: noon, Last: noon.Add(5 * time.Minute), Messages: 3,
+		Clients: []incident.Client{{Address: "192.0.2.10", Host: "mx1.bank.example"}}, From: []string{"bank.example"},
+	}
+	i.Done[tlsstate.Quarantine], i.Done[tlsstate.Header], i.Seen[tlsstate.Plaintext] = 2, 1, 3
+	i.Held = []incident.Held{{QueueID: "4XyZ12", At: noon}, {QueueID: "4XyZ13", At: noon}}
+	return i
+}
+
+func changeOf(what incident.What, i incident.Incident) incident.Change {
+	return incident.Change{What: what, At: noon.Add(time.Hour), Identity: i.Identity, Incident: i}
+}
+
+// recorder is a destination that keeps what it is sent.
+type recorder struct {
+	mu       sync.Mutex
+	messages []*Message
+	repeats  [][]*Message
+	err      error
+	// hang, if not nil, holds every delivery until it is closed, or the context
+	// ends.
+	hang chan struct{}
+}
+
+func (r *recorder) send(ctx context.Context, m *Message) (string, error) {
+	if r.hang != nil {
+		select {
+		case <-r.hang:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.messages = append(r.messages, m)
+	return "taken", r.err
+}
+
+func (r *recorder) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+// told returns what it was sent, as words, since it was asked last.
+func (r *recorder) told() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var words []string
+	for _, m := range r.messages {
+		words = append(words, m.What)
+	}
+	r.messages = nil
+	return strings.Join(words, " ")
+}
+
+// repeating is a recorder that is told again and again.
+type repeating struct{ recorder }
+
+func (r *repeating) repeat(_ context.Context, _ time.Time, open []*Message) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.repeats = append(r.repeats, open)
+	return r.err
+}
+
+func to(s sender, least Severity) *Destination {
+	return &Destination{Name: "recorder", Least: least, sender: s, timeout: httpTimeout}
+}
+
+func closeAlerts(t *testing.T, a *Alerts) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	a.Close(ctx)
+}
+
+var errDown = errors.New("it is down")
+
+func testEnv() Environment {
+	return Environment{Host: "mail.here.example", Getenv: func(string) (string, bool) { return "", false }, Log: slog.New(slog.DiscardHandler)}
+}

@@ -1,0 +1,300 @@
+package incident_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// TestRestart: what was told stays told, and what was open closes.
+func TestRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history-incidents.db")
+	w := newWorld(t, tlsstate.Quarantine, path)
+	w.pin(bank)
+	w.deliver(bank, at(0, 0), clear)
+	before := w.book.All()
+	tally := w.book.Tally(tlsstate.DayOf(start))
+	w.close()
+	w.changes = nil
+
+	w.open(path)
+	if diff := cmp.Diff(asJSON(t, before), asJSON(t, w.book.All())); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
+	}
+	if diff := cmp.Diff(asJSON(t, tally), asJSON(t, w.book.Tally(tlsstate.DayOf(start)))); diff != "" {
+		t.Errorf("the tally, -before +after:\n%s", diff)
+	}
+	for _, s := range []step{
+		mail(at(0, 1), bank, clear, ""),
+		look(at(0, 2), ""),
+		mail(at(0, 3), bank, tls, "closed address:192.0.2.10"),
+		look(at(1, 0), "holding address:192.0.2.10"),
+	} {
+		if got := w.step(s); got != s.want {
+			t.Errorf("%s: got %q, want %q", s.at, got, s.want)
+		}
+	}
+	w.close()
+	w.open(path)
+	if got := w.step(mail(at(3, 0), bank, clear, "")); got != "opened address:192.0.2.10" {
+		t.Errorf("the next one: %q", got)
+	}
+	if all := w.book.All(); len(all) != 2 || all[0].ID != 2 {
+		t.Errorf("%d incidents, the newest %d", len(all), all[0].ID)
+	}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestForgotten after 180 days, in the file too.
+func TestForgotten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.db")
+	w := newWorld(t, tlsstate.Header, path)
+	w.pin(bank)
+	w.deliver(bank, at(0, 0), clear)
+	w.tick(at(1, 0))
+	w.tick(at(181, 0))
+	if n := len(w.book.All()); n != 1 {
+		t.Fatalf("%d incidents after 180 days, want 1", n)
+	}
+	w.tick(at(181, 1))
+	w.close()
+	w.open(path)
+	if n := len(w.book.All()); n != 0 {
+		t.Errorf("%d incidents, want none", n)
+	}
+}
+
+func TestPathFor(t *testing.T) {
+	for in, want := range map[string]string{
+		"/var/lib/tlsratchet/history.db": "/var/lib/tlsratchet/history-incidents.db",
+		"/a.b/history":                   "/a.b/history-incidents",
+	} {
+		if got := incident.PathFor(in); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// TestBadFiles: a file in use or of a newer version is an error and left
+// alone; a damaged one is set aside.
+func TestBadFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.db")
+	w := newWorld(t, tlsstate.Header, path)
+	if _, err := incident.Open(incident.Options{Path: path}); !errors.Is(err, incident.ErrLocked) {
+		t.Errorf("twice: %v", err)
+	}
+	w.pin(bank)
+	w.deliver(bank, at(0, 0), clear)
+	w.close()
+
+	edit(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("tlsratchet incidents 2"))
+	})
+	if _, err := incident.Open(incident.Options{Path: path}); !errors.Is(err, incident.ErrNewerVersion) {
+		t.Errorf("newer: %v", err)
+	}
+	edit(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("tlsratchet incidents 1"))
+	})
+	edit(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("incidents"))
+		k, v := b.Cursor().First()
+		v = append([]byte(nil), v...)
+		v[len(v)/2] ^= 1
+		return b.Put(k, v)
+	})
+	w.open(path)
+	if n := len(w.book.All()); n != 0 {
+		t.Errorf("%d incidents of a damaged record", n)
+	}
+	w.close()
+
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damaged := range map[string][]byte{
+		"cut short":     whole[:len(whole)/2],
+		"no file of it": []byte(strings.Repeat("not a database ", 1000)),
+		"a hole":        append(make([]byte, 8192), whole[8192:]...),
+	} {
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.open(path)
+		w.deliver(bank, at(0, 0), clear)
+		w.close()
+		if _, err := os.Stat(path + ".damaged"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = os.Remove(path + ".damaged")
+	}
+}
+
+func edit(t *testing.T, path string, fn func(*bolt.Tx) error) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(fn), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTakeCostsNothing where no incident is about the message, be others open
+// or not.
+func TestTakeCostsNothing(t *testing.T) {
+	w := newWorld(t, tlsstate.Header, "")
+	w.pin(bank)
+	steady := w.decide(bank, at(0, 0), tls)
+	other := w.decide(client("192.0.2.99"), at(0, 0), tls)
+	if n := testing.AllocsPerRun(1000, func() { w.book.Take(steady) }); n != 0 {
+		t.Errorf("%.0f allocations with nothing open", n)
+	}
+	w.deliver(bank, at(0, 1), clear)
+	if n := testing.AllocsPerRun(1000, func() { w.book.Take(other) }); n != 0 {
+		t.Errorf("%.0f allocations with something open", n)
+	}
+	if w.book.Dropped() != 0 {
+		t.Errorf("%d dropped", w.book.Dropped())
+	}
+}
+
+// TestStuckConsumer: mail never waits for whoever is told, and what finds no
+// room is counted.
+func TestStuckConsumer(t *testing.T) {
+	w := newWorld(t, tlsstate.Header, "")
+	w.pin(bank)
+	stuck, entered := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	book, err := incident.Open(incident.Options{Changed: func(incident.Change) {
+		once.Do(func() { close(entered) })
+		<-stuck
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := w.decide(bank, at(0, 0), clear)
+	book.Take(e)
+	<-entered
+	for range 5000 {
+		book.Take(e)
+	}
+	if got := book.Dropped(); got != 5000-4096 {
+		t.Errorf("%d dropped, want %d", got, 5000-4096)
+	}
+	close(stuck)
+	if err := book.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if all := book.All(); len(all) != 1 || all[0].Messages != 4097 {
+		t.Errorf("%d incidents", len(all))
+	}
+}
+
+// TestEventIsOnlyLent: what the event points to may change after Take.
+func TestEventIsOnlyLent(t *testing.T) {
+	w := newWorld(t, tlsstate.Header, "")
+	w.pin(bank)
+	e := w.decide(bank, at(0, 0), clear)
+	w.book.Take(e)
+	*e.Session, *e.Decision = ratchet.Session{}, ratchet.Decision{}
+	w.book.Sync()
+	if i := w.one(); i.Identity.Name != "192.0.2.10" || !i.Opened.Equal(at(0, 0)) {
+		t.Errorf("got %+v", i)
+	}
+}
+
+// TestFlood: 10,300 peers at once leave 10,000 incidents: closed ones go
+// first.
+func TestFlood(t *testing.T) {
+	w := newWorld(t, tlsstate.Header, "")
+	w.pin(bank)
+	e := w.decide(bank, at(0, 0), clear)
+	flood := func(n int, when time.Time) {
+		s, d := *e.Session, *e.Decision
+		d.Identity.Name = fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255)
+		s.At, s.Peer.Address = when, d.Identity
+		w.book.Take(ratchet.Event{Session: &s, Decision: &d, Done: true})
+		if n%1000 == 0 {
+			w.book.Sync()
+		}
+	}
+	for n := range 200 {
+		flood(n, at(0, 0))
+	}
+	w.book.Sync()
+	w.book.Tick(at(1, 0)) // the first of them are over
+	for n := 200; n < 10300; n++ {
+		flood(n, at(1, 0).Add(time.Duration(n)*time.Millisecond))
+	}
+	w.book.Sync()
+	if open, all := w.book.OpenCount(); open != 10000 || all != 10000 || w.book.Dropped() != 0 {
+		t.Errorf("%d open of %d, %d dropped", open, all, w.book.Dropped())
+	}
+	last := w.book.Open()[len(w.book.Open())-1]
+	if last.ID != 301 {
+		t.Errorf("the oldest is %d, want 301", last.ID)
+	}
+}
+
+// TestByItself: the book looks at the clock every minute.
+func TestByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []string
+		book, err := incident.Open(incident.Options{Changed: func(c incident.Change) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, c.What.String())
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, d := &ratchet.Session{At: time.Now()}, &ratchet.Decision{}
+		d.Outcome, d.Kind = tlsstate.Downgraded, tlsstate.Stripped
+		d.Identity = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}
+		book.Take(ratchet.Event{Session: s, Decision: d, Done: true})
+		time.Sleep(24*time.Hour + time.Minute)
+		synctest.Wait()
+		if err := book.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(told, " "); got != "opened closed" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestClosedTwice(t *testing.T) {
+	w := newWorld(t, tlsstate.Header, filepath.Join(t.TempDir(), "i.db"))
+	w.pin(bank)
+	e := w.decide(bank, at(0, 0), clear)
+	w.close()
+	w.book.Take(e)
+	w.book.Sync()
+	w.close()
+}

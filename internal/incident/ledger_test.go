@@ -1,0 +1,244 @@
+package incident
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+
+// TestAction: what was done, by what came of it.
+func TestAction(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		action          tlsstate.Action
+		done            bool
+		from, recipient string
+		want            tlsstate.Action
+	}{
+		{"marked", tlsstate.Header, true, "a@b.example", "", tlsstate.Header},
+		{"refused at a recipient", tlsstate.Tempfail, true, "a@b.example", "c@d.example", tlsstate.Tempfail},
+		{"a bounce refused at its end", tlsstate.Reject, true, "", "", tlsstate.Reject},
+		{"to postmaster alone", tlsstate.Reject, true, "a@b.example", "", tlsstate.Header},
+		{"the peer gave up", tlsstate.Reject, false, "a@b.example", "", tlsstate.Reject},
+		{"held", tlsstate.Quarantine, true, "a@b.example", "", tlsstate.Quarantine},
+	} {
+		d := &ratchet.Decision{}
+		d.Action = tt.action
+		e := &ratchet.Event{Session: &ratchet.Session{}, Decision: d, From: tt.from, Recipient: tt.recipient, Done: tt.done}
+		if got := e.Did(); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestSenderDomain(t *testing.T) {
+	for in, want := range map[string]string{
+		"ann@Bank.example":            "bank.example",
+		"<ann@bank.example>":          "bank.example",
+		"@relay:ann@bank.example":     "bank.example",
+		"\"a@b\"@bank.example":        "bank.example",
+		"postmaster":                  "postmaster",
+		"<MAILER-DAEMON>":             "mailer-daemon",
+		"a@b\u00fccher.example":       "b??cher.example",
+		"a@b.example\r\nX-Forged: no": "b.example??x-forged: no",
+	} {
+		if got := senderDomain(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestQueueID(t *testing.T) {
+	for in, want := range map[string]string{
+		"4XyZ12": "4XyZ12", "": "", "A B": "", "Q;id": "", "-r": "", "Q\n": "", string(make([]byte, 65)): "",
+	} {
+		if got := queueID(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestMetBy(t *testing.T) {
+	session := func(l tlsstate.Level, certificate bool) *tlsstate.Verdict {
+		return &tlsstate.Verdict{Outcome: tlsstate.Steady, Seen: tlsstate.Security{Level: l, Certificate: certificate}}
+	}
+	for _, tt := range []struct {
+		kind tlsstate.Downgrade
+		pin  tlsstate.Level
+		v    *tlsstate.Verdict
+		want bool
+	}{
+		{tlsstate.Stripped, tlsstate.TLS12, session(tlsstate.TLS13, false), true},
+		{tlsstate.Stripped, tlsstate.TLS12, session(tlsstate.Weak, false), false},
+		{tlsstate.Weakened, tlsstate.TLS13, session(tlsstate.TLS12, false), false},
+		{tlsstate.Unauthenticated, tlsstate.TLS12, session(tlsstate.TLS13, false), false},
+		{tlsstate.Unauthenticated, tlsstate.TLS12, session(tlsstate.TLS13, true), true},
+	} {
+		i := &Incident{Kind: tt.kind, Evidence: Evidence{Pin: tt.pin}}
+		if got := i.metBy(tt.v); got != tt.want {
+			t.Errorf("%s of %s, %s came: got %t", tt.kind, tt.pin, tt.v.Seen.Level, got)
+		}
+	}
+}
+
+// TestMeets: only what was judged and encrypted can meet a pin.
+func TestMeets(t *testing.T) {
+	for o := range tlsstate.Outcome(outcomes) {
+		want := o == tlsstate.New || o == tlsstate.Learning || o == tlsstate.Steady || o == tlsstate.Raised
+		if got := meets(&tlsstate.Verdict{Outcome: o, Seen: tlsstate.Security{Level: tlsstate.TLS12}}); got != want {
+			t.Errorf("%s: got %t", o, got)
+		}
+		if meets(&tlsstate.Verdict{Outcome: o}) {
+			t.Errorf("%s in clear meets a pin", o)
+		}
+	}
+}
+
+// TestLedgerHolds its own whatever comes: the bounds, that what is watched is
+// what is open, that opening and closing alternate in what is told, and that
+// nothing is lost over a restart.
+func TestLedgerHolds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l, now := newLedger(5), noon
+		open := map[uint64]bool{}
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(-60, 40*60).Draw(t, "minutes")) * time.Minute)
+			for _, c := range randomStep(t, l, now) {
+				switch id := c.Incident.ID; {
+				case (c.What == Closed || c.What == Grown) && !open[id]:
+					t.Fatalf("%d was told %s and was not told open", id, c.What)
+				case c.What == Opened && open[id]:
+					t.Fatalf("%d was told open twice", id)
+				case c.What == Opened, c.What == Waiting, c.What == Closed:
+					open[id] = c.What != Closed
+				}
+			}
+			checkLedger(t, l)
+		}
+		again := newLedger(5)
+		for _, i := range l.all {
+			b, err := i.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := &Incident{}
+			if err := j.UnmarshalJSON(b); err != nil {
+				t.Fatal(err)
+			}
+			again.add(j)
+		}
+		checkLedger(t, again)
+		if len(again.all) != len(l.all) || len(again.watch.by) != len(l.watch.by) || len(again.newest) != len(l.newest) {
+			t.Fatalf("after a restart %d incidents, %d addresses, before %d, %d",
+				len(again.all), len(again.watch.by), len(l.all), len(l.watch.by))
+		}
+	})
+}
+
+func randomStep(t *rapid.T, l *ledger, now time.Time) []Change {
+	if rapid.IntRange(0, 3).Draw(t, "step") == 0 {
+		return l.tick(now)
+	}
+	e := downgrade(fmt.Sprintf("192.0.2.%d", rapid.IntRange(1, 8).Draw(t, "peer")), now)
+	if rapid.Bool().Draw(t, "domain") {
+		e.Decision.Identity = tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+	}
+	if rapid.IntRange(0, 2).Draw(t, "good") == 0 {
+		e.Decision.Outcome, e.Decision.Kind = tlsstate.Steady, tlsstate.NoDowngrade
+		e.Decision.Seen.Level = tlsstate.TLS13
+	}
+	e.Decision.Action = tlsstate.Action(rapid.IntRange(0, 4).Draw(t, "action"))
+	e.QueueID = "Q1"
+	n := newNote(&e)
+	return l.take(&n)
+}
+
+func checkLedger(t *rapid.T, l *ledger) {
+	if len(l.all) > l.most {
+		t.Fatalf("%d incidents", len(l.all))
+	}
+	watched := map[tlsstate.Identity]int{}
+	for _, i := range l.all {
+		for _, c := range i.Clients {
+			if i.IsOpen() {
+				watched[c.identity()]++
+			}
+		}
+	}
+	for id, n := range watched {
+		if len(l.watch.at(id)) != n || !l.watch.has(id) {
+			t.Fatalf("%s: %d incidents watched, want %d", id, len(l.watch.at(id)), n)
+		}
+	}
+	if len(watched) != len(l.watch.by) {
+		t.Fatalf("%d addresses watched, want %d", len(l.watch.by), len(watched))
+	}
+	for k, i := range l.newest {
+		if l.all[i.ID] != i || i.key() != k {
+			t.Fatalf("the newest of %v is not there", k)
+		}
+	}
+}
+
+// TestWatchFromManySides: the mail path asks while the ledger changes.
+func TestWatchFromManySides(t *testing.T) {
+	w := newWatch()
+	var asking sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					w.has(Client{Address: fmt.Sprint(rand.IntN(20))}.identity())
+				}
+			}
+		})
+	}
+	for range 500 {
+		i := &Incident{Clients: []Client{{Address: fmt.Sprint(rand.IntN(20))}}}
+		w.add(i.Clients[0].identity(), i)
+		if !w.has(i.Clients[0].identity()) {
+			t.Error("it was added")
+		}
+		w.remove(i)
+	}
+	close(stop)
+	asking.Wait()
+	if len(w.by) != 0 || w.n.Load() != 0 {
+		t.Errorf("%d left", len(w.by))
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	book := newBook(Options{})
+	book.start()
+	defer book.Close()
+	steady := downgrade("192.0.2.1", noon)
+	steady.Decision.Outcome, steady.Decision.Kind, steady.Decision.Seen.Level = tlsstate.Steady, tlsstate.NoDowngrade, tlsstate.TLS13
+	b.Run("nothing open", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			book.Take(steady)
+		}
+	})
+	book.Take(downgrade("192.0.2.2", noon))
+	book.Sync()
+	b.Run("something open", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			book.Take(steady)
+		}
+	})
+}

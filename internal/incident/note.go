@@ -1,0 +1,57 @@
+package incident
+
+import (
+	"strings"
+	"time"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// note is what is kept of an event: its pointers are only lent.
+type note struct {
+	at            time.Time
+	verdict       tlsstate.Verdict
+	address       tlsstate.Identity
+	host          string
+	from, queueID string
+	action        tlsstate.Action
+	done, changes bool
+}
+
+func newNote(e *ratchet.Event) note {
+	s, d := e.Session, e.Decision
+	return note{
+		at: s.At.UTC(), verdict: d.Verdict,
+		address: s.Peer.Address, host: s.Peer.Host,
+		from: e.From, queueID: queueID(e.QueueID),
+		action: e.Did(), done: e.Done, changes: d.Changes,
+	}
+}
+
+// queueID returns Postfix's queue id, or "" for what is none: it becomes part
+// of a command.
+func queueID(s string) string {
+	notOne := func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') }
+	if len(s) > maxQueue || strings.IndexFunc(s, notOne) >= 0 {
+		return ""
+	}
+	return s
+}
+
+func text(s string, most int) string { return clean.Text(s, most) }
+
+// opens tells whether the event is a downgrade, notable whether something
+// else is told of it.
+func opens(v *tlsstate.Verdict) bool { return v.Outcome == tlsstate.Downgraded }
+
+func notable(d *ratchet.Decision) bool {
+	return d.Outcome == tlsstate.Raised || d.Changes && (d.State == tlsstate.PinReleased || d.State == tlsstate.PinLapsed)
+}
+
+// meets tells whether the session may meet a pin: it was encrypted, judged and
+// no downgrade.
+func meets(v *tlsstate.Verdict) bool {
+	return v.Seen.Level > tlsstate.Plaintext && v.Outcome >= tlsstate.New && v.Outcome < tlsstate.Downgraded
+}

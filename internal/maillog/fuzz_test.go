@@ -1,0 +1,167 @@
+package maillog_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tlsratchet/internal/maillog"
+)
+
+// Whatever a log holds, reading it ends, and what it tells is possible.
+func FuzzRead(f *testing.F) {
+	golden, err := os.ReadFile("testdata/postfix.log")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden)
+	for _, text := range []string{
+		delivery, iso("2006-01-02T15:04:05.000000-07:00"), log(tls13[:40], client), log("Nov 22 10:00:00 mx1 postfix/smtpd[7]: " + connect),
+		journal(`{"__REALTIME_TIMESTAMP":"%d","_HOSTNAME":"mx1","SYSLOG_IDENTIFIER":"postfix/smtpd","_PID":"7","MESSAGE":%q}`),
+		`{"MESSAGE":[[[1]]],"A":"\ud83d\ude00\u00e4\n","SYSLOG_IDENTIFIER":"x/smtpd"}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		messages := 0
+		stats, err := maillog.Read(context.Background(), []maillog.Source{stream(string(data))}, options(), maillog.Sink{
+			Session: func(s *maillog.Session) {
+				messages += s.Messages
+				if s.Messages < 1 || s.Client == nil || s.Security == nil || s.At.After(now.AddDate(0, 0, 2)) {
+					t.Errorf("%+v", s)
+				}
+				_ = s.Listener.Identity().String()
+			},
+			Failure: func(*maillog.Failure) {},
+		})
+		if err != nil && !strings.Contains(err.Error(), "-: ") {
+			t.Fatal(err)
+		}
+		if stats.Smtpd > stats.Lines || stats.Broken > stats.Lines || int64(messages) > stats.Lines {
+			t.Errorf("%+v, %d messages", stats, messages)
+		}
+	})
+}
+
+// world draws the lines of a log: processes that take sessions one after the
+// other, of which now and then a line is lost. Time goes on with every line.
+func world(t *rapid.T) []string {
+	type process struct{ lines []string }
+	var processes []process
+	queue := 0
+	for pid := range rapid.IntRange(1, 4).Draw(t, "processes") {
+		var p process
+		say := func(format string, args ...any) {
+			if rapid.IntRange(0, 19).Draw(t, "lost") > 0 {
+				p.lines = append(p.lines, fmt.Sprintf("mx1 postfix/smtpd[%d]: ", 100+pid)+fmt.Sprintf(format, args...))
+			}
+		}
+		for range rapid.IntRange(0, 5).Draw(t, "sessions") {
+			who := fmt.Sprintf("mx%d.bank.example[192.0.2.%d]", rapid.IntRange(1, 3).Draw(t, "peer"), rapid.IntRange(1, 3).Draw(t, "host"))
+			say("connect from %s", who)
+			starttls := ""
+			if rapid.Bool().Draw(t, "encrypted") {
+				say("Anonymous TLS connection established from %s: TLSv1.%d with cipher X (256/256 bits)", who, rapid.IntRange(2, 3).Draw(t, "version"))
+				starttls = " starttls=1"
+			}
+			for range rapid.IntRange(0, 3).Draw(t, "messages") {
+				queue++
+				say("4Q%X: client=%s", queue, who)
+			}
+			say("disconnect from %s ehlo=1%s commands=1", who, starttls)
+		}
+		processes = append(processes, p)
+	}
+	var all []string
+	at := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+	for len(processes) > 0 {
+		i := rapid.IntRange(0, len(processes)-1).Draw(t, "next")
+		p := &processes[i]
+		if len(p.lines) == 0 {
+			processes = slices.Delete(processes, i, i+1)
+			continue
+		}
+		at = at.Add(time.Duration(rapid.SampledFrom([]int{1, 60, 3000, 86400}).Draw(t, "pause")) * time.Second)
+		all = append(all, at.Format(time.Stamp)+" "+p.lines[0]+"\n")
+		p.lines = p.lines[1:]
+	}
+	return all
+}
+
+// split cuts lines into files, as logrotate does.
+func split(t *rapid.T, lines []string) (files []string) {
+	for len(lines) > 0 {
+		n := rapid.IntRange(1, len(lines)).Draw(t, "rotated after")
+		files = append(files, strings.Join(lines[:n], ""))
+		lines = lines[n:]
+	}
+	return files
+}
+
+func sources(files []string) (all []maillog.Source) {
+	for _, text := range files {
+		all = append(all, stream(text))
+	}
+	return all
+}
+
+// sessions are those of which the TLS state is known, each once.
+func sessions(t testing.TB, files []string, workers int) []string {
+	o := options()
+	o.Workers = workers
+	known := slices.DeleteFunc(read(t, o, sources(files)...).sessions, func(s string) bool { return strings.Contains(s, "unknown (") })
+	slices.Sort(known)
+	return slices.Compact(known)
+}
+
+func TestAnyOrderAnyDoubling(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		lines := world(r)
+		want := sessions(t, []string{strings.Join(lines, "")}, 1)
+		files := split(r, lines)
+		doubledLines := make([]string, 0, 2*len(lines))
+		for _, l := range lines {
+			doubledLines = append(doubledLines, l)
+			if rapid.Bool().Draw(r, "doubled") {
+				doubledLines = append(doubledLines, l)
+			}
+		}
+		for name, other := range map[string][]string{
+			"rotated":       rapid.Permutation(files).Draw(r, "order"),
+			"files doubled": rapid.Permutation(append(slices.Clone(files), files...)).Draw(r, "order, doubled"),
+			"lines doubled": {strings.Join(doubledLines, "")},
+		} {
+			if got := sessions(t, other, 3); !slices.Equal(got, want) {
+				r.Errorf("%s:\n%s\nwant\n%s\nof\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"), strings.Join(lines, ""))
+			}
+		}
+	})
+}
+
+// A line that is lost may make a session unknown. It never makes of sessions
+// that were all encrypted one in clear.
+func TestLostLines(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		lines := world(r)
+		lines = slices.DeleteFunc(lines, func(l string) bool { return rapid.IntRange(0, 5).Draw(r, "lose") == 0 })
+		var all []string
+		for _, l := range lines {
+			// The end of a session as it is if it was encrypted.
+			if strings.Contains(l, "disconnect") && !strings.Contains(l, "starttls=1") {
+				l = strings.Replace(l, " commands", " starttls=1 commands", 1)
+			}
+			all = append(all, l)
+		}
+		for _, s := range sessions(t, []string{strings.Join(all, "")}, 1) {
+			if strings.Contains(s, " none ") {
+				r.Errorf("%s, of\n%s", s, strings.Join(all, ""))
+			}
+		}
+	})
+}

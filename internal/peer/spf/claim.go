@@ -1,0 +1,135 @@
+package spf
+
+import (
+	"net/netip"
+	"strings"
+
+	"tlsratchet/internal/peer"
+	"tlsratchet/tlsstate"
+)
+
+// Lengths that RFC 5321 section 4.5.3.1 allows are 64 and 256; what is a little
+// longer is still read.
+const (
+	maxPath  = 1024
+	maxLocal = 128
+)
+
+// Claim is the identity that a session claims, before any proof.
+type Claim struct {
+	// Identity is of the kind sender.
+	Identity tlsstate.Identity
+	// Known says that the memory has a history under Identity, so that it was
+	// proven before: strangers can't use up what it may ask of DNS. The caller
+	// sets it.
+	Known bool
+	// HELO is what the client said, for the rare record that looks at it; ""
+	// is fine. The caller sets it.
+	HELO string
+
+	ip     netip.Addr
+	domain string // of MAIL FROM, normalised
+	local  string // as it came
+}
+
+// ClaimOf returns what a client claims with the argument of its MAIL command, as
+// it came: with or without angle brackets, source route, any case, a trailing
+// dot, UTF-8. It asks no DNS, and is cheap. There is no claim for the null
+// sender, for a sender without a domain of two labels, and for what is no name.
+func ClaimOf(p *peer.Peer, from string) (c Claim, ok bool) {
+	c.local, c.domain, ok = splitPath(from)
+	if !ok || !p.IP.IsValid() {
+		return Claim{}, false
+	}
+	c.ip = p.IP
+	var buf [len("ffff:ffff:ffff::/48")]byte
+	client := buf[:0]
+	if p.Domain.IsZero() {
+		client = network(p.IP).AppendTo(client)
+		c.Identity.Name = c.domain + "/" + string(client)
+	} else {
+		c.Identity.Name = c.domain + "/" + p.Domain.Name
+	}
+	c.Identity.Kind = tlsstate.Sender
+	return c, true
+}
+
+// splitPath takes a MAIL argument apart.
+func splitPath(path string) (local, domain string, ok bool) {
+	if len(path) > maxPath {
+		return "", "", false
+	}
+	path = strings.TrimSpace(path)
+	if inner, ok := strings.CutPrefix(path, "<"); ok {
+		path = strings.TrimSuffix(inner, ">")
+	}
+	if strings.HasPrefix(path, "@") { // a source route, RFC 5321 appendix C
+		if _, path, ok = strings.Cut(path, ":"); !ok {
+			return "", "", false
+		}
+	}
+	at := strings.LastIndexByte(path, '@')
+	if at <= 0 {
+		return "", "", false
+	}
+	domain, err := peer.Normalize(path[at+1:])
+	if err != nil || !strings.Contains(domain, ".") { // RFC 7208 section 4.3
+		return "", "", false
+	}
+	return path[:at], domain, true
+}
+
+// sender returns the address that SPF's macros are made of. A local part that
+// is quoted or not ASCII becomes a byte that no name has: what looks at it
+// matches nothing (RFC 8616 section 4).
+func (c *Claim) sender() string {
+	const matchesNothing = "\x7f"
+	local := c.local
+	if len(local) > maxLocal || !plain(local) {
+		local = matchesNothing
+	}
+	return local + "@" + c.domain
+}
+
+// helo returns the HELO name if it is one, for macros too.
+func (c *Claim) helo() string {
+	if host, err := peer.Normalize(c.HELO); err == nil {
+		return host
+	}
+	return ""
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '@' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// network returns the network that an address counts as: /24, or /48 of IPv6.
+func network(ip netip.Addr) netip.Prefix {
+	bits := 48
+	if ip.Is4() {
+		bits = 24
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{} // only of the zero address
+	}
+	return p
+}
+
+// flipped returns an address that shares all but the last bit of the widest
+// range that proves anything: /16, or /32 of IPv6.
+func flipped(ip netip.Addr) netip.Addr {
+	if ip.Is4() {
+		b := ip.As4()
+		b[1] ^= 1
+		return netip.AddrFrom4(b)
+	}
+	b := ip.As16()
+	b[3] ^= 1
+	return netip.AddrFrom16(b)
+}

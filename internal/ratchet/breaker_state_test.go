@@ -1,0 +1,82 @@
+package ratchet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// TestBreakerState: a restart changes nothing.
+func TestBreakerState(t *testing.T) {
+	f := newBreakerFixture(t, tlsstate.Tempfail)
+	all := crowd(16)
+	f.pinAll(t, all)
+	f.check = check{false, day(20)}
+	f.strip(t, all[:6], day(20), time.Second)
+	for range 2 { // in the middle of counting, and tripped
+		before := f.State(day(20).Add(time.Minute))
+		text, err := json.Marshal(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read ratchet.BreakerState
+		if err := json.Unmarshal(text, &read); err != nil {
+			t.Fatal(err)
+		}
+		o := ratchet.DefaultBreaker()
+		o.SelfCheck = f.check.last
+		next, err := ratchet.NewBreaker(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Restore(read)
+		if diff := cmp.Diff(before, next.State(day(20).Add(time.Minute))); diff != "" {
+			t.Errorf("after a restart:\n%s", diff)
+		}
+		f.SetBreaker(next)
+		f.Breaker = next
+		if s := runs(f.strip(t, all[6:], day(20).Add(time.Minute), time.Second)); s != "4 tempfail, 6 header" && s != "10 header" {
+			t.Errorf("after a restart: %s", s)
+		}
+	}
+}
+
+func TestBreakerStateBad(t *testing.T) {
+	var s ratchet.BreakerState
+	if err := json.Unmarshal([]byte(`{"answer": "on fire"}`), &s); err == nil {
+		t.Error("an unknown answer was read")
+	}
+	b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = ratchet.BreakerState{Answer: 200}
+	for i := range 1000 {
+		n := ratchet.BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: day(20)}
+		s.Recent, s.Silent, s.Delayed = append(s.Recent, n), append(s.Silent, n), append(s.Delayed, n)
+	}
+	b.Restore(s)
+	if got := b.State(day(20)); got.Answer > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
+		t.Errorf("restored %s with %d, %d, %d names", got.Answer, len(got.Recent), len(got.Silent), len(got.Delayed))
+	}
+}
+
+func TestNewBreaker(t *testing.T) {
+	for want, o := range map[string]ratchet.BreakerOptions{
+		"domains = 0: use 1 to 1000":      {Window: time.Minute},
+		"window = 0s: use more than 0":    {Domains: 10},
+		"pin_days = -1: use 0 or more":    {Domains: 10, Window: time.Minute, PinDays: -1},
+		"domains = 1001: use 1 to 1000":   {Domains: 1001, Window: time.Minute},
+		"window = -1m0s: use more than 0": {Domains: 10, Window: -time.Minute},
+	} {
+		if _, err := ratchet.NewBreaker(o); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

@@ -1,0 +1,387 @@
+package ratchet_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// memory is the smallest Histories: a map, and faults to order.
+type memory struct {
+	mu      sync.Mutex
+	m       map[tlsstate.Identity]tlsstate.History
+	updates int
+	load    func(tlsstate.Identity) error
+	update  func(tlsstate.Identity) error
+}
+
+func newMemory() *memory { return &memory{m: map[tlsstate.Identity]tlsstate.History{}} }
+
+func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.load != nil {
+		if err := m.load(id); err != nil {
+			return tlsstate.History{}, err
+		}
+	}
+	return m.m[id], nil
+}
+
+func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.update != nil {
+		if err := m.update(id); err != nil {
+			return tlsstate.History{}, err
+		}
+	}
+	before := m.m[id]
+	after := grow(before)
+	if after != before {
+		m.updates++
+		m.m[id] = after
+	}
+	return after, nil
+}
+
+func (m *memory) Newest() (newest tlsstate.Day) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, h := range m.m {
+		newest = max(newest, h.Newest())
+	}
+	return newest
+}
+
+var start = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+
+func day(n int) time.Time { return start.AddDate(0, 0, n-1) }
+
+// bank is a client in good order.
+var bank = peer.Client{
+	Addr: "192.0.2.10", Name: "mx1.bank.example", Resolve: "OK",
+	DaemonAddr: "198.51.100.1", DaemonPort: "25",
+}
+
+func session(t testing.TB, c peer.Client, at time.Time, level tlsstate.Level) *ratchet.Session {
+	t.Helper()
+	p, err := peer.Identify(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &ratchet.Session{At: at, Peer: p}
+	s.Level = level
+	return s
+}
+
+func rules(t testing.TB, rows ...tlsstate.Row) *tlsstate.Rules {
+	t.Helper()
+	policy := tlsstate.DefaultPolicy()
+	policy.Stripped, policy.Weakened = tlsstate.Tempfail, tlsstate.Tempfail
+	r, err := tlsstate.NewRules(policy, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// fixture is a ratchet, its memory and what it logged.
+type fixture struct {
+	*ratchet.Ratchet
+	memory *memory
+	log    *bytes.Buffer
+}
+
+func newFixture(t testing.TB, rows ...tlsstate.Row) fixture {
+	f := fixture{memory: newMemory(), log: &bytes.Buffer{}}
+	f.Ratchet = ratchet.New(f.memory, rules(t, rows...), slog.New(slog.NewTextHandler(f.log, nil)))
+	return f
+}
+
+// deliver is one message: decided, then learned.
+func (f fixture) deliver(s *ratchet.Session) ratchet.Decision {
+	d := f.Decide(s)
+	f.Learn(s, &d)
+	return d
+}
+
+func (f fixture) pin(t testing.TB, c peer.Client) {
+	t.Helper()
+	for n := 1; n <= 5; n++ {
+		f.deliver(session(t, c, day(n), tlsstate.TLS13))
+	}
+}
+
+func words(d ratchet.Decision) string {
+	return strings.Join([]string{d.Identity.Kind.String(), d.Outcome.String(), d.Kind.String(), d.Action.String()}, " ")
+}
+
+func TestStripped(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	if got := words(f.deliver(session(t, bank, day(6), tlsstate.TLS12))); got != "address steady none observe" {
+		t.Errorf("over TLS: %s", got)
+	}
+	if got := words(f.deliver(session(t, bank, day(6), tlsstate.Plaintext))); got != "address downgrade stripped tempfail" {
+		t.Errorf("in clear: %s", got)
+	}
+	nameless := bank
+	nameless.Name, nameless.Resolve = "unknown", "TEMP"
+	if got := words(f.deliver(session(t, nameless, day(6), tlsstate.Plaintext))); got != "address downgrade stripped tempfail" {
+		t.Errorf("in clear with DNS broken: %s", got)
+	}
+	elsewhere := bank
+	elsewhere.Addr = "203.0.113.7"
+	if got := words(f.deliver(session(t, elsewhere, day(6), tlsstate.Plaintext))); got != "domain downgrade stripped header" {
+		t.Errorf("in clear from a new address of a narrow domain: %s", got)
+	}
+}
+
+// A domain gets broad by addresses with pins of their own, in several networks.
+func TestBroadDomain(t *testing.T) {
+	f := newFixture(t)
+	for network := range 4 {
+		for host := range 4 {
+			c := bank
+			c.Addr = "203.0." + string(rune('1'+network)) + ".1" + string(rune('0'+host))
+			f.pin(t, c)
+		}
+	}
+	fresh := bank
+	fresh.Addr = "198.18.7.7"
+	if got := words(f.deliver(session(t, fresh, day(6), tlsstate.Plaintext))); got != "domain downgrade stripped tempfail" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A port that offers no STARTTLS strips nobody, and teaches nothing. Once TLS
+// was seen there, what comes in clear is the peer's doing.
+func TestListener(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	other := bank
+	other.DaemonPort = "10025"
+	s := session(t, other, day(6), tlsstate.Plaintext)
+	d := f.deliver(s)
+	if d.Outcome != tlsstate.Unknown || !errors.Is(d.Reason, ratchet.ErrNoSTARTTLS) || d.Changes {
+		t.Errorf("got %s, %v", words(d), d.Reason)
+	}
+	if f.Failures() != 0 {
+		t.Error("it counts as a failure")
+	}
+	if h, _ := f.memory.Load(s.Peer.Address); h.Seen[tlsstate.Plaintext] != 0 {
+		t.Error("it taught something")
+	}
+	f.deliver(session(t, other, day(6), tlsstate.TLS12))
+	if got := words(f.deliver(s)); got != "address downgrade stripped tempfail" {
+		t.Errorf("after STARTTLS was seen: %s", got)
+	}
+	nowhere := bank
+	nowhere.DaemonAddr, nowhere.DaemonPort = "", ""
+	if d := f.deliver(session(t, nowhere, day(6), tlsstate.Plaintext)); d.Outcome != tlsstate.Unknown {
+		t.Errorf("without a listener: %s", words(d))
+	}
+}
+
+func TestExempt(t *testing.T) {
+	f := newFixture(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Exempt: true})
+	f.pin(t, bank)
+	if f.memory.updates != 0 {
+		t.Error("an exempt peer was learned")
+	}
+	user := bank
+	user.Name = "laptop.isp.example"
+	s := session(t, user, day(1), tlsstate.TLS13)
+	s.Authenticated = true
+	if d := f.deliver(s); d.Outcome != tlsstate.Exempt || f.memory.updates != 0 {
+		t.Errorf("authenticated: %s, %d updates", words(d), f.memory.updates)
+	}
+}
+
+// A standing wish holds from the first mail on, with the row's action.
+func TestLeast(t *testing.T) {
+	reject := tlsstate.Reject
+	f := newFixture(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Action: &reject, Least: tlsstate.TLS12})
+	if got := words(f.deliver(session(t, bank, day(1), tlsstate.Plaintext))); got != "address downgrade stripped reject" {
+		t.Errorf("before anybody used STARTTLS here: %s", got)
+	}
+	if f.memory.updates != 0 {
+		t.Error("it taught something")
+	}
+	other := bank
+	other.Name, other.Addr = "mx.other.example", "203.0.113.9"
+	f.deliver(session(t, other, day(1), tlsstate.TLS12))
+	if got := words(f.deliver(session(t, bank, day(1), tlsstate.Plaintext))); got != "address downgrade stripped reject" {
+		t.Errorf("after it: %s", got)
+	}
+}
+
+// Law 3: what was seen already today is written once.
+func TestSteadyWritesNothing(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	before := f.memory.updates
+	for range 100 {
+		if d := f.deliver(session(t, bank, day(5), tlsstate.TLS13)); d.Changes {
+			t.Fatalf("%s changes something", words(d))
+		}
+	}
+	if f.memory.updates != before {
+		t.Errorf("%d updates", f.memory.updates-before)
+	}
+}
+
+func TestRulesAreSwapped(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	f.SetRules(rules(t, tlsstate.Row{Domain: "mx1.bank.example", Exempt: true}))
+	if d := f.Decide(session(t, bank, day(6), tlsstate.Plaintext)); d.Outcome != tlsstate.Exempt {
+		t.Errorf("got %s", words(d))
+	}
+}
+
+// Law 1: whatever fails inside, the outcome is unknown, which no action
+// follows, and it is counted and told.
+func TestInnerFailures(t *testing.T) {
+	disk := errors.New("input/output error")
+	for _, tt := range []struct {
+		name  string
+		order func(*memory)
+		want  string
+	}{
+		{"load fails", func(m *memory) { m.load = func(tlsstate.Identity) error { return disk } }, "loading listener:198.51.100.1:25: input/output error"},
+		{"the address fails", func(m *memory) {
+			m.load = func(id tlsstate.Identity) error {
+				if id.Kind == tlsstate.Address {
+					return disk
+				}
+				return nil
+			}
+		}, "loading address:192.0.2.10: input/output error"},
+		{"the domain fails", func(m *memory) {
+			m.load = func(id tlsstate.Identity) error {
+				if id.Kind == tlsstate.Domain {
+					return disk
+				}
+				return nil
+			}
+		}, "loading domain:bank.example: input/output error"},
+		{"load panics", func(m *memory) { m.load = func(tlsstate.Identity) error { panic("boom") } }, "panic: boom"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.pin(t, bank)
+			tt.order(f.memory)
+			d := f.Decide(session(t, bank, day(6), tlsstate.Plaintext))
+			if d.Outcome != tlsstate.Unknown || d.Action != tlsstate.Observe || d.Changes || d.Reason == nil || d.Reason.Error() != tt.want {
+				t.Errorf("got %s, %v", words(d), d.Reason)
+			}
+			if f.Failures() != 1 || !strings.Contains(f.log.String(), "session let through unjudged") {
+				t.Errorf("%d failures, log %q", f.Failures(), f.log)
+			}
+		})
+	}
+	for name, fail := range map[string]func(tlsstate.Identity) error{
+		"update fails":  func(tlsstate.Identity) error { return disk },
+		"update panics": func(tlsstate.Identity) error { panic("boom") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.memory.update = fail
+			f.deliver(session(t, bank, day(1), tlsstate.TLS13))
+			if f.Failures() != 1 || f.log.Len() == 0 {
+				t.Errorf("%d failures, log %q", f.Failures(), f.log)
+			}
+		})
+	}
+	f := newFixture(t)
+	if d := f.Decide(session(t, bank, time.Time{}, tlsstate.TLS13)); !errors.Is(d.Reason, ratchet.ErrDay) {
+		t.Errorf("a session without a day: %v", d.Reason)
+	}
+}
+
+// A clock that jumps ahead is judged with, but not written, until a day passes
+// on it or an operator confirms it.
+func TestClockAhead(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	written := func(n int) bool {
+		before := f.memory.updates
+		f.deliver(session(t, bank, day(n), tlsstate.TLS13))
+		return f.memory.updates > before
+	}
+	for _, tt := range []struct {
+		day  int
+		want bool
+	}{
+		{30, true},   // within 30 days of day 5
+		{400, false}, // a jump
+		{400, false},
+		{31, true}, // and back
+		{400, false},
+		{401, true}, // a day has passed on it
+		{402, true},
+		{4000, false},
+		{5000, false}, // another jump is no day that passed
+		{5001, true},
+	} {
+		if got := written(tt.day); got != tt.want {
+			t.Errorf("day %d: written %v, want %v", tt.day, got, tt.want)
+		}
+	}
+	if n := strings.Count(f.log.String(), "the clock is far ahead"); n != 3 {
+		t.Errorf("told %d times, want once a jump:\n%s", n, f.log)
+	}
+	f = newFixture(t)
+	f.pin(t, bank)
+	f.ConfirmClock(tlsstate.DayOf(day(500)))
+	before := f.memory.updates
+	if f.deliver(session(t, bank, day(500), tlsstate.TLS13)); f.memory.updates == before {
+		t.Error("a confirmed clock is not written")
+	}
+}
+
+// Any number of sessions at once lose nothing.
+func TestConcurrent(t *testing.T) {
+	f := newFixture(t)
+	var wg sync.WaitGroup
+	for n := 1; n <= 8; n++ {
+		wg.Go(func() {
+			for range 50 {
+				f.deliver(session(t, bank, day(n), tlsstate.TLS12))
+			}
+		})
+	}
+	wg.Wait()
+	h, _ := f.memory.Load(tlsstate.Identity{Kind: tlsstate.Address, Name: bank.Addr})
+	if h.Seen[tlsstate.TLS12] != 1<<8-1 {
+		t.Errorf("days seen: %b", h.Seen[tlsstate.TLS12])
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	f := newFixture(b)
+	f.pin(b, bank)
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := peer.Identify(bank)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := ratchet.Session{At: day(5), Peer: p}
+		s.Level = tlsstate.TLS13
+		if d := f.Decide(&s); d.Outcome != tlsstate.Steady {
+			b.Fatal(d.Outcome)
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package replay_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/replay"
+	"tlsratchet/test/loggen"
+)
+
+// The whole of a replay, as make bench measures it on a log of 5,000,000 lines:
+// the figure to look at is lines/s.
+func BenchmarkReplay(b *testing.B) {
+	var log bytes.Buffer
+	if err := loggen.Write(&log, loggen.Options{Lines: 500_000, Peers: 20_000}); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(log.Len()))
+	b.ReportAllocs()
+	var lines int64
+	var judging time.Duration
+	policy := rules(b, nil)
+	for b.Loop() {
+		l, err := replay.Read(context.Background(), []maillog.Source{{Name: "-", Stream: bytes.NewReader(log.Bytes())}}, maillog.Options{Now: now, Location: time.UTC})
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		l.Judge(policy)
+		judging += time.Since(began)
+		lines += l.Stats().Lines
+	}
+	b.ReportMetric(float64(lines)/b.Elapsed().Seconds(), "lines/s")
+	b.ReportMetric(judging.Seconds()/b.Elapsed().Seconds(), "share-judging")
+}

@@ -1,0 +1,196 @@
+package replay
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/maillog"
+	"tlsratchet/tlsstate"
+)
+
+// Report is what a policy would have done to the mail of a log. Its JSON is
+// what tlsratchet replay --json prints; keys are added, never changed.
+type Report struct {
+	// Began and Ended are the times of the first and the last line that
+	// counted, in UTC; left out if there was none.
+	Began time.Time `json:"began,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
+	// Lines are all lines, Smtpd those of smtpd(8), Broken those of them that
+	// could not be read, and Gaps notes that lines were dropped.
+	Lines  int64 `json:"lines"`
+	Smtpd  int64 `json:"smtpd"`
+	Broken int64 `json:"broken"`
+	Gaps   int64 `json:"gaps"`
+	// Policy is the one that was tried.
+	Policy Policy `json:"policy"`
+
+	// Levels are the judged sessions by level, the best first.
+	Levels []LevelCount `json:"levels"`
+	// Judged is all of them, and Encrypted the share of their messages that
+	// came encrypted, 0 to 1.
+	Judged    Count   `json:"judged"`
+	Encrypted float64 `json:"encrypted"`
+	// Not judged: sessions whose TLS state is not known (Reasons counts them by
+	// why), of clients that logged in, of exempt peers, of clients without a
+	// readable address; messages that a content filter gave back; sessions
+	// dated later than tomorrow.
+	Unknown       Count          `json:"unknown"`
+	Reasons       map[string]int `json:"unknown_reasons,omitempty"`
+	Authenticated Count          `json:"authenticated"`
+	Exempt        Count          `json:"exempt"`
+	Unreadable    Count          `json:"unreadable"`
+	Returned      int64          `json:"returned"`
+	Future        int64          `json:"future"`
+
+	// Peers are the identities seen, and those of them with a pin that holds
+	// on the last day.
+	Peers Peers `json:"peers"`
+	// Incidents are in the order of their beginning.
+	Incidents []Incident `json:"incidents"`
+	// Actions are what downgrades would have met, the strongest first.
+	Actions []ActionCount `json:"actions"`
+	// OwnFault is how many messages of incidents look like our own fault.
+	OwnFault int `json:"own_fault"`
+
+	// Listeners are where mail came in; Warnings what to know before believing
+	// the rest; Summary is the last sentence.
+	Listeners []Listener `json:"listeners"`
+	Warnings  []string   `json:"warnings,omitempty"`
+	Summary   string     `json:"summary"`
+}
+
+// Policy is what of a policy decides, spelt as in the configuration.
+type Policy struct {
+	Stripped         string `json:"stripped"`
+	Weakened         string `json:"weakened"`
+	Unauthenticated  string `json:"unauthenticated"`
+	PinAfterDays     int    `json:"pin_after_days"`
+	PinMaxAgeDays    int    `json:"pin_max_age_days"`
+	ReleaseAfterDays int    `json:"release_after_days"`
+	RelaxAfterDays   int    `json:"relax_after_days"`
+	PinUpTo          string `json:"pin_up_to"`
+	DomainEnforce    string `json:"domain_enforce"`
+}
+
+// Count is sessions and their messages.
+type Count struct {
+	Sessions int `json:"sessions"`
+	Messages int `json:"messages"`
+}
+
+// LevelCount is the count of one level.
+type LevelCount struct {
+	Level string `json:"level"`
+	Count
+}
+
+// Peers counts identities.
+type Peers struct {
+	Addresses       int `json:"addresses"`
+	AddressesPinned int `json:"addresses_pinned"`
+	Domains         int `json:"domains"`
+	DomainsPinned   int `json:"domains_pinned"`
+}
+
+// ActionCount is what one action would have met.
+type ActionCount struct {
+	Action   string `json:"action"`
+	Messages int    `json:"messages"`
+	Peers    int    `json:"peers"`
+}
+
+// Listener is a host and a syslog name that mail came in by. TLS 0 means that
+// nothing in clear there could be judged.
+type Listener struct {
+	Host     string `json:"host"`
+	Service  string `json:"service"`
+	Connects int64  `json:"connects"`
+	Messages int64  `json:"messages"`
+	TLS      int64  `json:"tls"`
+	StartTLS int64  `json:"starttls"`
+}
+
+func newReport(l *Log, p *tlsstate.Policy) Report {
+	s := &l.stats
+	r := Report{
+		Began: s.Began, Ended: s.Ended, Lines: s.Lines, Smtpd: s.Smtpd, Broken: s.Broken, Gaps: s.Gaps,
+		Returned: s.Returned, Future: s.Future, Reasons: make(map[string]int), Incidents: []Incident{}, Actions: []ActionCount{}, Listeners: []Listener{},
+		Policy: Policy{
+			Stripped: p.Stripped.String(), Weakened: p.Weakened.String(), Unauthenticated: p.Unauthenticated.String(),
+			PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
+			RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo.String(), DomainEnforce: p.DomainEnforce.String(),
+		},
+	}
+	for why, n := range maps.All(l.reasons) {
+		r.Reasons[string(why)] = n
+	}
+	for _, at := range s.Listeners {
+		r.Listeners = append(r.Listeners, Listener{
+			Host: clip(at.Host), Service: clip(at.Service),
+			Connects: at.Connects, Messages: at.Messages, TLS: at.TLS, StartTLS: at.StartTLS,
+		})
+	}
+	r.warn(s)
+	return r
+}
+
+// warn gathers what to know before believing the rest.
+func (r *Report) warn(s *maillog.Stats) {
+	for _, err := range s.Problems {
+		r.Warnings = append(r.Warnings, clean.Text(err.Error(), maxText))
+	}
+	for _, l := range r.Listeners {
+		name := l.Host + " " + l.Service
+		switch {
+		case l.TLS > 0 || l.Messages == 0:
+		case l.StartTLS > 0:
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: STARTTLS worked %s times and no line tells how: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.", name, grouped(int(l.StartTLS))))
+		default:
+			r.Warnings = append(r.Warnings, name+": no line tells of TLS. Either STARTTLS is not offered there, or smtpd_tls_loglevel = 1 is missing in main.cf. Nothing was learned there.")
+		}
+	}
+	if r.Broken > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s of %s lines of smtpd could not be read: cut, or mixed up.", grouped(int(r.Broken)), grouped(int(r.Smtpd))))
+	}
+	if r.Gaps > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("Lines were dropped for their number (the log notes it in %s): raise the rate limit of the journal or of rsyslog.", plural(int(r.Gaps), "line")))
+	}
+	if r.Future > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sessions are dated later than tomorrow and were left out: is the clock right, or --year?", grouped(int(r.Future))))
+	}
+}
+
+func (p *Peers) add(k tlsstate.Kind, pinned bool) {
+	n := 0
+	if pinned {
+		n = 1
+	}
+	switch k {
+	case tlsstate.Address:
+		p.Addresses++
+		p.AddressesPinned += n
+	case tlsstate.Domain:
+		p.Domains++
+		p.DomainsPinned += n
+	}
+}
+
+// finish says what the rest comes to.
+func (r *Report) finish() {
+	for _, i := range r.Incidents {
+		if i.Fault != "" {
+			r.OwnFault += i.Messages
+		}
+	}
+	r.Summary = r.summary()
+}
+
+// clip makes a name of the log fit to be shown.
+func clip(s string) string { return clean.Text(s, maxName) }
+
+const (
+	maxName = 255
+	maxText = 500
+)

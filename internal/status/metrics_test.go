@@ -1,0 +1,280 @@
+package status_test
+
+import (
+	"bytes"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/status"
+	"tlsratchet/test/promtool"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// sources are those of a daemon that has seen a lot.
+func sources() status.Sources {
+	return status.Sources{
+		Build: status.Build{Version: "1.2.3", Go: "go1.26.0"},
+		Store: func() store.Stats {
+			return store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8}
+		},
+		Connections: func() status.Connections {
+			return status.Connections{Open: 1, Accepted: 20, OverLimit: 3, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8}
+		},
+		Errors: func() status.Errors {
+			return status.Errors{Unjudged: 1, NoMacros: 2, Callback: 3, Backend: 4, Accept: 5}
+		},
+		Census: func() status.Count {
+			return status.Count{At: noon, Known: [5]int{0, 400, 300, 200, 1}, Pinned: [5]int{0, 40, 30, 20, 1}}
+		},
+		Incidents: func() status.Incidents { return status.Incidents{Open: 3, Dropped: 1} },
+		Sharing: func() status.Sharing {
+			return status.Sharing{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11}
+		},
+		Senders: func() status.Senders {
+			return status.Senders{Proven: 50, NotPassed: 4, Wide: 3, NoAnswer: 2, Limited: 6, Failed: 1, Dropped: 7, Waiting: 8, Cached: 90, Asked: 30, Unanswered: 5}
+		},
+		Alerts: func() []status.Destination {
+			return []status.Destination{{Name: "log", Sent: 5}, {Name: "chat", Sent: 3, Failed: 2, Dropped: 1}}
+		},
+		Breaker: func() ratchet.BreakerState {
+			return ratchet.BreakerState{Answer: ratchet.Softened, Recent: make([]ratchet.BreakerName, 11)}
+		},
+		SelfCheck: func() selfcheck.Result {
+			// Long past, so that what it means does not change with the clock.
+			return selfcheck.Result{At: noon.AddDate(-5, 0, 0), Reachable: true, Offered: true, Handshake: true,
+				CertNotBefore: noon.AddDate(-6, 0, 0), CertNotAfter: noon.AddDate(-5, 0, 30)}
+		},
+	}
+}
+
+// verdicts are one of each outcome and kind.
+func verdicts() (all []tlsstate.Verdict) {
+	for o := tlsstate.Unknown; o < tlsstate.Downgraded; o++ {
+		all = append(all, tlsstate.Verdict{Outcome: o, Identity: address("192.0.2.10")})
+	}
+	for k := tlsstate.Stripped; k <= tlsstate.Unauthenticated; k++ {
+		all = append(all, tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: k, Pin: tlsstate.TLS12, Identity: address("192.0.2.10")})
+	}
+	return all
+}
+
+// busyMetrics have taken one event of each kind, and more.
+func busyMetrics() *status.Metrics {
+	m := status.NewMetrics(sources())
+	for _, v := range verdicts() {
+		m.Take(event(v, tlsstate.TLS13, "192.0.2.10"))
+	}
+	stripped := tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped}
+	for a := tlsstate.Observe; a <= tlsstate.Reject; a++ {
+		stripped.Action = a
+		e := event(stripped, tlsstate.Plaintext, "192.0.2.10")
+		m.Take(e) // a refusal without a recipient went to somebody exempt
+		e.Recipient = "bob@ours.example"
+		e.Decision.Breaker = ratchet.Suspended
+		m.Take(e)
+		e.Done, e.Decision.Breaker = false, ratchet.Armed
+		m.Take(e)
+	}
+	return m
+}
+
+// scrape returns what a scraper gets.
+func scrape(t *testing.T, m *status.Metrics, accept string) (kind, body string) {
+	t.Helper()
+	s, err := status.NewServer(status.ServerOptions{Address: "localhost:1", Metrics: m, Page: emptyPage(t), Log: quietLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Host = "localhost:1"
+	r.Header.Set("Accept", accept)
+	s.Handler().ServeHTTP(w, r)
+	return w.Header().Get("Content-Type"), w.Body.String()
+}
+
+// ours are the lines of our own metrics.
+func ours(body string) string {
+	var b strings.Builder
+	for line := range strings.Lines(body) {
+		if strings.Contains(line, "tlsratchet_") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+func TestGoldenMetrics(t *testing.T) {
+	_, body := scrape(t, busyMetrics(), "text/plain")
+	got := ours(body)
+	const golden = "testdata/metrics.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("go test ./internal/status -update, if that is right (-want +got):\n%s", diff)
+	}
+}
+
+// TestPromtool: its linter has nothing to say of our metrics.
+func TestPromtool(t *testing.T) {
+	tool, err := promtool.Find(t.Context(), "promtool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body := scrape(t, busyMetrics(), "text/plain")
+	cmd := exec.CommandContext(t.Context(), tool, "check", "metrics")
+	cmd.Stdin = strings.NewReader(body)
+	out, err := cmd.CombinedOutput()
+	if err != nil || len(bytes.TrimSpace(out)) > 0 {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	m := busyMetrics()
+	if kind, body := scrape(t, m, "application/openmetrics-text"); !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(body, "# EOF\n") {
+		t.Errorf("asked for OpenMetrics, got %s", kind)
+	}
+	// Native histograms are in this format alone.
+	if kind, _ := scrape(t, m, "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"); !strings.HasPrefix(kind, "application/vnd.google.protobuf") {
+		t.Errorf("asked for protocol buffers, got %s", kind)
+	}
+}
+
+// TestNothingKnown: what is not there is not exported as 0.
+func TestNothingKnown(t *testing.T) {
+	_, body := scrape(t, status.NewMetrics(status.Sources{
+		Census:    func() status.Count { return status.Count{} },
+		SelfCheck: func() selfcheck.Result { return selfcheck.Result{} },
+	}), "text/plain")
+	for _, name := range []string{"tlsratchet_selfcheck", "tlsratchet_identities", "tlsratchet_store_reads", "tlsratchet_connections", "tlsratchet_incidents"} {
+		if strings.Contains(body, name) {
+			t.Errorf("%s is exported", name)
+		}
+	}
+}
+
+// TestNoLabelOfAPeers: nothing of what a peer chooses is in the metrics.
+func TestNoLabelOfAPeers(t *testing.T) {
+	m := status.NewMetrics(sources())
+	e := event(tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Identity: domain("peers.choice")}, tlsstate.TLS12, "203.0.113.77")
+	e.Session.Peer.Host, e.Session.Protocol, e.Session.Cipher, e.From, e.QueueID = "peers.choice", "peers.choice", "peers.choice", "a@peers.choice", "peers.choice"
+	m.Take(e)
+	if _, body := scrape(t, m, "text/plain"); strings.Contains(body, "peers.choice") || strings.Contains(body, "203.0.113") {
+		t.Error("a peer's choice is in the metrics")
+	}
+}
+
+// TestNumbersOutOfRange: what no version of ours knows yet is counted
+// somewhere, and nothing panics.
+func TestNumbersOutOfRange(t *testing.T) {
+	m := status.NewMetrics(status.Sources{})
+	for _, v := range []tlsstate.Verdict{
+		{Outcome: 200}, {Outcome: tlsstate.Downgraded, Kind: 200, Action: 200}, {Outcome: tlsstate.Downgraded},
+	} {
+		e := event(v, 200, "192.0.2.1")
+		e.Decision.Breaker = 200
+		m.Take(e)
+	}
+}
+
+// TestTakeAllocatesNothing, on any event.
+func TestTakeAllocatesNothing(t *testing.T) {
+	m := status.NewMetrics(status.Sources{})
+	for _, v := range verdicts() {
+		e := event(v, tlsstate.TLS12, "192.0.2.10")
+		e.Decision.Breaker = ratchet.Softened
+		if n := testing.AllocsPerRun(100, func() { m.Take(e) }); n != 0 {
+			t.Errorf("%s: %v allocations", v.Outcome, n)
+		}
+	}
+}
+
+// fakes stand for a ratchet and a memory.
+type fakeJudge struct{ decided, learned int }
+
+func (f *fakeJudge) Decide(*ratchet.Session) ratchet.Decision {
+	f.decided++
+	return ratchet.Decision{Changes: true}
+}
+func (f *fakeJudge) Learn(*ratchet.Session, *ratchet.Decision) { f.learned++ }
+
+type fakeHistories struct{ loads, learns int }
+
+func (f *fakeHistories) Load(tlsstate.Identity) (tlsstate.History, error) {
+	f.loads++
+	return tlsstate.History{First: 1}, nil
+}
+func (f *fakeHistories) Learn(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	f.learns++
+	return tlsstate.History{First: 2}, nil
+}
+func (f *fakeHistories) Newest() tlsstate.Day { return 3 }
+
+// TestTimed: what is timed answers as it did, and is counted: of decisions
+// one in 8, of loads one in 16.
+func TestTimed(t *testing.T) {
+	m := status.NewMetrics(status.Sources{})
+	judge, histories := &fakeJudge{}, &fakeHistories{}
+	j, h := m.Judge(judge), m.Histories(histories)
+	for range 32 {
+		d := j.Decide(nil)
+		j.Learn(nil, &d)
+		loaded, err := h.Load(address("192.0.2.1"))
+		learned, err2 := h.Learn(address("192.0.2.1"), netip.Addr{}, 5, nil)
+		if !d.Changes || loaded.First != 1 || learned.First != 2 || err != nil || err2 != nil || h.Newest() != 3 {
+			t.Fatal("not what is within answers")
+		}
+	}
+	if judge.decided != 32 || judge.learned != 32 || histories.loads != 32 || histories.learns != 32 {
+		t.Errorf("%+v, %+v", judge, histories)
+	}
+	_, body := scrape(t, m, "text/plain")
+	for _, want := range []string{
+		"tlsratchet_decide_seconds_count 4\n",
+		`tlsratchet_store_seconds_count{operation="load"} 2` + "\n",
+		`tlsratchet_store_seconds_count{operation="learn"} 32` + "\n",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, ours(body))
+		}
+	}
+	if n := testing.AllocsPerRun(1000, func() { j.Decide(nil); _, _ = h.Load(tlsstate.Identity{}) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	m := status.NewMetrics(status.Sources{})
+	e := event(tlsstate.Verdict{Outcome: tlsstate.Steady}, tlsstate.TLS13, "192.0.2.10")
+	for b.Loop() {
+		m.Take(e)
+	}
+}
+
+func BenchmarkTimedDecide(b *testing.B) {
+	j := status.NewMetrics(status.Sources{}).Judge(&fakeJudge{})
+	for b.Loop() {
+		j.Decide(nil)
+	}
+}

@@ -1,0 +1,343 @@
+package status_test
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+	"pgregory.net/rapid"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/status"
+	"tlsratchet/tlsstate"
+)
+
+// contains looks for pieces of text in a page.
+func contains(t *testing.T, body string, pieces ...string) {
+	t.Helper()
+	for _, p := range pieces {
+		if !strings.Contains(body, p) {
+			t.Errorf("the page doesn't say %q", p)
+		}
+	}
+}
+
+func TestOverview(t *testing.T) {
+	code, body := get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/")
+	if code != 200 {
+		t.Fatal(code)
+	}
+	contains(t, body, "came in clear", "bank.example", "mx1.bank.example[192.0.2.10]", "41 of 64 days", "2026-05-06",
+		"armed", "STARTTLS works as a peer sees it", "certificate until 2027-01-21 (60 days)", "printer.partner.example", "not reached", `<svg class="picture"`)
+	if n := strings.Count(body, "<g>"); n != 64 {
+		t.Errorf("%d columns in the picture", n)
+	}
+}
+
+// TestBreakerWords: what the breaker's answer means, and whose it is.
+func TestBreakerWords(t *testing.T) {
+	softened := ratchet.Softened
+	for want, state := range map[string]ratchet.BreakerState{
+		"Downgrades get the action of the policy.":     {},
+		"somebody may strip close to us":               {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)},
+		"Our own TLS was broken, and works again":      {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)},
+		"and our own TLS is broken":                    {Answer: ratchet.Suspended, Since: noon, BrokenTo: noon},
+		"An operator set this; it would be suspended.": {Answer: ratchet.Suspended, Override: &softened},
+	} {
+		p := emptyPage(t)
+		p.Breaker = func() ratchet.BreakerState { return state }
+		_, body := get(t, serve(t, p), "/")
+		contains(t, body, want, state.Holds().String()+"</span>")
+		if state.Repaired() && strings.Contains(body, "strip close to us") {
+			t.Error("after a repair it still says that somebody strips us")
+		}
+	}
+}
+
+// TestClosedBy: why an incident is over, in words.
+func TestClosedBy(t *testing.T) {
+	for reason, want := range map[incident.Reason]string{
+		incident.Met: "the peer met its pin again", incident.Quiet: "no downgrade for 24 hours", incident.Unpinned: "an operator dropped the pin", "new": "new",
+	} {
+		p := busyPage(t)
+		p.Of = func(id tlsstate.Identity) []incident.Incident {
+			all := busyIncidents([]string{id.Name})
+			all[0].Closed, all[0].ClosedBy = noon, reason
+			return all
+		}
+		_, body := get(t, serve(t, p), "/peer?name=bank.example")
+		contains(t, body, "closed 2026-11-22 12:34: "+want+"</dd>")
+	}
+}
+
+// TestManyIncidents: the list ends somewhere, the number doesn't.
+func TestManyIncidents(t *testing.T) {
+	for _, n := range []int{0, 8, 9, 1234} {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf("bank%d.example", i)
+		}
+		_, body := get(t, serve(t, busyPage(t, names...)), "/")
+		want := map[int]string{1234: "1\u202f234"}[n]
+		if want == "" {
+			want = strconv.Itoa(n)
+		}
+		contains(t, body, `<p class="big">`+want+"</p>")
+	}
+}
+
+// TestQuiet: a daemon that just started says so, and draws nothing.
+func TestQuiet(t *testing.T) {
+	s := serve(t, emptyPage(t))
+	_, body := get(t, s, "/")
+	contains(t, body, "No mail yet today", "Nothing yet", "None since the daemon started", "Not counted yet", "Our own STARTTLS is not tried")
+	if strings.Contains(body, `class="picture"`) {
+		t.Error("a picture of nothing")
+	}
+	_, body = get(t, s, "/incidents")
+	contains(t, body, "every pinned peer keeps its word")
+}
+
+func TestIncidents(t *testing.T) {
+	_, body := get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents")
+	contains(t, body, "it used TLSv1.2 or better on 41 of the last 64 days", "about 11 addresses in 3 networks",
+		"header 8, tempfail 3, ended before it came to that 1", "newsletter.bank.example", "4XyZ1A2b3C", "a client certificate",
+		`tlsratchet peer unpin <span class="all">--why TEXT</span> domain:bank.example`)
+}
+
+// TestCommandsAreSafe: a name that a shell would take for more is not put into
+// a command.
+func TestCommandsAreSafe(t *testing.T) {
+	for _, name := range []string{"$(reboot).example", "a;b.example", "a`b`.example", "a|b", "a>b", "a&b", "a'b", "a*b", "a\"b", "a\\b", "a\nb", "a b"} {
+		_, body := get(t, serve(t, busyPage(t, name)), "/incidents")
+		if strings.Contains(body, "<code>tlsratchet") {
+			t.Errorf("a command with %q", name)
+		}
+	}
+}
+
+func TestPeer(t *testing.T) {
+	p := busyPage(t)
+	s := serve(t, p)
+	_, body := get(t, s, "/peer?name=bank.example")
+	contains(t, body, "bank.example <span", `First seen on <span class="day">2026-06-`, "Seen on 55 of the last 64 days; in clear on 1 of them.",
+		"holds", "it is held to it", "It would be a downgrade, and lead to: header.", "tlsratchet peer show domain:bank.example")
+	for path, want := range map[string]string{
+		"/peer":                         "By host name, domain or address",
+		"/peer?name=+":                  "By host name, domain or address",
+		"/peer?name=stranger.example":   "nothing is remembered of it",
+		"/peer?name=%3Cb%3E":            "no name of a peer: &lt;b&gt;",
+		"/peer?name=a%1bb":              "no name of a peer: a?b",
+		"/peer?name=address:192.0.2.10": "192.0.2.10 <span",
+	} {
+		code, body := get(t, s, path)
+		if code != 200 {
+			t.Errorf("%s: %d", path, code)
+		}
+		contains(t, body, want)
+	}
+	p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return tlsstate.History{}, errors.New("disk gone") }
+	_, body = get(t, serve(t, p), "/peer?name=bank.example")
+	contains(t, body, "The memory doesn&#39;t answer: disk gone")
+}
+
+// TestPeerPins: each state of a pin in words, and what an operator did.
+func TestPeerPins(t *testing.T) {
+	held := faithful(t)
+	rule := tlsstate.DefaultPolicy()
+	below := func(h tlsstate.History, days ...int) tlsstate.History {
+		for _, d := range days {
+			_, h = tlsstate.Judge(h, tlsstate.Observation{Day: today() + tlsstate.Day(d)}, &rule)
+		}
+		return h
+	}
+	contested := held
+	contested.Seen[tlsstate.Plaintext] |= 1 << 60
+	contested.Pins[tlsstate.TLS12-1].Formed = today() - 30
+	relaxed := held
+	relaxed.Seen[tlsstate.Plaintext] |= 0b1010101010 // between days with TLS
+	old := held
+	old.Pins[tlsstate.TLS12-1].Met -= 200
+	certificate := held
+	certificate.CertPin = tlsstate.Pin{Formed: today() - 9, Met: today() - 1}
+	for name, tc := range map[string]struct {
+		history tlsstate.History
+		want    []string
+	}{
+		"unpinned":    {held.Unpin(today()), []string{"dropped by an operator; new days form a new one", "An operator dropped what was remembered before"}},
+		"forgotten":   {held.Forget(today()), []string{"Forgotten by an operator; nothing came since"}},
+		"released":    {below(trained(10), -3, -2, -1), []string{"released", "below it on 3 days since it was last met"}},
+		"relaxed":     {relaxed, []string{"relaxed", "only partly encrypted"}},
+		"contested":   {contested, []string{"contested", "a session below it was seen before it formed"}},
+		"lapsed":      {old, []string{"lapsed", "not met for 180 days"}},
+		"certificate": {certificate, []string{"client certificate"}},
+		"from ahead":  {below(held, 3), []string{"Seen on"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := busyPage(t)
+			p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return tc.history, nil }
+			_, body := get(t, serve(t, p), "/peer?name=bank.example")
+			contains(t, body, tc.want...)
+		})
+	}
+}
+
+// TestWishes of the configuration stand on the page, for the identity that they
+// are for.
+func TestWishes(t *testing.T) {
+	tempfail := tlsstate.Tempfail
+	r := rules(t,
+		tlsstate.Row{Domain: "bank.example", Least: tlsstate.TLS12},
+		tlsstate.Row{Domain: "partner.example", Action: &tempfail},
+		tlsstate.Row{Domain: "printer.example", Exempt: true})
+	p := busyPage(t)
+	p.Rules = func() *tlsstate.Rules { return r }
+	s := serve(t, p)
+	for name, want := range map[string]string{
+		"bank.example":    "The configuration requires TLSv1.2 of it",
+		"partner.example": "a row for it, with actions of its own",
+		"printer.example": "The configuration exempts it",
+	} {
+		_, body := get(t, s, "/peer?name="+name)
+		contains(t, body, want)
+	}
+	if _, body := get(t, s, "/peer?name=other.example"); strings.Contains(body, "The configuration") {
+		t.Error("a wish for somebody else")
+	}
+}
+
+// TestBreakerAndSelfCheck: each state has its words.
+func TestBreakerAndSelfCheck(t *testing.T) {
+	for answer, want := range map[ratchet.Answer]string{
+		ratchet.Softened: "somebody may strip close to us", ratchet.Suspended: "our own TLS is broken",
+	} {
+		p := busyPage(t)
+		p.Breaker = func() ratchet.BreakerState {
+			return ratchet.BreakerState{Answer: answer, Since: noon, Recent: []ratchet.BreakerName{{Name: "together.example", At: noon}}}
+		}
+		_, body := get(t, serve(t, p), "/")
+		contains(t, body, answer.String(), want, "together.example", "Since <time")
+	}
+	mended := selfcheck.Result{At: noon, Reachable: true, Offered: true, Handshake: true, CertNotBefore: noon.AddDate(-1, 0, 0), CertNotAfter: noon.AddDate(0, 0, 2)}
+	expired, refused, gone := mended, mended, mended
+	expired.CertNotAfter = noon.AddDate(0, 0, -1)
+	refused.Handshake, gone.Offered = false, false
+	for want, r := range map[string]selfcheck.Result{
+		"certificate ends soon": mended, "certificate not valid": expired, "handshake fails": refused, "STARTTLS not offered": gone, "no answer": {},
+	} {
+		p := busyPage(t)
+		p.SelfCheck = func() selfcheck.Result { return r }
+		_, body := get(t, serve(t, p), "/")
+		contains(t, body, want)
+	}
+}
+
+// TestPicture: the boxes of a day fill its column, whatever the counts.
+func TestPicture(t *testing.T) {
+	p := emptyPage(t)
+	p.Tally = func(today tlsstate.Day) incident.Tally {
+		var a, b, future incident.DayCounts
+		a.Day, b.Day, future.Day = today-63, today, today+1
+		a.Counts[tlsstate.Plaintext][tlsstate.New] = 1
+		b.Counts[tlsstate.TLS13][tlsstate.Steady] = 1 << 62
+		b.Counts[tlsstate.Plaintext][tlsstate.Downgraded] = 1
+		future.Counts[tlsstate.TLS13][tlsstate.Steady] = 5
+		return incident.Tally{a, {Day: today - 5}, b, future}
+	}
+	_, body := get(t, serve(t, p), "/")
+	if n := strings.Count(body, "<g>"); n != 2 {
+		t.Errorf("%d columns, want 2: an empty day and a day to come have none", n)
+	}
+	contains(t, body, `height="160.00"`)
+	if strings.Contains(body, "NaN") || strings.Contains(body, "Inf") || strings.Contains(body, `height="-`) {
+		t.Error("a box that is none")
+	}
+}
+
+// TestNoPageHasScripts: no script, no style of its own, nothing from elsewhere.
+func TestNoPageHasScripts(t *testing.T) {
+	s := serve(t, busyPage(t, hostile...))
+	foreign := regexp.MustCompile(`(?i)<(script|style|iframe|object|embed|base|link[^>]+href="[^/])|\s(on\w+|style)=|(src|href|action)="(?:[^/]|//)`)
+	for _, path := range []string{"/", "/incidents", "/peer?name=bank.example", "/peer?name=%22%3E%3Cscript%3E"} {
+		_, body := get(t, s, path)
+		body = strings.ReplaceAll(body, `href="#main"`, "")
+		if found := foreign.FindString(body); found != "" {
+			t.Errorf("%s: %q", path, found)
+		}
+	}
+}
+
+// TestAnyNameStaysText: of any name whatever, the page's elements are those of
+// a harmless one's, and all bytes of its text are clean.
+func TestAnyNameStaysText(t *testing.T) {
+	shape := func(t *rapid.T, name string) (tags string) {
+		_, body := get(&testing.T{}, serve(&testing.T{}, busyPage(&testing.T{}, name)), "/")
+		for z := html.NewTokenizer(strings.NewReader(body)); ; {
+			switch z.Next() {
+			case html.ErrorToken:
+				return tags
+			case html.StartTagToken:
+				tag, _ := z.TagName()
+				tags += string(tag) + " "
+			case html.TextToken:
+				for _, c := range string(z.Text()) {
+					if c < ' ' && c != '\n' || c > '~' && !strings.ContainsRune("–…’\u202f", c) {
+						t.Fatalf("%q leaves us", c)
+					}
+				}
+			}
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		name := rapid.OneOf(rapid.String(), rapid.StringMatching(`[<>"'&;/=a-z\x00-\x1f]{1,40}`), rapid.SampledFrom(hostile)).Draw(rt, "name")
+		if got, want := shape(rt, name), shape(rt, "harmless.example"); got != want {
+			rt.Fatalf("with %q:\n%s\nwant\n%s", name, got, want)
+		}
+	})
+}
+
+// FuzzSearch: whatever is looked up, there is an answer.
+func FuzzSearch(f *testing.F) {
+	f.Add("bank.example")
+	f.Add("address:192.0.2.10")
+	f.Add("listener:x")
+	f.Fuzz(func(t *testing.T, name string) {
+		s := serve(t, busyPage(t))
+		if code, _ := get(t, s, "/peer?name="+url.QueryEscape(name)); code != 200 {
+			t.Errorf("%q: %d", name, code)
+		}
+	})
+}
+
+func TestRecent(t *testing.T) {
+	var r status.Recent
+	r.Take(event(tlsstate.Verdict{Outcome: tlsstate.Steady}, tlsstate.TLS13, "192.0.2.1"))
+	for i := range 250 {
+		v := tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Pin: tlsstate.TLS12, Identity: domain("b\x1bd.example"), Days: i}
+		if i == 249 {
+			v.Kind, v.Action = tlsstate.Unauthenticated, tlsstate.Reject
+		}
+		e := event(v, tlsstate.Plaintext, "192.0.2.1")
+		e.Session.Peer.Host = "h\u202e.example"
+		r.Take(e)
+	}
+	all := r.On(today())
+	if len(all) != 200 || len(r.On(today()-1)) != 0 {
+		t.Fatalf("%d today, %d yesterday", len(all), len(r.On(today()-1)))
+	}
+	newest, before := all[0], all[1]
+	if newest.Pin != "certificate" || newest.Action != tlsstate.Header {
+		t.Errorf("%+v", newest) // it went to somebody exempt
+	}
+	if before.Identity.Name != "b?d.example" || before.Client != "h???.example[192.0.2.1]" || before.Pin != "TLSv1.2" || before.Seen != "none" || !before.Done {
+		t.Errorf("%+v", before)
+	}
+}

@@ -1,0 +1,212 @@
+package status
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"strings"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/incident"
+	"tlsratchet/tlsstate"
+)
+
+// peerView is one peer, or why there is none.
+type peerView struct {
+	// Asked is false where nothing was searched for; Problem says what is wrong
+	// with what was, or that it isn't known.
+	Asked   bool
+	Problem string
+
+	Identity tlsstate.Identity
+	History  tlsstate.History
+	Known    bool
+	Strip    strip
+	Pins     []pinView
+	Networks int
+	// Addresses is about how many hold pins of their own under a domain.
+	Addresses int
+	// Wish says what the configuration wants of it, or nothing.
+	Wish string
+	// Clear says what a session in clear would mean today.
+	Clear     string
+	Incidents []incident.Incident
+}
+
+// maxOf is how many incidents of one peer are shown.
+const maxOf = 10
+
+func (p Page) peer(name string) peerView {
+	if name = strings.TrimSpace(name); name == "" {
+		return peerView{}
+	}
+	id, err := p.Resolve(name)
+	if err != nil {
+		return peerView{Asked: true, Problem: clean.Text(err.Error(), maxName)}
+	}
+	v := peerView{Asked: true, Identity: id}
+	if v.History, err = p.Load(id); err != nil {
+		v.Problem = "The memory doesn't answer: " + clean.Text(err.Error(), maxName)
+		return v
+	}
+	v.Incidents, _ = first(p.Of(id), maxOf)
+	if v.Known = v.History != (tlsstate.History{}); v.Known {
+		v.judge(ruleFor(p.Rules(), id), tlsstate.DayOf(p.Now()))
+	}
+	return v
+}
+
+// ruleFor is the policy for a peer that is known by this identity alone.
+func ruleFor(rules *tlsstate.Rules, id tlsstate.Identity) *tlsstate.Policy {
+	switch id.Kind {
+	case tlsstate.Address:
+		if prefix, err := netip.ParsePrefix(id.Name); err == nil {
+			return rules.For(prefix.Addr(), "")
+		}
+		ip, _ := netip.ParseAddr(id.Name)
+		return rules.For(ip, "")
+	case tlsstate.Domain:
+		return rules.For(netip.Addr{}, id.Name)
+	}
+	return rules.Default()
+}
+
+// judge fills in what the policy makes of the history today.
+func (v *peerView) judge(rule *tlsstate.Policy, today tlsstate.Day) {
+	h := &v.History
+	v.Strip = newStrip(h, today)
+	v.Networks, v.Addresses = h.Networks.Estimate(), h.Addresses.Estimate()
+	for l := tlsstate.TLS13; l >= tlsstate.Weak; l-- {
+		if p := h.Pins[l-1]; p.Formed != 0 || p.Void != 0 {
+			v.Pins = append(v.Pins, newPinView(atLeast(l), p, h.PinState(l, rule, today, false), rule))
+		}
+	}
+	if p := h.CertPin; p.Formed != 0 {
+		v.Pins = append(v.Pins, newPinView("client certificate", p, h.CertPinState(rule, today, false), rule))
+	}
+	v.Wish = wish(rule)
+	if v.Identity.Kind != tlsstate.Listener {
+		v.Clear = inClear(*h, v.Identity, rule, today)
+	}
+}
+
+// wish says what the configuration wants of a peer beyond the policy.
+func wish(rule *tlsstate.Policy) string {
+	switch {
+	case rule.Exempt:
+		return "The configuration exempts it: it is neither judged nor learned."
+	case rule.Least > tlsstate.Plaintext:
+		return fmt.Sprintf("The configuration requires %s of it, whatever is remembered.", rule.Least)
+	case rule.Peer:
+		return "The configuration has a row for it, with actions of its own."
+	}
+	return ""
+}
+
+// inClear says what would come of a session in clear.
+func inClear(h tlsstate.History, id tlsstate.Identity, rule *tlsstate.Policy, today tlsstate.Day) string {
+	v, _ := tlsstate.Judge(h, tlsstate.Observation{Day: today}, rule)
+	v.Identity = id
+	vs := tlsstate.Verdicts{Address: v}
+	if id.Kind == tlsstate.Domain {
+		vs = tlsstate.Verdicts{Domain: v}
+	}
+	if v = tlsstate.Combine(&vs, rule); v.Outcome == tlsstate.Downgraded {
+		return fmt.Sprintf("It would be a downgrade, and lead to: %s.", v.Action)
+	}
+	return fmt.Sprintf("It would be no downgrade: the verdict would be %s.", v.Outcome)
+}
+
+// pinView is one pin, and whether it holds.
+type pinView struct {
+	Name  string
+	State string
+	Holds bool
+	Why   string
+	Pin   tlsstate.Pin
+}
+
+func newPinView(name string, p tlsstate.Pin, s tlsstate.PinState, rule *tlsstate.Policy) pinView {
+	return pinView{Name: name, State: s.String(), Holds: s == tlsstate.PinHolds, Why: whyState(s, p, rule), Pin: p}
+}
+
+func whyState(s tlsstate.PinState, p tlsstate.Pin, rule *tlsstate.Policy) string {
+	switch s {
+	case tlsstate.PinHolds:
+		return "it is held to it"
+	case tlsstate.PinLapsed:
+		return fmt.Sprintf("not met for %d days", rule.PinMaxAgeDays)
+	case tlsstate.PinContested:
+		return "a session below it was seen before it formed"
+	case tlsstate.PinReleased:
+		return fmt.Sprintf("below it on %d days since it was last met", rule.ReleaseAfterDays)
+	case tlsstate.PinRelaxed:
+		return fmt.Sprintf("below it on %d days of the last 64: only partly encrypted", rule.RelaxAfterDays)
+	}
+	if p.Void != 0 && p.Formed <= p.Void {
+		return "dropped by an operator; new days form a new one"
+	}
+	return "the policy pins up to " + rule.PinUpTo.String()
+}
+
+// strip is the 64 days of one peer: a row a level, the best on top.
+type strip struct {
+	Width, Height int
+	Words         string
+	Rows          []stripRow
+	Marks         []mark
+}
+
+type stripRow struct {
+	Level tlsstate.Level
+	TextY int
+	Boxes []box
+	Days  []tlsstate.Day
+}
+
+// The measures of the strip.
+const (
+	stripLeft   = 72
+	stripRowGap = 4
+	stripRowHi  = 14
+)
+
+func newStrip(h *tlsstate.History, today tlsstate.Day) strip {
+	depth := levels * (stripRowHi + stripRowGap)
+	s := strip{Width: stripLeft + plotWidth + 8, Height: depth + 22}
+	any := uint64(0)
+	for l := tlsstate.TLS13; ; l-- {
+		set := seen(h, l, today)
+		any |= set
+		s.Rows = append(s.Rows, newStripRow(l, len(s.Rows)*(stripRowHi+stripRowGap), set, today))
+		if l == tlsstate.Plaintext {
+			break
+		}
+	}
+	for _, ago := range []int{tlsstate.Window - 1, 42, 21, 0} {
+		if int(today) > ago {
+			m := dayMark(today-tlsstate.Day(ago), ago)
+			m.X, m.Y = m.X+stripLeft-plotLeft, depth+16
+			s.Marks = append(s.Marks, m)
+		}
+	}
+	clear := seen(h, tlsstate.Plaintext, today)
+	s.Words = fmt.Sprintf("Seen on %d of the last 64 days; in clear on %d of them.", bits.OnesCount64(any), bits.OnesCount64(clear))
+	return s
+}
+
+func newStripRow(l tlsstate.Level, top int, set uint64, today tlsstate.Day) stripRow {
+	r := stripRow{Level: l, TextY: top + stripRowHi - 3}
+	for ago := range tlsstate.Window {
+		level := -1
+		if set>>ago&1 == 1 {
+			level = int(l)
+			r.Days = append(r.Days, today-tlsstate.Day(ago))
+		}
+		r.Boxes = append(r.Boxes, box{
+			Level: level, X: units(float64(columnLeft(ago)-plotLeft+stripLeft) + columnGap/2), Y: units(float64(top)),
+			Width: units(columnWidth - columnGap), Height: units(stripRowHi),
+		})
+	}
+	return r
+}

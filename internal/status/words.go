@@ -1,0 +1,140 @@
+package status
+
+import (
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/incident"
+	"tlsratchet/tlsstate"
+)
+
+// words are the functions of the templates.
+var words = template.FuncMap{
+	"clean":    func(s string) string { return clean.Text(s, 600) },
+	"count":    countOf,
+	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"plain":    plainLevel,
+	"atLeast":  atLeast,
+	"kind":     kindWords,
+	"closedBy": closedBy,
+	"sure":     sure,
+	"one":      oneOf,
+	// Of an index in an array.
+	"plainOf":  func(l int) string { return plainLevel(tlsstate.Level(l)) },
+	"actionOf": func(a int) string { return tlsstate.Action(a).String() },
+}
+
+// count writes a number with thin spaces between thousands.
+func count[N int | uint64](n N) string {
+	s := strconv.FormatUint(uint64(max(n, 0)), 10)
+	var b strings.Builder
+	for i, digit := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteRune('\u202f')
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}
+
+// countOf is count for the templates.
+func countOf(n any) (string, error) {
+	switch n := n.(type) {
+	case int:
+		return count(n), nil
+	case uint64:
+		return count(n), nil
+	}
+	return "", fmt.Errorf("count of a %T", n)
+}
+
+// oneOf is one for the templates.
+func oneOf(n any, singular, plural string) string {
+	if fmt.Sprint(n) == "1" {
+		return singular
+	}
+	return plural
+}
+
+// one is the singular for 1, else the plural.
+func one[N int | uint64](n N, singular, plural string) string {
+	if n == 1 {
+		return singular
+	}
+	return plural
+}
+
+// percent is a share, never rounded up: 100 % means all.
+func percent(part, whole uint64) string {
+	if whole == 0 {
+		return "–"
+	}
+	tenths := part * 1000 / whole
+	if tenths%10 == 0 && part*1000%whole == 0 {
+		return fmt.Sprintf("%d\u202f%%", tenths/10)
+	}
+	return fmt.Sprintf("%d.%d\u202f%%", tenths/10, tenths%10)
+}
+
+func plainLevel(l tlsstate.Level) string {
+	switch l {
+	case tlsstate.Plaintext:
+		return "in clear"
+	case tlsstate.Weak:
+		return "weak TLS"
+	case tlsstate.TLS12:
+		return "TLS 1.2"
+	}
+	return "TLS 1.3"
+}
+
+// atLeast is a pin in words.
+func atLeast(l tlsstate.Level) string {
+	switch l {
+	case tlsstate.Weak:
+		return "any TLS"
+	case tlsstate.TLS13:
+		return "TLS 1.3"
+	}
+	return plainLevel(l) + " or better"
+}
+
+func kindWords(k tlsstate.Downgrade) string {
+	switch k {
+	case tlsstate.Stripped:
+		return "came in clear"
+	case tlsstate.Weakened:
+		return "came with weaker TLS"
+	case tlsstate.Unauthenticated:
+		return "came without its certificate"
+	}
+	return k.String()
+}
+
+// closedBy tells why an incident is over.
+func closedBy(r incident.Reason) string {
+	switch r {
+	case incident.Met:
+		return "the peer met its pin again"
+	case incident.Quiet:
+		return "no downgrade for 24 hours"
+	case incident.Unpinned:
+		return "an operator dropped the pin"
+	}
+	return string(r)
+}
+
+// sure tells whether a name is safe to paste into a shell: it becomes part of a
+// command that is shown.
+func sure(id tlsstate.Identity) bool {
+	return !strings.ContainsFunc(id.Name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._:/@+-", r)
+	})
+}
