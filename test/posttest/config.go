@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"tlsratchet/contrib/postfix"
+	"tlsratchet/contrib"
 )
 
 // nobody is the uid and gid that own the inbox.
@@ -43,7 +43,7 @@ postlog    unix-dgram  n  -  n  -  1  postlogd
 func (in *Instance) mainCF() (string, error) {
 	var texts []string
 	for _, name := range in.opts.Parts {
-		b, err := fs.ReadFile(postfix.Files, name)
+		b, err := fs.ReadFile(contrib.Files, "postfix/"+name)
 		if err != nil {
 			return "", fmt.Errorf("contrib/postfix: %w", err)
 		}
@@ -104,7 +104,7 @@ func (in *Instance) masterCF() (string, error) {
 	for i, l := range in.opts.Listeners {
 		s := service{fields: []string{"", "inet", "n", "-", chroot, "-", "-", "smtpd"}}
 		if l.File != "" {
-			text, err := fs.ReadFile(postfix.Files, l.File)
+			text, err := fs.ReadFile(contrib.Files, "postfix/"+l.File)
 			if err != nil {
 				return "", fmt.Errorf("contrib/postfix: %w", err)
 			}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tlsratchet/contrib/postfix"
+	"tlsratchet/contrib"
 )
 
 func TestEntries(t *testing.T) {
@@ -107,17 +108,17 @@ func TestContribFiles(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		known[strings.TrimSpace(line)] = true
 	}
-	names, err := fs.Glob(postfix.Files, "*.cf.*")
+	names, err := fs.Glob(contrib.Files, "postfix/*.cf.*")
 	if err != nil || len(names) < 7 {
 		t.Fatalf("%v, %v", names, err)
 	}
 	option := regexp.MustCompile(`^\s*-o (\w+)=`)
 	for _, name := range names {
-		text, err := fs.ReadFile(postfix.Files, name)
+		text, err := fs.ReadFile(contrib.Files, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		main, _, _ := strings.Cut(name, ".cf")
+		main, _, _ := strings.Cut(path.Base(name), ".cf")
 		for _, e := range entries(string(text)) {
 			if param, _, _ := strings.Cut(e[0], " ="); main == "main" && !known[param] {
 				t.Errorf("%s: Postfix doesn't know %s", name, param)
@@ -159,7 +160,7 @@ func TestHeaderChecksTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	text, err := fs.ReadFile(postfix.Files, "header_checks.tlsratchet")
+	text, err := fs.ReadFile(contrib.Files, "postfix/header_checks.tlsratchet")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"tlsratchet/contrib/postfix"
+	"tlsratchet/contrib"
 )
 
 // Instance is a private Postfix in a directory of its own. Its methods may be
@@ -124,7 +124,7 @@ func (in *Instance) writeConfig() error {
 	if err != nil {
 		return err
 	}
-	checks, err := fs.ReadFile(postfix.Files, "header_checks.tlsratchet")
+	checks, err := fs.ReadFile(contrib.Files, "postfix/header_checks.tlsratchet")
 	if err != nil {
 		return fmt.Errorf("contrib/postfix: %w", err)
 	}

@@ -1,4 +1,6 @@
-package tlsratchet_test
+// Package arch_test holds the structure and the documents of the whole tree to
+// what CONTRIBUTING.md and README.md promise.
+package arch_test
 
 import (
 	"os/exec"
@@ -10,7 +12,7 @@ import (
 // floors are our rooms from the ground up: a room imports rooms of lower floors
 // alone.
 var floors = [][]string{
-	{"internal/clean", "tlsstate"},
+	{"contrib", "internal/clean", "tlsstate"},
 	{"internal/config", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
 	{"tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
 	{"internal/ratchet"},
@@ -31,12 +33,20 @@ var pure = []string{"net", "os", "log", "log/slog", "database/sql"}
 
 const module = "tlsratchet/"
 
+// root is the top of the tree.
+const root = "../.."
+
 func TestFloors(t *testing.T) {
 	for room, deps := range list(t, "Deps") {
 		room = strings.TrimPrefix(room, module)
+		for _, dep := range deps {
+			if dep = strings.TrimPrefix(dep, module); !isTest(room) && isTest(dep) {
+				t.Errorf("%s imports %s, which only tests", room, dep)
+			}
+		}
 		at := floor(room)
 		if at < 0 {
-			if !free(room) {
+			if !isFree(room) {
 				t.Errorf("%s is on no floor: say on which", room)
 			}
 			continue
@@ -60,22 +70,24 @@ func floor(room string) int {
 	return slices.IndexFunc(floors, func(rooms []string) bool { return slices.Contains(rooms, room) })
 }
 
-// free tells the rooms that may use all others: the commands, and what only
+// isFree reports whether a room may use all others: the commands, and what only
 // tests and measures.
-func free(room string) bool {
-	for _, prefix := range []string{"cmd/", "test/", "contrib/", "tlsstate/store/storetest"} {
-		if strings.HasPrefix(room, prefix) {
-			return true
-		}
-	}
-	return room == "tlsratchet" || strings.HasSuffix(room, "/cmd")
+func isFree(room string) bool {
+	return strings.HasPrefix(room, "cmd/") || isTest(room)
+}
+
+// isTest reports whether a room only tests or measures.
+func isTest(room string) bool {
+	return strings.HasPrefix(room, "test/") || room == "tlsstate/store/storetest"
 }
 
 // list returns the rooms and, of each, the packages that it imports (Imports)
 // or depends on directly or not (Deps). Tests are left out.
 func list(t *testing.T, field string) map[string][]string {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .`+field+` " "}}`, "./...").Output()
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .`+field+` " "}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package grafana_test
+package contrib_test
 
 import (
 	"encoding/json"
@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"tlsratchet/contrib/grafana"
 	"tlsratchet/test/promtool"
 )
 
@@ -39,7 +38,7 @@ type panel struct {
 
 func load(t *testing.T) (d dashboard) {
 	t.Helper()
-	if err := json.Unmarshal(grafana.Dashboard, &d); err != nil {
+	if err := json.Unmarshal(read(t, "grafana/tlsratchet.json"), &d); err != nil {
 		t.Fatal(err)
 	}
 	return d

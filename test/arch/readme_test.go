@@ -1,4 +1,4 @@
-package tlsratchet_test
+package arch_test
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 // and "make demo" is a scenario of its own in e2e.
 func TestReadmeCommands(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "./cmd/tlsratchet")
+	build := inRoot("go", "build", "-o", bin, "./cmd/tlsratchet")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -34,11 +34,11 @@ func TestReadmeCommands(t *testing.T) {
 			case args[0] == "make":
 				// -n: that the target and all that it needs is there.
 				args = append(args, "-n", "DESTDIR="+t.TempDir())
-				runOK(t, exec.Command(args[0], args[1:]...))
+				runOK(t, inRoot(args[0], args[1:]...))
 			case args[0] == "tlsratchet" && args[1] == "serve":
 				serveOK(t, filepath.Join(bin, args[0]), private(t, args[1:]))
 			case args[0] == "tlsratchet":
-				runOK(t, exec.Command(filepath.Join(bin, args[0]), args[1:]...))
+				runOK(t, inRoot(filepath.Join(bin, args[0]), args[1:]...))
 			default:
 				t.Errorf("nobody here knows how to run it")
 			}
@@ -49,7 +49,7 @@ func TestReadmeCommands(t *testing.T) {
 // readmeCommands are the lines of its sh blocks.
 func readmeCommands(t *testing.T) (lines []string) {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +57,13 @@ func readmeCommands(t *testing.T) (lines []string) {
 		lines = append(lines, strings.Split(strings.TrimSpace(string(block[1])), "\n")...)
 	}
 	return lines
+}
+
+// inRoot is a command that runs at the top of the tree.
+func inRoot(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = root
+	return cmd
 }
 
 func runOK(t *testing.T, cmd *exec.Cmd) {
@@ -86,6 +93,7 @@ func serveOK(t *testing.T, program string, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = root
 	var log lockedBuffer
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
@@ -121,12 +129,12 @@ func (l *lockedBuffer) String() string {
 
 // Links of the documents lead somewhere.
 func TestLinks(t *testing.T) {
-	docs, err := filepath.Glob("*.md")
+	docs, err := filepath.Glob(filepath.Join(root, "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"docs/*.md", "contrib/*/*.md"} {
-		more, err := filepath.Glob(dir)
+		more, err := filepath.Glob(filepath.Join(root, dir))
 		if err != nil {
 			t.Fatal(err)
 		}

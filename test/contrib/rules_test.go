@@ -1,4 +1,4 @@
-package prometheus_test
+package contrib_test
 
 import (
 	"os"
@@ -8,18 +8,20 @@ import (
 	"strings"
 	"testing"
 
-	"tlsratchet/contrib/prometheus"
+	"tlsratchet/contrib"
 	"tlsratchet/test/promtool"
 )
 
-// run runs promtool on files of this directory.
+// run runs promtool on files of contrib/prometheus.
 func run(t *testing.T, args ...string) {
 	t.Helper()
 	tool, err := promtool.Find(t.Context(), "promtool")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(t.Context(), tool, args...)
+	cmd.Dir = "../../contrib/prometheus"
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
@@ -28,19 +30,19 @@ func TestCheckRules(t *testing.T)  { run(t, "check", "rules", "--lint-fatal", "t
 func TestRules(t *testing.T)       { run(t, "test", "rules", "tlsratchet.rules.test.yml") }
 func TestCheckScrape(t *testing.T) { run(t, "check", "config", "--syntax-only", "scrape.yml") }
 
-func read(t *testing.T, name string) string {
+func read(t *testing.T, name string) []byte {
 	t.Helper()
-	b, err := prometheus.Files.ReadFile(name)
+	b, err := contrib.Files.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(b)
+	return b
 }
 
 // TestEveryAlertIsTested: that it fires, and that it doesn't.
 func TestEveryAlertIsTested(t *testing.T) {
-	tests := read(t, "tlsratchet.rules.test.yml")
-	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(read(t, "tlsratchet.rules.yml"), -1) {
+	tests := string(read(t, "prometheus/tlsratchet.rules.test.yml"))
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(read(t, "prometheus/tlsratchet.rules.yml")), -1) {
 		fires := regexp.MustCompile(`alertname: ` + m[1] + `\n\s+exp_alerts:\n\s+- exp_labels`)
 		quiet := regexp.MustCompile(`alertname: ` + m[1] + `, exp_alerts: \[\]`)
 		if !fires.MatchString(tests) || !quiet.MatchString(tests) {
@@ -61,7 +63,7 @@ func TestRulesNameOurMetrics(t *testing.T) {
 			series = append(series, strings.TrimSpace(line))
 		}
 	}
-	rules := read(t, "tlsratchet.rules.yml")
+	rules := string(read(t, "prometheus/tlsratchet.rules.yml"))
 	found := regexp.MustCompile(`(tlsratchet_\w+)(?:\{(\w+)(=~?|!=)"([^"]*)"\})?`).FindAllStringSubmatch(rules, -1)
 	if len(found) < 14 {
 		t.Errorf("%d metrics in the rules", len(found))

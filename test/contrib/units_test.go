@@ -1,18 +1,17 @@
-package systemd_test
+package contrib_test
 
 import (
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
 
-	"tlsratchet/contrib/postfix"
+	"tlsratchet/contrib"
 )
 
 // lines are the settings of a unit file, continuations and comments left out.
 func lines(t *testing.T, name string) map[string][]string {
 	t.Helper()
-	b, err := os.ReadFile(name)
+	b, err := contrib.Files.ReadFile("systemd/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +35,7 @@ func lines(t *testing.T, name string) map[string][]string {
 
 // The socket is where Postfix looks for it.
 func TestSocketPath(t *testing.T) {
-	text, err := fs.ReadFile(postfix.Files, "main.cf.tlsratchet")
+	text, err := fs.ReadFile(contrib.Files, "postfix/main.cf.tlsratchet")
 	if err != nil {
 		t.Fatal(err)
 	}
