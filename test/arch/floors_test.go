@@ -13,11 +13,14 @@ import (
 // alone.
 var floors = [][]string{
 	{"contrib", "internal/clean", "tlsstate"},
-	{"internal/config", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
+	{"internal/config", "internal/statefile", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
 	{"tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
 	{"internal/ratchet"},
-	{"milter", "internal/incident", "internal/maillog"},
+	{"internal/words"},
+	{"milter", "internal/policyservice", "internal/incident", "internal/maillog"},
+	{"internal/outbound"},
 	{"internal/admin", "internal/alert", "internal/status", "internal/replay"},
+	{"internal/daemon"},
 }
 
 // never are imports that the floors would allow.
