@@ -74,7 +74,7 @@ func dnsError(q resolver.Question, err error) error {
 	return &net.DNSError{UnwrapErr: err, Err: err.Error(), Name: q.Name, IsNotFound: notFound, IsTemporary: !notFound}
 }
 
-func (p *proof) ask(ctx context.Context, name string, t dnsType) (resolver.Answer, error) {
+func (p *proof) ask(ctx context.Context, name string, t resolver.Type) (resolver.Answer, error) {
 	q, err := resolver.Ask(name, t)
 	if err != nil {
 		return resolver.Answer{}, dnsError(q, err)

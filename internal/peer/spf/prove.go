@@ -6,12 +6,9 @@ import (
 	"net/netip"
 
 	"blitiri.com.ar/go/spf"
-	"golang.org/x/net/dns/dnsmessage"
 
 	"tlsratchet/internal/peer/spf/resolver"
 )
-
-type dnsType = dnsmessage.Type
 
 // Result is how a proof ended. Only [Proven] proves.
 type Result uint8

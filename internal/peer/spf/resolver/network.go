@@ -2,154 +2,134 @@ package resolver
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 )
 
-// Exchange asks one question of the network and returns the answer with how
-// long it may be kept. An error wraps [ErrNotFound] or is a failure; its time
-// counts too.
+// Limits of one answer. SPF reads 10 MX or PTR, and more MX are an error
+// (RFC 7208 section 4.6.4); flattened SPF records have some 2 KB.
+const (
+	maxNames = 11
+	maxText  = 8 << 10
+)
+
+// How long answers are used. The standard resolver hides the TTL.
+const (
+	answerTTL  = 5 * time.Minute
+	failureTTL = 10 * time.Second
+)
+
+// tries is how many times the servers are asked within the time of a question,
+// so that one that is silent leaves time for the next.
+const tries = 4
+
+// Exchange asks one question of the network and returns the answer, with the
+// time that it may be used for. An error wraps [ErrNotFound] or is a failure;
+// its time counts too.
 type Exchange func(context.Context, Question) (Answer, time.Duration, error)
 
-// systemFile names the system's resolvers.
-const systemFile = "/etc/resolv.conf"
-
-// maxServers is how many of them are asked, as everybody does (resolv.conf(5)).
-const maxServers = 3
-
 // Network returns the Exchange that asks the given server, or with the zero
-// AddrPort the system's, which are read anew each time: they change with the
-// network that a machine is in.
+// AddrPort those of resolv.conf, which is read again when it changes.
 func Network(server netip.AddrPort) Exchange {
-	servers := func() []netip.AddrPort { return []netip.AddrPort{server} }
-	if !server.IsValid() {
-		servers = func() []netip.AddrPort {
-			text, err := os.ReadFile(systemFile)
-			if err != nil {
-				text = nil
-			}
-			return systemServers(string(text))
-		}
-	}
 	return func(ctx context.Context, q Question) (Answer, time.Duration, error) {
-		return exchange(ctx, q, servers())
-	}
-}
-
-// systemServers reads the nameserver lines of resolv.conf. Without any it is
-// this machine.
-func systemServers(text string) (servers []netip.AddrPort) {
-	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "nameserver" || len(servers) == maxServers {
-			continue
+		r := &net.Resolver{PreferGo: true, Dial: dialer(ctx, server)}
+		a, err := ask(ctx, r, q)
+		var dns *net.DNSError
+		switch {
+		case err == nil:
+			return a, answerTTL, nil
+		case errors.As(err, &dns) && dns.IsNotFound:
+			return Answer{}, failureTTL, fmt.Errorf("%w: %w", ErrNotFound, err)
 		}
-		if ip, err := netip.ParseAddr(fields[1]); err == nil {
-			servers = append(servers, netip.AddrPortFrom(ip, 53))
-		}
-	}
-	if servers == nil {
-		servers = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}
-	}
-	return servers
-}
-
-// exchange asks each server in turn, and all of them twice, within the time
-// that ctx leaves.
-func exchange(ctx context.Context, q Question, servers []netip.AddrPort) (a Answer, ttl time.Duration, err error) {
-	const rounds = 2
-	try := time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		try = time.Until(deadline) / time.Duration(rounds*len(servers))
-	}
-	for range rounds {
-		for _, server := range servers {
-			a, ttl, err = exchangeOne(ctx, q, server, try)
-			if err == nil || errors.Is(err, ErrNotFound) || ctx.Err() != nil {
-				return a, ttl, err
-			}
-		}
-	}
-	return Answer{}, failureTTL, err
-}
-
-// exchangeOne asks one server, by UDP for at most the given time, and by TCP if
-// the answer doesn't fit.
-func exchangeOne(ctx context.Context, q Question, server netip.AddrPort, try time.Duration) (Answer, time.Duration, error) {
-	short, cancel := context.WithTimeout(ctx, try)
-	defer cancel()
-	a, ttl, err := over(short, "udp", q, server)
-	if errors.Is(err, errTruncated) {
-		a, ttl, err = over(ctx, "tcp", q, server)
-	}
-	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrFailed) {
 		return Answer{}, failureTTL, fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	return a, ttl, err
 }
 
-func over(ctx context.Context, network string, q Question, server netip.AddrPort) (Answer, time.Duration, error) {
-	var id [2]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return Answer{}, 0, err
+// dialer connects to the given server, or to the one that the standard resolver
+// asks for, and limits what a silent one may use of the question's time.
+func dialer(question context.Context, server netip.AddrPort) func(ctx context.Context, network, address string) (net.Conn, error) {
+	limit := time.Hour
+	if deadline, ok := question.Deadline(); ok {
+		limit = time.Until(deadline) / tries
 	}
-	msg, err := pack(q, binary.BigEndian.Uint16(id[:]))
-	if err != nil {
-		return Answer{}, 0, err
-	}
-	// A socket for each question: a port that nobody can foresee (RFC 5452),
-	// connected, so that only the server's packets come in.
-	conn, err := new(net.Dialer).DialContext(ctx, network, server.String())
-	if err != nil {
-		return Answer{}, 0, err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if network == "tcp" {
-		return overTCP(conn, msg, q)
-	}
-	return overUDP(conn, msg, q)
-}
-
-func overUDP(conn net.Conn, msg []byte, q Question) (Answer, time.Duration, error) {
-	if _, err := conn.Write(msg); err != nil {
-		return Answer{}, 0, err
-	}
-	var buf [udpSize]byte
-	for {
-		n, err := conn.Read(buf[:])
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if server.IsValid() {
+			address = server.String()
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
-			return Answer{}, 0, err
+			return nil, err
 		}
-		a, ttl, err := parse(buf[:n], q, binary.BigEndian.Uint16(msg))
-		if !errors.Is(err, errForeign) {
-			return a, ttl, err
+		context.AfterFunc(question, func() { conn.Close() })
+		if udp, ok := conn.(*net.UDPConn); ok {
+			return shortConn{udp, time.Now().Add(limit)}, nil
 		}
+		return conn, nil
 	}
 }
 
-// overTCP exchanges messages with their length before them (RFC 1035 section
-// 4.2.2).
-func overTCP(conn net.Conn, msg []byte, q Question) (Answer, time.Duration, error) {
-	framed := binary.BigEndian.AppendUint16(nil, uint16(len(msg)))
-	if _, err := conn.Write(append(framed, msg...)); err != nil {
-		return Answer{}, 0, err
+// shortConn is a UDP socket that waits no longer than until.
+type shortConn struct {
+	*net.UDPConn
+	until time.Time
+}
+
+// SetDeadline implements net.Conn.
+func (c shortConn) SetDeadline(t time.Time) error {
+	if t.After(c.until) {
+		t = c.until
 	}
-	var size [2]byte
-	if _, err := io.ReadFull(conn, size[:]); err != nil {
-		return Answer{}, 0, err
+	return c.UDPConn.SetDeadline(t)
+}
+
+func ask(ctx context.Context, r *net.Resolver, q Question) (a Answer, err error) {
+	name := q.Name + "." // the trailing dot keeps search domains away
+	switch q.Type {
+	case TypeA, TypeAAAA:
+		network := "ip4"
+		if q.Type == TypeAAAA {
+			network = "ip6"
+		}
+		a.Addrs, err = r.LookupNetIP(ctx, network, name)
+	case TypeMX:
+		var all []*net.MX
+		all, err = r.LookupMX(ctx, name)
+		for _, mx := range all[:min(len(all), maxNames)] {
+			a.Names = append(a.Names, strings.TrimSuffix(mx.Host, "."))
+		}
+	case TypePTR:
+		var all []string
+		all, err = r.LookupAddr(ctx, q.Name)
+		for _, host := range all[:min(len(all), maxNames)] {
+			a.Names = append(a.Names, strings.TrimSuffix(host, "."))
+		}
+	case TypeTXT:
+		var all []string
+		if all, err = r.LookupTXT(ctx, name); err == nil {
+			a.Texts, err = spfRecords(all)
+		}
 	}
-	reply := make([]byte, binary.BigEndian.Uint16(size[:]))
-	if _, err := io.ReadFull(conn, reply); err != nil {
-		return Answer{}, 0, err
+	return a, err
+}
+
+// spfRecords returns the SPF records among TXT records (RFC 7208 sections 3.3
+// and 4.5), at most two: two are an error already.
+func spfRecords(all []string) (records []string, err error) {
+	for _, text := range all {
+		version, _, _ := strings.Cut(text, " ")
+		if !strings.EqualFold(version, "v=spf1") {
+			continue
+		}
+		if len(text) > maxText {
+			return nil, fmt.Errorf("an SPF record of %d bytes", len(text))
+		}
+		if len(records) < 2 {
+			records = append(records, text)
+		}
 	}
-	return parse(reply, q, binary.BigEndian.Uint16(msg))
+	return records, nil
 }

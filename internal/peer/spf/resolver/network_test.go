@@ -1,12 +1,14 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -81,52 +83,118 @@ func (s *server) serveTCP(listener net.Listener) {
 	}
 }
 
-// good is the right answer.
-func good(t *testing.T) func(id uint16) [][]byte {
-	return func(id uint16) [][]byte {
-		return [][]byte{reply{id: id, asked: "bank.example.", answers: []dnsmessage.Resource{txt(60, "v=spf1 -all")}}.pack(t, TypeTXT)}
+// reply makes the message that answers a question.
+type reply struct {
+	rcode     dnsmessage.RCode
+	truncated bool
+	asked     string
+	kind      dnsmessage.Type
+	answers   []dnsmessage.Resource
+}
+
+func (r reply) pack(t testing.TB, id uint16) []byte {
+	t.Helper()
+	m := dnsmessage.Message{
+		Header: dnsmessage.Header{ID: id, Response: true, RecursionAvailable: true, RCode: r.rcode, Truncated: r.truncated},
+		Questions: []dnsmessage.Question{{
+			Name: dnsmessage.MustNewName(cmp.Or(r.asked, "bank.example.")), Type: cmp.Or(r.kind, dnsmessage.TypeTXT), Class: dnsmessage.ClassINET,
+		}},
+		Answers: r.answers,
+	}
+	msg, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}
+
+func record(name string, body dnsmessage.ResourceBody) dnsmessage.Resource {
+	return dnsmessage.Resource{
+		Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(name), Class: dnsmessage.ClassINET, TTL: 60},
+		Body:   body,
 	}
 }
 
-func rcode(t *testing.T, c dnsmessage.RCode) func(id uint16) [][]byte {
-	return func(id uint16) [][]byte {
-		return [][]byte{reply{id: id, asked: "bank.example.", rcode: c}.pack(t, TypeTXT)}
-	}
+func txt(parts ...string) dnsmessage.Resource {
+	return record("bank.example.", &dnsmessage.TXTResource{TXT: parts})
 }
 
-func ask(t *testing.T, limit time.Duration, servers ...*server) (Answer, error) {
+// replies sends the same reply to every question.
+func replies(t *testing.T, r reply) func(id uint16) [][]byte {
+	return func(id uint16) [][]byte { return [][]byte{r.pack(t, id)} }
+}
+
+var good = reply{answers: []dnsmessage.Resource{txt("v=spf1 -all")}}
+
+func exchange(t *testing.T, limit time.Duration, s *server, q Question) (Answer, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	var addrs []netip.AddrPort
-	for _, s := range servers {
-		addrs = append(addrs, s.addr)
-	}
-	a, _, err := exchange(ctx, question, addrs)
+	a, _, err := Network(s.addr)(ctx, q)
 	return a, err
 }
 
 // long is more than any answer takes that comes.
 const long = 20 * time.Second
 
-func TestUDP(t *testing.T) {
-	s := serve(t, &server{udp: good(t)})
-	a, _, err := Network(s.addr)(t.Context(), question)
-	if err != nil || len(a.Texts) != 1 {
-		t.Fatalf("%v, %v", a, err)
+// TestAnswers: what each type gives, over UDP.
+func TestAnswers(t *testing.T) {
+	mx := func(host string) dnsmessage.Resource {
+		return record("bank.example.", &dnsmessage.MXResource{MX: dnsmessage.MustNewName(host)})
+	}
+	alias := record("bank.example.", &dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName("real.example.")})
+	address := record("real.example.", &dnsmessage.AResource{A: [4]byte{192, 0, 2, 1}})
+	six := record("bank.example.", &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr("2001:db8::1").As16()})
+	for name, tc := range map[string]struct {
+		kind Type
+		reply
+		want Answer
+		err  error
+	}{
+		"text in parts":          {TypeTXT, reply{answers: []dnsmessage.Resource{txt("v=spf1 ", "-all")}}, Answer{Texts: []string{"v=spf1 -all"}}, nil},
+		"case of the version":    {TypeTXT, reply{answers: []dnsmessage.Resource{txt("V=SPF1")}}, Answer{Texts: []string{"V=SPF1"}}, nil},
+		"no SPF among the texts": {TypeTXT, reply{answers: []dnsmessage.Resource{txt("v=spf10 +all"), txt("v=spf"), txt("")}}, Answer{}, nil},
+		"at most two":            {TypeTXT, reply{answers: []dnsmessage.Resource{txt("v=spf1 a"), txt("v=spf1 b"), txt("v=spf1 c")}}, Answer{Texts: []string{"v=spf1 a", "v=spf1 b"}}, nil},
+		"too long":               {TypeTXT, reply{truncated: true}, Answer{}, ErrFailed},
+		"alias":                  {TypeA, reply{kind: dnsmessage.TypeA, answers: []dnsmessage.Resource{alias, address}}, Answer{Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, nil},
+		"alias of nothing":       {TypeA, reply{kind: dnsmessage.TypeA, answers: []dnsmessage.Resource{alias}}, Answer{}, ErrNotFound},
+		"IPv6":                   {TypeAAAA, reply{kind: dnsmessage.TypeAAAA, answers: []dnsmessage.Resource{six}}, Answer{Addrs: []netip.Addr{netip.MustParseAddr("2001:db8::1")}}, nil},
+		"MX":                     {TypeMX, reply{kind: dnsmessage.TypeMX, answers: []dnsmessage.Resource{mx("b.example.")}}, Answer{Names: []string{"b.example"}}, nil},
+		"no such name":           {TypeTXT, reply{rcode: dnsmessage.RCodeNameError}, Answer{}, ErrNotFound},
+		"nothing of the type":    {TypeTXT, reply{}, Answer{}, ErrNotFound},
+		"SERVFAIL":               {TypeTXT, reply{rcode: dnsmessage.RCodeServerFailure}, Answer{}, ErrFailed},
+		"REFUSED":                {TypeTXT, reply{rcode: dnsmessage.RCodeRefused}, Answer{}, ErrFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := exchange(t, long, serve(t, &server{udp: replies(t, tc.reply)}), Question{"bank.example", tc.kind})
+			if !errors.Is(err, tc.err) {
+				t.Fatalf("error %v, want %v", err, tc.err)
+			}
+			if !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("%v, want %v", got, tc.want)
+			}
+		})
 	}
 }
 
-// TestStrangers: packets that answer something else, or nothing, are passed
-// over.
+// TestPTR: the question for the names of an address is the one of RFC 1035
+// section 3.5.
+func TestPTR(t *testing.T) {
+	const name = "1.2.0.192.in-addr.arpa."
+	r := reply{asked: name, kind: dnsmessage.TypePTR, answers: []dnsmessage.Resource{record(name, &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName("mx.bank.example.")})}}
+	got, err := exchange(t, long, serve(t, &server{udp: replies(t, r)}), Reverse(netip.MustParseAddr("192.0.2.1")))
+	if err != nil || !slices.Equal(got.Names, []string{"mx.bank.example"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestStrangers: packets that answer something else, or nothing, are ignored.
 func TestStrangers(t *testing.T) {
-	right := good(t)
 	s := serve(t, &server{udp: func(id uint16) [][]byte {
-		wrong := reply{id: id, asked: "evil.example.", answers: []dnsmessage.Resource{txt(60, "v=spf1 +all")}}
-		other := reply{id: id + 1, asked: "bank.example.", answers: wrong.answers}
-		return append([][]byte{{}, {1}, wrong.pack(t, TypeTXT), other.pack(t, TypeTXT)}, right(id)...)
+		wrong := reply{asked: "evil.example.", answers: []dnsmessage.Resource{txt("v=spf1 +all")}}
+		return [][]byte{{}, {1}, wrong.pack(t, id), reply{answers: wrong.answers}.pack(t, id+1), good.pack(t, id)}
 	}})
-	a, err := ask(t, long, s)
+	a, err := exchange(t, long, s, question)
 	if err != nil || a.Texts[0] != "v=spf1 -all" || s.asked.Load() != 1 {
 		t.Fatalf("%v, %v, asked %d times", a, err, s.asked.Load())
 	}
@@ -135,71 +203,46 @@ func TestStrangers(t *testing.T) {
 // TestTCP: what doesn't fit comes by TCP, up to the 64 KB that a message can
 // have.
 func TestTCP(t *testing.T) {
-	truncated := func(id uint16) [][]byte {
-		return [][]byte{reply{id: id, asked: "bank.example.", truncated: true}.pack(t, TypeTXT)}
-	}
 	full := func(first string) func(id uint16) [][]byte {
-		return func(id uint16) [][]byte {
-			parts := slices.Repeat([]string{strings.Repeat("x", 255)}, 255)
-			parts[0] = first
-			r := reply{id: id, asked: "bank.example.", answers: []dnsmessage.Resource{txt(60, parts...), txt(60, "v=spf1 -all")}}
-			return [][]byte{r.pack(t, TypeTXT)}
-		}
+		parts := slices.Repeat([]string{strings.Repeat("x", 255)}, 255)
+		parts[0] = first
+		return replies(t, reply{answers: []dnsmessage.Resource{txt(parts...), txt("v=spf1 -all")}})
 	}
+	truncated := replies(t, reply{truncated: true})
 	t.Run("64 KB beside SPF", func(t *testing.T) {
-		a, err := ask(t, long, serve(t, &server{udp: truncated, tcp: full("verification=")}))
+		a, err := exchange(t, long, serve(t, &server{udp: truncated, tcp: full("verification=")}), question)
 		if err != nil || len(a.Texts) != 1 || a.Texts[0] != "v=spf1 -all" {
 			t.Fatalf("%v, %v", a, err)
 		}
 	})
-	t.Run("64 KB of SPF", func(t *testing.T) {
-		if _, err := ask(t, long, serve(t, &server{udp: truncated, tcp: full("v=spf1 ")})); !errors.Is(err, ErrFailed) {
-			t.Fatal(err)
-		}
-	})
-	t.Run("cut off", func(t *testing.T) {
-		cut := func(id uint16) [][]byte { return [][]byte{full("")(id)[0][:1000]} }
-		if _, err := ask(t, long, serve(t, &server{udp: truncated, tcp: cut})); !errors.Is(err, ErrFailed) {
-			t.Fatal(err)
-		}
-	})
-	t.Run("closed", func(t *testing.T) {
-		if _, err := ask(t, long, serve(t, &server{udp: truncated})); !errors.Is(err, ErrFailed) {
-			t.Fatal(err)
-		}
-	})
-	t.Run("truncated again", func(t *testing.T) {
-		if _, err := ask(t, long, serve(t, &server{udp: truncated, tcp: truncated})); !errors.Is(err, ErrFailed) {
-			t.Fatal(err)
-		}
-	})
+	cut := func(id uint16) [][]byte { return [][]byte{full("")(id)[0][:1000]} }
+	for name, tcp := range map[string]func(uint16) [][]byte{"64 KB of SPF": full("v=spf1 "), "cut off": cut, "closed": nil} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exchange(t, long, serve(t, &server{udp: truncated, tcp: tcp}), question); !errors.Is(err, ErrFailed) {
+				t.Fatal(err)
+			}
+		})
+	}
 }
 
-// TestServers: the next one is asked when one fails, not when it says that there
-// is nothing.
-func TestServers(t *testing.T) {
-	failing := serve(t, &server{udp: rcode(t, dnsmessage.RCodeServerFailure)})
-	silent := serve(t, &server{})
-	knowing := serve(t, &server{udp: good(t)})
-	if a, err := ask(t, 2*time.Second, failing, silent, knowing); err != nil || len(a.Texts) != 1 {
+// TestSilence: a server that missed the first question is asked again in time,
+// and one that never answers is a failure.
+func TestSilence(t *testing.T) {
+	var n atomic.Int64
+	s := serve(t, &server{udp: func(id uint16) [][]byte {
+		if n.Add(1) == 1 {
+			return nil
+		}
+		return [][]byte{good.pack(t, id)}
+	}})
+	if a, err := exchange(t, 12*time.Second, s, question); err != nil || len(a.Texts) != 1 {
 		t.Errorf("%v, %v", a, err)
 	}
-	nothing := serve(t, &server{udp: rcode(t, dnsmessage.RCodeNameError)})
-	if _, err := ask(t, long, nothing, knowing); !errors.Is(err, ErrNotFound) {
+	if _, err := exchange(t, 100*time.Millisecond, serve(t, &server{}), question); !errors.Is(err, ErrFailed) {
 		t.Errorf("error %v", err)
-	}
-	if _, err := ask(t, long, failing); !errors.Is(err, ErrFailed) {
-		t.Errorf("error %v", err)
-	}
-	before := silent.asked.Load()
-	if _, err := ask(t, 100*time.Millisecond, silent); !errors.Is(err, ErrFailed) {
-		t.Errorf("error %v", err)
-	}
-	if n := silent.asked.Load() - before; n < 1 || n > 2 {
-		t.Errorf("a silent server was asked %d times", n)
 	}
 	nobody := &server{addr: netip.MustParseAddrPort("127.0.0.1:1")}
-	if _, err := ask(t, long, nobody); !errors.Is(err, ErrFailed) {
+	if _, err := exchange(t, long, nobody, question); !errors.Is(err, ErrFailed) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -220,23 +263,5 @@ func TestNetworkClose(t *testing.T) {
 	r.Close()
 	if err := <-failed; !errors.Is(err, ErrFailed) {
 		t.Error(err)
-	}
-}
-
-func TestSystemServers(t *testing.T) {
-	for text, want := range map[string][]string{
-		"":                           {"127.0.0.1:53"},
-		"nameserver\nnameserver x\n": {"127.0.0.1:53"},
-		"# nameserver 192.0.2.9\nsearch example\nnameserver 192.0.2.1\n nameserver\t2001:db8::1 # x": {"192.0.2.1:53", "[2001:db8::1]:53"},
-		"nameserver fe80::1%eth0": {"[fe80::1%eth0]:53"},
-		"nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4": {"192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53"},
-	} {
-		var got []string
-		for _, s := range systemServers(text) {
-			got = append(got, s.String())
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q: %v, want %v", text, got, want)
-		}
 	}
 }

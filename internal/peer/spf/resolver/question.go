@@ -4,17 +4,18 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
+
+// Type is what is asked of a name.
+type Type uint8
 
 // The types that SPF asks for.
 const (
-	TypeA    = dnsmessage.TypeA
-	TypeAAAA = dnsmessage.TypeAAAA
-	TypeMX   = dnsmessage.TypeMX
-	TypePTR  = dnsmessage.TypePTR
-	TypeTXT  = dnsmessage.TypeTXT
+	TypeA Type = iota + 1
+	TypeAAAA
+	TypeMX
+	TypePTR
+	TypeTXT
 )
 
 // RFC 1035 section 2.3.4, in text and without the last dot.
@@ -26,16 +27,17 @@ const (
 // Question is what DNS is asked. It is made by [Ask] and [Reverse], so that
 // equal questions are equal values and every name can be asked.
 type Question struct {
-	// Name is in lower case, without a trailing dot.
+	// Name is in lower case, without a trailing dot; of a PTR question it is
+	// the address.
 	Name string
-	Type dnsmessage.Type
+	Type Type
 }
 
 // Ask returns the question for a name as an SPF record has it. One that is too
 // long loses labels on its left (RFC 7208 section 7.3). The error wraps
 // [ErrNotFound]: nothing can have a name that is malformed, or that holds
 // anything but 0x21 to 0x7E (RFC 8616 section 4: such names match nothing).
-func Ask(name string, t dnsmessage.Type) (Question, error) {
+func Ask(name string, t Type) (Question, error) {
 	name = strings.TrimSuffix(name, ".")
 	for len(name) > maxName {
 		_, rest, ok := strings.Cut(name, ".")
@@ -70,27 +72,12 @@ func canAsk(name string) bool {
 	return label > 0 && len(name) <= maxName
 }
 
-// Reverse returns the question for the names of an address (RFC 1035 section
-// 3.5, RFC 3596 section 2.5). The address must be valid.
-func Reverse(ip netip.Addr) Question {
-	var b strings.Builder
-	ip = ip.Unmap()
-	raw := ip.AsSlice()
-	for i := len(raw) - 1; i >= 0; i-- {
-		if ip.Is4() {
-			fmt.Fprintf(&b, "%d.", raw[i])
-		} else {
-			fmt.Fprintf(&b, "%x.%x.", raw[i]&15, raw[i]>>4)
-		}
-	}
-	if ip.Is4() {
-		return Question{b.String() + "in-addr.arpa", TypePTR}
-	}
-	return Question{b.String() + "ip6.arpa", TypePTR}
-}
+// Reverse returns the question for the names of an address. The address must be
+// valid.
+func Reverse(ip netip.Addr) Question { return Question{ip.Unmap().String(), TypePTR} }
 
-// Answer is what DNS said, of the type that was asked for alone, through
-// aliases. It is shared: don't change it.
+// Answer is what DNS has of the type that was asked for, through aliases. It is
+// shared: don't change it.
 type Answer struct {
 	// Addrs are the addresses of A and AAAA.
 	Addrs []netip.Addr
@@ -100,8 +87,6 @@ type Answer struct {
 	// Texts are the SPF records among the TXT, those that begin with v=spf1:
 	// the first two, for there must be one. A name may have TXT and none.
 	Texts []string
-
-	found bool
 }
 
 // size is about what an answer takes in memory, in bytes.
