@@ -53,9 +53,6 @@ func (r *report) allAims() (all []aim) {
 		all = append(all, aim{"start with " + measure.Count(float64(r.starts.identities)) + " identities", "1 s", measure.Wait(took), took <= 1})
 	}
 	all = append(all, r.replays.aims()...)
-	for _, p := range r.pairs {
-		all = append(all, p.aims...)
-	}
 	return all
 }
 

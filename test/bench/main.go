@@ -1,16 +1,14 @@
 // Command bench measures tlsratchet: the steps of a decision; milter sessions
 // beside milters that do nothing, one on go-milter and two in C; mail through
-// a real Postfix with and without them; a start on a large memory; the replay
-// of a log beside grep and pflogsumm; and itself in pairs that differ in one
-// thing: a resolver that is dead, alert destinations that fail, a server that
-// shares its memory.
+// a real Postfix with and without them; a start on a large memory; and the replay
+// of a log beside grep and pflogsumm.
 //
 // Each contestant is a process of its own, and they take turns, so that what
 // else the machine does falls on all of them. Absolute figures are the
 // machine's; the ratios count. docs/performance.md is its output.
 //
 //	go run ./test/bench                          # a minute: milter sessions
-//	go run ./test/bench -postfix -start -replay -pairs -write docs/performance.md
+//	go run ./test/bench -postfix -start -replay -write docs/performance.md
 package main
 
 import (
@@ -44,7 +42,6 @@ type options struct {
 	cache      string
 	postfix    bool
 	start      bool
-	pairs      bool
 	replay     bool
 	lines      int
 	steps      bool
@@ -110,7 +107,6 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.start, "start", false, "measure the start on a large history too; making it takes a minute the first time")
 	f.IntVar(&o.identities, "identities", 1_000_000, "identities in the large history")
 	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history and log in `folder`")
-	f.BoolVar(&o.pairs, "pairs", false, "measure it beside itself too: a dead resolver, alert destinations that fail, a shared server; three minutes")
 	f.BoolVar(&o.replay, "replay", false, "measure the replay of a log too, beside grep -c and pflogsumm; two minutes")
 	f.IntVar(&o.lines, "lines", 5_000_000, "lines in the log")
 	f.BoolVar(&o.steps, "steps", true, "measure the steps of a decision")
@@ -176,9 +172,6 @@ func (r *report) measureAll(ctx context.Context, stderr io.Writer) error {
 		{"mail through Postfix", o.postfix, r.measurePostfix},
 		{"the start", o.start, r.measureStart},
 		{"the replay of a log", o.replay, r.measureReplays},
-		{"a dead resolver", o.pairs, r.measureResolver},
-		{"alert destinations that fail", o.pairs, r.measureDestinations},
-		{"a shared memory", o.pairs, r.measureShared},
 	}
 	for _, step := range steps {
 		if !step.wanted {

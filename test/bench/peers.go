@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"tlsratchet/internal/peer"
@@ -80,6 +81,15 @@ func mail(c client) mtatest.Message {
 	}
 	for i := range 12 {
 		m.Headers = append(m.Headers, [2]string{fmt.Sprintf("X-Header-%d", i), "a value of the length that headers usually have, or so"})
+	}
+	return m
+}
+
+// inClear is the same message without TLS.
+func inClear(m mtatest.Message) mtatest.Message {
+	m.Macros = maps.Clone(m.Macros)
+	for _, name := range []string{"{tls_version}", "{cipher}", "{cipher_bits}"} {
+		delete(m.Macros, name)
 	}
 	return m
 }

@@ -100,26 +100,6 @@ func (p *process) cpu() time.Duration {
 	return parseCPU(string(text))
 }
 
-// memory is what the process holds that is no file's (RssAnon), in bytes.
-func (p *process) memory() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("the memory of %s: %w", p.name, err)
-	}
-	return parseMemory(string(text))
-}
-
-// parseMemory finds RssAnon in proc_pid_status(5).
-func parseMemory(status string) (int64, error) {
-	_, rest, _ := strings.Cut(status, "\nRssAnon:")
-	number, _, _ := strings.Cut(strings.TrimSpace(rest), " kB")
-	kB, err := strconv.ParseInt(number, 10, 40)
-	if err != nil {
-		return 0, fmt.Errorf("no RssAnon in a process's status: %w", err)
-	}
-	return kB << 10, nil
-}
-
 // parseCPU adds up user and system time of a line of proc_pid_stat(5); 0 if it
 // isn't one. The name in brackets may hold anything.
 func parseCPU(stat string) time.Duration {

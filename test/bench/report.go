@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"io"
 	"strings"
@@ -18,7 +19,6 @@ type report struct {
 	milters []sessions
 	mail    []mailing
 	starts  *starts
-	pairs   []*pair
 	replays *replays
 	// left are what was left out, and why.
 	left []string
@@ -56,9 +56,15 @@ func (r *report) document(w io.Writer) error {
 	fmt.Fprintf(&b, preface, time.Now().UTC().Format(time.DateOnly), r.machine.cores, r.machine.cpu, r.machine.kernel,
 		strings.Join(r.machine.versions, "; "), r.machine.before, r.machine.after, r.rounds)
 	r.tables(&b)
+	b.WriteString(frozen)
 	_, err := b.WriteTo(w)
 	return err
 }
+
+// frozen are results of measurements that are not run again.
+//
+//go:embed frozen.md
+var frozen string
 
 const preface = `# Performance
 
@@ -104,9 +110,6 @@ func (r *report) tables(b *bytes.Buffer) {
 	}
 	r.startTable(b)
 	r.replays.write(b)
-	for _, p := range r.pairs {
-		p.write(b)
-	}
 }
 
 const milterWords = `%d sessions at once on a unix socket, Postfix's packets in Postfix's order,
