@@ -23,18 +23,24 @@ func TestBadFiles(t *testing.T) {
 		{"\xff", "1: not in the form of TOML: invalid character at start of key: U+00FF 'ÿ'"},
 
 		// Unknown keys.
-		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[destination]]"},
+		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
 		{"[socket]\nmod = '0660'\n", "2: socket.mod: unknown key: use mode, group"},
 		{"[log]\n\nstripped = 'observe'\n", "3: log.stripped: unknown key: stripped belongs in [policy]"},
 		{"stripped = 'observe'\n", "1: stripped: unknown key: stripped belongs in [policy]"},
 		{"[policy]\nlisten = []\n", "2: policy.listen: unknown key: listen belongs at the top, before the first [table]"},
-		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[destination]]"},
+		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
 		{"[policy.stripped]\n", "1: policy.stripped: want a string in quotes, got a table"},
 		{"[log.more]\n", "1: log.more: unknown key: use format, level"},
-		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[destination]]"},
+		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
 		{"policy = 3\n", "1: policy: it is a table: write [policy]"},
 		{"[[policy]]\n", "1: policy: it is a table: write [policy]"},
 		{"[socket]\n\"\\u001b[2J\" = 1\n", "2: socket.\"\\x1b[2J\": unknown key: use mode, group"},
+
+		{"[outbound]\nlisten = ['systemd']\n", "2: outbound.listen: unknown listener \"systemd\": use beside, unix:/path or inet:host:port"},
+		{"[outbound]\nlog = 'syslog'\n", "2: outbound.log: path \"syslog\": want an absolute path of a file, \"journal\" or \"off\""},
+		{"[outbound]\npin_after_days = 'x'\n", "2: outbound.pin_after_days: want a whole number from 1 to 64, got \"x\", or \"policy\""},
+		{"[[send]]\ndomain = 'a.example'\n", "1: send: sets nothing: add action, least or exempt = true"},
+		{"[[send]]\ndomain = 'a.example'\naction = 'tempfail'\n", "3: send.action: unknown value \"tempfail\": use observe, hold"},
 
 		// Wrong types.
 		{"listen = 'systemd'\n", "1: listen: want a list of strings, got \"systemd\""},
@@ -207,7 +213,7 @@ domain = "bank.example"
 		`tlsratchet.toml:7: peer.least: unknown level "tls": use weak, TLSv1.2, TLSv1.3`,
 		"tlsratchet.toml:9: policy.pin_after_days: want a whole number from 1 to 64, got 0",
 		`tlsratchet.toml:10: policy.stripped: unknown action "maybe": use observe, header, quarantine, tempfail, reject`,
-		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[destination]]",
+		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]",
 		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, action, least, exempt",
 		"tlsratchet.toml:14: peer: sets nothing: add action, least or exempt = true",
 		"--pin-after-days: want a whole number from 1 to 64, got 0",

@@ -77,8 +77,12 @@ type Config struct {
 	Policy tlsstate.Policy
 	// Peers are the [[peer]] rows in the order of the file.
 	Peers []tlsstate.Row
+	// Outbound is the sending side, Sends its [[send]] rows in the order of the
+	// file.
+	Outbound Outbound
+	Sends    []tlsstate.Row
 
-	rules *tlsstate.Rules
+	rules, outboundRules *tlsstate.Rules
 }
 
 // Socket is how unix sockets are made.
@@ -193,6 +197,7 @@ func defaults() *Config {
 			Identities:  2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
+		Outbound:  defaultOutbound(),
 		Shared:    defaultShared(),
 		Selfcheck: defaultSelfcheck(),
 		Status:    defaultStatus(),

@@ -79,6 +79,10 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Alert:     config.Alert{Log: config.Off, PerHour: 20},
 		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
+		Outbound: config.Outbound{
+			Listen: []config.Listener{{Network: config.Beside}}, Log: config.Journal, Action: config.Observe,
+			OnOutage: config.Hold, Postfix: []string{"/etc/postfix"}, Least: tlsstate.TLS12,
+		},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -119,7 +123,13 @@ func TestEveryKey(t *testing.T) {
 			Stripped: tlsstate.Reject, Weakened: tlsstate.Quarantine, Unauthenticated: tlsstate.Tempfail,
 		},
 		Breaker: config.Breaker{Domains: 20, Window: time.Hour, PinDays: 14},
-		Admin:   config.Admin{Socket: "/run/a.sock", Group: "mail"},
+		Outbound: config.Outbound{
+			Listen: []config.Listener{{Network: config.Unix, Address: "/run/p.sock"}, {Network: config.TCP, Address: "127.0.0.1:8892"}},
+			Log:    "/var/log/mail.log", Action: config.Hold, OnOutage: config.Release, Postfix: []string{"/etc/postfix-out"},
+			Least: tlsstate.TLS13, PinAfterDays: 6, PinMaxAgeDays: 7, ReleaseAfterDays: 8, RelaxAfterDays: 9,
+		},
+		Sends: []tlsstate.Row{{Domain: "bank.example", Subdomains: true, Action: &tempfail, Least: tlsstate.TLS12}, {Domain: "old.example", Exempt: true}},
+		Admin: config.Admin{Socket: "/run/a.sock", Group: "mail"},
 		Shared: config.Shared{
 			URL: "valkeys://mx@valkey.example:6379/1", PasswordFile: "/etc/tlsratchet/password",
 			RootsFile: "/etc/tlsratchet/ca.pem", Timeout: 20 * time.Millisecond,
@@ -183,6 +193,17 @@ release_after_days = 4
 relax_after_days = 5
 pin_up_to = "tlsv1.3"
 domain_enforce = "never"
+[outbound]
+listen = ["unix:/run/p.sock", "inet:127.0.0.1:8892"]
+log = "/var/log/mail.log"
+action = "hold"
+on_outage = "release"
+postfix = ["/etc/postfix-out"]
+least = "TLSv1.3"
+pin_after_days = 6
+pin_max_age_days = 7
+release_after_days = 8
+relax_after_days = 9
 [breaker]
 domains = 20
 window_seconds = 3600
@@ -202,6 +223,14 @@ timeout_milliseconds = 100
 [alert]
 log = "critical"
 per_hour = 1
+[[send]]
+domain = "bank.example"
+subdomains = true
+action = "hold"
+least = "TLSv1.2"
+[[send]]
+domain = "old.example"
+exempt = true
 [[destination]]
 kind = "webhook"
 least = "info"

@@ -106,6 +106,8 @@ func TestNumbersTakeTheirWholeRange(t *testing.T) {
 		"limits.decide_milliseconds": {10, 10_000}, "limits.cache": {100, 10_000_000}, "limits.identities": {1000, 100_000_000},
 		"policy.pin_after_days": {1, 64}, "policy.pin_max_age_days": {1, 3650},
 		"policy.release_after_days": {2, 64}, "policy.relax_after_days": {2, 64},
+		"outbound.pin_after_days": {1, 64}, "outbound.pin_max_age_days": {1, 3650},
+		"outbound.release_after_days": {2, 64}, "outbound.relax_after_days": {2, 64},
 		"selfcheck.every_seconds": {10, 86400}, "dns.timeout_milliseconds": {100, 2000}, "shared_milliseconds": {1, 1000}, "alert.per_hour": {1, 1000},
 	}
 	for _, s := range settings() {

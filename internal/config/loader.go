@@ -15,8 +15,10 @@ type loader struct {
 	file   string
 	doc    *document
 	config *Config
-	// tables are the positions in the file of the rows in config.Peers.
-	tables   []string
+	// tables are the positions in the file of the rows in config.Peers,
+	// sendTables of those in config.Sends.
+	tables, sendTables []string
+
 	problems []problem
 }
 
@@ -72,11 +74,16 @@ func (l *loader) fromFile(data []byte) {
 	l.doc = doc
 	peers, hasPeers := doc.values["peer"]
 	destinations, hasDestinations := doc.values["destination"]
+	sends, hasSends := doc.values["send"]
 	delete(doc.values, "peer")
+	delete(doc.values, "send")
 	delete(doc.values, "destination")
 	fill(l, l.config, settings(), "", "", doc.values)
 	if hasPeers {
 		l.peers(peers)
+	}
+	if hasSends {
+		l.sends(sends)
 	}
 	if hasDestinations {
 		l.destinations(destinations)
@@ -127,7 +134,7 @@ func misplaced[T any](all []setting[T], group, name string) error {
 		}
 	}
 	if group == "" {
-		here = append(here, "[[peer]]", "[[destination]]")
+		here = append(here, "[[peer]]", "[[send]]", "[[destination]]")
 	}
 	return fmt.Errorf("unknown key: use %s", strings.Join(here, ", "))
 }
@@ -213,8 +220,17 @@ func (l *loader) rules() {
 		}
 	}
 	rules, err := tlsstate.NewRules(l.config.Policy, rows)
+	l.config.rules = rules
+	l.rowErrors(err, "peer", l.tables)
+	rules, err = tlsstate.NewRules(l.config.outboundPolicy(), l.config.Sends)
+	l.config.outboundRules = rules
+	l.rowErrors(err, "send", l.sendTables)
+}
+
+// rowErrors notes what is wrong with rows of a name, whose positions are in
+// tables; rows beyond those are exempt networks.
+func (l *loader) rowErrors(err error, name string, tables []string) {
 	if err == nil {
-		l.config.rules = rules
 		return
 	}
 	for _, err := range unjoin(err) {
@@ -223,11 +239,11 @@ func (l *loader) rules() {
 			l.problems = append(l.problems, problem{err: err})
 			continue
 		}
-		if row.Row >= len(l.tables) {
+		if row.Row >= len(tables) {
 			l.at("exempt_networks", "exempt_networks", row.Err)
 			continue
 		}
-		position, key := l.tables[row.Row], "peer"
+		position, key := tables[row.Row], name
 		if row.Key != "" {
 			position, key = dotted(position, row.Key), dotted(key, row.Key)
 		}

@@ -53,6 +53,16 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_STATUS", "off", `listen = "off"`},
 		{"TLSRATCHET_ALERT_LOG", "info", `log = "info"`},
 		{"TLSRATCHET_ALERTS_PER_HOUR", "9", `per_hour = 9`},
+		{"TLSRATCHET_OUTBOUND_LISTEN", "unix:/p.sock", `listen = ["unix:/p.sock"]`},
+		{"TLSRATCHET_OUTBOUND_LOG", "/var/log/mail.log", `log = "/var/log/mail.log"`},
+		{"TLSRATCHET_OUTBOUND_ACTION", "hold", `action = "hold"`},
+		{"TLSRATCHET_OUTBOUND_ON_OUTAGE", "release", `on_outage = "release"`},
+		{"TLSRATCHET_OUTBOUND_POSTFIX", "/etc/postfix,/etc/postfix-out", `postfix = ["/etc/postfix", "/etc/postfix-out"]`},
+		{"TLSRATCHET_OUTBOUND_LEAST", "TLSv1.3", `least = "TLSv1.3"`},
+		{"TLSRATCHET_OUTBOUND_PIN_AFTER_DAYS", "1", `pin_after_days = 1`},
+		{"TLSRATCHET_OUTBOUND_PIN_MAX_AGE_DAYS", "90", `pin_max_age_days = 90`},
+		{"TLSRATCHET_OUTBOUND_RELEASE_AFTER_DAYS", "2", `release_after_days = 2`},
+		{"TLSRATCHET_OUTBOUND_RELAX_AFTER_DAYS", "7", `relax_after_days = 7`},
 		{"TLSRATCHET_STATUS_NAMES", "Mail.example,mx", `names = ["mail.example", "mx"]`},
 	}
 	if len(table) != len(settings()) {

@@ -25,6 +25,9 @@ func (c *Config) Write(w io.Writer) error {
 	for i := range c.Peers {
 		writeRow(&b, "peer", peerSettings(), &c.Peers[i])
 	}
+	for i := range c.Sends {
+		writeRow(&b, "send", sendSettings(), &c.Sends[i])
+	}
 	for i := range c.Destinations {
 		writeRow(&b, "destination", destinationSettings(), &c.Destinations[i])
 	}
