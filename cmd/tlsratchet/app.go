@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tlsratchet/internal/daemon"
 	"tlsratchet/tlsstate/store"
 )
 
@@ -36,7 +37,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "tlsratchet:", line)
 	}
 	var usage usageError
-	if errors.As(err, &usage) || errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrNewerVersion) {
+	var config daemon.ConfigError
+	if errors.As(err, &usage) || errors.As(err, &config) || errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrNewerVersion) {
 		return exitUsage
 	}
 	return exitFailure

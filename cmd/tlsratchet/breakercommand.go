@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/ratchet"
 )
 
@@ -49,7 +50,7 @@ func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if state.Override != nil {
 		holds = ratchet.BreakerState{Answer: *state.Override}
 	}
-	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds.Answer], holds.Answer.String()), breakerWords(holds))
+	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds.Answer], holds.Answer.String()), daemon.BreakerWords(holds))
 	if state.Override != nil {
 		fmt.Fprintf(w, "That is an operator's override; by itself it would be %s.\n", state.Answer)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -74,7 +75,7 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 		return nil, fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
 	}
 	level := &slog.LevelVar{}
-	log := newLogger(stderr, cfg, level)
+	log := daemon.NewLogger(stderr, cfg, level)
 	file, err := store.Open(cfg.History, store.Options{Logger: log})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
@@ -86,7 +87,7 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
 	rules := cfg.Rules()
-	book := openBook(cfg, nil, log)
+	book := daemon.OpenIncidents(cfg, nil, log)
 	close := func() error { return errors.Join(book.Close(), file.Close()) }
 	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithTally(book.Tally), nil
 }

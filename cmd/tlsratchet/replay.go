@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/replay"
 	"tlsratchet/tlsstate"
@@ -146,7 +147,11 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 
 // apply merges what was learned into the memory.
 func apply(c *cli.Context, r *replay.Result, listener tlsstate.Identity, stderr io.Writer) (*admin.Imported, error) {
-	if err := makeHistory(c); err != nil {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := daemon.MakeHistory(cfg); err != nil {
 		return nil, err
 	}
 	a, err := connect(c, stderr)

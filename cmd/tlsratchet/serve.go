@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"tlsratchet/internal/daemon"
 )
 
 func serveCommand(stderr io.Writer) *cli.Command {
@@ -43,8 +45,8 @@ func serve(c *cli.Context, stderr io.Writer) error {
 	defer signal.Stop(hangup)
 	signal.Ignore(syscall.SIGPIPE) // who reads our log may go: mail goes on
 
-	tuneCollector(cfg)
-	d, err := newDaemon(cfg, stderr)
+	daemon.TuneCollector(cfg)
+	d, err := daemon.New(cfg, version(), stderr)
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w (serve runs as %s)", err, ourselves())
 	}
@@ -52,15 +54,15 @@ func serve(c *cli.Context, stderr io.Writer) error {
 		return err
 	}
 	if c.Bool("confirm-clock") {
-		d.confirmClock()
+		d.ConfirmClock()
 	}
-	go d.reloadOn(ctx, hangup, func() error {
+	go d.ReloadOn(ctx, hangup, func() error {
 		next, err := loadConfig(c)
 		if err != nil {
 			return err
 		}
-		d.reload(next)
+		d.Reload(next)
 		return nil
 	})
-	return d.run(context.WithoutCancel(ctx), ctx.Done())
+	return d.Run(context.WithoutCancel(ctx), ctx.Done())
 }

@@ -61,6 +61,12 @@ func TestFloors(t *testing.T) {
 			}
 		}
 	}
+	for room, imports := range list(t, "Imports") {
+		room = strings.TrimPrefix(room, module)
+		if slices.Contains(imports, module+"internal/config") && room != "internal/daemon" && !isFree(room) {
+			t.Errorf("%s imports internal/config: only the commands and the daemon may", room)
+		}
+	}
 	for _, dep := range list(t, "Imports")["tlsratchet/tlsstate"] {
 		if slices.Contains(pure, dep) {
 			t.Errorf("tlsstate imports %s", dep)

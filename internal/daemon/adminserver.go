@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const adminMode = 0o660
 
 // serveAdmin serves the operators' socket until ctx ends. Mail doesn't need it:
 // where it can't be had, the log says so and the daemon goes on.
-func (d *daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func()) {
+func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func()) {
 	path := cfg.AdminSocket()
 	if path == "" {
 		return func() {}
@@ -37,7 +37,7 @@ func (d *daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func(
 	}
 }
 
-func (d *daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error) {
+func (d *Daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error) {
 	group := -1
 	if cfg.Group != "" {
 		var err error
@@ -59,7 +59,7 @@ func (d *daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error)
 }
 
 // adminHandler is the operations, and the profiles of the process.
-func (d *daemon) adminHandler() http.Handler {
+func (d *Daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	local := admin.NewLocal(d.whole(), d.rules, time.Now, d.log, nil).WithBreaker(d.watch.breaker.Breaker).WithTally(d.watch.book.Tally)
 	mux.Handle("/v1/", admin.Handler(acts{local, func() { d.watch.unpinned(d.histories.Load) }}))

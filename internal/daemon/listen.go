@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -31,7 +31,7 @@ func listen(cfg *config.Config) (all []net.Listener, err error) {
 	for _, l := range cfg.Listen {
 		spec, err := wire.ParseSpec(l.String())
 		if err != nil {
-			return all, usageError{err}
+			return all, ConfigError{err}
 		}
 		if err := makeDefaultFolder(spec.Address, config.DefaultSocket, 0o755); err != nil {
 			return all, err
@@ -60,7 +60,7 @@ func socketGroup(name string) (int, error) {
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
-		return -1, usagef("socket.group: %w", err)
+		return -1, ConfigError{fmt.Errorf("socket.group: %w", err)}
 	}
 	return strconv.Atoi(g.Gid)
 }

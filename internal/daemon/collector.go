@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"os"
@@ -9,11 +9,11 @@ import (
 	"tlsratchet/internal/config"
 )
 
-// tuneCollector has the garbage collector run less often than it would on a
+// TuneCollector has the garbage collector run less often than it would on a
 // heap as small as ours: a milter makes much short-lived garbage. The limit is
 // for floods: a base, and what the cache may hold. Whoever sets GOGC or
 // GOMEMLIMIT knows better.
-func tuneCollector(cfg *config.Config) {
+func TuneCollector(cfg *config.Config) {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
 		if os.Getenv(name) != "" {
 			return

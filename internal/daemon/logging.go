@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"io"
@@ -7,10 +7,10 @@ import (
 	"tlsratchet/internal/config"
 )
 
-// newLogger returns a logger in the configured format. Its level may be changed
+// NewLogger returns a logger in the configured format. Its level may be changed
 // while it runs. Under systemd the journal has the time already, and so it has
 // under every service manager that people use; but a trial's terminal has not.
-func newLogger(w io.Writer, cfg *config.Config, level *slog.LevelVar) *slog.Logger {
+func NewLogger(w io.Writer, cfg *config.Config, level *slog.LevelVar) *slog.Logger {
 	level.Set(cfg.Log.Level)
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Log.Format == config.LogJSON {

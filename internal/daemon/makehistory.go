@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -8,18 +8,15 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/urfave/cli/v2"
-
 	"tlsratchet/internal/config"
 	"tlsratchet/tlsstate/store"
 )
 
-// makeHistory makes an empty history where there is none, for what is learned
+// MakeHistory makes an empty history where there is none, for what is learned
 // before the daemon's first start. It belongs to whom its folder belongs to.
-func makeHistory(c *cli.Context) error {
-	cfg, err := loadConfig(c)
-	if err != nil || cfg.InMemory() {
-		return err
+func MakeHistory(cfg *config.Config) error {
+	if cfg.InMemory() {
+		return nil
 	}
 	if _, err := os.Stat(cfg.History); !errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -97,7 +97,8 @@ func (k *breakerKeeper) close(now time.Time) error {
 	return k.kept.write(k.State(now))
 }
 
-func breakerWords(s ratchet.BreakerState) string {
+// BreakerWords says what the breaker's answer means.
+func BreakerWords(s ratchet.BreakerState) string {
 	switch {
 	case s.Repaired():
 		return "our own STARTTLS was broken, and works again; reject is tempfail until it is quiet"

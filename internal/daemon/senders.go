@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"log/slog"
@@ -32,7 +32,7 @@ func newSenders(cfg config.SPF, r *ratchet.Ratchet, log *slog.Logger) senders {
 
 // proving returns what is counted of proofs; nil where there are none. The
 // senders come after the pages, which ask when somebody looks.
-func (d *daemon) proving() func() status.Senders {
+func (d *Daemon) proving() func() status.Senders {
 	if !d.config.Load().SPF.On {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"runtime"
@@ -38,11 +38,11 @@ func TestCollector(t *testing.T) {
 	defer func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) }()
 	cfg := &config.Config{Limits: config.Limits{Cache: 10_000}}
 	t.Setenv("GOGC", "50")
-	if tuneCollector(cfg); debug.SetMemoryLimit(-1) != limit {
+	if TuneCollector(cfg); debug.SetMemoryLimit(-1) != limit {
 		t.Error("GOGC is set, and so is a limit")
 	}
 	t.Setenv("GOGC", "")
-	tuneCollector(cfg)
+	TuneCollector(cfg)
 	least := debug.SetMemoryLimit(-1)
 	held := make([]byte, 4*least)
 	settles(t, func() bool { return debug.SetMemoryLimit(-1) > 4*least })

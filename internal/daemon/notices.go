@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -65,7 +65,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 	if s.Answer == ratchet.Armed || s.Repaired() {
 		level = slog.LevelInfo
 	}
-	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", breakerWords(s))
+	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", BreakerWords(s))
 	if !s.Repaired() {
 		w.notices.tell(breakerNotice(s, w.check.Last()))
 	}

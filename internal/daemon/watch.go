@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -36,18 +36,18 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
 	}
-	to, err := destinations(cfg, log)
+	to, err := Destinations(cfg, log)
 	if err != nil {
 		return nil, err
 	}
 	keep := keptBeside(cfg, "notices.json")
-	w.alerts = alert.New(alert.Options{Host: hostname(), PerHour: cfg.Alert.PerHour, Matters: told(keep, w.check != nil, log), Log: log}, to)
+	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, Matters: told(keep, w.check != nil, log), Log: log}, to)
 	w.notices = &notices{alerts: w.alerts, kept: keep, log: log}
 	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
 		closeAlerts(w.alerts)
 		return nil, err
 	}
-	w.book = openBook(cfg, w.alerts.Change, log)
+	w.book = OpenIncidents(cfg, w.alerts.Change, log)
 	w.alerts.Follow(w.book.Open)
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
 		w.notices.tell(alert.BreakerNotice(ratchet.BreakerState{}, ""))
@@ -58,7 +58,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 
 // reload replaces the destinations. What is wrong with them leaves the old ones.
 func (w *watch) reload(cfg *config.Config) {
-	to, err := destinations(cfg, w.log)
+	to, err := Destinations(cfg, w.log)
 	if err != nil {
 		w.log.Error("the destinations of alerts were not reloaded", "error", err)
 		return
@@ -68,9 +68,9 @@ func (w *watch) reload(cfg *config.Config) {
 	w.alerts.SetDestinations(ctx, to)
 }
 
-// openBook opens the incidents. Mail doesn't need them: where their file can't
+// OpenIncidents opens the incidents. Mail doesn't need them: where their file can't
 // be had, they are kept in memory, and the log says so.
-func openBook(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
+func OpenIncidents(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
 	options := incident.Options{Changed: changed, Log: log}
 	if !cfg.InMemory() {
 		options.Path = incident.PathFor(cfg.History)

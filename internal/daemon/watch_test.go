@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -29,7 +29,7 @@ func TestRepaired(t *testing.T) {
 		if got := tt.state.Repaired(); got != tt.want {
 			t.Errorf("%+v: %t", tt.state, got)
 		}
-		if words := breakerWords(tt.state); strings.Contains(words, "works again;") != tt.want {
+		if words := BreakerWords(tt.state); strings.Contains(words, "works again;") != tt.want {
 			t.Errorf("%+v: %s", tt.state, words)
 		}
 	}

@@ -1,4 +1,6 @@
-package main
+// Package daemon is tlsratchet serving: the parts put together by one
+// configuration, reloaded, and drained.
+package daemon
 
 import (
 	"context"
@@ -22,6 +24,15 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
+// ConfigError is an error that a change of the configuration mends.
+type ConfigError struct{ Err error }
+
+// Error returns what is wrong.
+func (e ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e ConfigError) Unwrap() error { return e.Err }
+
 // histories is what the daemon asks of a store.
 type histories interface {
 	admin.Memory
@@ -29,8 +40,9 @@ type histories interface {
 	Close() error
 }
 
-// daemon is tlsratchet serving: its parts, put together.
-type daemon struct {
+// Daemon is tlsratchet serving: its parts, put together.
+type Daemon struct {
+	version   string
 	config    atomic.Pointer[config.Config]
 	level     *slog.LevelVar
 	log       *slog.Logger
@@ -45,11 +57,11 @@ type daemon struct {
 	listeners []net.Listener
 }
 
-// newDaemon opens the memory and the listeners. On an error nothing stays open.
-func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
-	d := &daemon{level: &slog.LevelVar{}}
+// New opens the memory and the listeners. On an error nothing stays open.
+func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) {
+	d := &Daemon{version: version, level: &slog.LevelVar{}}
 	d.config.Store(cfg)
-	d.log = newLogger(stderr, cfg, d.level)
+	d.log = NewLogger(stderr, cfg, d.level)
 	d.notify = notifier{d.log}
 	log.SetOutput(wire.LogWriter(d.log)) // go-milter's own lines
 	log.SetFlags(0)
@@ -78,7 +90,7 @@ func newDaemon(cfg *config.Config, stderr io.Writer) (*daemon, error) {
 	return d, nil
 }
 
-func (d *daemon) newRatchet(cfg *config.Config) {
+func (d *Daemon) newRatchet(cfg *config.Config) {
 	d.ratchet = ratchet.New(d.pages.metrics.Histories(d.histories), cfg.Rules(), d.log)
 	if shared, ok := d.histories.(ratchet.Shared); ok {
 		d.ratchet.SetShared(shared)
@@ -129,11 +141,13 @@ func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) (*wire.Se
 	})
 }
 
-func (d *daemon) confirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now())) }
+// ConfirmClock has the daemon believe its clock, though it is far ahead of the
+// newest record.
+func (d *Daemon) ConfirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now())) }
 
-// run serves until done, then drains: sessions in the middle of a message get
+// Run serves until done, then drains: sessions in the middle of a message get
 // their answers, and what was learned is written.
-func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
+func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1)
@@ -160,7 +174,7 @@ func (d *daemon) run(ctx context.Context, done <-chan struct{}) error {
 }
 
 // close writes what is to be kept, once no session is judged any more.
-func (d *daemon) close() error {
+func (d *Daemon) close() error {
 	d.senders.close()
 	err := d.watch.close()
 	if closed := d.histories.Close(); closed != nil {
@@ -170,13 +184,13 @@ func (d *daemon) close() error {
 }
 
 // take passes an event to all who tell people. It is on the mail path.
-func (d *daemon) take(e ratchet.Event) {
+func (d *Daemon) take(e ratchet.Event) {
 	eventLog{d.log}.Take(e)
 	d.watch.take(e)
 	d.pages.take(e)
 }
 
-func (d *daemon) drain(ctx context.Context) error {
+func (d *Daemon) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.config.Load().Limits.Drain)
 	defer cancel()
 	if err := d.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -188,26 +202,26 @@ func (d *daemon) drain(ctx context.Context) error {
 }
 
 // started says so in one line.
-func (d *daemon) started() {
+func (d *Daemon) started() {
 	cfg := d.config.Load()
 	where := make([]string, len(d.listeners))
 	for i, l := range d.listeners {
 		where[i] = l.Addr().String()
 	}
-	d.log.Info("serving", "version", version(), "listen", where, "history", cfg.History,
+	d.log.Info("serving", "version", d.version, "listen", where, "history", cfg.History,
 		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
 	d.notify.ready()
 }
 
 // alive answers whether a decision can be made.
-func (d *daemon) alive() error {
+func (d *Daemon) alive() error {
 	_, err := d.histories.Load(tlsstate.Identity{Kind: tlsstate.Listener, Name: "watchdog"})
 	return err
 }
 
-// reloadOn calls reload for each signal until ctx ends. What is wrong with the
+// ReloadOn calls reload for each signal until ctx ends. What is wrong with the
 // new configuration is told, and the old one goes on.
-func (d *daemon) reloadOn(ctx context.Context, hangup <-chan os.Signal, reload func() error) {
+func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload func() error) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -222,8 +236,8 @@ func (d *daemon) reloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 	}
 }
 
-// reload swaps what can be swapped while serving.
-func (d *daemon) reload(next *config.Config) {
+// Reload swaps what can be swapped while serving.
+func (d *Daemon) Reload(next *config.Config) {
 	old := d.config.Swap(next)
 	d.ratchet.SetRules(next.Rules())
 	d.milter.SetOptions(milterOptions(next))

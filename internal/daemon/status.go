@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type pages struct {
 
 // newPages returns the counters of a daemon whose histories and watch are
 // there; the rest is asked for when somebody looks.
-func newPages(d *daemon) pages {
+func newPages(d *Daemon) pages {
 	p := pages{
 		census: &status.Census{All: d.histories.All, Rules: d.rules, Every: censusEvery, Log: d.log},
 		recent: &status.Recent{},
@@ -35,7 +35,7 @@ func newPages(d *daemon) pages {
 	p.metrics = status.NewMetrics(status.Sources{
 		Sharing:     sharing(d.histories),
 		Senders:     d.proving(),
-		Build:       status.Build{Version: version(), Go: runtime.Version()},
+		Build:       status.Build{Version: d.version, Go: runtime.Version()},
 		Store:       d.histories.Stats,
 		Connections: d.connections,
 		Errors:      d.errors,
@@ -57,11 +57,11 @@ func (p pages) take(e ratchet.Event) {
 	p.recent.Take(e)
 }
 
-func (d *daemon) rules() *tlsstate.Rules { return d.config.Load().Rules() }
+func (d *Daemon) rules() *tlsstate.Rules { return d.config.Load().Rules() }
 
-func (d *daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(time.Now()) }
+func (d *Daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(time.Now()) }
 
-func (d *daemon) connections() status.Connections {
+func (d *Daemon) connections() status.Connections {
 	s := d.server.Stats()
 	return status.Connections{
 		Open: s.Open, Accepted: s.Accepted, OverLimit: s.OverLimit, NotMilter: s.NotMilter,
@@ -69,7 +69,7 @@ func (d *daemon) connections() status.Connections {
 	}
 }
 
-func (d *daemon) errors() status.Errors {
+func (d *Daemon) errors() status.Errors {
 	s := d.server.Stats()
 	return status.Errors{
 		Unjudged: d.ratchet.Failures(), NoMacros: d.milter.NoMacros(), Callback: d.milter.Troubles(),
@@ -80,7 +80,7 @@ func (d *daemon) errors() status.Errors {
 // serveStatus counts the memory, and serves metrics and page, until they are
 // stopped. Mail doesn't need them: where the port can't be had, the log says so
 // and the daemon goes on.
-func (d *daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func()) {
+func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func()) {
 	counting, stopCounting := context.WithCancel(ctx)
 	go d.pages.census.Run(counting)
 	if cfg.Status.Listen == config.Off {
@@ -113,9 +113,9 @@ func (d *daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 	}
 }
 
-func (d *daemon) page(cfg *config.Config) status.Page {
+func (d *Daemon) page(cfg *config.Config) status.Page {
 	p := status.Page{
-		Version: version(), Now: time.Now,
+		Version: d.version, Now: time.Now,
 		Tally: d.watch.book.Tally, Open: d.watch.book.Open, Of: d.watch.book.Get,
 		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last,

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"crypto/x509"
@@ -15,7 +15,7 @@ import (
 // share has the memory meet those of other hosts, if there are any. The server
 // may come later; an error says what is wrong in the configuration, and leaves
 // the memory open.
-func (d *daemon) share(cfg config.Shared) error {
+func (d *Daemon) share(cfg config.Shared) error {
 	if cfg.URL == "" {
 		return nil
 	}
@@ -52,7 +52,7 @@ func readRoots(file string) (*x509.CertPool, error) {
 }
 
 // whole is the memory for operators: of all hosts, where it is shared.
-func (d *daemon) whole() admin.Memory {
+func (d *Daemon) whole() admin.Memory {
 	if s, ok := d.histories.(*shared.Store); ok {
 		return shared.Whole{Store: s}
 	}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/status"
+)
+
+// Destinations makes those of the configuration. Their secrets are read here.
+func Destinations(cfg *config.Config, log *slog.Logger) ([]*alert.Destination, error) {
+	var all []alert.Settings
+	if cfg.Alert.Log != config.Off {
+		least, err := alert.ParseSeverity(cfg.Alert.Log)
+		if err != nil {
+			return nil, ConfigError{err}
+		}
+		all = append(all, alert.Settings{Kind: alert.KindLog, Least: least})
+	}
+	for _, d := range cfg.Destinations {
+		least, err := alert.ParseSeverity(d.Least)
+		if err != nil {
+			return nil, ConfigError{err}
+		}
+		all = append(all, alert.Settings{
+			Kind: d.Kind, Least: least, URL: d.URL, Secret: d.Secret, Token: d.Token, Body: d.Body,
+			Server: d.Server, To: d.To, From: d.From,
+		})
+	}
+	made, err := alert.NewDestinations(all, alert.Environment{Host: Hostname(), Getenv: os.LookupEnv, Log: log})
+	if err != nil {
+		return nil, ConfigError{err}
+	}
+	return made, nil
+}
+
+// Hostname returns the name of this host, for alerts.
+func Hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// delivered lists what became of alerts, by destination.
+func delivered(a *alert.Alerts) []status.Destination {
+	var all []status.Destination
+	for name, s := range a.Stats() {
+		all = append(all, status.Destination{Name: name, Sent: s.Delivered, Failed: s.Failed, Dropped: s.Dropped})
+	}
+	slices.SortFunc(all, func(a, b status.Destination) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// closeAlerts gives what waits to be told a little time.
+func closeAlerts(a *alert.Alerts) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	a.Close(ctx)
+}
