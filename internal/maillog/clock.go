@@ -2,84 +2,171 @@ package maillog
 
 import (
 	"bytes"
+	"strconv"
 	"time"
 )
 
-// clock reads the times of one stretch of a log. It remembers the last hour it
-// saw, for most lines are of the same.
+// clock reads the times of one source. A time is a date and an hour, ":mm:ss",
+// and perhaps a fraction and a zone. The clock remembers the last hour, because
+// most lines are of the same hour.
 type clock struct {
 	loc *time.Location
 	// year and month are those of the last line whose time has no year.
 	year  int
 	month time.Month
 
-	hour  [len("2006-01-02T15-07:00")]byte
-	hours int // bytes of hour in use
-	start int64
+	// prefix is the text of the last hour, suffix the zone after it, start what
+	// they mean.
+	prefix, suffix []byte
+	start          int64
+	// yearless is true if the last hour has no year.
+	yearless bool
 }
 
-const bsdTime = len("Jan _2 15:04:05")
+const (
+	bsdTime = len("Jan _2 15:04:05")
+	past    = len(":04:05")
+)
 
-// read returns the time at the beginning of a line, in seconds, and what comes
+// read returns the time at the beginning of a line, in seconds, and the text
 // after the space that follows it.
 func (c *clock) read(line []byte) (at int64, rest []byte, ok bool) {
-	if len(line) <= bsdTime+1 {
-		return 0, nil, false
+	if n := len(c.prefix); n > 0 && len(line) > n+past && string(line[:n]) == string(c.prefix) {
+		if at, rest, ok = c.seconds(line, n, c.suffix); ok {
+			return c.start + at, rest, true
+		}
 	}
-	if line[0] >= '0' && line[0] <= '9' {
-		return c.iso(line)
-	}
-	// RFC 3164 section 4.1.2: "Mmm dd hh:mm:ss".
-	if line[3] != ' ' || line[6] != ' ' || line[bsdTime] != ' ' {
-		return 0, nil, false
-	}
-	start, ok := c.bsdHour(line[:9])
-	past, ok2 := minutes(line[9:bsdTime])
-	return start + past, line[bsdTime+1:], ok && ok2
+	return c.parse(line)
 }
 
-// minutes reads ":mm:ss".
-func minutes(b []byte) (int64, bool) {
-	m, ok1 := two(b[1:])
-	s, ok2 := two(b[4:])
-	return int64(m)*60 + int64(s), ok1 && ok2 && b[0] == ':' && b[3] == ':' && m < 60 && s < 61
+// seconds reads ":mm:ss", a fraction, a suffix and a space, from n on.
+func (c *clock) seconds(line []byte, n int, suffix []byte) (at int64, rest []byte, ok bool) {
+	m, ok1 := two(line[n+1:])
+	s, ok2 := two(line[n+4:])
+	if !ok1 || !ok2 || line[n] != ':' || line[n+3] != ':' || m > 59 || s > 60 {
+		return 0, nil, false
+	}
+	rest = line[afterFraction(line, n+past):]
+	if len(rest) <= len(suffix) || rest[len(suffix)] != ' ' || !bytes.HasPrefix(rest, suffix) {
+		return 0, nil, false
+	}
+	return int64(m)*60 + int64(s), rest[len(suffix)+1:], true
 }
 
 // two reads two digits.
 func two(b []byte) (int, bool) {
+	if len(b) < 2 {
+		return 0, false
+	}
 	hi, lo := b[0]-'0', b[1]-'0'
 	return int(hi)*10 + int(lo), hi <= 9 && lo <= 9
 }
 
-func (c *clock) known(hour, zone []byte) bool {
-	n := len(hour)
-	return c.hours == n+len(zone) && string(c.hour[:n]) == string(hour) && string(c.hour[n:c.hours]) == string(zone)
-}
-
-func (c *clock) remember(hour, zone []byte, t time.Time) int64 {
-	c.hours = copy(c.hour[:], hour)
-	c.hours += copy(c.hour[c.hours:], zone)
-	c.start = t.Unix()
-	return c.start
-}
-
-// bsdHour reads "Jan _2 15", of the year that the order of months gives.
-func (c *clock) bsdHour(b []byte) (int64, bool) {
-	if c.known(b, nil) {
-		return c.start, true
+func afterFraction(line []byte, i int) int {
+	if i < len(line) && (line[i] == '.' || line[i] == ',') {
+		for i++; i < len(line) && line[i] >= '0' && line[i] <= '9'; i++ {
+		}
 	}
-	month, ok := monthOf(b)
-	day, ok2 := dayOf(b[4:6])
-	hour, ok3 := two(b[7:9])
-	if !ok || !ok2 || !ok3 || hour > 23 {
-		return 0, false
-	}
-	c.turn(month)
-	return c.remember(b, nil, time.Date(c.year, month, day, hour, 0, 0, 0, c.loc)), true
+	return i
 }
 
-// turn moves on to a month: New Year lies between months that are more than
-// half a year apart, in either direction, for lines come late too.
+// layouts are those of a date and an hour. RFC 3164 (section 4.1.2) has no year.
+var layouts = []string{
+	"Jan 2 15", "2006-01-02T15", "2006-01-02 15", "Mon 2006-01-02 15", "Jan 2 2006 15", "2006 Jan 2 15", "Mon Jan 2 15",
+}
+
+// parse reads a time of another hour than the last, in any form that is known.
+func (c *clock) parse(line []byte) (at int64, rest []byte, ok bool) {
+	const longest = len("Mon 2006-01-02 15")
+	n := bytes.IndexByte(line[:min(len(line), longest+1)], ':')
+	if n < len("Jan 2 15") || len(line) <= n+past {
+		return unixTime(line)
+	}
+	if _, ok := two(line[n-2:]); !ok {
+		return 0, nil, false
+	}
+	var t time.Time
+	err := errNoLog
+	for i := 0; err != nil; i++ {
+		if i == len(layouts) {
+			return 0, nil, false
+		}
+		t, err = time.Parse(layouts[i], string(line[:n]))
+	}
+	suffix := suffixOf(line[afterFraction(line, n+past):])
+	if at, rest, ok = c.seconds(line, n, suffix); !ok || !c.complete(t, bytes.TrimSpace(suffix)) {
+		return 0, nil, false
+	}
+	c.prefix, c.suffix = append(c.prefix[:0], line[:n]...), append(c.suffix[:0], suffix...)
+	return c.start + at, rest, true
+}
+
+// suffixOf returns the zone, or the year, after the seconds.
+func suffixOf(b []byte) []byte {
+	end := bytes.IndexByte(b, ' ')
+	if end != 0 {
+		return b[:max(end, 0)]
+	}
+	word, _, _ := bytes.Cut(b[1:], space)
+	if _, known := zones[string(word)]; known || isYear(word) || isOffset(word) {
+		return b[:1+len(word)]
+	}
+	return nil
+}
+
+func isYear(b []byte) bool {
+	n, digits := number(b)
+	return digits == 4 && len(b) == 4 && n >= 1980 && n <= 2148
+}
+
+// isOffset reports whether a word is "Z", "+01", "+0100" or "+01:00".
+func isOffset(b []byte) bool {
+	_, ok := offset(b)
+	return ok
+}
+
+func offset(b []byte) (seconds int, ok bool) {
+	if string(b) == "Z" {
+		return 0, true
+	}
+	for _, layout := range []string{"-07:00", "-0700", "-07"} {
+		if t, err := time.Parse(layout, string(b)); err == nil {
+			_, seconds = t.Zone()
+			return seconds, true
+		}
+	}
+	return 0, false
+}
+
+// complete sets the start of the hour: t with the year and the zone that the
+// suffix states, or that are known otherwise.
+func (c *clock) complete(t time.Time, suffix []byte) bool {
+	year, loc := t.Year(), c.loc
+	if isYear(suffix) {
+		year, _ = strconv.Atoi(string(suffix))
+	} else if seconds, ok := offset(suffix); ok {
+		loc = time.FixedZone("", seconds)
+	} else if seconds, ok := zones[string(suffix)]; ok {
+		loc = time.FixedZone("", seconds)
+	} else if len(suffix) > 0 {
+		return false
+	}
+	if c.yearless = year == 0; c.yearless {
+		c.turn(t.Month())
+		year = c.year
+	}
+	c.start = time.Date(year, t.Month(), t.Day(), t.Hour(), 0, 0, 0, loc).Unix()
+	return true
+}
+
+// zones are offsets in seconds of abbreviations that mean one zone alone.
+var zones = map[string]int{
+	"UTC": 0, "GMT": 0, "WEST": 3600, "CET": 3600, "CEST": 7200, "EET": 7200, "EEST": 10800, "MSK": 10800, "JST": 32400,
+	"EST": -18000, "EDT": -14400, "CDT": -18000, "MDT": -21600, "PST": -28800, "PDT": -25200,
+}
+
+// turn moves on to a month. New Year lies between months that are more than
+// half a year apart, in either direction, because lines can be late.
 func (c *clock) turn(m time.Month) {
 	switch {
 	case c.month == 0:
@@ -91,84 +178,12 @@ func (c *clock) turn(m time.Month) {
 	c.month = m
 }
 
-// begin returns a clock for lines that follow those of the chunks before, and
-// moves on to their first month.
-func (c *clock) begin(data []byte) clock {
-	for line := range bytes.Lines(data) {
-		if len(line) > bsdTime && line[3] == ' ' && line[6] == ' ' {
-			if m, ok := monthOf(line); ok {
-				c.turn(m)
-			}
-		}
-		break
-	}
-	return clock{loc: c.loc, year: c.year, month: c.month}
-}
-
-func monthOf(b []byte) (time.Month, bool) {
-	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
-	for i := 0; i < len(names); i += 3 {
-		if names[i] == b[0] && names[i+1] == b[1] && names[i+2] == b[2] {
-			return time.Month(i/3 + 1), true
-		}
-	}
-	return 0, false
-}
-
-func dayOf(b []byte) (int, bool) {
-	if b[0] == ' ' {
-		return int(b[1] - '0'), b[1] >= '1' && b[1] <= '9'
-	}
-	d, ok := two(b)
-	return d, ok && d >= 1 && d <= 31
-}
-
-// iso reads RFC 3339 and its relatives: "2026-09-21T10:00:00", a fraction, and
-// a zone that may do without its colon.
-func (c *clock) iso(line []byte) (at int64, rest []byte, ok bool) {
-	const seconds = len("2006-01-02T15:04:05")
-	if len(line) < seconds+1 || line[10] != 'T' {
+// unixTime reads "1772524801.123456 ", as journalctl -o short-unix writes it.
+func unixTime(line []byte) (at int64, rest []byte, ok bool) {
+	if len(line) < len("1772524801.1 ") || line[10] != '.' {
 		return 0, nil, false
 	}
-	zone := seconds
-	if line[zone] == '.' || line[zone] == ',' {
-		for zone++; zone < len(line) && line[zone] >= '0' && line[zone] <= '9'; zone++ {
-		}
-	}
-	end := zone
-	for ; end < len(line) && line[end] != ' '; end++ {
-		if end-zone == len("-07:00") {
-			return 0, nil, false
-		}
-	}
-	if end == len(line) {
-		return 0, nil, false
-	}
-	start, ok := c.isoHour(line[:13], line[zone:end])
-	past, ok2 := minutes(line[13:seconds])
-	return start + past, line[end+1:], ok && ok2
-}
-
-func (c *clock) isoHour(hour, zone []byte) (int64, bool) {
-	if c.known(hour, zone) {
-		return c.start, true
-	}
-	layout, loc := "2006-01-02T15", time.UTC
-	switch len(zone) {
-	case 0:
-		loc = c.loc
-	case len("Z"):
-		layout += "Z07"
-	case len("-07"):
-		layout += "-07"
-	case len("-0700"):
-		layout += "-0700"
-	default:
-		layout += "-07:00"
-	}
-	t, err := time.ParseInLocation(layout, string(hour)+string(zone), loc)
-	if err != nil {
-		return 0, false
-	}
-	return c.remember(hour, zone, t), true
+	at, err := strconv.ParseInt(string(line[:10]), 10, 64)
+	end := afterFraction(line, 10)
+	return at, line[min(end+1, len(line)):], err == nil && end < len(line) && line[end] == ' '
 }

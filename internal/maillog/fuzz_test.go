@@ -112,10 +112,8 @@ func sources(files []string) (all []maillog.Source) {
 }
 
 // sessions are those of which the TLS state is known, each once.
-func sessions(t testing.TB, files []string, workers int) []string {
-	o := options()
-	o.Workers = workers
-	known := slices.DeleteFunc(read(t, o, sources(files)...).sessions, func(s string) bool { return strings.Contains(s, "unknown (") })
+func sessions(t testing.TB, files []string) []string {
+	known := slices.DeleteFunc(read(t, options(), sources(files)...).sessions, func(s string) bool { return strings.Contains(s, "unknown (") })
 	slices.Sort(known)
 	return slices.Compact(known)
 }
@@ -123,7 +121,7 @@ func sessions(t testing.TB, files []string, workers int) []string {
 func TestAnyOrderAnyDoubling(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		lines := world(r)
-		want := sessions(t, []string{strings.Join(lines, "")}, 1)
+		want := sessions(t, []string{strings.Join(lines, "")})
 		files := split(r, lines)
 		doubledLines := make([]string, 0, 2*len(lines))
 		for _, l := range lines {
@@ -137,7 +135,7 @@ func TestAnyOrderAnyDoubling(t *testing.T) {
 			"files doubled": rapid.Permutation(append(slices.Clone(files), files...)).Draw(r, "order, doubled"),
 			"lines doubled": {strings.Join(doubledLines, "")},
 		} {
-			if got := sessions(t, other, 3); !slices.Equal(got, want) {
+			if got := sessions(t, other); !slices.Equal(got, want) {
 				r.Errorf("%s:\n%s\nwant\n%s\nof\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"), strings.Join(lines, ""))
 			}
 		}
@@ -158,7 +156,7 @@ func TestLostLines(t *testing.T) {
 			}
 			all = append(all, l)
 		}
-		for _, s := range sessions(t, []string{strings.Join(all, "")}, 1) {
+		for _, s := range sessions(t, []string{strings.Join(all, "")}) {
 			if strings.Contains(s, " none ") {
 				r.Errorf("%s, of\n%s", s, strings.Join(all, ""))
 			}

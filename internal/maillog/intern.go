@@ -7,16 +7,20 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// What is the same in many lines is kept once: what a joiner remembers of it is
+// What is the same in many lines is stored once: the memory of a joiner is
 // bounded by the clients, the listeners and the kinds of encryption.
 
 func (j *joiner) listener(source []byte) *listener {
+	if l := j.lastListener; l != nil && l.source == string(source) {
+		return l
+	}
 	l := j.listeners[string(source)]
 	if l == nil {
 		host, service, _ := strings.Cut(string(source), " ")
-		l = &listener{Listener{Host: host, Service: service}, uint64(len(j.listeners))}
-		j.listeners[string(source)] = l
+		l = &listener{Listener{Host: host, Service: service}, uint64(len(j.listeners)), string(source)}
+		j.listeners[l.source] = l
 	}
+	j.lastListener = l
 	return l
 }
 
@@ -60,7 +64,7 @@ func (j *joiner) interned(e *event) *tlsstate.Security {
 		Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(n), Certificate: e.trusted,
 	}
 	if s.Level == tlsstate.Plaintext {
-		s.Level = tlsstate.TLS13 // no name: encrypted, by what we don't know
+		s.Level = tlsstate.TLS13 // no name: encrypted, by an unknown protocol
 	}
 	if len(j.securitys) < maxSecuritys {
 		j.securitys[string(key)] = s

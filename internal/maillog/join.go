@@ -11,7 +11,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// joiner puts the lines of processes together to sessions.
+// joiner joins the lines of each process to sessions.
 type joiner struct {
 	sink   Sink
 	stats  Stats
@@ -22,14 +22,16 @@ type joiner struct {
 	securitys map[string]*tlsstate.Security
 	clear     *tlsstate.Security
 
-	// sessions are the last of each process; open of them are under way.
+	// sessions are the last of each process.
 	sessions map[process]*session
-	open     int
+	queue    queue
+	// dropped are the counts of lost lines that the loggers of each host reported.
+	dropped map[string]int32
 	// began and ended are the times of the first and last line that counted.
 	began, ended int64
 
-	sources []*listener // of the chunk under way
-	// the encryption of the line before: often that of this one
+	// the source and the encryption of the line before: often those of this one
+	lastListener *listener
 	lastText     []byte
 	lastSecurity *tlsstate.Security
 
@@ -37,10 +39,11 @@ type joiner struct {
 	failed Failure // as well
 }
 
-// listener is a Listener with its number.
+// listener is a Listener with its number and its source as logged.
 type listener struct {
 	Listener
 	number uint64
+	source string
 }
 
 // process is an smtpd(8) process, by the numbers of its listener and its own:
@@ -49,35 +52,43 @@ type process uint64
 
 func (l *listener) process(pid uint32) process { return process(l.number<<32 | uint64(pid)) }
 
-// session is one that is under way, or the last one of a process.
+// session is one that is open, or the last one of a process.
 type session struct {
 	open     bool
 	listener *listener
-	// began says that its "connect from" was seen, lost that lines were lost
-	// since, mixed that another client was named since.
+	// began is true if its "connect from" was seen, lost if lines were lost
+	// since, mixed if another client was named since.
 	began, lost, mixed bool
-	at, last           int64
+	last               int64
 	client             []byte
 	security           *tlsstate.Security
 	queueID            []byte
-	groups             []group
+	groups             []*group
 }
 
 // group is messages that differ in nothing that matters.
 type group struct {
+	session       *session // nil after it ended
+	listener      *listener
 	client        *Client
 	security      *tlsstate.Security
 	authenticated bool
-	// foreign says that the client is not the one that connected.
+	// foreign is true if the client is not the one that connected.
 	foreign  bool
 	at       int64
 	messages int
+	unknown  Reason
+	// ended is when the session ended. unproven is true if nothing but missing
+	// lines shows that it was in clear: a note that lines were lost may follow.
+	ended    int64
+	unproven bool
+	failure  []byte // the address of a handshake that failed: no messages
 }
 
 // end is how a session ended.
 type end struct {
-	known, xclient bool
-	startTLS       int32
+	known, summary, xclient bool
+	startTLS                int32
 }
 
 const (
@@ -88,6 +99,8 @@ const (
 	// maxSecuritys bounds the kinds of encryption that are told apart by
 	// pointer.
 	maxSecuritys = 1 << 12
+	// maxSessions bounds the sessions that are kept.
+	maxSessions = 1 << 16
 )
 
 func newJoiner(sink Sink, now time.Time) *joiner {
@@ -99,51 +112,33 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 		securitys: make(map[string]*tlsstate.Security),
 		clear:     &tlsstate.Security{},
 		sessions:  make(map[process]*session),
+		dropped:   make(map[string]int32),
 		began:     math.MaxInt64,
 		ended:     math.MinInt64,
 	}
 }
 
-// join takes what a chunk says.
-func (j *joiner) join(c *chunk) {
-	j.stats.Lines += c.lines
-	j.stats.Smtpd += c.smtpd
-	j.stats.Broken += c.broken
-	j.stats.Gaps += c.gaps
-	j.sources = j.sources[:0]
-	for _, s := range c.sources {
-		j.sources = append(j.sources, j.listener(s))
+// take joins one event. source is its "host program".
+func (j *joiner) take(e *event, source []byte) {
+	switch e.kind {
+	case kindGap:
+		j.gap(e, source)
+		return
+	case kindDelivery:
+		return
 	}
-	for i := range c.events {
-		e := &c.events[i]
-		if e.kind == kindGap {
-			j.gap(string(e.text))
-			continue
-		}
-		j.take(e, j.sources[e.source])
-	}
-}
-
-func (j *joiner) take(e *event, l *listener) {
 	j.began, j.ended = min(j.began, e.at), max(j.ended, e.at)
-	if e.kind == kindFailure {
-		j.failed = Failure{At: time.Unix(e.at, 0).UTC(), Addr: addrOf(e.client)}
-		j.sink.Failure(&j.failed)
-	}
+	l := j.listener(source)
 	s := j.sessions[l.process(e.pid)]
-	switch {
-	case s == nil || !s.open:
-	case e.at < s.last:
-		return // it was here already: the file, or a copy, was given twice
-	case e.at > s.last+patience:
+	if s != nil && s.open && e.at > s.last+patience {
 		j.finish(s, end{})
 	}
 	switch e.kind {
+	case kindFailure:
+		g := j.queue.add()
+		g.failure, g.at = append(g.failure, addrOf(e.client)...), e.at
 	case kindConnect:
 		l.Connects++
-		if s != nil && s.open {
-			j.finish(s, end{})
-		}
 		s = j.begin(l, s, e)
 		s.began = true
 	case kindTLS:
@@ -157,17 +152,19 @@ func (j *joiner) take(e *event, l *listener) {
 	case kindDisconnect:
 		l.StartTLS += int64(e.startTLS)
 		if s != nil && s.open {
-			j.finish(s, end{known: true, xclient: e.xclient, startTLS: e.startTLS})
+			s.last = e.at
+			j.finish(s, end{known: true, summary: e.summary, xclient: e.xclient, startTLS: e.startTLS})
 		}
 	case kindBroken:
 		if s != nil {
-			s.lost = true // of one that has ended nobody asks
+			s.lost = true
 		}
 	}
+	j.release(e.at)
 }
 
 // at returns the session that a line belongs to: one without a beginning, if
-// none is under way.
+// none is open.
 func (j *joiner) at(l *listener, s *session, e *event) *session {
 	if s == nil || !s.open {
 		return j.begin(l, s, e)
@@ -176,15 +173,17 @@ func (j *joiner) at(l *listener, s *session, e *event) *session {
 	return s
 }
 
-// begin begins a process' session, in the place of its last one if there is one.
+// begin begins a session of a process, in the place of its last one if there is
+// one.
 func (j *joiner) begin(l *listener, s *session, e *event) *session {
 	if s == nil {
-		j.makeRoom()
+		j.makeRoom(e.at)
 		s = &session{}
 		j.sessions[l.process(e.pid)] = s
+	} else if s.open {
+		j.finish(s, end{})
 	}
-	*s = session{open: true, listener: l, at: e.at, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
-	j.open++
+	*s = session{open: true, listener: l, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
 	return s
 }
 
@@ -205,38 +204,30 @@ func (j *joiner) message(s *session, e *event) {
 	}
 	client := j.client(e.client)
 	if n := len(s.groups); n > 0 {
-		g := &s.groups[n-1]
+		g := s.groups[n-1]
 		if g.client == client && g.security == security && g.authenticated == e.authenticated && g.at/day == e.at/day {
 			g.messages++
 			return
 		}
 	}
-	s.groups = append(s.groups, group{
-		client: client, security: security, authenticated: e.authenticated,
-		foreign: !bytes.Equal(s.client, e.client), at: e.at, messages: 1,
-	})
+	g := j.queue.add()
+	g.session, g.listener, g.client, g.security, g.authenticated = s, s.listener, client, security, e.authenticated
+	g.foreign, g.at, g.messages = !bytes.Equal(s.client, e.client), e.at, 1
+	s.groups = append(s.groups, g)
 }
 
-// finish tells what became of a session.
+// finish ends a session and decides what is known of its messages.
 func (j *joiner) finish(s *session, how end) {
-	for i := range s.groups {
-		g := &s.groups[i]
-		if tlsstate.DayOf(time.Unix(g.at, 0)) > j.latest {
-			j.stats.Future++
-			continue
-		}
-		j.out = Session{
-			At: time.Unix(g.at, 0).UTC(), Messages: g.messages, Client: g.client, Listener: &s.listener.Listener,
-			Security: g.security, Unknown: s.unknown(g, how, j.clear), Authenticated: g.authenticated,
-		}
-		j.sink.Session(&j.out)
+	for _, g := range s.groups {
+		g.unknown = s.unknown(g, how, j.clear)
+		g.session, g.ended = nil, s.last
+		g.unproven = g.unknown == "" && g.security == j.clear && !how.summary
 	}
-	s.open = false
-	j.open--
+	s.open, s.groups = false, s.groups[:0]
 }
 
-// unknown tells why the TLS state of some messages is not known. Encryption has
-// a line of its own; that there was none takes the whole session to tell.
+// unknown returns why the TLS state of some messages is not known. Encryption has
+// a line of its own. That there was none takes the whole session to know.
 func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
 	switch {
 	case (g.foreign || s.mixed) && !how.xclient:
@@ -255,27 +246,54 @@ func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
 	return ""
 }
 
-// gap notes that lines of a host were lost.
-func (j *joiner) gap(host string) {
+// gap notes that lines of a host were lost, before this line or after.
+func (j *joiner) gap(e *event, source []byte) {
+	host, _, _ := strings.Cut(string(source), " ")
+	if before := j.dropped[string(source)]; e.count > 0 {
+		if j.dropped[string(source)] = e.count; e.count <= before {
+			return
+		}
+	}
+	j.stats.Gaps++
 	for _, s := range j.sessions {
 		if s.listener.Host == host {
 			s.lost = true
 		}
 	}
-}
-
-// finishAll ends the sessions that were silent since a time.
-func (j *joiner) finishAll(since int64) {
-	for _, s := range j.sessions {
-		if s.open && s.last <= since {
-			j.finish(s, end{})
+	for _, g := range j.queue.all {
+		if g.unproven && g.listener.Host == host {
+			g.unknown = Lost
 		}
 	}
 }
 
-// close ends what is still under way and returns the counts.
+// makeRoom bounds the sessions that are kept: first those that ended or were
+// silent too long go, then all.
+func (j *joiner) makeRoom(now int64) {
+	for _, silence := range []int64{patience, 0} {
+		if len(j.sessions) < maxSessions {
+			return
+		}
+		for p, s := range j.sessions {
+			if !s.open || s.last <= now-silence {
+				j.finish(s, end{})
+				delete(j.sessions, p)
+			}
+		}
+		if len(j.sessions) > maxSessions/2 {
+			continue
+		}
+	}
+}
+
+// close ends what is still open and returns the counts.
 func (j *joiner) close() Stats {
-	j.finishAll(math.MaxInt64)
+	for _, s := range j.sessions {
+		j.finish(s, end{})
+	}
+	for len(j.queue.all) > 0 {
+		j.emit()
+	}
 	if j.began <= j.ended {
 		j.stats.Began, j.stats.Ended = time.Unix(j.began, 0).UTC(), time.Unix(j.ended, 0).UTC()
 	}

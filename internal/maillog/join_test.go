@@ -125,10 +125,10 @@ func TestInterleaved(t *testing.T) {
 		"Nov 22 10:00:03 mx1 postfix-mx1/smtpd[7]: disconnect from unknown[192.0.2.98] ehlo=1 commands=1",
 	}, "\n"))
 	want := []string{
-		"2026-11-22T10:00:02Z mx1.bank.example[192.0.2.10] 1 TLSv1.3 mx1/postfix/smtpd",
 		"2026-11-22T10:00:02Z mx2.bank.example[2001:db8::25] 1 none mx1/postfix/smtpd",
 		"2026-11-22T10:00:02Z unknown[192.0.2.99] 1 none mx2/postfix/smtpd",
 		"2026-11-22T10:00:02Z unknown[192.0.2.98] 1 none mx1/postfix-mx1/smtpd",
+		"2026-11-22T10:00:02Z mx1.bank.example[192.0.2.10] 1 TLSv1.3 mx1/postfix/smtpd",
 	}
 	if diff := cmp.Diff(want, got.sessions); diff != "" {
 		t.Error(diff)

@@ -65,7 +65,7 @@ func model(line string) (source, pid, message string, smtpd, broken bool) {
 func TestLinesLikeModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lines := rapid.SliceOfN(rapid.Custom(drawLine), 1, 12).Draw(t, "lines")
-		c := parsed([]byte(strings.Join(lines, "\n")+"\n"), false)
+		c := parsed([]byte(strings.Join(lines, "\n") + "\n"))
 		var want []string
 		var smtpd, broken int64
 		for _, line := range lines {
@@ -128,8 +128,8 @@ func padded(n int) []byte {
 // longer one is lost, and no more.
 func TestLongLines(t *testing.T) {
 	for n, broken := range map[int]int{
-		100: 0, readSize - 200: 0, readSize - 1: 0, readSize: 0, readSize + 1: 0, 2*readSize + 7: 0, chunkSize - 1: 0, chunkSize: 0,
-		chunkSize + 1: 1, chunkSize + readSize: 1, 3*chunkSize + 5: 1,
+		100: 0, readSize - 200: 0, readSize - 1: 0, readSize: 0, readSize + 1: 0, 2*readSize + 7: 0, longestLine - 1: 0, longestLine: 0,
+		longestLine + 1: 1, longestLine + readSize: 1, 3*longestLine + 5: 1,
 	} {
 		text := padded(n)
 		want := fmt.Sprintf("4 lines, 3 of smtpd, %d broken, 1 messages", broken)

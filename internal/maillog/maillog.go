@@ -92,6 +92,9 @@ type Stats struct {
 	Lines, Smtpd, Broken int64
 	// Gaps are notes of the journal or of rsyslog that they dropped lines.
 	Gaps int64
+	// Repeated are lines of interest that were read already, in another file or
+	// in an earlier part of the same: they count once.
+	Repeated int64
 	// Returned are messages that a content filter gave back.
 	Returned int64
 	// Future are sessions dated later than tomorrow, which were left out.
@@ -101,6 +104,9 @@ type Stats struct {
 	Began, Ended time.Time
 	// Listeners are in order of host and service.
 	Listeners []*Listener
+	// Years are the years in which files without a year in their times begin,
+	// where the time of the file decided that.
+	Years []int
 	// Problems are what was wrong with single files, which were read as far
 	// as they went. Show them.
 	Problems []error
@@ -125,15 +131,18 @@ type Options struct {
 	// Now is the time at which the log is read. Required: what is dated later
 	// than the day after is left out.
 	Now time.Time
-	// Workers is how many goroutines parse; 0 for as many as there are CPUs.
-	Workers int
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
 }
 
-// Sink takes what a log tells. Both are called by one goroutine; neither may
-// be nil.
+// Sink receives the contents of a log. All are called by one goroutine, in the
+// order in which the messages came.
 type Sink struct {
 	Session func(*Session)
 	Failure func(*Failure)
+	// Delivery may be nil: then lines of smtp(8) are not read.
+	Delivery func(*Delivery)
 }
+
+// Delivery is one delivery of a message, as smtp(8) logs it.
+type Delivery struct{}

@@ -13,11 +13,13 @@ const (
 	kindFailure
 	// kindGap: lines were dropped on this host.
 	kindGap
-	// kindBroken: the process said something that can't be read.
+	// kindBroken: a line of the process that cannot be read.
 	kindBroken
+	// kindDelivery: a line of smtp(8) or error(8).
+	kindDelivery
 )
 
-// event is what a line says. Its texts lie in the chunk.
+// event is what a line says. Its texts belong to a batch.
 type event struct {
 	kind kind
 	// Of a kindTLS: whether the client was trusted. Of a kindClient: whether it
@@ -29,20 +31,26 @@ type event struct {
 	startTLS         int32
 
 	pid    uint32
-	source int32 // the place of its "host syslog/name" in the chunk's sources
+	source int32 // the place of its "host program" in the batch's sources
 	at     int64
-	pos    int // where the line begins in its chunk
+	// sum is a hash of the line, by which a copy of it is recognized.
+	sum uint64
+	// count is the number of lines that a kindGap reports as lost since the
+	// logger started, or 0.
+	count int32
 	// client is "name[addr]".
 	client []byte
 	// text of a kindTLS is "TLSv1.3 with cipher … (256/256 bits)"; of a
-	// kindClient the queue id; of a kindGap the host.
+	// kindClient the queue id; of a kindGap the host; of a kindDelivery the
+	// message.
 	text []byte
 }
 
 var (
 	connectFrom    = []byte("connect from ")
 	disconnectFrom = []byte("disconnect from ")
-	established    = []byte(" TLS connection established from ")
+	established    = []byte("TLS connection established from ")
+	serverName     = []byte(" to ")
 	acceptError    = []byte("SSL_accept error from ")
 	clientIs       = []byte(": client=")
 	space          = []byte(" ")
@@ -53,8 +61,8 @@ var (
 	origField      = []byte(", orig_")
 )
 
-// message reads what smtpd(8) says into e. It returns false for what is of no
-// interest. A message that is known and can't be read is a kindBroken.
+// message reads a message of smtpd(8) into e. It returns false for one of no
+// interest. A message that is known and cannot be read is a kindBroken.
 func (e *event) message(msg []byte) bool {
 	if len(msg) == 0 {
 		e.kind = kindBroken
@@ -75,13 +83,16 @@ func (e *event) message(msg []byte) bool {
 		e.kind = kindDisconnect
 		ok = e.disconnect(msg[len(disconnectFrom):])
 	case 'A', 'U', 'T', 'V':
-		word, _, _ := bytes.Cut(msg, space)
-		if !bytes.HasPrefix(msg[len(word):], established) {
+		word, rest := []byte(nil), msg // Postfix before 2.5 has no first word
+		if !bytes.HasPrefix(msg, established) {
+			word, rest, _ = bytes.Cut(msg, space)
+		}
+		if !bytes.HasPrefix(rest, established) {
 			return e.queued(msg)
 		}
 		e.kind = kindTLS
 		e.trusted = bytes.Equal(word, trustedWord) || bytes.Equal(word, verifiedWord)
-		ok = e.encryption(msg[len(word)+len(established):])
+		ok = e.encryption(rest[len(established):])
 	case 'S':
 		if !bytes.HasPrefix(msg, acceptError) {
 			return e.queued(msg)
@@ -101,10 +112,10 @@ func (e *event) message(msg []byte) bool {
 var openings = [][]byte{
 	connectFrom, disconnectFrom, acceptError,
 	[]byte("Anonymous TLS connection established from "), []byte("Untrusted TLS connection established from "),
-	[]byte("Trusted TLS connection established from "), []byte("Verified TLS connection established from "),
+	[]byte("Trusted TLS connection established from "), []byte("Verified TLS connection established from "), established,
 }
 
-// cutShort tells whether a message ends in the middle of such a beginning.
+// cutShort reports whether a message ends in the middle of such a beginning.
 func cutShort(msg []byte) bool {
 	for _, o := range openings {
 		if bytes.HasPrefix(o, msg) {
@@ -117,7 +128,7 @@ func cutShort(msg []byte) bool {
 // longestID bounds a queue id: with enable_long_queue_ids about 20.
 const longestID = 40
 
-// queued reads "4Q1: client=name[addr]", or is not interested.
+// queued reads "4Q1: client=name[addr]"; it returns false for anything else.
 func (e *event) queued(msg []byte) bool {
 	n := 0
 	for n < len(msg) && n < longestID && alphanumeric(msg[n]) {
@@ -172,9 +183,15 @@ const (
 	longestAddr = 64
 )
 
-// encryption reads "name[addr]: TLSv1.3 with cipher … (256/256 bits)".
+// encryption reads "name[addr]: TLSv1.3 with cipher … (256/256 bits)". From
+// Postfix 3.4 on " to NAME" follows the client if it asked for a name that we have
+// a certificate for.
 func (e *event) encryption(b []byte) bool {
 	rest, ok := e.from(b)
+	if bytes.HasPrefix(rest, serverName) {
+		name := rest[len(serverName):]
+		rest = name[max(0, bytes.IndexByte(name, ':')):]
+	}
 	if !ok || len(rest) < 2 || rest[0] != ':' || rest[1] != ' ' {
 		return false
 	}

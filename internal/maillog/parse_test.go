@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"testing"
@@ -8,10 +9,12 @@ import (
 )
 
 // parsed is what the lines of a text say.
-func parsed(text []byte, json bool) *chunk {
-	c := &chunk{data: text, json: json, clock: clock{loc: time.UTC, year: 2026}}
-	c.parse()
-	return c
+func parsed(text []byte) *batch {
+	f := newFeed(&source{form: formOf(text), year: 2026}, &Options{Location: time.UTC}, false)
+	in, b := bufio.NewReaderSize(bytes.NewReader(text), readSize), &batch{}
+	for f.next(in, b) == nil {
+	}
+	return b
 }
 
 func TestMessage(t *testing.T) {
@@ -34,7 +37,7 @@ func TestMessage(t *testing.T) {
 		{"disconnect from mx1[192.0.2.1] ehlo=2 xclient=0/1 starttls=1/2 commands=3/5", event{kind: kindDisconnect, summary: true, xclient: true, startTLS: 1, client: []byte("mx1[192.0.2.1]")}},
 		{"SSL_accept error from mx1[192.0.2.1]: lost connection", event{kind: kindFailure, client: []byte("mx1[192.0.2.1]")}},
 	} {
-		c := parsed([]byte("Nov 22 10:00:00 mx1 postfix/smtpd[7]: "+tt.message+"\n"), false)
+		c := parsed([]byte("Nov 22 10:00:00 mx1 postfix/smtpd[7]: " + tt.message + "\n"))
 		if len(c.events) != 1 {
 			t.Errorf("%q: %d events", tt.message, len(c.events))
 			continue
@@ -43,7 +46,7 @@ func TestMessage(t *testing.T) {
 		if got.pid != 7 || string(c.sources[got.source]) != "mx1 postfix/smtpd" || got.at != 1795341600 {
 			t.Errorf("%q: %+v", tt.message, got)
 		}
-		got.pid, got.at = 0, 0
+		got.pid, got.at, got.sum = 0, 0, 0
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
 			t.Errorf("%q: %+v, want %+v", tt.message, got, tt.want)
 		}
@@ -69,7 +72,20 @@ func TestClock(t *testing.T) {
 		"Nov 22 10:61:00 x":                      "",
 		"Nov 22 1a:00:00 x":                      "",
 		"2026-13-22T10:11:12Z x":                 "",
-		"2026-11-22 10:11:12 x":                  "",
+		"2026-11-22 10:11:12 x":                  "2026-11-22T10:11:12Z",
+		"2026-11-22 10:11:12.5 x":                "2026-11-22T10:11:12Z",
+		"2026-11-22 10:11:12 +0100 x":            "2026-11-22T09:11:12Z",
+		"Nov 2 10:11:12 x":                       "2026-11-02T10:11:12Z",
+		"Nov  2 10:11:12.25 x":                   "2026-11-02T10:11:12Z",
+		"Nov  2 2024 10:11:12 x":                 "2024-11-02T10:11:12Z",
+		"Nov  2 10:11:12 2024 x":                 "2024-11-02T10:11:12Z",
+		"2024 Nov  2 10:11:12 x":                 "2024-11-02T10:11:12Z",
+		"Sun Nov 22 10:11:12 2026 x":             "2026-11-22T10:11:12Z",
+		"Sun 2026-11-22 10:11:12 UTC x":          "2026-11-22T10:11:12Z",
+		"Sun 2026-11-22 10:11:12 CET x":          "2026-11-22T09:11:12Z",
+		"Sun 2026-11-22 10:11:12 -03 x":          "2026-11-22T13:11:12Z",
+		"1795342272.123456 x":                    "2026-11-22T10:11:12Z",
+		"2026-11-22T10:11:12Zulu x":              "",
 		"2026-11-22T10:11:12+02:000 x":           "",
 		"2026-11-22T10:11:12.999999999999999999": "",
 		"":                                       "",
@@ -102,23 +118,17 @@ func FuzzLine(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, json := range []bool{false, true} {
-			c := parsed(data, json)
-			if c.smtpd > c.lines || c.broken > c.smtpd {
-				t.Errorf("%d lines, %d of smtpd, %d broken", c.lines, c.smtpd, c.broken)
-			}
-			for _, e := range c.events {
-				if e.kind == kindGap || e.kind == kindBroken {
-					continue
-				}
-				if bytes.Count(c.sources[e.source], space) != 1 || len(addrOf(e.client)) == 0 || e.at < -1<<40 {
-					t.Errorf("%+v", e)
-				}
-			}
+		c := parsed(data)
+		if c.smtpd > c.lines || c.broken > c.smtpd {
+			t.Errorf("%d lines, %d of smtpd, %d broken", c.lines, c.smtpd, c.broken)
 		}
-		if at := bytes.IndexByte(data, '['); at >= 0 {
-			s := scanner{rest: data[at:]}
-			s.value(0)
+		for _, e := range c.events {
+			if e.kind == kindGap || e.kind == kindBroken {
+				continue
+			}
+			if bytes.Count(c.sources[e.source], space) != 1 || len(addrOf(e.client)) == 0 || e.at < -1<<40 {
+				t.Errorf("%+v", e)
+			}
 		}
 	})
 }

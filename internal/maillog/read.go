@@ -1,29 +1,34 @@
 package maillog
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
-	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// chunkSize is the longest line that can be read.
-	chunkSize = 1 << 20
-	// readSize is how much is read and parsed at once: so little that it stays
-	// in the processor's cache.
+	// longestLine is the longest line that can be read.
+	longestLine = 1 << 20
+	// readSize is how much is read at once: so little that it stays in the
+	// processor's cache.
 	readSize = 1 << 18
+	// A batch is passed on when it has so many events, or has read so many lines.
+	batchEvents, batchLines = 1 << 9, 1 << 12
 )
 
-// Read reads the sources, in the order of their first lines and whatever the
-// order they are given in, and passes on what they tell. It returns when all
-// are read or ctx ends. An error means that a source can't be opened, before
-// anything was passed on, or that ctx ended. Memory is bounded by the clients
-// and the processes, not by the lines.
+// Read reads the sources and passes on the sessions in the order of time,
+// whatever the order of the sources is. Sources that overlap are merged, and a
+// line that is in several of them counts once. Read returns when all are read or
+// ctx ends. An error means that a source cannot be opened, before anything was
+// passed on, or that ctx ended. Memory is bounded by the clients, the processes
+// and the messages of an hour, not by the lines.
 func Read(ctx context.Context, sources []Source, o Options, sink Sink) (Stats, error) {
 	if o.Location == nil {
 		o.Location = time.Local
@@ -33,158 +38,238 @@ func Read(ctx context.Context, sources []Source, o Options, sink Sink) (Stats, e
 		return Stats{}, err
 	}
 	if o.Progress != nil {
-		var total int64
 		for _, s := range found {
-			total += s.size()
+			o.Progress.Total.Add(s.size())
 		}
-		o.Progress.Total.Store(total)
 	}
-	j := newJoiner(sink, o.Now)
-	r := newReader(o)
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for range r.workers {
-		wg.Go(r.parse)
-	}
-	wg.Go(func() { r.read(ctx, found) })
-	for c := range r.ordered {
-		<-c.parsed
-		j.join(c)
-		if o.Progress != nil {
-			o.Progress.Lines.Add(c.lines)
-		}
-		r.free <- c
-	}
+	j := newJoiner(sink, o.Now)
+	j.stats.Problems = problems
+	m := merger{joiner: j, waiting: found, options: &o}
+	defer m.wg.Wait()
+	defer cancel()
+	m.merge(ctx)
 	stats := j.close()
-	stats.Broken += r.tooLong
-	stats.Lines += r.tooLong
-	stats.Problems = append(problems, r.problems...)
+	for _, s := range found {
+		if err := s.unread(); err != nil {
+			stats.Problems = append(stats.Problems, err)
+		}
+		if s.guessed && !slices.Contains(stats.Years, s.year) {
+			stats.Years = append(stats.Years, s.year)
+		}
+	}
 	return stats, context.Cause(ctx)
 }
 
-// reader cuts sources into chunks, which are parsed at the same time and joined
-// in order.
-type reader struct {
-	options  Options
-	workers  int
-	free     chan *chunk
-	work     chan *chunk
-	ordered  chan *chunk
-	problems []error
-	tooLong  int64 // lines
+// batch is what some lines of a source hold.
+type batch struct {
+	events []event
+	// sources are the "host program" of the events.
+	sources [][]byte
+	// texts is what the events' texts lie in.
+	texts []byte
+	// lines, smtpd and broken count lines.
+	lines, smtpd, broken int64
+	// err is why the source ended, in its last batch.
+	err error
 }
 
-func newReader(o Options) *reader {
-	n := o.Workers
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
+// keep copies a text into the batch.
+func (b *batch) keep(text []byte) []byte {
+	if cap(b.texts)-len(b.texts) < len(text) {
+		b.texts = make([]byte, 0, max(1<<16, len(text)))
 	}
-	all := n + 2 // one being filled, one being joined
-	r := &reader{options: o, workers: n, free: make(chan *chunk, all), work: make(chan *chunk, all), ordered: make(chan *chunk, all)}
-	for range all {
-		r.free <- &chunk{buf: make([]byte, chunkSize), parsed: make(chan struct{}, 1)}
-	}
-	return r
+	n := len(b.texts)
+	b.texts = append(b.texts, text...)
+	return b.texts[n:len(b.texts):len(b.texts)]
 }
 
-func (r *reader) parse() {
-	for c := range r.work {
-		c.parse()
-		c.parsed <- struct{}{}
-	}
+// feed reads one source in a goroutine of its own.
+type feed struct {
+	source  *source
+	parser  parser
+	batches chan *batch
+	free    chan *batch
+	options *Options
+	// deliveries is whether lines of smtp(8) are wanted.
+	deliveries bool
+	record     record
+	long       []byte // a line longer than readSize
+	block      []byte // a record of several lines
 }
 
-// read cuts all sources into chunks.
-func (r *reader) read(ctx context.Context, all []*source) {
-	defer close(r.work)
-	defer close(r.ordered)
-	for _, s := range all {
-		if err := r.one(ctx, s); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			r.problems = append(r.problems, fmt.Errorf("%s: read as far as it goes: %w", s.Name, reason(err)))
-		}
+var seed = maphash.MakeSeed()
+
+func newFeed(s *source, o *Options, deliveries bool) *feed {
+	const batches = 3 // one being filled, one waiting, one being joined
+	f := &feed{
+		source: s, options: o, deliveries: deliveries, batches: make(chan *batch, batches), free: make(chan *batch, batches),
+		parser: parser{clock: clock{loc: o.Location, year: s.year}},
 	}
+	for range batches {
+		f.free <- &batch{}
+	}
+	return f
 }
 
-func (r *reader) one(ctx context.Context, s *source) error {
-	if s.stream != nil {
-		defer s.done()
-		return r.cut(ctx, s, s.stream)
-	}
-	f, err := os.Open(s.Name)
+// run reads the source to its end.
+func (f *feed) run(ctx context.Context, wg *sync.WaitGroup) {
+	defer wg.Done()
+	defer close(f.batches)
+	in, done, err := f.open()
 	if err != nil {
-		return err
-	}
-	defer f.Close()
-	plain, _, done, err := decompressed(counted{f, r.options.Progress})
-	if err != nil {
-		return err
+		f.batches <- &batch{err: err}
+		return
 	}
 	defer done()
-	return r.cut(ctx, s, plain)
-}
-
-// cut makes chunks of whole lines. It returns what ended the source too early.
-func (r *reader) cut(ctx context.Context, s *source, in io.Reader) error {
-	years := clock{loc: r.options.Location, year: s.year}
-	var rest []byte // of a line that the next chunk goes on with
-	skip := false   // in a line that is too long
-	for {
-		var c *chunk
+	for err == nil {
+		var b *batch
 		select {
-		case c = <-r.free:
+		case b = <-f.free:
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		}
-		n := copy(c.buf, rest)
-		m, err := fill(in, c.buf[n:min(n+readSize, chunkSize)])
-		data := c.buf[:n+m]
-		if skip {
-			data, skip = afterLine(data)
+		*b = batch{events: b.events[:0], sources: b.sources[:0], texts: b.texts[:0]}
+		for err == nil && len(b.events) < batchEvents && b.lines < batchLines {
+			err = f.next(in, b)
 		}
-		end := len(data)
-		if err == nil {
-			end = bytes.LastIndexByte(data, '\n') + 1
+		if err != io.EOF {
+			b.err = err
 		}
-		if end == 0 && len(data) == len(c.buf) {
-			r.tooLong++
-			data, skip = nil, true
-		}
-		rest = append(rest[:0], data[end:]...)
-		c.data, c.json = data[:end], s.json
-		c.clock = years.begin(c.data)
-		r.ordered <- c
-		r.work <- c
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
+		f.batches <- b
 	}
 }
 
-// fill reads until b is full or the source ends, however that is.
-func fill(in io.Reader, b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var m int
-		m, err = in.Read(b[n:])
-		n += m
+func (f *feed) open() (in *bufio.Reader, done func(), err error) {
+	s := f.source
+	if s.stream != nil {
+		return s.stream, s.done, nil
 	}
-	return n, err
+	file, err := os.Open(s.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, _, end, err := decompressed(counted{file, f.options.Progress})
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return bufio.NewReaderSize(plain, readSize), func() { end(); file.Close() }, nil
 }
 
-// afterLine returns what follows the line that data begins in the middle of,
-// and whether that line goes on after data.
-func afterLine(data []byte) (rest []byte, goesOn bool) {
-	i := bytes.IndexByte(data, '\n')
-	if i < 0 {
-		return nil, true
+// next reads one line, or one record of several lines, into the batch.
+func (f *feed) next(in *bufio.Reader, b *batch) error {
+	line, err := f.line(in, b)
+	switch {
+	case len(line) == 0 && err != nil:
+		return err
+	case line == nil:
+		b.broken++
+	case f.source.form.several():
+		f.several(line, err != nil, b)
+	case f.parser.line(trim(line), &f.record):
+		f.add(b)
 	}
-	return data[i+1:], false
+	return err
+}
+
+func trim(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		return line[:n-1]
+	}
+	return line
+}
+
+// line returns the next line, with its end; nil for one that is too long.
+func (f *feed) line(in *bufio.Reader, b *batch) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if len(line) > 0 {
+		b.lines++
+	}
+	if err != bufio.ErrBufferFull {
+		return line, err
+	}
+	f.long = append(f.long[:0], line...)
+	for err == bufio.ErrBufferFull {
+		if line, err = in.ReadSlice('\n'); len(f.long) <= longestLine {
+			f.long = append(f.long, line...)
+		}
+	}
+	if len(f.long) > longestLine {
+		return nil, err
+	}
+	return f.long, err
+}
+
+// several gathers the lines of a record.
+func (f *feed) several(line []byte, last bool, b *batch) {
+	f.block = append(f.block, line...)
+	ended := f.source.form.ends(line)
+	if !ended && !last && len(f.block) < longestLine {
+		return
+	}
+	f.record = record{}
+	if (f.source.form == formExport || ofInterest(f.block)) && f.parser.read(f.block, f.source.form, &f.record) {
+		f.add(b)
+	}
+	f.block = f.block[:0]
+}
+
+// add adds the event of a record to the batch.
+func (f *feed) add(b *batch) {
+	r := &f.record
+	e := event{at: r.at, pid: r.pid}
+	switch r.program {
+	case damaged:
+		b.smtpd, b.broken = b.smtpd+1, b.broken+1
+		return
+	case logger:
+		n, ok := lost(r.message)
+		if !ok {
+			return
+		}
+		e.kind, e.count = kindGap, n
+	case smtp:
+		if !f.deliveries {
+			return
+		}
+		e.kind, e.text = kindDelivery, r.message
+	default:
+		b.smtpd++
+		if !e.read(r.message) {
+			return
+		}
+	}
+	if e.kind == kindBroken {
+		b.broken++
+	}
+	e.source = b.source(r.source)
+	e.sum = maphash.Bytes(seed, r.message) ^ maphash.Bytes(seed, r.source) ^ uint64(e.at)*0x9e3779b97f4a7c15 ^ uint64(e.pid)<<40
+	e.client, e.text = b.keep(e.client), b.keep(e.text)
+	b.events = append(b.events, e)
+}
+
+// read reads a message of smtpd(8). A message that was cut, or has another line
+// in its middle, is a kindBroken.
+func (e *event) read(message []byte) bool {
+	if e.message(message) {
+		return true
+	}
+	e.kind = kindBroken
+	return cutShort(message) || bytes.Contains(message, smtpdTag)
+}
+
+// source returns the place of a source among those of the batch.
+func (b *batch) source(text []byte) int32 {
+	const near = 8 // of more hosts and services at a time some are there twice
+	for i := len(b.sources) - 1; i >= max(0, len(b.sources)-near); i-- {
+		if string(b.sources[i]) == string(text) {
+			return int32(i)
+		}
+	}
+	b.sources = append(b.sources, b.keep(text))
+	return int32(len(b.sources) - 1)
 }
 
 // counted counts what is read.
@@ -199,4 +284,9 @@ func (c counted) Read(b []byte) (int, error) {
 		c.progress.Bytes.Add(int64(n))
 	}
 	return n, err
+}
+
+// problem adds what was wrong with a source.
+func (s *source) problem(err error) error {
+	return fmt.Errorf("%s: read as far as it goes: %w", s.Name, reason(err))
 }

@@ -21,8 +21,7 @@ type Source struct {
 	Stream io.Reader
 }
 
-// headSize is how much of a source is looked at before it is read, and how much
-// of it must hold a time for it to be a log.
+// headSize is how much of a source is looked at before it is read.
 const headSize = 1 << 16
 
 // source is a Source that was looked at.
@@ -32,15 +31,19 @@ type source struct {
 	stream *bufio.Reader
 	done   func() // after the stream was read
 	head   []byte
-	json   bool
+	form   form
 	// first is the time of the first line that has one, math.MaxInt64 if none
-	// has. year is the year that it begins in, for times without one.
-	first int64
-	year  int
+	// has. year is the year that it begins in, for times without one; guessed is
+	// true if the time of the file decided that.
+	first   int64
+	year    int
+	guessed bool
+	// read counts the lines of interest that could be read.
+	read int64
 }
 
 // look opens every source and puts them in the order of their first lines. The
-// error is for those that can't be read at all; problems are of the others.
+// error is for those that cannot be read at all; problems are of the others.
 func look(all []Source, o *Options) (found []*source, problems []error, err error) {
 	var errs []error
 	for _, s := range all {
@@ -52,8 +55,8 @@ func look(all []Source, o *Options) (found []*source, problems []error, err erro
 			problems = append(problems, fmt.Errorf("%s: the same file was given already", s.Name))
 		default:
 			found = append(found, one)
-			if one.first == math.MaxInt64 && len(one.head) > 0 {
-				problems = append(problems, fmt.Errorf("%s: no line of a log in its first %d KiB: is it one, and in plain text or UTF-8?", s.Name, headSize>>10))
+			if problem := one.contradicted(o); problem != nil {
+				problems = append(problems, problem)
 			}
 		}
 	}
@@ -105,7 +108,7 @@ func (s *source) lookAt(stream io.Reader, o *Options, done func()) error {
 		return err
 	}
 	s.done = func() { end(); done() }
-	s.stream = bufio.NewReaderSize(plain, headSize)
+	s.stream = bufio.NewReaderSize(plain, readSize)
 	s.head, _ = s.stream.Peek(headSize) // a fault shows when it is read
 	s.head = slices.Clone(s.head)
 	s.learn(o, written(at, o.Now, o), 0)
@@ -120,7 +123,7 @@ func (s *source) lookInto(f *os.File, o *Options) error {
 	}
 	defer done()
 	s.head = make([]byte, headSize)
-	n, _ := fill(plain, s.head) // as above
+	n, _ := io.ReadFull(plain, s.head) // as above
 	s.head = slices.Clip(s.head[:n])
 	years := 0
 	if _, inClear := plain.(*bufio.Reader); inClear {
@@ -130,8 +133,8 @@ func (s *source) lookInto(f *os.File, o *Options) error {
 	return nil
 }
 
-// written chooses what the compression says of the time of a file, if it says
-// anything that can be, over what the system says.
+// written chooses the time of a file that the compression states, if that is
+// possible, over the time that the system states.
 func written(packed, system time.Time, o *Options) time.Time {
 	if packed.IsZero() || packed.After(o.Now.AddDate(0, 0, 1)) {
 		return system
@@ -139,7 +142,7 @@ func written(packed, system time.Time, o *Options) time.Time {
 	return packed
 }
 
-// reason is an error of the system without the path, which is told already.
+// reason is an error of the system without the path, which is reported already.
 func reason(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
@@ -151,57 +154,50 @@ func reason(err error) error {
 // learn finds form, first time and year by the head. when is the time of the
 // last line, years how many times New Year is known to lie in between.
 func (s *source) learn(o *Options, when time.Time, years int) {
-	start := bytes.TrimLeft(s.head, " \t\r\n")
-	s.json = len(start) > 0 && start[0] == '{'
-	loc := o.Location
-	if loc == nil {
-		loc = time.Local
-	}
-	when = when.In(loc)
+	s.form = formOf(s.head)
+	when = when.In(o.Location)
 	s.year = cmp.Or(o.Year, when.Year())
-	for line := range bytes.Lines(s.head) {
-		if s.json {
-			if at, ok := jsonTime(line); ok {
-				s.first = at
-				return
-			}
-			continue
-		}
-		c := clock{loc: loc, year: when.Year()}
-		at, _, ok := c.read(line)
-		if !ok {
-			continue
-		}
-		s.first, s.year = at, c.year
-		if c.month == 0 { // it has a year
-			return
-		}
-		switch {
-		case o.Year != 0:
-			s.year = o.Year
-		case years > 0:
-			s.year -= years
-		case at > when.Unix()+day: // written before the New Year
-			s.year--
-		}
-		c = clock{loc: loc, year: s.year}
-		s.first, _, _ = c.read(line)
+	p := parser{clock: clock{loc: o.Location, year: when.Year()}}
+	at, line := p.firstTime(s.head, s.form)
+	if s.first = at; line == nil {
 		return
 	}
+	s.year, s.guessed = when.Year(), o.Year == 0
+	switch {
+	case o.Year != 0:
+		s.year = o.Year
+	case years > 0:
+		s.year -= years
+	case at > when.Unix()+day: // written before the New Year
+		s.year--
+	}
+	p.clock = clock{loc: o.Location, year: s.year}
+	s.first, _ = p.firstTime(line, s.form)
 }
 
-func jsonTime(line []byte) (int64, bool) {
-	r, ok := readRecord(bytes.TrimRight(line, "\r\n"))
-	if !ok || len(r.time) < 7 {
-		return 0, false
+// firstTime returns the time of the first record that has one, and that record if
+// its time has no year.
+func (p *parser) firstTime(head []byte, f form) (at int64, yearless []byte) {
+	for _, one := range bytes.SplitAfter(head, f.end()) {
+		var r record
+		if p.read(one, f, &r); r.timed && r.yearless {
+			return r.at, one
+		} else if r.timed {
+			return r.at, nil
+		}
 	}
-	n, used := number(r.time[:len(r.time)-6])
-	if used != len(r.time)-6 { // ten digits, until 2286
-		hi, used2 := number(r.time[:9])
-		lo, used3 := number(r.time[9 : len(r.time)-6])
-		return int64(hi)*10 + int64(lo), used2 == 9 && used3 == 1
+	return math.MaxInt64, nil
+}
+
+// read reads a record of a form. It returns false for one of no interest.
+func (p *parser) read(b []byte, f form, r *record) bool {
+	switch f {
+	case formExport:
+		return p.exported(b, r)
+	case formPretty:
+		return p.object(b, r)
 	}
-	return int64(n), used > 0
+	return p.unwrap(bytes.TrimRight(b, "\r\n"), r)
 }
 
 // newYears counts how often New Year lies between the first and the last line
@@ -218,12 +214,40 @@ func newYears(f io.ReaderAt, size int64) (n int) {
 		if pos > 0 {
 			_, b, _ = bytes.Cut(b, newline)
 		}
-		if len(b) < bsdTime || b[3] != ' ' || b[6] != ' ' {
+		if len(b) < bsdTime || b[3] != ' ' {
 			continue
 		}
-		if m, ok := monthOf(b); ok {
-			c.turn(m)
+		if t, err := time.Parse("Jan", string(b[:3])); err == nil {
+			c.turn(t.Month())
 		}
 	}
 	return c.year
+}
+
+var messageID = []byte(": message-id=<")
+
+// contradicted compares a guessed year with the message ids that Postfix made
+// itself: <20261122183615.QUEUEID@host>, in UTC.
+func (s *source) contradicted(o *Options) error {
+	if !s.guessed {
+		return nil
+	}
+	p := parser{clock: clock{loc: o.Location, year: s.year}}
+	for line := range bytes.Lines(s.head) {
+		before, after, ok := bytes.Cut(line, messageID)
+		var r record
+		if p.read(line, formLines, &r); !ok || !r.timed {
+			continue
+		}
+		id := before[bytes.LastIndexByte(before, ' ')+1:]
+		stamp, rest, _ := bytes.Cut(after, []byte("."))
+		made, err := time.Parse("20060102150405", string(stamp))
+		if err != nil || !bytes.HasPrefix(rest, append(id[:len(id):len(id)], '@')) {
+			continue
+		}
+		if made.Sub(time.Unix(r.at, 0)).Abs() > 2*24*time.Hour {
+			return fmt.Errorf("%s: its times have no year and were read as of %d, but a message id in it is of %d: use --year", s.Name, s.year, made.Year())
+		}
+	}
+	return nil
 }

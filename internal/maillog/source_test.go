@@ -259,12 +259,21 @@ func TestBadSources(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}
-	for name, data := range map[string][]byte{
-		"UTF-16":    []byte("\xff\xfeN\x00o\x00v\x00 \x002\x002\x00\n\x00"),
-		"a picture": bytes.Repeat([]byte("\x89PNG\r\n\x1a\n"), 100),
+	for name, data := range map[string]string{
+		"this is UTF-16: pass the output of iconv":           "\xff\xfeN\x00o\x00v\x00 \x002\x002\x00\n\x00",
+		"no line in its first 64 KiB has a date":             strings.Repeat("\x89PNG\r\n\x1a\n", 100),
+		"this is a file of the journal":                      "LPKSHHRH\x00\x00",
+		"this is an array of JSON":                           `[{"MESSAGE":"connect from a[192.0.2.1]"}]`,
+		"these are times since the boot":                     "[ 1234.567890] mx1 postfix/smtpd[7]: " + connect + "\n",
+		"these are lines of Postfix without a date":          "postfix/smtpd[7]: " + connect + "\n",
+		"this is an answer of Loki's API":                    `{"streams":[{"stream":{},"values":[["1","x"]]}]}`,
+		"this is journalctl -o verbose: pass -o json":        "Sun 2026-11-22 10:00:00.1 UTC [s=1;i=2]\n    PRIORITY=6\n    MESSAGE=" + connect + "\n",
+		"these lines of Postfix have no process number":      "Nov 22 10:00:00 mx1 postfix/smtpd: " + connect + "\n",
+		"this is a log of Exim, not of Postfix":              "2026-11-22 10:00:00 1abc <= a@b\n2026-11-22 10:00:00 1abc => c@d\n2026-11-22 10:00:00 1abc Completed\n",
+		"this is a zip archive: pass the output of unzip -p": "PK\x03\x04",
 	} {
-		got := read(t, options(), file(t, name, data, now))
-		if len(got.stats.Problems) != 1 || !strings.Contains(got.stats.Problems[0].Error(), "no line of a log in its first 64 KiB") {
+		got := read(t, options(), file(t, "odd", []byte(data), now))
+		if len(got.stats.Problems) != 1 || !strings.Contains(got.stats.Problems[0].Error(), name) {
 			t.Errorf("%s: %v", name, got.stats.Problems)
 		}
 	}

@@ -1,0 +1,144 @@
+package maillog
+
+import "bytes"
+
+// record is one line of a log, in whatever form it was written.
+type record struct {
+	at int64
+	// timed is true if the line has a time, yearless if that has no year.
+	timed, yearless bool
+	// source is "host program", program "postfix/smtpd" as logged.
+	source  []byte
+	program program
+	pid     uint32
+	message []byte
+}
+
+// program is what wrote a line, as far as it matters.
+type program uint8
+
+const (
+	other program = iota
+	smtpd
+	smtp    // smtp(8) and error(8): deliveries
+	logger  // a program that stores log lines, and reports the ones it dropped
+	damaged // a line of smtpd that cannot be read
+)
+
+var (
+	smtpdTag  = []byte("/smtpd[")
+	smtpTag   = []byte("/smtp[")
+	errorTag  = []byte("/error[")
+	smtpWord  = []byte("smtp")
+	errorWord = []byte("/error")
+)
+
+// parser reads the lines of one source.
+type parser struct {
+	clock clock
+	// last is the source of the last line of smtpd: most lines have the same.
+	last []byte
+	// wrapped is true if something is written around the lines.
+	wrapped bool
+	scratch []byte
+	parsed  object // the last record in JSON
+}
+
+// line reads one line. It returns false for a line of no interest.
+func (p *parser) line(line []byte, r *record) bool {
+	line = bytes.TrimSuffix(line, []byte("\r")) // a copy by way of Windows
+	if len(line) == 0 || line[0] == '{' && !ofInterest(line) {
+		return false
+	}
+	at, rest, ok := p.clock.read(line)
+	if ok {
+		r.at, r.timed = at, true
+		if n := len(p.last); n > 0 && len(rest) > n && rest[n] == '[' && string(rest[:n]) == string(p.last) {
+			r.source, r.program = rest[:n], smtpd
+			return r.process(rest[n:])
+		}
+		if p.plain(rest, r) {
+			return true
+		}
+		if !p.wrapped && !bytes.Contains(line, smtpWord) {
+			return false
+		}
+	}
+	if r.timed = false; p.unwrap(line, r) {
+		p.wrapped = p.wrapped || r.program == smtpd
+		return r.program != other
+	}
+	r.program = damaged
+	return !r.timed && (bytes.Contains(line, smtpdTag) || bytes.Contains(line, jsonTag))
+}
+
+// plain reads "HOST PROGRAM[PID]: MESSAGE", the most common form.
+func (p *parser) plain(b []byte, r *record) bool {
+	n := bytes.IndexByte(b, ' ')
+	if n <= 0 {
+		return false
+	}
+	tag, _, _ := bytes.Cut(b[n+1:], space)
+	kind, end := programOf(tag)
+	if kind == other {
+		return false
+	}
+	r.source, r.program, r.message = b[:n+1+end], kind, b[n+1+end:]
+	if kind == smtpd {
+		p.last = append(p.last[:0], r.source...)
+	}
+	return kind == logger || r.process(r.message)
+}
+
+// ofInterest reports whether a line of JSON may matter, at little cost.
+func ofInterest(line []byte) bool {
+	return bytes.Contains(line, smtpWord) || bytes.Contains(line, errorWord) ||
+		bytes.Contains(line, suppressed) || bytes.Contains(line, rateLimit) || bytes.Contains(line, droppedCount)
+}
+
+// programOf returns what wrote a line with this tag, and how long its name is.
+func programOf(tag []byte) (program, int) {
+	if hit := bytes.Index(tag, smtpdTag); hit >= 0 {
+		return smtpd, hit + len(smtpdTag) - 1
+	}
+	if hit := bytes.Index(tag, smtpTag); hit >= 0 {
+		return smtp, hit + len(smtpTag) - 1
+	}
+	if hit := bytes.Index(tag, errorTag); hit >= 0 {
+		return smtp, hit + len(errorTag) - 1
+	}
+	if n := loggerName(tag); n > 0 {
+		return logger, n
+	}
+	return other, 0
+}
+
+// process reads "[PID]: MESSAGE". A line of smtpd without that is damaged.
+func (r *record) process(b []byte) bool {
+	pid, digits := number(b[1:])
+	b = b[1+digits:]
+	if digits == 0 || len(b) < 3 || b[0] != ']' || b[1] != ':' || b[2] != ' ' {
+		if r.program == smtpd {
+			r.program = damaged
+		} else {
+			r.program = other
+		}
+		return true
+	}
+	r.pid, r.message = pid, b[3:]
+	if len(r.message) > 0 && r.message[0] == '[' { // Solaris: "[ID 197553 mail.info] "
+		if id, rest, ok := bytes.Cut(r.message, []byte("] ")); ok && bytes.HasPrefix(id, []byte("[ID ")) {
+			r.message = rest
+		}
+	}
+	return true
+}
+
+// number reads digits: at most 9 of them.
+func number(b []byte) (v uint32, n int) {
+	for n < len(b) && n < 9 && b[n] >= '0' && b[n] <= '9' {
+		v = v*10 + uint32(b[n]-'0')
+		n++
+	}
+	return v, n
+}
