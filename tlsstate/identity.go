@@ -20,9 +20,19 @@ const (
 	// Listener is our own address and port. Its history tells whether
 	// STARTTLS is offered there at all.
 	Listener
+	// Destination is the next-hop of our own mail, as Postfix asks for its
+	// policy: a domain.
+	Destination
+	// MX is a host that takes mail for destinations. It is evidence only.
+	MX
 )
 
-var kindNames = [...]string{Address: "address", Domain: "domain", Sender: "sender", Listener: "listener"}
+var kindNames = [...]string{
+	Address: "address", Domain: "domain", Sender: "sender", Listener: "listener", Destination: "destination", MX: "mx",
+}
+
+// LastKind is the last of the kinds; the first is [Address].
+const LastKind = MX
 
 // String returns the kind in lower case, or Kind(n) for one that isn't known.
 func (k Kind) String() string {

@@ -27,7 +27,7 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.BoolFlag{Name: "released", DisableDefaultText: true, Usage: "those whose pin formed, and doesn't hold"},
 			&cli.BoolFlag{Name: "downgraded", DisableDefaultText: true, Usage: "those below a pin that holds, on the day on which it was last met or since"},
 			&cli.StringFlag{Name: "level", Usage: "those whose best `LEVEL` in 64 days is none, weak, TLSv1.2 or TLSv1.3"},
-			&cli.StringFlag{Name: "kind", Usage: "those of one `KIND`: address, domain, sender or listener"},
+			&cli.StringFlag{Name: "kind", Usage: "those of one `KIND`: address, domain, sender, listener, destination or mx"},
 			&cli.StringFlag{Name: "domain", Usage: "`DOMAIN` and the names below it"},
 			&cli.StringFlag{Name: "sort", Usage: "by `WHAT`: last, first or days; needs --limit"},
 			&cli.IntFlag{Name: "limit", DefaultText: "all", Usage: "at most `N`"},
@@ -67,7 +67,7 @@ func peersQuery(c *cli.Context) (q admin.Query, err error) {
 	if s := c.String("kind"); s != "" {
 		id, err := tlsstate.ParseIdentity(s + ":x")
 		if err != nil {
-			return q, usagef("--kind: unknown kind %q: use address, domain, sender or listener", s)
+			return q, usagef("--kind: unknown kind %q: use address, domain, sender, listener, destination or mx", s)
 		}
 		q.Kind = id.Kind
 	}

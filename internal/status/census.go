@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	kindsOfIdentity = int(tlsstate.Listener) + 1
+	kindsOfIdentity = int(tlsstate.LastKind) + 1
 	// maxPlain is how many peers without TLS are named.
 	maxPlain = 20
 )
@@ -98,7 +98,7 @@ func (c *Census) count(ctx context.Context) error {
 }
 
 func (n *Count) add(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) {
-	if h.Tombstone() || id.Kind < tlsstate.Address || id.Kind > tlsstate.Listener {
+	if h.Tombstone() || id.Kind < tlsstate.Address || id.Kind > tlsstate.LastKind {
 		return
 	}
 	n.Known[id.Kind]++

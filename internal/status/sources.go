@@ -179,7 +179,7 @@ func (s Sources) errors() []prometheus.Collector {
 
 func (s Sources) census() []prometheus.Collector {
 	each := func(e emit, count [kindsOfIdentity]int) {
-		for k := tlsstate.Address; k <= tlsstate.Listener; k++ {
+		for k := tlsstate.Address; k <= tlsstate.LastKind; k++ {
 			e(float64(count[k]), k.String())
 		}
 	}

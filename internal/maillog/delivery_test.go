@@ -1,0 +1,154 @@
+package maillog
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// told gathers what the joiner finds, one line each.
+type deliveries struct{ all []string }
+
+func (d *deliveries) Delivered(v *Delivery) {
+	use := [...]string{"unknown", "clear", v.Security.Level.String()}[v.TLS]
+	s := fmt.Sprintf("%s %s %s %s", v.QueueID, v.Domain, v.Host, use)
+	for _, flag := range []struct {
+		on   bool
+		word string
+	}{
+		{v.Status == Deferred, "deferred"}, {v.Status == Bounced, "bounced"}, {v.Reused, "reused"}, {v.Offered, "offered"},
+		{v.Failed, "failed"}, {v.Refusal == NotOffered, "not-offered"}, {v.Refusal == Handshake, "handshake"},
+		{v.Suspended, "suspended"}, {len(v.Skipped) > 0, "skipped=" + strings.Join(v.Skipped, ",")},
+	} {
+		if flag.on {
+			s += " " + flag.word
+		}
+	}
+	d.all = append(d.all, s)
+}
+func (d *deliveries) Removed(id string) { d.all = append(d.all, id+" removed") }
+
+const (
+	tls13   = "Untrusted TLS connection established to mx.bank.test[127.0.0.2]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (P-256) server-digest SHA256"
+	tls13b  = "Trusted TLS connection reused to mx2.bank.test[127.0.0.3]:25: TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)"
+	sent    = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4Q9)"
+	offer   = "Host offered STARTTLS: [mx.bank.test]"
+	notTLS  = "4Q1: TLS is required, but was not offered by host mx.bank.test[127.0.0.2]"
+	held    = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.7.4, status=deferred (TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
+	suspend = "4Q2: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0.1/0/0, dsn=4.7.4, status=deferred (delivery temporarily suspended: TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
+)
+
+func TestDeliveries(t *testing.T) {
+	other := strings.NewReplacer("mx.bank.test[127.0.0.2]", "mx2.bank.test[127.0.0.3]")
+	for _, tt := range []struct {
+		name  string
+		lines []string
+		want  string
+	}{
+		{"TLS", []string{tls13, sent}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"clear", []string{sent}, "4Q1 bank.test mx.bank.test clear"},
+		{"several recipients", []string{tls13, sent, strings.Replace(sent, "ann", "bob", 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"the next message in clear", []string{tls13, sent, strings.Replace(sent, "4Q1", "4Q2", 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3|4Q2 bank.test mx.bank.test clear"},
+		{"offered and not used", []string{tls13, offer, sent}, "4Q1 bank.test mx.bank.test clear offered"},
+		{"handshake failed, then clear", []string{"SSL_connect error to mx.bank.test[127.0.0.2]:25: -1", offer, sent}, "4Q1 bank.test mx.bank.test clear offered failed"},
+		{"lost after TLS, then clear", []string{tls13, "4Q1: lost connection with mx.bank.test[127.0.0.2] while performing the EHLO handshake", sent}, "4Q1 bank.test mx.bank.test clear"},
+		{"greeting refused by the first host", []string{tls13, "4Q1: host mx.bank.test[127.0.0.2] said: 450 no (in reply to MAIL FROM command)", tls13b, other.Replace(sent)}, "4Q1 bank.test mx2.bank.test TLSv1.2"},
+		{"a recipient refused for now", []string{tls13, "4Q1: host mx.bank.test[127.0.0.2] said: 450 no (in reply to RCPT TO command)", sent}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"reused in clear", []string{strings.Replace(sent, "delay=", "conn_use=3, delay=", 1)}, "4Q1 bank.test mx.bank.test clear reused"},
+		{"another relay's TLS", []string{tls13b, sent}, "4Q1 bank.test mx.bank.test clear"},
+		{"held", []string{held}, "4Q1 bank.test mx.bank.test unknown deferred not-offered"},
+		{"suspended", []string{suspend}, "4Q2 bank.test  unknown deferred not-offered suspended"},
+		{"second host", []string{notTLS, tls13b, other.Replace(sent)}, "4Q1 bank.test mx2.bank.test TLSv1.2 skipped=mx.bank.test"},
+		{"failed handshake", []string{strings.Replace(held, "TLS is required, but was not offered by host mx.bank.test[127.0.0.2]", "Cannot start TLS: handshake failure", 1)}, "4Q1 bank.test mx.bank.test unknown deferred handshake"},
+		{"a reply that plays Postfix", []string{tls13, strings.Replace(sent, "250 2.0.0 Ok", "250 x, status=deferred (TLS is required, but ", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"the same by a refusal", []string{"4Q1: to=<a@b.test>, relay=mx[1.2.3.4]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx[1.2.3.4] said: 450 TLS is required, but no (in reply to RCPT TO command))"}, "4Q1 b.test mx unknown deferred"},
+		{"3.11, fallback", []string{tls13, strings.Replace(sent, "dsn=", "tls=may:none, dsn=", 1)}, "4Q1 bank.test mx.bank.test clear"},
+		{"3.11, TLS", []string{tls13, strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"3.11, the line of TLS is lost", []string{strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test unknown"},
+		{"orig_to", []string{tls13, strings.Replace(sent, "relay=", "orig_to=<root>, relay=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"bounced", []string{strings.Replace(sent, "sent (250", "bounced (550", 1)}, "4Q1 bank.test mx.bank.test unknown bounced"},
+		{"garbage", []string{"", ": ", "4Q1: to=<", "4Q1: to=<a>, relay=", "Untrusted TLS connection established to "}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			found := &deliveries{}
+			d := NewDeliveries(found)
+			begin := time.Unix(1_800_000_000, 0)
+			d.Gap(begin)
+			at := begin.Add(time.Minute)
+			for _, line := range tt.lines {
+				d.Line(at, "postfix/smtp", 77, []byte(line))
+			}
+			if got := strings.Join(found.all, "|"); got != tt.want {
+				t.Errorf("%s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// A later attempt of the same process with the same message is another one.
+func TestAttemptsAreApart(t *testing.T) {
+	found := &deliveries{}
+	d := NewDeliveries(found)
+	at := time.Unix(1_800_000_000, 0)
+	d.Gap(at)
+	at = at.Add(time.Minute)
+	d.Line(at, "postfix/smtp", 77, []byte(tls13))
+	d.Line(at, "postfix/smtp", 77, []byte(strings.Replace(sent, "sent (250", "deferred (450", 1)))
+	d.Line(at.Add(5*time.Minute), "postfix/smtp", 77, []byte(sent))
+	if got := found.all[1]; got != "4Q1 bank.test mx.bank.test clear" {
+		t.Error(got)
+	}
+}
+
+// What began before lines were lost may have been encrypted.
+func TestAfterAGapClearIsUnknown(t *testing.T) {
+	found := &deliveries{}
+	d := NewDeliveries(found)
+	at := time.Unix(1_800_000_000, 0)
+	line := strings.Replace(sent, "delays=0.1/0/0.1/0", "delays=0.1/0/3/2", 1)
+	d.Line(at, "postfix/smtp", 77, []byte(line))
+	d.Line(at.Add(6*time.Second), "postfix/smtp", 78, []byte(line))
+	d.Line(at.Add(8*time.Second), "postfix/smtp", 79, []byte(line))
+	d.Line(at.Add(9*time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
+	d.Line(at.Add(10*time.Second), "postfix/smtp", 80, []byte(line))
+	d.Line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(tls13))
+	d.Line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(line))
+	want := "unknown unknown clear unknown TLSv1.3"
+	var got []string
+	for _, s := range found.all {
+		got = append(got, strings.Fields(s)[3])
+	}
+	if strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
+
+func TestProcessesAreBounded(t *testing.T) {
+	found := &deliveries{}
+	d := NewDeliveries(found)
+	at := time.Unix(1_800_000_000, 0)
+	for pid := range uint32(3 * maxClients) {
+		d.Line(at, "postfix/smtp", pid, []byte(tls13))
+	}
+	if len(d.processes) > maxClients {
+		t.Errorf("%d processes", len(d.processes))
+	}
+}
+
+func TestLevelsOfConnections(t *testing.T) {
+	for line, want := range map[string]tlsstate.Level{
+		"Anonymous TLS connection established to h[::1]:25: TLSv1 with cipher ECDHE-RSA-AES256-SHA (256/256 bits)":            tlsstate.Weak,
+		"Verified TLS connection established to h[::1]:25: TLSv1.2 with cipher AES256-SHA (256/256 bits)":                     tlsstate.Weak,
+		"Trusted TLS connection established to h[::1]:25: TLSv1.3 with cipher X (1/1 bits) key-exchange X25519 server: y (z)": tlsstate.TLS13,
+	} {
+		relay, s, ok := tlsLine([]byte(line))
+		if relay != "h[::1]:25" || s.Level != want || !ok {
+			t.Errorf("%s: %s, %v, %v", line, relay, s, ok)
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package maillog
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// The lines of smtp(8), as Postfix 3.4 to 3.12 write them.
+var (
+	establishedTo = []byte(" TLS connection established to ")
+	reusedTo      = []byte(" TLS connection reused to ")
+	offeredBy     = []byte("Host offered STARTTLS: [")
+	connectError  = []byte("SSL_connect error to ")
+	toField       = []byte("to=<")
+	relayField    = []byte("relay=")
+	required      = []byte("TLS is required, but ")
+	byHost        = []byte("host ")
+	cannotStart   = []byte("Cannot start TLS: ")
+	lostWith      = []byte("lost connection with ")
+	inReplyToRCPT = []byte("(in reply to RCPT TO command)")
+	suspension    = []byte("delivery temporarily suspended: ")
+	suspended     = []byte("(delivery temporarily suspended: ")
+)
+
+// daemonOf returns the last part of a program's name: "smtp" of
+// "postfix/relay/smtp".
+func daemonOf(program string) string { return program[strings.LastIndexByte(program, '/')+1:] }
+
+// tlsLine reads "Trusted TLS connection established to H[A]:P: TLSv1.3 with
+// cipher X (256/256 bits) …".
+func tlsLine(msg []byte) (relay string, security tlsstate.Security, ok bool) {
+	n := bytes.IndexByte(msg, ' ')
+	if n <= 0 {
+		return "", security, false
+	}
+	rest, ok := bytes.CutPrefix(msg[n:], establishedTo)
+	if !ok {
+		if rest, ok = bytes.CutPrefix(msg[n:], reusedTo); !ok {
+			return "", security, false
+		}
+	}
+	to, what, ok := bytes.Cut(rest, []byte(": "))
+	if !ok {
+		return "", security, false
+	}
+	version, cipher, _ := strings.Cut(string(what), string(withCipher))
+	cipher, bits, _ := strings.Cut(cipher, " (")
+	strength, _ := number([]byte(bits))
+	security = tlsstate.Security{Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(strength)}
+	return withoutNexthop(to), security, version != "" && cipher != ""
+}
+
+// withoutNexthop cuts what newer versions write behind "H[A]:P" in the same
+// place.
+func withoutNexthop(to []byte) string {
+	if n := bytes.IndexByte(to, ' '); n >= 0 {
+		to = to[:n]
+	}
+	return string(to)
+}
+
+func offerLine(msg []byte) (host string, ok bool) {
+	rest, ok := bytes.CutPrefix(msg, offeredBy)
+	return string(bytes.TrimSuffix(rest, []byte("]"))), ok
+}
+
+// failureLine reads "SSL_connect error to H[A]:P: …".
+func failureLine(msg []byte) (relay string, ok bool) {
+	rest, ok := bytes.CutPrefix(msg, connectError)
+	if !ok {
+		return "", false
+	}
+	to, _, ok := bytes.Cut(rest, []byte(": "))
+	return withoutNexthop(to), ok
+}
+
+// queueID cuts "4Q1: " off.
+func queueID(msg []byte) (id, rest []byte, ok bool) {
+	n := 0
+	for n < len(msg) && n < longestID && alphanumeric(msg[n]) {
+		n++
+	}
+	if n == 0 || !bytes.HasPrefix(msg[n:], []byte(": ")) {
+		return nil, nil, false
+	}
+	return msg[:n], msg[n+2:], true
+}
+
+// status is a recipient's line.
+type status struct {
+	queueID, domain, relay string
+	reused                 bool
+	status                 Status
+	tls                    string // the field of Postfix 3.11 and later
+	// took is the time for connecting and sending.
+	took      time.Duration
+	dsn, text []byte
+}
+
+// statusLine reads "4Q1: to=<a@b>, relay=H[A]:P, conn_use=2, delay=1,
+// delays=0/0/0/0, tls=may, dsn=2.0.0, status=sent (…)". The remote server chose
+// what is in parentheses: it is read from the left.
+func statusLine(msg []byte) (s status, ok bool) {
+	id, rest, ok := queueID(msg)
+	if !ok || !bytes.HasPrefix(rest, toField) {
+		return s, false
+	}
+	to, fields, ok := bytes.Cut(rest[len(toField):], []byte(">, "))
+	if !ok {
+		return s, false
+	}
+	s.queueID, s.domain = string(id), string(to[bytes.LastIndexByte(to, '@')+1:])
+	if n := bytes.Index(fields, relayField); n < 0 {
+		return s, false
+	} else if fields = fields[n:]; n > 0 && !bytes.HasSuffix(msg[:len(msg)-len(fields)], []byte(">, ")) {
+		return s, false
+	}
+	for len(fields) > 0 {
+		var field []byte
+		field, fields, _ = bytes.Cut(fields, []byte(", "))
+		name, value, _ := bytes.Cut(field, []byte("="))
+		switch string(name) {
+		case "relay":
+			if s.relay = string(value); s.relay == "none" {
+				s.relay = ""
+			}
+		case "conn_use":
+			s.reused = true
+		case "delays":
+			s.took = took(string(value))
+		case "tls":
+			s.tls = string(value)
+		case "dsn":
+			s.dsn = value
+		case "status":
+			word, _, _ := bytes.Cut(value, space)
+			s.status = statusOf(word)
+			_, s.text, _ = bytes.Cut(msg, []byte("status="+string(word)+" "))
+			return s, s.status != 0
+		}
+	}
+	return s, false
+}
+
+// took adds the last two of "before/queue/connect/send".
+func took(delays string) (d time.Duration) {
+	for i, n := range strings.Split(delays, "/") {
+		if seconds, err := strconv.ParseFloat(n, 64); err == nil && i >= 2 && seconds < 1e6 {
+			d += time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return d
+}
+
+func statusOf(word []byte) Status {
+	switch string(word) {
+	case "sent":
+		return Sent
+	case "deferred":
+		return Deferred
+	case "bounced":
+		return Bounced
+	}
+	return 0
+}
+
+// tlsField reads the tls= of Postfix 3.11: the level, and how it ended.
+func (s *status) tlsField() TLSUse {
+	switch {
+	case s.tls == "":
+		return TLSUnknown
+	case strings.HasSuffix(s.tls, ":none"), s.tls == "none":
+		return Clear
+	case strings.ContainsAny(s.tls, "?!"):
+		return TLSUnknown
+	}
+	return Encrypted
+}
+
+func (s *status) refusal() Refusal {
+	switch {
+	case s.status == Sent:
+	case bytes.HasPrefix(s.reason(), required):
+		return NotOffered
+	case bytes.HasPrefix(s.reason(), cannotStart):
+		return Handshake
+	}
+	return NoRefusal
+}
+
+// reason is Postfix's own text: what a server replied stands behind its name.
+func (s *status) reason() []byte {
+	text := bytes.TrimPrefix(s.text, []byte("("))
+	return bytes.TrimPrefix(text, suspension)
+}
+
+func (s *status) suspended() bool { return bytes.HasPrefix(s.text, suspended) }
+
+// trouble is what ended the session with one of several hosts.
+type trouble uint8
+
+const (
+	noTrouble trouble = iota
+	troubleRequired
+	troubleHandshake
+	troubleHost
+)
+
+func troubleOf(rest []byte) trouble {
+	switch {
+	case bytes.HasPrefix(rest, required):
+		return troubleRequired
+	case bytes.HasPrefix(rest, cannotStart):
+		return troubleHandshake
+	case bytes.HasPrefix(rest, lostWith):
+		return troubleHost
+	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
+		return troubleHost
+	}
+	return noTrouble
+}
+
+// hostAfter returns H of the first "H[A]" behind a word.
+func hostAfter(b []byte, word string) string {
+	_, b, _ = bytes.Cut(b, []byte(word))
+	open := bytes.IndexByte(b, '[')
+	if open < 0 {
+		return ""
+	}
+	return string(b[bytes.LastIndexByte(b[:open], ' ')+1 : open])
+}
+
+// hostOf returns H of "H[A]:P".
+func hostOf(relay string) string {
+	host, _, _ := strings.Cut(relay, "[")
+	return host
+}
+
+// addressOf returns A of "H[A]:P".
+func addressOf(relay string) string {
+	_, rest, _ := strings.Cut(relay, "[")
+	addr, _, _ := strings.Cut(rest, "]")
+	return addr
+}
+
+// isSuppression reports whether a message of the journal or of rsyslog says that
+// lines were dropped.
+func isSuppression(msg []byte) bool {
+	return bytes.Contains(msg, suppressed) || bytes.Contains(msg, rateLimit)
+}
