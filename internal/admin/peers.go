@@ -41,7 +41,7 @@ func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 }
 
 func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
-	if q.Kind == 0 && id.Kind == tlsstate.Listener || q.Kind != 0 && id.Kind != q.Kind {
+	if q.Kind == 0 && id.Kind >= tlsstate.Listener || q.Kind != 0 && id.Kind != q.Kind {
 		return false
 	}
 	if q.Below != "" && id.Name != q.Below && !strings.HasSuffix(id.Name, "."+q.Below) {
