@@ -97,7 +97,7 @@ func serve(t *testing.T, action tlsstate.Action, options milter.Options, judge m
 		t.Fatal(err)
 	}
 	if judge == nil {
-		judge = ratchet.New(r.histories, rules, log)
+		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
 	}
 	r.Milter = milter.New(milter.Deps{Judge: judge, Now: r.clock, Events: r.take}, options, log)
 	server, err := wire.New(wire.Config{

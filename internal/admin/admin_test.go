@@ -255,6 +255,7 @@ func TestExplain(t *testing.T) {
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "none"}, "downgrade stripped header address:192.0.2.10", "at most reject for this identity: header"},
 			{admin.Question{Name: "mx1.bank.example", TLS: "none"}, "downgrade stripped header domain:bank.example", "not broad"},
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "TLSv1.2"}, "steady  observe address:192.0.2.10", "the message goes through"},
+			{admin.Question{Client: "2001:db8::/64"}, "new  observe address:2001:db8::/64", "never seen"}, // as alerts print it
 			{admin.Question{Client: "203.0.113.1"}, "new  observe address:203.0.113.1", "never seen"},
 			{admin.Question{Name: "mx.bamk.example"}, "new  observe domain:bamk.example", "Nothing is known of domain:bamk.example; there is domain:bank.example."},
 			{admin.Question{Name: "released.example", TLS: "none"}, "learning  observe domain:released.example", "the pin no longer holds"},
@@ -275,6 +276,34 @@ func TestExplain(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestExplainBreaker: what the breaker makes of the action is in the answer.
+func TestExplainBreaker(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if _, err := w.SetBreaker(t.Context(), admin.Override{Answer: "suspended", Why: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		a, err := w.Explain(t.Context(), admin.Question{Client: "192.0.2.10", TLS: "none"})
+		if err != nil || !strings.Contains(strings.Join(a.Rules, "\n"), "The circuit breaker is suspended: header.") {
+			t.Errorf("%+v, %v", a, err)
+		}
+	})
+}
+
+// TestPinsOfOneDay: a pin has all its dates, though they are the same day.
+func TestPinsOfOneDay(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t, "address:192.0.2.40", tlsstate.TLS13, 5, 1)
+	d, err := w.Peer(t.Context(), tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.40"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range d.Pins {
+		if p.Formed != "" && (p.Formed != "2026-11-21" || p.Met != "2026-11-21") {
+			t.Errorf("%+v", p)
+		}
+	}
 }
 
 func TestActs(t *testing.T) {

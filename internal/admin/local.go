@@ -206,7 +206,7 @@ func (l *Local) Explain(_ context.Context, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	e, err := ratchet.New(l.memory, l.rules(), l.log).Explain(s)
+	e, err := ratchet.New(ratchet.Options{Histories: l.memory, Rules: l.rules(), Breaker: l.breaker, Log: l.log}).Explain(s)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -244,7 +244,11 @@ func (l *Local) session(q Question) (*ratchet.Session, error) {
 		if q.Name != "" {
 			resolve = "OK"
 		}
-		p, err := peer.Identify(peer.Client{Addr: q.Client, Name: q.Name, Resolve: resolve})
+		addr := q.Client
+		if prefix, err := netip.ParsePrefix(addr); err == nil { // as an IPv6 identity is written
+			addr = prefix.Addr().String()
+		}
+		p, err := peer.Identify(peer.Client{Addr: addr, Name: q.Name, Resolve: resolve})
 		if err != nil {
 			return nil, err
 		}

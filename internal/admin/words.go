@@ -49,9 +49,12 @@ const certificate = "certificate"
 func pins(h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (all []PinDetail) {
 	add := func(name string, p tlsstate.Pin, s tlsstate.PinState) {
 		d := PinDetail{Level: name, State: s.String()}
-		for day, text := range map[tlsstate.Day]*string{p.Void: &d.Void, p.Met: &d.Met, p.Formed: &d.Formed} {
-			if day != 0 {
-				*text = day.String()
+		for _, date := range []struct {
+			day  tlsstate.Day
+			text *string
+		}{{p.Formed, &d.Formed}, {p.Met, &d.Met}, {p.Void, &d.Void}} {
+			if date.day != 0 {
+				*date.text = date.day.String()
 			}
 		}
 		all = append(all, d)
@@ -135,8 +138,11 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 	}
 	if d.Outcome == tlsstate.Downgraded {
 		a.Kind = d.Kind.String()
-		a.Rules = append(a.Rules, fmt.Sprintf("%s speaks: a downgrade, %s. The policy says %s, at most %s for this identity: %s.",
-			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, d.Action))
+		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy asks for %s, at most %s for this identity: %s.",
+			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, e.Unlimited))
+		if d.Breaker != ratchet.Armed {
+			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s: %s.", d.Breaker, d.Action))
+		}
 	} else {
 		a.Rules = append(a.Rules, fmt.Sprintf("No downgrade (%s): the message goes through.", d.Outcome))
 	}

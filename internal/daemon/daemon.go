@@ -79,7 +79,7 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 	d.pages = newPages(d)
 	d.newRatchet(cfg)
 	d.milter = milter.New(milter.Deps{
-		Judge: d.pages.metrics.Judge(d.ratchet), Now: time.Now, Events: d.take,
+		Judge: d.ratchet, Now: time.Now, Events: d.take,
 	}, milterOptions(cfg), d.log)
 	if d.server, err = newServer(cfg, d.milter, d.log); err == nil {
 		d.listeners, err = listen(cfg)
@@ -91,12 +91,15 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 }
 
 func (d *Daemon) newRatchet(cfg *config.Config) {
-	d.ratchet = ratchet.New(d.pages.metrics.Histories(d.histories), cfg.Rules(), d.log)
-	if shared, ok := d.histories.(ratchet.Shared); ok {
-		d.ratchet.SetShared(shared)
+	d.senders = newSenders(cfg.SPF, d.log)
+	o := ratchet.Options{
+		Histories: d.histories, Rules: cfg.Rules(), Breaker: d.watch.breaker.Breaker,
+		Observe: d.pages.metrics.Observe, Log: d.log,
 	}
-	d.ratchet.SetBreaker(d.watch.breaker.Breaker)
-	d.senders = newSenders(cfg.SPF, d.ratchet, d.log)
+	if cfg.SPF.On {
+		o.Senders = d.senders.prover
+	}
+	d.ratchet = ratchet.New(o)
 }
 
 func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {

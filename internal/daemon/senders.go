@@ -6,7 +6,6 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/peer/spf/resolver"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
 )
 
@@ -16,7 +15,7 @@ type senders struct {
 	resolver *resolver.Resolver
 }
 
-func newSenders(cfg config.SPF, r *ratchet.Ratchet, log *slog.Logger) senders {
+func newSenders(cfg config.SPF, log *slog.Logger) senders {
 	if !cfg.On {
 		return senders{}
 	}
@@ -25,9 +24,7 @@ func newSenders(cfg config.SPF, r *ratchet.Ratchet, log *slog.Logger) senders {
 	res := resolver.New(dns, resolver.Network(cfg.Resolver))
 	options := spf.DefaultOptions()
 	options.Timeout = cfg.Timeout
-	s := senders{prover: spf.New(res, options, log), resolver: res}
-	r.SetSenders(s.prover)
-	return s
+	return senders{prover: spf.New(res, options, log), resolver: res}
 }
 
 // proving returns what is counted of proofs; nil where there are none. The

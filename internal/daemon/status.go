@@ -119,7 +119,7 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		Tally: d.watch.book.Tally, Open: d.watch.book.Open, Of: d.watch.book.Get,
 		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last,
-		Resolve: admin.Resolve, Load: d.histories.Load, Rules: d.rules,
+		Resolve: admin.Resolve, Load: d.histories.Load, Explain: d.ratchet.Explain,
 	}
 	if d.watch.check != nil {
 		p.MX = cfg.Selfcheck.Address

@@ -106,7 +106,7 @@ func stripped(t *testing.T, w *watch, memory ratchet.Histories, rules *tlsstate.
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := ratchet.New(memory, rules, slog.New(slog.DiscardHandler))
+	r := ratchet.New(ratchet.Options{Histories: memory, Rules: rules, Log: slog.New(slog.DiscardHandler)})
 	for ago := 10; ago >= 0; ago-- {
 		s := &ratchet.Session{At: time.Now().AddDate(0, 0, -ago), Peer: p}
 		if s.Level = tlsstate.TLS13; ago == 0 {

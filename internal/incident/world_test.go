@@ -69,7 +69,7 @@ func newWorld(t testing.TB, action tlsstate.Action, path string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, ratchet: ratchet.New(memory{}, rules, slog.New(slog.DiscardHandler))}
+	w := &world{t: t, ratchet: ratchet.New(ratchet.Options{Histories: memory{}, Rules: rules, Log: slog.New(slog.DiscardHandler)})}
 	w.open(path)
 	t.Cleanup(w.close)
 	return w

@@ -121,6 +121,11 @@ func (b *Breaker) downgraded(s *Session, d *Decision) {
 	}
 	b.count(s, d)
 	b.trip(s.At)
+	b.apply(s, d)
+}
+
+// apply gives the decision the answer that holds, and limits its action.
+func (b *Breaker) apply(s *Session, d *Decision) {
 	d.Breaker = b.answer
 	if b.answer != Suspended && b.excuses(s, d) {
 		d.Breaker = Excused
@@ -129,6 +134,17 @@ func (b *Breaker) downgraded(s *Session, d *Decision) {
 	if !d.rule.Peer && !d.Required {
 		d.Action = d.Breaker.limit(d.Action)
 	}
+}
+
+// preview limits the action of a decision as the breaker would now, and counts
+// nothing.
+func (b *Breaker) preview(s *Session, d *Decision) {
+	if b == nil || d.Outcome != tlsstate.Downgraded {
+		return
+	}
+	defer b.lock()()
+	b.settle(s.At)
+	b.apply(s, d)
 }
 
 // met takes note that a session was encrypted and no downgrade.

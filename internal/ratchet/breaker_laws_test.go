@@ -83,7 +83,7 @@ func TestBreakerTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.SetBreaker(b)
+	f.with(func(o *ratchet.Options) { o.Breaker = b })
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {

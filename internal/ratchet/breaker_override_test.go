@@ -19,7 +19,7 @@ func TestOverride(t *testing.T) {
 	}
 	reject := tlsstate.Reject
 	f, b := newFixture(t, tlsstate.Row{Domain: "strict.example", Subdomains: true, Action: &reject}), newBreaker()
-	f.SetBreaker(b)
+	f.with(func(o *ratchet.Options) { o.Breaker = b })
 	strict := bank
 	strict.Addr, strict.Name = "203.0.113.20", "mx.strict.example"
 	f.pin(t, bank)
@@ -37,7 +37,7 @@ func TestOverride(t *testing.T) {
 		t.Errorf("holds %s, found %s", state.Holds(), state.Answer)
 	}
 	next.Restore(state)
-	f.SetBreaker(next)
+	f.with(func(o *ratchet.Options) { o.Breaker = next })
 	if got := words(f.Decide(session(t, bank, day(6), tlsstate.Plaintext))); got != "address downgrade stripped header" {
 		t.Errorf("after a restart: %s", got)
 	}

@@ -39,7 +39,7 @@ func TestBreakerState(t *testing.T) {
 		if diff := cmp.Diff(before, next.State(day(20).Add(time.Minute))); diff != "" {
 			t.Errorf("after a restart:\n%s", diff)
 		}
-		f.SetBreaker(next)
+		f.with(func(o *ratchet.Options) { o.Breaker = next })
 		f.Breaker = next
 		if s := runs(f.strip(t, all[6:], day(20).Add(time.Minute), time.Second)); s != "4 tempfail, 6 header" && s != "10 header" {
 			t.Errorf("after a restart: %s", s)

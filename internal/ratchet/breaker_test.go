@@ -48,14 +48,14 @@ func newBreakerFixture(t testing.TB, action tlsstate.Action, rows ...tlsstate.Ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.SetRules(r)
+	f.with(func(o *ratchet.Options) { o.Rules = r })
 	o := ratchet.DefaultBreaker()
 	o.SelfCheck = f.check.last
 	o.Changed = func(s ratchet.BreakerState) { f.changes = append(f.changes, s.Answer.String()) }
 	if f.Breaker, err = ratchet.NewBreaker(o); err != nil {
 		t.Fatal(err)
 	}
-	f.SetBreaker(f.Breaker)
+	f.with(func(o *ratchet.Options) { o.Breaker = f.Breaker })
 	return f
 }
 

@@ -3,6 +3,7 @@ package ratchet
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"tlsratchet/tlsstate"
 )
@@ -16,20 +17,27 @@ type clockGuard struct {
 	mu sync.Mutex
 	// ahead is the day that was first found too far ahead, or 0.
 	ahead tlsstate.Day
+	// away is set while ahead is, for a look without the lock.
+	away atomic.Bool
 }
 
 // writes tells whether sessions of the given day may be learned. A day too far
 // ahead of the newest record is not, until a day passes on the same clock: then
 // it is the machine that was off.
 func (g *clockGuard) writes(day, newest tlsstate.Day, log *slog.Logger) bool {
-	if newest == 0 || int(day) <= int(newest)+jumpDays {
+	near := newest == 0 || int(day) <= int(newest)+jumpDays
+	if near && !g.away.Load() {
 		return true
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if near { // the clock is back, or the memory has caught up
+		g.set(0)
+		return true
+	}
 	switch {
 	case g.ahead == 0 || int(day) > int(g.ahead)+jumpDays:
-		g.ahead = day
+		g.set(day)
 		log.Warn("the clock is far ahead of the newest record: judging, but remembering nothing until a day has passed or tlsratchet is started with --confirm-clock",
 			"clock", day.String(), "newest", newest.String())
 	case day > g.ahead:
@@ -38,11 +46,16 @@ func (g *clockGuard) writes(day, newest tlsstate.Day, log *slog.Logger) bool {
 	return false
 }
 
+func (g *clockGuard) set(ahead tlsstate.Day) {
+	g.ahead = ahead
+	g.away.Store(ahead != 0)
+}
+
 // ConfirmClock says that an operator has looked at the clock: what it says is
 // written, however far it is ahead of the newest record. Call it before the
 // first session.
 func (r *Ratchet) ConfirmClock(today tlsstate.Day) {
 	r.clock.mu.Lock()
 	defer r.clock.mu.Unlock()
-	r.clock.ahead = today - 1
+	r.clock.set(today - 1)
 }

@@ -2,15 +2,20 @@ package ratchet
 
 import (
 	"fmt"
+	"net/netip"
+	"time"
 
+	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
 )
 
 // Explanation is what a session would mean now, rule by rule.
 type Explanation struct {
 	// Decision is the whole, as [Ratchet.Decide] would have it on a listener
-	// that offers STARTTLS, and before the breaker limits its action.
+	// that offers STARTTLS: with rows, exemptions and the breaker.
 	Decision Decision
+	// Unlimited is the action before the breaker.
+	Unlimited tlsstate.Action
 	// Identities are the parts, in the order in which they speak. Those that
 	// the session doesn't prove are left out.
 	Identities []Part
@@ -22,8 +27,8 @@ type Explanation struct {
 type Part struct {
 	History tlsstate.History
 	Verdict tlsstate.Verdict
-	// Pins tells of each level up to the policy's, Weak first, whether its pin
-	// holds for this session.
+	// Pins are the pins of each level up to the policy's, Weak first, with
+	// their states for this session.
 	Pins []PinLine
 }
 
@@ -34,31 +39,26 @@ type PinLine struct {
 	State tlsstate.PinState
 }
 
-// Explain judges a session as [Ratchet.Decide] would, and shows its work. It
-// writes nothing. An error means that the memory could not be read.
+// Explain judges a session as [Ratchet.Decide] does, and shows the steps. It
+// writes nothing, asks nobody else, and the breaker doesn't count it. An error
+// means that the memory could not be read.
 func (r *Ratchet) Explain(s *Session) (Explanation, error) {
-	var e Explanation
-	rule := r.rules.Load().For(s.Peer.IP, s.Peer.Host)
-	e.Policy = *rule
-	e.Decision.rule = rule
-	o := tlsstate.Observation{Day: s.day(), Security: s.Security}
-	var vs tlsstate.Verdicts
-	for _, one := range []struct {
-		id tlsstate.Identity
-		v  *tlsstate.Verdict
-	}{{s.Peer.Address, &vs.Address}, {s.Peer.Domain, &vs.Domain}} {
-		if one.id.IsZero() {
-			continue
+	t := r.newTrial(s)
+	t.dry, t.claim.Identity = true, tlsstate.Identity{}
+	e := Explanation{Policy: *t.rule}
+	if !t.exempt() {
+		if err := r.try(&t); err != nil {
+			return e, err
 		}
-		h, err := r.histories.Load(one.id)
-		if err != nil {
-			return e, fmt.Errorf("loading %s: %w", one.id, err)
-		}
-		*one.v, _ = tlsstate.Judge(h, o, rule)
-		one.v.Identity = one.id
-		e.Identities = append(e.Identities, Part{History: h, Verdict: *one.v, Pins: pinLines(h, &o, rule)})
 	}
-	e.Decision.Verdict = tlsstate.Combine(&vs, rule)
+	e.Decision = t.decision()
+	e.Unlimited = e.Decision.Action
+	r.o.Breaker.preview(s, &e.Decision)
+	for _, p := range t.peerParts() {
+		if !p.id.IsZero() {
+			e.Identities = append(e.Identities, Part{History: p.history, Verdict: p.verdict, Pins: pinLines(p.history, &p.seen, t.rule)})
+		}
+	}
 	return e, nil
 }
 
@@ -67,4 +67,30 @@ func pinLines(h tlsstate.History, o *tlsstate.Observation, rule *tlsstate.Policy
 		lines = append(lines, PinLine{Level: l, Pin: h.Pins[l-1], State: h.PinState(l, rule, o.Day, o.Level < l)})
 	}
 	return lines
+}
+
+// SessionOf makes up a session of a peer that is known by one identity, for
+// [Ratchet.Explain]. The error says that the identity is no peer's.
+func SessionOf(id tlsstate.Identity, at time.Time, security tlsstate.Security) (*Session, error) {
+	s := &Session{At: at, Security: security}
+	switch id.Kind {
+	case tlsstate.Address:
+		ip, err := netip.ParseAddr(id.Name)
+		if prefix, bad := netip.ParsePrefix(id.Name); bad == nil {
+			ip, err = prefix.Addr(), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s is no address", id.Name)
+		}
+		if s.Peer, err = peer.Identify(peer.Client{Addr: ip.String()}); err != nil {
+			return nil, err
+		}
+	case tlsstate.Domain:
+		s.Peer.Host, s.Peer.Domain = id.Name, id
+	case tlsstate.Sender:
+		s.sender = id
+	default:
+		return nil, fmt.Errorf("%s is no peer", id)
+	}
+	return s, nil
 }

@@ -3,6 +3,7 @@ package ratchet
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"tlsratchet/tlsstate"
 )
@@ -14,41 +15,56 @@ import (
 func (r *Ratchet) Learn(s *Session, d *Decision) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.failed(fmt.Errorf("%w: %v", ErrPanic, p))
+			r.failures.panicked(p)
 		}
 	}()
-	if !d.Changes || !r.clock.writes(s.day(), r.histories.Newest(), r.log) {
+	if !d.Changes || !r.clock.writes(s.day(), r.o.Histories.Newest(), r.o.Log) {
 		return
 	}
 	if err := r.save(s, d); err != nil {
-		r.failures.Add(1)
-		r.log.Error("session not remembered", "error", err)
+		r.failures.note(err)
 	}
 }
 
+// save judges each identity again, inside the store's compare-and-set: a pin
+// forms on what is known now.
 func (r *Ratchet) save(s *Session, d *Decision) error {
-	o := tlsstate.Observation{Day: s.day(), Security: s.Security}
 	var errs []error
 	if s.Level > tlsstate.Plaintext {
-		_, err := r.update(s, s.Peer.Listener, s.atListener(), d)
+		_, err := r.update(s, s.Peer.Listener, s.listenerObservation(), d.rule)
 		errs = append(errs, err)
 	}
-	v, err := r.update(s, s.Peer.Address, o, d)
+	v, err := r.update(s, s.Peer.Address, s.observation(), d.rule)
 	errs = append(errs, err)
-	_, err = r.update(s, s.Peer.Domain, s.behind(o, &v), d)
-	r.learnSender(s, d)
+	_, err = r.update(s, s.Peer.Domain, s.domainObservation(&v), d.rule)
+	r.saveSender(s, d)
 	return errors.Join(append(errs, err)...)
 }
 
-// update judges again, inside the store's compare-and-set: a pin forms on what
-// is known now.
-func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observation, d *Decision) (v tlsstate.Verdict, err error) {
+// saveSender has the session learned for its sender once that is proven.
+func (r *Ratchet) saveSender(s *Session, d *Decision) {
+	if d.claim.Identity.IsZero() {
+		return
+	}
+	// That comes later: of what is only lent it needs copies.
+	session, rule, id := *s, d.rule, d.claim.Identity
+	r.o.Senders.Learn(d.claim, func() {
+		if _, err := r.update(&session, id, session.observation(), rule); err != nil {
+			r.failures.note(err)
+		}
+	})
+}
+
+func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) (v tlsstate.Verdict, err error) {
 	if id.IsZero() {
 		return v, nil
 	}
-	_, err = r.histories.Learn(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
+	if r.o.Observe != nil {
+		defer r.timed(Learning, time.Now())
+	}
+	_, err = r.o.Histories.Learn(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
 		var after tlsstate.History
-		v, after = tlsstate.Judge(h, o, d.rule)
+		v, after = tlsstate.Judge(h, o, rule)
 		return after
 	})
 	if err != nil {

@@ -98,14 +98,22 @@ func rules(t testing.TB, rows ...tlsstate.Row) *tlsstate.Rules {
 // fixture is a ratchet, its memory and what it logged.
 type fixture struct {
 	*ratchet.Ratchet
-	memory *memory
-	log    *bytes.Buffer
+	options ratchet.Options
+	memory  *memory
+	log     *bytes.Buffer
 }
 
 func newFixture(t testing.TB, rows ...tlsstate.Row) fixture {
 	f := fixture{memory: newMemory(), log: &bytes.Buffer{}}
-	f.Ratchet = ratchet.New(f.memory, rules(t, rows...), slog.New(slog.NewTextHandler(f.log, nil)))
+	f.options = ratchet.Options{Histories: f.memory, Rules: rules(t, rows...), Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	f.Ratchet = ratchet.New(f.options)
 	return f
+}
+
+// with makes the ratchet anew with changed options, on the same memory.
+func (f *fixture) with(change func(*ratchet.Options)) {
+	change(&f.options)
+	f.Ratchet = ratchet.New(f.options)
 }
 
 // deliver is one message: decided, then learned.
@@ -286,7 +294,7 @@ func TestInnerFailures(t *testing.T) {
 			if d.Outcome != tlsstate.Unknown || d.Action != tlsstate.Observe || d.Changes || d.Reason == nil || d.Reason.Error() != tt.want {
 				t.Errorf("got %s, %v", words(d), d.Reason)
 			}
-			if f.Failures() != 1 || !strings.Contains(f.log.String(), "session let through unjudged") {
+			if f.Failures() != 1 || !strings.Contains(f.log.String(), "message accepted") {
 				t.Errorf("%d failures, log %q", f.Failures(), f.log)
 			}
 		})
@@ -327,9 +335,9 @@ func TestClockAhead(t *testing.T) {
 		{30, true},   // within 30 days of day 5
 		{400, false}, // a jump
 		{400, false},
-		{31, true}, // and back
-		{400, false},
-		{401, true}, // a day has passed on it
+		{31, true},   // and back
+		{400, false}, // a jump again
+		{401, true},  // a day has passed on it
 		{402, true},
 		{4000, false},
 		{5000, false}, // another jump is no day that passed
@@ -339,8 +347,8 @@ func TestClockAhead(t *testing.T) {
 			t.Errorf("day %d: written %v, want %v", tt.day, got, tt.want)
 		}
 	}
-	if n := strings.Count(f.log.String(), "the clock is far ahead"); n != 3 {
-		t.Errorf("told %d times, want once a jump:\n%s", n, f.log)
+	if n := strings.Count(f.log.String(), "the clock is far ahead"); n != 4 {
+		t.Errorf("logged %d times, want once a jump:\n%s", n, f.log)
 	}
 	f = newFixture(t)
 	f.pin(t, bank)
@@ -348,6 +356,41 @@ func TestClockAhead(t *testing.T) {
 	before := f.memory.updates
 	if f.deliver(session(t, bank, day(500), tlsstate.TLS13)); f.memory.updates == before {
 		t.Error("a confirmed clock is not written")
+	}
+}
+
+// A store that is away fails for every message: the log has its first failure
+// and its end.
+func TestFailuresAreLoggedOnce(t *testing.T) {
+	f := newFixture(t)
+	away := func(tlsstate.Identity) error { return errors.New("disk gone") }
+	for range 2 {
+		f.memory.load = away
+		for range 100 {
+			f.Decide(session(t, bank, day(6), tlsstate.TLS13))
+		}
+		f.memory.load = nil
+		f.Decide(session(t, bank, day(6), tlsstate.TLS13))
+	}
+	log := f.log.String()
+	if n := strings.Count(log, "level=ERROR"); n != 2 || f.Failures() != 200 {
+		t.Errorf("%d errors in the log of %d failures, want 2 of 200:\n%s", n, f.Failures(), log)
+	}
+	if n := strings.Count(log, `msg="decisions work again" failures=100`); n != 2 {
+		t.Errorf("the end is logged %d times:\n%s", n, log)
+	}
+}
+
+// The stack of a panic is in the log, at error level, once.
+func TestPanicIsLoggedWithItsStack(t *testing.T) {
+	f := newFixture(t)
+	f.memory.load = func(tlsstate.Identity) error { panic("boom") }
+	for range 3 {
+		f.Decide(session(t, bank, day(6), tlsstate.TLS13))
+	}
+	log := f.log.String()
+	if strings.Count(log, "level=ERROR") != 3 || strings.Count(log, "stack=") != 1 || !strings.Contains(log, "TestPanicIsLoggedWithItsStack") {
+		t.Errorf("got\n%s", log)
 	}
 }
 

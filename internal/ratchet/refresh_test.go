@@ -2,8 +2,6 @@ package ratchet_test
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -36,7 +34,7 @@ func (s *shared) Refresh(maxAge time.Duration, ids ...tlsstate.Identity) (news b
 func newShared(t *testing.T) (fixture, *shared) {
 	f := newFixture(t)
 	s := &shared{memory: f.memory, theirs: map[tlsstate.Identity]tlsstate.History{}}
-	f.Ratchet = ratchet.New(s, rules(t), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	f.with(func(o *ratchet.Options) { o.Histories = s })
 	stranger := bank
 	stranger.Addr, stranger.Name = "203.0.113.99", "mail.stranger.example"
 	f.deliver(session(t, stranger, day(1), tlsstate.TLS12))
@@ -130,7 +128,7 @@ func TestUnpinnedCertificate(t *testing.T) {
 
 func TestSendersAreAskedFor(t *testing.T) {
 	f, s := newShared(t)
-	f.SetSenders(&notary{result: spf.Proven})
+	f.with(func(o *ratchet.Options) { o.Senders = &notary{result: spf.Proven} })
 	f.Decide(fromBank(session(t, roaming("77"), day(6), tlsstate.Plaintext)))
 	if want := []string{"1m0s [address:192.0.2.77 sender:bank.example/192.0.2.0/24]"}; !cmp.Equal(want, s.asked) {
 		t.Errorf("asked: %s", s.asked)

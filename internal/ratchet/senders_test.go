@@ -48,7 +48,7 @@ func TestSender(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, n := newFixture(t), &notary{result: spf.Proven}
-			f.SetSenders(n)
+			f.with(func(o *ratchet.Options) { o.Senders = n })
 			for i := 1; i <= 5; i++ {
 				s := fromBank(session(t, roaming(string(rune('0'+i))), day(i), tlsstate.TLS13))
 				f.deliver(s)
@@ -76,7 +76,7 @@ func TestSender(t *testing.T) {
 // Where the address is a downgrade already, nobody waits for a proof.
 func TestSenderIsNotAskedForNothing(t *testing.T) {
 	f, n := newFixture(t), &notary{result: spf.Proven}
-	f.SetSenders(n)
+	f.with(func(o *ratchet.Options) { o.Senders = n })
 	for i := 1; i <= 5; i++ {
 		f.deliver(fromBank(session(t, bank, day(i), tlsstate.TLS13)))
 		for _, learn := range n.later {

@@ -22,6 +22,9 @@ type Session struct {
 	// From is the argument of MAIL as it came, not clean; "" for the null
 	// sender.
 	From string
+
+	// sender is a sender that needs no proof, of a session that is made up.
+	sender tlsstate.Identity
 }
 
 // day returns the UTC day of the session.

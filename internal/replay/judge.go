@@ -71,7 +71,7 @@ func newTrial(l *Log, rules *tlsstate.Rules, offered offers, histories []tlsstat
 		log: l, offers: offered, atOnce: rules.Default().PinAfterDays == 1, incidents: newIncidents(),
 		memory: memory{histories: histories},
 	}
-	t.ratchet = ratchet.New(&t.memory, rules, slog.New(slog.DiscardHandler))
+	t.ratchet = ratchet.New(ratchet.Options{Histories: &t.memory, Rules: rules, Log: slog.New(slog.DiscardHandler)})
 	return t
 }
 

@@ -5,11 +5,11 @@ import (
 	"flag"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -210,56 +210,25 @@ func TestTakeAllocatesNothing(t *testing.T) {
 	}
 }
 
-// fakes stand for a ratchet and a memory.
-type fakeJudge struct{ decided, learned int }
-
-func (f *fakeJudge) Decide(*ratchet.Session) ratchet.Decision {
-	f.decided++
-	return ratchet.Decision{Changes: true}
-}
-func (f *fakeJudge) Learn(*ratchet.Session, *ratchet.Decision) { f.learned++ }
-
-type fakeHistories struct{ loads, learns int }
-
-func (f *fakeHistories) Load(tlsstate.Identity) (tlsstate.History, error) {
-	f.loads++
-	return tlsstate.History{First: 1}, nil
-}
-func (f *fakeHistories) Learn(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	f.learns++
-	return tlsstate.History{First: 2}, nil
-}
-func (f *fakeHistories) Newest() tlsstate.Day { return 3 }
-
-// TestTimed: what is timed answers as it did, and is counted: of decisions
-// one in 8, of loads one in 16.
-func TestTimed(t *testing.T) {
+// TestObserve: each operation has a metric of its own.
+func TestObserve(t *testing.T) {
 	m := status.NewMetrics(status.Sources{})
-	judge, histories := &fakeJudge{}, &fakeHistories{}
-	j, h := m.Judge(judge), m.Histories(histories)
-	for range 32 {
-		d := j.Decide(nil)
-		j.Learn(nil, &d)
-		loaded, err := h.Load(address("192.0.2.1"))
-		learned, err2 := h.Learn(address("192.0.2.1"), netip.Addr{}, 5, nil)
-		if !d.Changes || loaded.First != 1 || learned.First != 2 || err != nil || err2 != nil || h.Newest() != 3 {
-			t.Fatal("not what is within answers")
+	for n, op := range []ratchet.Operation{ratchet.Deciding, ratchet.Loading, ratchet.Learning} {
+		for range n + 1 {
+			m.Observe(op, time.Millisecond)
 		}
-	}
-	if judge.decided != 32 || judge.learned != 32 || histories.loads != 32 || histories.learns != 32 {
-		t.Errorf("%+v, %+v", judge, histories)
 	}
 	_, body := scrape(t, m, "text/plain")
 	for _, want := range []string{
-		"tlsratchet_decide_seconds_count 4\n",
+		"tlsratchet_decide_seconds_count 1\n",
 		`tlsratchet_store_seconds_count{operation="load"} 2` + "\n",
-		`tlsratchet_store_seconds_count{operation="learn"} 32` + "\n",
+		`tlsratchet_store_seconds_count{operation="learn"} 3` + "\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, ours(body))
 		}
 	}
-	if n := testing.AllocsPerRun(1000, func() { j.Decide(nil); _, _ = h.Load(tlsstate.Identity{}) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { m.Observe(ratchet.Loading, time.Second) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -269,12 +238,5 @@ func BenchmarkTake(b *testing.B) {
 	e := event(tlsstate.Verdict{Outcome: tlsstate.Steady}, tlsstate.TLS13, "192.0.2.10")
 	for b.Loop() {
 		m.Take(e)
-	}
-}
-
-func BenchmarkTimedDecide(b *testing.B) {
-	j := status.NewMetrics(status.Sources{}).Judge(&fakeJudge{})
-	for b.Loop() {
-		j.Decide(nil)
 	}
 }

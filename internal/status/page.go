@@ -42,7 +42,7 @@ type Page struct {
 	// its error what would be right.
 	Resolve func(name string) (tlsstate.Identity, error)
 	Load    func(tlsstate.Identity) (tlsstate.History, error)
-	Rules   func() *tlsstate.Rules
+	Explain func(*ratchet.Session) (ratchet.Explanation, error)
 }
 
 //go:embed page

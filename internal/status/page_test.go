@@ -184,6 +184,7 @@ func TestPeerPins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := busyPage(t)
 			p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return tc.history, nil }
+			p.Explain = explain(p.Load, rules(t))
 			_, body := get(t, serve(t, p), "/peer?name=bank.example")
 			contains(t, body, tc.want...)
 		})
@@ -199,7 +200,7 @@ func TestWishes(t *testing.T) {
 		tlsstate.Row{Domain: "partner.example", Action: &tempfail},
 		tlsstate.Row{Domain: "printer.example", Exempt: true})
 	p := busyPage(t)
-	p.Rules = func() *tlsstate.Rules { return r }
+	p.Explain = explain(p.Load, r)
 	s := serve(t, p)
 	for name, want := range map[string]string{
 		"bank.example":    "The configuration requires TLSv1.2 of it",

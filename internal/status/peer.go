@@ -3,11 +3,11 @@ package status
 import (
 	"fmt"
 	"math/bits"
-	"net/netip"
 	"strings"
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 
@@ -51,31 +51,34 @@ func (p Page) peer(name string) peerView {
 	}
 	v.Incidents, _ = first(p.Of(id), maxOf)
 	if v.Known = v.History != (tlsstate.History{}); v.Known {
-		v.judge(ruleFor(p.Rules(), id), tlsstate.DayOf(p.Now()))
+		p.judge(&v)
 	}
 	return v
 }
 
-// ruleFor is the policy for a peer that is known by this identity alone.
-func ruleFor(rules *tlsstate.Rules, id tlsstate.Identity) *tlsstate.Policy {
-	switch id.Kind {
-	case tlsstate.Address:
-		if prefix, err := netip.ParsePrefix(id.Name); err == nil {
-			return rules.For(prefix.Addr(), "")
-		}
-		ip, _ := netip.ParseAddr(id.Name)
-		return rules.For(ip, "")
-	case tlsstate.Domain:
-		return rules.For(netip.Addr{}, id.Name)
-	}
-	return rules.Default()
-}
-
 // judge fills in what the policy makes of the history today.
-func (v *peerView) judge(rule *tlsstate.Policy, today tlsstate.Day) {
-	h := &v.History
+func (p Page) judge(v *peerView) {
+	h, now := &v.History, p.Now()
+	today := tlsstate.DayOf(now)
 	v.Strip = newStrip(h, today)
 	v.Networks, v.Addresses = h.Networks.Estimate(), h.Addresses.Estimate()
+	inClear, err := ratchet.SessionOf(v.Identity, now, tlsstate.Security{})
+	if err != nil { // a listener is judged for nobody
+		rule := tlsstate.DefaultPolicy()
+		v.addPins(&rule, today)
+		return
+	}
+	e, err := p.Explain(inClear)
+	if err != nil {
+		v.Problem = "The memory doesn't answer: " + clean.Text(err.Error(), maxName)
+		return
+	}
+	v.addPins(&e.Policy, today)
+	v.Wish, v.Clear = wish(&e.Policy), meaning(&e)
+}
+
+func (v *peerView) addPins(rule *tlsstate.Policy, today tlsstate.Day) {
+	h := &v.History
 	for l := tlsstate.TLS13; l >= tlsstate.Weak; l-- {
 		if p := h.Pins[l-1]; p.Formed != 0 || p.Void != 0 {
 			v.Pins = append(v.Pins, newPinView(atLeast(l), p, h.PinState(l, rule, today, false), rule))
@@ -83,10 +86,6 @@ func (v *peerView) judge(rule *tlsstate.Policy, today tlsstate.Day) {
 	}
 	if p := h.CertPin; p.Formed != 0 {
 		v.Pins = append(v.Pins, newPinView("client certificate", p, h.CertPinState(rule, today, false), rule))
-	}
-	v.Wish = wish(rule)
-	if v.Identity.Kind != tlsstate.Listener {
-		v.Clear = inClear(*h, v.Identity, rule, today)
 	}
 }
 
@@ -103,18 +102,16 @@ func wish(rule *tlsstate.Policy) string {
 	return ""
 }
 
-// inClear says what would come of a session in clear.
-func inClear(h tlsstate.History, id tlsstate.Identity, rule *tlsstate.Policy, today tlsstate.Day) string {
-	v, _ := tlsstate.Judge(h, tlsstate.Observation{Day: today}, rule)
-	v.Identity = id
-	vs := tlsstate.Verdicts{Address: v}
-	if id.Kind == tlsstate.Domain {
-		vs = tlsstate.Verdicts{Domain: v}
+// meaning is what a session would lead to, in words.
+func meaning(e *ratchet.Explanation) string {
+	d := &e.Decision
+	switch {
+	case d.Outcome != tlsstate.Downgraded:
+		return fmt.Sprintf("It would be no downgrade: the verdict would be %s.", d.Outcome)
+	case e.Unlimited != d.Action:
+		return fmt.Sprintf("It would be a downgrade, and lead to: %s (%s, but the circuit breaker is %s).", d.Action, e.Unlimited, d.Breaker)
 	}
-	if v = tlsstate.Combine(&vs, rule); v.Outcome == tlsstate.Downgraded {
-		return fmt.Sprintf("It would be a downgrade, and lead to: %s.", v.Action)
-	}
-	return fmt.Sprintf("It would be no downgrade: the verdict would be %s.", v.Outcome)
+	return fmt.Sprintf("It would be a downgrade, and lead to: %s.", d.Action)
 }
 
 // pinView is one pin, and whether it holds.

@@ -64,9 +64,25 @@ func emptyPage(t *testing.T) status.Page {
 		Breaker:    func() ratchet.BreakerState { return ratchet.BreakerState{} },
 		SelfCheck:  func() selfcheck.Result { return selfcheck.Result{} },
 		Resolve:    resolve,
-		Load:       func(tlsstate.Identity) (tlsstate.History, error) { return tlsstate.History{}, nil },
-		Rules:      func() *tlsstate.Rules { return r },
+		Load:       noHistory,
+		Explain:    explain(noHistory, r),
 	}
+}
+
+func noHistory(tlsstate.Identity) (tlsstate.History, error) { return tlsstate.History{}, nil }
+
+// memory is one that only reads.
+type memory func(tlsstate.Identity) (tlsstate.History, error)
+
+func (m memory) Load(id tlsstate.Identity) (tlsstate.History, error) { return m(id) }
+func (memory) Learn(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return tlsstate.History{}, errors.New("read-only")
+}
+func (memory) Newest() tlsstate.Day { return today() }
+
+// explain is what the daemon's ratchet would say of a session.
+func explain(load memory, r *tlsstate.Rules) func(*ratchet.Session) (ratchet.Explanation, error) {
+	return ratchet.New(ratchet.Options{Histories: load, Rules: r, Log: quietLog()}).Explain
 }
 
 // resolve takes identities, and anything else for a domain.
@@ -109,6 +125,7 @@ func busyPage(t *testing.T, names ...string) status.Page {
 		}
 		return faithful(t), nil
 	}
+	p.Explain = explain(p.Load, rules(t))
 	return p
 }
 

@@ -112,9 +112,7 @@ func sessionOf(c client, at time.Time) (ratchet.Session, error) {
 // proven.
 func newRatchet(histories ratchet.Histories) (*ratchet.Ratchet, error) {
 	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
-	r := ratchet.New(histories, rules, slog.New(slog.DiscardHandler))
-	r.SetSenders(proven{})
-	return r, err
+	return ratchet.New(ratchet.Options{Histories: histories, Rules: rules, Senders: proven{}, Log: slog.New(slog.DiscardHandler)}), err
 }
 
 // proven proves all senders, at once.

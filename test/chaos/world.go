@@ -105,7 +105,7 @@ func (r *result) withoutServer(dir string) error {
 
 func newJudge(memory ratchet.Histories) *ratchet.Ratchet {
 	rules, _ := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil) // the default is right
-	return ratchet.New(memory, rules, slog.New(slog.DiscardHandler))
+	return ratchet.New(ratchet.Options{Histories: memory, Rules: rules, Log: slog.New(slog.DiscardHandler)})
 }
 
 func newWorld(kind servers.Kind, dir string, settings []string) (*world, error) {

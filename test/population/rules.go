@@ -1,7 +1,6 @@
 package population
 
 import (
-	"io"
 	"log/slog"
 	"time"
 
@@ -133,9 +132,10 @@ func newOurs(r *Rule) (*ours, error) {
 	if err != nil {
 		return nil, err
 	}
-	memory, quiet := newMemory(rules.Default()), slog.New(slog.NewTextHandler(io.Discard, nil))
-	o := &ours{rule: rules.Default(), live: ratchet.New(memory, rules, quiet), trial: ratchet.New(memory, rules, quiet)}
+	parts := ratchet.Options{Histories: newMemory(rules.Default()), Rules: rules, Log: slog.New(slog.DiscardHandler)}
+	o := &ours{rule: rules.Default(), trial: ratchet.New(parts)}
 	if r.Breaker == Unbroken {
+		o.live = ratchet.New(parts)
 		return o, nil
 	}
 	options := ratchet.DefaultBreaker()
@@ -143,11 +143,10 @@ func newOurs(r *Rule) (*ours, error) {
 		options.SelfCheck = o.selfCheck
 		options.Changed = func(ratchet.BreakerState) { o.checked = o.now }
 	}
-	b, err := ratchet.NewBreaker(options)
-	if err != nil {
+	if parts.Breaker, err = ratchet.NewBreaker(options); err != nil {
 		return nil, err
 	}
-	o.live.SetBreaker(b)
+	o.live = ratchet.New(parts)
 	return o, nil
 }
 

@@ -30,7 +30,7 @@ func steadily(b *testing.B, memory ratchet.Histories) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	judge := ratchet.New(memory, rules, slog.New(slog.DiscardHandler))
+	judge := ratchet.New(ratchet.Options{Histories: memory, Rules: rules, Log: slog.New(slog.DiscardHandler)})
 	p, err := peer.Identify(peer.Client{Addr: "192.0.2.10", Name: "mx1.bank.example", Resolve: "OK", DaemonAddr: "198.51.100.1", DaemonPort: "25"})
 	if err != nil {
 		b.Fatal(err)

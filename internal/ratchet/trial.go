@@ -1,0 +1,195 @@
+package ratchet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/tlsstate"
+)
+
+// trial is one session on its way: identities, load, judge, combine. Decide and
+// Explain share it, so that they can't disagree.
+type trial struct {
+	*Session
+	rule *tlsstate.Policy
+	// dry says that nothing may come of it: no DNS, no other host is asked.
+	dry bool
+
+	listener, address, domain, sender part
+	claim                             spf.Claim // of the sender
+
+	verdict tlsstate.Verdict
+	// changes says that the session would change a history; teaches that the
+	// sender's is one of them, once SPF proves it.
+	changes, teaches bool
+	reason           error
+}
+
+// part is one identity's share in a trial. One that isn't there has the zero
+// identity.
+type part struct {
+	id      tlsstate.Identity
+	history tlsstate.History
+	seen    tlsstate.Observation
+	verdict tlsstate.Verdict
+}
+
+func (r *Ratchet) newTrial(s *Session) trial {
+	t := trial{Session: s, rule: r.rules.Load().For(s.Peer.IP, s.Peer.Host)}
+	t.listener.id, t.address.id, t.domain.id = s.Peer.Listener, s.Peer.Address, s.Peer.Domain
+	if !s.sender.IsZero() {
+		t.sender.id = s.sender
+	} else if r.o.Senders != nil {
+		if c, ok := spf.ClaimOf(&s.Peer, s.From); ok {
+			t.claim, t.sender.id = c, c.Identity
+		}
+	}
+	return t
+}
+
+// exempt reports whether the session is not to be judged, and says so in the
+// verdict.
+func (t *trial) exempt() bool {
+	if !t.Authenticated && !t.rule.Exempt {
+		return false
+	}
+	t.verdict = tlsstate.Verdict{Outcome: tlsstate.Exempt, Seen: t.Security, Identity: t.Peer.Address}
+	return true
+}
+
+// try judges the session: on what this host knows, and again where other hosts
+// know more.
+func (r *Ratchet) try(t *trial) error {
+	if t.day() == 0 {
+		return ErrDay
+	}
+	if err := r.load(t); err != nil {
+		return err
+	}
+	if r.refresh(t) {
+		if err := r.load(t); err != nil {
+			return err
+		}
+	}
+	r.judge(t)
+	if t.verdict.Kind == tlsstate.Unauthenticated && r.refreshWithin(t, 0) {
+		if err := r.load(t); err != nil {
+			return err
+		}
+		r.judge(t)
+	}
+	return nil
+}
+
+// load reads the histories of all identities.
+func (r *Ratchet) load(t *trial) (err error) {
+	for _, p := range [...]*part{&t.listener, &t.address, &t.domain, &t.sender} {
+		if p.id.IsZero() {
+			continue
+		}
+		if p.history, err = r.loadOne(p.id); err != nil {
+			return fmt.Errorf("loading %s: %w", p.id, err)
+		}
+	}
+	return nil
+}
+
+func (r *Ratchet) loadOne(id tlsstate.Identity) (tlsstate.History, error) {
+	if r.o.Observe != nil && r.loads.Add(1)%timedLoads == 1 {
+		defer r.timed(Loading, time.Now())
+	}
+	return r.o.Histories.Load(id)
+}
+
+// judge holds the session against the histories, and combines the verdicts.
+func (r *Ratchet) judge(t *trial) {
+	t.changes, t.teaches, t.reason = false, false, nil
+	blind := t.Level == tlsstate.Plaintext && !t.offered()
+	if blind && t.rule.Least == tlsstate.Plaintext {
+		t.verdict = tlsstate.Verdict{Identity: t.listener.id, Seen: t.Security}
+		t.reason = ErrNoSTARTTLS
+		return
+	}
+	if t.Level > tlsstate.Plaintext {
+		t.changes = t.judgeIdentity(&t.listener, t.listenerObservation())
+	}
+	t.changes = t.judgeIdentity(&t.address, t.observation()) || t.changes
+	t.changes = t.judgeIdentity(&t.domain, t.domainObservation(&t.address.verdict)) || t.changes
+	r.judgeSender(t)
+	vs := tlsstate.Verdicts{Address: t.address.verdict, Domain: t.domain.verdict, Sender: t.sender.verdict}
+	t.verdict = tlsstate.Combine(&vs, t.rule)
+	if blind { // a row's wish holds everywhere, but nothing is learned
+		t.changes = false
+	}
+}
+
+// offered reports whether STARTTLS is known to be offered where the session
+// came in. A dry trial has no listener of its own.
+func (t *trial) offered() bool {
+	return t.dry || !t.listener.id.IsZero() && t.listener.history.Offers(t.day())
+}
+
+// judgeIdentity judges the session for one identity, and reports whether that
+// would change its history.
+func (t *trial) judgeIdentity(p *part, o tlsstate.Observation) (changes bool) {
+	p.seen, p.verdict = o, tlsstate.Verdict{}
+	if p.id.IsZero() {
+		return false
+	}
+	var after tlsstate.History
+	p.verdict, after = tlsstate.Judge(p.history, o, t.rule)
+	p.verdict.Identity = p.id
+	return after != p.history
+}
+
+// judgeSender judges the session for the sender that it claims. Where the
+// address or the domain is a downgrade already nobody waits for a proof.
+func (r *Ratchet) judgeSender(t *trial) {
+	changes := t.judgeIdentity(&t.sender, t.observation())
+	if t.claim.Identity.IsZero() { // there is none, or it is proven
+		return
+	}
+	t.claim.Known = t.sender.history != tlsstate.History{}
+	alreadyDowngraded := t.address.verdict.Outcome == tlsstate.Downgraded || t.domain.verdict.Outcome == tlsstate.Downgraded
+	if t.sender.verdict.Outcome == tlsstate.Downgraded && (alreadyDowngraded || t.Level > tlsstate.Plaintext || !r.proves(t.claim)) {
+		t.sender.verdict = tlsstate.Verdict{} // claimed, not proven
+	}
+	if changes && !r.o.Senders.Tried(t.claim) {
+		t.teaches, t.changes = true, true
+	}
+}
+
+// proves reports whether SPF proves the claim. It may ask DNS.
+func (r *Ratchet) proves(c spf.Claim) bool {
+	return r.o.Senders.Prove(context.Background(), c) == spf.Proven
+}
+
+// decision is what the trial means, before the breaker limits it.
+func (t *trial) decision() Decision {
+	d := Decision{Verdict: t.verdict, Changes: t.changes, Reason: t.reason, rule: t.rule}
+	if t.teaches {
+		d.claim = t.claim
+	}
+	return d
+}
+
+// The observations: what each identity learns of a session.
+
+func (s *Session) observation() tlsstate.Observation {
+	return tlsstate.Observation{Day: s.day(), Security: s.Security}
+}
+
+func (s *Session) listenerObservation() tlsstate.Observation {
+	return tlsstate.Observation{Day: s.day(), Security: tlsstate.Security{Level: s.Level}}
+}
+
+// domainObservation carries the network of an address that has a pin of its own.
+func (s *Session) domainObservation(address *tlsstate.Verdict) tlsstate.Observation {
+	o := s.observation()
+	if address.Outcome == tlsstate.Steady || address.Outcome == tlsstate.Raised {
+		o.Networks, o.Addresses = s.Peer.Network, s.Peer.Mark
+	}
+	return o
+}
