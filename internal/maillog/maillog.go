@@ -143,6 +143,3 @@ type Sink struct {
 	// Delivery may be nil: then lines of smtp(8) are not read.
 	Delivery func(*Delivery)
 }
-
-// Delivery is one delivery of a message, as smtp(8) logs it.
-type Delivery struct{}
