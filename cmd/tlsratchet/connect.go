@@ -22,7 +22,7 @@ import (
 // operatorFlags are those of the commands that work on the memory.
 func operatorFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "find daemon and memory by the configuration in `FILE`", EnvVars: []string{"TLSRATCHET_CONFIG"}},
+		configFlag("find daemon and memory by the configuration in `FILE`"),
 		&cli.StringFlag{Name: "history", Usage: "work on the memory in `FILE`"},
 		&cli.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON, lists one object a line"},
 	}, more...)

@@ -15,12 +15,38 @@ import (
 // would be served.
 func configFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` (without it: the defaults)", EnvVars: []string{"TLSRATCHET_CONFIG"}},
+		configFlag("read the configuration from `FILE`"),
 		&cli.StringSliceFlag{Name: "listen", Usage: "listen `WHERE`: unix:/path, inet:host:port or systemd; repeatable"},
 		&cli.StringFlag{Name: "history", Usage: "keep the memory in `FILE`; the word memory keeps it in RAM alone"},
 		&cli.StringFlag{Name: "action", Usage: "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
 		&cli.IntFlag{Name: "pin-after-days", DefaultText: "5", Usage: "pin a level once seen on `N` days (1 is trust on first use)"},
 	}
+}
+
+// noConfig is the --config that reads no file at all.
+const noConfig = "none"
+
+func configFlag(usage string) cli.Flag {
+	return &cli.StringFlag{
+		Name: "config", EnvVars: []string{"TLSRATCHET_CONFIG"},
+		Usage:       usage + "; " + noConfig + " for the defaults alone",
+		DefaultText: config.DefaultFile + " where it exists",
+	}
+}
+
+// configFile returns the file to read: the one that is named, or the usual one
+// where it exists; "" for none.
+func configFile(named, usual string) string {
+	switch named {
+	case noConfig:
+		return ""
+	case "":
+		if _, err := os.Stat(usual); errors.Is(err, fs.ErrNotExist) {
+			return ""
+		}
+		return usual
+	}
+	return named
 }
 
 // loadConfig reads the configuration that the command line asks for.
@@ -44,8 +70,9 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 			flags.Policy[k.key] = c.String(k.flag)
 		}
 	}
-	cfg, err := config.Load(c.String("config"), os.LookupEnv, flags)
-	if file := c.String("config"); file != "" && errors.Is(err, fs.ErrPermission) {
+	file := configFile(c.String("config"), config.DefaultFile)
+	cfg, err := config.Load(file, os.LookupEnv, flags)
+	if file != "" && errors.Is(err, fs.ErrPermission) {
 		return nil, usageError{admin.Denied(file)}
 	}
 	if err != nil {

@@ -48,7 +48,7 @@ func BenchmarkPeers(b *testing.B) {
 func startDaemon(b *testing.B, dir, history string) *exec.Cmd {
 	b.Helper()
 	cmd := exec.Command("tlsratchet", "serve", "--listen", "unix:"+filepath.Join(dir, "m.sock"), "--history", history)
-	cmd.Env = append(os.Environ(), "TLSRATCHET_STATUS=off")
+	cmd.Env = append(os.Environ(), "TLSRATCHET_STATUS_LISTEN=off")
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		b.Fatal(err)

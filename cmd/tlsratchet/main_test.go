@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, "")
 			}
 			// Its port is one for the whole machine, where other tests run too.
-			env.Setenv("TLSRATCHET_STATUS", "off")
+			env.Setenv("TLSRATCHET_STATUS_LISTEN", "off")
 			env.Setenv("TLSRATCHET_HISTORY", filepath.Join(env.WorkDir, "history.db"))
 			return open(env)
 		},

@@ -17,10 +17,8 @@ type Admin struct {
 
 func adminSettings() []setting[Config] {
 	return []setting[Config]{
-		word("admin.socket", "TLSRATCHET_ADMIN_SOCKET",
-			func(c *Config) *string { return &c.Admin.Socket }, parseAdminSocket, same),
-		word("admin.group", "TLSRATCHET_ADMIN_GROUP",
-			func(c *Config) *string { return &c.Admin.Group }, parseGroup, same),
+		word("admin.socket", func(c *Config) *string { return &c.Admin.Socket }, parseAdminSocket, same),
+		word("admin.group", func(c *Config) *string { return &c.Admin.Group }, parseGroup, same),
 	}
 }
 

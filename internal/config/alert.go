@@ -45,10 +45,8 @@ type Destination struct {
 
 func alertSettings() []setting[Config] {
 	return []setting[Config]{
-		word("alert.log", "TLSRATCHET_ALERT_LOG",
-			func(c *Config) *string { return &c.Alert.Log }, oneOf(Info, Warning, Critical, Off), same),
-		integer("alert.per_hour", "TLSRATCHET_ALERTS_PER_HOUR",
-			func(c *Config) *int { return &c.Alert.PerHour }, 1, 1000),
+		word("alert.log", func(c *Config) *string { return &c.Alert.Log }, oneOf(Info, Warning, Critical, Off), same),
+		integer("alert.per_hour", func(c *Config) *int { return &c.Alert.PerHour }, 1, 1000),
 	}
 }
 
@@ -57,17 +55,15 @@ func defaultAlert() Alert { return Alert{Log: Off, PerHour: 20} }
 // destinationSettings returns the keys of a [[destination]] row.
 func destinationSettings() []setting[Destination] {
 	return []setting[Destination]{
-		word("destination.kind", "",
-			func(d *Destination) *string { return &d.Kind }, oneOf(ToWebhook, ToAlertmanager, ToMail), same),
-		word("destination.least", "",
-			func(d *Destination) *string { return &d.Least }, oneOf(Info, Warning, Critical), same),
-		word("destination.url", "", func(d *Destination) *string { return &d.URL }, parseAlertURL, same),
-		word("destination.secret", "", func(d *Destination) *string { return &d.Secret }, parseReference, same),
-		word("destination.token", "", func(d *Destination) *string { return &d.Token }, parseReference, same),
-		word("destination.body", "", func(d *Destination) *string { return &d.Body }, parsePath, same),
-		word("destination.server", "", func(d *Destination) *string { return &d.Server }, endpointOnly("127.0.0.1:25"), same),
-		list("destination.to", "", 1, func(d *Destination) *[]string { return &d.To }, parseMailbox, same),
-		word("destination.from", "", func(d *Destination) *string { return &d.From }, parseMailbox, same),
+		word("destination.kind", func(d *Destination) *string { return &d.Kind }, oneOf(ToWebhook, ToAlertmanager, ToMail), same),
+		word("destination.least", func(d *Destination) *string { return &d.Least }, oneOf(Info, Warning, Critical), same),
+		word("destination.url", func(d *Destination) *string { return &d.URL }, parseAlertURL, same),
+		word("destination.secret", func(d *Destination) *string { return &d.Secret }, parseReference, same),
+		word("destination.token", func(d *Destination) *string { return &d.Token }, parseReference, same),
+		word("destination.body", func(d *Destination) *string { return &d.Body }, parsePath, same),
+		word("destination.server", func(d *Destination) *string { return &d.Server }, endpointOnly("127.0.0.1:25"), same),
+		list("destination.to", 1, func(d *Destination) *[]string { return &d.To }, parseMailbox, same),
+		word("destination.from", func(d *Destination) *string { return &d.From }, parseMailbox, same),
 	}
 }
 

@@ -204,7 +204,7 @@ key = 1
 [[peer]]
 domain = "bank.example"
 `)
-	env := vars(map[string]string{"TLSRATCHET_LISTEN": "", "TLSRATCHET_ACTION": "temp-fail", "TLSRATCHET_CACHE": "many"})
+	env := vars(map[string]string{"TLSRATCHET_LISTEN": "", "TLSRATCHET_POLICY_STRIPPED": "temp-fail", "TLSRATCHET_LIMITS_CACHE": "many"})
 	none := 0
 	_, err := config.Load(file, env, config.Overrides{PinAfterDays: &none})
 	want := strings.Join([]string{
@@ -217,9 +217,9 @@ domain = "bank.example"
 		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, action, least, exempt",
 		"tlsratchet.toml:14: peer: sets nothing: add action, least or exempt = true",
 		"--pin-after-days: want a whole number from 1 to 64, got 0",
-		`TLSRATCHET_ACTION: unknown action "temp-fail": use observe, header, quarantine, tempfail, reject`,
-		`TLSRATCHET_CACHE: want a whole number from 100 to 10000000, got "many"`,
+		`TLSRATCHET_LIMITS_CACHE: want a whole number from 100 to 10000000, got "many"`,
 		"TLSRATCHET_LISTEN: the list is empty: want 1 at least",
+		`TLSRATCHET_POLICY_STRIPPED: unknown action "temp-fail": use observe, header, quarantine, tempfail, reject`,
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
@@ -235,8 +235,8 @@ func TestBadVariablesAndFlags(t *testing.T) {
 	}{
 		{env: map[string]string{"TLSRATCHET_LISTEN": "unix:/a,unix:/a"}, want: "TLSRATCHET_LISTEN: unix:/a is there twice: leave one out"},
 		{env: map[string]string{"TLSRATCHET_HISTORY": "here.db"}, want: `TLSRATCHET_HISTORY: path "here.db": want an absolute path of a file, or "memory"`},
-		{env: map[string]string{"TLSRATCHET_PIN_AFTER_DAYS": ""}, want: `TLSRATCHET_PIN_AFTER_DAYS: want a whole number from 1 to 64, got ""`},
-		{env: map[string]string{"TLSRATCHET_CONTACT": "a\xffb"}, want: `TLSRATCHET_CONTACT: contact "a\xffb": want a URL or an address, printable ASCII, at most 200 characters`},
+		{env: map[string]string{"TLSRATCHET_POLICY_PIN_AFTER_DAYS": ""}, want: `TLSRATCHET_POLICY_PIN_AFTER_DAYS: want a whole number from 1 to 64, got ""`},
+		{env: map[string]string{"TLSRATCHET_REPLY_CONTACT": "a\xffb"}, want: `TLSRATCHET_REPLY_CONTACT: contact "a\xffb": want a URL or an address, printable ASCII, at most 200 characters`},
 		{env: map[string]string{"TLSRATCHET_HISTORY": "/a\xffb"}, want: `TLSRATCHET_HISTORY: path "/a\xffb": want one without control characters, or "memory"`},
 		{flags: config.Overrides{Action: &bad}, want: `--action: unknown action "never": use observe, header, quarantine, tempfail, reject`},
 		{flags: config.Overrides{History: &empty}, want: `--history: path "": want an absolute path of a file, or "memory"`},

@@ -14,12 +14,9 @@ type Breaker struct {
 
 func breakerSettings() []setting[Config] {
 	return []setting[Config]{
-		integer("breaker.domains", "TLSRATCHET_BREAKER_DOMAINS",
-			func(c *Config) *int { return &c.Breaker.Domains }, 1, 1000),
-		span("breaker.window_seconds", "TLSRATCHET_BREAKER_SECONDS",
-			func(c *Config) *time.Duration { return &c.Breaker.Window }, time.Second, 60, 86400),
-		integer("breaker.pin_days", "TLSRATCHET_BREAKER_PIN_DAYS",
-			func(c *Config) *int { return &c.Breaker.PinDays }, 0, 64),
+		integer("breaker.domains", func(c *Config) *int { return &c.Breaker.Domains }, 1, 1000),
+		span("breaker.window_seconds", func(c *Config) *time.Duration { return &c.Breaker.Window }, time.Second, 60, 86400),
+		integer("breaker.pin_days", func(c *Config) *int { return &c.Breaker.PinDays }, 0, 64),
 	}
 }
 

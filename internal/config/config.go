@@ -25,6 +25,8 @@ const Memory = "memory"
 const (
 	DefaultSocket  = "/var/spool/postfix/tlsratchet/tlsratchet.sock"
 	DefaultHistory = "/var/lib/tlsratchet/history.db"
+	// DefaultFile is read where it exists and no other file is named.
+	DefaultFile = "/etc/tlsratchet/tlsratchet.toml"
 )
 
 // The values of [Config.Header].

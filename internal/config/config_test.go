@@ -283,14 +283,14 @@ func (broken) Write([]byte) (int, error) { return 0, errBroken }
 func TestLayers(t *testing.T) {
 	file := write(t, "history = '/srv/file.db'\n[policy]\nstripped = 'observe'\npin_after_days = 9\nweakened = 'reject'\n")
 	env := vars(map[string]string{
-		"TLSRATCHET_LISTEN":            "unix:/a.sock, inet:127.0.0.1:1",
-		"TLSRATCHET_HISTORY":           "/srv/env.db",
-		"TLSRATCHET_ACTION":            "tempfail",
-		"TLSRATCHET_PIN_AFTER_DAYS":    "8",
-		"TLSRATCHET_DRAIN_SECONDS":     "0",
-		"TLSRATCHET_LOG_LEVEL":         "warn",
-		"TLSRATCHET_EXEMPT_NETWORKS":   "",
-		"TLSRATCHET_EXEMPT_RECIPIENTS": " ",
+		"TLSRATCHET_LISTEN":                "unix:/a.sock, inet:127.0.0.1:1",
+		"TLSRATCHET_HISTORY":               "/srv/env.db",
+		"TLSRATCHET_POLICY_STRIPPED":       "tempfail",
+		"TLSRATCHET_POLICY_PIN_AFTER_DAYS": "8",
+		"TLSRATCHET_LIMITS_DRAIN_SECONDS":  "0",
+		"TLSRATCHET_LOG_LEVEL":             "warn",
+		"TLSRATCHET_EXEMPT_NETWORKS":       "",
+		"TLSRATCHET_EXEMPT_RECIPIENTS":     " ",
 	})
 	here, err := os.Getwd()
 	if err != nil {

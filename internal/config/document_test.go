@@ -76,12 +76,12 @@ func TestDotted(t *testing.T) {
 func TestEverySettingIsComplete(t *testing.T) {
 	keys, variables := map[string]bool{}, map[string]bool{}
 	for _, s := range settings() {
-		if keys[s.key] || variables[s.env] {
-			t.Errorf("%s or %s is there twice", s.key, s.env)
+		if keys[s.key] || variables[s.variable()] {
+			t.Errorf("%s or %s is there twice", s.key, s.variable())
 		}
-		keys[s.key], variables[s.env] = true, true
-		if !strings.HasPrefix(s.env, "TLSRATCHET_") {
-			t.Errorf("%s has the variable %q", s.key, s.env)
+		keys[s.key], variables[s.variable()] = true, true
+		if !strings.HasPrefix(s.variable(), "TLSRATCHET_") {
+			t.Errorf("%s has the variable %q", s.key, s.variable())
 		}
 		c := defaults()
 		before := s.show(c)

@@ -45,7 +45,7 @@ func FuzzVariables(f *testing.F) {
 			switch name {
 			case "TLSRATCHET_LISTEN":
 				return listen, true
-			case "TLSRATCHET_CONTACT", "TLSRATCHET_SOCKET_GROUP":
+			case "TLSRATCHET_REPLY_CONTACT", "TLSRATCHET_SOCKET_GROUP":
 				return contact, true
 			}
 			return "", false

@@ -18,15 +18,13 @@ func settings() []setting[Config] {
 
 func topSettings() []setting[Config] {
 	return []setting[Config]{
-		list("listen", "TLSRATCHET_LISTEN", 1,
+		list("listen", 1,
 			func(c *Config) *[]Listener { return &c.Listen }, parseListener, Listener.String),
-		word("history", "TLSRATCHET_HISTORY",
-			func(c *Config) *string { return &c.History }, parseHistory, same),
-		word("header", "TLSRATCHET_HEADER",
-			func(c *Config) *string { return &c.Header }, oneOf(HeaderDowngrade, HeaderAll), same),
-		list("exempt_networks", "TLSRATCHET_EXEMPT_NETWORKS", 0,
+		word("history", func(c *Config) *string { return &c.History }, parseHistory, same),
+		word("header", func(c *Config) *string { return &c.Header }, oneOf(HeaderDowngrade, HeaderAll), same),
+		list("exempt_networks", 0,
 			func(c *Config) *[]netip.Prefix { return &c.ExemptNetworks }, parseExemptNetwork, netip.Prefix.String),
-		list("exempt_recipients", "TLSRATCHET_EXEMPT_RECIPIENTS", 0,
+		list("exempt_recipients", 0,
 			func(c *Config) *[]string { return &c.ExemptRecipients }, parseRecipient, same),
 		spfSetting(),
 	}
@@ -34,55 +32,35 @@ func topSettings() []setting[Config] {
 
 func tableSettings() []setting[Config] {
 	return []setting[Config]{
-		word("socket.mode", "TLSRATCHET_SOCKET_MODE",
-			func(c *Config) *fs.FileMode { return &c.Socket.Mode }, parseMode, showMode),
-		word("socket.group", "TLSRATCHET_SOCKET_GROUP",
-			func(c *Config) *string { return &c.Socket.Group }, parseGroup, same),
+		word("socket.mode", func(c *Config) *fs.FileMode { return &c.Socket.Mode }, parseMode, showMode),
+		word("socket.group", func(c *Config) *string { return &c.Socket.Group }, parseGroup, same),
 
-		word("log.format", "TLSRATCHET_LOG_FORMAT",
-			func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON), same),
-		word("log.level", "TLSRATCHET_LOG_LEVEL",
-			func(c *Config) *slog.Level { return &c.Log.Level }, parseLogLevel, showLogLevel),
+		word("log.format", func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON), same),
+		word("log.level", func(c *Config) *slog.Level { return &c.Log.Level }, parseLogLevel, showLogLevel),
 
-		integer("limits.connections", "TLSRATCHET_CONNECTIONS",
-			func(c *Config) *int { return &c.Limits.Connections }, 1, 65536),
-		span("limits.idle_seconds", "TLSRATCHET_IDLE_SECONDS",
-			func(c *Config) *time.Duration { return &c.Limits.Idle }, time.Second, 60, 86400),
-		span("limits.drain_seconds", "TLSRATCHET_DRAIN_SECONDS",
-			func(c *Config) *time.Duration { return &c.Limits.Drain }, time.Second, 0, 300),
-		span("limits.decide_milliseconds", "TLSRATCHET_DECIDE_MILLISECONDS",
-			func(c *Config) *time.Duration { return &c.Limits.Decide }, time.Millisecond, 10, 10000),
-		integer("limits.cache", "TLSRATCHET_CACHE",
-			func(c *Config) *int { return &c.Limits.Cache }, 100, 10_000_000),
-		integer("limits.identities", "TLSRATCHET_IDENTITIES",
-			func(c *Config) *int { return &c.Limits.Identities }, 1000, 100_000_000),
+		integer("limits.connections", func(c *Config) *int { return &c.Limits.Connections }, 1, 65536),
+		span("limits.idle_seconds", func(c *Config) *time.Duration { return &c.Limits.Idle }, time.Second, 60, 86400),
+		span("limits.drain_seconds", func(c *Config) *time.Duration { return &c.Limits.Drain }, time.Second, 0, 300),
+		span("limits.decide_milliseconds", func(c *Config) *time.Duration { return &c.Limits.Decide }, time.Millisecond, 10, 10000),
+		integer("limits.cache", func(c *Config) *int { return &c.Limits.Cache }, 100, 10_000_000),
+		integer("limits.identities", func(c *Config) *int { return &c.Limits.Identities }, 1000, 100_000_000),
 
-		word("reply.contact", "TLSRATCHET_CONTACT",
-			func(c *Config) *string { return &c.Reply.Contact }, parseContact, same),
+		word("reply.contact", func(c *Config) *string { return &c.Reply.Contact }, parseContact, same),
 	}
 }
 
 // The ranges are those of [tlsstate.Policy].
 func policySettings() []setting[Config] {
 	return []setting[Config]{
-		word("policy.stripped", "TLSRATCHET_ACTION",
-			func(c *Config) *tlsstate.Action { return &c.Policy.Stripped }, tlsstate.ParseAction, tlsstate.Action.String),
-		word("policy.weakened", "TLSRATCHET_WEAKENED",
-			func(c *Config) *tlsstate.Action { return &c.Policy.Weakened }, tlsstate.ParseAction, tlsstate.Action.String),
-		word("policy.unauthenticated", "TLSRATCHET_UNAUTHENTICATED",
-			func(c *Config) *tlsstate.Action { return &c.Policy.Unauthenticated }, tlsstate.ParseAction, tlsstate.Action.String),
-		integer("policy.pin_after_days", "TLSRATCHET_PIN_AFTER_DAYS",
-			func(c *Config) *int { return &c.Policy.PinAfterDays }, 1, 64),
-		integer("policy.pin_max_age_days", "TLSRATCHET_PIN_MAX_AGE_DAYS",
-			func(c *Config) *int { return &c.Policy.PinMaxAgeDays }, 1, 3650),
-		integer("policy.release_after_days", "TLSRATCHET_RELEASE_AFTER_DAYS",
-			func(c *Config) *int { return &c.Policy.ReleaseAfterDays }, 2, 64),
-		integer("policy.relax_after_days", "TLSRATCHET_RELAX_AFTER_DAYS",
-			func(c *Config) *int { return &c.Policy.RelaxAfterDays }, 2, 64),
-		word("policy.pin_up_to", "TLSRATCHET_PIN_UP_TO",
-			func(c *Config) *tlsstate.Level { return &c.Policy.PinUpTo }, parseLevel, tlsstate.Level.String),
-		word("policy.domain_enforce", "TLSRATCHET_DOMAIN_ENFORCE",
-			func(c *Config) *tlsstate.Enforce { return &c.Policy.DomainEnforce }, tlsstate.ParseEnforce, tlsstate.Enforce.String),
+		word("policy.stripped", func(c *Config) *tlsstate.Action { return &c.Policy.Stripped }, tlsstate.ParseAction, tlsstate.Action.String),
+		word("policy.weakened", func(c *Config) *tlsstate.Action { return &c.Policy.Weakened }, tlsstate.ParseAction, tlsstate.Action.String),
+		word("policy.unauthenticated", func(c *Config) *tlsstate.Action { return &c.Policy.Unauthenticated }, tlsstate.ParseAction, tlsstate.Action.String),
+		integer("policy.pin_after_days", func(c *Config) *int { return &c.Policy.PinAfterDays }, 1, 64),
+		integer("policy.pin_max_age_days", func(c *Config) *int { return &c.Policy.PinMaxAgeDays }, 1, 3650),
+		integer("policy.release_after_days", func(c *Config) *int { return &c.Policy.ReleaseAfterDays }, 2, 64),
+		integer("policy.relax_after_days", func(c *Config) *int { return &c.Policy.RelaxAfterDays }, 2, 64),
+		word("policy.pin_up_to", func(c *Config) *tlsstate.Level { return &c.Policy.PinUpTo }, parseLevel, tlsstate.Level.String),
+		word("policy.domain_enforce", func(c *Config) *tlsstate.Enforce { return &c.Policy.DomainEnforce }, tlsstate.ParseEnforce, tlsstate.Enforce.String),
 	}
 }
 
@@ -90,14 +68,11 @@ func policySettings() []setting[Config] {
 // be is for [tlsstate.NewRules] to say.
 func peerSettings() []setting[tlsstate.Row] {
 	return []setting[tlsstate.Row]{
-		word("peer.domain", "", func(r *tlsstate.Row) *string { return &r.Domain }, parseDomain, same),
+		word("peer.domain", func(r *tlsstate.Row) *string { return &r.Domain }, parseDomain, same),
 		boolean("peer.subdomains", func(r *tlsstate.Row) *bool { return &r.Subdomains }),
-		word("peer.network", "",
-			func(r *tlsstate.Row) *netip.Prefix { return &r.Network }, parseNetwork, netip.Prefix.String),
-		word("peer.action", "",
-			func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseRowAction, showRowAction),
-		word("peer.least", "",
-			func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
+		word("peer.network", func(r *tlsstate.Row) *netip.Prefix { return &r.Network }, parseNetwork, netip.Prefix.String),
+		word("peer.action", func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseRowAction, showRowAction),
+		word("peer.least", func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
 		boolean("peer.exempt", func(r *tlsstate.Row) *bool { return &r.Exempt }),
 	}
 }

@@ -173,8 +173,8 @@ func tables[T any](l *loader, raw any, name string, all []setting[T], take func(
 
 func (l *loader) fromEnv(env func(string) (string, bool)) {
 	for _, s := range settings() {
-		if text, ok := env(s.env); ok {
-			l.override(s.env, s, s.text(text))
+		if text, ok := env(s.variable()); ok {
+			l.override(s.variable(), s, s.text(text))
 		}
 	}
 }

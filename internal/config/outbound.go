@@ -56,26 +56,18 @@ func defaultOutbound() Outbound {
 
 func outboundSettings() []setting[Config] {
 	return []setting[Config]{
-		list("outbound.listen", "TLSRATCHET_OUTBOUND_LISTEN", 0,
+		list("outbound.listen", 0,
 			func(c *Config) *[]Listener { return &c.Outbound.Listen }, parseOutboundListener, Listener.String),
-		word("outbound.log", "TLSRATCHET_OUTBOUND_LOG",
-			func(c *Config) *string { return &c.Outbound.Log }, parseOutboundLog, same),
-		word("outbound.action", "TLSRATCHET_OUTBOUND_ACTION",
-			func(c *Config) *string { return &c.Outbound.Action }, oneOf(Observe, Hold), same),
-		word("outbound.on_outage", "TLSRATCHET_OUTBOUND_ON_OUTAGE",
-			func(c *Config) *string { return &c.Outbound.OnOutage }, oneOf(Hold, Release), same),
-		list("outbound.postfix", "TLSRATCHET_OUTBOUND_POSTFIX", 1,
+		word("outbound.log", func(c *Config) *string { return &c.Outbound.Log }, parseOutboundLog, same),
+		word("outbound.action", func(c *Config) *string { return &c.Outbound.Action }, oneOf(Observe, Hold), same),
+		word("outbound.on_outage", func(c *Config) *string { return &c.Outbound.OnOutage }, oneOf(Hold, Release), same),
+		list("outbound.postfix", 1,
 			func(c *Config) *[]string { return &c.Outbound.Postfix }, parsePath, same),
-		word("outbound.least", "TLSRATCHET_OUTBOUND_LEAST",
-			func(c *Config) *tlsstate.Level { return &c.Outbound.Least }, parseLevel, tlsstate.Level.String),
-		asPolicy("outbound.pin_after_days", "TLSRATCHET_OUTBOUND_PIN_AFTER_DAYS",
-			func(c *Config) *int { return &c.Outbound.PinAfterDays }, 1, 64),
-		asPolicy("outbound.pin_max_age_days", "TLSRATCHET_OUTBOUND_PIN_MAX_AGE_DAYS",
-			func(c *Config) *int { return &c.Outbound.PinMaxAgeDays }, 1, 3650),
-		asPolicy("outbound.release_after_days", "TLSRATCHET_OUTBOUND_RELEASE_AFTER_DAYS",
-			func(c *Config) *int { return &c.Outbound.ReleaseAfterDays }, 2, 64),
-		asPolicy("outbound.relax_after_days", "TLSRATCHET_OUTBOUND_RELAX_AFTER_DAYS",
-			func(c *Config) *int { return &c.Outbound.RelaxAfterDays }, 2, 64),
+		word("outbound.least", func(c *Config) *tlsstate.Level { return &c.Outbound.Least }, parseLevel, tlsstate.Level.String),
+		asPolicy("outbound.pin_after_days", func(c *Config) *int { return &c.Outbound.PinAfterDays }, 1, 64),
+		asPolicy("outbound.pin_max_age_days", func(c *Config) *int { return &c.Outbound.PinMaxAgeDays }, 1, 3650),
+		asPolicy("outbound.release_after_days", func(c *Config) *int { return &c.Outbound.ReleaseAfterDays }, 2, 64),
+		asPolicy("outbound.relax_after_days", func(c *Config) *int { return &c.Outbound.RelaxAfterDays }, 2, 64),
 	}
 }
 
@@ -84,8 +76,8 @@ const policyWord = "policy"
 
 // asPolicy is a key whose value is a whole number, or "policy" for the number
 // of the same name in [policy].
-func asPolicy(key, env string, field func(*Config) *int, lo, hi int) setting[Config] {
-	s := integer(key, env, field, lo, hi)
+func asPolicy(key string, field func(*Config) *int, lo, hi int) setting[Config] {
+	s := integer(key, field, lo, hi)
 	number := s.set
 	s.set = func(c *Config, raw any) error {
 		if raw == policyWord {
@@ -173,12 +165,10 @@ func (c *Config) OutboundRules() *tlsstate.Rules { return c.outboundRules }
 // sendSettings returns the keys of a [[send]] row.
 func sendSettings() []setting[tlsstate.Row] {
 	return []setting[tlsstate.Row]{
-		word("send.domain", "", func(r *tlsstate.Row) *string { return &r.Domain }, parseDomain, same),
+		word("send.domain", func(r *tlsstate.Row) *string { return &r.Domain }, parseDomain, same),
 		boolean("send.subdomains", func(r *tlsstate.Row) *bool { return &r.Subdomains }),
-		word("send.action", "",
-			func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseSendAction, showSendAction),
-		word("send.least", "",
-			func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
+		word("send.action", func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseSendAction, showSendAction),
+		word("send.least", func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
 		boolean("send.exempt", func(r *tlsstate.Row) *bool { return &r.Exempt }),
 	}
 }

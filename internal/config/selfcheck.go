@@ -18,10 +18,8 @@ type Selfcheck struct {
 
 func selfcheckSettings() []setting[Config] {
 	return []setting[Config]{
-		word("selfcheck.address", "TLSRATCHET_SELFCHECK",
-			func(c *Config) *string { return &c.Selfcheck.Address }, endpoint("127.0.0.1:25"), same),
-		span("selfcheck.every_seconds", "TLSRATCHET_SELFCHECK_SECONDS",
-			func(c *Config) *time.Duration { return &c.Selfcheck.Every }, time.Second, 10, 86400),
+		word("selfcheck.address", func(c *Config) *string { return &c.Selfcheck.Address }, endpoint("127.0.0.1:25"), same),
+		span("selfcheck.every_seconds", func(c *Config) *time.Duration { return &c.Selfcheck.Every }, time.Second, 10, 86400),
 	}
 }
 

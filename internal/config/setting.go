@@ -9,9 +9,8 @@ import (
 
 // setting is one key: of the file as a whole, or of a row.
 type setting[T any] struct {
-	// key is the key with its table, as in "policy.stripped"; env is the
-	// variable that overrides it, if any.
-	key, env string
+	// key is the key with its table, as in "policy.stripped".
+	key string
 	// set takes a value as TOML has it, and leaves the old one if it is wrong.
 	set func(*T, any) error
 	// text makes of a variable's text what TOML would have.
@@ -20,10 +19,15 @@ type setting[T any] struct {
 	show func(*T) string
 }
 
+// variable is the environment variable that overrides the key.
+func (s *setting[T]) variable() string {
+	return "TLSRATCHET_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
 // word is a key whose value is a string of some form.
-func word[T, V any](key, env string, field func(*T) *V, parse func(string) (V, error), show func(V) string) setting[T] {
+func word[T, V any](key string, field func(*T) *V, parse func(string) (V, error), show func(V) string) setting[T] {
 	return setting[T]{
-		key: key, env: env,
+		key: key,
 		set: func(t *T, raw any) error {
 			s, ok := raw.(string)
 			if !ok {
@@ -42,9 +46,9 @@ func word[T, V any](key, env string, field func(*T) *V, parse func(string) (V, e
 
 // list is a key whose value is a list of strings of some form, none of them
 // twice and at least so many. In a variable they are separated by commas.
-func list[T any, V comparable](key, env string, least int, field func(*T) *[]V, parse func(string) (V, error), show func(V) string) setting[T] {
+func list[T any, V comparable](key string, least int, field func(*T) *[]V, parse func(string) (V, error), show func(V) string) setting[T] {
 	return setting[T]{
-		key: key, env: env,
+		key: key,
 		set: func(t *T, raw any) error {
 			vs, err := parseList(raw, parse, show)
 			if err == nil && len(vs) < least {
@@ -92,9 +96,9 @@ func parseList[V comparable](raw any, parse func(string) (V, error), show func(V
 }
 
 // integer is a key whose value is a whole number from lo to hi.
-func integer[T any](key, env string, field func(*T) *int, lo, hi int) setting[T] {
+func integer[T any](key string, field func(*T) *int, lo, hi int) setting[T] {
 	return setting[T]{
-		key: key, env: env,
+		key: key,
 		set: func(t *T, raw any) error {
 			n, err := whole(raw, lo, hi)
 			if err == nil {
@@ -108,9 +112,9 @@ func integer[T any](key, env string, field func(*T) *int, lo, hi int) setting[T]
 }
 
 // span is a key whose value is a whole number of units of time.
-func span[T any](key, env string, field func(*T) *time.Duration, unit time.Duration, lo, hi int) setting[T] {
+func span[T any](key string, field func(*T) *time.Duration, unit time.Duration, lo, hi int) setting[T] {
 	return setting[T]{
-		key: key, env: env,
+		key: key,
 		set: func(t *T, raw any) error {
 			n, err := whole(raw, lo, hi)
 			if err == nil {
@@ -123,7 +127,7 @@ func span[T any](key, env string, field func(*T) *time.Duration, unit time.Durat
 	}
 }
 
-// boolean is a key that is true or false. It has no variable.
+// boolean is a key that is true or false.
 func boolean[T any](key string, field func(*T) *bool) setting[T] {
 	return setting[T]{
 		key: key,
@@ -135,6 +139,7 @@ func boolean[T any](key string, field func(*T) *bool) setting[T] {
 			*field(t) = b
 			return nil
 		},
+		text: truth,
 		show: func(t *T) string { return strconv.FormatBool(*field(t)) },
 	}
 }
@@ -153,6 +158,14 @@ func number(s string) any {
 		return s
 	}
 	return n
+}
+
+func truth(s string) any {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return s
+	}
+	return b
 }
 
 func commas(s string) any {

@@ -29,14 +29,10 @@ type Shared struct {
 
 func sharedSettings() []setting[Config] {
 	return []setting[Config]{
-		word("shared", "TLSRATCHET_SHARED",
-			func(c *Config) *string { return &c.Shared.URL }, parseShared, same),
-		word("shared_password_file", "TLSRATCHET_SHARED_PASSWORD_FILE",
-			func(c *Config) *string { return &c.Shared.PasswordFile }, parseFile, same),
-		word("shared_roots_file", "TLSRATCHET_SHARED_ROOTS_FILE",
-			func(c *Config) *string { return &c.Shared.RootsFile }, parseFile, same),
-		span("shared_milliseconds", "TLSRATCHET_SHARED_MILLISECONDS",
-			func(c *Config) *time.Duration { return &c.Shared.Timeout }, time.Millisecond, 1, 1000),
+		word("shared", func(c *Config) *string { return &c.Shared.URL }, parseShared, same),
+		word("shared_password_file", func(c *Config) *string { return &c.Shared.PasswordFile }, parseFile, same),
+		word("shared_roots_file", func(c *Config) *string { return &c.Shared.RootsFile }, parseFile, same),
+		span("shared_milliseconds", func(c *Config) *time.Duration { return &c.Shared.Timeout }, time.Millisecond, 1, 1000),
 	}
 }
 

@@ -25,15 +25,13 @@ type SPF struct {
 }
 
 func spfSetting() setting[Config] {
-	return word("spf", "TLSRATCHET_SPF", func(c *Config) *bool { return &c.SPF.On }, parseOnOff, showOnOff)
+	return word("spf", func(c *Config) *bool { return &c.SPF.On }, parseOnOff, showOnOff)
 }
 
 func dnsSettings() []setting[Config] {
 	return []setting[Config]{
-		word("dns.resolver", "TLSRATCHET_RESOLVER",
-			func(c *Config) *netip.AddrPort { return &c.SPF.Resolver }, parseResolver, showResolver),
-		span("dns.timeout_milliseconds", "TLSRATCHET_DNS_MILLISECONDS",
-			func(c *Config) *time.Duration { return &c.SPF.Timeout }, time.Millisecond, 100, 2000),
+		word("dns.resolver", func(c *Config) *netip.AddrPort { return &c.SPF.Resolver }, parseResolver, showResolver),
+		span("dns.timeout_milliseconds", func(c *Config) *time.Duration { return &c.SPF.Timeout }, time.Millisecond, 100, 2000),
 	}
 }
 

@@ -11,9 +11,8 @@ type Status struct {
 
 func statusSettings() []setting[Config] {
 	return []setting[Config]{
-		word("status.listen", "TLSRATCHET_STATUS",
-			func(c *Config) *string { return &c.Status.Listen }, endpoint("127.0.0.1:9125"), same),
-		list("status.names", "TLSRATCHET_STATUS_NAMES", 0,
+		word("status.listen", func(c *Config) *string { return &c.Status.Listen }, endpoint("127.0.0.1:9125"), same),
+		list("status.names", 0,
 			func(c *Config) *[]string { return &c.Status.Names }, parseDomain, same),
 	}
 }

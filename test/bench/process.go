@@ -35,7 +35,7 @@ func startProcess(ctx context.Context, name, socket string, argv ...string) (*pr
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.errs, p.errs
 	// What tlsratchet does beside mail is left out: there may be two of it.
-	p.cmd.Env = append(os.Environ(), "TLSRATCHET_STATUS=off", "TLSRATCHET_SELFCHECK=off")
+	p.cmd.Env = append(os.Environ(), "TLSRATCHET_STATUS_LISTEN=off", "TLSRATCHET_SELFCHECK_ADDRESS=off")
 	stdin, err := p.cmd.StdinPipe() // its end is the end of those that watch it
 	if err == nil {
 		p.stdin = stdin
