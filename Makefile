@@ -7,13 +7,31 @@ export CGO_ENABLED ?= $(if $(RACE),1,0)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build demo test soak bench population chaos lint vuln fuzz install clean
+# What is built, beside the machine's own; NetBSD lacks a library, go-systemd.
+TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv64 linux/s390x freebsd/amd64 openbsd/amd64
+# Packages without I/O of their own: their tests run under an emulator.
+PURE    ?= ./tlsstate ./internal/clean ./internal/peer ./internal/config ./internal/maillog ./internal/incident ./milter
+
+.PHONY: help build cross emulate demo test soak bench population chaos lint vuln fuzz install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build build/tlsratchet
 	$(GO) build -trimpath -o build/ ./cmd/tlsratchet
+
+cross: ## build for every system in TARGETS, into build/SYSTEM/
+	@for t in $(TARGETS); do echo "$$t"; \
+		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} GOARM=7 \
+			$(GO) build -trimpath -o build/$$t/ ./cmd/tlsratchet || exit 1; \
+	done
+	CGO_ENABLED=0 GOARCH=386 $(GO) vet ./...
+
+emulate: ## run the tests of pure packages on a 32-bit and a big-endian machine (Debian's qemu-user)
+	$(GO) run ./test/posttest/install qemu-user
+	CGO_ENABLED=0 GOARCH=arm $(GO) test -short -exec qemu-arm $(PURE)
+	CGO_ENABLED=0 GOARCH=s390x $(GO) test -short -exec qemu-s390x $(PURE)
+	CGO_ENABLED=0 GOARCH=s390x $(GO) test -run 'Key|Contract' -exec qemu-s390x ./tlsstate/store
 
 demo: build ## see a stripped peer caught at a real Postfix (root; under a minute)
 	$(GO) run ./test/posttest/install

@@ -149,11 +149,8 @@ func memoryChecks(o Options) []Finding {
 	if info.Mode().Perm()&0o077 != 0 {
 		all = append(all, note("memory", fmt.Sprintf("%s is %s: it names your peers", o.History, info.Mode()), "chmod 0600 "+o.History))
 	}
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(o.History), &disk); err == nil {
-		if free := int64(disk.Bavail) * disk.Bsize; free < max(2*info.Size(), 64<<20) {
-			all = append(all, broken("disk", fmt.Sprintf("%d MiB are free where the history is, and a copy of it needs %d", free>>20, info.Size()>>20), ""))
-		}
+	if free, err := freeBytes(filepath.Dir(o.History)); err == nil && free < max(2*info.Size(), 64<<20) {
+		all = append(all, broken("disk", fmt.Sprintf("%d MiB are free where the history is, and a copy of it needs %d", free>>20, info.Size()>>20), ""))
 	}
 	// Days in this form compare as texts.
 	if today := tlsstate.DayOf(o.Now); o.Newest != tlsstate.Day(0).String() && o.Newest > (today+1).String() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,7 +41,7 @@ func BenchmarkConn(b *testing.B) {
 		b.Fatal(err)
 	}
 	c.raw = &loop{
-		tape: *tp, left: 1 << 62,
+		tape: *tp, left: math.MaxInt,
 		all: join(frame('A', ""), frame('D', "M{tls_version}\x00TLSv1.3\x00{client_addr}\x00192.0.2.1\x00"), frame('M', "<a@b.example>\x00")),
 	}
 	var head [lengthSize]byte
@@ -67,7 +68,7 @@ func BenchmarkDroppedHeaders(b *testing.B) {
 		all = append(all, frame('L', "Received\x00from mx.sender.example by mx.here.example with ESMTPS\x00")...)
 	}
 	c.buf.in = make([]byte, inSize) // as it is after a first message
-	c.raw = &loop{tape: *tp, all: append(all, frame('N', "")...), left: 1 << 62}
+	c.raw = &loop{tape: *tp, all: append(all, frame('N', "")...), left: math.MaxInt}
 	rest := make([]byte, 16)
 	b.ReportAllocs()
 	for b.Loop() {
