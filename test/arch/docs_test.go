@@ -67,3 +67,16 @@ func TestTopOfTheTree(t *testing.T) {
 		t.Errorf("%d entries at the top: %v", len(entries), entries)
 	}
 }
+
+// Files that the architecture page names are there.
+func TestNamedFiles(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("`((?:cmd|milter|tlsstate|internal|contrib|test|docs)/[\\w./]+)`").FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Errorf("architecture.md names %s: %v", m[1], err)
+		}
+	}
+}
