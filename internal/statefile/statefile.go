@@ -1,0 +1,112 @@
+// Package statefile keeps a small value in a JSON file that outlives a restart.
+//
+// A file is replaced whole: a reader sees the old value or the new one, also
+// after a power cut. Its folder may belong to somebody whom the process does
+// not trust, as where root runs a command on the folder of the daemon's user:
+// symbolic links are not followed, and the mode is set by descriptor.
+package statefile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// maxSize is the most that is read, in bytes.
+const maxSize = 16 << 20
+
+// File is one state file. The zero value keeps nothing: reading leaves the
+// value as it is, and writing does nothing.
+type File struct{ path string }
+
+// At returns the state file at a path. It need not exist yet.
+func At(path string) File { return File{path} }
+
+// Read decodes the file into v, a pointer. Where there is no file, v stays as
+// it is and the error is nil.
+func (f File) Read(v any) error {
+	if f.path == "" {
+		return nil
+	}
+	file, err := Open(f.path, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err == nil && len(b) > maxSize {
+		err = fmt.Errorf("larger than %d bytes", maxSize)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.path, err)
+	}
+	return nil
+}
+
+// Write replaces the file by the JSON of v, with mode 0600. On an error the old
+// file is still there.
+func (f File) Write(v any) error {
+	if f.path == "" {
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", f.path, err)
+	}
+	next := f.path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // left by a process that was killed
+	}
+	if err = create(next, b); err == nil {
+		err = os.Rename(next, f.path)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+	}
+	return err
+}
+
+// create makes a file that did not exist, and writes it to the disk.
+func create(path string, b []byte) error {
+	file, err := Open(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(b)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// Open is [os.OpenFile] for a state file: it does not follow a symbolic link,
+// refuses what is not a regular file, and sets the mode of a file that it made
+// whatever the umask. It never blocks on a pipe.
+func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {
+	file, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, mode)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%s is a symbolic link: name the file itself", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err == nil && flag&os.O_EXCL != 0 {
+		err = file.Chmod(mode)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
+}
