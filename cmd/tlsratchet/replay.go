@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,8 +19,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/tlsstate"
 )
@@ -32,6 +35,7 @@ func replayCommand(stdout, stderr io.Writer) *cli.Command {
 			"override the configuration, so that two policies can be compared.",
 		Flags: operatorFlags(append(policyFlags(),
 			&cli.IntFlag{Name: "year", Usage: "`YEAR` in which each file begins, for times without one", DefaultText: "by the time of the file"},
+			&cli.StringFlag{Name: "verdicts", Usage: "write a line of JSON to `FILE` for each group of messages that was judged"},
 			&cli.BoolFlag{Name: "apply", DisableDefaultText: true, Usage: "remember what was learned: merge it into the daemon's memory, or the file"},
 			&cli.StringFlag{Name: "listener", Usage: "with --apply: all of the log came in at `ADDRESS:PORT`, so that STARTTLS is known to be offered there"},
 		)...),
@@ -75,28 +79,25 @@ func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	log, err := readLogs(ctx, c, stderr)
+	result, err := replayLogs(ctx, c, cfg, stderr)
 	if err != nil {
 		return err
 	}
-	result := log.Judge(cfg.Rules())
 	var applied *admin.Imported
 	if c.Bool("apply") {
 		applied, err = apply(c, result, listener, stderr)
 	}
+	if r := &result.Report; r.Smtpd == 0 && r.Lines > 0 {
+		err = errors.Join(err, errors.New("replay: no line of Postfix's smtpd in these logs"))
+	}
 	return errors.Join(printReplay(c, result, applied, stdout), err)
 }
 
-// readLogs reads the logs that the command line names.
-func readLogs(ctx context.Context, c *cli.Context, stderr io.Writer) (*replay.Log, error) {
+// logSources returns the logs that the command line names.
+func logSources(c *cli.Context) (sources []maillog.Source, err error) {
 	if c.NArg() == 0 {
 		return nil, usagef("replay takes logs: FILE…, or - for standard input")
 	}
-	year := c.Int("year")
-	if c.IsSet("year") && (year < 1980 || year > 2148) {
-		return nil, usagef("--year: use 1980 to 2148, not %d", year)
-	}
-	var sources []maillog.Source
 	streams := 0
 	for _, name := range c.Args().Slice() {
 		s := maillog.Source{Name: name}
@@ -109,13 +110,39 @@ func readLogs(ctx context.Context, c *cli.Context, stderr io.Writer) (*replay.Lo
 	if streams > 1 {
 		return nil, usagef("standard input can be read once: give - once")
 	}
+	return sources, nil
+}
+
+// replayLogs replays the logs that the command line names.
+func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr io.Writer) (result *replay.Result, err error) {
+	sources, err := logSources(c)
+	if err != nil {
+		return nil, err
+	}
+	year := c.Int("year")
+	if c.IsSet("year") && (year < 1980 || year > 2148) {
+		return nil, usagef("--year: use 1980 to 2148, not %d", year)
+	}
+	o := replay.Options{
+		Rules:   cfg.Rules(),
+		Breaker: ratchet.BreakerOptions{Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays},
+	}
+	if name := c.String("verdicts"); name != "" {
+		file, failed := os.Create(name)
+		if failed != nil {
+			return nil, fmt.Errorf("--verdicts: %w", failed)
+		}
+		w := bufio.NewWriter(file)
+		defer func() { err = errors.Join(err, w.Flush(), file.Close()) }()
+		o.Verdicts = w
+	}
 	progress := new(maillog.Progress)
 	defer showProgress(progress, stderr)()
-	log, err := replay.Read(ctx, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress})
+	result, err = replay.Run(ctx, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress}, o)
 	if errors.Is(err, fs.ErrPermission) {
 		err = deniedOf(c.Args().Slice(), err)
 	}
-	return log, err
+	return result, err
 }
 
 // deniedOf says of the first file that we may not read who may.

@@ -94,7 +94,7 @@ func (c *clock) parse(line []byte) (at int64, rest []byte, ok bool) {
 		t, err = time.Parse(layouts[i], string(line[:n]))
 	}
 	suffix := suffixOf(line[afterFraction(line, n+past):])
-	if at, rest, ok = c.seconds(line, n, suffix); !ok || !c.complete(t, bytes.TrimSpace(suffix)) {
+	if at, rest, ok = c.seconds(line, n, suffix); !ok || !c.complete(t, bytes.TrimLeft(suffix, " ")) {
 		return 0, nil, false
 	}
 	c.prefix, c.suffix = append(c.prefix[:0], line[:n]...), append(c.suffix[:0], suffix...)

@@ -2,6 +2,8 @@ package maillog
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"sync"
 )
@@ -27,6 +29,7 @@ type input struct {
 	// source goes back in time a new pass begins.
 	now, last int64
 	pass      uint32
+	disorder  bool // it went back by more than a day
 }
 
 func (m *merger) merge(ctx context.Context) {
@@ -76,6 +79,8 @@ func (m *merger) start(ctx context.Context, s *source) {
 	m.fill(in)
 }
 
+var errDisorder = errors.New("it goes back in time by more than a day, and was read in the order in which it is: give rotated logs as files of their own")
+
 // at returns when the next event is, never earlier than the ones before it.
 func (in *input) at() int64 { return max(in.now, in.batch.events[in.next].at) }
 
@@ -86,6 +91,10 @@ func (m *merger) read(ctx context.Context, in *input, until int64) {
 		if e.at < in.last {
 			m.passes++
 			in.pass = m.passes
+		}
+		if e.at+day < in.now && !in.disorder {
+			in.disorder = true
+			m.joiner.stats.Problems = append(m.joiner.stats.Problems, fmt.Errorf("%s: %w", in.source.Name, errDisorder))
 		}
 		in.now, in.last = max(in.now, e.at), e.at
 		if m.repeats.seen(e.sum, in.pass) {

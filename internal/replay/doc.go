@@ -1,15 +1,13 @@
 // Package replay shows what a policy would have done to the mail of a log, and
-// makes of the log what the daemon would remember had it been there.
+// what the daemon would remember if it had been there.
 //
-// [Read] folds a log by day: of each client, listener and kind of encryption
-// only the first moment and the counts of each day are kept. So any order of
-// files, and any line or file that is there twice, gives the same memory, and
-// what it takes is bounded by the peers and their days, not by the lines.
-// [Log.Judge] then sends the days through the same ratchet that the daemon has,
-// on a memory of its own that begins empty; it may be called with one policy
-// after another.
+// [Run] sends the messages of a log, in the order in which they came, through the
+// ratchet that the daemon has, with a breaker and a memory of its own that begins
+// empty. Messages that one session sent on one day in one state of encryption are
+// judged together, at the moment of the first. What it takes is bounded by the
+// peers, not by the lines.
 //
-// Within a day a client's sessions of one kind are judged together, at the
-// moment of the first. The breaker is not played: where it would have acted is
-// told with the incidents that look like our own fault.
+// The log knows nothing of SPF, of the addresses and ports that mail came in at,
+// and of the self-check: senders are no identities here, a listener is a host and
+// a syslog name, and the breaker has no self-check to ask.
 package replay

@@ -1,10 +1,7 @@
 package replay
 
 import (
-	"cmp"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"tlsratchet/internal/maillog"
@@ -45,23 +42,29 @@ type Incident struct {
 const (
 	// FaultHandshake: the peer tried STARTTLS, and that failed.
 	FaultHandshake = "its TLS handshake with us failed just before"
-	// FaultMany: many peers downgraded within ten minutes.
+	// FaultMany: as many peers as trip the breaker downgraded within its window.
 	FaultMany = "many peers at once"
+	// FaultOutage: many peers came in clear, and none encrypted in between.
+	FaultOutage = "no session was encrypted at that time"
 )
 
-const (
-	quiet      = 24 * time.Hour
-	manyWindow = 10 * time.Minute
-	manyNames  = 10
-)
+const quiet = 24 * time.Hour
 
 // incidents gathers downgrades.
 type incidents struct {
 	open map[tlsstate.Identity]*Incident
 	list []*Incident
+	// first is the first incident of the window that ends with the last; names are
+	// those of the incidents in it.
+	first  int
+	names  map[string]int
+	most   int
+	window time.Duration
 }
 
-func newIncidents() *incidents { return &incidents{open: make(map[tlsstate.Identity]*Incident)} }
+func newIncidents(o *ratchet.BreakerOptions) *incidents {
+	return &incidents{open: make(map[tlsstate.Identity]*Incident), names: make(map[string]int), most: o.Domains, window: o.Window}
+}
 
 // met closes the incident of an identity that met its pin.
 func (in *incidents) met(d *ratchet.Decision) {
@@ -70,20 +73,48 @@ func (in *incidents) met(d *ratchet.Decision) {
 	}
 }
 
-func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client, messages int, failed bool) {
+// downgrade adds messages to the incident of their peer.
+func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client, messages int) *Incident {
 	i := in.open[d.Identity]
 	if i == nil || s.At.Sub(i.Last) > quiet {
 		i = newIncident(s, d, c)
 		in.open[d.Identity] = i
-		in.list = append(in.list, i)
+		in.add(i)
 	}
 	i.Last = s.At
 	i.Messages += messages
 	if d.Action > i.action {
 		i.action, i.Action = d.Action, d.Action.String()
 	}
-	if failed {
-		i.Fault = FaultHandshake
+	return i
+}
+
+// add adds an incident, and marks those of the window if too many names have one.
+func (in *incidents) add(i *Incident) {
+	in.list = append(in.list, i)
+	in.names[i.name]++
+	for i.Began.Sub(in.list[in.first].Began) > in.window {
+		gone := in.list[in.first].name
+		if in.names[gone]--; in.names[gone] == 0 {
+			delete(in.names, gone)
+		}
+		in.first++
+	}
+	if len(in.names) > in.most {
+		for _, i := range in.list[in.first:] {
+			if i.Fault != FaultHandshake {
+				i.Fault = FaultMany
+			}
+		}
+	}
+}
+
+// mark marks the incidents that began since an outage did.
+func (in *incidents) mark(since time.Time) {
+	for n := len(in.list) - 1; n >= 0 && !in.list[n].Began.Before(since); n-- {
+		if in.list[n].Fault == "" {
+			in.list[n].Fault = FaultOutage
+		}
 	}
 }
 
@@ -92,53 +123,19 @@ func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *In
 		Identity: clip(d.Identity.String()), Client: clip(c.Name) + "[" + s.Peer.IP.String() + "]",
 		Began: s.At, Last: s.At, Kind: d.Kind.String(), Days: d.Days, Since: d.Since.String(),
 		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
-		action: d.Action, Action: d.Action.String(), name: s.Peer.Domain.Name,
+		action: d.Action, Action: d.Action.String(), name: nameOf(s),
 	}
 	if d.Kind == tlsstate.Unauthenticated {
 		i.Pin, i.Seen = "certificate", "none"
 	}
-	if i.name == "" {
-		i.name = network(s.Peer.IP)
-	}
 	return i
 }
 
+// network is the one that an address counts for.
 func network(ip netip.Addr) string {
 	bits := 32
 	if ip.Is4() {
 		bits = 24
 	}
 	return netip.PrefixFrom(ip, bits).Masked().String()
-}
-
-// all returns the incidents by their beginning, and marks those of many names
-// at once.
-func (in *incidents) all() []Incident {
-	slices.SortFunc(in.list, func(a, b *Incident) int {
-		return cmp.Or(a.Began.Compare(b.Began), strings.Compare(a.Identity, b.Identity))
-	})
-	names := make(map[string]int) // in the window from first to last
-	first, marked := 0, 0
-	for last, i := range in.list {
-		names[i.name]++
-		for i.Began.Sub(in.list[first].Began) > manyWindow {
-			gone := in.list[first].name
-			if names[gone]--; names[gone] == 0 {
-				delete(names, gone)
-			}
-			first++
-		}
-		if len(names) > manyNames {
-			for ; marked <= last; marked++ {
-				if marked >= first && in.list[marked].Fault == "" {
-					in.list[marked].Fault = FaultMany
-				}
-			}
-		}
-	}
-	all := make([]Incident, len(in.list))
-	for n, i := range in.list {
-		all[n] = *i
-	}
-	return all
 }

@@ -1,63 +1,84 @@
 package replay
 
 import (
-	"errors"
 	"net/netip"
 
 	"tlsratchet/tlsstate"
 )
 
-// memory is a store for one goroutine, and for as long as a replay takes.
-// Nothing in it is ever pushed out, and there are no quotas.
+// memory is the memory of a replay. Nothing in it is ever pushed out, and there
+// are no quotas.
 type memory struct {
-	// histories are those of the peers, by number. Workers share them, and no
-	// identity is with two.
-	histories []tlsstate.History
-	// peer is who the session under way is of, and listener the history of
-	// where it came in: that is known already, see offers.
-	peer     *known
-	listener tlsstate.History
+	histories map[tlsstate.Identity]tlsstate.History
+	// apart are the histories of the identities to which our own outages happened,
+	// without what they taught: that is not for --apply.
+	apart map[tlsstate.Identity]tlsstate.History
+	// fault is true while what is learned comes from an outage of ours, inClear
+	// while it comes from a session in clear.
+	fault, inClear bool
+	// changes are those by sessions in clear since the last one that was
+	// encrypted.
+	changes []change
 }
 
-// errNobody says that the ratchet asked for an identity that the session under
-// way doesn't have.
-var errNobody = errors.New("replay: not an identity of this session")
+// change is a history before a session in clear changed it.
+type change struct {
+	id     tlsstate.Identity
+	before tlsstate.History
+}
+
+func newMemory() *memory {
+	return &memory{histories: make(map[tlsstate.Identity]tlsstate.History), apart: make(map[tlsstate.Identity]tlsstate.History)}
+}
 
 // Load returns the zero history for an identity never seen.
-func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
-	if id.Kind == tlsstate.Listener {
-		return m.listener, nil
-	}
-	h := m.history(id)
-	if h == nil {
-		return tlsstate.History{}, errNobody
-	}
-	return *h, nil
-}
+func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) { return m.histories[id], nil }
+
+// maxChanges bounds the changes that can be taken back.
+const maxChanges = 1 << 15
 
 // Learn replaces a history by what grow makes of it. Nobody else has it, and
 // grow only ever grows it: there is nothing to merge.
 func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	if id.Kind == tlsstate.Listener {
-		return m.listener, nil
+	before := m.histories[id]
+	clean, ok := m.apart[id]
+	if !ok {
+		clean = before
 	}
-	h := m.history(id)
-	if h == nil {
-		return tlsstate.History{}, errNobody
+	if m.fault {
+		m.apart[id] = clean
+	} else if ok {
+		m.apart[id] = grow(clean)
 	}
-	*h = grow(*h)
-	return *h, nil
+	if m.inClear && !m.fault && len(m.changes) < maxChanges {
+		m.changes = append(m.changes, change{id, clean})
+	}
+	after := grow(before) // last, because grow also returns a verdict to its caller
+	m.histories[id] = after
+	return after, nil
 }
 
-// history finds an identity of the peer under way without looking it up.
-func (m *memory) history(id tlsstate.Identity) *tlsstate.History {
-	switch id {
-	case m.peer.Address:
-		return &m.histories[m.peer.address]
-	case m.peer.Domain:
-		return &m.histories[m.peer.domain]
+// undo takes back, for --apply, what was learned since the last session that was
+// encrypted.
+func (m *memory) undo() {
+	for i := len(m.changes) - 1; i >= 0; i-- {
+		m.apart[m.changes[i].id] = m.changes[i].before
 	}
-	return nil
+	m.changes = m.changes[:0]
+}
+
+// learned returns what is for --apply.
+func (m *memory) learned() map[tlsstate.Identity]tlsstate.History {
+	all := make(map[tlsstate.Identity]tlsstate.History, len(m.histories))
+	for id, h := range m.histories {
+		if clean, ok := m.apart[id]; ok {
+			h = clean
+		}
+		if id.Kind != tlsstate.Listener && h != (tlsstate.History{}) {
+			all[id] = h
+		}
+	}
+	return all
 }
 
 // Newest returns 0: a log may leave out months, and that is no clock that

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/test/loggen"
 	"tlsratchet/tlsstate"
@@ -40,12 +41,14 @@ func on(day, hour, minute int) time.Time {
 
 const bank = "mx1.bank.example[192.0.2.10]"
 
-// text is the log of mails, each by a process of its own.
+// text is the log of mails in the order of time, each by a process of its own.
 func text(mails []mail) string { return spread(mails, 0) }
 
 // spread is text with time between the lines of a session.
 func spread(mails []mail, step time.Duration) string {
 	var b strings.Builder
+	mails = slices.Clone(mails)
+	slices.SortStableFunc(mails, func(a, b mail) int { return a.at.Compare(b.at) })
 	for n, m := range mails {
 		at := m.at
 		say := func(format string, args ...any) {
@@ -88,17 +91,31 @@ func steady(who string, from, to int) (all []mail) {
 	return all
 }
 
-func read(t rapid.TB, texts ...string) *replay.Log {
-	t.Helper()
+// logs are the texts of logs.
+type logs struct {
+	t     rapid.TB
+	texts []string
+}
+
+func read(t rapid.TB, texts ...string) logs { return logs{t, texts} }
+
+// Judge replays the logs.
+func (l logs) Judge(rules *tlsstate.Rules) *replay.Result {
+	l.t.Helper()
+	return l.run(replay.Options{Rules: rules, Breaker: ratchet.DefaultBreaker()})
+}
+
+func (l logs) run(o replay.Options) *replay.Result {
+	l.t.Helper()
 	var sources []maillog.Source
-	for _, text := range texts {
+	for _, text := range l.texts {
 		sources = append(sources, maillog.Source{Name: "-", Stream: strings.NewReader(text)})
 	}
-	l, err := replay.Read(context.Background(), sources, maillog.Options{Now: now, Location: time.UTC})
+	result, err := replay.Run(context.Background(), sources, maillog.Options{Now: now, Location: time.UTC}, o)
 	if err != nil {
-		t.Fatal(err)
+		l.t.Fatal(err)
 	}
-	return l
+	return result
 }
 
 func rules(t rapid.TB, change func(*tlsstate.Policy), rows ...tlsstate.Row) *tlsstate.Rules {
@@ -146,7 +163,7 @@ func TestIncident(t *testing.T) {
 	}, cmp.Ignore())); diff != "" {
 		t.Error(diff)
 	}
-	if want := "With tempfail, 3 messages from 1 peer of 11 would have waited, and 1 message from 1 peer would have been marked."; r.Summary != want {
+	if want := "With tempfail, 3 of 11 messages, from 1 peer, would have waited, and 1 message, from 1 peer, would have been marked."; r.Summary != want {
 		t.Error(r.Summary)
 	}
 	if r.Peers != (replay.Peers{Addresses: 2, AddressesPinned: 1, Domains: 1, DomainsPinned: 1}) {
@@ -179,7 +196,7 @@ func TestOtherDowngrades(t *testing.T) {
 	if len(r.Incidents) != 1 || r.Incidents[0].Kind != "unauthenticated" || r.Incidents[0].Pin != "certificate" || r.Incidents[0].Messages != 2 {
 		t.Errorf("%+v", r.Incidents)
 	}
-	if want := "With tempfail, 1 message from 1 peer of 8 would have waited, and 1 message from 1 peer would only have been logged."; r.Summary != want {
+	if want := "With tempfail, 1 of 8 messages, from 1 peer, would have waited, and 1 message, from 1 peer, would only have been logged."; r.Summary != want {
 		t.Error(r.Summary)
 	}
 }
@@ -261,8 +278,8 @@ func TestNoTLSLines(t *testing.T) {
 	}
 	log := text(mails)
 	for want, log := range map[string]string{
-		"mx1 postfix/smtpd: no line tells of TLS. Either STARTTLS is not offered there, or smtpd_tls_loglevel = 1 is missing in main.cf. Nothing was learned there.": log,
-		"mx1 postfix/smtpd: STARTTLS worked 7 times and no line tells how: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.":                        strings.ReplaceAll(log, " mail=1", " starttls=1 mail=1"),
+		"mx1 postfix/smtpd: no line is about TLS. Either STARTTLS is not offered there, or smtpd_tls_loglevel = 1 is missing in main.cf. Nothing was learned there.": log,
+		"mx1 postfix/smtpd: STARTTLS worked 7 times, but no line has the TLS version: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.":             strings.ReplaceAll(log, " mail=1", " starttls=1 mail=1"),
 	} {
 		result := read(t, log).Judge(rules(t, nil))
 		if diff := cmp.Diff([]string{want}, result.Report.Warnings); diff != "" {
@@ -279,7 +296,7 @@ func TestTwoPolicies(t *testing.T) {
 	l := read(t, text(append(steady(bank, 1, 6), mail{at: on(7, 9, 0), who: bank})))
 	strict := rules(t, func(p *tlsstate.Policy) { p.PinAfterDays = 7 })
 	for range 2 {
-		if a := l.Judge(rules(t, nil)).Report; a.Summary != "With tempfail, 1 message from 1 peer of 7 would have waited." {
+		if a := l.Judge(rules(t, nil)).Report; a.Summary != "With tempfail, 1 of 7 messages, from 1 peer, would have waited." {
 			t.Error(a.Summary)
 		}
 		if b := l.Judge(strict).Report; b.Summary != "With tempfail, none of 7 messages would have been touched." {
@@ -339,7 +356,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(data, &keys); err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Fields("actions authenticated began broken encrypted ended exempt future gaps incidents judged levels lines listeners own_fault peers policy returned smtpd summary unknown unreadable")
+	want := strings.Fields("actions authenticated began broken encrypted ended exempt future gaps incidents judged levels lines listeners own_fault peers policy repeated returned smtpd summary unknown unreadable")
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(keys))); diff != "" {
 		t.Errorf("%s%s", diff, data)
 	}

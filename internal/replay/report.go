@@ -2,7 +2,7 @@ package replay
 
 import (
 	"fmt"
-	"maps"
+	"slices"
 	"time"
 
 	"tlsratchet/internal/clean"
@@ -23,6 +23,10 @@ type Report struct {
 	Smtpd  int64 `json:"smtpd"`
 	Broken int64 `json:"broken"`
 	Gaps   int64 `json:"gaps"`
+	// Repeated are lines that are in several files, or twice in one: they count
+	// once. Years are those that times without one were read as of.
+	Repeated int64 `json:"repeated"`
+	Years    []int `json:"years,omitempty"`
 	// Policy is the one that was tried.
 	Policy Policy `json:"policy"`
 
@@ -112,19 +116,15 @@ type Listener struct {
 	StartTLS int64  `json:"starttls"`
 }
 
-func newReport(l *Log, p *tlsstate.Policy) Report {
-	s := &l.stats
+func newReport(s *maillog.Stats, p *tlsstate.Policy, c *counts) Report {
 	r := Report{
 		Began: s.Began, Ended: s.Ended, Lines: s.Lines, Smtpd: s.Smtpd, Broken: s.Broken, Gaps: s.Gaps,
-		Returned: s.Returned, Future: s.Future, Reasons: make(map[string]int), Incidents: []Incident{}, Actions: []ActionCount{}, Listeners: []Listener{},
+		Repeated: s.Repeated, Years: s.Years, Returned: s.Returned, Future: s.Future, Incidents: []Incident{}, Actions: []ActionCount{}, Listeners: []Listener{},
 		Policy: Policy{
 			Stripped: p.Stripped.String(), Weakened: p.Weakened.String(), Unauthenticated: p.Unauthenticated.String(),
 			PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
 			RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo.String(), DomainEnforce: p.DomainEnforce.String(),
 		},
-	}
-	for why, n := range maps.All(l.reasons) {
-		r.Reasons[string(why)] = n
 	}
 	for _, at := range s.Listeners {
 		r.Listeners = append(r.Listeners, Listener{
@@ -132,12 +132,17 @@ func newReport(l *Log, p *tlsstate.Policy) Report {
 			Connects: at.Connects, Messages: at.Messages, TLS: at.TLS, StartTLS: at.StartTLS,
 		})
 	}
-	r.warn(s)
+	r.take(c)
+	r.warn(s, c.gateways)
 	return r
 }
 
 // warn gathers what to know before believing the rest.
-func (r *Report) warn(s *maillog.Stats) {
+func (r *Report) warn(s *maillog.Stats, gateways map[string]int) {
+	for addr, n := range gateways {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sent mail in %s. It is a private address, so it is a gateway, a proxy or a NAT in front of many clients: nothing it sends is judged. If it is a real peer, name it in judge_networks; else have the clients' own addresses reach Postfix.", addr, plural(n, "session")))
+	}
+	slices.Sort(r.Warnings)
 	for _, err := range s.Problems {
 		r.Warnings = append(r.Warnings, clean.Text(err.Error(), maxText))
 	}
@@ -146,19 +151,19 @@ func (r *Report) warn(s *maillog.Stats) {
 		switch {
 		case l.TLS > 0 || l.Messages == 0:
 		case l.StartTLS > 0:
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: STARTTLS worked %s times and no line tells how: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.", name, grouped(int(l.StartTLS))))
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: STARTTLS worked %s, but no line has the TLS version: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.", name, times(int(l.StartTLS))))
 		default:
-			r.Warnings = append(r.Warnings, name+": no line tells of TLS. Either STARTTLS is not offered there, or smtpd_tls_loglevel = 1 is missing in main.cf. Nothing was learned there.")
+			r.Warnings = append(r.Warnings, name+": no line is about TLS. Either STARTTLS is not offered there, or smtpd_tls_loglevel = 1 is missing in main.cf. Nothing was learned there.")
 		}
 	}
 	if r.Broken > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s of %s lines of smtpd could not be read: cut, or mixed up.", grouped(int(r.Broken)), grouped(int(r.Smtpd))))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s of %s of smtpd could not be read: cut, or mixed up.", grouped(int(r.Broken)), plural(int(r.Smtpd), "line")))
 	}
 	if r.Gaps > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("Lines were dropped for their number (the log notes it in %s): raise the rate limit of the journal or of rsyslog.", plural(int(r.Gaps), "line")))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("The log server dropped lines (it noted that in %s): raise the rate limit of the journal, rsyslog or syslog-ng.", plural(int(r.Gaps), "line")))
 	}
 	if r.Future > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sessions are dated later than tomorrow and were left out: is the clock right, or --year?", grouped(int(r.Future))))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s dated later than tomorrow: left out. Check the clock, or --year.", are(int(r.Future), "session")))
 	}
 }
 

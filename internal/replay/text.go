@@ -31,9 +31,15 @@ const (
 
 func (r *Report) head(b *strings.Builder) {
 	if r.Began.IsZero() {
-		fmt.Fprintf(b, "Log        %s lines, none of Postfix's smtpd\n", grouped(int(r.Lines)))
+		fmt.Fprintf(b, "Log        %s, %s of Postfix's smtpd, none that could be used\n", plural(int(r.Lines), "line"), grouped(int(r.Smtpd)))
 	} else {
-		fmt.Fprintf(b, "Log        %s to %s UTC, %s lines\n", r.Began.Format(minute), r.Ended.Format(minute), grouped(int(r.Lines)))
+		fmt.Fprintf(b, "Log        %s to %s UTC, %s\n", r.Began.Format(minute), r.Ended.Format(minute), plural(int(r.Lines), "line"))
+	}
+	if len(r.Years) > 0 {
+		fmt.Fprintf(b, "           times have no year: %s by the time of the file (or give --year)\n", strings.Trim(fmt.Sprint(r.Years), "[]"))
+	}
+	if r.Repeated > 0 {
+		fmt.Fprintf(b, "           %s read twice, counted once\n", plural(int(r.Repeated), "line"))
 	}
 	p := &r.Policy
 	fmt.Fprintf(b, "Policy     stripped %s, weakened %s, unauthenticated %s\n", p.Stripped, p.Weakened, p.Unauthenticated)
@@ -154,11 +160,11 @@ func (r *Report) summary() string {
 	}
 	var parts []string
 	for n, a := range r.Actions {
-		of := ""
+		messages := plural(a.Messages, "message")
 		if n == 0 {
-			of = " of " + grouped(r.Judged.Messages)
+			messages = grouped(a.Messages) + " of " + plural(r.Judged.Messages, "message")
 		}
-		parts = append(parts, fmt.Sprintf("%s from %s%s would %s", plural(a.Messages, "message"), plural(a.Peers, "peer"), of, fates[a.Action]))
+		parts = append(parts, fmt.Sprintf("%s, from %s, would %s", messages, plural(a.Peers, "peer"), fates[a.Action]))
 	}
 	text := with + strings.Join(parts, ", and ") + "."
 	if r.OwnFault > 0 {
@@ -172,6 +178,20 @@ func plural(n int, word string) string {
 		word += "s"
 	}
 	return grouped(n) + " " + word
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return grouped(n) + " times"
+}
+
+func are(n int, word string) string {
+	if n == 1 {
+		return "1 " + word + " is"
+	}
+	return plural(n, word) + " are"
 }
 
 func days(n int) string { return plural(n, "day") }

@@ -1,0 +1,78 @@
+package replay
+
+import (
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// counts are what a replay counts.
+type counts struct {
+	Unknown, Authenticated, Exempt, Unreadable Count
+
+	all      Count
+	levels   [4]Count
+	reasons  map[string]int // sessions
+	messages [tlsstate.Reject + 1]int
+	peers    [tlsstate.Reject + 1]map[tlsstate.Identity]bool
+	// gateways are the messages of private addresses, which are not judged.
+	gateways map[string]int
+}
+
+func newCounts() counts {
+	return counts{reasons: make(map[string]int), gateways: make(map[string]int)}
+}
+
+func (c *Count) plus(o Count) {
+	c.Sessions += o.Sessions
+	c.Messages += o.Messages
+}
+
+func (c *counts) unknown(why string, n Count) {
+	c.reasons[why] += n.Sessions
+	c.Unknown.plus(n)
+}
+
+func (c *counts) exempt(s *ratchet.Session, n Count) {
+	c.Exempt.plus(n)
+	const most = 100
+	if addr := s.Peer.IP.String(); isGateway(s.Peer.IP) && (len(c.gateways) < most || c.gateways[addr] > 0) {
+		c.gateways[addr] += n.Sessions
+	}
+}
+
+// judged counts a session that was judged, and what a downgrade would have met.
+func (c *counts) judged(d *ratchet.Decision, n Count) {
+	c.all.plus(n)
+	c.levels[d.Seen.Level].plus(n)
+	if d.Outcome != tlsstate.Downgraded {
+		return
+	}
+	c.messages[d.Action] += n.Messages
+	if c.peers[d.Action] == nil {
+		c.peers[d.Action] = make(map[tlsstate.Identity]bool)
+	}
+	c.peers[d.Action][d.Identity] = true
+}
+
+// take fills in what was counted.
+func (r *Report) take(c *counts) {
+	r.Unknown, r.Authenticated, r.Exempt, r.Unreadable = c.Unknown, c.Authenticated, c.Exempt, c.Unreadable
+	r.Judged, r.Reasons = c.all, c.reasons
+	for l := tlsstate.TLS13; ; l-- {
+		r.Levels = append(r.Levels, LevelCount{l.String(), c.levels[l]})
+		if l == tlsstate.Plaintext {
+			break
+		}
+	}
+	if n := r.Judged.Messages; n > 0 {
+		r.Encrypted = float64(n-c.levels[tlsstate.Plaintext].Messages) / float64(n)
+	}
+	for a := tlsstate.Reject; ; a-- {
+		if n := c.messages[a]; n > 0 {
+			r.Actions = append(r.Actions, ActionCount{a.String(), n, len(c.peers[a])})
+		}
+		if a == tlsstate.Observe {
+			break
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// Options are what a replay tries.
+type Options struct {
+	// Rules are the policy and its rows. Required.
+	Rules *tlsstate.Rules
+	// Breaker has the numbers of the breaker; it has no self-check here.
+	Breaker ratchet.BreakerOptions
+	// Verdicts, if not nil, receives a line of JSON for each group of messages
+	// that was judged.
+	Verdicts io.Writer
+}
+
+// Result is what a policy makes of a log.
+type Result struct {
+	// Report is for people, and for --json.
+	Report Report
+	// Histories are what was learned of peers: merge them into a store
+	// ([tlsstate.Merge]). What an outage of our own TLS taught is not in them.
+	Histories map[tlsstate.Identity]tlsstate.History
+	// Offered joins the histories of all listeners of the log: what is known
+	// of STARTTLS there. The log does not have their addresses; who knows them may
+	// merge it into that listener's history.
+	Offered tlsstate.History
+}
+
+// Run replays the logs; see [maillog.Read] for the errors. An error in writing
+// the verdicts is one too.
+func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Options) (*Result, error) {
+	breaker, err := ratchet.NewBreaker(o.Breaker)
+	if err != nil {
+		return nil, fmt.Errorf("breaker: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &replay{
+		memory:    newMemory(),
+		listeners: make(map[*maillog.Listener]tlsstate.Identity),
+		failures:  make(map[string]int64),
+		incidents: newIncidents(&o.Breaker),
+		outage:    newOutage(o.Breaker.Domains),
+		counts:    newCounts(),
+		cancel:    cancel,
+	}
+	if o.Verdicts != nil {
+		r.verdicts = json.NewEncoder(o.Verdicts)
+	}
+	r.ratchet = ratchet.New(ratchet.Options{Histories: r.memory, Rules: o.Rules, Breaker: breaker, Log: slog.New(slog.DiscardHandler)})
+	stats, err := maillog.Read(ctx, sources, mo, maillog.Sink{Session: r.message, Failure: r.failure})
+	if err != nil {
+		return nil, err
+	}
+	return r.result(&stats, o.Rules.Default()), nil
+}
+
+// replay is one run.
+type replay struct {
+	memory    *memory
+	ratchet   *ratchet.Ratchet
+	session   ratchet.Session // the one under way
+	peers     []known         // by number of the client
+	listeners map[*maillog.Listener]tlsstate.Identity
+	failures  map[string]int64 // the last failed handshake of an address
+	incidents *incidents
+	outage    *outage
+	counts    counts
+	verdicts  *json.Encoder // nil if nobody wants them
+	cancel    context.CancelCauseFunc
+}
+
+// known is the peer that a client is; err is why it is none.
+type known struct {
+	peer.Peer
+	err  error
+	done bool
+}
+
+func (r *replay) peer(c *maillog.Client) *known {
+	for c.Number >= len(r.peers) {
+		r.peers = append(r.peers, known{})
+	}
+	k := &r.peers[c.Number]
+	if !k.done {
+		resolve := "OK"
+		if c.Name == "unknown" {
+			resolve = "FAIL"
+		}
+		k.Peer, k.err = peer.Identify(peer.Client{Addr: c.Addr, Name: c.Name, Resolve: resolve})
+		k.done = true
+	}
+	return k
+}
+
+func (r *replay) listener(l *maillog.Listener) tlsstate.Identity {
+	id, ok := r.listeners[l]
+	if !ok {
+		id = l.Identity()
+		r.listeners[l] = id
+	}
+	return id
+}
+
+// message judges messages of one session.
+func (r *replay) message(m *maillog.Session) {
+	k, n := r.peer(m.Client), Count{1, m.Messages}
+	switch {
+	case k.err != nil:
+		r.counts.Unreadable.plus(n)
+		return
+	case m.Authenticated:
+		r.counts.Authenticated.plus(n)
+		return
+	case m.Unknown != "":
+		r.counts.unknown(string(m.Unknown), n)
+		return
+	}
+	s := &r.session
+	*s = ratchet.Session{At: m.At, Security: *m.Security, Peer: k.Peer}
+	s.Peer.Listener = r.listener(m.Listener)
+	d := r.ratchet.Decide(s)
+	switch {
+	case d.Outcome == tlsstate.Exempt:
+		r.counts.exempt(s, n)
+	case errors.Is(d.Reason, ratchet.ErrNoSTARTTLS):
+		r.counts.unknown("no TLS was logged at this listener before", n)
+	case d.Outcome == tlsstate.Unknown:
+		r.counts.unknown("it could not be judged", n)
+	default:
+		r.judged(m, s, &d, n)
+	}
+}
+
+// judged counts a verdict, and learns from the session.
+func (r *replay) judged(m *maillog.Session, s *ratchet.Session, d *ratchet.Decision, n Count) {
+	r.counts.judged(d, n)
+	fault := r.outage.session(r, s)
+	if d.Outcome == tlsstate.Downgraded {
+		i := r.incidents.downgrade(s, d, m.Client, m.Messages)
+		if r.failedBefore(m) {
+			i.Fault = FaultHandshake
+		} else if fault && i.Fault == "" {
+			i.Fault = FaultOutage
+		}
+		fault = fault || i.Fault != ""
+	} else {
+		r.incidents.met(d)
+	}
+	r.verdict(m, s, d)
+	r.memory.fault = fault
+	for left := m.Messages; ; {
+		r.ratchet.Learn(s, d)
+		if left--; left == 0 || !d.Changes {
+			return
+		}
+		*d = r.ratchet.Decide(s) // the session's next message
+	}
+}
+
+// failure remembers a TLS handshake that failed.
+func (r *replay) failure(f *maillog.Failure) {
+	const most = 1 << 16
+	if len(r.failures) >= most {
+		clear(r.failures)
+	}
+	r.failures[string(f.Addr)] = f.At.Unix()
+}
+
+// failedBefore reports whether a handshake of the client failed within the hour
+// before.
+func (r *replay) failedBefore(m *maillog.Session) bool {
+	at, ok := r.failures[m.Client.Addr]
+	return ok && m.At.Unix()-at <= 3600
+}
+
+// result puts together what was found.
+func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
+	res := &Result{Histories: r.memory.learned()}
+	for _, id := range r.listeners {
+		res.Offered = tlsstate.Merge(res.Offered, r.memory.histories[id])
+	}
+	res.Report = newReport(stats, rule, &r.counts)
+	today := tlsstate.DayOf(stats.Ended)
+	for id, h := range r.memory.histories {
+		res.Report.Peers.add(id.Kind, h.TopPin(rule, today) > tlsstate.Plaintext)
+	}
+	for _, i := range r.incidents.list {
+		res.Report.Incidents = append(res.Report.Incidents, *i)
+	}
+	res.Report.finish()
+	return res
+}
