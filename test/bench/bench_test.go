@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -32,6 +33,20 @@ func TestParseCPU(t *testing.T) {
 	}
 	if own := (*process)(nil).cpu(); own != 0 {
 		t.Errorf("of no process: %v", own)
+	}
+}
+
+// TestTreeCPU: a process and its children, those that have ended too.
+func TestTreeCPU(t *testing.T) {
+	spin := exec.CommandContext(t.Context(), "sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done")
+	if err := spin.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := treeCPU(os.Getpid()); got <= 0 {
+		t.Errorf("%v after a child that worked", got)
+	}
+	if got := treeCPU(-1); got != 0 {
+		t.Errorf("%v of no process", got)
 	}
 }
 

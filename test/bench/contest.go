@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"tlsratchet/test/bench/load"
 	"tlsratchet/test/bench/measure"
@@ -20,6 +21,8 @@ const (
 	nameC     = "do-nothing libmilter (C)"
 	nameCAll  = "libmilter (C), all events"
 	nameNone  = "no milter"
+	// nameIdlePolicy is asked once a recipient, and answers DUNNO.
+	nameIdlePolicy = "do-nothing policy service"
 )
 
 // contestant is one of those that are measured side by side.
@@ -55,7 +58,11 @@ func (s standings) of(name string) measure.Series {
 }
 
 // contest is all of them.
-type contest struct{ all []*contestant }
+type contest struct {
+	all []*contestant
+	// server is what the mail server has worked so far; nil without one.
+	server func() time.Duration
+}
 
 // newContest starts the milters in dir, ours with a history of the given peers.
 // Close it in any case.
@@ -136,18 +143,26 @@ func (c *contest) rounds(ctx context.Context, n int, run func(context.Context, i
 			}
 			all[i].name = c.all[i].name
 			runtime.GC() // not in the middle of somebody's turn
-			before := c.all[i].milter.cpu()
+			before, served := c.all[i].milter.cpu(), c.served()
 			r, err := run(ctx, i)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.all[i].name, err)
 			}
 			r.CPU = c.all[i].milter.cpu() - before
+			r.System = r.CPU + c.served() - served
 			if round > 0 {
 				all[i].Series = append(all[i].Series, r.Figures())
 			}
 		}
 	}
 	return all, nil
+}
+
+func (c *contest) served() time.Duration {
+	if c.server == nil {
+		return 0
+	}
+	return c.server()
 }
 
 // find returns a contestant, or nil.

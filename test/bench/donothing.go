@@ -18,8 +18,12 @@ import (
 	"tlsratchet/test/posttest"
 )
 
-// childArg makes this program the do-nothing go-milter: donothing SOCKET.
-const childArg = "donothing"
+// childArg makes this program the do-nothing go-milter: donothing SOCKET;
+// policyArg the do-nothing policy service.
+const (
+	childArg  = "donothing"
+	policyArg = "donothing-policy"
+)
 
 // idle accepts at MAIL.
 type idle struct{ gomilter.NoOpMilter }

@@ -76,8 +76,11 @@ const peerCount = 400
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 2 && args[0] == childArg {
+	switch {
+	case len(args) == 2 && args[0] == childArg:
 		return doNothing(args[1], stdin, stderr)
+	case len(args) == 2 && args[0] == policyArg:
+		return doNothingPolicy(args[1], stdin, stderr)
 	}
 	o, err := parse(args, stderr)
 	if err != nil {

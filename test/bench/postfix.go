@@ -54,7 +54,17 @@ func newMailServer(ctx context.Context, o *options, dir string) (*mailServer, er
 		return s, err
 	}
 	s.contest.all = append([]*contestant{{name: nameNone}}, s.contest.all...)
-	return s, s.Start(ctx)
+	policy, err := startIdlePolicy(ctx, dir)
+	if err != nil {
+		return s, err
+	}
+	s.contest.all = append(s.contest.all, &contestant{name: nameIdlePolicy, milter: policy})
+	if err := s.Start(ctx); err != nil {
+		return s, err
+	}
+	master, err := s.Master()
+	s.contest.server = func() time.Duration { return treeCPU(master) }
+	return s, err
 }
 
 func mailOptions(dir string, sockets []string) posttest.Options {
@@ -70,6 +80,8 @@ func mailOptions(dir string, sockets []string) posttest.Options {
 		}
 		o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{milters}})
 	}
+	o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{"smtpd_milters=",
+		"smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, policySocket)}})
 	return o
 }
 
@@ -103,7 +115,8 @@ func (s *mailServer) measure(ctx context.Context, o *options, kilobytes int) (st
 			return measure.Run{}, err
 		}
 		l.Server = s.Addr(i)
-		return l.Run(ctx)
+		r, err := l.Run(ctx)
+		return r, errors.Join(err, s.drained(ctx)) // what is delivered later is this one's too
 	})
 }
 

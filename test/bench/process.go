@@ -100,20 +100,57 @@ func (p *process) cpu() time.Duration {
 	return parseCPU(string(text))
 }
 
+// treeCPU is what a process, its children and those that have ended have worked
+// so far.
+func treeCPU(parent int) time.Duration {
+	var sum time.Duration
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		switch fields := statFields(string(text)); {
+		case len(fields) < 15:
+		case pid == parent:
+			sum += ticks(fields[11:15])
+		case fields[1] == strconv.Itoa(parent):
+			sum += ticks(fields[11:13])
+		}
+	}
+	return sum
+}
+
+// statFields are those of a line of proc_pid_stat(5) after the name in
+// brackets, which may hold anything: the state is the first.
+func statFields(stat string) []string {
+	return strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+}
+
+// ticks adds up times in units of USER_HZ, which is the same on all of Linux's
+// machines that Go runs on; 0 if one is no number.
+func ticks(fields []string) time.Duration {
+	const tick = 10 * time.Millisecond
+	var sum time.Duration
+	for _, field := range fields {
+		n, err := strconv.ParseInt(field, 10, 63)
+		if err != nil {
+			return 0
+		}
+		sum += time.Duration(n) * tick
+	}
+	return sum
+}
+
 // parseCPU adds up user and system time of a line of proc_pid_stat(5); 0 if it
-// isn't one. The name in brackets may hold anything.
+// isn't one.
 func parseCPU(stat string) time.Duration {
-	const tick = 10 * time.Millisecond // USER_HZ, the same on all of Linux's machines that Go runs on
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	fields := statFields(stat)
 	if len(fields) < 13 {
 		return 0
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 63)
-	system, err2 := strconv.ParseInt(fields[12], 10, 63)
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	return time.Duration(user+system) * tick
+	return ticks(fields[11:13])
 }
 
 // tail keeps what a process says, the last of it.

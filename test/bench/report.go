@@ -107,6 +107,7 @@ func (r *report) tables(b *bytes.Buffer) {
 			fmt.Fprintf(b, mailWords, r.sessions, mailsASession, sources)
 		}
 		m.table(b, nameNone, nameC)
+		m.costs(b)
 	}
 	r.startTable(b)
 	r.replays.write(b)
@@ -161,6 +162,27 @@ func (s standings) table(b *bytes.Buffer, first, second string) {
 			measure.Ratio(e.Ratio(s.of(first), measure.Rate)),
 			measure.Ratio(e.Ratio(s.of(second), measure.Rate)),
 			measure.Ratio(e.Ratio(s.of(second), measure.P99)))
+	}
+	_ = t.Write(b)
+}
+
+const costWords = `What a message costs the whole system: the processor time of Postfix's processes
+and of the milter or policy service, until the queue is empty. On two busy cores
+that says more than a rate.
+
+`
+
+// costs writes what each one adds to a message's processor time.
+func (m mailing) costs(b *bytes.Buffer) {
+	none, c := m.of(nameNone), m.of(nameC)
+	b.WriteString(costWords)
+	t := measure.Table{Head: []string{"", "processor time a message", "above no milter", "of the C milter's"}}
+	for _, e := range m.standings {
+		above, share := e.Above(none, measure.System), "-"
+		if base := c.Above(none, measure.System); c != nil && base > 0 {
+			share = measure.Ratio(above / base)
+		}
+		t.Add(e.name, measure.Wait(e.Median(measure.System)), measure.Wait(above), share)
 	}
 	_ = t.Write(b)
 }

@@ -232,6 +232,15 @@ func (in *Instance) Addr(listener int) string { return in.addrs[listener] }
 // it.
 func (in *Instance) MilterSocket() string { return in.path("spool/tlsratchet/tlsratchet.sock") }
 
+// Master returns the process id of master(8), which must run.
+func (in *Instance) Master() (int, error) {
+	text, err := os.ReadFile(in.path("spool/pid/master.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
 // CA is the authority of the instance's certificate.
 func (in *Instance) CA() *CA { return in.opts.CA }
 

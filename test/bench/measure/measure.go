@@ -16,8 +16,9 @@ type Run struct {
 	Took time.Duration
 	// Waits is how long each message waited for its answers, in any order.
 	Waits []time.Duration
-	// CPU is what the contestant's process worked meanwhile, 0 if unknown.
-	CPU time.Duration
+	// CPU is what the contestant's process worked meanwhile, 0 if unknown;
+	// System what it and the mail server worked.
+	CPU, System time.Duration
 }
 
 // Figures are what a run comes to.
@@ -26,8 +27,8 @@ type Figures struct {
 	Rate float64
 	// P50 and P99 are quantiles of the waits.
 	P50, P99 time.Duration
-	// CPU is a message's part of the processor time.
-	CPU time.Duration
+	// CPU and System are a message's part of the processor time.
+	CPU, System time.Duration
 }
 
 // Figures returns the figures of the run. It sorts Waits.
@@ -39,6 +40,7 @@ func (r Run) Figures() Figures {
 	}
 	if len(r.Waits) > 0 {
 		f.CPU = r.CPU / time.Duration(len(r.Waits))
+		f.System = r.System / time.Duration(len(r.Waits))
 	}
 	return f
 }
@@ -85,6 +87,10 @@ func P99(f Figures) float64 { return f.P99.Seconds() }
 // CPU takes a message's part of the processor time, in seconds.
 func CPU(f Figures) float64 { return f.CPU.Seconds() }
 
+// System takes a message's part of the whole system's processor time, in
+// seconds.
+func System(f Figures) float64 { return f.System.Seconds() }
+
 // Series are the rounds of one contestant.
 type Series []Figures
 
@@ -118,6 +124,16 @@ func (s Series) Ratio(other Series, get Get) float64 {
 		if base := get(other[i]); base > 0 {
 			all = append(all, get(s[i])/base)
 		}
+	}
+	return Median(all)
+}
+
+// Above returns the median over the rounds of how much more one figure is than
+// the other's in the same round.
+func (s Series) Above(other Series, get Get) float64 {
+	var all []float64
+	for i := range min(len(s), len(other)) {
+		all = append(all, get(s[i])-get(other[i]))
 	}
 	return Median(all)
 }

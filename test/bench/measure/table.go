@@ -84,6 +84,9 @@ func Count(f float64) string {
 // Wait writes a time, given in seconds, in the unit that suits it: 850 µs,
 // 1.25 ms, 0.93 s.
 func Wait(seconds float64) string {
+	if seconds < 0 {
+		return "-" + Wait(-seconds)
+	}
 	switch d := time.Duration(seconds * float64(time.Second)); {
 	case d < 10*time.Microsecond:
 		return fmt.Sprintf("%.0f ns", seconds*1e9)
