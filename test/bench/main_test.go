@@ -52,8 +52,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(string(text), out.String()) || !strings.HasPrefix(string(text), "# Performance") {
-		t.Errorf("the document is not the output with a preface:\n%s", text)
+	if !strings.HasSuffix(string(text), out.String()+frozen) || !strings.HasPrefix(string(text), "# Performance") {
+		t.Errorf("the document is not the output between a preface and the frozen results:\n%s", text)
 	}
 	for _, want := range []string{
 		"## Milter sessions, one message a session", "## Milter sessions, 5 messages a session",
