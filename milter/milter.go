@@ -10,6 +10,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/words"
 )
 
 // What we ask of Postfix in the negotiation.
@@ -51,7 +52,7 @@ func (m *Milter) Backend() gomilter.Milter { return &session{m: m} }
 func Symbols() map[gomilter.Stage][]string { return symbols() }
 
 // KeepHeader tells whether a header of a message is of interest.
-func KeepHeader(name []byte) bool { return strings.EqualFold(string(name), HeaderName) }
+func KeepHeader(name []byte) bool { return strings.EqualFold(string(name), words.HeaderName) }
 
 // NoMacros returns how many messages came without the macros asked for.
 func (m *Milter) NoMacros() uint64 { return m.noMacros.Load() }

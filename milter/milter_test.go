@@ -329,7 +329,7 @@ func TestTexts(t *testing.T) {
 	r := newRig(t, tlsstate.Reject, milter.Options{Contact: "https://example.org/tls?a=100%"})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	res := r.send(t, clearMacros(), mail())
-	want := "550 5.7.1 192.0.2.10: Session encryption is expected of you (TLSv1.2 or better), as on 5 days before, last on 2026-09-05; this session is not encrypted; see https://example.org/tls?a=100%"
+	want := "550 5.7.1 192.0.2.10: TLS required: you used it on 5 of the last 64 days, last on 2026-09-05; this session is not encrypted; see https://example.org/tls?a=100%"
 	if got := res.Reply('R').Text; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -7,8 +7,8 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 
-	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -113,13 +113,13 @@ func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Respo
 func (s *session) refuses() bool { return s.decision.Action >= tlsstate.Tempfail }
 
 func (s *session) refuse() gomilter.Response {
-	return gomilter.NewResponseStr(replyCode, refusal(&s.decision, s.decision.Action, s.options.Contact))
+	return gomilter.NewResponseStr(replyCode, refusal(&s.decision, s.options.Contact))
 }
 
 // Header counts copies of our header that came with the message.
 func (s *session) Header(name, _ string, _ *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(noAnswer, &resp)
-	if strings.EqualFold(name, HeaderName) {
+	if strings.EqualFold(name, words.HeaderName) {
 		s.copies++
 	}
 	return noAnswer, nil
@@ -152,17 +152,17 @@ func (s *session) Body(mod *gomilter.Modifier) (resp gomilter.Response, _ error)
 // too.
 func (s *session) mark(mod *gomilter.Modifier, armed bool) error {
 	for i := s.copies; i > 0; i-- {
-		if err := mod.ChangeHeader(i, HeaderName, ""); err != nil {
+		if err := mod.ChangeHeader(i, words.HeaderName, ""); err != nil {
 			return err
 		}
 	}
 	if s.options.HeaderAll || armed {
-		if err := mod.InsertHeader(0, HeaderName, headerValue(&s.decision)); err != nil {
+		if err := mod.InsertHeader(0, words.HeaderName, words.Header(&s.decision.Verdict, 0)); err != nil {
 			return err
 		}
 	}
 	if armed && s.decision.Action == tlsstate.Quarantine {
-		return mod.Quarantine(clean.Text(s.decision.Verdict.String(), maxValue))
+		return mod.Quarantine(words.Quarantine(&s.decision.Verdict))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -30,7 +31,7 @@ func FuzzTexts(f *testing.F) {
 		if mode&8 != 0 && !s.Peer.Domain.IsZero() {
 			d.Identity = s.Peer.Domain
 		}
-		header := headerValue(&d)
+		header := words.Header(&d.Verdict, 0)
 		if len(header) > 1200 {
 			t.Fatalf("a header of %d bytes", len(header))
 		}
@@ -38,7 +39,8 @@ func FuzzTexts(f *testing.F) {
 			clear7bit(t, line)
 		}
 		for _, action := range []tlsstate.Action{tlsstate.Tempfail, tlsstate.Reject} {
-			text := refusal(&d, action, contact)
+			d.Action = action
+			text := refusal(&d, contact)
 			clear7bit(t, text)
 			if len(text) > 1000 {
 				t.Fatalf("a reply of %d bytes", len(text))
@@ -55,22 +57,6 @@ func clear7bit(t *testing.T, s string) {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			t.Fatalf("byte %#02x in %q", s[i], s)
-		}
-	}
-}
-
-func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"TLSv1.2":     "TLSv1.2",
-		"":            `""`,
-		"a b":         `"a b"`,
-		`a"b\c`:       `"a\"b\\c"`,
-		"x;y":         `"x;y"`,
-		"a\r\nb":      "a??b",
-		"address:::1": "address:::1",
-	} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
 		}
 	}
 }

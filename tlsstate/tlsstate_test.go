@@ -169,33 +169,6 @@ func TestExemptAndLeast(t *testing.T) {
 	}
 }
 
-func TestVerdictWords(t *testing.T) {
-	rule := DefaultPolicy()
-	h := pinned(&rule)
-	judge := func(h History, day Day, s Security, rule *Policy) string {
-		v, _ := Judge(h, Observation{Day: dayZero + day, Security: s}, rule)
-		v.Identity = Identity{Address, "192.0.2.10"}
-		return v.String()
-	}
-	least := rule
-	least.Least = TLS12
-	released := h
-	for d := Day(6); d <= 8; d++ {
-		_, released = Judge(released, Observation{Day: dayZero + d}, &rule)
-	}
-	for _, tt := range []struct{ got, want string }{
-		{judge(h, 6, Security{}, &rule), "address:192.0.2.10 came in clear; it used TLSv1.2 or better on 5 of the last 64 days, last on 2024-10-09, pinned since 2024-10-09"},
-		{judge(h, 6, Security{Level: Weak, Protocol: "TLSv1"}, &rule), "address:192.0.2.10 came with TLSv1; it used TLSv1.2 or better on 5 of the last 64 days, last on 2024-10-09, pinned since 2024-10-09"},
-		{judge(History{}, 6, Security{Level: Weak, Protocol: "TLSv1.2"}, &least), "address:192.0.2.10 came with TLSv1.2 without forward secrecy; the configuration requires TLSv1.2 of it"},
-		{judge(History{}, 6, Security{}, &rule), "address:192.0.2.10 came in clear"},
-		{judge(released, 8, Security{}, &rule), "address:192.0.2.10 came in clear; it used TLSv1.2 or better on 5 of the last 64 days, last on 2024-10-09, pinned since 2024-10-09; the pin no longer holds: below it on 3 days since it was last met"},
-	} {
-		if tt.got != tt.want {
-			t.Errorf("got  %s\nwant %s", tt.got, tt.want)
-		}
-	}
-}
-
 func BenchmarkJudge(b *testing.B) {
 	rule := DefaultPolicy()
 	h := pinned(&rule)

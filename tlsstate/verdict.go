@@ -1,9 +1,6 @@
 package tlsstate
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Outcome is what one session means against a history.
 type Outcome uint8
@@ -113,23 +110,6 @@ const (
 	plaintextDays  = 3
 )
 
-// String says in words what a postmaster can act on: which identity, which
-// pin, on how many days, when last, what came today.
-func (v Verdict) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", v.Identity, v.came())
-	switch {
-	case v.Required:
-		fmt.Fprintf(&b, "; the configuration requires %s of it", v.Pin)
-	case v.Kind == Unauthenticated:
-		fmt.Fprintf(&b, "; it showed a trusted client certificate on %d of the last %d days, last on %s, pinned since %s", v.Days, Window, v.Last, v.Since)
-	case v.Pin > Plaintext:
-		fmt.Fprintf(&b, "; it used %s or better on %d of the last %d days, last on %s, pinned since %s", v.Pin, v.Days, Window, v.Last, v.Since)
-	}
-	b.WriteString(v.stateWords())
-	return b.String()
-}
-
 // Words returns the protocol of the session as Postfix names it, or "none".
 // It is the peer's text and not clean.
 func (s Security) Words() string {
@@ -140,32 +120,4 @@ func (s Security) Words() string {
 		return s.Level.String()
 	}
 	return s.Protocol
-}
-
-func (v Verdict) came() string {
-	switch {
-	case v.Outcome == Unknown:
-		return "came with an unknown TLS state"
-	case v.Kind == Unauthenticated:
-		return fmt.Sprintf("came with %s but without a trusted client certificate", v.Seen.Words())
-	case v.Seen.Level == Plaintext:
-		return "came in clear"
-	case v.Seen.Level == Weak && v.Seen.Protocol == "TLSv1.2":
-		return "came with TLSv1.2 without forward secrecy"
-	}
-	return "came with " + v.Seen.Words()
-}
-
-func (v Verdict) stateWords() string {
-	switch v.State {
-	case PinLapsed:
-		return "; the pin has lapsed"
-	case PinContested:
-		return "; the pin is contested by a session below it before it formed"
-	case PinReleased:
-		return fmt.Sprintf("; the pin no longer holds: below it on %d days since it was last met", v.Below)
-	case PinRelaxed:
-		return "; the pin does not hold: the peer is only partly encrypted"
-	}
-	return ""
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
-	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 )
 
 func breakerCommand(stdout, stderr io.Writer) *cli.Command {
@@ -46,13 +46,10 @@ func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if c.Bool("json") {
 		return json.NewEncoder(w).Encode(state)
 	}
-	holds := state
+	holds := state.Holds()
+	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds], holds.String()), words.Breaker(&state))
 	if state.Override != nil {
-		holds = ratchet.BreakerState{Answer: *state.Override}
-	}
-	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds.Answer], holds.Answer.String()), daemon.BreakerWords(holds))
-	if state.Override != nil {
-		fmt.Fprintf(w, "That is an operator's override; by itself it would be %s.\n", state.Answer)
+		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", state.Answer)
 	}
 	if !state.Since.IsZero() {
 		fmt.Fprintf(w, "It found this on %s: %s.\n", state.Since.UTC().Format(time.RFC3339), state.Answer)

@@ -7,6 +7,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -88,20 +89,20 @@ func pinWords(p PinDetail, rule *tlsstate.Policy) string {
 	if p.Formed == "" {
 		return ""
 	}
-	words := fmt.Sprintf("Pinned at %s since %s, last met on %s: ", p.Level, p.Formed, p.Met)
+	text := fmt.Sprintf("Pinned at %s since %s, last met on %s: ", p.Level, p.Formed, p.Met)
 	switch p.State {
 	case tlsstate.PinHolds.String():
-		return words + "it holds."
+		return text + "it holds."
 	case tlsstate.PinLapsed.String():
-		return words + fmt.Sprintf("lapsed, for it was not met for %d days.", rule.PinMaxAgeDays)
+		return text + fmt.Sprintf("lapsed, for it was not met for %d days.", rule.PinMaxAgeDays)
 	case tlsstate.PinContested.String():
-		return words + "contested by a session below it before it formed."
+		return text + "contested by a session below it before it formed."
 	case tlsstate.PinReleased.String():
-		return words + fmt.Sprintf("released, for the peer stayed below it on %d days.", rule.ReleaseAfterDays)
+		return text + fmt.Sprintf("released, for the peer stayed below it on %d days.", rule.ReleaseAfterDays)
 	case tlsstate.PinRelaxed.String():
-		return words + fmt.Sprintf("relaxed, for the peer was below it on %d days of the last 64.", rule.RelaxAfterDays)
+		return text + fmt.Sprintf("relaxed, for the peer was below it on %d days of the last 64.", rule.RelaxAfterDays)
 	}
-	return words + fmt.Sprintf("void since an operator's act on %s.", p.Void)
+	return text + fmt.Sprintf("void since an operator's act on %s.", p.Void)
 }
 
 // strip draws the 64 days up to today.
@@ -139,7 +140,7 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 	if d.Outcome == tlsstate.Downgraded {
 		a.Kind = d.Kind.String()
 		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy asks for %s, at most %s for this identity: %s.",
-			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, e.Unlimited))
+			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, d.Unlimited))
 		if d.Breaker != ratchet.Armed {
 			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s: %s.", d.Breaker, d.Action))
 		}
@@ -164,17 +165,17 @@ func partWords(p *ratchet.Part) string {
 	if p.Verdict.Outcome == tlsstate.New {
 		return fmt.Sprintf("%s: never seen.", p.Verdict.Identity)
 	}
-	words := fmt.Sprintf("%s: %s.", p.Verdict.Identity.Kind, p.Verdict)
+	text := fmt.Sprintf("%s: %s.", p.Verdict.Identity.Kind, words.Verdict(&p.Verdict))
 	for _, line := range p.Pins {
 		if line.State != tlsstate.PinNone {
-			words += fmt.Sprintf(" Pin at %s: %s.", line.Level, line.State)
+			text += fmt.Sprintf(" Pin at %s: %s.", line.Level, line.State)
 		}
 	}
 	if p.Verdict.Identity.Kind == tlsstate.Domain {
-		words += fmt.Sprintf(" About %d addresses in %d networks hold pins under it: %s.",
+		text += fmt.Sprintf(" About %d addresses in %d networks hold pins under it: %s.",
 			p.History.Addresses.Estimate(), p.History.Networks.Estimate(), breadth(p.Verdict.Broad()))
 	}
-	return words
+	return text
 }
 
 func breadth(broad bool) string {

@@ -97,19 +97,6 @@ func (k *breakerKeeper) close(now time.Time) error {
 	return k.kept.write(k.State(now))
 }
 
-// BreakerWords says what the breaker's answer means.
-func BreakerWords(s ratchet.BreakerState) string {
-	switch {
-	case s.Repaired():
-		return "our own STARTTLS was broken, and works again; reject is tempfail until it is quiet"
-	case s.Answer == ratchet.Softened:
-		return "many pinned domains come in clear, and our own STARTTLS works: somebody strips close to us; reject is tempfail until it is over"
-	case s.Answer == ratchet.Suspended:
-		return "many pinned domains come in clear, and our own STARTTLS is broken: nothing is refused until it works again"
-	}
-	return "all is quiet: actions are as configured"
-}
-
 func (k *breakerKeeper) restore() ratchet.Answer {
 	var s ratchet.BreakerState
 	if err := k.kept.read(&s); err != nil {

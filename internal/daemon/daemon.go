@@ -18,6 +18,7 @@ import (
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
@@ -188,7 +189,7 @@ func (d *Daemon) close() error {
 
 // take passes an event to all who tell people. It is on the mail path.
 func (d *Daemon) take(e ratchet.Event) {
-	eventLog{d.log}.Take(e)
+	words.Log(d.log, &e)
 	d.watch.take(e)
 	d.pages.take(e)
 }

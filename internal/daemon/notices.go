@@ -11,6 +11,7 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/words"
 )
 
 // notices tell of the breaker and of our own STARTTLS, and keep what is open
@@ -65,7 +66,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 	if s.Answer == ratchet.Armed || s.Repaired() {
 		level = slog.LevelInfo
 	}
-	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", BreakerWords(s))
+	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", words.Breaker(&s))
 	if !s.Repaired() {
 		w.notices.tell(breakerNotice(s, w.check.Last()))
 	}
@@ -87,7 +88,7 @@ func broken(p selfcheck.Problem) bool { return p > selfcheck.CertificateExpires 
 func cause(r selfcheck.Result) string {
 	switch {
 	case r.Err != nil:
-		return clean.Text(r.Err.Error(), maxName)
+		return clean.Text(r.Err.Error(), 255)
 	case r.Problem(r.At) == selfcheck.CertificateInvalid:
 		return "the certificate of our own MX is not valid now"
 	}
@@ -101,7 +102,7 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 	if n.Problem == selfcheck.OK {
 		level = slog.LevelInfo
 	}
-	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), maxWords))
+	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), 600))
 	w.notices.tell(selfcheckNotices(n)...)
 }
 

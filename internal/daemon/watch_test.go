@@ -11,6 +11,7 @@ import (
 
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 )
 
 // TestRepaired tells a repair of ours from somebody who strips us.
@@ -29,8 +30,8 @@ func TestRepaired(t *testing.T) {
 		if got := tt.state.Repaired(); got != tt.want {
 			t.Errorf("%+v: %t", tt.state, got)
 		}
-		if words := BreakerWords(tt.state); strings.Contains(words, "works again;") != tt.want {
-			t.Errorf("%+v: %s", tt.state, words)
+		if text := words.Breaker(&tt.state); strings.Contains(text, "works again;") != tt.want {
+			t.Errorf("%+v: %s", tt.state, text)
 		}
 	}
 }

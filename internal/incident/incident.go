@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -155,7 +156,7 @@ func (i *Incident) clone() Incident {
 func (i *Incident) gather(n *note) {
 	v := &n.verdict
 	if i.Messages == 0 {
-		i.Words = text(v.String(), maxText)
+		i.Words = text(words.Verdict(v), maxText)
 	}
 	if i.Kind == tlsstate.NoDowngrade || v.Kind < i.Kind { // the worst is the first
 		i.Kind = v.Kind

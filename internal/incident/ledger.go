@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -158,7 +159,7 @@ func (l *ledger) tell(i *Incident, what What, at time.Time, n *note) Change {
 	i.told.at, i.told.messages = at, i.Messages
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
 	if n != nil {
-		c.Words = text(n.verdict.String(), maxText)
+		c.Words = text(words.Verdict(&n.verdict), maxText)
 	}
 	return c
 }
@@ -208,7 +209,7 @@ func (l *ledger) unpinned(id uint64, at time.Time) []Change {
 // wants to know.
 func (l *ledger) notice(n *note) (c Change, ok bool) {
 	v := &n.verdict
-	c = Change{At: n.at, Identity: v.Identity, Words: text(v.String(), maxText)}
+	c = Change{At: n.at, Identity: v.Identity, Words: text(words.Verdict(v), maxText)}
 	switch {
 	case v.Outcome == tlsstate.Raised:
 		c.What = Pinned

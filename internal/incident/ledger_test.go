@@ -34,7 +34,7 @@ func TestAction(t *testing.T) {
 		d := &ratchet.Decision{}
 		d.Action = tt.action
 		e := &ratchet.Event{Session: &ratchet.Session{}, Decision: d, From: tt.from, Recipient: tt.recipient, Done: tt.done}
-		if got := e.Did(); got != tt.want {
+		if got := e.AppliedAction(); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
 	}

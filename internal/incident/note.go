@@ -26,7 +26,7 @@ func newNote(e *ratchet.Event) note {
 		at: s.At.UTC(), verdict: d.Verdict,
 		address: s.Peer.Address, host: s.Peer.Host,
 		from: e.From, queueID: queueID(e.QueueID),
-		action: e.Did(), done: e.Done, changes: d.Changes,
+		action: e.AppliedAction(), done: e.Done, changes: d.Changes,
 	}
 }
 

@@ -72,7 +72,7 @@ func (f *breakerFixture) strip(t testing.TB, all []peer.Client, from time.Time, 
 	for i, c := range all {
 		d := f.deliver(session(t, c, from.Add(time.Duration(i)*gap), tlsstate.Plaintext))
 		if d.Outcome != tlsstate.Downgraded {
-			t.Fatalf("peer %d: %s", i, d.Verdict)
+			t.Fatalf("peer %d: %+v", i, d.Verdict)
 		}
 		actions = append(actions, d.Action)
 	}

@@ -14,8 +14,6 @@ type Explanation struct {
 	// Decision is the whole, as [Ratchet.Decide] would have it on a listener
 	// that offers STARTTLS: with rows, exemptions and the breaker.
 	Decision Decision
-	// Unlimited is the action before the breaker.
-	Unlimited tlsstate.Action
 	// Identities are the parts, in the order in which they speak. Those that
 	// the session doesn't prove are left out.
 	Identities []Part
@@ -52,7 +50,6 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 		}
 	}
 	e.Decision = t.decision()
-	e.Unlimited = e.Decision.Action
 	r.o.Breaker.preview(s, &e.Decision)
 	for _, p := range t.peerParts() {
 		if !p.id.IsZero() {

@@ -38,15 +38,26 @@ type Decision struct {
 	Changes bool
 	// Reason tells why the outcome is unknown; nil for every other.
 	Reason error
-	// Breaker is what the circuit breaker made of the action of a downgrade.
-	Breaker Answer
+	// Breaker is the circuit breaker's answer, and Unlimited the action of a
+	// downgrade before it.
+	Breaker   Answer
+	Unlimited tlsstate.Action
 
 	rule  *tlsstate.Policy
 	claim spf.Claim // of a sender that the session would teach
 }
 
-// Event is one message's way through, for whoever tells people: the log, and
-// all that count. What it points to is only lent.
+// Configured returns what the policy asks for, before the identity's evidence
+// and the breaker limit it.
+func (d *Decision) Configured() tlsstate.Action {
+	if d.rule == nil {
+		return d.Unlimited
+	}
+	return d.rule.Action(d.Kind)
+}
+
+// Event is what became of one message, for the log, the counters and the
+// incidents. What it points to is only lent.
 type Event struct {
 	Session  *Session
 	Decision *Decision
@@ -55,15 +66,16 @@ type Event struct {
 	From, Recipient string
 	// QueueID is Postfix's, or empty: it has none before the end of message.
 	QueueID string
-	// Done tells whether the action came to its stage. One that was armed and
-	// did not (the peer gave up before) is told with Done false.
+	// Done reports whether the action was carried out. False where the message
+	// ended before (the peer gave up), or where it failed.
 	Done bool
 }
 
-// Did tells what was done to the message, or, if Done is false, what was to be.
-// A refusal names its recipient, or is of a message without a sender; what else
-// was to be refused went to somebody exempt, with a header.
-func (e *Event) Did() tlsstate.Action {
+// AppliedAction returns what was done to the message, or, if Done is false, what
+// was to be done. A refusal names its recipient, or is of a message without a
+// sender; every other message to be refused went to an exempt recipient, with a
+// header.
+func (e *Event) AppliedAction() tlsstate.Action {
 	a := e.Decision.Action
 	if a >= tlsstate.Tempfail && e.Done && e.Recipient == "" && e.From != "" {
 		return tlsstate.Header

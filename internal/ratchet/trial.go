@@ -168,7 +168,7 @@ func (r *Ratchet) proves(c spf.Claim) bool {
 
 // decision is what the trial means, before the breaker limits it.
 func (t *trial) decision() Decision {
-	d := Decision{Verdict: t.verdict, Changes: t.changes, Reason: t.reason, rule: t.rule}
+	d := Decision{Verdict: t.verdict, Changes: t.changes, Reason: t.reason, Unlimited: t.verdict.Action, rule: t.rule}
 	if t.teaches {
 		d.claim = t.claim
 	}

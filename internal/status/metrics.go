@@ -119,7 +119,7 @@ func (m *Metrics) Take(e ratchet.Event) {
 	if !e.Done {
 		by = &m.undone
 	}
-	by[min(int(e.Did()), actions-1)].Inc()
+	by[min(int(e.AppliedAction()), actions-1)].Inc()
 	if a := e.Decision.Breaker; a > ratchet.Armed && int(a) < answers {
 		m.limited[a].Inc()
 	}

@@ -108,8 +108,8 @@ func meaning(e *ratchet.Explanation) string {
 	switch {
 	case d.Outcome != tlsstate.Downgraded:
 		return fmt.Sprintf("It would be no downgrade: the verdict would be %s.", d.Outcome)
-	case e.Unlimited != d.Action:
-		return fmt.Sprintf("It would be a downgrade, and lead to: %s (%s, but the circuit breaker is %s).", d.Action, e.Unlimited, d.Breaker)
+	case d.Unlimited != d.Action:
+		return fmt.Sprintf("It would be a downgrade, and lead to: %s (%s, but the circuit breaker is %s).", d.Action, d.Unlimited, d.Breaker)
 	}
 	return fmt.Sprintf("It would be a downgrade, and lead to: %s.", d.Action)
 }

@@ -45,7 +45,7 @@ func (r *Recent) Take(e ratchet.Event) {
 		Identity: tlsstate.Identity{Kind: v.Identity.Kind, Name: clean.Text(v.Identity.Name, maxName)},
 		Client:   clean.Text(e.Session.Client(), maxName), Kind: v.Kind,
 		Pin: v.Pin.String(), Seen: clean.Text(v.Seen.Words(), maxWord),
-		Action: e.Did(), Done: e.Done,
+		Action: e.AppliedAction(), Done: e.Done,
 	}
 	if v.Kind == tlsstate.Unauthenticated {
 		d.Pin, d.Seen = "certificate", "none"

@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 	for _, want := range []string{
 		"1. The bank sends a message.", "ESMTPS", "all is well",
 		"2. Now somebody on the wire removes", "with ESMTP id", "downgrade; kind=stripped; identity=address:127.0.0.2", "msg=downgrade",
-		"3. The same with the action tempfail", "451 4.7.1 127.0.0.2: Session encryption is expected",
+		"3. The same with the action tempfail", "451 4.7.1 127.0.0.2: TLS required",
 		"4. The somebody is gone.", "ESMTPS", "Everything is stopped and removed.",
 	} {
 		_, after, found := strings.Cut(rest, want)

@@ -87,7 +87,7 @@ func stripped(w world) {
 		r := w.send(w.bank("192.0.2.11", plain()), mail("refused"))
 		want := map[string]string{"tempfail": "451 4.7.1 ", "reject": "550 5.7.1 "}[action]
 		w.has(r.String(), want)
-		w.has(r.String(), "Session encryption is expected of you (TLSv1.2 or better)")
+		w.has(r.String(), "TLS required: you used it on")
 		w.has(d.wait("msg=downgrade"), "to=<bob@ours.example>")
 	}
 	if _, err := w.Log().Wait(limit(w.T), regexp.MustCompile(`milter-reject: RCPT from mx1\.bank\.example\[192\.0\.2\.11\]: 550 5\.7\.1 .*to=<bob@ours\.example>`)); err != nil {
@@ -105,7 +105,7 @@ func fiveDays(w world) {
 func weakened(w world) {
 	serve(w.T, w.MilterSocket(), "", "[policy]\npin_up_to = \"TLSv1.3\"\npin_after_days = 1\nweakened = \"reject\"\n")
 	w.delivered(w.bank("192.0.2.12", w.tls13()), mail("1.3"))
-	w.has(w.send(w.bank("192.0.2.12", w.tls12()), mail("1.2")).String(), "550 5.7.1 192.0.2.12: Session encryption is expected of you (TLSv1.3 or better), as on 1 day before")
+	w.has(w.send(w.bank("192.0.2.12", w.tls12()), mail("1.2")).String(), "550 5.7.1 192.0.2.12: TLSv1.3 or better required: you used it on 1 of the last 64 days")
 }
 
 func unauthenticated(w world) {

@@ -1,0 +1,64 @@
+package words
+
+import (
+	"fmt"
+
+	"tlsratchet/tlsstate"
+)
+
+// Level names a level for people.
+func Level(l tlsstate.Level) string {
+	switch l {
+	case tlsstate.Plaintext:
+		return "in clear"
+	case tlsstate.Weak:
+		return "weak TLS"
+	case tlsstate.TLS12:
+		return "TLS 1.2"
+	}
+	return "TLS 1.3"
+}
+
+// AtLeast names the levels from l on, as a pin expects them.
+func AtLeast(l tlsstate.Level) string {
+	switch l {
+	case tlsstate.Weak:
+		return "any TLS"
+	case tlsstate.TLS13:
+		return "TLS 1.3"
+	}
+	return Level(l) + " or better"
+}
+
+// Pin says whether a pin holds today, and why not. next is its state for a
+// session below it today: one that holds may be released by that very session.
+func Pin(p tlsstate.Pin, today, next tlsstate.PinState, rule *tlsstate.Policy) string {
+	switch today {
+	case tlsstate.PinHolds:
+		if next == tlsstate.PinReleased || next == tlsstate.PinRelaxed {
+			return fmt.Sprintf("holds, but not against a session below it today: that one is accepted (%s)", whyNot(next, rule))
+		}
+		return "holds"
+	case tlsstate.PinLapsed, tlsstate.PinContested, tlsstate.PinReleased, tlsstate.PinRelaxed:
+		return fmt.Sprintf("%s: %s", today, whyNot(today, rule))
+	}
+	switch {
+	case p.Formed == 0:
+		return "not formed"
+	case p.Formed <= p.Void:
+		return fmt.Sprintf("dropped by an operator on %s; new days form a new one", p.Void)
+	}
+	return "not used: the policy pins up to " + rule.PinUpTo.String()
+}
+
+func whyNot(s tlsstate.PinState, rule *tlsstate.Policy) string {
+	switch s {
+	case tlsstate.PinLapsed:
+		return fmt.Sprintf("not met for %s", Count(rule.PinMaxAgeDays, "day"))
+	case tlsstate.PinContested:
+		return "a session below it was seen before it formed"
+	case tlsstate.PinReleased:
+		return fmt.Sprintf("below it on %s since it was last met", Count(rule.ReleaseAfterDays, "day"))
+	}
+	return fmt.Sprintf("below it on %d of the last %d days: only partly encrypted", rule.RelaxAfterDays, tlsstate.Window)
+}

@@ -1,0 +1,110 @@
+// Package words holds the texts for verdicts, pins, actions and the circuit
+// breaker, so that log, reply, header, alert, page and commands use the same
+// ones. [Reply] speaks to the sender (RFC 5321 section 4.2), [Header] to filters
+// (RFC 5322), everything else to the operator. Texts of a peer's choice are
+// cleaned here.
+package words
+
+import (
+	"fmt"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/tlsstate"
+)
+
+// Lengths, in bytes, that texts may have.
+const (
+	maxName    = 255
+	maxAddress = 320 // RFC 5321 section 4.5.3.1: 64 + 1 + 255
+	maxWords   = 600
+)
+
+// Count returns a number with its noun, as in "1 day" or "3 days".
+func Count[N int | uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Kind says what a peer did to make a downgrade of that kind.
+func Kind(k tlsstate.Downgrade) string {
+	switch k {
+	case tlsstate.Stripped:
+		return "came without TLS"
+	case tlsstate.Weakened:
+		return "came with weaker TLS than before"
+	case tlsstate.Unauthenticated:
+		return "came without its client certificate"
+	}
+	return k.String()
+}
+
+// Expected says what the identity of a downgrade is held to.
+func Expected(v *tlsstate.Verdict) string {
+	switch {
+	case v.Kind == tlsstate.Unauthenticated:
+		return "a trusted client certificate"
+	case v.Required:
+		return v.Pin.String() + " or better, by the configuration"
+	}
+	return v.Pin.String() + " or better"
+}
+
+// Verdict says in one sentence what an operator can act on: which identity,
+// what came, which pin, on how many days, when last.
+func Verdict(v *tlsstate.Verdict) string {
+	text := fmt.Sprintf("%s %s", v.Identity, came(v))
+	switch {
+	case v.Required:
+		text += fmt.Sprintf("; the configuration requires %s of it", v.Pin)
+	case v.Kind == tlsstate.Unauthenticated:
+		text += fmt.Sprintf("; it showed a trusted client certificate %s, pinned since %s", on(v), v.Since)
+	case v.Pin > tlsstate.Plaintext:
+		text += fmt.Sprintf("; it used %s or better %s, pinned since %s", v.Pin, on(v), v.Since)
+	}
+	return clean.Text(text+state(v), maxWords)
+}
+
+// on says on which days a pin was met. One that is older than the window has
+// none in it.
+func on(v *tlsstate.Verdict) string {
+	if v.Days == 0 {
+		return fmt.Sprintf("until %s", v.Last)
+	}
+	return fmt.Sprintf("on %d of the last %d days, last on %s", v.Days, tlsstate.Window, v.Last)
+}
+
+func came(v *tlsstate.Verdict) string {
+	switch {
+	case v.Outcome == tlsstate.Unknown:
+		return "came with an unknown TLS state"
+	case v.Kind == tlsstate.Unauthenticated:
+		return fmt.Sprintf("came with %s but without a trusted client certificate", v.Seen.Words())
+	case v.Seen.Level == tlsstate.Plaintext:
+		return "came in clear"
+	}
+	return "came with " + protocol(&v.Seen)
+}
+
+// protocol names what an encrypted session used.
+func protocol(s *tlsstate.Security) string {
+	if s.Level == tlsstate.Weak && s.Protocol == "TLSv1.2" {
+		return "TLSv1.2 without forward secrecy"
+	}
+	return clean.Text(s.Words(), 20)
+}
+
+func state(v *tlsstate.Verdict) string {
+	switch v.State {
+	case tlsstate.PinLapsed:
+		return "; the pin has lapsed"
+	case tlsstate.PinContested:
+		return "; the pin is contested by a session below it before it formed"
+	case tlsstate.PinReleased:
+		return fmt.Sprintf("; the pin no longer holds: below it on %s since it was last met", Count(v.Below, "day"))
+	case tlsstate.PinRelaxed:
+		return "; the pin does not hold: the peer is only partly encrypted"
+	}
+	return ""
+}

@@ -1,0 +1,172 @@
+package words_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
+	"tlsratchet/tlsstate"
+)
+
+const dayZero = tlsstate.Day(20000)
+
+var (
+	clear  = tlsstate.Security{}
+	weak   = tlsstate.Security{Level: tlsstate.Weak, Protocol: "TLSv1"}
+	static = tlsstate.Security{Level: tlsstate.Weak, Protocol: "TLSv1.2"}
+)
+
+// downgrade is a verdict of a bank that was pinned on 41 days.
+func downgrade(kind tlsstate.Downgrade, seen tlsstate.Security, change ...func(*tlsstate.Verdict)) *tlsstate.Verdict {
+	v := &tlsstate.Verdict{
+		Outcome: tlsstate.Downgraded, Kind: kind, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"},
+		Seen: seen, Pin: tlsstate.TLS12, State: tlsstate.PinHolds, Since: dayZero - 50, Last: dayZero - 1, Days: 41, Below: 1,
+	}
+	for _, c := range change {
+		c(v)
+	}
+	return v
+}
+
+func required(v *tlsstate.Verdict) {
+	v.Required, v.State, v.Since, v.Last, v.Days = true, tlsstate.PinNone, 0, 0, 0
+}
+func old(v *tlsstate.Verdict)      { v.Since, v.Last, v.Days = dayZero-150, dayZero-100, 0 }
+func released(v *tlsstate.Verdict) { v.State, v.Below = tlsstate.PinReleased, 3 }
+
+// TestTexts: what each reader gets of a verdict.
+func TestTexts(t *testing.T) {
+	for _, tt := range []struct {
+		name                      string
+		v                         *tlsstate.Verdict
+		operator, sender, postfix string
+	}{
+		{"stripped", downgrade(tlsstate.Stripped, clear),
+			"address:192.0.2.10 came in clear; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15",
+			"451 4.7.1 192.0.2.10: TLS required: you used it on 41 of the last 64 days, last on 2024-10-03; this session is not encrypted",
+			"stripped: 192.0.2.10, seen none, expected TLSv1.2; met on 41/64 days, last on 2024-10-03"},
+		{"weakened", downgrade(tlsstate.Weakened, weak),
+			"address:192.0.2.10 came with TLSv1; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15",
+			"451 4.7.1 192.0.2.10: TLSv1.2 or better required: you used it on 41 of the last 64 days, last on 2024-10-03; this session uses TLSv1",
+			"weakened: 192.0.2.10, seen TLSv1, expected TLSv1.2; met on 41/64 days, last on 2024-10-03"},
+		{"a pin older than the window", downgrade(tlsstate.Stripped, clear, old),
+			"address:192.0.2.10 came in clear; it used TLSv1.2 or better until 2024-06-26, pinned since 2024-05-07",
+			"451 4.7.1 192.0.2.10: TLS required: you used it until 2024-06-26; this session is not encrypted",
+			"stripped: 192.0.2.10, seen none, expected TLSv1.2; met until 2024-06-26"},
+		{"a row, no forward secrecy", downgrade(tlsstate.Weakened, static, required),
+			"address:192.0.2.10 came with TLSv1.2 without forward secrecy; the configuration requires TLSv1.2 of it",
+			"451 4.7.1 192.0.2.10: TLSv1.2 or better required by the recipient's policy; this session uses TLSv1.2 without forward secrecy",
+			"weakened: 192.0.2.10, seen TLSv1.2, expected TLSv1.2"},
+		{"certificate", downgrade(tlsstate.Unauthenticated, tlsstate.Security{Level: tlsstate.TLS13, Protocol: "TLSv1.3"}),
+			"address:192.0.2.10 came with TLSv1.3 but without a trusted client certificate; it showed a trusted client certificate on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15",
+			"451 4.7.1 192.0.2.10: client certificate required: you showed a trusted one on 41 of the last 64 days, last on 2024-10-03; this session has none",
+			"unauthenticated: 192.0.2.10, seen TLSv1.3, expected certificate; met on 41/64 days, last on 2024-10-03"},
+		{"released", downgrade(tlsstate.NoDowngrade, clear, released),
+			"address:192.0.2.10 came in clear; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15; the pin no longer holds: below it on 3 days since it was last met",
+			"", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := words.Verdict(tt.v); got != tt.operator {
+				t.Errorf("operator: got  %s\nwant %s", got, tt.operator)
+			}
+			if tt.sender == "" {
+				return
+			}
+			if got := words.Reply(tt.v, tlsstate.Tempfail, ""); got != tt.sender {
+				t.Errorf("sender: got  %s\nwant %s", got, tt.sender)
+			}
+			if got := words.Quarantine(tt.v); got != tt.postfix || len(got) > 102 {
+				t.Errorf("quarantine, %d bytes: got  %s\nwant %s", len(got), got, tt.postfix)
+			}
+		})
+	}
+	if got := words.Reply(downgrade(tlsstate.Stripped, clear), tlsstate.Reject, "https://example.org/tls"); !strings.HasPrefix(got, "550 5.7.1 192.0.2.10: ") || !strings.HasSuffix(got, "; see https://example.org/tls") {
+		t.Error(got)
+	}
+}
+
+func TestHeader(t *testing.T) {
+	for _, tt := range []struct {
+		v    *tlsstate.Verdict
+		more int
+		want string
+	}{
+		{downgrade(tlsstate.Stripped, clear), 0, "downgrade; kind=stripped; identity=address:192.0.2.10;\n\tpin=TLSv1.2; seen=none; since=2024-08-15; days=41/64"},
+		{downgrade(tlsstate.Stripped, clear, old), 0, "downgrade; kind=stripped; identity=address:192.0.2.10;\n\tpin=TLSv1.2; seen=none; since=2024-05-07; last=2024-06-26"},
+		{downgrade(tlsstate.Stripped, clear, required), 7980, "downgrade; kind=stripped; identity=address:192.0.2.10;\n\trequired=TLSv1.2; seen=none; forged=7980"},
+		{downgrade(tlsstate.NoDowngrade, clear, released), 0, "downgrade; kind=none; identity=address:192.0.2.10; pin=TLSv1.2;\n\tseen=none; since=2024-08-15; days=41/64; state=released"},
+	} {
+		if got := words.Header(tt.v, tt.more); got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+	}
+}
+
+// TestPin: a pin that the next session below it would release says both.
+func TestPin(t *testing.T) {
+	rule := tlsstate.DefaultPolicy()
+	formed := tlsstate.Pin{Formed: dayZero, Met: dayZero}
+	for _, tt := range []struct {
+		pin         tlsstate.Pin
+		today, next tlsstate.PinState
+		want        string
+	}{
+		{formed, tlsstate.PinHolds, tlsstate.PinHolds, "holds"},
+		{formed, tlsstate.PinHolds, tlsstate.PinReleased, "holds, but not against a session below it today: that one is accepted (below it on 3 days since it was last met)"},
+		{formed, tlsstate.PinLapsed, tlsstate.PinLapsed, "lapsed: not met for 180 days"},
+		{formed, tlsstate.PinRelaxed, tlsstate.PinRelaxed, "relaxed: below it on 6 of the last 64 days: only partly encrypted"},
+		{tlsstate.Pin{}, tlsstate.PinNone, tlsstate.PinNone, "not formed"},
+		{tlsstate.Pin{Formed: dayZero, Void: dayZero}, tlsstate.PinNone, tlsstate.PinNone, "dropped by an operator on 2024-10-04; new days form a new one"},
+	} {
+		if got := words.Pin(tt.pin, tt.today, tt.next, &rule); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	suspended := ratchet.Suspended
+	s := ratchet.BreakerState{Override: &suspended}
+	if got := words.Breaker(&s); got != "set by an operator: nothing is refused or held; downgrades get a header at most" {
+		t.Error(got)
+	}
+}
+
+// TestLog: action is what was done, and limited_by says why it is less than
+// what is configured.
+func TestLog(t *testing.T) {
+	ip := netip.MustParseAddr("192.0.2.10")
+	for _, tt := range []struct {
+		name   string
+		change func(*ratchet.Event)
+		want   string
+	}{
+		{"as decided", func(e *ratchet.Event) { e.Recipient = "bob@ours.example" }, "action=reject identity="},
+		{"postmaster's mail", func(*ratchet.Event) {}, "action=header limited_by=recipient identity="},
+		{"breaker", func(e *ratchet.Event) { e.Decision.Action = tlsstate.Header }, "action=header limited_by=breaker identity="},
+		{"gave up", func(e *ratchet.Event) { e.Done = false }, "action=reject done=false identity="},
+		{"private", func(e *ratchet.Event) {
+			*e.Decision = ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Exempt}}
+		}, `level=DEBUG msg="not judged" outcome=exempt client=unknown[192.0.2.10] from=<alice@bank.example> why="the configuration exempts the client"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := downgrade(tlsstate.Stripped, clear)
+			v.Action = tlsstate.Reject
+			e := ratchet.Event{
+				Session: &ratchet.Session{Peer: peer.Peer{IP: ip}}, Decision: &ratchet.Decision{Verdict: *v, Unlimited: tlsstate.Reject},
+				From: "alice@bank.example", Done: true,
+			}
+			tt.change(&e)
+			var out bytes.Buffer
+			words.Log(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})), &e)
+			if !strings.Contains(out.String(), tt.want) {
+				t.Errorf("got %s want %s", out.String(), tt.want)
+			}
+		})
+	}
+}
