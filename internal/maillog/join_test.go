@@ -2,6 +2,7 @@ package maillog_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -211,5 +212,62 @@ func TestCounts(t *testing.T) {
 	}
 	if b, e := s.Began.Format("15:04:05"), s.Ended.Format("15:04:05"); b != "10:00:00" || e != "10:00:10" {
 		t.Errorf("from %s to %s", b, e)
+	}
+}
+
+// A clock that steps back in the middle of a session loses nothing.
+func TestClockStep(t *testing.T) {
+	var b strings.Builder
+	for n, stamp := range []string{"10:00:00", "10:00:01", "09:10:02", "09:10:03"} {
+		b.WriteString("Nov 22 " + stamp + " mx1 postfix/smtpd[7]: " + []string{connect, tls13, client, byeTLS}[n] + "\n")
+	}
+	for n := range 3 {
+		b.WriteString(at(fmt.Sprintf("Nov 22 09:2%d:00", n)))
+	}
+	got := readText(t, b.String())
+	if len(got.sessions) != 4 || strings.Contains(got.String(), "unknown") || got.stats.Repeated != 0 {
+		t.Errorf("%v, %d repeated", got, got.stats.Repeated)
+	}
+}
+
+// A note that lines were lost may come after the session.
+func TestGapAfterSession(t *testing.T) {
+	old := log(connect, client, "disconnect from "+bank)
+	note := "mx1 rsyslogd-2177: imuxsock lost 123 messages from pid 7 due to rate-limiting\n"
+	for stamp, want := range map[string]string{"Nov 22 10:00:05 ": string(maillog.Lost), "Nov 22 10:00:50 ": " none "} {
+		text := old + stamp + note
+		if want == " none " { // something must come for time to pass
+			text = old + strings.ReplaceAll(at("Nov 22 10:00:40"), "[7]", "[8]") + stamp + note
+		}
+		if got := readText(t, text); !strings.Contains(got.sessions[0], want) {
+			t.Errorf("%s: %v", stamp, got)
+		}
+	}
+	// With a summary nothing is in doubt.
+	if got := readText(t, log(connect, client, byeClear)+"Nov 22 10:00:05 "+note); !strings.Contains(got.String(), " none ") {
+		t.Errorf("%v", got)
+	}
+}
+
+// Counts of lost lines are since the logger began: only a new one is news.
+func TestLostCounts(t *testing.T) {
+	session := log(connect, client, "disconnect from "+bank)
+	for note, lost := range map[string]bool{
+		"syslog-ng[9]: Log statistics; processed='src.internal(s#1)=5', dropped='dst.file(d_mail#0)=12', queued='x=0'": true,
+		"syslog-ng[9]: Log statistics; processed='src.internal(s#1)=5', dropped='dst.file(d_mail#0)=0'":                false,
+		"rsyslogd-pstats: imuxsock: origin=imuxsock submitted=7 ratelimit.discarded=5 ratelimit.numratelimiters=2":     true,
+		"rsyslogd-pstats: main Q: origin=core.queue size=0 enqueued=9 discarded.full=0 discarded.nf=0":                 false,
+		"journal: Suppressed 4499 messages from /system.slice/postfix.service":                                         true,
+		"rsyslogd-2177: imuxsock begins to drop messages from pid 7 due to rate-limiting":                              true,
+	} {
+		line := "Nov 22 %s mx1 " + note + "\n"
+		in := strings.Replace(session, "\n", "\n"+fmt.Sprintf(line, "10:00:00"), 1)
+		if got := readText(t, in); strings.Contains(got.String(), string(maillog.Lost)) != lost {
+			t.Errorf("%s: %v", note, got)
+		}
+		before := fmt.Sprintf(line, "09:00:00")
+		if got := readText(t, before+in); strings.Contains(note, "=") && strings.Contains(got.String(), string(maillog.Lost)) {
+			t.Errorf("%s, the same count as before: %v", note, got)
+		}
 	}
 }

@@ -337,3 +337,24 @@ func TestCancel(t *testing.T) {
 	}
 	w.Close()
 }
+
+// A year that was guessed is held against the message ids that Postfix made.
+func TestYearContradicted(t *testing.T) {
+	id := func(stamp string) string {
+		return at("Nov  2 10:00:00") + "Nov  2 10:00:01 mx1 postfix/cleanup[9]: 4Q1: message-id=<" + stamp + ".4Q1@mx1.example>\n"
+	}
+	for text, want := range map[string]string{
+		id("20231102100001"): "its times have no year and were read as of 2026, but a message id in it is of 2023: use --year",
+		id("20261102100001"): "",
+		strings.Replace(id("20231102100001"), ".4Q1@", ".4Q2@", 1):       "", // somebody else's
+		strings.ReplaceAll(id("20231102100001"), "Nov  2", "2026-11-02"): "",
+	} {
+		got := read(t, options(), file(t, "mail.log", []byte(text), now))
+		if problems := fmt.Sprint(got.stats.Problems); want == "" != (problems == "[]") || !strings.Contains(problems, want) {
+			t.Errorf("%s: %s", text, problems)
+		}
+	}
+	if got := read(t, options(), file(t, "mail.log", []byte(id("20261102100001")), now)); len(got.stats.Years) != 1 || got.stats.Years[0] != 2026 {
+		t.Errorf("years %v", got.stats.Years)
+	}
+}
