@@ -1,9 +1,7 @@
 package maillog_test
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,41 +11,6 @@ import (
 
 	"tlsratchet/internal/maillog"
 )
-
-// Whatever a log holds, reading it ends, and what it tells is possible.
-func FuzzRead(f *testing.F) {
-	golden, err := os.ReadFile("testdata/postfix.log")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(golden)
-	for _, text := range []string{
-		delivery, iso("2006-01-02T15:04:05.000000-07:00"), log(tls13[:40], client), log("Nov 22 10:00:00 mx1 postfix/smtpd[7]: " + connect),
-		journal(`{"__REALTIME_TIMESTAMP":"%d","_HOSTNAME":"mx1","SYSLOG_IDENTIFIER":"postfix/smtpd","_PID":"7","MESSAGE":%q}`),
-		`{"MESSAGE":[[[1]]],"A":"\ud83d\ude00\u00e4\n","SYSLOG_IDENTIFIER":"x/smtpd"}`,
-	} {
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		messages := 0
-		stats, err := maillog.Read(context.Background(), []maillog.Source{stream(string(data))}, options(), maillog.Sink{
-			Session: func(s *maillog.Session) {
-				messages += s.Messages
-				if s.Messages < 1 || s.Client == nil || s.Security == nil || s.At.After(now.AddDate(0, 0, 2)) {
-					t.Errorf("%+v", s)
-				}
-				_ = s.Listener.Identity().String()
-			},
-			Failure: func(*maillog.Failure) {},
-		})
-		if err != nil && !strings.Contains(err.Error(), "-: ") {
-			t.Fatal(err)
-		}
-		if stats.Smtpd > stats.Lines || stats.Broken > stats.Lines || int64(messages) > stats.Lines {
-			t.Errorf("%+v, %d messages", stats, messages)
-		}
-	})
-}
 
 // world draws the lines of a log: processes that take sessions one after the
 // other, of which now and then a line is lost. Time goes on with every line.

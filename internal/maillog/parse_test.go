@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 )
@@ -129,6 +130,55 @@ func FuzzLine(f *testing.F) {
 			if bytes.Count(c.sources[e.source], space) != 1 || len(addrOf(e.client)) == 0 || e.at < -1<<40 {
 				t.Errorf("%+v", e)
 			}
+		}
+	})
+}
+
+// Whatever a log holds, reading it ends, and what it reports is possible. All is
+// done by one goroutine: with several the coverage is another one each time, and
+// the fuzzer spends its time on that.
+func FuzzRead(f *testing.F) {
+	for _, name := range []string{"postfix.log", "hostile.log"} {
+		text, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text[:min(len(text), 4000)])
+	}
+	for _, text := range []string{
+		"<22>1 2026-03-03T12:00:00+01:00 mx a/smtpd 7 - [x y=\"z\"] connect from a[192.0.2.1]\n",
+		"__CURSOR=s\n__REALTIME_TIMESTAMP=1795341600000000\n_HOSTNAME=mx\nMESSAGE\n\x01\x00\x00\x00\x00\x00\x00\x00a\n_PID=7\nSYSLOG_IDENTIFIER=a/smtpd\n\n",
+		"{\n\"__REALTIME_TIMESTAMP\":\"1795341600000000\",\n\"MESSAGE\":[97]\n}\n",
+		"mail-1 | \x1b[33mTue 2026-03-03 12:00:00 CET mx a/smtpd[7]: [ID 1 mail.info] connect from a[192.0.2.1]\n",
+	} {
+		f.Add([]byte(text))
+	}
+	now := time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		o := Options{Location: time.UTC, Now: now}
+		s, err := Source{Name: "-", Stream: bytes.NewReader(data)}.look(&o)
+		if err != nil {
+			return
+		}
+		messages := 0
+		j := newJoiner(Sink{Failure: func(*Failure) {}, Session: func(m *Session) {
+			messages += m.Messages
+			if m.Messages < 1 || m.Client == nil || m.Security == nil || m.At.After(now.AddDate(0, 0, 2)) {
+				t.Errorf("%+v", m)
+			}
+			_ = m.Listener.Identity().String()
+		}}, now)
+		feed, b := newFeed(s, &o, true), &batch{}
+		for err == nil {
+			err = feed.next(s.stream, b)
+		}
+		for i := range b.events {
+			j.take(&b.events[i], b.sources[b.events[i].source])
+		}
+		j.close()
+		_ = s.unread()
+		if b.smtpd > b.lines || b.broken > b.lines || int64(messages) > b.lines {
+			t.Errorf("%+v, %d messages", b, messages)
 		}
 	})
 }
