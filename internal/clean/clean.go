@@ -5,7 +5,7 @@ package clean
 import "strings"
 
 // Text returns s with only 0x20 to 0x7E left, every other byte as '?', and cut
-// to limit bytes, which "..." after it tells.
+// to limit bytes, which "..." after it marks.
 func Text(s string, limit int) string {
 	cut := len(s) > limit
 	if cut {

@@ -42,7 +42,7 @@ func TestRoot(t *testing.T) {
 	}
 }
 
-// What can't be had is told in a sentence.
+// What is not available is an error in one sentence.
 func TestMissing(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("PATH", t.TempDir())

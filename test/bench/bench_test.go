@@ -133,9 +133,9 @@ func TestTeach(t *testing.T) {
 
 func TestLargeHistory(t *testing.T) {
 	dir := t.TempDir()
-	var said bytes.Buffer
+	var output bytes.Buffer
 	for range 2 { // made, then found
-		file, err := largeHistory(t.Context(), dir, 1000, &said)
+		file, err := largeHistory(t.Context(), dir, 1000, &output)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,12 +148,12 @@ func TestLargeHistory(t *testing.T) {
 		}
 		f.Close()
 	}
-	if n := strings.Count(said.String(), "making"); n != 1 {
+	if n := strings.Count(output.String(), "making"); n != 1 {
 		t.Errorf("made %d times", n)
 	}
 }
 
-// A milter that ends by itself is told, with its last words.
+// A milter that ends by itself is an error with its last output.
 func TestProcessThatEnds(t *testing.T) {
 	p, err := startProcess(t.Context(), "sh", filepath.Join(t.TempDir(), "m"), "/bin/sh", "-c", "echo no socket >&2; exit 3")
 	if err != nil {
@@ -205,7 +205,7 @@ func TestAims(t *testing.T) {
 	}
 }
 
-// The tables: what was left out is said, ratios that can't be had are dashes
+// The tables: what was left out is listed, ratios that can't be had are dashes
 // or columns that are not there.
 func TestReport(t *testing.T) {
 	var b bytes.Buffer

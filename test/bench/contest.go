@@ -100,7 +100,7 @@ func (c *contest) add(name string, ends byte, share int) func(*process, error) e
 	}
 }
 
-// close ends the milters. What ours had to say is an error: it says nothing
+// close ends the milters. Output of ours is an error: it prints nothing
 // where all is well.
 func (c *contest) close() error {
 	var errs []error
@@ -110,7 +110,7 @@ func (c *contest) close() error {
 		}
 		errs = append(errs, one.milter.stop())
 		if text := one.milter.errs.String(); text != "" && one.silent {
-			errs = append(errs, fmt.Errorf("%s said: %s", one.name, text))
+			errs = append(errs, fmt.Errorf("%s printed: %s", one.name, text))
 		}
 	}
 	return errors.Join(errs...)

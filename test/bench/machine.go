@@ -26,12 +26,12 @@ func thisMachine(ctx context.Context, o *options) machine {
 		m.cpu = cpuModel(string(text))
 	}
 	m.before = loadAverage()
-	m.versions = []string{said(ctx, o.binary, "version"), runtime.Version()}
+	m.versions = []string{output(ctx, o.binary, "version"), runtime.Version()}
 	if o.postfix {
-		m.versions = append(m.versions, "Postfix "+said(ctx, "postconf", "-dh", "mail_version"))
+		m.versions = append(m.versions, "Postfix "+output(ctx, "postconf", "-dh", "mail_version"))
 	}
 	if o.c != "" {
-		m.versions = append(m.versions, "libmilter "+said(ctx, "dpkg-query", "-W", "-f", "${Version}", "libmilter-dev"))
+		m.versions = append(m.versions, "libmilter "+output(ctx, "dpkg-query", "-W", "-f", "${Version}", "libmilter-dev"))
 	}
 	return m
 }
@@ -46,8 +46,8 @@ func loadAverage() string {
 	return load
 }
 
-// said is what a command prints, in one line.
-func said(ctx context.Context, name string, args ...string) string {
+// output is what a command prints, in one line.
+func output(ctx context.Context, name string, args ...string) string {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
 		return fmt.Sprintf("(%s: %v)", name, err)

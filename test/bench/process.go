@@ -70,7 +70,7 @@ func (p *process) answers(ctx context.Context) error {
 	}
 }
 
-// stop ends the process, and tells what it said if it had not run until then.
+// stop ends the process. The error has its output if it had not run until then.
 func (p *process) stop() error {
 	select {
 	case <-p.ended:

@@ -88,14 +88,14 @@ func (r *report) logReaders(ctx context.Context, m *replays, dir string, stderr 
 		r.leaveOut(nameGrep, err)
 	} else {
 		all = append(all, logReader{nameGrep, []string{"grep", "-c", "postfix/smtpd", log}, m.lines, smtpdOfGrep})
-		version, _, _ := strings.Cut(said(ctx, "grep", "--version"), " Copyright")
+		version, _, _ := strings.Cut(output(ctx, "grep", "--version"), " Copyright")
 		m.versions = append(m.versions, version)
 	}
 	if err := findPflogsumm(ctx, stderr); err != nil {
 		r.leaveOut(namePflogsumm, err)
 		return all, nil
 	}
-	m.versions = append(m.versions, said(ctx, "pflogsumm", "--version"))
+	m.versions = append(m.versions, output(ctx, "pflogsumm", "--version"))
 	part, err := largeLog(r.cache, m.fewer, stderr)
 	return append(all, logReader{namePflogsumm, []string{"pflogsumm", part}, m.fewer, nil}), err
 }

@@ -21,7 +21,7 @@ With: %s.
 
 const peakWords = `Memory, the peak of what is resident, with logs that come by a pipe. What is
 remembered is bounded by the peers and the days on which each of them sends. Of
-%s peers a fifth of the lines tells nearly all of that; of %s it
+%s peers a fifth of the lines has nearly all of that; of %s it
 doesn't, for in so few lines most of them send on few days.
 
 `

@@ -39,14 +39,14 @@ const (
 func TestRunReplays(t *testing.T) {
 	programs(t, "grep", realGrep, "pflogsumm", somePflog)
 	r := newReplayReport(t)
-	var said bytes.Buffer
+	var output bytes.Buffer
 	for range 2 { // the logs are made, then found
-		if err := r.measureReplays(t.Context(), &said); err != nil {
+		if err := r.measureReplays(t.Context(), &output); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := strings.Count(said.String(), "making a log"); n != 2 {
-		t.Errorf("made %d logs:\n%s", n, &said)
+	if n := strings.Count(output.String(), "making a log"); n != 2 {
+		t.Errorf("made %d logs:\n%s", n, &output)
 	}
 	if left, _ := filepath.Glob(filepath.Join(r.cache, "*.part")); len(left) > 0 {
 		t.Errorf("left: %v", left)
@@ -74,7 +74,7 @@ func newReplayReport(t *testing.T) *report {
 	return &report{options: &options{binary: binary, cache: t.TempDir(), lines: logLines, rounds: 2}}
 }
 
-// What can't be had is left out, and said.
+// What can't be had is left out, and output.
 func TestReplaysLeaveOut(t *testing.T) {
 	programs(t)
 	r := newReplayReport(t)
@@ -207,7 +207,7 @@ func TestReplayAims(t *testing.T) {
 }
 
 // The lists of packages are fetched only where the first try fails. Who is not
-// root, or has no apt-get, is told so.
+// root, or has no apt-get, gets an error that names it.
 func TestFindPflogsumm(t *testing.T) {
 	if os.Geteuid() != 0 {
 		programs(t)
@@ -217,7 +217,7 @@ func TestFindPflogsumm(t *testing.T) {
 		return
 	}
 	calls := filepath.Join(t.TempDir(), "calls")
-	said := func() string {
+	output := func() string {
 		text, _ := os.ReadFile(calls)
 		os.Remove(calls)
 		return strings.ReplaceAll(string(text), "\n", " ")
@@ -230,7 +230,7 @@ func TestFindPflogsumm(t *testing.T) {
 	} {
 		programs(t, "apt-get", verb+"; "+test.ends)
 		err := findPflogsumm(t.Context(), io.Discard)
-		if got := said(); got != test.want || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+		if got := output(); got != test.want || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v, called %q", test.ends, err, got)
 		}
 	}
@@ -239,7 +239,7 @@ func TestFindPflogsumm(t *testing.T) {
 		t.Errorf("without apt-get: %v", err)
 	}
 	programs(t, "pflogsumm", "", "apt-get", verb)
-	if err := findPflogsumm(t.Context(), io.Discard); err != nil || said() != "" {
+	if err := findPflogsumm(t.Context(), io.Discard); err != nil || output() != "" {
 		t.Errorf("with it there: %v", err)
 	}
 }
@@ -268,7 +268,7 @@ func TestReadRounds(t *testing.T) {
 	}
 }
 
-// A program reads with the locale that the report tells of, and not into
+// A program reads with the locale that the report names, and not into
 // /dev/null.
 func TestReadEnvironment(t *testing.T) {
 	t.Setenv("LC_ALL", "C")

@@ -49,7 +49,7 @@ func TestWrite(t *testing.T) {
 			first = stats
 		}
 		if stats.Lines != first.Lines || stats.Smtpd != first.Smtpd || !stats.Ended.Equal(first.Ended) {
-			t.Errorf("%s tells %+v, not %+v", f, stats, first)
+			t.Errorf("%s has %+v, not %+v", f, stats, first)
 		}
 	}
 }

@@ -273,7 +273,7 @@ func (s *Session) event(cmd byte, silent uint32, r *Result) (over bool, err erro
 	return reply.ends(), nil
 }
 
-// reply waits for one, unless the milter said that none would come.
+// reply waits for one, unless the milter negotiated that none comes.
 func (s *Session) reply(cmd byte, silent uint32) (Reply, error) {
 	if s.protocol&silent != 0 {
 		return Reply{}, s.spill()

@@ -33,9 +33,9 @@ func letter() Message {
 	}
 }
 
-// play sends messages in one session and returns what the milter heard after
+// play sends messages in one session and returns what the milter packets after
 // the negotiation, NULs as bars.
-func play(t *testing.T, a *answers, opts Options, messages ...Message) (results []Result, heard []string) {
+func play(t *testing.T, a *answers, opts Options, messages ...Message) (results []Result, packets []string) {
 	t.Helper()
 	s, err := a.dial(t, opts)
 	if err != nil {
@@ -49,10 +49,10 @@ func play(t *testing.T, a *answers, opts Options, messages ...Message) (results 
 		results = append(results, r)
 	}
 	s.Close()
-	for _, p := range a.heard()[1:] {
-		heard = append(heard, strings.ReplaceAll(p, "\x00", "|"))
+	for _, p := range a.packets()[1:] {
+		packets = append(packets, strings.ReplaceAll(p, "\x00", "|"))
 	}
-	return results, heard
+	return results, packets
 }
 
 func spoken(replies []Reply) string {
@@ -69,7 +69,7 @@ func TestOrder(t *testing.T) {
 		Hostname: "mx.s.example", Addr: "192.0.2.1", Port: 25, Helo: "mx.s.example",
 		Macros: map[string]string{"j": "here.example", "{tls_version}": "TLSv1.2"},
 	}
-	results, heard := play(t, &answers{script: willing()}, opts, letter())
+	results, packets := play(t, &answers{script: willing()}, opts, letter())
 	want := []string{
 		"DCj|here.example|", "Cmx.s.example|4|\x19192.0.2.1|",
 		"DH{tls_version}|TLSv1.2|", "Hmx.s.example|",
@@ -83,7 +83,7 @@ func TestOrder(t *testing.T) {
 		"DEi|4XyZ|", "E",
 		"A", "Q",
 	}
-	if diff := cmp.Diff(want, heard); diff != "" {
+	if diff := cmp.Diff(want, packets); diff != "" {
 		t.Error(diff)
 	}
 	r := results[0]
@@ -101,9 +101,9 @@ func TestConnectForms(t *testing.T) {
 		"192.0.2.1":        "Cunknown|4||192.0.2.1|",
 		"IPv6:2001:db8::1": "Cunknown|6||IPv6:2001:db8::1|",
 	} {
-		_, heard := play(t, &answers{script: willing()}, Options{Hostname: "unknown", Addr: addr}, letter())
-		if heard[1] != want {
-			t.Errorf("%q: %q, want %q", addr, heard[1], want)
+		_, packets := play(t, &answers{script: willing()}, Options{Hostname: "unknown", Addr: addr}, letter())
+		if packets[1] != want {
+			t.Errorf("%q: %q, want %q", addr, packets[1], want)
 		}
 	}
 }
@@ -123,14 +123,14 @@ func TestSymList(t *testing.T) {
 	} {
 		m := letter()
 		m.From, m.Args = "", nil
-		_, heard := play(t, &answers{protocol: quiet, lists: lists, script: script}, Options{IgnoreSymList: test.ignore}, m)
-		if diff := cmp.Diff(test.want, heard); diff != "" {
+		_, packets := play(t, &answers{protocol: quiet, lists: lists, script: script}, Options{IgnoreSymList: test.ignore}, m)
+		if diff := cmp.Diff(test.want, packets); diff != "" {
 			t.Errorf("ignore %v: %s", test.ignore, diff)
 		}
 	}
 }
 
-// How a message ends, and what is not said any more then.
+// How a message ends, and what is not sent any more then.
 func TestEnds(t *testing.T) {
 	refuse := packet('y', "451 4.7.1 50%% later\x00")
 	for _, test := range []struct {
@@ -160,13 +160,13 @@ func TestEnds(t *testing.T) {
 		}
 		m := letter()
 		m.Body = bytes.Repeat([]byte("x"), 2*maxChunk+1)
-		results, heard := play(t, &answers{protocol: noConnect | noHelo, script: script}, Options{}, m, m)
+		results, packets := play(t, &answers{protocol: noConnect | noHelo, script: script}, Options{}, m, m)
 		for _, r := range results { // the second as the first
 			if spoken(r.Replies) != test.replies || r.End.String() != test.end || r.Trips < 1 || r.Trips > test.trips {
 				t.Errorf("%s: %s, end %q, %d trips", test.name, spoken(r.Replies), r.End, r.Trips)
 			}
 		}
-		if n := strings.Count(strings.Join(heard, "\n"), "\nA"); n != 2 {
+		if n := strings.Count(strings.Join(packets, "\n"), "\nA"); n != 2 {
 			t.Errorf("%s: %d aborts", test.name, n)
 		}
 	}
@@ -189,9 +189,9 @@ func TestOneRecipientRefused(t *testing.T) {
 		t.Error("an end of message that never was")
 	}
 	s.Close()
-	for _, p := range milter.heard() {
+	for _, p := range milter.packets() {
 		if p == "T" || strings.HasPrefix(p, "DRi") {
-			t.Errorf("heard %q", p)
+			t.Errorf("packets %q", p)
 		}
 	}
 }
@@ -203,28 +203,28 @@ func TestNoReplies(t *testing.T) {
 	for range 200 {
 		m.Headers = append(m.Headers, [2]string{"Received", "from somewhere by somewhere else with ESMTPS"})
 	}
-	results, heard := play(t, &answers{protocol: all, script: map[byte]string{'E': accept}}, Options{Helo: "h"}, m)
+	results, packets := play(t, &answers{protocol: all, script: map[byte]string{'E': accept}}, Options{Helo: "h"}, m)
 	if r := results[0]; r.Trips != 1 || r.End.String() != "accept" || len(r.Rcpts) != 2 {
 		t.Errorf("%+v", r)
 	}
-	if len(heard) != 422 {
-		t.Errorf("%d packets", len(heard))
+	if len(packets) != 422 {
+		t.Errorf("%d packets", len(packets))
 	}
 }
 
-// A milter that decides at connect or helo hears nothing more.
+// A milter that decides at connect or helo receives nothing more.
 func TestSessionDecided(t *testing.T) {
 	for _, cmd := range []byte("CH") {
 		script := willing()
 		script[cmd] = packet('y', "554 5.7.1 go away\x00")
-		results, heard := play(t, &answers{script: script}, Options{Helo: "h"}, letter(), letter())
+		results, packets := play(t, &answers{script: script}, Options{Helo: "h"}, letter(), letter())
 		for _, r := range results {
 			if r.End.String() != "y554 5.7.1 go away" || len(r.Replies) != 0 {
 				t.Errorf("%c: %+v", cmd, r)
 			}
 		}
-		if last := heard[len(heard)-1]; last[0] != cmd {
-			t.Errorf("%c: last heard %q", cmd, last)
+		if last := packets[len(packets)-1]; last[0] != cmd {
+			t.Errorf("%c: last packets %q", cmd, last)
 		}
 	}
 }
@@ -245,9 +245,9 @@ func TestEhloAgain(t *testing.T) {
 		t.Errorf("%v %v", r, err)
 	}
 	s.Close()
-	heard := strings.ReplaceAll(strings.Join(milter.heard(), " "), "\x00", "|")
-	if !strings.Contains(heard, "DC DH Htwo| DM") || !strings.HasSuffix(heard, "E A A DH Hthree| Q") {
-		t.Errorf("heard %q", heard)
+	packets := strings.ReplaceAll(strings.Join(milter.packets(), " "), "\x00", "|")
+	if !strings.Contains(packets, "DC DH Htwo| DM") || !strings.HasSuffix(packets, "E A A DH Hthree| Q") {
+		t.Errorf("packets %q", packets)
 	}
 }
 

@@ -31,7 +31,7 @@ func (r Reply) String() string {
 	return words[r.Code]
 }
 
-// Refused tells a reply that refuses a recipient, command or message.
+// Refused reports whether a reply refuses a recipient, command or message.
 func (r Reply) Refused() bool { return r.Code == 'r' || r.Code == 't' || r.Code == 'y' }
 
 func (r Reply) ends() bool { return r.Code == 'a' || r.Code == 'd' || r.Refused() }
@@ -101,7 +101,7 @@ type Edit struct {
 type Result struct {
 	// Replies are all that came, in order.
 	Replies []Reply
-	// Rcpts holds one for each recipient that was told to the milter; after
+	// Rcpts holds one for each recipient that was sent to the milter; after
 	// an accept that ends the message the others are not.
 	Rcpts []Reply
 	// End is the reply that ended the message; the zero Reply if all
@@ -109,7 +109,7 @@ type Result struct {
 	End Reply
 	// Edits are the header modifications, in order.
 	Edits []Edit
-	// Quarantined tells that the message is to be held, Quarantine why.
+	// Quarantined reports whether the message is to be held, Quarantine why.
 	Quarantined bool
 	Quarantine  string
 	// Trips counts waits for the milter; Sent and Received are bytes.

@@ -67,8 +67,8 @@ func (a *answers) dial(t *testing.T, opts Options) (*Session, error) {
 	return Dial(context.Background(), "unix", ln.Addr().String(), opts)
 }
 
-// heard is all that the milter was sent, once the session is closed.
-func (a *answers) heard() []string {
+// packets is all that the milter was sent, once the session is closed.
+func (a *answers) packets() []string {
 	var all []string
 	for p := range a.got {
 		all = append(all, p)
@@ -93,7 +93,7 @@ func TestNegotiationRefused(t *testing.T) {
 		if _, err := a.dial(t, Options{}); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: %v", name, err)
 		}
-		a.heard()
+		a.packets()
 	}
 }
 

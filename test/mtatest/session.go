@@ -41,7 +41,7 @@ const (
 // maxReply is the largest packet taken from a milter.
 const maxReply = 1 << 20
 
-// ErrProtocol is wrapped where the milter said what Postfix would not take.
+// ErrProtocol is wrapped where the milter sent what Postfix would refuse.
 var ErrProtocol = errors.New("milter protocol error")
 
 // Options are what one SMTP session brings.
@@ -85,7 +85,7 @@ type Session struct {
 	received int
 }
 
-// Dial connects and negotiates as Postfix does. Connect and helo are said with
+// Dial connects and negotiates as Postfix does. Connect and helo are sent with
 // the first message, for Postfix buffers what needs no answer.
 func Dial(ctx context.Context, network, addr string, opts Options) (*Session, error) {
 	var d net.Dialer
@@ -101,7 +101,7 @@ func Dial(ctx context.Context, network, addr string, opts Options) (*Session, er
 	return s, nil
 }
 
-// NewSession is for hostile tests: nothing was said yet.
+// NewSession is for hostile tests: nothing was sent yet.
 func NewSession(conn net.Conn, opts Options) *Session {
 	if opts.Timeout == 0 {
 		opts.Timeout = 10 * time.Second
@@ -242,7 +242,7 @@ func (s *Session) flush() error {
 	return err
 }
 
-// Abort tells the milter to forget the current message, as at RSET. Like
+// Abort makes the milter forget the current message, as at RSET. Like
 // Postfix's it is sent with what follows.
 func (s *Session) Abort() {
 	if !s.over {
@@ -250,7 +250,7 @@ func (s *Session) Abort() {
 	}
 }
 
-// Ehlo plays an EHLO in the middle of a session: Postfix aborts, then tells
+// Ehlo plays an EHLO in the middle of a session: Postfix aborts, then sends
 // the milter if that wants to know.
 func (s *Session) Ehlo(name string) (Reply, error) {
 	s.Abort()

@@ -30,7 +30,7 @@ var nsd = apt.Set{
 
 // Start runs NSD with zones, their texts by their names, until the end of the
 // test, and returns its address. A zone without a text answers SERVFAIL. At
-// least one needs a text: it tells that the server is up.
+// least one needs a text: it shows that the server is up.
 func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 	t.Helper()
 	root, err := apt.Root(nsd)
@@ -42,9 +42,9 @@ func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
+	var output bytes.Buffer
 	cmd := apt.Command(root, nsd.Program, "-d", "-c", path)
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 	t.Cleanup(stop)
 	if err := await(addr, zones); err != nil {
 		stop()
-		t.Fatalf("NSD doesn't answer at %v: %v\n%s", addr, err, said.String())
+		t.Fatalf("NSD doesn't answer at %v: %v\n%s", addr, err, output.String())
 	}
 	return addr
 }

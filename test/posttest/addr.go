@@ -25,7 +25,7 @@ func freeAddr(host string) (string, error) {
 	return "", fmt.Errorf("no free port on %s: %w", host, last)
 }
 
-// HasIPv6 tells whether this machine has ::1.
+// HasIPv6 reports whether this machine has ::1.
 func HasIPv6() bool {
 	l, err := net.Listen("tcp", "[::1]:0")
 	return err == nil && l.Close() == nil

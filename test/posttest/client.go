@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Reply is what a server said.
+// Reply is the answer of a server.
 type Reply struct {
 	// Code is the reply code, 200 to 599.
 	Code int
@@ -21,7 +21,7 @@ type Reply struct {
 	Text string
 }
 
-// OK tells whether the server took the command: 2xx or 3xx.
+// OK reports whether the server took the command: 2xx or 3xx.
 func (r Reply) OK() bool { return r.Code >= 200 && r.Code < 400 }
 
 // String returns the reply in one line.
@@ -90,7 +90,7 @@ func (c *Client) EHLO(name string) (Reply, error) {
 	return r, nil
 }
 
-// Offers tells whether the last EHLO offered an extension, and its parameters.
+// Offers reports whether the last EHLO offered an extension, and its parameters.
 func (c *Client) Offers(keyword string) (params string, ok bool) {
 	params, ok = c.ext[keyword]
 	return params, ok
@@ -118,7 +118,7 @@ func (c *Client) StartTLS(ctx context.Context, config *tls.Config) (Reply, error
 	return r, nil
 }
 
-// TLS is the state after the handshake, nil in clear. DidResume tells of a
+// TLS is the state after the handshake, nil in clear. DidResume is set for a
 // resumed session.
 func (c *Client) TLS() *tls.ConnectionState { return c.tls }
 

@@ -16,8 +16,8 @@ import (
 )
 
 // scripted is a server that answers each line with the next answer and then
-// hangs up. It returns the address, and at the end what was said to it.
-func scripted(t *testing.T, answers ...string) (addr string, said func() []string) {
+// hangs up. It returns the address, and at the end what it received.
+func scripted(t *testing.T, answers ...string) (addr string, received func() []string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,14 +44,14 @@ func scripted(t *testing.T, answers ...string) (addr string, said func() []strin
 			io.WriteString(c, a)
 		}
 	}()
-	said = func() []string {
+	received = func() []string {
 		l.Close()
 		lines := <-done
 		done <- lines
 		return lines
 	}
-	t.Cleanup(func() { said() })
-	return l.Addr().String(), said
+	t.Cleanup(func() { received() })
+	return l.Addr().String(), received
 }
 
 func TestConnectRefused(t *testing.T) {
@@ -90,7 +90,7 @@ func TestConnectRefused(t *testing.T) {
 
 // What goes over the wire, to the byte.
 func TestWire(t *testing.T) {
-	addr, said := scripted(t, "220 mx\r\n",
+	addr, received := scripted(t, "220 mx\r\n",
 		"250-mx\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250 XCLIENT NAME ADDR\r\n", "220 mx\r\n", "250 mx\r\n",
 		"235 ok\r\n", "250 2.1.0 Ok\r\n", "250 2.1.5 Ok\r\n", "354 go\r\n", "", "", "", "250 2.0.0 Ok\r\n", "250 Ok\r\n", "221 Bye\r\n")
 	c, err := Peer{Server: addr, XCLIENT: []string{"NAME=a", "ADDR=192.0.2.1"}, User: "u", Password: "p"}.Connect(context.Background())
@@ -123,7 +123,7 @@ func TestWire(t *testing.T) {
 		"EHLO peer.test", "XCLIENT NAME=a ADDR=192.0.2.1", "EHLO peer.test", "AUTH PLAIN AHUAcA==",
 		"MAIL FROM:<a@b> BODY=8BITMIME SMTPUTF8", "RCPT TO:<c@d>", "DATA", "X: y", "", "..z", ".", "RSET", "QUIT",
 	}
-	if diff := cmp.Diff(lines, said()); diff != "" {
+	if diff := cmp.Diff(lines, received()); diff != "" {
 		t.Error(diff)
 	}
 }

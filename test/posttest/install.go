@@ -29,7 +29,7 @@ const (
 	lockFile   = "/run/tlsratchet-posttest.lock"
 )
 
-// Require tells whether private instances can run here: nil, or an error that
+// Require reports whether private instances can run here: nil, or an error that
 // wraps [ErrNotRoot], [ErrNotInstalled] or [ErrTooOld], or more than one of
 // them. Print it and exit 1; a test fails with it.
 func Require() error {

@@ -40,7 +40,7 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// list tells the state of a file or of all files in a directory.
+// list returns the state of a file or of all files in a directory.
 func list(t *testing.T, root string) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -72,7 +72,7 @@ func makeDir(dir string) (string, error) {
 	return dir, reachable(dir)
 }
 
-// reachable tells whether every user may pass through to dir.
+// reachable reports whether every user may pass through to dir.
 func reachable(dir string) error {
 	for d := filepath.Dir(dir); ; d = filepath.Dir(d) {
 		info, err := os.Stat(d)

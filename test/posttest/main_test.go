@@ -84,14 +84,14 @@ func connect(t *testing.T, p posttest.Peer) *posttest.Client {
 // send sends a message to us with that subject, which must be taken.
 func send(t *testing.T, c *posttest.Client, subject string, header ...string) {
 	t.Helper()
-	said, err := c.Send(posttest.Mail{
+	exchanges, err := c.Send(posttest.Mail{
 		From:   "alice@peer.example",
 		To:     []string{"bob@ours.example"},
 		Header: append(header, "Subject: "+subject),
 		Body:   "Hello.\n",
 	})
-	if err != nil || !said[len(said)-1].Reply.OK() {
-		t.Fatalf("%v: %v", said, err)
+	if err != nil || !exchanges[len(exchanges)-1].Reply.OK() {
+		t.Fatalf("%v: %v", exchanges, err)
 	}
 }
 

@@ -145,19 +145,19 @@ type Exchange struct {
 }
 
 // Send sends a message as an MTA does: MAIL, a RCPT for each recipient, and the
-// message if any was taken; else RSET. It returns all that was said, up to the
+// message if any was taken; else RSET. It returns all exchanges, up to the
 // first error. The last reply is the message's fate.
 func (c *Client) Send(m Mail) ([]Exchange, error) {
-	var said []Exchange
+	var exchanges []Exchange
 	note := func(command string, r Reply, err error) bool {
 		if err == nil {
-			said = append(said, Exchange{command, r})
+			exchanges = append(exchanges, Exchange{command, r})
 		}
 		return err == nil && r.OK()
 	}
 	r, err := c.Mail(m.From, m.Params...)
 	if !note("MAIL", r, err) {
-		return said, err
+		return exchanges, err
 	}
 	taken := 0
 	for _, to := range m.To {
@@ -165,15 +165,15 @@ func (c *Client) Send(m Mail) ([]Exchange, error) {
 		if note("RCPT "+to, r, err) {
 			taken++
 		} else if err != nil {
-			return said, err
+			return exchanges, err
 		}
 	}
 	if taken == 0 {
-		// The last reply in said stays that to RCPT.
+		// The last reply stays that to RCPT.
 		_, err := c.Cmd("RSET")
-		return said, err
+		return exchanges, err
 	}
 	r, err = c.Data(m.Header, m.Body)
 	note(".", r, err)
-	return said, err
+	return exchanges, err
 }

@@ -220,9 +220,9 @@ func TestSASL(t *testing.T) {
 	}
 	peer.User = ""
 	c := connect(t, peer)
-	said, err := c.Send(posttest.Mail{From: "x@y.example", To: []string{"bob@ours.example"}})
-	if err != nil || said[len(said)-1].Reply.Code != 554 {
-		t.Errorf("without AUTH: %v, %v", said, err)
+	exchanges, err := c.Send(posttest.Mail{From: "x@y.example", To: []string{"bob@ours.example"}})
+	if err != nil || exchanges[len(exchanges)-1].Reply.Code != 554 {
+		t.Errorf("without AUTH: %v, %v", exchanges, err)
 	}
 	wrapped, err := tls.Dial("tcp", in.Addr(1), in.ClientTLS())
 	if err != nil {
@@ -250,7 +250,7 @@ func TestSession(t *testing.T) {
 	})
 	t.Run("several messages and recipients", func(t *testing.T) {
 		for _, from := range []string{"a@b.example", ""} {
-			said, err := c.Send(posttest.Mail{
+			exchanges, err := c.Send(posttest.Mail{
 				From: from, To: []string{"bob@ours.example", "x@elsewhere.example", "carol@ours.example"},
 				Header: []string{"Subject: to two, from <" + from + ">"}, Body: "one\n.\ntwo\n",
 			})
@@ -258,7 +258,7 @@ func TestSession(t *testing.T) {
 				t.Fatal(err)
 			}
 			var codes []int
-			for _, s := range said {
+			for _, s := range exchanges {
 				codes = append(codes, s.Reply.Code)
 			}
 			if diff := cmp.Diff([]int{250, 250, 554, 250, 250}, codes); diff != "" {
@@ -271,21 +271,21 @@ func TestSession(t *testing.T) {
 		}
 	})
 	t.Run("no recipient taken", func(t *testing.T) {
-		said, err := c.Send(posttest.Mail{From: "a@b.example", To: []string{"x@elsewhere.example"}})
-		if err != nil || len(said) != 2 || said[1].Command != "RCPT x@elsewhere.example" || said[1].Reply.OK() {
-			t.Errorf("%v, %v", said, err)
+		exchanges, err := c.Send(posttest.Mail{From: "a@b.example", To: []string{"x@elsewhere.example"}})
+		if err != nil || len(exchanges) != 2 || exchanges[1].Command != "RCPT x@elsewhere.example" || exchanges[1].Reply.OK() {
+			t.Errorf("%v, %v", exchanges, err)
 		}
-		if s := said[1].Reply.String(); !strings.HasPrefix(s, "554 5.7.1 ") {
+		if s := exchanges[1].Reply.String(); !strings.HasPrefix(s, "554 5.7.1 ") {
 			t.Error(s)
 		}
 	})
 	t.Run("SMTPUTF8", func(t *testing.T) {
-		said, err := c.Send(posttest.Mail{
+		exchanges, err := c.Send(posttest.Mail{
 			From: "jürgen@bücher.example", Params: []string{"SMTPUTF8"}, To: []string{"bob@ours.example"},
 			Header: []string{"Subject: utf8"},
 		})
-		if err != nil || !said[len(said)-1].Reply.OK() {
-			t.Fatalf("%v, %v", said, err)
+		if err != nil || !exchanges[len(exchanges)-1].Reply.OK() {
+			t.Fatalf("%v, %v", exchanges, err)
 		}
 		if got := receive(t, in, "utf8").Header.Get("Return-Path"); got != "<jürgen@bücher.example>" {
 			t.Error(got)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Queued is a message in the queue, as postqueue -j tells it.
+// Queued is a message in the queue, as postqueue -j prints it.
 type Queued struct {
 	// Queue is "incoming", "active", "deferred" or "hold".
 	Queue string `json:"queue_name"`

@@ -96,7 +96,7 @@ func (s *Strip) session(client net.Conn) {
 	wg.Wait()
 }
 
-// forward copies to the end, and tells the other side of it.
+// forward copies to the end, and ends the other side too.
 func forward(to net.Conn, from io.Reader) {
 	_, err := io.Copy(to, from)
 	if c, ok := to.(*net.TCPConn); ok && err == nil {
@@ -137,7 +137,7 @@ func (s *Strip) strip(to io.Writer, replies *bufio.Reader) error {
 	}
 }
 
-// isOffer tells whether a line of a reply offers STARTTLS, and whether it is
+// isOffer reports whether a line of a reply offers STARTTLS, and whether it is
 // the reply's last one.
 func isOffer(line string) (offer, last bool) {
 	keyword := strings.ToUpper(strings.TrimSpace(line))

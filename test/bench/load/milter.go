@@ -9,7 +9,7 @@ import (
 	"tlsratchet/test/mtatest"
 )
 
-// ErrAnswer: the milter said something else than it should.
+// ErrAnswer: the milter did not answer as it should.
 var ErrAnswer = errors.New("not the answer expected")
 
 // Milter is a load of milter sessions.

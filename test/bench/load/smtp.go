@@ -36,10 +36,10 @@ func (l *SMTP) session(ctx context.Context, n int, t *timer) error {
 		return err
 	}
 	for range l.Length {
-		said, err := c.Send(l.Mail)
+		exchanges, err := c.Send(l.Mail)
 		t.stop()
-		if err == nil && !said[len(said)-1].Reply.OK() {
-			err = fmt.Errorf("%w: %s", ErrAnswer, said[len(said)-1].Reply)
+		if err == nil && !exchanges[len(exchanges)-1].Reply.OK() {
+			err = fmt.Errorf("%w: %s", ErrAnswer, exchanges[len(exchanges)-1].Reply)
 		}
 		if err != nil {
 			return errors.Join(err, c.Close())
