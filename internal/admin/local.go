@@ -166,10 +166,14 @@ func (l *Local) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Impor
 		if err != nil {
 			return done, err
 		}
-		if err := l.importOne(line, &done); err != nil {
+		if err := l.importOne(ctx, line, &done); err != nil {
 			return done, fmt.Errorf("line %d: %w", done.Lines+1, err)
 		}
-		done.Lines++
+		if done.Lines++; done.Lines%batchLines == 0 {
+			if _, err := l.flush(ctx); err != nil {
+				return done, err
+			}
+		}
 	}
 	l.log.Info("imported", "lines", done.Lines, "changed", done.Changed, "refused", done.Refused)
 	var err error
@@ -177,16 +181,18 @@ func (l *Local) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Impor
 	return done, err
 }
 
-func (l *Local) importOne(line Line, done *Imported) error {
+func (l *Local) importOne(ctx context.Context, line Line, done *Imported) error {
 	id, err := tlsstate.ParseIdentity(line.Identity)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	before, err := l.memory.Load(id)
-	if err != nil {
-		return fmt.Errorf("loading %s: %w", id, err)
-	}
-	after, err := l.memory.Merge(id, line.History, l.today())
+	var before, after tlsstate.History
+	err = patiently(ctx, func() (err error) {
+		if before, err = l.memory.Load(id); err == nil {
+			after, err = l.memory.Merge(id, line.History, l.today())
+		}
+		return err
+	})
 	if errors.Is(err, store.ErrFuture) {
 		done.Refused++
 		return nil
