@@ -17,15 +17,17 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/doctor"
+	"tlsratchet/internal/incident"
+	"tlsratchet/tlsstate"
 )
 
-// errUnwell ends the command when something is broken; what is, was printed.
+// errUnwell is the command's error when a finding is broken.
 var errUnwell = errors.New("something is broken")
 
 func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "look at this host and its Postfix, and say what to change",
+		Usage: "check this host and its Postfix, and print what to change",
 		Flags: operatorFlags(&cli.StringFlag{Name: "postfix", Usage: "Postfix's configuration `DIRECTORY`, if not the default one"}),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -37,43 +39,74 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 			}
 			p, err := doctor.ReadPostfix(c.Context, c.String("postfix"))
 			if err != nil {
-				return unread(err)
+				return readError(err)
 			}
 			o := doctorOptions(cfg)
-			unseen := lookInside(c, &o, stderr)
-			return tellFindings(append(doctor.Check(c.Context, p, o), unseen...), stdout, c.Bool("json"))
+			unread := readMemory(c, &o, stderr)
+			return printFindings(append(doctor.Check(c.Context, p, o), unread...), stdout, c.Bool("json"))
 		},
 	}
 }
 
-// lookInside asks the memory what doctor wants to know of it, or says why it
-// could not. That there is none yet, doctor sees by itself.
-func lookInside(c *cli.Context, o *doctor.Options, stderr io.Writer) []doctor.Finding {
+// readMemory asks the daemon, or the file, for what doctor needs. The finding
+// says why it could not.
+func readMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) []doctor.Finding {
 	if _, err := os.Stat(o.History); errors.Is(err, fs.ErrNotExist) && o.History != "" {
-		return nil
+		return nil // doctor reports that itself
 	}
-	a, err := connect(c, stderr)
-	if err == nil {
-		defer a.Close()
-		var s admin.Summary
-		s, err = a.Summary(c.Context)
-		o.Newest = s.Newest
-	}
+	err := askMemory(c, o, stderr)
 	if err == nil {
 		return nil
 	}
-	f := doctor.Finding{Severity: doctor.Note, Check: "memory", Text: "was not looked at: " + err.Error()}
+	f := doctor.Finding{Severity: doctor.Note, Check: "memory", Text: "not checked: " + err.Error()}
 	if errors.Is(err, fs.ErrPermission) {
 		f.Fix = "sudo tlsratchet doctor"
 	}
 	return []doctor.Finding{f}
 }
 
-// unread says why Postfix's configuration could not be read, as postconf does.
-func unread(err error) error {
+func askMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) error {
+	a, err := connect(c, stderr)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	_, o.Running = a.(*admin.Client)
+	s, err := a.Summary(c.Context)
+	if err != nil {
+		return err
+	}
+	o.Newest = s.Newest
+	tally, err := a.Tally(c.Context)
+	o.Days = doctorDays(tally)
+	return err
+}
+
+func doctorDays(tally incident.Tally) []doctor.Day {
+	days := []doctor.Day{}
+	for _, t := range tally {
+		d := doctor.Day{Day: t.Day}
+		for _, of := range t.Counts {
+			for outcome, n := range of {
+				switch tlsstate.Outcome(outcome) {
+				case tlsstate.Exempt:
+					d.Exempt += n
+				case tlsstate.Unknown:
+				default:
+					d.Judged += n
+				}
+			}
+		}
+		days = append(days, d)
+	}
+	return days
+}
+
+// readError returns postconf's own message, where there is one.
+func readError(err error) error {
 	failed := new(exec.ExitError)
 	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("there is no postconf in the PATH: doctor runs on the host of Postfix, as root")
+		return errors.New("postconf is not in the PATH: run doctor on the host of Postfix, as root")
 	}
 	if errors.As(err, &failed) && len(failed.Stderr) > 0 {
 		return errors.New(clean.Text(strings.TrimSpace(string(failed.Stderr)), 500))
@@ -104,7 +137,7 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 
 var severityPaint = map[doctor.Severity]paint{doctor.Fine: green, doctor.Note: yellow, doctor.Broken: red}
 
-func tellFindings(all []doctor.Finding, w io.Writer, asJSON bool) error {
+func printFindings(all []doctor.Finding, w io.Writer, asJSON bool) error {
 	unwell, b := false, brushFor(w)
 	out := json.NewEncoder(w)
 	for _, f := range all {

@@ -2,136 +2,173 @@ package doctor
 
 import (
 	"fmt"
-	"path/filepath"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 )
 
-// milterChecks look at how Postfix is told of us. sockets are the paths that
-// the daemon listens on.
+// milterChecks look at how Postfix asks us. sockets are the paths that the
+// daemon listens on, and other listeners as Postfix names them.
 func (p *Postfix) milterChecks(sockets []string) []Finding {
-	const check = "milter"
-	line := p.line(sockets)
 	public, others := p.smtpd()
-	var all []Finding
-	for _, s := range public {
-		m, first, found := p.find(s, sockets)
-		switch {
-		case !found:
-			all = append(all, broken(check, fmt.Sprintf("service %s has no milter at %s in smtpd_milters", s.name, strings.Join(sockets, " or ")), line))
-			continue
-		case p.action(m) != "accept":
-			all = append(all, broken(check, fmt.Sprintf("service %s: without the daemon mail gets %q: the default action is not accept", s.name, p.action(m)), line))
-		case !first:
-			all = append(all, note(check, fmt.Sprintf("service %s: other milters come first, and don't see the header", s.name), line))
-		default:
-			all = append(all, fine(check, fmt.Sprintf("service %s asks us first, and goes on without us", s.name)))
-		}
-		if path, ok := strings.CutPrefix(m.endpoint, "unix:"); ok && s.chroot && filepath.IsAbs(path) {
-			all = append(all, broken("chroot", fmt.Sprintf("service %s runs chrooted in %s and can't see %s", s.name, p.main["queue_directory"], path), line))
-		}
-	}
 	if len(public) == 0 {
-		all = append(all, note(check, "master.cf has no smtpd(8) on port 25: this host takes no mail from others", ""))
+		return []Finding{note("milter", "master.cf has no smtpd(8) on port 25: this host receives no mail from other hosts", "")}
 	}
-	return append(all, p.submissionChecks(others, sockets)...)
-}
-
-func (p *Postfix) submissionChecks(others []service, sockets []string) (all []Finding) {
-	for _, s := range others {
-		if _, _, found := p.find(s, sockets); found {
-			all = append(all, note("submission", fmt.Sprintf("service %s asks us too: your own users are no peers", s.name),
-				fmt.Sprintf("postconf -P %s/inet/smtpd_milters=", s.name)))
-		}
-	}
-	return all
-}
-
-// find looks for our milter in a service's list.
-func (p *Postfix) find(s service, sockets []string) (m milter, first, found bool) {
-	for i, m := range parseMilters(p.of(s, "smtpd_milters")) {
-		for _, socket := range sockets {
-			if p.absolute(m.endpoint) == socket {
-				return m, i == 0, true
-			}
-		}
-	}
-	return milter{}, false, false
-}
-
-// absolute returns an endpoint's path in the file system, or the endpoint.
-func (p *Postfix) absolute(endpoint string) string {
-	path, ok := strings.CutPrefix(endpoint, "unix:")
-	if ok && !filepath.IsAbs(path) {
-		return filepath.Join(p.main["queue_directory"], path)
-	}
-	if ok {
-		return filepath.Clean(path)
-	}
-	return endpoint
-}
-
-func (p *Postfix) action(m milter) string {
-	if a := m.options["default_action"]; a != "" {
-		return a
-	}
-	return p.main["milter_default_action"]
-}
-
-// line is what to put into main.cf.
-func (p *Postfix) line(sockets []string) string {
-	endpoint := "unix:tlsratchet/tlsratchet.sock"
-	if len(sockets) > 0 && !filepath.IsAbs(sockets[0]) {
-		endpoint = sockets[0]
-	} else if len(sockets) > 0 {
-		endpoint = "unix:" + sockets[0]
-		if rel, err := filepath.Rel(p.main["queue_directory"], sockets[0]); err == nil && !strings.HasPrefix(rel, "..") {
-			endpoint = "unix:" + rel
-		}
-	}
-	return fmt.Sprintf("postconf -e 'smtpd_milters = { %s, default_action=accept }'", endpoint)
-}
-
-// tlsChecks look at whether STARTTLS is offered at all, and to everybody.
-func (p *Postfix) tlsChecks() (all []Finding) {
-	const check = "starttls"
-	public, _ := p.smtpd()
+	var all []Finding
+	spreads := false // the new value of main.cf reaches other services
 	for _, s := range public {
-		level := p.of(s, "smtpd_tls_security_level")
-		switch {
-		case level == "encrypt":
-			all = append(all, note(check, fmt.Sprintf("service %s requires STARTTLS of everybody, which RFC 3207 section 4 forbids a public MX: there is nothing left to watch", s.name), "postconf -e smtpd_tls_security_level=may"))
-		case level == "may", level == "" && p.main["smtpd_use_tls"] == "yes":
-			all = append(all, fine(check, fmt.Sprintf("service %s offers STARTTLS", s.name)))
-		default:
-			all = append(all, broken(check, fmt.Sprintf("service %s offers no STARTTLS: every peer comes in clear", s.name), "postconf -e smtpd_tls_security_level=may"))
-		}
+		found := p.milterCheck(s, sockets)
+		spreads = spreads || found[0].Severity != Fine && !p.isOverridden(s, "smtpd_milters")
+		all = append(all, found...)
 	}
-	if keywords := p.main["smtpd_discard_ehlo_keywords"]; strings.Contains(strings.ToLower(keywords), "starttls") {
-		all = append(all, broken(check, "smtpd_discard_ehlo_keywords takes STARTTLS out of the EHLO reply", "postconf -e smtpd_discard_ehlo_keywords="))
+	for _, s := range others {
+		all = append(all, p.otherCheck(s, sockets, spreads)...)
 	}
-	if maps := p.main["smtpd_discard_ehlo_keyword_address_maps"]; maps != "" {
-		all = append(all, note(check, "smtpd_discard_ehlo_keyword_address_maps may take STARTTLS from single peers: they will look stripped", ""))
-	}
-	if rate := p.main["smtpd_client_new_tls_session_rate_limit"]; rate != "" && rate != "0" {
-		all = append(all, note(check, fmt.Sprintf("smtpd_client_new_tls_session_rate_limit = %s: a peer over it is refused TLS, and comes in clear", rate), "postconf -e smtpd_client_new_tls_session_rate_limit=0"))
-	}
-	if p.main["smtpd_tls_loglevel"] == "0" {
-		all = append(all, note(check, "the mail log doesn't say what sessions used: tlsratchet replay needs it", "postconf -e smtpd_tls_loglevel=1"))
+	if list := p.main["non_smtpd_milters"]; !spreads && p.has(list, sockets) {
+		all = append(all, note("local mail", "non_smtpd_milters asks tlsratchet about local mail, which has no peer",
+			p.postconf("non_smtpd_milters = "+p.without(list, list, sockets))))
 	}
 	return all
+}
+
+// milterCheck looks at one public service.
+func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
+	m, at, reachable := p.find(s, sockets)
+	bad := func(severity Severity, check, format string, args ...any) {
+		all = append(all, Finding{check, severity, "service " + s.name + ": " + fmt.Sprintf(format, args...), p.milterFix(s, sockets)})
+	}
+	if at < 0 {
+		bad(Broken, "milter", "has no milter at %s in smtpd_milters", strings.Join(sockets, " or "))
+		return all
+	}
+	if action := p.option(m, "default_action"); action != "accept" {
+		bad(Broken, "milter", "when the daemon is down, mail meets %q: the default action is not accept", action)
+	}
+	if !reachable {
+		bad(Broken, "chroot", "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(m.endpoint, "unix:"))
+	}
+	if slow := p.slow(m); slow != "" {
+		bad(Note, "milter", "a daemon that hangs delays each session: %s", slow)
+	}
+	if at > 0 {
+		bad(Note, "milter", "other milters come first: they don't see our header, and what they reject is not learned")
+	}
+	if len(all) == 0 {
+		all = append(all, fine("milter", fmt.Sprintf("service %s asks tlsratchet first, and works without it", s.name)))
+	}
+	return all
+}
+
+// otherCheck looks at a service that serves our own users and filters.
+func (p *Postfix) otherCheck(s service, sockets []string, spreads bool) []Finding {
+	list := p.value(s, "smtpd_milters")
+	asks := p.has(list, sockets) || spreads && !p.isOverridden(s, "smtpd_milters")
+	if !asks || slices.Contains(split(p.value(s, "receive_override_options")), "no_milters") {
+		return nil
+	}
+	return []Finding{note("submission", fmt.Sprintf("service %s asks tlsratchet too: your own users and filters are no peers", s.name),
+		p.override(s, "smtpd_milters", p.without(p.written(s, "smtpd_milters"), list, sockets)))}
+}
+
+// find returns our entry in a service's list and its place, or -1.
+func (p *Postfix) find(s service, sockets []string) (m milter, at int, reachable bool) {
+	for i, m := range parseMilters(p.value(s, "smtpd_milters")) {
+		if is, reachable := p.isOurs(m.endpoint, s.chroot, sockets); is {
+			return m, i, reachable
+		}
+	}
+	return milter{}, -1, false
+}
+
+// has reports whether a list names one of our sockets.
+func (p *Postfix) has(list string, sockets []string) bool {
+	return slices.ContainsFunc(parseMilters(list), func(m milter) bool { return p.names(m, sockets) })
+}
+
+// names reports whether an entry is one of our sockets, for a chrooted service
+// or another.
+func (p *Postfix) names(m milter, sockets []string) bool {
+	plain, _ := p.isOurs(m.endpoint, false, sockets)
+	chrooted, _ := p.isOurs(m.endpoint, true, sockets)
+	return plain || chrooted
+}
+
+// without returns a list without our entries: as it is written, or expanded
+// where they come from another parameter.
+func (p *Postfix) without(written, expanded string, sockets []string) string {
+	var kept []string
+	if p.has(expanded, sockets) && !p.has(written, sockets) {
+		written = expanded
+	}
+	for _, m := range parseMilters(written) {
+		if !p.names(m, sockets) {
+			kept = append(kept, m.text)
+		}
+	}
+	return strings.Join(kept, ", ")
+}
+
+// milterFix returns the line that puts us first in a service's list. The other
+// milters stay as they are, and so does what refers to the list.
+func (p *Postfix) milterFix(s service, sockets []string) string {
+	m, at, reachable := p.find(s, sockets)
+	endpoint := m.endpoint
+	if at < 0 || !reachable {
+		endpoint = p.endpoint(sockets)
+	}
+	list := p.with(m, endpoint)
+	if rest := p.without(p.written(s, "smtpd_milters"), p.value(s, "smtpd_milters"), sockets); rest != "" {
+		list += ", " + rest
+	}
+	if p.isOverridden(s, "smtpd_milters") {
+		return p.override(s, "smtpd_milters", list)
+	}
+	return p.postconf(append([]string{"smtpd_milters = " + list}, p.referring(sockets)...)...)
+}
+
+var refersToMilters = regexp.MustCompile(`\$[({]?smtpd_milters\b`)
+
+// referring returns settings that keep the parameters which refer to
+// $smtpd_milters at their present value, without us.
+func (p *Postfix) referring(sockets []string) (settings []string) {
+	for _, name := range slices.Sorted(maps.Keys(p.raw)) {
+		if refersToMilters.MatchString(p.raw[name]) {
+			settings = append(settings, name+" = "+p.without(p.main[name], p.main[name], sockets))
+		}
+	}
+	return settings
 }
 
 // filterChecks look at what stands between us and the end of a message.
 func (p *Postfix) filterChecks() (all []Finding) {
-	public, _ := p.smtpd()
+	public, others := p.smtpd()
 	for _, s := range public {
-		if filter := p.of(s, "smtpd_proxy_filter"); filter != "" {
-			all = append(all, note("filter", fmt.Sprintf("service %s has smtpd_proxy_filter = %s: the end of a message never comes to us, so header and quarantine can't work; tempfail and reject do", s.name, filter), ""))
+		if filter := p.value(s, "smtpd_proxy_filter"); filter != "" {
+			all = append(all, note("filter", fmt.Sprintf("service %s has smtpd_proxy_filter = %s: milters don't see the end of a message, so header and quarantine can't work; tempfail and reject do", s.name, filter), ""))
 		}
 	}
-	if filter := p.main["content_filter"]; filter != "" {
-		all = append(all, note("filter", fmt.Sprintf("content_filter = %s: the service that takes mail back from it must not ask us, nor drop our header", filter),
-			"in master.cf, for that service: -o smtpd_milters= -o receive_override_options=no_header_body_checks"))
+	for _, s := range others {
+		const name, want = "receive_override_options", "no_header_body_checks"
+		filter, isSet := p.overrides[s.option("content_filter")]
+		options := split(p.value(s, name))
+		if isSet && filter == "" && p.main["content_filter"] != "" && p.main["header_checks"] != "" && !slices.Contains(options, want) {
+			all = append(all, note("filter", fmt.Sprintf("service %s takes mail back from the content filter: header_checks there may remove our header", s.name),
+				p.override(s, name, strings.Join(append(split(p.written(s, name)), want), ","))))
+		}
+	}
+	return all
+}
+
+// frontChecks look at what hides the peers' addresses or their TLS.
+func (p *Postfix) frontChecks() (all []Finding) {
+	for _, name := range []string{"smtpd_upstream_proxy_protocol", "postscreen_upstream_proxy_protocol"} {
+		if v := p.main[name]; v != "" {
+			all = append(all, note("front", fmt.Sprintf("%s = %s: peers' addresses come from a proxy; their TLS is seen only if the proxy passes STARTTLS through", name, v), ""))
+		}
+	}
+	if v := p.main["smtpd_authorized_xclient_hosts"]; v != "" {
+		all = append(all, note("front", fmt.Sprintf("smtpd_authorized_xclient_hosts = %s: for these hosts the peer is who they name, but the TLS is their own", v), ""))
 	}
 	return all
 }

@@ -1,6 +1,8 @@
-// Package doctor looks at a mail host as an operator would who knows what
-// tlsratchet needs of Postfix: it reads the configuration by postconf(1), asks
-// the machine, and says what to change, as a line to paste.
+// Package doctor checks a mail host: whether Postfix asks tlsratchet, offers
+// STARTTLS (RFC 3207) and shows who its peers are; whether the daemon can be
+// reached; the state of the memory. It reads Postfix's configuration with
+// postconf(1). A fix is a shell command made from the present configuration: it
+// changes nothing else.
 package doctor
 
 // Severity is how bad a finding is.
@@ -13,7 +15,8 @@ const (
 	Broken Severity = "broken"
 )
 
-// Finding is what one check found. Fix is a line to paste, or empty.
+// Finding is what one check found. Fix is a shell command, or
+// empty where only the operator can know what to do.
 type Finding struct {
 	Check    string   `json:"check"`
 	Severity Severity `json:"severity"`

@@ -19,9 +19,10 @@ pickup     unix  n       -       y       60      1       pickup
 // mainCF is a main.cf in good order, with some lines replaced.
 func mainCF(lines ...string) string {
 	base := map[string]string{
-		"smtpd_milters": "{ unix:tlsratchet/tlsratchet.sock, default_action=accept }, inet:localhost:11332", "milter_default_action": "tempfail",
+		"smtpd_milters": Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332", "milter_default_action": "tempfail",
 		"queue_directory": "/var/spool/postfix", "mail_owner": "postfix", "smtpd_tls_security_level": "may",
-		"smtpd_client_new_tls_session_rate_limit": "0", "smtpd_tls_loglevel": "1",
+		"smtpd_client_new_tls_session_rate_limit": "0", "smtpd_tls_chain_files": "/dev/null",
+		"milter_connect_timeout": "30s", "milter_command_timeout": "30s", "milter_content_timeout": "300s", "smtpd_tls_loglevel": "1",
 	}
 	for _, l := range lines {
 		name, value, _ := strings.Cut(l, " = ")
@@ -32,6 +33,11 @@ func mainCF(lines ...string) string {
 		b.WriteString(name + " = " + value + "\n")
 	}
 	return b.String()
+}
+
+// parse reads a configuration that has no $name in it.
+func parse(main, services, overrides string) *Postfix {
+	return parsePostfix(output{[]string{"postconf"}, main, main, "", services, overrides, overrides})
 }
 
 const ourSocket = "/var/spool/postfix/tlsratchet/tlsratchet.sock"
@@ -45,35 +51,36 @@ func TestPostfixChecks(t *testing.T) {
 		want      []string // "severity check: part of the text | part of the fix"
 	}{
 		{"all is well", nil, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter: asks us first", "ok starttls: offers STARTTLS"}},
+			[]string{"ok milter: asks tlsratchet first", "ok starttls: offers STARTTLS"}},
 		{"submission asks us too", nil, stockServices, "",
-			[]string{"ok milter", "note submission: your own users | postconf -P submission/inet/smtpd_milters=", "ok starttls"}},
+			[]string{"ok milter", "note submission: your own users | postconf -P 'submission/inet/smtpd_milters=inet:localhost:11332'", "ok starttls"}},
 		{"no milter", []string{"smtpd_milters = inet:localhost:11332"}, stockServices, "",
-			[]string{"broken milter: has no milter at " + ourSocket + " | smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }", "ok starttls"}},
+			[]string{"broken milter: has no milter at " + ourSocket + " | smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332", "note submission: too | submission/inet/smtpd_milters=inet:localhost:11332", "ok starttls"}},
 		{"no default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{`broken milter: without the daemon mail gets "tempfail"`, "ok starttls"}},
-		{"global default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock", "milter_default_action = accept"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{`broken milter: when the daemon is down, mail meets "tempfail"`, "note milter: delays each session: connect_timeout=30s", "ok starttls"}},
+		{"global default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock", "milter_default_action = accept", "milter_connect_timeout = 3s", "milter_command_timeout = 5s", "milter_content_timeout = 10s"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
-		{"not first", []string{"smtpd_milters = inet:localhost:11332 { unix:tlsratchet/tlsratchet.sock, default_action=accept }"}, stockServices, "submission/inet/smtpd_milters =",
+		{"not first", []string{"smtpd_milters = inet:localhost:11332 " + Entry("unix:tlsratchet/tlsratchet.sock")}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"note milter: other milters come first", "ok starttls"}},
-		{"out of the chroot's sight", []string{"smtpd_milters = { unix:" + ourSocket + ", default_action=accept }"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "broken chroot: can't see " + ourSocket, "ok starttls"}},
+		{"out of the chroot's sight", []string{"smtpd_milters = " + Entry("unix:"+ourSocket)}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"broken chroot: can't see " + ourSocket, "ok starttls"}},
 		{"no STARTTLS", []string{"smtpd_tls_security_level = "}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "broken starttls: offers no STARTTLS | postconf -e smtpd_tls_security_level=may"}},
+			[]string{"ok milter", "broken starttls: offers no STARTTLS | postconf -e 'smtpd_tls_security_level = may'"}},
 		{"the parameter of 2002", []string{"smtpd_tls_security_level = ", "smtpd_use_tls = yes"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
 		{"STARTTLS of everybody", []string{"smtpd_tls_security_level = encrypt"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "note starttls: RFC 3207 section 4"}},
 		{"what takes TLS away", []string{"smtpd_discard_ehlo_keywords = silent-discard, STARTTLS", "smtpd_client_new_tls_session_rate_limit = 5", "smtpd_discard_ehlo_keyword_address_maps = hash:/x", "smtpd_tls_loglevel = 0"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "ok starttls", "broken starttls: takes STARTTLS out", "note starttls: address_maps", "note starttls: rate_limit = 5", "note starttls: replay needs it | smtpd_tls_loglevel=1"}},
-		{"filters", []string{"smtpd_proxy_filter = 127.0.0.1:10025", "content_filter = smtp:[127.0.0.1]:10026"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "ok starttls", "note filter: header and quarantine can't work", "note filter: content_filter | no_header_body_checks"}},
+			[]string{"ok milter", "ok starttls", "broken starttls: removes STARTTLS", "note starttls: address_maps", "note starttls: rate_limit = 5", "note log: replay needs it | smtpd_tls_loglevel = 1"}},
+		{"filters", []string{"smtpd_proxy_filter = 127.0.0.1:10025", "content_filter = smtp:[127.0.0.1]:10025", "header_checks = regexp:/x"},
+			stockServices + "127.0.0.1:10026 inet n - n - 10 smtpd\n", "submission/inet/smtpd_milters =\n127.0.0.1:10026/inet/content_filter =\n127.0.0.1:10026/inet/receive_override_options = no_milters",
+			[]string{"ok milter", "ok starttls", "note filter: header and quarantine can't work", "note filter: takes mail back | postconf -P '127.0.0.1:10026/inet/receive_override_options=no_milters,no_header_body_checks'"}},
 		{"postscreen", nil, "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "",
-			[]string{"ok milter: service smtp ", "ok milter: service smtpd ", "ok starttls", "ok starttls"}},
-		{"no port 25", nil, "pickup unix n - y 60 1 pickup\n", "", []string{"note milter: takes no mail from others"}},
+			[]string{"ok milter: service smtpd ", "ok starttls: service smtpd "}},
+		{"no port 25", nil, "pickup unix n - y 60 1 pickup\n", "", []string{"note milter: receives no mail from other hosts"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := parsePostfix(mainCF(tt.lines...), tt.services, tt.overrides)
+			p := parse(mainCF(tt.lines...), tt.services, tt.overrides)
 			got := append(append(p.milterChecks([]string{ourSocket}), p.tlsChecks()...), p.filterChecks()...)
 			expect(t, got, tt.want)
 		})
@@ -82,10 +89,10 @@ func TestPostfixChecks(t *testing.T) {
 
 func TestPort(t *testing.T) {
 	sockets := []string{"inet:127.0.0.1:8891"}
-	p := parsePostfix(mainCF("smtpd_milters = { inet:127.0.0.1:8891, default_action=accept }"), stockServices, "submission/inet/smtpd_milters =")
+	p := parse(mainCF("smtpd_milters = "+Entry("inet:127.0.0.1:8891")), stockServices, "submission/inet/smtpd_milters =")
 	expect(t, p.milterChecks(sockets), []string{"ok milter"})
-	p = parsePostfix(mainCF("smtpd_milters = "), stockServices, "")
-	expect(t, p.milterChecks(sockets), []string{"broken milter: inet:127.0.0.1:8891 | { inet:127.0.0.1:8891, default_action=accept }"})
+	p = parse(mainCF("smtpd_milters = "), stockServices, "")
+	expect(t, p.milterChecks(sockets), []string{"broken milter: inet:127.0.0.1:8891 | " + Entry("inet:127.0.0.1:8891"), "note submission: "})
 }
 
 func expect(t *testing.T, got []Finding, want []string) {
@@ -111,7 +118,7 @@ func TestParseMilters(t *testing.T) {
 	if s := strings.Join(names, " "); s != "unix:a inet:b:1 unix:c inet:d:2" {
 		t.Errorf("got %s", s)
 	}
-	if got[0].options["default_action"] != "accept" {
+	if p := parse("", "", ""); p.option(got[0], "default_action") != "accept" {
 		t.Errorf("options %v", got[0].options)
 	}
 }
@@ -127,26 +134,26 @@ func TestSocketAndMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := parsePostfix(mainCF("mail_owner = "+me.Username), stockServices, "")
+	p := parse(mainCF("mail_owner = "+me.Username), stockServices, "")
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
-	expect(t, []Finding{p.socketCheck(socket)}, []string{"broken socket: is not there"})
+	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: does not exist"})
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, []Finding{p.socketCheck(socket)}, []string{"ok socket: answers"})
+	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"ok socket: answers"})
 	if err := os.Chmod(socket, 0o060); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, []Finding{p.socketCheck(socket)}, []string{"broken socket: doesn't let Postfix's user | [socket]"})
+	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: closed to Postfix's user"})
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	ln.Close()
 	os.Chmod(socket, 0o660)
-	expect(t, []Finding{p.socketCheck(socket)}, []string{"broken socket: nobody answers"})
+	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: nothing answers"})
 
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	expect(t, memoryChecks(Options{Now: now}), []string{"note memory: a restart forgets all"})
+	expect(t, memoryChecks(Options{Now: now}), []string{"note memory: a restart forgets it"})
 	history := filepath.Join(dir, "history.db")
 	expect(t, memoryChecks(Options{Now: now, History: history}), []string{"note memory: no history yet"})
 	if err := os.WriteFile(history, make([]byte, 4096), 0o644); err != nil {

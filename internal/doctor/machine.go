@@ -18,7 +18,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Options are what the daemon is told, as far as the checks need it.
+// Options are the daemon's settings and state, as far as the checks need them.
 type Options struct {
 	// Sockets are the paths of the unix sockets that it listens on, and other
 	// listeners as Postfix names them: inet:127.0.0.1:8891.
@@ -27,39 +27,62 @@ type Options struct {
 	History string
 	// MX is our own MX for the self-check, host:port, or empty.
 	MX string
-	// Shared says that the memory is shared between MX hosts.
+	// Shared: the memory is shared between MX hosts.
 	Shared bool
+	// Running: the daemon answered a command.
+	Running bool
 	// Newest is the newest day in the memory, as 2026-11-21; "" if not known.
 	Newest string
+	// Days are the messages of each day; nil if not known.
+	Days []Day
 	// Now is the time.
 	Now time.Time
 }
 
+// Day counts the messages of one UTC day, the oldest day first.
+type Day struct {
+	Day            tlsstate.Day
+	Judged, Exempt uint64
+}
+
 // Check runs all checks.
 func Check(ctx context.Context, p *Postfix, o Options) []Finding {
-	var all []Finding
-	all = append(all, p.milterChecks(o.Sockets)...)
-	for _, path := range o.Sockets {
-		if filepath.IsAbs(path) {
-			all = append(all, p.socketCheck(path))
+	all := p.milterChecks(o.Sockets)
+	for _, s := range o.Sockets {
+		if filepath.IsAbs(s) {
+			all = append(all, p.socketCheck(s, o.Running))
+		} else {
+			all = append(all, portCheck(s))
 		}
 	}
 	all = append(all, p.tlsChecks()...)
 	all = append(all, p.filterChecks()...)
+	all = append(all, p.frontChecks()...)
+	all = append(all, containerCheck()...)
 	if o.MX != "" {
 		all = append(all, mxChecks(ctx, o)...)
 	}
 	all = append(all, othersCheck(ctx, p, o)...)
-	return append(all, memoryChecks(o)...)
+	all = append(all, memoryChecks(o)...)
+	return append(all, judgedCheck(o)...)
 }
 
-// socketCheck tells whether Postfix's user gets into the socket.
-func (p *Postfix) socketCheck(path string) Finding {
+const (
+	start  = "systemctl enable --now tlsratchet.socket tlsratchet.service"
+	asRoot = "sudo tlsratchet doctor"
+)
+
+// socketCheck tries the socket, and reports whether Postfix's user may use it.
+func (p *Postfix) socketCheck(path string, running bool) Finding {
 	const check = "socket"
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && running:
+		return broken(check, path+" was deleted under the running daemon, which Postfix can't reach any more", "systemctl restart tlsratchet.socket tlsratchet.service")
 	case errors.Is(err, fs.ErrNotExist):
-		return broken(check, fmt.Sprintf("%s is not there: does the daemon run?", path), "systemctl status tlsratchet")
+		return broken(check, path+" does not exist: the daemon is not running", start)
+	case errors.Is(err, fs.ErrPermission):
+		return note(check, err.Error()+": not checked", asRoot)
 	case err != nil:
 		return broken(check, err.Error(), "")
 	}
@@ -69,15 +92,63 @@ func (p *Postfix) socketCheck(path string) Finding {
 		return note(check, fmt.Sprintf("mail_owner = %s: %v", owner, err), "")
 	}
 	if !mayWrite(info, u) {
-		return broken(check, fmt.Sprintf("%s (%s) doesn't let Postfix's user %s in", path, info.Mode(), owner),
-			"in tlsratchet.toml, under [socket]: group = \""+owner+"\"")
+		return broken(check, fmt.Sprintf("%s (%s) is closed to Postfix's user %s; set in tlsratchet.toml, under [socket]: group = %q", path, info.Mode(), owner, owner), "")
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err != nil {
-		return broken(check, fmt.Sprintf("nobody answers on %s: %v", path, err), "systemctl status tlsratchet")
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return note(check, err.Error()+": not checked", asRoot)
+	case err != nil:
+		return broken(check, fmt.Sprintf("nothing answers on %s: %v", path, err), start)
 	}
 	conn.Close()
-	return fine(check, fmt.Sprintf("%s answers, and lets %s in", path, owner))
+	return fine(check, fmt.Sprintf("%s answers, and Postfix's user %s may use it", path, owner))
+}
+
+// portCheck tries a TCP listener, inet:host:port.
+func portCheck(listener string) Finding {
+	address := strings.TrimPrefix(listener, "inet:")
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return broken("socket", fmt.Sprintf("nothing answers on %s: %v", listener, err), start)
+	}
+	conn.Close()
+	return fine("socket", listener+" answers")
+}
+
+// containerCheck looks for a container, whose port may be published by a proxy.
+func containerCheck() []Finding {
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			return []Finding{note("front", "this is a container: behind the engine's userland proxy all peers have one private address, and none is judged", "")}
+		}
+	}
+	return nil
+}
+
+// judgedCheck reports how many messages were judged today. If there was none,
+// peers may come through a gateway, or Postfix does not ask us.
+func judgedCheck(o Options) []Finding {
+	const check = "messages"
+	if o.Days == nil {
+		return nil
+	}
+	today, last := Day{}, "the daemon was installed"
+	for _, d := range o.Days {
+		if d.Day == tlsstate.DayOf(o.Now) {
+			today = d
+		}
+		if d.Judged > 0 {
+			last = d.Day.String()
+		}
+	}
+	switch {
+	case today.Judged > 0:
+		return []Finding{fine(check, fmt.Sprintf("%d judged today, %d exempt", today.Judged, today.Exempt))}
+	case today.Exempt > 0:
+		return []Finding{note(check, fmt.Sprintf("none judged since %s; all %d of today were exempt: do peers come through a gateway or proxy of yours?", last, today.Exempt), "")}
+	}
+	return []Finding{note(check, "none judged since "+last, "")}
 }
 
 func mayWrite(info fs.FileInfo, u *user.User) bool {
@@ -95,7 +166,7 @@ func mayWrite(info fs.FileInfo, u *user.User) bool {
 	return mode&0o002 != 0
 }
 
-// mxChecks asks our own MX, as a peer would.
+// mxChecks tries our own MX, as a peer would.
 func mxChecks(ctx context.Context, o Options) []Finding {
 	const check = "own mx"
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -104,23 +175,23 @@ func mxChecks(ctx context.Context, o Options) []Finding {
 	r := selfcheck.Probe(ctx, d.DialContext, o.MX)
 	switch {
 	case !r.Reachable:
-		return []Finding{note(check, fmt.Sprintf("%s doesn't answer: %v", o.MX, r.Err), "")}
+		return []Finding{note(check, fmt.Sprintf("%s does not answer: %v", o.MX, r.Err), "")}
 	case r.Err != nil:
-		return []Finding{broken(check, fmt.Sprintf("%s: %v", o.MX, r.Err), "postconf -n | grep smtpd_tls")}
+		return []Finding{broken(check, fmt.Sprintf("%s: %v", o.MX, r.Err), "")}
 	}
 	left := int(r.CertNotAfter.Sub(o.Now).Hours() / 24)
-	text := fmt.Sprintf("%s offers STARTTLS (%s), its certificate ends in %d days", o.MX, r.Version, left)
+	text := fmt.Sprintf("%s offers STARTTLS (%s), its certificate expires in %d days", o.MX, r.Version, left)
 	switch {
 	case left < 0:
-		return []Finding{broken(check, text, "renew the certificate")}
+		return []Finding{broken(check, text, "")}
 	case left < 14:
-		return []Finding{note(check, text, "renew the certificate")}
+		return []Finding{note(check, text, "")}
 	}
 	return []Finding{fine(check, text)}
 }
 
 // othersCheck looks for MX hosts that don't share the memory: a peer that is
-// refused here walks there.
+// refused here delivers there.
 func othersCheck(ctx context.Context, p *Postfix, o Options) []Finding {
 	const check = "other mx"
 	domain := p.main["mydomain"]
@@ -131,30 +202,33 @@ func othersCheck(ctx context.Context, p *Postfix, o Options) []Finding {
 	defer cancel()
 	hosts, err := net.DefaultResolver.LookupMX(ctx, domain)
 	if err != nil || len(hosts) < 2 {
-		return nil // not to be known, or none
+		return nil // unknown, or a single one
 	}
-	return []Finding{note(check, fmt.Sprintf("%s has %d MX hosts, and the memory is not shared: who is refused here is taken there", domain, len(hosts)), "in tlsratchet.toml: see docs/several-mx.md")}
+	return []Finding{note(check, fmt.Sprintf("%s has %d MX hosts, and the memory is not shared: a peer that is refused here delivers there (docs/several-mx.md)", domain, len(hosts)), "")}
 }
 
 // memoryChecks look at the history's file, the disk and the clock.
 func memoryChecks(o Options) []Finding {
 	if o.History == "" {
-		return []Finding{note("memory", "the history is kept in memory alone: a restart forgets all", "in tlsratchet.toml: history = \"/var/lib/tlsratchet/history.db\"")}
+		return []Finding{note("memory", "the history is kept in RAM alone: a restart forgets it; set in tlsratchet.toml: history = \"/var/lib/tlsratchet/history.db\"", "")}
 	}
 	info, err := os.Stat(o.History)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return []Finding{note("memory", err.Error()+": not checked", asRoot)}
+	case err != nil:
 		return []Finding{note("memory", fmt.Sprintf("no history yet: %v", err), "")}
 	}
 	all := []Finding{fine("memory", fmt.Sprintf("%s, %d KiB", o.History, info.Size()>>10))}
 	if info.Mode().Perm()&0o077 != 0 {
-		all = append(all, note("memory", fmt.Sprintf("%s is %s: it names your peers", o.History, info.Mode()), "chmod 0600 "+o.History))
+		all = append(all, note("memory", fmt.Sprintf("%s is readable by others (%s), and it names your peers", o.History, info.Mode()), "chmod 0600 "+quote(o.History)))
 	}
 	if free, err := freeBytes(filepath.Dir(o.History)); err == nil && free < max(2*info.Size(), 64<<20) {
-		all = append(all, broken("disk", fmt.Sprintf("%d MiB are free where the history is, and a copy of it needs %d", free>>20, info.Size()>>20), ""))
+		all = append(all, broken("disk", fmt.Sprintf("%d MiB are free in the folder of the history, and a copy of it needs %d", free>>20, info.Size()>>20), ""))
 	}
 	// Days in this form compare as texts.
 	if today := tlsstate.DayOf(o.Now); o.Newest != tlsstate.Day(0).String() && o.Newest > (today+1).String() {
-		all = append(all, broken("clock", fmt.Sprintf("the newest record is of %s, and today is %s", o.Newest, today), "timedatectl status"))
+		all = append(all, broken("clock", fmt.Sprintf("the newest record is of %s, and today is %s: is the clock right?", o.Newest, today), ""))
 	}
 	return all
 }

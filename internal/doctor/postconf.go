@@ -3,62 +3,74 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os/exec"
+	"path"
+	"regexp"
 	"strings"
 )
 
 // Postfix is the configuration of one instance.
 type Postfix struct {
-	// main are the parameters that were asked for, services the lines of
-	// master.cf in columns, and overrides its -o options as
-	// "smtp/inet/smtpd_milters".
-	main      map[string]string
-	services  [][]string
-	overrides map[string]string
+	// base is the command that reads and sets this instance's parameters.
+	base []string
+	// raw and main are the parameters of main.cf: as they stand there, and with
+	// $name expanded. main also has the defaults of [parameters].
+	raw, main map[string]string
+	// rawOverrides and overrides are the -o options of master.cf, by names such
+	// as "smtp/inet/smtpd_milters", as they stand there and expanded.
+	rawOverrides, overrides map[string]string
+	services                []service
 }
 
-// parameters are those that the checks look at.
+// parameters are those that the checks look at, beside what main.cf sets.
 var parameters = []string{
-	"smtpd_milters", "milter_default_action", "queue_directory", "mail_owner", "mydomain", "myhostname",
-	"smtpd_tls_security_level", "smtpd_use_tls", "smtpd_proxy_filter", "content_filter",
-	"smtpd_client_new_tls_session_rate_limit", "smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps",
-	"smtpd_tls_ask_ccert", "smtpd_tls_loglevel",
+	"smtpd_milters", "non_smtpd_milters", "milter_default_action", "milter_connect_timeout", "milter_command_timeout", "milter_content_timeout",
+	"queue_directory", "config_directory", "mail_owner", "mydomain", "header_checks", "receive_override_options",
+	"smtpd_tls_security_level", "smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file",
+	"smtpd_proxy_filter", "content_filter", "smtpd_client_new_tls_session_rate_limit", "smtpd_discard_ehlo_keywords",
+	"smtpd_discard_ehlo_keyword_address_maps", "smtpd_tls_loglevel", "smtp_tls_loglevel", "smtp_tls_security_level",
+	"smtpd_upstream_proxy_protocol", "postscreen_upstream_proxy_protocol", "smtpd_authorized_xclient_hosts",
 }
 
 // ReadPostfix asks postconf(1) of the instance in a configuration directory, or
 // of the default one if dir is empty.
 func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
-	var base []string
+	base := []string{"postconf"}
 	if dir != "" {
-		base = []string{"-c", dir}
+		base = append(base, "-c", dir)
 	}
-	ask := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "postconf", append(base, args...)...).Output()
-		if err != nil {
-			return "", fmt.Errorf("postconf %s: %w", strings.Join(args, " "), err)
+	var failed error
+	ask := func(args ...string) string {
+		out, err := exec.CommandContext(ctx, base[0], append(base[1:len(base):len(base)], args...)...).Output()
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("postconf %s: %w", strings.Join(args, " "), err)
 		}
-		return string(out), nil
+		return string(out)
 	}
-	main, err := ask(append([]string{"-x"}, parameters...)...)
-	if err != nil {
-		return nil, err
-	}
-	services, err := ask("-M")
-	if err != nil {
-		return nil, err
-	}
-	overrides, err := ask("-P")
-	if err != nil {
-		return nil, err
-	}
-	return parsePostfix(main, services, overrides), nil
+	p := parsePostfix(output{
+		base: base, set: ask("-n"), setExpanded: ask("-nx"), asked: ask(append([]string{"-x"}, parameters...)...),
+		services: ask("-M"), overrides: ask("-P"), overridesExpanded: ask("-Px"),
+	})
+	return p, failed
 }
 
-func parsePostfix(main, services, overrides string) *Postfix {
-	p := &Postfix{main: assignments(main), overrides: assignments(overrides)}
-	for _, line := range strings.Split(services, "\n") {
+// output is what postconf(1) printed.
+type output struct {
+	base                                                            []string
+	set, setExpanded, asked, services, overrides, overridesExpanded string
+}
+
+func parsePostfix(o output) *Postfix {
+	p := &Postfix{
+		base: o.base,
+		raw:  assignments(o.set), main: assignments(o.setExpanded),
+		rawOverrides: assignments(o.overrides), overrides: assignments(o.overridesExpanded),
+	}
+	maps.Copy(p.main, assignments(o.asked))
+	for _, line := range strings.Split(o.services, "\n") {
 		if f := strings.Fields(line); len(f) >= 8 {
-			p.services = append(p.services, f)
+			p.services = append(p.services, service{f[0], f[1], f[4] == "y", path.Base(f[7])})
 		}
 	}
 	return p
@@ -75,68 +87,128 @@ func assignments(text string) map[string]string {
 	return all
 }
 
-// service is an smtpd(8) line of master.cf.
+// service is a line of master.cf.
 type service struct {
-	name   string
-	chroot bool
+	name, kind string
+	chroot     bool
+	program    string
 }
 
-// listeners are the public smtpd services, port 25 by whatever name, and others
-// those that are not.
+func (s service) isPort25() bool {
+	port := s.name[strings.LastIndexByte(s.name, ':')+1:]
+	return s.kind == "inet" && (port == "smtp" || port == "25")
+}
+
+// smtpd returns the smtpd(8) services: the public ones, which are port 25 and
+// what postscreen(8) hands its clients to, and the others.
 func (p *Postfix) smtpd() (public, others []service) {
-	for _, f := range p.services {
-		if f[1] != "inet" || !strings.HasPrefix(f[7], "smtpd") && f[7] != "postscreen" {
-			continue
-		}
-		s := service{name: f[0], chroot: f[4] == "y"}
-		port := f[0][strings.LastIndexByte(f[0], ':')+1:]
-		if port == "smtp" || port == "25" {
-			public = append(public, s)
-		} else {
-			others = append(others, s)
-		}
+	screened := false
+	for _, s := range p.services {
+		screened = screened || s.isPort25() && s.program == "postscreen"
 	}
-	for _, f := range p.services { // postscreen hands over to this one
-		if f[1] == "pass" && f[7] == "smtpd" {
-			public = append(public, service{name: f[0], chroot: f[4] == "y"})
+	for _, s := range p.services {
+		switch {
+		case s.program != "smtpd":
+		case s.isPort25(), s.kind == "pass" && screened:
+			public = append(public, s)
+		case s.kind == "inet":
+			others = append(others, s)
 		}
 	}
 	return public, others
 }
 
-// of returns a parameter as a service sees it.
-func (p *Postfix) of(s service, name string) string {
-	for _, kind := range []string{"inet", "pass"} {
-		if v, ok := p.overrides[s.name+"/"+kind+"/"+name]; ok {
-			return v
-		}
+// value returns a parameter as a service sees it, expanded.
+func (p *Postfix) value(s service, name string) string {
+	if v, ok := p.overrides[s.option(name)]; ok {
+		return v
 	}
 	return p.main[name]
 }
 
-// milter is one entry of smtpd_milters.
-type milter struct {
-	endpoint string
-	options  map[string]string
+// written returns a parameter of a service as it stands in the file.
+func (p *Postfix) written(s service, name string) string {
+	if v, ok := p.rawOverrides[s.option(name)]; ok {
+		return v
+	}
+	if v, ok := p.raw[name]; ok {
+		return v
+	}
+	return p.main[name]
 }
 
-// parseMilters reads smtpd_milters: entries separated by commas or spaces, each
-// a bare endpoint, or in braces with options.
-func parseMilters(s string) (all []milter) {
-	for s = strings.TrimLeft(s, ", \t\n"); s != ""; s = strings.TrimLeft(s, ", \t\n") {
-		var entry string
-		if strings.HasPrefix(s, "{") {
-			entry, s, _ = strings.Cut(s[1:], "}")
-		} else if i := strings.IndexAny(s, ", \t\n"); i >= 0 {
-			entry, s = s[:i], s[i:]
-		} else {
-			entry, s = s, ""
-		}
-		words := strings.FieldsFunc(entry, func(r rune) bool { return strings.ContainsRune(", \t\n", r) })
-		if len(words) == 0 {
-			continue
-		}
-		all = append(all, milter{endpoint: words[0], options: assignments(strings.Join(words[1:], "\n"))})
+func (p *Postfix) isOverridden(s service, name string) bool {
+	_, ok := p.overrides[s.option(name)]
+	return ok
+}
+
+func (s service) option(name string) string { return s.name + "/" + s.kind + "/" + name }
+
+// set returns the line that sets a parameter for a service: in main.cf, unless
+// master.cf overrides it.
+func (p *Postfix) set(s service, name, value string) string {
+	if p.isOverridden(s, name) {
+		return p.override(s, name, value)
 	}
-	return all
+	return p.postconf(name + " = " + value)
+}
+
+// override returns the line that sets a parameter in master.cf, where postconf(1)
+// takes no blanks.
+func (p *Postfix) override(s service, name, value string) string {
+	return strings.Join(p.base, " ") + " -P " + quote(s.option(name)+"="+withoutBlanks(value))
+}
+
+// postconf returns the line that sets parameters in main.cf.
+func (p *Postfix) postconf(settings ...string) string {
+	line := strings.Join(p.base, " ") + " -e"
+	for _, s := range settings {
+		line += " " + quote(strings.TrimSpace(s))
+	}
+	return line
+}
+
+// quote makes one word for the shell.
+func quote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+var (
+	aroundSigns = regexp.MustCompile(`\s*([{}=,])\s*`)
+	blanks      = regexp.MustCompile(`\s+`)
+)
+
+// withoutBlanks returns a list without blanks: commas separate as well.
+func withoutBlanks(list string) string {
+	var words []string
+	for _, w := range split(list) {
+		w = aroundSigns.ReplaceAllString(w, "$1")
+		words = append(words, blanks.ReplaceAllString(w, ","))
+	}
+	return strings.Join(words, ",")
+}
+
+// split returns the items of a list: separated by commas or blanks, but not
+// within braces.
+func split(list string) (items []string) {
+	depth, start := 0, -1
+	for i, r := range list {
+		separates := depth == 0 && strings.ContainsRune(", \t\r\n", r)
+		switch {
+		case separates && start >= 0:
+			items, start = append(items, list[start:i]), -1
+		case !separates && start < 0:
+			start = i
+		}
+		switch r {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+	}
+	if start >= 0 {
+		items = append(items, list[start:])
+	}
+	return items
 }

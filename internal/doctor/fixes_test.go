@@ -1,0 +1,180 @@
+package doctor
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlsratchet/test/posttest"
+)
+
+const (
+	smtpd      = "smtp inet n - y - - smtpd\n"
+	submission = "submission inet n - y - - smtpd -o syslog_name=postfix/submission -o smtpd_tls_security_level=encrypt\n"
+	postscreen = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n"
+	reinject   = "127.0.0.1:10025 inet n - n - - smtpd -o content_filter= -o receive_override_options=no_header_body_checks\n"
+	amavis     = "127.0.0.1:10025 inet n - n - - smtpd -o content_filter= -o smtpd_milters= -o receive_override_options=no_unknown_recipient_checks\n"
+	mayTLS     = "smtpd_tls_security_level = may\nsmtpd_tls_chain_files = /dev/null\n"
+)
+
+// configurations as they are found on mail hosts. The socket is in
+// /var/spool/postfix unless listen says otherwise.
+var configurations = []struct{ name, main, master, listen string }{
+	{"Debian's", mayTLS, smtpd + submission, ""},
+	{"rspamd", mayTLS + "smtpd_milters = inet:localhost:11332\nnon_smtpd_milters = $smtpd_milters\nmilter_default_action = accept\n", smtpd + submission, ""},
+	{"rspamd and OpenDKIM", mayTLS + "smtpd_milters = inet:localhost:11332, local:opendkim/opendkim.sock\nnon_smtpd_milters = inet:localhost:11332\n", smtpd + submission, ""},
+	{"options in braces", mayTLS + "smtpd_milters = { inet:localhost:11332, connect_timeout=10s, default_action=tempfail }, unix:/opendmarc/opendmarc.sock\n", smtpd, ""},
+	{"several lines", mayTLS + "smtpd_milters =\n    { inet:localhost:11332,\n      default_action = accept }\n    unix:/clamav/milter.ctl\n", smtpd + submission, ""},
+	{"a parameter of its own", mayTLS + "rspamd = inet:localhost:11332\nsmtpd_milters = $rspamd, ${rspamd?{unix:b}:{unix:c}}\nnon_smtpd_milters = ${smtpd_milters}\n", smtpd + submission, ""},
+	{"ours, as the README had it", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }, inet:localhost:11332\n", smtpd + submission, ""},
+	{"ours, bare and last", mayTLS + "smtpd_milters = inet:localhost:11332 unix:tlsratchet/tlsratchet.sock\nnon_smtpd_milters = $smtpd_milters\n", smtpd, ""},
+	{"ours, with other options", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, protocol=6, command_timeout=3s, connect_timeout=5m }\n", smtpd + submission, ""},
+	{"ours, in a parameter", mayTLS + "ratchet = unix:tlsratchet/tlsratchet.sock\nsmtpd_milters = inet:localhost:11332, $ratchet\n", smtpd + submission, ""},
+	{"ours, by a path out of the chroot", mayTLS + "smtpd_milters = unix:/var/spool/postfix/tlsratchet/tlsratchet.sock, inet:127.0.0.1:8891\n", smtpd, ""},
+	{"ours, by a path in the chroot", mayTLS + "smtpd_milters = unix:/tlsratchet/tlsratchet.sock\n", smtpd + submission, ""},
+	{"a list in master.cf", mayTLS + "smtpd_milters = inet:localhost:11332\n", "smtp inet n - y - - smtpd -o smtpd_milters=inet:localhost:11332,inet:localhost:8891\n" + submission, ""},
+	{"a list with braces in master.cf", mayTLS, "25 inet n - n - - smtpd -o { smtpd_milters = { inet:localhost:11332, default_action=tempfail }, unix:/a b }\n", ""},
+	{"a signer on submission", mayTLS + "mua_milters = inet:localhost:8891\n", smtpd + "submission inet n - y - - smtpd -o smtpd_milters=$mua_milters\n587 inet n - y - - smtpd\n", ""},
+	{"postscreen", mayTLS + "smtpd_milters = inet:localhost:11332\n", postscreen + submission, ""},
+	{"amavis", mayTLS + "content_filter = smtp:[127.0.0.1]:10024\nheader_checks = regexp:/etc/postfix/header_checks\n", smtpd + amavis, ""},
+	{"a content filter that comes back by milters", mayTLS + "content_filter = scan:[127.0.0.1]:10024\nsmtpd_milters = inet:localhost:11332\n", smtpd + reinject, ""},
+	{"two addresses, one with its own level", mayTLS + "smtpd_discard_ehlo_keywords = silent-discard, STARTTLS, dsn\n", "192.0.2.1:smtp inet n - y - - smtpd -o smtpd_tls_security_level=none\n[::1]:25 inet n - y - - smtpd -o smtpd_discard_ehlo_keywords=starttls,chunking\n", ""},
+	{"2002", "smtpd_use_tls = yes\nsmtpd_tls_cert_file = /dev/null\nsmtpd_tls_loglevel = 0\nsmtpd_client_new_tls_session_rate_limit = 10\n", smtpd, ""},
+	{"no TLS at all", "", smtpd + submission, ""},
+	{"a milter on TCP, listening everywhere", mayTLS + "smtpd_milters = inet:localhost:11332\n", smtpd, "inet:0.0.0.0:8893"},
+	{"a quote in a value", mayTLS + "smtpd_milters = unix:it's/here, inet:localhost:11332\n", smtpd + submission, ""},
+}
+
+// What doctor prints for real configurations is run by a shell. Then doctor has
+// no other fix, and all else means to Postfix what it meant before.
+func TestFixes(t *testing.T) {
+	if err := posttest.Require(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range configurations {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, text := range map[string]string{"main.cf": "compatibility_level = 3.6\nqueue_directory = /var/spool/postfix\nsmtpd_tls_loglevel = 1\nsmtp_tls_loglevel = 1\n" + tt.main, "master.cf": tt.master} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			sockets := []string{ourSocket}
+			if tt.listen != "" {
+				sockets = []string{tt.listen}
+			}
+			before := read(t, dir)
+			fixes := fixesFor(before, sockets)
+			if len(fixes) == 0 {
+				t.Error("nothing to fix")
+			}
+			for _, fix := range fixes {
+				if out, err := exec.Command("sh", "-c", fix).CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v\n%s", fix, err, out)
+				}
+				settle(t, dir)
+			}
+			after := read(t, dir)
+			if rest := fixesFor(after, sockets); len(rest) > 0 {
+				t.Errorf("after %q\nthere is still %q", fixes, rest)
+			}
+			compare(t, before.meaning(sockets), after.meaning(sockets), fixes)
+		})
+	}
+}
+
+// read has the files look a minute old: Postfix waits until one that was
+// written just now is finished.
+func read(t *testing.T, dir string) *Postfix {
+	t.Helper()
+	settle(t, dir)
+	p, err := ReadPostfix(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func settle(t *testing.T, dir string) {
+	t.Helper()
+	past := time.Now().Add(-time.Minute)
+	for _, name := range []string{"main.cf", "master.cf"} {
+		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func fixesFor(p *Postfix, sockets []string) (fixes []string) {
+	for _, f := range slices.Concat(p.milterChecks(sockets), p.tlsChecks(), p.filterChecks(), p.frontChecks()) {
+		if f.Fix != "" && !slices.Contains(fixes, f.Fix) {
+			fixes = append(fixes, f.Fix)
+		}
+	}
+	return fixes
+}
+
+// meaning is what each parameter means to each service, lists of milters
+// without ours.
+func (p *Postfix) meaning(sockets []string) map[string]string {
+	all := map[string]string{}
+	put := func(key, name, value string) {
+		if strings.HasSuffix(name, "_milters") {
+			value = withoutBlanks(p.without(value, value, sockets))
+		}
+		all[key] = value
+	}
+	for name, value := range p.main {
+		put(name, name, value)
+	}
+	for _, s := range p.services {
+		for _, name := range slices.Concat(parameters, slices.Collect(maps.Keys(p.main))) {
+			put(s.option(name), name, p.value(s, name))
+		}
+	}
+	for key, value := range p.overrides {
+		put(key, key, value)
+	}
+	return all
+}
+
+// compare allows changes only to what a fix names, and to lists of milters only
+// in our own entry.
+func compare(t *testing.T, before, after map[string]string, fixes []string) {
+	t.Helper()
+	for key := range after {
+		name := key[strings.LastIndexByte(key, '/')+1:]
+		named := strings.Contains(strings.Join(fixes, "\n"), name) && !strings.HasSuffix(name, "_milters")
+		was, ok := before[key]
+		if !ok {
+			was = before[name]
+		}
+		if !named && was != after[key] {
+			t.Errorf("%s was %q and is %q after\n%s", key, was, after[key], strings.Join(fixes, "\n"))
+		}
+	}
+	for key := range before {
+		// A parameter of the operator's own that nothing uses any more is in
+		// main.cf, but postconf(1) doesn't show it.
+		if _, ok := after[key]; !ok && !strings.HasSuffix(key, "ratchet") {
+			t.Errorf("%s is gone", key)
+		}
+	}
+}
+
+// The entry is the one of contrib/postfix.
+func TestEntry(t *testing.T) {
+	text, err := os.ReadFile("../../contrib/postfix/main.cf.tlsratchet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, value, _ := strings.Cut(string(text), "\nsmtpd_milters =")
+	if got, want := strings.Join(strings.Fields(value), " "), Entry("unix:tlsratchet/tlsratchet.sock"); got != want {
+		t.Errorf("contrib has %s\ndoctor has %s", got, want)
+	}
+}

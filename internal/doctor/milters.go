@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ours are the options of tlsratchet's entry, as in contrib/postfix.
+var ours = []string{"default_action=accept", "connect_timeout=2s", "command_timeout=5s", "content_timeout=10s"}
+
+// Entry returns the entry of smtpd_milters for an endpoint.
+func Entry(endpoint string) string {
+	return "{ " + endpoint + ", " + strings.Join(ours, ", ") + " }"
+}
+
+// milter is one entry of smtpd_milters.
+type milter struct {
+	// text is the entry as it is written, braces included.
+	text     string
+	endpoint string
+	options  []string
+}
+
+// parseMilters reads smtpd_milters: each entry is a bare endpoint, or one with
+// options in braces.
+func parseMilters(list string) (all []milter) {
+	for _, text := range split(list) {
+		words := []string{text}
+		if inner, ok := strings.CutPrefix(text, "{"); ok {
+			words = split(strings.TrimSuffix(inner, "}"))
+		}
+		if len(words) > 0 {
+			all = append(all, milter{text, words[0], words[1:]})
+		}
+	}
+	return all
+}
+
+// option returns an option of an entry, or the parameter that stands in for it.
+func (p *Postfix) option(m milter, name string) string {
+	for _, o := range m.options {
+		if key, value, _ := strings.Cut(strings.Trim(o, "{} "), "="); strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return p.main["milter_"+name]
+}
+
+// slow returns the time-out of an entry that is more than five times ours, or "".
+func (p *Postfix) slow(m milter) string {
+	for _, o := range ours[1:] {
+		name, want, _ := strings.Cut(o, "=")
+		if is := p.option(m, name); seconds(is) > 5*seconds(want) {
+			return name + "=" + is
+		}
+	}
+	return ""
+}
+
+// seconds reads a time of Postfix's. What it can't read is 0.
+func seconds(s string) int {
+	unit := map[byte]int{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 604800}
+	if n := len(s); n > 0 && unit[s[n-1]] > 0 {
+		count, _ := strconv.Atoi(s[:n-1])
+		return count * unit[s[n-1]]
+	}
+	count, _ := strconv.Atoi(s)
+	return count
+}
+
+// with returns an entry that has our options; others that it has stay.
+func (p *Postfix) with(m milter, endpoint string) string {
+	words := []string{endpoint}
+	for _, o := range ours {
+		name, value, _ := strings.Cut(o, "=")
+		if is := p.option(m, name); name != "default_action" && slices.Contains(m.options, name+"="+is) && seconds(is) <= 5*seconds(value) {
+			o = name + "=" + is
+		}
+		words = append(words, o)
+	}
+	for _, o := range m.options {
+		name, _, _ := strings.Cut(o, "=")
+		if !slices.ContainsFunc(ours, func(our string) bool { return strings.HasPrefix(our, name+"=") }) {
+			words = append(words, o)
+		}
+	}
+	return "{ " + strings.Join(words, ", ") + " }"
+}
+
+// isOurs reports whether an endpoint is one of our sockets, and whether
+// smtpd(8) can reach it: a chrooted one looks for a path below the queue
+// directory.
+func (p *Postfix) isOurs(endpoint string, chroot bool, sockets []string) (is, reachable bool) {
+	path, isUnix := strings.CutPrefix(endpoint, "unix:")
+	for _, s := range sockets {
+		switch {
+		case !isUnix && samePort(endpoint, s):
+			return true, true
+		case !isUnix:
+		case filepath.Join(p.main["queue_directory"], path) == s && (chroot || !filepath.IsAbs(path)):
+			return true, true
+		case filepath.Clean(path) == s:
+			return true, !chroot
+		}
+	}
+	return false, false
+}
+
+// samePort compares inet:host:port. A listener on all addresses is the same as
+// one on any.
+func samePort(endpoint, listener string) bool {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(endpoint, "inet:"))
+	our, ourPort, err2 := net.SplitHostPort(strings.TrimPrefix(listener, "inet:"))
+	ip := net.ParseIP(our)
+	return err == nil && err2 == nil && port == ourPort &&
+		(host == our || ip != nil && (ip.IsUnspecified() || ip.IsLoopback() && host == "localhost"))
+}
+
+// endpoint is how smtpd_milters should name the socket.
+func (p *Postfix) endpoint(sockets []string) string {
+	for _, s := range sockets {
+		if rel, err := filepath.Rel(p.main["queue_directory"], s); err == nil && !strings.HasPrefix(rel, "..") {
+			return "unix:" + rel
+		}
+	}
+	if len(sockets) == 0 {
+		return "unix:tlsratchet/tlsratchet.sock"
+	}
+	if filepath.IsAbs(sockets[0]) {
+		return "unix:" + sockets[0]
+	}
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(sockets[0], "inet:"))
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		loopback := "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			loopback = "::1"
+		}
+		return "inet:" + net.JoinHostPort(loopback, port)
+	}
+	return sockets[0]
+}

@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// tlsChecks look at whether STARTTLS is offered at all, and to everybody.
+func (p *Postfix) tlsChecks() (all []Finding) {
+	public, _ := p.smtpd()
+	for _, s := range public {
+		all = append(all, p.offerCheck(s))
+		all = append(all, p.withheldChecks(s)...)
+	}
+	if p.main["smtpd_tls_loglevel"] == "0" {
+		all = append(all, note("log", "the mail log doesn't show which sessions used TLS: tlsratchet replay needs it", p.postconf("smtpd_tls_loglevel = 1")))
+	}
+	if p.main["smtp_tls_loglevel"] == "0" {
+		all = append(all, note("log", "the mail log doesn't show which deliveries used TLS: tlsratchet outbound needs it", p.postconf("smtp_tls_loglevel = 1")))
+	}
+	return unique(all)
+}
+
+// offerCheck looks at the level and the certificate of a service.
+func (p *Postfix) offerCheck(s service) Finding {
+	const check, name = "starttls", "smtpd_tls_security_level"
+	offer := p.set(s, name, "may")
+	switch p.level(s) {
+	case "encrypt":
+		return note(check, fmt.Sprintf("service %s requires STARTTLS of everybody, which RFC 3207 section 4 forbids a public MX: there is nothing left to watch", s.name), offer)
+	case "may":
+	default:
+		if p.certificate(s) == "" {
+			return p.noCertificate(s, "offers no STARTTLS: every peer sends in clear")
+		}
+		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: every peer sends in clear", s.name), offer)
+	}
+	file := p.certificate(s)
+	if file == "" {
+		return p.noCertificate(s, "has no certificate, so it offers no STARTTLS")
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: its certificate %s does not exist", s.name, file), "")
+	}
+	return fine(check, fmt.Sprintf("service %s offers STARTTLS", s.name))
+}
+
+// noCertificate is fixed by a self-signed one, as good as any to an
+// opportunistic peer.
+func (p *Postfix) noCertificate(s service, text string) Finding {
+	file := p.main["config_directory"] + "/tlsratchet.pem"
+	chain := "smtpd_tls_chain_files = " + file
+	line := p.postconf(chain, "smtpd_tls_security_level = may")
+	if p.isOverridden(s, "smtpd_tls_security_level") {
+		line = p.postconf(chain) + " && " + p.override(s, "smtpd_tls_security_level", "may")
+	}
+	return broken("starttls", "service "+s.name+" "+text,
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj \"/CN=$(hostname -f)\" -keyout "+file+" -out "+file+" && "+line)
+}
+
+// level returns the security level, also by the parameters of before 2006.
+func (p *Postfix) level(s service) string {
+	switch level := p.value(s, "smtpd_tls_security_level"); {
+	case level != "":
+		return level
+	case p.value(s, "smtpd_enforce_tls") == "yes":
+		return "encrypt"
+	case p.value(s, "smtpd_use_tls") == "yes":
+		return "may"
+	}
+	return "none"
+}
+
+// certificate returns the first file of certificates, or "".
+func (p *Postfix) certificate(s service) string {
+	for _, kind := range []string{"chain_files", "cert_file", "eccert_file", "dcert_file"} {
+		if files := split(p.value(s, "smtpd_tls_"+kind)); len(files) > 0 && files[0] != "none" {
+			return files[0]
+		}
+	}
+	return ""
+}
+
+// withheldChecks look at what takes STARTTLS from single peers.
+func (p *Postfix) withheldChecks(s service) (all []Finding) {
+	const check = "starttls"
+	const keywords, maps, rate = "smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps", "smtpd_client_new_tls_session_rate_limit"
+	var kept []string
+	words := split(p.value(s, keywords))
+	for _, k := range words {
+		if !strings.EqualFold(k, "starttls") {
+			kept = append(kept, k)
+		}
+	}
+	if len(kept) < len(words) {
+		all = append(all, broken(check, keywords+" removes STARTTLS from the EHLO reply", p.set(s, keywords, strings.Join(kept, ", "))))
+	}
+	if p.value(s, maps) != "" {
+		all = append(all, note(check, maps+" may take STARTTLS from single peers: they will look stripped", ""))
+	}
+	if limit := p.value(s, rate); limit != "" && limit != "0" {
+		all = append(all, note(check, fmt.Sprintf("%s = %s: a peer over it is refused TLS, and sends in clear", rate, limit), p.set(s, rate, "0")))
+	}
+	return all
+}
+
+// unique leaves out findings that are there already.
+func unique(all []Finding) (rest []Finding) {
+	seen := map[Finding]bool{}
+	for _, f := range all {
+		if !seen[f] {
+			rest = append(rest, f)
+		}
+		seen[f] = true
+	}
+	return rest
+}
