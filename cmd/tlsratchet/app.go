@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/daemon"
+	"tlsratchet/internal/doctor"
 	"tlsratchet/tlsstate/store"
 )
 
@@ -49,7 +50,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:      "tlsratchet",
 		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
-		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }",
+		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = " + doctor.Entry("unix:tlsratchet/tlsratchet.sock"),
 		Description: "peers, peer, explain, report, breaker, export, import and replay --apply ask the daemon on its\n" +
 			"socket, or work on the history file when no daemon runs. Flags come before arguments.\n\n" +
 			"Exit codes: 0 done, 1 a failure, 2 usage or configuration.",
