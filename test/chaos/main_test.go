@@ -53,7 +53,7 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-// What is not as promised is told.
+// What is not as promised is an error.
 func TestPromises(t *testing.T) {
 	quick := []time.Duration{time.Millisecond}
 	slow := append(make([]time.Duration, 50), 100*time.Millisecond, 100*time.Millisecond)

@@ -152,7 +152,7 @@ func (w *world) version() string {
 	if err != nil {
 		return string(w.server.Kind)
 	}
-	for _, name := range []string{"Valkey", "Redis"} { // Valkey tells both
+	for _, name := range []string{"Valkey", "Redis"} { // Valkey prints both
 		if _, rest, ok := strings.Cut(info, strings.ToLower(name)+"_version:"); ok {
 			number, _, _ := strings.Cut(rest, "\r")
 			return name + " " + number
@@ -187,7 +187,7 @@ func (h *host) session(i int, at time.Time, l tlsstate.Level) *ratchet.Session {
 }
 
 // deliver judges and learns a session, at the host and in the reference: but for
-// one that could not be judged, which is told as such.
+// one that could not be judged, which is reported as such.
 func (w *world) deliver(h *host, s *ratchet.Session) ratchet.Decision {
 	d := h.judge.Decide(s)
 	h.judge.Learn(s, &d)

@@ -25,42 +25,42 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// TestAlerts: a stripped peer is told once everywhere, to a real Alertmanager
+// TestAlerts: a stripped peer is reported once everywhere, to a real Alertmanager
 // and through a real Postfix; ten more messages and a restart tell nothing;
 // the peer back on TLS closes it everywhere.
 func TestAlerts(t *testing.T) {
 	in := newPostfix(t, posttest.Options{})
 	am := newAlertmanager(t)
 	hook := newReceiver(t)
-	told := &teller{t: t, path: filepath.Join(t.TempDir(), "incidents.db"), settings: []alert.Settings{
+	site := &teller{t: t, path: filepath.Join(t.TempDir(), "incidents.db"), settings: []alert.Settings{
 		{Kind: alert.KindLog, Least: alert.Warning},
 		{Kind: alert.KindWebhook, Least: alert.Warning, URL: hook.url},
 		{Kind: alert.KindAlertmanager, Least: alert.Warning, URL: am.url},
 		{Kind: alert.KindMail, Least: alert.Warning, Server: in.Addr(0), To: []string{"bob@ours.example"}},
 	}}
-	told.start()
-	told.take(tlsstate.Downgraded, tlsstate.Plaintext)
+	site.start()
+	site.take(tlsstate.Downgraded, tlsstate.Plaintext)
 	eventually(t, "one alert", func() bool { return am.active(t) == 1 })
-	told.wants(in, hook, "opened")
+	site.wants(in, hook, "opened")
 
 	for range 10 {
-		told.take(tlsstate.Downgraded, tlsstate.Plaintext)
+		site.take(tlsstate.Downgraded, tlsstate.Plaintext)
 	}
-	told.stop()
-	told.start()
-	told.take(tlsstate.Downgraded, tlsstate.Plaintext)
-	told.stop()
+	site.stop()
+	site.start()
+	site.take(tlsstate.Downgraded, tlsstate.Plaintext)
+	site.stop()
 	if am.active(t) != 1 {
 		t.Errorf("Alertmanager has %d alerts", am.active(t))
 	}
-	told.wants(in, hook, "opened")
+	site.wants(in, hook, "opened")
 
-	told.start()
-	told.take(tlsstate.Steady, tlsstate.TLS13)
+	site.start()
+	site.take(tlsstate.Steady, tlsstate.TLS13)
 	eventually(t, "it is resolved", func() bool { return am.active(t) == 0 })
-	told.stop()
-	told.wants(in, hook, "opened closed")
-	am.told(t, "firing", "resolved")
+	site.stop()
+	site.wants(in, hook, "opened closed")
+	am.received(t, "firing", "resolved")
 }
 
 // TestAlertTest is what tlsratchet alert test does.
@@ -152,11 +152,11 @@ func (s *teller) take(o tlsstate.Outcome, l tlsstate.Level) {
 	s.book.Sync()
 }
 
-// wants compares what webhook, mail and log were told so far.
+// wants compares what webhook, mail and log received so far.
 func (s *teller) wants(in *posttest.Instance, hook *receiver, want string) {
 	s.t.Helper()
 	n := len(strings.Fields(want))
-	eventually(s.t, "the webhook is told "+want, func() bool { return hook.whats() == want })
+	eventually(s.t, "the webhook receives "+want, func() bool { return hook.whats() == want })
 	eventually(s.t, "as many mails", func() bool {
 		all, err := in.Inbox()
 		if err != nil {
@@ -207,7 +207,7 @@ func (r *receiver) whats() string {
 	return strings.Join(whats, " ")
 }
 
-// alertmanager is a running one of Debian's, and whom it tells.
+// alertmanager is a running one of Debian's, and its receiver.
 type alertmanager struct {
 	url      string
 	receiver *receiver
@@ -258,11 +258,11 @@ func (a *alertmanager) active(t *testing.T) int {
 	return len(alerts)
 }
 
-// told wants what it told on, in order.
-func (a *alertmanager) told(t *testing.T, want ...string) {
+// received wants what it passed on, in order.
+func (a *alertmanager) received(t *testing.T, want ...string) {
 	t.Helper()
 	var got []string
-	eventually(t, "it tells on that it is over", func() bool {
+	eventually(t, "it passes on the end", func() bool {
 		got = nil
 		for _, b := range a.receiver.all() {
 			var m struct{ Status string }
@@ -273,7 +273,7 @@ func (a *alertmanager) told(t *testing.T, want ...string) {
 		return len(got) >= len(want)
 	})
 	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("it told %v, want %v", got, want)
+		t.Errorf("it passed on %v, want %v", got, want)
 	}
 }
 

@@ -85,18 +85,18 @@ func acted(t *testing.T, server *servers.Server, ids ...string) {
 	}
 }
 
-// agree waits until operators are told the same of a peer at all hosts, and
+// agree waits until operators see the same of a peer at all hosts, and
 // that it is not held.
 func agree(t *testing.T, name string, hosts ...mx) {
 	t.Helper()
-	await(t, "the same said of "+name+" at all hosts", func() bool {
+	await(t, "the same shown of "+name+" at all hosts", func() bool {
 		want := hosts[0].operator("peer", "show", "--history", hosts[0].daemon.history, name)
 		for _, m := range hosts {
-			said := m.operator("peer", "show", "--history", m.daemon.history, name)
-			if strings.Contains(said, "it holds") {
-				t.Fatalf("it is held:\n%s", said)
+			shown := m.operator("peer", "show", "--history", m.daemon.history, name)
+			if strings.Contains(shown, "it holds") {
+				t.Fatalf("it is held:\n%s", shown)
 			}
-			if said != want {
+			if shown != want {
 				return false
 			}
 		}
@@ -159,7 +159,7 @@ func TestUnpinnedADayApart(t *testing.T) {
 	if got := mx3.delivered(mx3.bank(bank, plain()), mail("unpinned at mx3")); got != "" {
 		t.Errorf("mx3 holds what was unpinned there: %s", got)
 	}
-	// What is said now is done there, and reaches the others later.
+	// What is asked now is done there, and reaches the others later.
 	out, _ := exec.Command(binary, "peer", "unpin", "--history", mx3.daemon.history, "--why", "they moved", domain).CombinedOutput()
 	mx3.has(string(out), "reaches the other hosts when it is back")
 

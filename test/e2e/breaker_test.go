@@ -49,14 +49,14 @@ func certificateGone(t *testing.T) {
 	w.wants("after a restart", w.mails(w.Addr(0), crowd), strings.Repeat("250 ", crowd))
 
 	repair()
-	told := "critical own-starttls open, warning breaker open, critical own-starttls closed"
-	eventually(t, "the self-check tells of the repair", func() bool { return hook.notices() == told })
+	notices := "critical own-starttls open, warning breaker open, critical own-starttls closed"
+	eventually(t, "the self-check reports the repair", func() bool { return hook.notices() == notices })
 	w.wants("after it", w.mails(w.Addr(0), crowd), strings.Repeat("250 ", crowd))
 	d.stop(syscall.SIGTERM)
 	quietly(t, d.history)
 	again := serve(t, w.MilterSocket(), d.history, config)
 	eventually(t, "it is armed again, and says so", func() bool {
-		return w.breaker(again).Answer == ratchet.Armed && hook.notices() == told+", warning breaker closed"
+		return w.breaker(again).Answer == ratchet.Armed && hook.notices() == notices+", warning breaker closed"
 	})
 }
 
@@ -102,7 +102,7 @@ func (w world) wants(when, got, want string) {
 	}
 }
 
-// quietly makes what the breaker's file tells two minutes older.
+// quietly makes what the breaker's file has two minutes older.
 func quietly(t *testing.T, history string) {
 	t.Helper()
 	file := filepath.Join(filepath.Dir(history), "breaker.json")
@@ -170,8 +170,8 @@ func (w world) mails(server string, n int) string {
 			p.TLS = nil
 			c = w.connect(p)
 		}
-		said := w.say(c, mail(fmt.Sprint("of the crowd ", i)))
-		codes = append(codes, fmt.Sprint(said[len(said)-1].Reply.Code))
+		exchanges := w.say(c, mail(fmt.Sprint("of the crowd ", i)))
+		codes = append(codes, fmt.Sprint(exchanges[len(exchanges)-1].Reply.Code))
 		if err := c.Quit(); err != nil {
 			w.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func TestHostileNames(t *testing.T) {
 	d := serve(t, w.MilterSocket(), "", all+"[policy]\npin_up_to = \"TLSv1.3\"\npin_after_days = 1\nweakened = \"quarantine\"\n")
 	w.delivered(w.bank("192.0.2.28", w.tls13()), mail("pinned"))
 	want := w.held(d, ca, harmless)
-	if len(want.fields) < 5 || !strings.HasPrefix(want.fields[0], "X-TLS-Ratchet: downgrade; kind=weakened;") || len(want.told) != 1 {
+	if len(want.fields) < 5 || !strings.HasPrefix(want.fields[0], "X-TLS-Ratchet: downgrade; kind=weakened;") || len(want.logged) != 1 {
 		t.Fatalf("harmless: %q", want)
 	}
 	for kind, text := range hostile {
@@ -76,11 +76,11 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// queued is a message in the queue, and what was told of it.
+// queued is a message in the queue, and what was logged of it.
 type queued struct {
 	refused string   // Postfix itself didn't take it
 	fields  []string // of the header, each with the lines that continue it
-	told    []string // the lines in the daemon's log
+	logged  []string // the lines in the daemon's log
 }
 
 // held sends a weakened peer's message and looks at it in the hold queue.
@@ -93,8 +93,8 @@ func (w world) held(d *daemon, ca *authority, n names) (q queued) {
 	c := w.connect(p)
 	m := mail("held")
 	m.From = n.from
-	said := w.say(c, m)
-	last := said[len(said)-1].Reply
+	exchanges := w.say(c, m)
+	last := exchanges[len(exchanges)-1].Reply
 	_, id, queued := strings.Cut(last.Text, "queued as ")
 	if !queued {
 		q.refused = last.String()
@@ -106,7 +106,7 @@ func (w world) held(d *daemon, ca *authority, n names) (q queued) {
 	}
 	header, _, _ := strings.Cut(text, "\n\n")
 	q.fields = strings.Split(regexp.MustCompile(`\n([^ \t])`).ReplaceAllString(header, "\x00$1"), "\x00")
-	q.told = d.downgrades()[before:]
+	q.logged = d.downgrades()[before:]
 	return q
 }
 
@@ -121,8 +121,8 @@ func (q queued) like(t *testing.T, want queued) {
 		t.Errorf("our field is %q, want %q", q.fields[0], want.fields[0])
 	}
 	own := regexp.MustCompile(`^time=\S+|queue_id=\S+|from=("([^"\\]|\\.)*"|\S+)`)
-	if len(q.told) != 1 || own.ReplaceAllString(q.told[0], "") != own.ReplaceAllString(want.told[0], "") {
-		t.Errorf("told %q, want one line like %q", q.told, want.told)
+	if len(q.logged) != 1 || own.ReplaceAllString(q.logged[0], "") != own.ReplaceAllString(want.logged[0], "") {
+		t.Errorf("logged %q, want one line like %q", q.logged, want.logged)
 	}
 }
 

@@ -124,7 +124,7 @@ func inherited(t *testing.T, path string) *os.File {
 	return file
 }
 
-// activated starts a daemon on that socket as systemd does: the shell tells
+// activated starts a daemon on that socket as systemd does: the shell sets
 // the process its own id, and becomes the daemon.
 func activated(t *testing.T, file *os.File, config, history string) *daemon {
 	t.Helper()

@@ -55,20 +55,20 @@ func mail(subject string) posttest.Mail {
 func (w world) send(p posttest.Peer, m posttest.Mail) posttest.Reply {
 	w.Helper()
 	c := w.connect(p)
-	said := w.say(c, m)
+	exchanges := w.say(c, m)
 	if err := c.Quit(); err != nil {
 		w.Fatal(err)
 	}
-	return said[len(said)-1].Reply
+	return exchanges[len(exchanges)-1].Reply
 }
 
 func (w world) say(c *posttest.Client, m posttest.Mail) []posttest.Exchange {
 	w.Helper()
-	said, err := c.Send(m)
+	exchanges, err := c.Send(m)
 	if err != nil {
 		w.Fatal(err)
 	}
-	return said
+	return exchanges
 }
 
 // delivered sends a mail, waits for it and returns its X-TLS-Ratchet header,

@@ -209,13 +209,13 @@ func nullSender(w world) {
 	c := w.connect(w.bank("192.0.2.19", plain()))
 	m := mail("null")
 	m.From = ""
-	said := w.say(c, m)
-	for _, e := range said[:len(said)-1] {
+	exchanges := w.say(c, m)
+	for _, e := range exchanges[:len(exchanges)-1] {
 		if !e.Reply.OK() {
 			w.Errorf("%s: %s: a callout would fail", e.Command, e.Reply)
 		}
 	}
-	w.has(said[len(said)-1].Reply.String(), "451 4.7.1 ")
+	w.has(exchanges[len(exchanges)-1].Reply.String(), "451 4.7.1 ")
 }
 
 func postmaster(w world) {

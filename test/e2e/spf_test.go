@@ -140,7 +140,7 @@ func TestSendersDeadResolver(t *testing.T) {
 		w.has(w.delivered(w.nameless("192.0.2.83"), mailFrom("other.example", s)), "new; identity=address:192.0.2.83")
 	})
 	if lines := d.downgrades(); len(lines) > 0 {
-		t.Errorf("not proven, and told: %q", lines)
+		t.Errorf("not proven, and logged: %q", lines)
 	}
 }
 

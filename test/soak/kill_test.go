@@ -16,7 +16,7 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-// load learns and tells until it is killed: "pin i t" when the pin number i
+// load learns and reports until it is killed: "pin i t" when the pin number i
 // was made at t, "safe i" when all up to i were flushed.
 func load(path string, first int) error {
 	f, err := store.OpenOrRecover(path, store.Options{
@@ -49,24 +49,24 @@ func load(path string, first int) error {
 	}
 }
 
-// told is what a child told before it was killed.
-type told struct {
+// report is what a child wrote before it was killed.
+type report struct {
 	made map[int]time.Time
 	safe int
 }
 
-func listen(out io.Reader) told {
-	said := told{made: map[int]time.Time{}, safe: -1}
+func listen(out io.Reader) report {
+	got := report{made: map[int]time.Time{}, safe: -1}
 	for s := bufio.NewScanner(out); s.Scan(); {
 		var i int
 		var at int64
 		if n, _ := fmt.Sscanf(s.Text(), "pin %d %d", &i, &at); n == 2 {
-			said.made[i] = time.Unix(0, at)
+			got.made[i] = time.Unix(0, at)
 		} else if n, _ := fmt.Sscanf(s.Text(), "safe %d", &i); n == 1 {
-			said.safe = i
+			got.safe = i
 		}
 	}
-	return said
+	return got
 }
 
 // TestKill kills a process that learns, again and again on one file: it opens
@@ -97,22 +97,22 @@ func killed(t *testing.T, path string, worker, rounds int) {
 			t.Error(err)
 			return
 		}
-		heard := make(chan told)
-		go func() { heard <- listen(out) }()
+		reports := make(chan report)
+		go func() { reports <- listen(out) }()
 		time.Sleep(time.Duration(rnd.IntN(most)) * time.Millisecond)
 		at := time.Now()
 		if err := cmd.Process.Kill(); err != nil {
 			t.Errorf("round %d: it ended by itself: %v", round, err)
 		}
-		said := <-heard
+		got := <-reports
 		_ = cmd.Wait()
-		took, err := holds(path, said, at)
+		took, err := holds(path, got, at)
 		if err != nil {
 			t.Errorf("worker %d, round %d: %v", worker, round, err)
 			return
 		}
 		opened = append(opened, took)
-		next += len(said.made)
+		next += len(got.made)
 	}
 	slices.Sort(opened)
 	median, worst := opened[len(opened)/2], opened[len(opened)-1]
@@ -124,7 +124,7 @@ func killed(t *testing.T, path string, worker, rounds int) {
 
 // holds opens the file after a kill at some time, and looks for what must be
 // there.
-func holds(path string, said told, at time.Time) (time.Duration, error) {
+func holds(path string, got report, at time.Time) (time.Duration, error) {
 	began := time.Now()
 	f, err := store.Open(path, store.Options{ReadTimeout: readTimeout, SnapshotEvery: -1})
 	took := time.Since(began)
@@ -135,13 +135,13 @@ func holds(path string, said told, at time.Time) (time.Duration, error) {
 	if f.Stats().Damaged > 0 {
 		return took, fmt.Errorf("%d damaged records", f.Stats().Damaged)
 	}
-	for i, made := range said.made {
+	for i, made := range got.made {
 		old := *long && at.Sub(made) >= time.Second
-		if i > said.safe && !old {
+		if i > got.safe && !old {
 			continue
 		}
 		if h, err := f.Load(domain("pin", i)); err != nil || h != pinned {
-			return took, fmt.Errorf("pin %d, %s old and safe %v, is lost: %+v, %v", i, at.Sub(made), i <= said.safe, h, err)
+			return took, fmt.Errorf("pin %d, %s old and safe %v, is lost: %+v, %v", i, at.Sub(made), i <= got.safe, h, err)
 		}
 	}
 	files, err := filepath.Glob(path + ".damaged-*")

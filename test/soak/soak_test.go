@@ -60,7 +60,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// child is this test binary in a role. Its output is what it tells.
+// child is this test binary in a role. Its output is what it reports.
 func child(t *testing.T, role, path string, n int) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()

@@ -102,7 +102,7 @@ func patiently[C any](connect func() (C, error)) (c C, err error) {
 	return c, err
 }
 
-// gone waits until the daemon has closed all, and tells the shortest and the
+// gone waits until the daemon has closed all, and returns the shortest and the
 // longest time that it took.
 func (s *stalled) gone() (least, most time.Duration) {
 	s.all.Wait()
@@ -331,7 +331,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	close(p.quit) // its connection is all that is wanted
 	p.done.Wait()
 	s := stall(t, d.socket, 140, halves)
-	d.until("it tells", func() bool { return d.log.count("too many open files") > 0 })
+	d.until("it logs", func() bool { return d.log.count("too many open files") > 0 })
 	for range 100 {
 		if err := send(p.kept); err != nil {
 			t.Fatalf("who was there before: %v", err)
@@ -349,7 +349,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	t.Logf("a new client waited %s, the last connection that stopped was gone after %s; accept failed %v times",
 		waited.Round(time.Millisecond), most.Round(time.Millisecond), d.metric(`tlsratchet_errors_total{kind="accept"}`))
 	if n := d.log.count("level=ERROR"); n < 1 || n > 3 || n != d.log.count("too many open files") {
-		t.Errorf("%d errors told, want one a minute about descriptors:\n%s", n, d.log.text())
+		t.Errorf("%d errors logged, want one a minute about descriptors:\n%s", n, d.log.text())
 	}
 	if strings.Contains(d.log.text(), "panic") {
 		t.Error("a panic")

@@ -7,7 +7,7 @@ import (
 )
 
 // Proxy is a network between hosts and a server that can go silent: nothing
-// arrives any more, and nobody is told.
+// arrives any more, and nobody is notified.
 type Proxy struct {
 	listener net.Listener
 	target   string

@@ -29,7 +29,7 @@ type Server struct {
 	mu        sync.Mutex
 	cmd       *exec.Cmd
 	gone      chan struct{}
-	said      bytes.Buffer
+	output    bytes.Buffer
 	client    valkey.Client // ours, to ask and command it
 }
 
@@ -83,7 +83,7 @@ func freeAddr() (string, error) {
 // Restart starts the server again after Kill or Stop.
 func (s *Server) Restart() error {
 	cmd, gone := apt.Command(s.root, program(s.Kind), s.args...), make(chan struct{})
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &s.said, &s.said
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &s.output, &s.output
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Server) Restart() error {
 	s.mu.Unlock()
 	if err := s.await(); err != nil {
 		s.Stop()
-		return fmt.Errorf("%s-server doesn't answer: %w\n%s", s.Kind, err, s.said.String())
+		return fmt.Errorf("%s-server doesn't answer: %w\n%s", s.Kind, err, s.output.String())
 	}
 	return nil
 }

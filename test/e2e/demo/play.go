@@ -96,14 +96,14 @@ func (s *stage) submit(ctx context.Context, subject string) error {
 	if err != nil {
 		return err
 	}
-	said, err := c.Send(posttest.Mail{
+	exchanges, err := c.Send(posttest.Mail{
 		From: "alice@bank.example", To: []string{"bob@ours.example"},
 		Header: []string{"From: alice@bank.example", "To: bob@ours.example", "Subject: " + subject}, Body: "Hello Bob.",
 	})
 	if err != nil {
 		return err
 	}
-	if last := said[len(said)-1].Reply; !last.OK() {
+	if last := exchanges[len(exchanges)-1].Reply; !last.OK() {
 		return fmt.Errorf("the bank's Postfix: %s", last)
 	}
 	return c.Quit()

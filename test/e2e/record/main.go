@@ -86,7 +86,7 @@ type session struct {
 	play func(context.Context) error
 }
 
-// sessions are what the log tells of, in its order.
+// sessions are what the log has, in its order.
 func sessions(in *posttest.Instance) []session {
 	version := func(v uint16) *tls.Config {
 		c := in.ClientTLS()
@@ -140,11 +140,11 @@ func mail(ctx context.Context, p posttest.Peer, n int) error {
 }
 
 func send(c *posttest.Client, m posttest.Mail) error {
-	said, err := c.Send(m)
+	exchanges, err := c.Send(m)
 	if err != nil {
 		return err
 	}
-	if last := said[len(said)-1]; !last.Reply.OK() {
+	if last := exchanges[len(exchanges)-1]; !last.Reply.OK() {
 		return fmt.Errorf("%s: %s", last.Command, last.Reply)
 	}
 	return nil

@@ -10,19 +10,19 @@ import (
 	"tlsratchet/test/posttest"
 )
 
-// TestTold: the daemon tells of a stripped peer once, to a webhook, to a real
+// TestAlerted: the daemon reports a stripped peer once, to a webhook, to a real
 // Alertmanager, by mail and in the log; ten more messages and a restart tell
 // nothing; the peer back on TLS closes it everywhere.
-func TestTold(t *testing.T) {
+func TestAlerted(t *testing.T) {
 	w := world{t, newPostfix(t, posttest.Options{})}
 	am, hook := newAlertmanager(t), newReceiver(t)
 	config := fmt.Sprintf(toldConfig, hook.url, am.url, w.Addr(0))
 	d := serve(t, w.MilterSocket(), "", config)
 	w.delivered(w.bank("192.0.2.10", w.tls13()), mail("in good order"))
-	w.told(hook, am, "", d)
+	w.received(hook, am, "", d)
 
 	w.has(w.delivered(w.bank("192.0.2.10", plain()), mail("stripped")), "kind=stripped")
-	w.told(hook, am, "opened", d)
+	w.received(hook, am, "opened", d)
 	if lines := d.downgrades(); len(lines) != 1 {
 		t.Errorf("%d lines of downgrades:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
@@ -36,18 +36,18 @@ func TestTold(t *testing.T) {
 	again := serve(t, w.MilterSocket(), d.history, config)
 	w.delivered(w.bank("192.0.2.10", plain()), mail("stripped after the restart"))
 	again.stop(syscall.SIGTERM)
-	w.told(hook, am, "opened", d, again)
+	w.received(hook, am, "opened", d, again)
 
 	last := serve(t, w.MilterSocket(), d.history, config)
 	w.delivered(w.bank("192.0.2.10", w.tls13()), mail("back on TLS"))
-	w.told(hook, am, "opened closed", d, again, last)
-	am.told(t, "firing", "resolved")
+	w.received(hook, am, "opened closed", d, again, last)
+	am.received(t, "firing", "resolved")
 
 	w.delivered(w.bank("192.0.2.11", w.tls13()), mail("another host, in good order"))
 	w.delivered(w.bank("192.0.2.11", plain()), mail("which is stripped"))
-	w.told(hook, am, "opened closed opened", d, again, last)
+	w.received(hook, am, "opened closed opened", d, again, last)
 	last.tlsratchet("peer", "unpin", "--why", "it has no TLS any more", "address:192.0.2.11")
-	w.told(hook, am, "opened closed opened closed", d, again, last)
+	w.received(hook, am, "opened closed opened closed", d, again, last)
 	w.has(string(hook.all()[3]), `"closed_by":"unpinned"`)
 }
 
@@ -81,11 +81,11 @@ to = ["postmaster@ours.example"]
 server = %q
 `
 
-// told wants that everybody was told so much, and no more.
-func (w world) told(hook *receiver, am *alertmanager, want string, daemons ...*daemon) {
+// received wants that everybody received so much, and no more.
+func (w world) received(hook *receiver, am *alertmanager, want string, daemons ...*daemon) {
 	w.Helper()
 	n := len(strings.Fields(want))
-	eventually(w.T, "the webhook is told "+want, func() bool { return hook.whats() == want })
+	eventually(w.T, "the webhook receives "+want, func() bool { return hook.whats() == want })
 	eventually(w.T, "as many mails", func() bool { return len(w.alertMails()) == n })
 	eventually(w.T, "Alertmanager shows what is open", func() bool { return am.active(w.T) == n%2 })
 	eventually(w.T, "as many lines in the log", func() bool {
