@@ -3,13 +3,13 @@ package milter
 import (
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 
 	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 )
 
@@ -31,7 +31,9 @@ type Milter struct {
 
 	noMacros atomic.Uint64
 	troubles atomic.Uint64
-	warned   atomic.Bool
+	// hasFacts: some message came with a client address. warned: a message
+	// without one was logged. stacked: the stack of a panic was logged.
+	hasFacts, warned, stacked atomic.Bool
 }
 
 // New returns a milter that works with deps and logs to log.
@@ -48,40 +50,49 @@ func (m *Milter) SetOptions(o Options) { m.options.Store(&o) }
 // Backend returns the backend for a new connection.
 func (m *Milter) Backend() gomilter.Milter { return &session{m: m} }
 
-// Symbols returns the macros to ask for, by stage (SMFIF_SETSYMLIST).
-func Symbols() map[gomilter.Stage][]string { return symbols() }
-
-// KeepHeader tells whether a header of a message is of interest.
+// KeepHeader reports whether a header of a message is of interest.
 func KeepHeader(name []byte) bool { return strings.EqualFold(string(name), words.HeaderName) }
 
-// NoMacros returns how many messages came without the macros asked for.
+// NoMacros returns how many messages came without a client address.
 func (m *Milter) NoMacros() uint64 { return m.noMacros.Load() }
 
-// Troubles returns how many messages were let through because something went
-// wrong inside.
+// Troubles returns how many messages were accepted because something went wrong
+// inside.
 func (m *Milter) Troubles() uint64 { return m.troubles.Load() }
 
-// canary notes a message whose macros did not come: loudly once, then in a
-// counter.
-func (m *Milter) canary(err error) {
+// noFacts counts a message without a client address, and logs the first: as an
+// error where no message had one yet.
+func (m *Milter) noFacts(f *ratchet.Facts, err error) {
 	m.noMacros.Add(1)
-	if m.warned.CompareAndSwap(false, true) {
-		m.log.Error("the MTA does not send the macros that were asked for at MAIL: nothing is judged or learned until it does; is this Postfix, and is {client_addr} not filtered by a proxy in between?",
-			"error", clean.Text(err.Error(), maxValue))
+	if !m.warned.CompareAndSwap(false, true) {
+		return
 	}
+	cause := slog.String("error", clean.Text(err.Error(), maxValue))
+	if m.hasFacts.Load() || f.Client.Addr != "" {
+		m.log.Warn("client address unknown; message accepted without judgement; further ones are only counted", cause)
+		return
+	}
+	m.log.Error("Postfix does not send the macros that were asked for at MAIL; nothing is judged or learned until it does; check that the milter's client is Postfix and that no proxy in between removes {client_addr}", cause)
 }
 
 func (m *Milter) trouble(doing string, err error) {
 	m.troubles.Add(1)
-	m.log.Error("message let through", "doing", doing, "error", clean.Text(err.Error(), maxValue))
+	m.log.Error("milter callback failed; message accepted", "doing", doing, "error", clean.Text(err.Error(), maxValue))
 }
 
 // guard turns a panic in a callback into the given answer: it would close the
-// connection, and Postfix's default action decide.
+// connection, and Postfix's default action decide. The first one is logged with
+// its stack.
 func (m *Milter) guard(instead gomilter.Response, resp *gomilter.Response) {
-	if p := recover(); p != nil {
-		m.trouble("a callback", fmt.Errorf("panic: %v", p))
-		m.log.Debug("panic", "stack", clean.Text(string(debug.Stack()), 8000))
-		*resp = instead
+	p := recover()
+	if p == nil {
+		return
 	}
+	m.troubles.Add(1)
+	attrs := []any{"error", clean.Text(fmt.Sprint(p), maxValue)}
+	if m.stacked.CompareAndSwap(false, true) {
+		attrs = append(attrs, "stack", clean.Stack())
+	}
+	m.log.Error("panic in a milter callback; message accepted", attrs...)
+	*resp = instead
 }

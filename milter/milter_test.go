@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +60,11 @@ func (r *rig) day(n int) {
 func (r *rig) take(e ratchet.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	words := []string{e.Decision.Outcome.String(), e.Decision.Kind.String(), e.Decision.Action.String(), "from=" + e.From}
+	action := e.AppliedAction().String()
+	if e.AppliedAction() != e.Decision.Action {
+		action += " (" + e.Decision.Action.String() + ")"
+	}
+	words := []string{e.Decision.Outcome.String(), e.Decision.Kind.String(), action, "from=" + e.From}
 	if e.Recipient != "" {
 		words = append(words, "to="+e.Recipient)
 	}
@@ -195,9 +200,15 @@ func summary(r *mtatest.Result) string {
 			b.WriteByte(' ')
 		}
 		b.WriteString(string(reply.Event) + ":" + string(reply.Code))
+		if code, _, ok := strings.Cut(reply.Text, " "); ok && reply.Code == 'y' {
+			b.WriteString("(" + code + ")")
+		}
 	}
 	for _, e := range r.Edits {
 		b.WriteString(" " + string(e.Op))
+		if e.Index > 0 {
+			b.WriteString(strconv.Itoa(int(e.Index)))
+		}
 	}
 	if r.Quarantined {
 		b.WriteString(" quarantined")
@@ -217,38 +228,47 @@ func TestWayOfOneMessage(t *testing.T) {
 		{"steady: one round trip", tlsstate.Tempfail, tlsMacros("TLSv1.3"), nil,
 			"M:a", "steady none observe from=alice@bank.example"},
 		{"observe", tlsstate.Observe, clearMacros(), nil,
-			"M:c R:a", "downgrade stripped observe from=alice@bank.example"},
+			"M:c R:c E:a", "downgrade stripped observe from=alice@bank.example to=bob@example.org id=4Q1"},
 		{"header", tlsstate.Header, clearMacros(), nil,
-			"M:c R:c E:a insert", "downgrade stripped header from=alice@bank.example id=4Q1"},
+			"M:c R:c E:a insert", "downgrade stripped header from=alice@bank.example to=bob@example.org id=4Q1"},
 		{"quarantine", tlsstate.Quarantine, clearMacros(), nil,
-			"M:c R:c E:a insert quarantined", "downgrade stripped quarantine from=alice@bank.example id=4Q1"},
+			"M:c R:c E:a insert quarantined", "downgrade stripped quarantine from=alice@bank.example to=bob@example.org id=4Q1"},
 		{"tempfail", tlsstate.Tempfail, clearMacros(), nil,
-			"M:c R:y", "downgrade stripped tempfail from=alice@bank.example to=bob@example.org"},
+			"M:c R:y(451)", "downgrade stripped tempfail from=alice@bank.example to=bob@example.org"},
 		{"reject", tlsstate.Reject, clearMacros(), nil,
-			"M:c R:y", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
+			"M:c R:y(550)", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
 		{"weakened", tlsstate.Reject, tlsMacros("TLSv1"), nil,
-			"M:c R:y", "downgrade weakened reject from=alice@bank.example to=bob@example.org"},
+			"M:c R:y(550)", "downgrade weakened reject from=alice@bank.example to=bob@example.org"},
 		{"postmaster beside another recipient", tlsstate.Tempfail, clearMacros(),
 			func(m *mtatest.Message) { m.Rcpts = []string{"Postmaster@example.org", "bob@example.org"} },
-			"M:c R:c R:y E:a insert", "downgrade stripped tempfail from=alice@bank.example to=bob@example.org"},
+			"M:c R:c R:y(451) E:a insert", "downgrade stripped tempfail from=alice@bank.example to=bob@example.org"},
 		{"two recipients, one line", tlsstate.Reject, clearMacros(),
 			func(m *mtatest.Message) { m.Rcpts = []string{"bob@example.org", "carol@example.org"} },
-			"M:c R:y R:y", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
+			"M:c R:y(550) R:y(550)", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
 		{"only postmaster", tlsstate.Reject, clearMacros(),
 			func(m *mtatest.Message) { m.Rcpts = []string{"postmaster"} },
-			"M:c R:c E:a insert", "downgrade stripped reject from=alice@bank.example id=4Q1"},
+			"M:c R:c E:a insert", "downgrade stripped header (reject) from=alice@bank.example to=postmaster id=4Q1"},
 		{"the null sender is refused at the end of the message", tlsstate.Tempfail, clearMacros(),
 			func(m *mtatest.Message) { m.From = "" },
-			"M:c R:c E:y", "downgrade stripped tempfail from= id=4Q1"},
-		{"forged headers are taken out, the last first", tlsstate.Header, clearMacros(),
+			"M:c R:c E:y(451)", "downgrade stripped tempfail from= to=bob@example.org id=4Q1"},
+		{"the null sender to postmaster", tlsstate.Reject, clearMacros(),
+			func(m *mtatest.Message) { m.From, m.Rcpts = "", []string{"postmaster@example.org"} },
+			"M:c R:c E:a insert", "downgrade stripped header (reject) from= to=postmaster@example.org id=4Q1"},
+		{"the null sender to postmaster and another recipient", tlsstate.Reject, clearMacros(),
+			func(m *mtatest.Message) { m.From, m.Rcpts = "", []string{"postmaster@example.org", "bob@example.org"} },
+			"M:c R:c R:y(452) E:a insert", "downgrade stripped header (reject) from= to=postmaster@example.org id=4Q1"},
+		{"the null sender to another recipient and postmaster", tlsstate.Reject, clearMacros(),
+			func(m *mtatest.Message) { m.From, m.Rcpts = "", []string{"bob@example.org", "postmaster@example.org"} },
+			"M:c R:c R:y(452) E:y(550)", "downgrade stripped reject from= to=bob@example.org id=4Q1"},
+		{"forged headers are deleted after ours is in, the last first", tlsstate.Header, clearMacros(),
 			func(m *mtatest.Message) {
 				m.Headers = append(m.Headers, [2]string{"X-TLS-Ratchet", "steady"}, [2]string{"x-tls-ratchet", "steady"})
 			},
-			"M:c R:c E:a delete delete insert", "downgrade stripped header from=alice@bank.example id=4Q1"},
+			"M:c R:c E:a insert delete3 delete2", "downgrade stripped header from=alice@bank.example to=bob@example.org id=4Q1"},
 		{"authenticated", tlsstate.Reject, with(clearMacros(), "{auth_type}", "PLAIN"), nil,
 			"M:a", "exempt none observe from=alice@bank.example"},
 		{"unconfirmed name: the address speaks all the same", tlsstate.Reject, with(clearMacros(), "{client_resolve}", "TEMP"), nil,
-			"M:c R:y", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
+			"M:c R:y(550)", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
 		{"a listener without STARTTLS", tlsstate.Reject, with(clearMacros(), "{daemon_port}", "10025"), nil,
 			"M:a", "unknown none observe from=alice@bank.example"},
 	} {
@@ -295,7 +315,7 @@ func TestSeveralMessagesInASession(t *testing.T) {
 	r := newRig(t, tlsstate.Tempfail, milter.Options{ExemptRecipients: []string{"postmaster"}})
 	r.pin(t, tlsMacros("TLSv1.2"))
 	s := r.session(t, clearMacros())
-	for i, want := range []string{"M:c R:y", "M:c R:c E:a insert", "M:c R:y", "M:c R:y"} {
+	for i, want := range []string{"M:c R:y(451)", "M:c R:c E:a insert", "M:c R:y(451)", "M:c R:y(451)"} {
 		m := mail()
 		if i == 1 {
 			m.Rcpts = []string{"postmaster@example.org"}
@@ -374,25 +394,20 @@ func TestSetOptions(t *testing.T) {
 	}
 }
 
-// An action that was armed and never came to its stage is told.
-func TestArmedButNeverDone(t *testing.T) {
-	r := newRig(t, tlsstate.Quarantine, milter.Options{})
-	r.pin(t, tlsMacros("TLSv1.3"))
-	s := r.session(t, clearMacros())
+// envelope sends MAIL and RCPT, and wants both continued.
+func (r *rig) envelope(t *testing.T, s *mtatest.Session, m map[string]string, from string) {
+	t.Helper()
+	macros := []byte{'M'}
+	for k, v := range m {
+		macros = append(macros, k+"\x00"+v+"\x00"...)
+	}
+	if err := s.Send('D', macros); err != nil {
+		t.Fatal(err)
+	}
 	for _, cmd := range []struct {
 		c    byte
 		data string
-	}{{'M', "<alice@bank.example>\x00"}, {'R', "<bob@example.org>\x00"}} {
-		if cmd.c == 'M' {
-			var macros bytes.Buffer
-			macros.WriteByte('M')
-			for k, v := range clearMacros() {
-				macros.WriteString(k + "\x00" + v + "\x00")
-			}
-			if err := s.Send('D', macros.Bytes()); err != nil {
-				t.Fatal(err)
-			}
-		}
+	}{{'M', "<" + from + ">\x00"}, {'R', "<bob@example.org>\x00"}} {
 		if err := s.Send(cmd.c, []byte(cmd.data)); err != nil {
 			t.Fatal(err)
 		}
@@ -400,13 +415,67 @@ func TestArmedButNeverDone(t *testing.T) {
 			t.Fatalf("%c: %c, %v", cmd.c, code, err)
 		}
 	}
+}
+
+// TestGivenUpBeforeARecipient: where no recipient was accepted, nothing was to
+// be done, and nothing is reported.
+func TestGivenUpBeforeARecipient(t *testing.T) {
+	r := newRig(t, tlsstate.Quarantine, milter.Options{})
+	r.pin(t, tlsMacros("TLSv1.3"))
+	none := mail()
+	none.Rcpts = nil
+	r.send(t, clearMacros(), none)
+	if got := r.told(); got != "" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// An action that was pending and never came to its stage is reported.
+func TestActionNeverDone(t *testing.T) {
+	r := newRig(t, tlsstate.Quarantine, milter.Options{})
+	r.pin(t, tlsMacros("TLSv1.3"))
+	s := r.session(t, clearMacros())
+	r.envelope(t, s, clearMacros(), "alice@bank.example")
 	s.Abort()
 	if res, err := s.Message(mail()); err != nil || !res.Quarantined {
 		t.Fatalf("the next message: %s, %v", summary(&res), err)
 	}
-	want := "downgrade stripped quarantine from=alice@bank.example not done; downgrade stripped quarantine from=alice@bank.example id=4Q1"
+	want := "downgrade stripped quarantine from=alice@bank.example to=bob@example.org not done; downgrade stripped quarantine from=alice@bank.example to=bob@example.org id=4Q1"
 	if got := r.told(); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestUnknownClient: one client without an address is no error where others
+// have one.
+func TestUnknownClient(t *testing.T) {
+	r := newRig(t, tlsstate.Reject, milter.Options{})
+	for range 2 {
+		r.send(t, with(clearMacros(), "{client_addr}", "unknown"), mail())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.log.String(); strings.Contains(s, "level=ERROR") || strings.Count(s, "client address unknown") != 1 || r.NoMacros() != 2 {
+		t.Errorf("counted %d:\n%s", r.NoMacros(), s)
+	}
+}
+
+// TestNullSenderTeachesAtItsEnd: a callout ends after RCPT and teaches nothing.
+func TestNullSenderTeachesAtItsEnd(t *testing.T) {
+	r := newRig(t, tlsstate.Header, milter.Options{})
+	s := r.session(t, tlsMacros("TLSv1.3"))
+	r.envelope(t, s, tlsMacros("TLSv1.3"), "")
+	s.Abort()
+	if n := r.histories.Len(); n != 0 {
+		t.Errorf("%d identities after a callout", n)
+	}
+	bounce := mail()
+	bounce.From = ""
+	if res, err := s.Message(bounce); err != nil || summary(&res) != "M:c R:c E:a" {
+		t.Errorf("%s, %v", summary(&res), err)
+	}
+	if n := r.histories.Len(); n != 3 {
+		t.Errorf("%d identities after a bounce", n)
 	}
 }
 
@@ -458,6 +527,11 @@ func TestPanicAccepts(t *testing.T) {
 	}
 	if r.Troubles() != 2 {
 		t.Errorf("%d troubles", r.Troubles())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := strings.Count(r.log.String(), "stack="); n != 1 || !strings.Contains(r.log.String(), "level=ERROR") {
+		t.Errorf("%d stacks, want one at error level:\n%s", n, r.log.String())
 	}
 }
 

@@ -19,7 +19,7 @@ type Options struct {
 	Contact string
 }
 
-// exempt tells whether a recipient, as it stands in RCPT TO, is exempt.
+// exempt reports whether a recipient, as it stands in RCPT TO, is exempt.
 func (o *Options) exempt(rcpt string) bool {
 	rcpt = strings.ToLower(strings.Trim(rcpt, "<>"))
 	local, _, _ := strings.Cut(rcpt, "@")
@@ -44,9 +44,9 @@ var _ Judge = (*ratchet.Ratchet)(nil)
 type Deps struct {
 	// Judge decides. Required.
 	Judge Judge
-	// Now tells the time. Required.
+	// Now returns the time. Required.
 	Now func() time.Time
-	// Events takes what became of each message that was judged. It is on the
-	// mail path: it must not block. Required.
+	// Events is called with what became of each message that was judged. It is
+	// on the mail path and must not block. Required.
 	Events func(ratchet.Event)
 }

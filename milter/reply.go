@@ -1,11 +1,38 @@
 package milter
 
 import (
+	"net"
+	"net/textproto"
 	"strings"
+
+	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 )
+
+// answer is a reply whose Continue is true, so that go-milter keeps the backend
+// for the session's next message instead of making a new one.
+type answer struct{ message *gomilter.Message }
+
+// Response and Continue implement gomilter.Response.
+func (a answer) Response() *gomilter.Message { return a.message }
+func (a answer) Continue() bool              { return true }
+
+var (
+	accept   gomilter.Response = answer{&gomilter.Message{Code: byte(gomilter.ActAccept)}}
+	goOn     gomilter.Response = answer{&gomilter.Message{Code: byte(gomilter.ActContinue)}}
+	noAnswer gomilter.Response // for a stage negotiated as no-reply
+)
+
+// replyCode is SMFIR_REPLYCODE: a text of our own. go-milter doesn't take it
+// for the end of the message, which at RCPT it is not.
+const replyCode = 'y'
+
+// apart has a sender of bounces send exempt and other recipients in two
+// transactions (RFC 5321 section 4.5.3.1.10): the end of a message has one
+// answer for all of its recipients.
+const apart = "452 4.5.3 Send this recipient in a transaction of its own"
 
 // maxValue is how much of an error's text is logged, in bytes.
 const maxValue = 300
@@ -15,3 +42,23 @@ const maxValue = 300
 func refusal(d *ratchet.Decision, contact string) string {
 	return strings.ReplaceAll(words.Reply(&d.Verdict, d.Action, contact), "%", "%%")
 }
+
+// unused are the stages that are not asked for. An MTA that sends them all the
+// same gets the answer that continues the message.
+type unused struct{}
+
+// Connect is not asked for.
+func (unused) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response, error) {
+	return goOn, nil
+}
+
+// Helo is not asked for.
+func (unused) Helo(string, *gomilter.Modifier) (gomilter.Response, error) { return goOn, nil }
+
+// Headers is not asked for.
+func (unused) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
+	return goOn, nil
+}
+
+// BodyChunk is not asked for.
+func (unused) BodyChunk([]byte, *gomilter.Modifier) (gomilter.Response, error) { return goOn, nil }

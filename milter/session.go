@@ -1,8 +1,6 @@
 package milter
 
 import (
-	"net"
-	"net/textproto"
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
@@ -12,105 +10,107 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// session is one connection of Postfix; its fields are of the message under
-// way. Every callback may be the first of a message: MAIL begins anew. Abort
-// comes where a message was broken off, and may come after one that ended.
+// session is one connection of Postfix. The fields from options on are of the
+// message under way. Every callback may be the first of a message: MAIL begins
+// anew. Abort comes where a message was broken off, and may come after one that
+// ended.
 type session struct {
+	unused
 	m *Milter
-	// said is what facts were read from, for the message before this one: most
-	// messages of a connection come from the same client in the same way.
-	said  said
-	facts ratchet.Session
+	// facts are what Postfix stated with the previous message, and parsed the
+	// session made of them: most messages of a connection come from the same
+	// client in the same way.
+	facts  ratchet.Facts
+	parsed ratchet.Session
 
 	options  *Options
 	decision ratchet.Decision
 	from     string
-	// learned says that the first recipient came.
-	learned bool
-	// armed says that the session is a downgrade whose action waits for its
-	// stage, told that what became of the message was told: once.
-	armed, told bool
+	// rcpt is the first recipient, or "" before it came; exempt reports whether
+	// it is an exempt one.
+	rcpt   string
+	exempt bool
+	// learned: the session was learned. actionPending: the session is a
+	// downgrade whose action waits for its stage. emitted: what became of the
+	// message was passed on.
+	learned, actionPending, emitted bool
 	// copies counts our header in the message as it came.
 	copies int
 }
 
-// answer is a reply whose Continue is true, so that go-milter keeps the backend
-// for the session's next message instead of making a new one.
-type answer struct{ message *gomilter.Message }
-
-// Response and Continue implement gomilter.Response.
-func (a answer) Response() *gomilter.Message { return a.message }
-func (a answer) Continue() bool              { return true }
-
-var (
-	accept   gomilter.Response = answer{&gomilter.Message{Code: byte(gomilter.ActAccept)}}
-	goOn     gomilter.Response = answer{&gomilter.Message{Code: byte(gomilter.ActContinue)}}
-	noAnswer gomilter.Response // for a stage negotiated as no-reply
-)
-
-// replyCode is SMFIR_REPLYCODE: a text of our own. go-milter doesn't take it
-// for the end of the message, which at RCPT it is not.
-const replyCode = 'y'
-
 // MailFrom judges the message's session.
 func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
-	s.begin(from)
-	if err := s.hear(mod.Macros); err != nil {
-		s.m.canary(err)
+	s.reset()
+	s.options, s.from = s.m.options.Load(), from
+	if err := s.parse(mod.Macros); err != nil {
+		s.m.noFacts(&s.facts, err)
 		return accept, nil
 	}
-	s.facts.At, s.facts.From = s.m.deps.Now(), from
-	s.decision = s.m.deps.Judge.Decide(&s.facts)
-	s.armed = s.decision.Outcome == tlsstate.Downgraded
-	if s.armed || s.decision.Changes || s.options.HeaderAll {
+	s.m.hasFacts.Store(true)
+	s.parsed.At, s.parsed.From = s.m.deps.Now(), from
+	s.decision = s.m.deps.Judge.Decide(&s.parsed)
+	s.actionPending = s.decision.Outcome == tlsstate.Downgraded
+	if s.actionPending || s.decision.Changes || s.options.HeaderAll {
 		return goOn, nil
 	}
-	s.tell(true, "", "")
+	s.emit(ratchet.Event{Done: true})
 	return accept, nil
 }
 
-// begin forgets the message before this one.
-func (s *session) begin(from string) {
-	*s = session{m: s.m, said: s.said, facts: s.facts, options: s.m.options.Load(), from: from}
-}
+// reset forgets the message, and keeps what the next one may share with it.
+func (s *session) reset() { *s = session{m: s.m, facts: s.facts, parsed: s.parsed} }
 
-// hear makes facts of what Postfix says, if that isn't what it said before.
-func (s *session) hear(macros map[string]string) (err error) {
-	said := hear(macros)
-	if said == s.said && !s.facts.Peer.Address.IsZero() {
+// parse makes a session of the macros, unless they are the previous message's.
+func (s *session) parse(macros map[string]string) (err error) {
+	facts := parseMacros(macros)
+	if facts == s.facts && !s.parsed.Peer.Address.IsZero() {
 		return nil
 	}
-	s.said = said
-	s.facts, err = said.facts()
+	s.facts = facts
+	s.parsed, err = facts.Session()
 	return err
 }
 
-// RcptTo learns at the first recipient, and refuses recipients where the
-// action says so.
+// RcptTo learns at the first recipient, and refuses recipients where the action
+// says so. A message without a sender is neither learned nor refused before its
+// end: callouts, which end before it, pass and teach nothing.
 func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
 	if s.options == nil { // no MAIL before: not what Postfix does
 		return accept, nil
 	}
-	if !s.learned {
-		s.learned = true
-		s.m.deps.Judge.Learn(&s.facts, &s.decision)
+	exempt, null := s.options.exempt(rcpt), s.from == ""
+	if s.rcpt == "" {
+		s.rcpt, s.exempt = rcpt, exempt
+	}
+	if !null {
+		s.learn()
 	}
 	switch {
-	case s.armed && s.refuses() && s.from != "" && !s.options.exempt(rcpt):
-		s.tell(true, rcpt, "")
+	case s.refuses() && !null && !exempt:
+		s.emit(ratchet.Event{Recipient: rcpt, Refused: true, Done: true})
 		return s.refuse(), nil
-	case s.armed && s.decision.Action > tlsstate.Observe, s.options.HeaderAll:
+	case s.refuses() && null && exempt != s.exempt:
+		return gomilter.NewResponseStr(replyCode, apart), nil
+	case s.actionPending, s.options.HeaderAll, null && s.decision.Changes:
 		return goOn, nil
 	}
-	s.tell(true, "", "")
-	s.armed = false
+	s.emit(ratchet.Event{Done: true})
 	return accept, nil
 }
 
-// refuses tells whether the action is one that answers the sender.
-func (s *session) refuses() bool { return s.decision.Action >= tlsstate.Tempfail }
+func (s *session) learn() {
+	if !s.learned {
+		s.learned = true
+		s.m.deps.Judge.Learn(&s.parsed, &s.decision)
+	}
+}
+
+// refuses reports whether the pending action is one that answers the sender.
+func (s *session) refuses() bool {
+	return s.actionPending && s.decision.Action >= tlsstate.Tempfail
+}
 
 func (s *session) refuse() gomilter.Response {
 	return gomilter.NewResponseStr(replyCode, refusal(&s.decision, s.options.Contact))
@@ -126,87 +126,85 @@ func (s *session) Header(name, _ string, _ *gomilter.Modifier) (resp gomilter.Re
 }
 
 // Body is the end of the message, where header and quarantine act, and where a
-// message without a sender is refused: callouts, which end before it, pass.
+// message without a sender is learned and refused.
 func (s *session) Body(mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
 	if s.options == nil {
 		return accept, nil
 	}
-	armed := s.armed
-	s.armed = false
-	queueID := mod.Macros["i"]
-	if armed && s.refuses() && s.from == "" {
-		s.tell(true, "", queueID)
-		return s.refuse(), nil
-	}
-	if err := s.mark(mod, armed); err != nil {
-		s.m.trouble("marking a message", err)
-		armed = false
-	}
-	s.tell(true, "", queueID)
-	return accept, nil
+	s.learn()
+	return s.end(mod, mod.Macros["i"]), nil
 }
 
-// mark takes forged copies of our header out and puts ours in. A message that
-// is let through though its session was to be refused (to postmaster) has it
-// too.
-func (s *session) mark(mod *gomilter.Modifier, armed bool) error {
-	for i := s.copies; i > 0; i-- {
-		if err := mod.ChangeHeader(i, words.HeaderName, ""); err != nil {
+func (s *session) end(mod edits, queueID string) gomilter.Response {
+	e := ratchet.Event{Recipient: s.rcpt, QueueID: queueID, Done: true}
+	if s.refuses() && s.from == "" && !s.exempt {
+		e.Refused = true
+		s.emit(e)
+		return s.refuse()
+	}
+	if err := s.mark(mod); err != nil {
+		s.m.trouble("marking a message", err)
+		e.Done = !s.actionPending
+	}
+	s.emit(e)
+	return accept
+}
+
+// edits are the changes that a message gets: a *gomilter.Modifier.
+type edits interface {
+	InsertHeader(index int, name, value string) error
+	ChangeHeader(index int, name, value string) error
+	Quarantine(reason string) error
+}
+
+// maxDeleted is how many forged copies of our header are deleted: Postfix
+// searches the message from its top for each, and 8,000 take 8 seconds.
+const maxDeleted = 20
+
+// mark inserts our header and puts the message on hold, and only then deletes
+// forged copies: they can't keep the mark away. A message that is accepted
+// though its session was to be refused (for postmaster) is marked too.
+func (s *session) mark(mod edits) error {
+	if !s.options.HeaderAll && !(s.actionPending && s.decision.Action > tlsstate.Observe) {
+		return nil
+	}
+	deleted := min(s.copies, maxDeleted)
+	if err := mod.InsertHeader(0, words.HeaderName, words.Header(&s.decision.Verdict, s.copies-deleted)); err != nil {
+		return err
+	}
+	if s.actionPending && s.decision.Action == tlsstate.Quarantine {
+		if err := mod.Quarantine(words.Quarantine(&s.decision.Verdict)); err != nil {
 			return err
 		}
 	}
-	if s.options.HeaderAll || armed {
-		if err := mod.InsertHeader(0, words.HeaderName, words.Header(&s.decision.Verdict, 0)); err != nil {
+	for i := deleted; i > 0; i-- {
+		if err := mod.ChangeHeader(i+1, words.HeaderName, ""); err != nil { // the first is ours
 			return err
 		}
-	}
-	if armed && s.decision.Action == tlsstate.Quarantine {
-		return mod.Quarantine(words.Quarantine(&s.decision.Verdict))
 	}
 	return nil
 }
 
-// Abort ends a message early, or comes after one that ended. An action that
-// was armed and never came to its stage is told.
+// Abort ends a message early, or comes after one that ended. An action that was
+// pending and never came to its stage is passed on as not done.
 func (s *session) Abort(*gomilter.Modifier) error {
 	var resp gomilter.Response
 	defer s.m.guard(noAnswer, &resp)
-	if s.armed && s.learned {
-		s.tell(false, "", "")
+	if s.actionPending && s.rcpt != "" {
+		s.emit(ratchet.Event{Recipient: s.rcpt})
 	}
-	*s = session{m: s.m, said: s.said, facts: s.facts}
+	s.reset()
 	return nil
 }
 
-// tell passes on what became of the message, unless that was told already: a
-// refusal is told at its first recipient.
-func (s *session) tell(done bool, rcpt, queueID string) {
-	if s.told {
+// emit passes on what became of the message, once: a refusal at its first
+// recipient.
+func (s *session) emit(e ratchet.Event) {
+	if s.emitted {
 		return
 	}
-	s.told = true
-	s.m.deps.Events(ratchet.Event{
-		Session: &s.facts, Decision: &s.decision,
-		From: s.from, Recipient: rcpt, QueueID: queueID, Done: done,
-	})
+	s.emitted = true
+	e.Session, e.Decision, e.From = &s.parsed, &s.decision, s.from
+	s.m.deps.Events(e)
 }
-
-// The stages that were not asked for. An MTA that sends them all the same gets
-// the one answer that lets the message go on.
-
-// Connect is not asked for.
-func (s *session) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response, error) {
-	return goOn, nil
-}
-
-// Helo is not asked for.
-func (s *session) Helo(string, *gomilter.Modifier) (gomilter.Response, error) { return goOn, nil }
-
-// Headers is not asked for.
-func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
-	return goOn, nil
-}
-
-// BodyChunk is not asked for.
-func (s *session) BodyChunk([]byte, *gomilter.Modifier) (gomilter.Response, error) { return goOn, nil }

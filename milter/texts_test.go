@@ -15,12 +15,12 @@ func FuzzTexts(f *testing.F) {
 	f.Add("192.0.2.10", "mx.example", "TLSv1.2\r\nX: y", "ECDHE\x00", "a\"b;c", "https://x/%s", uint8(0))
 	f.Add("IPv6:2001:db8::1", "m\u00fcx.example", "", "", "", "", uint8(7))
 	f.Fuzz(func(t *testing.T, addr, name, version, cipher, cert, contact string, mode uint8) {
-		said := hear(map[string]string{
+		facts := parseMacros(map[string]string{
 			"{client_addr}": addr, "{client_name}": name, "{client_resolve}": "OK",
 			"{tls_version}": version, "{cipher}": cipher, "{cert_subject}": cert,
 			"{daemon_addr}": name, "{daemon_port}": version,
 		})
-		s, err := said.facts()
+		s, err := facts.Session()
 		if err != nil {
 			return
 		}

@@ -18,22 +18,20 @@ var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 // TestAction: what was done, by what came of it.
 func TestAction(t *testing.T) {
 	for _, tt := range []struct {
-		name            string
-		action          tlsstate.Action
-		done            bool
-		from, recipient string
-		want            tlsstate.Action
+		name          string
+		action        tlsstate.Action
+		done, refused bool
+		want          tlsstate.Action
 	}{
-		{"marked", tlsstate.Header, true, "a@b.example", "", tlsstate.Header},
-		{"refused at a recipient", tlsstate.Tempfail, true, "a@b.example", "c@d.example", tlsstate.Tempfail},
-		{"a bounce refused at its end", tlsstate.Reject, true, "", "", tlsstate.Reject},
-		{"to postmaster alone", tlsstate.Reject, true, "a@b.example", "", tlsstate.Header},
-		{"the peer gave up", tlsstate.Reject, false, "a@b.example", "", tlsstate.Reject},
-		{"held", tlsstate.Quarantine, true, "a@b.example", "", tlsstate.Quarantine},
+		{"marked", tlsstate.Header, true, false, tlsstate.Header},
+		{"refused", tlsstate.Tempfail, true, true, tlsstate.Tempfail},
+		{"to postmaster alone", tlsstate.Reject, true, false, tlsstate.Header},
+		{"the peer gave up", tlsstate.Reject, false, false, tlsstate.Reject},
+		{"held", tlsstate.Quarantine, true, false, tlsstate.Quarantine},
 	} {
 		d := &ratchet.Decision{}
 		d.Action = tt.action
-		e := &ratchet.Event{Session: &ratchet.Session{}, Decision: d, From: tt.from, Recipient: tt.recipient, Done: tt.done}
+		e := &ratchet.Event{Session: &ratchet.Session{}, Decision: d, Refused: tt.refused, Done: tt.done}
 		if got := e.AppliedAction(); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}

@@ -198,7 +198,7 @@ func TestGathered(t *testing.T) {
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
 	exempt := w.decide(bank, at(0, 1), clear)
-	exempt.Recipient, exempt.QueueID = "", "AbC123" // it went to postmaster
+	exempt.Refused, exempt.QueueID = false, "AbC123" // it went to postmaster
 	w.event(exempt)
 	gone := w.decide(bank, at(0, 2), tlsstate.Weak)
 	gone.Done, gone.From = false, ""

@@ -108,7 +108,7 @@ func (w *world) decide(c peer.Client, when time.Time, level tlsstate.Level) ratc
 	w.ratchet.Learn(s, &d)
 	e := ratchet.Event{Session: s, Decision: &d, From: "ann@Bank.example", Done: true}
 	if d.Action >= tlsstate.Tempfail {
-		e.Recipient = "bob@here.example"
+		e.Recipient, e.Refused = "bob@here.example", true
 	} else {
 		e.QueueID = "4XyZ12"
 	}

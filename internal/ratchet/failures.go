@@ -3,8 +3,6 @@ package ratchet
 import (
 	"fmt"
 	"log/slog"
-	"runtime/debug"
-	"strings"
 	"sync/atomic"
 
 	"tlsratchet/internal/clean"
@@ -22,9 +20,6 @@ type failures struct {
 	// stacked is set once the stack of a panic was logged.
 	stacked atomic.Bool
 }
-
-// maxStack is how much of a stack is logged, in bytes.
-const maxStack = 8000
 
 // note counts a failure, and logs the first of a series.
 func (f *failures) note(err error) {
@@ -47,7 +42,7 @@ func (f *failures) panicked(p any) error {
 	f.count.Add(1)
 	attrs := []any{"error", err}
 	if f.stacked.CompareAndSwap(false, true) {
-		attrs = append(attrs, "stack", clean.Text(strings.Join(strings.Fields(string(debug.Stack())), " "), maxStack))
+		attrs = append(attrs, "stack", clean.Stack())
 	}
 	f.log.Error("panic in a decision; message accepted", attrs...)
 	return err

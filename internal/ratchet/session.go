@@ -62,8 +62,11 @@ type Event struct {
 	Session  *Session
 	Decision *Decision
 	// From is the MAIL FROM address and Recipient the recipient that was
-	// refused, both as the peer sent them, not clean; empty if there is none.
+	// refused, or else the first, as the peer sent them, not clean; empty if
+	// there is none.
 	From, Recipient string
+	// Refused reports whether the message, or a recipient of it, was refused.
+	Refused bool
 	// QueueID is Postfix's, or empty: it has none before the end of message.
 	QueueID string
 	// Done reports whether the action was carried out. False where the message
@@ -72,12 +75,11 @@ type Event struct {
 }
 
 // AppliedAction returns what was done to the message, or, if Done is false, what
-// was to be done. A refusal names its recipient, or is of a message without a
-// sender; every other message to be refused went to an exempt recipient, with a
-// header.
+// was to be done. A message to be refused that was not is an exempt recipient's
+// and got a header.
 func (e *Event) AppliedAction() tlsstate.Action {
 	a := e.Decision.Action
-	if a >= tlsstate.Tempfail && e.Done && e.Recipient == "" && e.From != "" {
+	if a >= tlsstate.Tempfail && e.Done && !e.Refused {
 		return tlsstate.Header
 	}
 	return a

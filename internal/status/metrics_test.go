@@ -81,8 +81,8 @@ func busyMetrics() *status.Metrics {
 	for a := tlsstate.Observe; a <= tlsstate.Reject; a++ {
 		stripped.Action = a
 		e := event(stripped, tlsstate.Plaintext, "192.0.2.10")
-		m.Take(e) // a refusal without a recipient went to somebody exempt
-		e.Recipient = "bob@ours.example"
+		m.Take(e) // what was to be refused and was not is an exempt recipient's
+		e.Recipient, e.Refused = "bob@ours.example", true
 		e.Decision.Breaker = ratchet.Suspended
 		m.Take(e)
 		e.Done, e.Decision.Breaker = false, ratchet.Armed

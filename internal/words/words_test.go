@@ -146,7 +146,7 @@ func TestLog(t *testing.T) {
 		change func(*ratchet.Event)
 		want   string
 	}{
-		{"as decided", func(e *ratchet.Event) { e.Recipient = "bob@ours.example" }, "action=reject identity="},
+		{"as decided", func(e *ratchet.Event) { e.Recipient, e.Refused = "bob@ours.example", true }, "action=reject identity="},
 		{"postmaster's mail", func(*ratchet.Event) {}, "action=header limited_by=recipient identity="},
 		{"breaker", func(e *ratchet.Event) { e.Decision.Action = tlsstate.Header }, "action=header limited_by=breaker identity="},
 		{"gave up", func(e *ratchet.Event) { e.Done = false }, "action=reject done=false identity="},

@@ -1,0 +1,39 @@
+package milter
+
+import (
+	gomilter "github.com/emersion/go-milter"
+
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+)
+
+// Symbols returns the macros to ask for, by stage (SMFIF_SETSYMLIST). All facts
+// come with each MAIL, so no state is carried from one message to the next, and
+// main.cf needs no milter_mail_macros.
+func Symbols() map[gomilter.Stage][]string {
+	return map[gomilter.Stage][]string{
+		gomilter.StageMailFrom: {
+			"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}",
+			"{client_addr}", "{client_name}", "{client_ptr}", "{client_resolve}",
+			"{auth_type}", "{auth_authen}", "{daemon_addr}", "{daemon_port}",
+		},
+		gomilter.StageEOM: {"i"},
+	}
+}
+
+// parseMacros returns the facts in the macros of MAIL. Postfix sends names in
+// braces, without them if they are one letter long.
+func parseMacros(macros map[string]string) ratchet.Facts {
+	return ratchet.Facts{
+		Client: peer.Client{
+			Addr:       macros["{client_addr}"],
+			Name:       macros["{client_name}"],
+			Resolve:    macros["{client_resolve}"],
+			DaemonAddr: macros["{daemon_addr}"],
+			DaemonPort: macros["{daemon_port}"],
+		},
+		Version: macros["{tls_version}"], Cipher: macros["{cipher}"], Bits: macros["{cipher_bits}"],
+		Subject: macros["{cert_subject}"], Issuer: macros["{cert_issuer}"],
+		AuthType: macros["{auth_type}"], AuthUser: macros["{auth_authen}"],
+	}
+}
