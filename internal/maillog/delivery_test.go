@@ -152,3 +152,32 @@ func TestLevelsOfConnections(t *testing.T) {
 		}
 	}
 }
+
+// Deliveries of several hosts are told apart, in every form of a log, and come
+// in one pass with the sessions of the receiving side.
+func TestReadDeliveries(t *testing.T) {
+	lines := []string{
+		"mx1 postfix/smtp[7]: " + tls13, "mx2 postfix/smtp[7]: " + offer, "mx1 postfix/smtp[7]: " + sent,
+		"mx2 postfix/smtp[7]: " + sent, "mx1 postfix/qmgr[9]: 4Q1: removed", "mx1 postfix/error[8]: " + suspend,
+		"mx1 postfix/smtpd[3]: connect from a[192.0.2.1]", "mx1 postfix/tlsproxy[7]: " + tls13,
+	}
+	want := "4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test clear offered|4Q1 removed|4Q2 bank.test  unknown deferred not-offered suspended"
+	var plain, objects strings.Builder
+	for n, line := range lines {
+		at := time.Date(2026, time.November, 22, 10, 0, 20*n, 0, time.UTC)
+		plain.WriteString(at.Format(time.Stamp) + " " + line + "\n")
+		host, rest, _ := strings.Cut(line, " ")
+		tag, message, _ := strings.Cut(rest, "]: ")
+		program, pid, _ := strings.Cut(tag, "[")
+		fmt.Fprintf(&objects, `{"__REALTIME_TIMESTAMP":"%d","_HOSTNAME":%q,"SYSLOG_IDENTIFIER":%q,"_PID":%q,"MESSAGE":%q}`+"\n", at.UnixMicro(), host, program, pid, message)
+	}
+	for name, text := range map[string]string{"plain": plain.String(), "JSON": objects.String()} {
+		var got deliveries
+		stats, err := Read(t.Context(), []Source{{Name: "-", Stream: strings.NewReader(text)}},
+			Options{Now: time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC), Location: time.UTC},
+			Sink{Session: func(*Session) {}, Failure: func(*Failure) {}, Deliveries: &got})
+		if err != nil || strings.Join(got.all, "|") != want || stats.Sending != 6 || stats.Smtpd != 1 || len(stats.Listeners) != 1 {
+			t.Errorf("%s: %v, %+v\n%s\nwant\n%s", name, err, stats, strings.Join(got.all, "|"), want)
+		}
+	}
+}

@@ -24,6 +24,27 @@ func (j *joiner) listener(source []byte) *listener {
 	return l
 }
 
+// sender is a program of the sending side of one host.
+type sender struct {
+	*Deliveries
+	program string
+}
+
+func (j *joiner) sender(source []byte) *sender {
+	s := j.senders[string(source)]
+	if s == nil {
+		host, program, _ := strings.Cut(string(source), " ")
+		d := j.deliveries[host]
+		if d == nil {
+			d = NewDeliveries(j.sink.Deliveries)
+			j.deliveries[host] = d
+		}
+		s = &sender{d, program}
+		j.senders[string(source)] = s
+	}
+	return s
+}
+
 func (j *joiner) client(text []byte) *Client {
 	c := j.clients[string(text)]
 	if c == nil {

@@ -25,6 +25,10 @@ type joiner struct {
 	// sessions are the last of each process.
 	sessions map[process]*session
 	queue    queue
+	// senders are the programs of the sending side by source, deliveries their
+	// joiners by host.
+	senders    map[string]*sender
+	deliveries map[string]*Deliveries
 	// dropped are the counts of lost lines that the loggers of each host reported.
 	dropped map[string]int32
 	// began and ended are the times of the first and last line that counted.
@@ -113,8 +117,11 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 		clear:     &tlsstate.Security{},
 		sessions:  make(map[process]*session),
 		dropped:   make(map[string]int32),
-		began:     math.MaxInt64,
-		ended:     math.MinInt64,
+
+		senders:    make(map[string]*sender),
+		deliveries: make(map[string]*Deliveries),
+		began:      math.MaxInt64,
+		ended:      math.MinInt64,
 	}
 }
 
@@ -125,6 +132,9 @@ func (j *joiner) take(e *event, source []byte) {
 		j.gap(e, source)
 		return
 	case kindDelivery:
+		j.stats.Sending++
+		s := j.sender(source)
+		s.Line(time.Unix(e.at, 0).UTC(), s.program, e.pid, e.text)
 		return
 	}
 	j.began, j.ended = min(j.began, e.at), max(j.ended, e.at)
@@ -255,6 +265,9 @@ func (j *joiner) gap(e *event, source []byte) {
 		}
 	}
 	j.stats.Gaps++
+	if d := j.deliveries[host]; d != nil {
+		d.Gap(time.Unix(e.at, 0))
+	}
 	for _, s := range j.sessions {
 		if s.listener.Host == host {
 			s.lost = true

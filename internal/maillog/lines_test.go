@@ -28,7 +28,11 @@ func drawLine(t *rapid.T) string {
 		return fmt.Sprintf("Nov 22 10:00:0%d mx%d %s %s", rapid.IntRange(0, 9).Draw(t, "second"), rapid.IntRange(1, 2).Draw(t, "host"),
 			rapid.SampledFrom(pieces).Draw(t, "tag"), rapid.SampledFrom(pieces).Draw(t, "message"))
 	}
-	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 8).Draw(t, "pieces"), "")
+	line := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 8).Draw(t, "pieces"), "")
+	if strings.Count(line, "10:00:0") > 1 { // the time of a container, then that of the line: see TestReplayForms
+		return "x"
+	}
+	return line
 }
 
 // The form of lines as the documentation has it, read by a regular expression:
@@ -43,6 +47,7 @@ var (
 // model reads a line as the package promises to.
 func model(line string) (source, pid, message string, smtpd, broken bool) {
 	c := clock{loc: time.UTC, year: 2026}
+	line = strings.TrimLeft(line, " ")
 	_, _, ok := c.read([]byte(line))
 	found := anyLine.FindStringSubmatch(line)
 	if !ok || found == nil {

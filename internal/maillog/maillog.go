@@ -90,6 +90,8 @@ type Stats struct {
 	// that were cut, mixed up or otherwise could not be read. Lines longer
 	// than a megabyte are broken too.
 	Lines, Smtpd, Broken int64
+	// Sending are lines of smtp(8), error(8) and qmgr(8), if they were asked for.
+	Sending int64
 	// Gaps are notes of the journal or of rsyslog that they dropped lines.
 	Gaps int64
 	// Repeated are lines of interest that were read already, in another file or
@@ -140,6 +142,7 @@ type Options struct {
 type Sink struct {
 	Session func(*Session)
 	Failure func(*Failure)
-	// Delivery may be nil: then lines of smtp(8) are not read.
-	Delivery func(*Delivery)
+	// Deliveries may be nil: then lines of the sending side are not read. Its
+	// deliveries come in the order in which they ended.
+	Deliveries DeliverySink
 }

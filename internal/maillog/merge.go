@@ -70,7 +70,7 @@ func (m *merger) earliest(ctx context.Context) (first *input, until int64) {
 }
 
 func (m *merger) start(ctx context.Context, s *source) {
-	in := &input{feed: newFeed(s, m.options, m.joiner.sink.Delivery != nil), now: math.MinInt64, last: math.MinInt64}
+	in := &input{feed: newFeed(s, m.options, m.joiner.sink.Deliveries != nil), now: math.MinInt64, last: math.MinInt64}
 	m.wg.Add(1)
 	go in.run(ctx, &m.wg)
 	m.passes++

@@ -161,7 +161,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		messages := 0
-		j := newJoiner(Sink{Failure: func(*Failure) {}, Session: func(m *Session) {
+		j := newJoiner(Sink{Failure: func(*Failure) {}, Deliveries: &deliveries{}, Session: func(m *Session) {
 			messages += m.Messages
 			if m.Messages < 1 || m.Client == nil || m.Security == nil || m.At.After(now.AddDate(0, 0, 2)) {
 				t.Errorf("%+v", m)

@@ -92,20 +92,18 @@ type feed struct {
 	batches chan *batch
 	free    chan *batch
 	options *Options
-	// deliveries is whether lines of smtp(8) are wanted.
-	deliveries bool
-	record     record
-	long       []byte // a line longer than readSize
-	block      []byte // a record of several lines
+	record  record
+	long    []byte // a line longer than readSize
+	block   []byte // a record of several lines
 }
 
 var seed = maphash.MakeSeed()
 
-func newFeed(s *source, o *Options, deliveries bool) *feed {
+func newFeed(s *source, o *Options, sending bool) *feed {
 	const batches = 3 // one being filled, one waiting, one being joined
 	f := &feed{
-		source: s, options: o, deliveries: deliveries, batches: make(chan *batch, batches), free: make(chan *batch, batches),
-		parser: parser{clock: clock{loc: o.Location, year: s.year}},
+		source: s, options: o, batches: make(chan *batch, batches), free: make(chan *batch, batches),
+		parser: parser{clock: clock{loc: o.Location, year: s.year}, sending: sending},
 	}
 	for range batches {
 		f.free <- &batch{}
@@ -210,7 +208,7 @@ func (f *feed) several(line []byte, last bool, b *batch) {
 		return
 	}
 	f.record = record{}
-	if (f.source.form == formExport || ofInterest(f.block)) && f.parser.read(f.block, f.source.form, &f.record) {
+	if (f.source.form == formExport || f.parser.ofInterest(f.block)) && f.parser.read(f.block, f.source.form, &f.record) {
 		f.add(b)
 	}
 	f.block = f.block[:0]
@@ -230,8 +228,8 @@ func (f *feed) add(b *batch) {
 			return
 		}
 		e.kind, e.count = kindGap, n
-	case smtp:
-		if !f.deliveries {
+	case sending:
+		if !f.parser.sending {
 			return
 		}
 		e.kind, e.text = kindDelivery, r.message

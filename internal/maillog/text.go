@@ -20,17 +20,17 @@ type program uint8
 const (
 	other program = iota
 	smtpd
-	smtp    // smtp(8) and error(8): deliveries
+	sending // smtp(8), error(8), retry(8) and qmgr(8)
 	logger  // a program that stores log lines, and reports the ones it dropped
 	damaged // a line of smtpd that cannot be read
 )
 
 var (
 	smtpdTag  = []byte("/smtpd[")
-	smtpTag   = []byte("/smtp[")
-	errorTag  = []byte("/error[")
 	smtpWord  = []byte("smtp")
 	errorWord = []byte("/error")
+	retryWord = []byte("/retry")
+	qmgrWord  = []byte("/qmgr")
 )
 
 // parser reads the lines of one source.
@@ -38,6 +38,8 @@ type parser struct {
 	clock clock
 	// last is the source of the last line of smtpd: most lines have the same.
 	last []byte
+	// sending is whether lines of the sending side are wanted.
+	sending bool
 	// wrapped is true if something is written around the lines.
 	wrapped bool
 	scratch []byte
@@ -47,7 +49,7 @@ type parser struct {
 // line reads one line. It returns false for a line of no interest.
 func (p *parser) line(line []byte, r *record) bool {
 	line = bytes.TrimSuffix(line, []byte("\r")) // a copy by way of Windows
-	if len(line) == 0 || line[0] == '{' && !ofInterest(line) {
+	if len(line) == 0 || line[0] == '{' && !p.ofInterest(line) {
 		return false
 	}
 	at, rest, ok := p.clock.read(line)
@@ -91,21 +93,24 @@ func (p *parser) plain(b []byte, r *record) bool {
 }
 
 // ofInterest reports whether a line of JSON may matter, at little cost.
-func ofInterest(line []byte) bool {
-	return bytes.Contains(line, smtpWord) || bytes.Contains(line, errorWord) ||
+func (p *parser) ofInterest(line []byte) bool {
+	return bytes.Contains(line, smtpWord) ||
+		p.sending && (bytes.Contains(line, errorWord) || bytes.Contains(line, retryWord) || bytes.Contains(line, qmgrWord)) ||
 		bytes.Contains(line, suppressed) || bytes.Contains(line, rateLimit) || bytes.Contains(line, droppedCount)
 }
 
 // programOf returns what wrote a line with this tag, and how long its name is.
 func programOf(tag []byte) (program, int) {
-	if hit := bytes.Index(tag, smtpdTag); hit >= 0 {
-		return smtpd, hit + len(smtpdTag) - 1
+	if n := bytes.IndexByte(tag, '['); n >= 0 {
+		switch string(tag[bytes.LastIndexByte(tag[:n], '/')+1 : n]) {
+		case "smtpd":
+			return smtpd, n
+		case "smtp", "error", "retry", "qmgr":
+			return sending, n
+		}
 	}
-	if hit := bytes.Index(tag, smtpTag); hit >= 0 {
-		return smtp, hit + len(smtpTag) - 1
-	}
-	if hit := bytes.Index(tag, errorTag); hit >= 0 {
-		return smtp, hit + len(errorTag) - 1
+	if n := bytes.Index(tag, smtpdTag); n >= 0 { // something else is in front
+		return smtpd, n + len(smtpdTag) - 1
 	}
 	if n := loggerName(tag); n > 0 {
 		return logger, n

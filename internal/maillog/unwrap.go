@@ -8,7 +8,9 @@ import "bytes"
 func (p *parser) unwrap(line []byte, r *record) bool {
 	line = p.bare(line)
 	for range 6 {
-		line = bytes.TrimLeft(line, " ")
+		if !r.timed {
+			line = bytes.TrimLeft(line, " ")
+		}
 		if len(line) == 0 {
 			return false
 		}
