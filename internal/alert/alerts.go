@@ -79,7 +79,7 @@ func New(o Options, to []*Destination) *Alerts {
 }
 
 // Follow says what is open, for destinations that must be told again and again:
-// [incident.Book.Open].
+// [incident.Book.OpenIncidents].
 func (a *Alerts) Follow(open func() []incident.Incident) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

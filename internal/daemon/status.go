@@ -41,7 +41,7 @@ func newPages(d *Daemon) pages {
 		Errors:      d.errors,
 		Census:      p.census.Last,
 		Incidents: func() status.Incidents {
-			open, _ := d.watch.book.OpenCount()
+			open, _ := d.watch.book.Count()
 			return status.Incidents{Open: open, Dropped: d.watch.book.Dropped()}
 		},
 		Alerts:    func() []status.Destination { return delivered(d.watch.alerts) },
@@ -116,7 +116,7 @@ func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 func (d *Daemon) page(cfg *config.Config) status.Page {
 	p := status.Page{
 		Version: d.version, Now: time.Now,
-		Tally: d.watch.book.Tally, Open: d.watch.book.Open, Of: d.watch.book.Get,
+		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
 		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last,
 		Resolve: admin.Resolve, Load: d.histories.Load, Explain: d.ratchet.Explain,

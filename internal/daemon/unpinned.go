@@ -19,7 +19,7 @@ type load func(tlsstate.Identity) (tlsstate.History, error)
 
 // unpinned closes the incidents whose pin an operator dropped.
 func (w *watch) unpinned(load load) {
-	for _, i := range w.book.Open() {
+	for _, i := range w.book.OpenIncidents() {
 		if h, err := load(i.Identity); err == nil && dropped(&h, &i) {
 			w.book.Unpinned(i.ID, time.Now())
 		}

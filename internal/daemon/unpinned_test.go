@@ -32,16 +32,16 @@ func TestUnpinned(t *testing.T) {
 			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: "address:203.0.113.1", Why: "test"}); !errors.Is(err, admin.ErrUnknownPeer) {
 				t.Error(err)
 			}
-			if open, _ := w.book.OpenCount(); open != 2 {
+			if open, _ := w.book.Count(); open != 2 {
 				t.Fatalf("%d incidents are open, want 2", open)
 			}
 			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: one.String(), Why: "test"}); err != nil {
 				t.Fatal(err)
 			}
-			if i := w.book.Get(one)[0]; i.ClosedBy != incident.Unpinned {
+			if i := w.book.Of(one)[0]; i.ClosedBy != incident.Unpinned {
 				t.Errorf("its incident: %q", i.ClosedBy)
 			}
-			if i := w.book.Get(other)[0]; !i.IsOpen() {
+			if i := w.book.Of(other)[0]; !i.IsOpen() {
 				t.Errorf("the other's incident: %q", i.ClosedBy)
 			}
 		})
@@ -114,10 +114,10 @@ func stripped(t *testing.T, w *watch, memory ratchet.Histories, rules *tlsstate.
 		}
 		d := r.Decide(s)
 		r.Learn(s, &d)
-		w.book.Take(ratchet.Event{Session: s, Decision: &d, Done: true})
+		w.book.OnEvent(ratchet.Event{Session: s, Decision: &d, Done: true})
 	}
 	w.book.Sync()
-	if len(w.book.Get(p.Address)) != 1 {
+	if len(w.book.Of(p.Address)) != 1 {
 		t.Fatalf("no incident of %s", address)
 	}
 	return p.Address

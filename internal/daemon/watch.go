@@ -48,7 +48,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 		return nil, err
 	}
 	w.book = OpenIncidents(cfg, w.alerts.Change, log)
-	w.alerts.Follow(w.book.Open)
+	w.alerts.Follow(w.book.OpenIncidents)
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
 		w.notices.tell(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
@@ -117,7 +117,7 @@ func (w *watch) lookSince(t time.Time) {
 // comes in clear: so that it is known by when there are many. It is on the mail
 // path.
 func (w *watch) take(e ratchet.Event) {
-	w.book.Take(e)
+	w.book.OnEvent(e)
 	if e.Decision.Kind == tlsstate.Stripped && w.check.Last().At.Before(w.breaker.State(e.Session.At).Began) {
 		w.check.Poke()
 	}

@@ -24,19 +24,18 @@ type disk interface {
 
 // Options are what a [Book] works with.
 type Options struct {
-	// Path is the file that keeps the incidents; see [PathFor]. "" keeps them
-	// in memory alone.
+	// Path is the file of the incidents; see [PathFor]. "" means memory only.
 	Path string
-	// Changed, if not nil, is told of every change, in their order and off the
-	// mail path, with no lock held. It must not block for long: what comes
-	// meanwhile waits in a bounded queue.
+	// Changed, if not nil, is called for every change, in order, off the mail
+	// path and with no lock held. It must not block for long: events wait
+	// meanwhile in a bounded queue.
 	Changed func(Change)
 	// Log gets a line when the file can't be written, and when it can again.
 	// Default: none.
 	Log *slog.Logger
 }
 
-// Book keeps incidents and the tally. Its methods may be called at the same
+// Book holds the incidents and the tally. Its methods may be called at the same
 // time. Call Close when done.
 type Book struct {
 	changed func(Change)
@@ -59,23 +58,23 @@ type Book struct {
 }
 
 const (
-	// backlog is how many events may wait to be folded.
+	// backlog is how many events may wait.
 	backlog = 4096
-	// tickEvery is how often time is looked at.
+	// tickEvery is the time between two calls of Tick.
 	tickEvery = time.Minute
 	// closeTimeout bounds Close when the disk is stuck.
 	closeTimeout = 5 * time.Second
 )
 
-// Open returns a book with what its file holds. A file that is damaged is set
-// aside, with a line in the log, and a new one made: no decision rests on it.
-// Errors: [ErrLocked], [ErrNewerVersion], or those of the system. Mail doesn't
-// need a book: go on with one in memory, and say so.
+// Open returns a book with what its file holds. A damaged file is renamed, with
+// a line in the log, and a new one made: no decision depends on it. Errors:
+// [ErrLocked], [ErrNewerVersion], or those of the system. Mail doesn't need a
+// book: continue with one in memory, and log that.
 func Open(o Options) (*Book, error) {
 	b := newBook(o)
 	if o.Path != "" {
 		if err := b.read(o.Path); err != nil {
-			return nil, fmt.Errorf("open the incidents %s: %w", o.Path, err)
+			return nil, fmt.Errorf("open the file of incidents %s: %w", o.Path, err)
 		}
 	}
 	b.start()
@@ -109,10 +108,10 @@ func (b *Book) read(path string) error {
 		return err
 	}
 	if found.aside != "" {
-		b.log.Error("the file of incidents was damaged: it was set aside, and a new one begun", "path", path, "aside", found.aside)
+		b.log.Error("damaged file of incidents renamed; a new one was made", "path", path, "renamed", found.aside)
 	}
 	if len(found.lost) > 0 {
-		b.log.Error("the file of incidents has damaged records: they are lost", "path", path, "lost", len(found.lost), "intact", len(found.incidents))
+		b.log.Error("some incidents are lost: damaged records in their file", "path", path, "lost", len(found.lost), "intact", len(found.incidents))
 	}
 	b.disk = f
 	for _, i := range found.incidents {
@@ -125,13 +124,14 @@ func (b *Book) read(path string) error {
 	return nil
 }
 
-// Take takes an event into account. It is made for the mail path: it never
-// blocks, and for a message that no incident is about it costs a count and a
-// look-up, and allocates nothing. What finds no room is dropped and counted.
-func (b *Book) Take(e ratchet.Event) {
+// OnEvent counts an event and queues it if it concerns an incident. It is for
+// the mail path: it never blocks, and for a message that concerns no incident it
+// costs a count and a look-up, and allocates nothing. Where the queue is full,
+// the event is dropped and counted.
+func (b *Book) OnEvent(e ratchet.Event) {
 	v := &e.Decision.Verdict
 	b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
-	if !opens(v) && !notable(e.Decision) && !(meets(v) && b.watch.has(e.Session.Peer.Address)) {
+	if !opens(v) && !changesPin(e.Decision) && !(meets(v) && b.watch.has(e.Session.Peer.Address)) {
 		return
 	}
 	select {
@@ -141,22 +141,22 @@ func (b *Book) Take(e ratchet.Event) {
 	}
 }
 
-// Dropped returns how many events found no room.
+// Dropped returns how many events were dropped because the queue was full.
 func (b *Book) Dropped() uint64 { return b.dropped.Load() }
 
-// Tick does what time alone leads to: incidents close, and people are reminded
-// of mail that waits. The book does so by itself every minute.
+// Tick closes incidents that have been quiet and reports mail that waits. The
+// book calls it every minute.
 func (b *Book) Tick(now time.Time) {
 	b.do(func(l *ledger) []Change { return l.tick(now.UTC()) })
 }
 
 // Unpinned closes the incident with that number, if it is open: an operator
-// dropped the pin that it is about.
+// dropped its pin.
 func (b *Book) Unpinned(id uint64, now time.Time) {
 	b.do(func(l *ledger) []Change { return l.unpinned(id, now.UTC()) })
 }
 
-// do changes the ledger and tells what changed.
+// do changes the ledger and reports what changed.
 func (b *Book) do(fn func(*ledger) []Change) {
 	b.mu.Lock()
 	changes := fn(b.ledger)
@@ -166,14 +166,14 @@ func (b *Book) do(fn func(*ledger) []Change) {
 	}
 }
 
-// Open returns the incidents that are open, the newest first.
-func (b *Book) Open() []Incident { return b.list((*Incident).IsOpen) }
+// OpenIncidents returns the incidents that are open, the newest first.
+func (b *Book) OpenIncidents() []Incident { return b.list((*Incident).IsOpen) }
 
 // All returns all incidents, the newest first.
 func (b *Book) All() []Incident { return b.list(func(*Incident) bool { return true }) }
 
-// Get returns the incidents of an identity, the newest first.
-func (b *Book) Get(id tlsstate.Identity) []Incident {
+// Of returns the incidents of an identity, the newest first.
+func (b *Book) Of(id tlsstate.Identity) []Incident {
 	return b.list(func(i *Incident) bool { return i.Identity == id })
 }
 
@@ -190,8 +190,8 @@ func (b *Book) list(wanted func(*Incident) bool) []Incident {
 	return all
 }
 
-// OpenCount returns how many incidents are open, and how many there are.
-func (b *Book) OpenCount() (open, all int) {
+// Count returns how many incidents are open, and how many there are.
+func (b *Book) Count() (open, all int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, i := range b.ledger.all {
@@ -205,7 +205,7 @@ func (b *Book) OpenCount() (open, all int) {
 // Tally returns the counts of the 64 days that end with today.
 func (b *Book) Tally(today tlsstate.Day) Tally { return b.tally.read(today) }
 
-// Sync returns once all events that were taken before are folded and told.
+// Sync returns once all earlier events are processed and reported.
 func (b *Book) Sync() {
 	done := make(chan struct{})
 	select {
@@ -215,7 +215,7 @@ func (b *Book) Sync() {
 	}
 }
 
-// fold is the goroutine that folds events, until stop.
+// fold is the goroutine that processes events, until stop.
 func (b *Book) fold() {
 	defer close(b.folded)
 	ticks := time.NewTicker(tickEvery)
@@ -223,7 +223,7 @@ func (b *Book) fold() {
 	for {
 		select {
 		case n := <-b.notes:
-			b.do(func(l *ledger) []Change { return l.take(&n) })
+			b.do(func(l *ledger) []Change { return l.onEvent(&n) })
 		case now := <-ticks.C:
 			b.Tick(now)
 		case done := <-b.syncs:
@@ -236,27 +236,27 @@ func (b *Book) fold() {
 	}
 }
 
-// drain folds what waits.
+// drain processes what waits.
 func (b *Book) drain() {
 	for {
 		select {
 		case n := <-b.notes:
-			b.do(func(l *ledger) []Change { return l.take(&n) })
+			b.do(func(l *ledger) []Change { return l.onEvent(&n) })
 		default:
 			return
 		}
 	}
 }
 
-// Close folds and writes what waits, and closes the file. An error says that
-// not all could be written; the book is closed either way, and closing it
-// again is harmless.
+// Close processes and writes what waits, and closes the file. An error means
+// that not all was written; the book is closed either way, and closing it again
+// is harmless.
 func (b *Book) Close() error {
 	b.closing.Do(func() { close(b.stop) })
 	select {
 	case <-b.written:
 		return b.ended
 	case <-time.After(closeTimeout):
-		return errors.New("closing the incidents: the disk does not answer")
+		return errors.New("close the file of incidents: the disk does not answer")
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// TestRestart: what was told stays told, and what was open closes.
+// TestRestart: what was reported is not reported again, and what was open closes.
 func TestRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history-incidents.db")
 	w := newWorld(t, tlsstate.Quarantine, path)
@@ -164,18 +164,18 @@ func edit(t *testing.T, path string, fn func(*bolt.Tx) error) {
 	}
 }
 
-// TestTakeCostsNothing where no incident is about the message, be others open
+// TestOnEventCostsNothing where no incident is about the message, be others open
 // or not.
-func TestTakeCostsNothing(t *testing.T) {
+func TestOnEventCostsNothing(t *testing.T) {
 	w := newWorld(t, tlsstate.Header, "")
 	w.pin(bank)
 	steady := w.decide(bank, at(0, 0), tls)
 	other := w.decide(client("192.0.2.99"), at(0, 0), tls)
-	if n := testing.AllocsPerRun(1000, func() { w.book.Take(steady) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { w.book.OnEvent(steady) }); n != 0 {
 		t.Errorf("%.0f allocations with nothing open", n)
 	}
 	w.deliver(bank, at(0, 1), clear)
-	if n := testing.AllocsPerRun(1000, func() { w.book.Take(other) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { w.book.OnEvent(other) }); n != 0 {
 		t.Errorf("%.0f allocations with something open", n)
 	}
 	if w.book.Dropped() != 0 {
@@ -198,10 +198,10 @@ func TestStuckConsumer(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := w.decide(bank, at(0, 0), clear)
-	book.Take(e)
+	book.OnEvent(e)
 	<-entered
 	for range 5000 {
-		book.Take(e)
+		book.OnEvent(e)
 	}
 	if got := book.Dropped(); got != 5000-4096 {
 		t.Errorf("%d dropped, want %d", got, 5000-4096)
@@ -220,7 +220,7 @@ func TestEventIsOnlyLent(t *testing.T) {
 	w := newWorld(t, tlsstate.Header, "")
 	w.pin(bank)
 	e := w.decide(bank, at(0, 0), clear)
-	w.book.Take(e)
+	w.book.OnEvent(e)
 	*e.Session, *e.Decision = ratchet.Session{}, ratchet.Decision{}
 	w.book.Sync()
 	if i := w.one(); i.Identity.Name != "192.0.2.10" || !i.Opened.Equal(at(0, 0)) {
@@ -238,7 +238,7 @@ func TestFlood(t *testing.T) {
 		s, d := *e.Session, *e.Decision
 		d.Identity.Name = fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255)
 		s.At, s.Peer.Address = when, d.Identity
-		w.book.Take(ratchet.Event{Session: &s, Decision: &d, Done: true})
+		w.book.OnEvent(ratchet.Event{Session: &s, Decision: &d, Done: true})
 		if n%1000 == 0 {
 			w.book.Sync()
 		}
@@ -252,10 +252,10 @@ func TestFlood(t *testing.T) {
 		flood(n, at(1, 0).Add(time.Duration(n)*time.Millisecond))
 	}
 	w.book.Sync()
-	if open, all := w.book.OpenCount(); open != 10000 || all != 10000 || w.book.Dropped() != 0 {
+	if open, all := w.book.Count(); open != 10000 || all != 10000 || w.book.Dropped() != 0 {
 		t.Errorf("%d open of %d, %d dropped", open, all, w.book.Dropped())
 	}
-	last := w.book.Open()[len(w.book.Open())-1]
+	last := w.book.OpenIncidents()[len(w.book.OpenIncidents())-1]
 	if last.ID != 301 {
 		t.Errorf("the oldest is %d, want 301", last.ID)
 	}
@@ -277,7 +277,7 @@ func TestByItself(t *testing.T) {
 		s, d := &ratchet.Session{At: time.Now()}, &ratchet.Decision{}
 		d.Outcome, d.Kind = tlsstate.Downgraded, tlsstate.Stripped
 		d.Identity = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}
-		book.Take(ratchet.Event{Session: s, Decision: d, Done: true})
+		book.OnEvent(ratchet.Event{Session: s, Decision: d, Done: true})
 		time.Sleep(24*time.Hour + time.Minute)
 		synctest.Wait()
 		if err := book.Close(); err != nil {
@@ -294,7 +294,7 @@ func TestClosedTwice(t *testing.T) {
 	w.pin(bank)
 	e := w.decide(bank, at(0, 0), clear)
 	w.close()
-	w.book.Take(e)
+	w.book.OnEvent(e)
 	w.book.Sync()
 	w.close()
 }

@@ -16,13 +16,13 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// What may be wrong with the file, and what to do about it.
+// Errors of the file.
 var (
-	// ErrLocked: another process has the file. Only one can.
+	// ErrLocked: another process has the file open. Only one can.
 	ErrLocked = errors.New("in use by another process")
-	// ErrNewerVersion: a newer tlsratchet wrote the file. It was left as it is.
+	// ErrNewerVersion: a newer tlsratchet wrote the file. It is unchanged.
 	ErrNewerVersion = errors.New("written by a newer version")
-	// ErrDamaged: the file is not what was written.
+	// ErrDamaged: the file is not as it was written.
 	ErrDamaged = errors.New("damaged file of incidents")
 )
 
@@ -37,19 +37,19 @@ var (
 
 const format = "tlsratchet incidents 1"
 
-// lockPatience is how long Open tries to get a file that another process has.
+// lockPatience is how long Open waits for a file that another process has open.
 const lockPatience = 500 * time.Millisecond
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// PathFor returns where the incidents are kept beside a history:
+// PathFor returns the path of the incidents of a history:
 // history-incidents.db for history.db.
 func PathFor(history string) string {
 	ext := filepath.Ext(history)
 	return strings.TrimSuffix(history, ext) + "-incidents" + ext
 }
 
-// batch is what is to be written: nil values are to be removed.
+// batch is what is to be written; nil values are to be removed.
 type batch struct {
 	incidents map[uint64][]byte
 	tally     []byte
@@ -61,20 +61,19 @@ type content struct {
 	// lost are the numbers of damaged records.
 	lost  []uint64
 	tally Tally
-	// aside is where a damaged file was put, or "".
+	// aside is the new name of a damaged file, or "".
 	aside string
 }
 
-// file keeps incidents in a bbolt file.
+// file stores incidents in a bbolt file.
 type file struct {
 	db *bolt.DB
-	// broken is set once bbolt failed in the middle of something: its locks are
-	// not to be trusted then.
+	// broken is set once bbolt panicked: it may hold its locks for ever then.
 	broken bool
 }
 
-// openFile opens the file, or makes it, and returns what is in it. One that is
-// damaged is set aside, and a new one made.
+// openFile opens the file, or makes it, and returns its content. A damaged one
+// is renamed, and a new one made.
 func openFile(path string) (*file, content, error) {
 	f, found, err := readFile(path)
 	if !errors.Is(err, ErrDamaged) {
@@ -113,7 +112,7 @@ func readFile(path string) (*file, content, error) {
 	return nil, content{}, meaning(err)
 }
 
-// meaning makes what bbolt says of a file one of our errors.
+// meaning translates the errors of bbolt.
 func meaning(err error) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -198,7 +197,7 @@ func put(b *bolt.Bucket, key, value []byte) error {
 
 func (f *file) close() error {
 	if f.broken {
-		return nil // it was told, and bbolt might wait for ever
+		return nil // its error was logged, and bbolt might wait for ever
 	}
 	return guarded(f.db.Close)
 }
@@ -216,8 +215,8 @@ func unsealed(b []byte) []byte {
 	return b[4:]
 }
 
-// guarded calls fn so that a fault in the mapped file, or a panic of bbolt at
-// what it finds there, is an error.
+// guarded calls fn and returns a fault in the mapped file, or a panic of bbolt,
+// as an error.
 func guarded(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

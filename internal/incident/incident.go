@@ -9,7 +9,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Bounds of what an incident keeps beside its counts.
+// Bounds of the lists of an incident.
 const (
 	// MaxClients, MaxFrom and MaxHeld are how many clients, sender domains and
 	// queue ids are named; the counts are of all.
@@ -25,7 +25,7 @@ const (
 	levels  = int(tlsstate.TLS13) + 1
 )
 
-// Reason tells why an incident closed.
+// Reason is why an incident closed.
 type Reason string
 
 // The reasons.
@@ -44,72 +44,76 @@ const (
 // texts are clean. Its JSON form is documented in docs/alerts.md.
 type Incident struct {
 	// ID numbers incidents from 1 on, in the order in which they opened.
-	ID       uint64
-	Identity tlsstate.Identity
+	ID       uint64            `json:"id"`
+	Identity tlsstate.Identity `json:"-"`
 	// KnownPlaintext marks the one incident that gathers addresses behind a
-	// domain that were never seen with TLS. It is told once and for all.
-	KnownPlaintext bool
+	// domain that were never seen with TLS. It is reported once.
+	KnownPlaintext bool `json:"known_plaintext,omitempty"`
 	// Kind is the worst that came.
-	Kind tlsstate.Downgrade
+	Kind tlsstate.Downgrade `json:"-"`
 	// Cap is the most that the evidence allows, as in [tlsstate.Verdict].
-	Cap tlsstate.Action
-
+	Cap tlsstate.Action `json:"-"`
 	// Evidence is that of the newest message: see [tlsstate.Verdict].
-	Evidence Evidence
+	Evidence Evidence `json:"-"`
 	// Words is the verdict on the first message in words.
-	Words string
+	Words string `json:"words"`
 
 	// Opened and Last are the times of the first and the last downgrade.
-	Opened, Last time.Time
+	Opened time.Time `json:"opened"`
+	Last   time.Time `json:"last"`
 	// Closed is zero, and ClosedBy StillOpen, for one that is open.
-	Closed   time.Time
-	ClosedBy Reason
+	Closed   time.Time `json:"closed,omitzero"`
+	ClosedBy Reason    `json:"closed_by,omitempty"`
 	// Reopened counts how often it went on within a day of closing.
-	Reopened int
+	Reopened int `json:"reopened,omitempty"`
 
 	// Messages counts downgraded messages; Done those of them by what was done
 	// to them, indexed by action; Undone those that ended before the action
 	// came to its stage. Seen counts them by the level that came.
-	Messages uint64
-	Done     [actions]uint64
-	Undone   uint64
-	Seen     [levels]uint64
+	Messages uint64          `json:"messages"`
+	Done     [actions]uint64 `json:"-"`
+	Undone   uint64          `json:"undone,omitempty"`
+	Seen     [levels]uint64  `json:"-"`
 
-	// Clients and From are a few of the clients and sender domains.
-	Clients []Client
-	From    []string
+	// Clients and From are some of the clients and sender domains.
+	Clients []Client `json:"clients,omitempty"`
+	From    []string `json:"from,omitempty"`
 	// Held are the newest of the messages that were put into the hold queue.
-	// Whether they are still there is for Postfix to say.
-	Held []Held
+	// Only Postfix knows whether they are still there.
+	Held []Held `json:"held,omitempty"`
 	// Refused is when the first message was refused for now; zero for none.
-	Refused time.Time
-
-	told told
+	Refused time.Time `json:"refused,omitzero"`
+	// Reported is what was reported of it. It is for this package.
+	Reported Reported `json:"reported"`
 }
 
 // Evidence is what the pin stands on.
 type Evidence struct {
 	// Pin is the level expected; for kind unauthenticated it is a certificate.
-	Pin tlsstate.Level
-	// Required says that Pin is a wish of the configuration, not memory.
-	Required bool
+	Pin tlsstate.Level `json:"-"`
+	// Required: the configuration requires Pin; it is not from memory.
+	Required bool `json:"required,omitempty"`
 	// Since is the day the pin formed, Last the last day it was met: 0 for a
 	// required level.
-	Since, Last tlsstate.Day
+	Since tlsstate.Day `json:"-"`
+	Last  tlsstate.Day `json:"-"`
 	// Days is on how many of the last 64 days it was met, Below on how many
 	// days the peer stayed below it since Last.
-	Days, Below int
+	Days  int `json:"days,omitempty"`
+	Below int `json:"below,omitempty"`
 	// Networks and Addresses are about how many hold pins of their own under a
-	// domain; Broad says that they are enough to speak with full force.
-	Networks, Addresses int
-	Broad               bool
+	// domain; Broad: they are enough for the full action.
+	Networks  int  `json:"networks,omitempty"`
+	Addresses int  `json:"addresses,omitempty"`
+	Broad     bool `json:"broad,omitempty"`
 }
 
 // Client is one SMTP client.
 type Client struct {
-	// Address is the name of its address identity: an IPv4 address or an IPv6
-	// /64. Host is its confirmed name, or "".
-	Address, Host string
+	// Address is the name of its address identity; Host is its confirmed name,
+	// or "".
+	Address string `json:"address"`
+	Host    string `json:"host,omitempty"`
 }
 
 // String names the client as Postfix's log does.
@@ -122,28 +126,39 @@ func (c Client) String() string {
 
 // Held is a message in Postfix's hold queue.
 type Held struct {
-	QueueID string
-	At      time.Time
-	// reminded counts how often people were reminded of it.
-	reminded uint8
+	QueueID string    `json:"queue_id"`
+	At      time.Time `json:"at"`
+	// Reminded counts the reminders of it.
+	Reminded uint8 `json:"reminded,omitempty"`
 }
 
-// told is what people were told of an incident so far.
-type told struct {
-	// open says that the newest word was that it is open.
-	open     bool
-	at       time.Time
-	messages uint64
-	// waiting counts the words that it is still refused; released says that
-	// the release of the pin was told.
-	waiting  uint8
-	released bool
-	// held is when people were last reminded of held mail.
-	held time.Time
+// Reported is what was reported of an incident so far.
+type Reported struct {
+	// Open: the newest report was that it is open.
+	Open bool `json:"open"`
+	// At is the time of the newest report, Messages their number then.
+	At       time.Time `json:"at,omitzero"`
+	Messages uint64    `json:"messages,omitempty"`
+	// Waiting counts the reports that it is still refused.
+	Waiting uint8 `json:"waiting,omitempty"`
+	// Released: the release of the pin was reported.
+	Released bool `json:"released,omitempty"`
+	// Held is the time of the newest reminder of held mail.
+	Held time.Time `json:"held,omitzero"`
 }
 
-// IsOpen tells whether the incident is open.
+// IsOpen reports whether the incident is open.
 func (i *Incident) IsOpen() bool { return i.ClosedBy == StillOpen }
+
+// Strongest returns the strongest action that was applied to its messages.
+func (i *Incident) Strongest() (a tlsstate.Action) {
+	for n := range i.Done {
+		if i.Done[n] > 0 {
+			a = tlsstate.Action(n)
+		}
+	}
+	return a
+}
 
 // clone returns a copy that shares nothing.
 func (i *Incident) clone() Incident {
@@ -156,7 +171,7 @@ func (i *Incident) clone() Incident {
 func (i *Incident) gather(n *note) {
 	v := &n.verdict
 	if i.Messages == 0 {
-		i.Words = text(words.Verdict(v), maxText)
+		i.Words = words.Verdict(v)
 	}
 	if i.Kind == tlsstate.NoDowngrade || v.Kind < i.Kind { // the worst is the first
 		i.Kind = v.Kind
@@ -168,15 +183,15 @@ func (i *Incident) gather(n *note) {
 	}
 	i.Messages++
 	i.Seen[min(int(v.Seen.Level), levels-1)]++
-	i.done(n)
-	i.Clients = few(i.Clients, Client{Address: n.address.Name, Host: n.host}, MaxClients)
+	i.countAction(n)
+	i.Clients = appendNew(i.Clients, Client{Address: n.address.Name, Host: n.host}, MaxClients)
 	if n.from != "" {
-		i.From = few(i.From, senderDomain(n.from), MaxFrom)
+		i.From = appendNew(i.From, senderDomain(n.from), MaxFrom)
 	}
 }
 
-// done counts what was done to the message.
-func (i *Incident) done(n *note) {
+// countAction counts what was done to the message.
+func (i *Incident) countAction(n *note) {
 	if !n.done {
 		i.Undone++
 		return
@@ -202,12 +217,13 @@ func evidence(v *tlsstate.Verdict) Evidence {
 	}
 }
 
-// few appends what is new, while there are fewer than most.
-func few[T comparable](list []T, one T, most int) []T {
-	if len(list) >= most || slices.Contains(list, one) {
+// appendNew appends a value that the list does not have, while it is shorter
+// than most.
+func appendNew[T comparable](list []T, value T, most int) []T {
+	if len(list) >= most || slices.Contains(list, value) {
 		return list
 	}
-	return append(list, one)
+	return append(list, value)
 }
 
 // senderDomain returns the domain of a MAIL FROM as it came, clean.

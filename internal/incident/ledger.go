@@ -11,19 +11,19 @@ import (
 const (
 	// quietHours is after how long without a downgrade an incident closes.
 	quietHours = 24 * time.Hour
-	// keep is how long a closed incident is kept.
-	keep = 180 * 24 * time.Hour
-	// maxIncidents is how many are kept.
+	// maxAge is how long a closed incident is stored.
+	maxAge = 180 * 24 * time.Hour
+	// maxIncidents is how many are stored.
 	maxIncidents = 10_000
 
-	// growth is how many times larger an incident must get to be told again,
-	// from small on, and growthPause how long after it was told last.
+	// growth is how many times larger an incident must get to be reported
+	// again, from small on, and growthPause how long after the last report.
 	growth, small = 10, 10
 	growthPause   = time.Hour
 )
 
-// ledger is the fold: events and times in, changes out. It knows no clock, no
-// file and no lock.
+// ledger turns events and times into changes. It has no clock, no file and no
+// lock.
 type ledger struct {
 	most int
 	last uint64 // the last number given
@@ -31,12 +31,12 @@ type ledger struct {
 	// newest is, of each key, the incident that opened last.
 	newest map[key]*Incident
 	watch  *watch
-	// dirty are the numbers of those that changed or went, since they were
-	// last written.
+	// dirty are the numbers of those that changed or were dropped since they
+	// were written.
 	dirty map[uint64]struct{}
 }
 
-// key is what incidents are told apart by.
+// key distinguishes incidents.
 type key struct {
 	identity tlsstate.Identity
 	known    bool
@@ -49,20 +49,20 @@ func newLedger(most int) *ledger {
 	}
 }
 
-// add puts an incident in that was kept elsewhere.
+// add puts in an incident that was read from the file.
 func (l *ledger) add(i *Incident) {
 	l.last = max(l.last, i.ID)
 	l.all[i.ID] = i
 	if n := l.newest[i.key()]; n == nil || n.ID < i.ID {
 		l.newest[i.key()] = i
 	}
-	l.see(i)
+	l.watchClients(i)
 }
 
 func (i *Incident) key() key { return key{i.Identity, i.KnownPlaintext} }
 
-// see watches the addresses of an incident that is open.
-func (l *ledger) see(i *Incident) {
+// watchClients watches the addresses of an open incident.
+func (l *ledger) watchClients(i *Incident) {
 	for _, c := range i.Clients {
 		if i.IsOpen() {
 			l.watch.add(c.identity(), i)
@@ -70,16 +70,12 @@ func (l *ledger) see(i *Incident) {
 	}
 }
 
-// take takes what an event says into account.
-func (l *ledger) take(n *note) []Change {
+// onEvent adds an event to the incidents.
+func (l *ledger) onEvent(n *note) []Change {
 	if opens(&n.verdict) {
 		return l.downgrade(n)
 	}
-	changes := l.meet(n)
-	if c, ok := l.notice(n); ok {
-		changes = append(changes, c)
-	}
-	return changes
+	return append(l.closeMet(n), l.pinChange(n)...)
 }
 
 // downgrade adds a message to its incident, or opens one.
@@ -94,19 +90,19 @@ func (l *ledger) downgrade(n *note) []Change {
 	}
 	before := *i
 	l.gather(i, n)
-	if !i.KnownPlaintext && (i.worse(&before) || i.larger(n.at) || n.at.Sub(i.told.at) >= quietHours) {
+	if !i.KnownPlaintext && (i.worse(&before) || i.larger(n.at) || n.at.Sub(i.Reported.At) >= quietHours) {
 		what := Grown
-		if !i.told.open {
+		if !i.Reported.Open {
 			what = Opened
 		}
-		return []Change{l.tell(i, what, n.at, n)}
+		return []Change{l.report(i, what, n.at, n)}
 	}
 	return nil
 }
 
 func (l *ledger) gather(i *Incident, n *note) {
 	i.gather(n)
-	l.see(i)
+	l.watchClients(i)
 	l.dirty[i.ID] = struct{}{}
 }
 
@@ -116,47 +112,48 @@ func (l *ledger) open(k key, n *note) []Change {
 	l.all[i.ID], l.newest[k] = i, i
 	l.gather(i, n)
 	if len(l.all) > l.most {
-		l.drop(l.least(i))
+		l.drop(l.leastMissed(i))
 	}
-	return []Change{l.tell(i, Opened, n.at, n)}
+	return []Change{l.report(i, Opened, n.at, n)}
 }
 
-// resumes tells whether a closed incident goes on, rather than a new one open:
-// a peer that comes now with and now without TLS is one incident a day. What
-// comes after an operator dropped the pin is about another one.
+// resumes reports whether a closed incident goes on instead of a new one: a
+// peer that alternates between TLS and clear is one incident a day. After an
+// operator dropped the pin, a new pin is concerned.
 func (i *Incident) resumes(at time.Time) bool {
 	return i.ClosedBy != Unpinned && (i.KnownPlaintext || at.Sub(i.Closed) < quietHours)
 }
 
-// reopen lets a closed incident go on. The more often it does, the longer it
-// takes until that is told.
+// reopen lets a closed incident go on. Each time doubles the pause until that is
+// reported.
 func (l *ledger) reopen(i *Incident, n *note) []Change {
 	i.Closed, i.ClosedBy = time.Time{}, StillOpen
 	pause := min(time.Hour<<min(i.Reopened, 5), quietHours)
 	i.Reopened++
-	i.Refused, i.told.waiting = time.Time{}, 0
+	i.Refused, i.Reported.Waiting = time.Time{}, 0
 	l.gather(i, n)
-	if i.KnownPlaintext || n.at.Sub(i.told.at) < pause {
+	if i.KnownPlaintext || n.at.Sub(i.Reported.At) < pause {
 		return nil
 	}
-	return []Change{l.tell(i, Opened, n.at, n)}
+	return []Change{l.report(i, Opened, n.at, n)}
 }
 
-// worse tells whether the incident is worse than before in kind or evidence.
+// worse reports whether the incident is worse than before: in kind or evidence,
+// or because a stronger action was applied, as after a change of the policy.
 func (i *Incident) worse(before *Incident) bool {
-	return i.Kind < before.Kind || i.Cap > before.Cap
+	return i.Kind < before.Kind || i.Cap > before.Cap || i.Strongest() > before.Strongest()
 }
 
 func (i *Incident) larger(at time.Time) bool {
-	return i.Messages >= growth*max(i.told.messages, small) && at.Sub(i.told.at) >= growthPause
+	return i.Messages >= growth*max(i.Reported.Messages, small) && at.Sub(i.Reported.At) >= growthPause
 }
 
-// tell notes what people are told of an incident, and returns it. n is the
-// message that led to it, or nil.
-func (l *ledger) tell(i *Incident, what What, at time.Time, n *note) Change {
+// report returns a change of an incident and records that it is reported. n is
+// the message that led to it, or nil.
+func (l *ledger) report(i *Incident, what What, at time.Time, n *note) Change {
 	l.dirty[i.ID] = struct{}{}
-	i.told.open = what != Closed
-	i.told.at, i.told.messages = at, i.Messages
+	i.Reported.Open = what != Closed
+	i.Reported.At, i.Reported.Messages = at, i.Messages
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
 	if n != nil {
 		c.Words = text(words.Verdict(&n.verdict), maxText)
@@ -164,8 +161,8 @@ func (l *ledger) tell(i *Incident, what What, at time.Time, n *note) Change {
 	return c
 }
 
-// meet closes the incidents whose pin the session meets.
-func (l *ledger) meet(n *note) (changes []Change) {
+// closeMet closes the incidents whose pin the session meets.
+func (l *ledger) closeMet(n *note) (changes []Change) {
 	if !meets(&n.verdict) {
 		return nil
 	}
@@ -177,7 +174,7 @@ func (l *ledger) meet(n *note) (changes []Change) {
 	return changes
 }
 
-// metBy tells whether a session of one of its addresses meets the incident's
+// metBy reports whether a session of one of its addresses meets the incident's
 // pin.
 func (i *Incident) metBy(v *tlsstate.Verdict) bool {
 	if i.Kind == tlsstate.Unauthenticated && !v.Seen.Certificate {
@@ -186,15 +183,15 @@ func (i *Incident) metBy(v *tlsstate.Verdict) bool {
 	return v.Seen.Level >= i.Evidence.Pin
 }
 
-// close closes an incident. That is told if it was told open.
+// close closes an incident. That is reported if its opening was.
 func (l *ledger) close(i *Incident, by Reason, at time.Time) []Change {
 	i.Closed, i.ClosedBy = at, by
 	l.watch.remove(i)
 	l.dirty[i.ID] = struct{}{}
-	if !i.told.open {
+	if !i.Reported.Open {
 		return nil
 	}
-	return []Change{l.tell(i, Closed, at, nil)}
+	return []Change{l.report(i, Closed, at, nil)}
 }
 
 // unpinned closes an incident whose pin an operator dropped.
@@ -205,40 +202,43 @@ func (l *ledger) unpinned(id uint64, at time.Time) []Change {
 	return nil
 }
 
-// notice returns what else an event tells: of no incident, and for whoever
-// wants to know.
-func (l *ledger) notice(n *note) (c Change, ok bool) {
+// pinChange returns what an event changes of a pin without an incident.
+func (l *ledger) pinChange(n *note) []Change {
 	v := &n.verdict
-	c = Change{At: n.at, Identity: v.Identity, Words: text(words.Verdict(v), maxText)}
+	c := Change{At: n.at, Identity: v.Identity}
 	switch {
 	case v.Outcome == tlsstate.Raised:
 		c.What = Pinned
 	case !n.changes:
-		return c, false
 	case v.State == tlsstate.PinLapsed && v.Below == 1: // the first day of many
 		c.What = Lapsed
 	case v.State == tlsstate.PinReleased && l.releasedFirst(v.Identity):
 		c.What = Released
 	}
-	return c, c.What != 0
+	if c.What == 0 {
+		return nil
+	}
+	c.Words = words.Verdict(v)
+	return []Change{c}
 }
 
-// releasedFirst tells whether the release of an identity's pin was not told
-// yet, and notes that it is now.
+// releasedFirst reports whether the release of an identity's pin was not
+// reported before, and records that it is now.
 func (l *ledger) releasedFirst(id tlsstate.Identity) bool {
 	i := l.newest[key{identity: id}]
 	if i == nil {
 		return true
 	}
-	first := !i.told.released
-	i.told.released = true
+	first := !i.Reported.Released
+	i.Reported.Released = true
 	l.dirty[i.ID] = struct{}{}
 	return first
 }
 
-// least returns the incident that is missed least, other than spare: of the
-// closed ones, else of all, the one that has been quiet for longest.
-func (l *ledger) least(spare *Incident) *Incident {
+// leastMissed returns the incident to drop when there are too many: of the
+// closed ones, else of all, the one that has been quiet for longest; never
+// spare.
+func (l *ledger) leastMissed(spare *Incident) *Incident {
 	var least *Incident
 	for _, i := range l.all {
 		switch {
@@ -252,7 +252,7 @@ func (l *ledger) least(spare *Incident) *Incident {
 	return least
 }
 
-// drop forgets an incident.
+// drop removes an incident.
 func (l *ledger) drop(i *Incident) {
 	if i.IsOpen() {
 		l.watch.remove(i)

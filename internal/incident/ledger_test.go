@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -157,7 +158,7 @@ func randomStep(t *rapid.T, l *ledger, now time.Time) []Change {
 	e.Decision.Action = tlsstate.Action(rapid.IntRange(0, 4).Draw(t, "action"))
 	e.QueueID = "Q1"
 	n := newNote(&e)
-	return l.take(&n)
+	return l.onEvent(&n)
 }
 
 func checkLedger(t *rapid.T, l *ledger) {
@@ -219,7 +220,7 @@ func TestWatchFromManySides(t *testing.T) {
 	}
 }
 
-func BenchmarkTake(b *testing.B) {
+func BenchmarkOnEvent(b *testing.B) {
 	book := newBook(Options{})
 	book.start()
 	defer book.Close()
@@ -228,15 +229,33 @@ func BenchmarkTake(b *testing.B) {
 	b.Run("nothing open", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			book.Take(steady)
+			book.OnEvent(steady)
 		}
 	})
-	book.Take(downgrade("192.0.2.2", noon))
+	book.OnEvent(downgrade("192.0.2.2", noon))
 	book.Sync()
 	b.Run("something open", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			book.Take(steady)
+			book.OnEvent(steady)
 		}
 	})
+}
+
+// TestStrongerAction: an incident that opened under a softer action is reported
+// again when a stronger one is applied, once.
+func TestStrongerAction(t *testing.T) {
+	l := newLedger(5)
+	var got []What
+	for n, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Observe, tlsstate.Tempfail, tlsstate.Tempfail} {
+		e := downgrade("192.0.2.1", noon.Add(time.Duration(n)*time.Minute))
+		e.Decision.Action, e.Recipient = action, "bob@here.example"
+		note := newNote(&e)
+		for _, c := range l.onEvent(&note) {
+			got = append(got, c.What)
+		}
+	}
+	if want := []What{Opened, Grown}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }

@@ -9,7 +9,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// note is what is kept of an event: its pointers are only lent.
+// note is a copy of an event, whose pointers are valid during the call only.
 type note struct {
 	at            time.Time
 	verdict       tlsstate.Verdict
@@ -30,8 +30,8 @@ func newNote(e *ratchet.Event) note {
 	}
 }
 
-// queueID returns Postfix's queue id, or "" for what is none: it becomes part
-// of a command.
+// queueID returns Postfix's queue id, or "" for anything else: it becomes part of
+// a command.
 func queueID(s string) string {
 	notOne := func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') }
 	if len(s) > maxQueue || strings.IndexFunc(s, notOne) >= 0 {
@@ -42,15 +42,16 @@ func queueID(s string) string {
 
 func text(s string, most int) string { return clean.Text(s, most) }
 
-// opens tells whether the event is a downgrade, notable whether something
-// else is told of it.
+// opens reports whether a session opens an incident or goes on with one.
 func opens(v *tlsstate.Verdict) bool { return v.Outcome == tlsstate.Downgraded }
 
-func notable(d *ratchet.Decision) bool {
+// changesPin reports whether a session formed a pin, or came below one that no
+// longer holds.
+func changesPin(d *ratchet.Decision) bool {
 	return d.Outcome == tlsstate.Raised || d.Changes && (d.State == tlsstate.PinReleased || d.State == tlsstate.PinLapsed)
 }
 
-// meets tells whether the session may meet a pin: it was encrypted, judged and
+// meets reports whether the session may meet a pin: it was encrypted, judged and
 // no downgrade.
 func meets(v *tlsstate.Verdict) bool {
 	return v.Seen.Level > tlsstate.Plaintext && v.Outcome >= tlsstate.New && v.Outcome < tlsstate.Downgraded

@@ -300,7 +300,7 @@ func TestUnpinned(t *testing.T) {
 		w.book.Unpinned(first.ID, at(0, 1))
 	}
 	w.book.Unpinned(first.ID+1, at(0, 1)) // there is none
-	if got := w.told(); got != "closed address:192.0.2.10" {
+	if got := w.reported(); got != "closed address:192.0.2.10" {
 		t.Errorf("told %q", got)
 	}
 	w.close()

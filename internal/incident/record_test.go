@@ -14,7 +14,7 @@ const example = `{"id":17,"identity":"address:192.0.2.10","kind":"stripped","cap
 "words":"address:192.0.2.10 came in clear","opened":"2026-11-22T10:00:00Z","last":"2026-11-22T10:05:00Z",
 "closed":"2026-11-22T11:00:00Z","closed_by":"met","messages":3,"done":{"quarantine":2,"header":1},"seen":{"none":3},
 "clients":[{"address":"192.0.2.10","host":"mx1.bank.example"}],"from":["bank.example"],
-"held":[{"queue_id":"4XyZ12","at":"2026-11-22T10:00:00Z","reminded":1}],"told":{"open":false,"at":"2026-11-22T11:00:00Z","messages":3}}`
+"held":[{"queue_id":"4XyZ12","at":"2026-11-22T10:00:00Z","reminded":1}],"reported":{"open":false,"at":"2026-11-22T11:00:00Z","messages":3}}`
 
 func TestRecord(t *testing.T) {
 	var i, j incident.Incident
@@ -57,7 +57,7 @@ func TestBadRecords(t *testing.T) {
 // bounds, and written back as something that decodes to the same.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(example))
-	f.Add([]byte(`{"id":1,"identity":"domain:x","kind":"none","cap":"observe","evidence":{"pin":"none"},"words":"\u001b\n","from":["\r\nX: y"],"told":{}}`))
+	f.Add([]byte(`{"id":1,"identity":"domain:x","kind":"none","cap":"observe","evidence":{"pin":"none"},"words":"\u001b\n","from":["\r\nX: y"],"reported":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var once, twice incident.Incident
 		if json.Unmarshal(b, &once) != nil {

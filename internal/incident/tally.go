@@ -3,7 +3,6 @@ package incident
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // outcomes is how many outcomes there are.
 const outcomes = int(tlsstate.Downgraded) + 1
 
-// Counts are messages by level and outcome.
+// Counts are numbers of messages by level and outcome.
 type Counts [levels][outcomes]uint64
 
 // Level returns the messages of one level.
@@ -33,6 +32,8 @@ type DayCounts struct {
 // Tally counts messages for people by day, the oldest first, days without a
 // message left out. Its JSON form is documented in docs/alerts.md.
 type Tally []DayCounts
+
+func outcomeName(o int) string { return tlsstate.Outcome(o).String() }
 
 // tally is the record that counts: one slot a day, for 64 days.
 type tally struct {
@@ -72,8 +73,8 @@ func (t *tally) read(today tlsstate.Day) Tally {
 	return all
 }
 
-// take returns the whole record if it changed since it was taken last.
-func (t *tally) take() (all Tally, changed bool) {
+// takeChanged returns the whole record if it changed since the last call.
+func (t *tally) takeChanged() (all Tally, changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.changed {
@@ -88,14 +89,14 @@ func (t *tally) take() (all Tally, changed bool) {
 	return all, true
 }
 
-// again says that what was taken last must be taken again.
-func (t *tally) again() {
+// markChanged makes takeChanged return the record again.
+func (t *tally) markChanged() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.changed = true
 }
 
-// restore puts a record in that was kept elsewhere.
+// restore fills in a record that was read from the file.
 func (t *tally) restore(all Tally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,15 +115,8 @@ type dayJSON struct {
 func (d DayCounts) MarshalJSON() ([]byte, error) {
 	j := dayJSON{Day: d.Day.String(), Messages: map[string]map[string]uint64{}}
 	for l := range d.Counts {
-		for o, n := range d.Counts[l] {
-			if n == 0 {
-				continue
-			}
-			level := tlsstate.Level(l).String()
-			if j.Messages[level] == nil {
-				j.Messages[level] = map[string]uint64{}
-			}
-			j.Messages[level][tlsstate.Outcome(o).String()] = n
+		if of := named(d.Counts[l][:], outcomeName); len(of) > 0 {
+			j.Messages[levelName(l)] = of
 		}
 	}
 	return json.Marshal(j)
@@ -143,29 +137,15 @@ func (d *DayCounts) UnmarshalJSON(b []byte) error {
 	if read.Day == 0 {
 		return errors.New("counts without a day")
 	}
-	for level, counts := range j.Messages {
+	for level, of := range j.Messages {
 		l, err := tlsstate.ParseLevel(level)
 		if err != nil {
 			return err
 		}
-		for outcome, n := range counts {
-			o, err := index(outcomes, outcome, func(o int) string { return tlsstate.Outcome(o).String() })
-			if err != nil {
-				return err
-			}
-			read.Counts[l][o] = n
+		if err := counts(read.Counts[l][:], of, outcomeName); err != nil {
+			return err
 		}
 	}
 	*d = read
 	return nil
-}
-
-// index returns which of n names s is.
-func index(n int, s string, name func(int) string) (int, error) {
-	for i := range n {
-		if name(i) == s {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown word %.32q", s)
 }

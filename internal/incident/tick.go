@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// reminders are after how long people are reminded of mail that waits, with a
-// sender or in the hold queue. Senders give up after five days as a rule (RFC
-// 5321 section 4.5.4.1), some after one or two.
+// reminders are the ages at which mail that waits, at a sender or in the hold
+// queue, is reported again. Senders usually give up after five days (RFC 5321
+// section 4.5.4.1), some after one or two.
 var reminders = [...]time.Duration{24 * time.Hour, 72 * time.Hour}
 
-// heldPause is how long one reminder of held mail waits for the next, so that
-// mail that was held through a day is told of together.
+// heldPause is the time between two reminders of held mail, so that the mail of
+// one day is in one reminder.
 const heldPause = 24 * time.Hour
 
-// tick does what time alone leads to.
+// tick returns what the passing of time changes.
 func (l *ledger) tick(now time.Time) (changes []Change) {
 	for _, i := range l.sorted() {
 		if i.IsOpen() && now.Sub(i.Last) >= quietHours {
 			changes = append(changes, l.close(i, Quiet, now)...)
 		}
 		if i.waits(now) {
-			changes = append(changes, l.tell(i, Waiting, now, nil))
+			changes = append(changes, l.report(i, Waiting, now, nil))
 		}
 		if held := i.aged(now); len(held) > 0 {
-			c := l.remind(i, now)
+			c := l.reminder(i, now)
 			c.Held = held
 			changes = append(changes, c)
 		}
-		if !i.IsOpen() && now.Sub(i.Closed) > keep {
+		if !i.IsOpen() && now.Sub(i.Closed) > maxAge {
 			l.drop(i)
 		}
 	}
@@ -46,19 +46,18 @@ func (l *ledger) sorted() []*Incident {
 	return all
 }
 
-// waits tells whether it is time to tell that a peer is still refused, and
-// notes that it is told.
+// waits reports whether it is time to report that a peer is still refused, and
+// records it.
 func (i *Incident) waits(now time.Time) bool {
 	if !i.IsOpen() || i.Refused.IsZero() {
 		return false
 	}
-	before := i.told.waiting
-	i.told.waiting = due(before, now.Sub(i.Refused))
-	return i.told.waiting > before
+	before := i.Reported.Waiting
+	i.Reported.Waiting = due(before, now.Sub(i.Refused))
+	return i.Reported.Waiting > before
 }
 
-// due returns how many reminders there are to have been after so long, and
-// no fewer than there were.
+// due returns how many reminders are due at an age, at least n.
 func due(n uint8, age time.Duration) uint8 {
 	for int(n) < len(reminders) && age >= reminders[n] {
 		n++
@@ -66,26 +65,25 @@ func due(n uint8, age time.Duration) uint8 {
 	return n
 }
 
-// aged returns the held mail that people are to be reminded of now, and notes
-// that they are.
+// aged returns the held mail whose reminder is due, and records it.
 func (i *Incident) aged(now time.Time) (held []Held) {
-	if now.Sub(i.told.held) < heldPause && !now.Before(i.told.held) {
+	if now.Sub(i.Reported.Held) < heldPause && !now.Before(i.Reported.Held) {
 		return nil
 	}
 	for n := range i.Held {
 		h := &i.Held[n]
-		if n := due(h.reminded, now.Sub(h.At)); n > h.reminded {
-			h.reminded = n
+		if n := due(h.Reminded, now.Sub(h.At)); n > h.Reminded {
+			h.Reminded = n
 			held = append(held, *h)
 		}
 	}
 	return held
 }
 
-// remind is tell for held mail, which may wait after the incident closed: it
-// says nothing of that.
-func (l *ledger) remind(i *Incident, now time.Time) Change {
-	i.told.held = now
+// reminder is report for held mail, which may wait after the incident closed: it
+// leaves unchanged whether the incident was reported open.
+func (l *ledger) reminder(i *Incident, now time.Time) Change {
+	i.Reported.Held = now
 	l.dirty[i.ID] = struct{}{}
 	return Change{What: Holding, At: now, Identity: i.Identity, Incident: i.clone()}
 }

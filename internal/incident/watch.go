@@ -8,10 +8,10 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// watch knows the addresses that would close an open incident: those that are
-// in it. Every encrypted message asks it, so that it costs one look at a
-// number where nothing is open, and a read lock and a look-up where something
-// is. Only the ledger changes it.
+// watch holds the addresses of the open incidents: a good session of one of
+// them closes its incident. Every encrypted message is looked up, which costs
+// one atomic load where nothing is open, else a read lock and a map look-up.
+// Only the ledger changes it.
 type watch struct {
 	n  atomic.Int64
 	mu sync.RWMutex
@@ -20,7 +20,7 @@ type watch struct {
 
 func newWatch() *watch { return &watch{by: make(map[tlsstate.Identity][]*Incident)} }
 
-// has tells whether an open incident has that address in it.
+// has reports whether an open incident has that address.
 func (w *watch) has(address tlsstate.Identity) bool {
 	if w.n.Load() == 0 {
 		return false
@@ -31,10 +31,10 @@ func (w *watch) has(address tlsstate.Identity) bool {
 	return ok
 }
 
-// at returns the open incidents that have that address in them.
+// at returns the open incidents with that address.
 func (w *watch) at(address tlsstate.Identity) []*Incident { return w.by[address] }
 
-// add puts an address of an open incident in.
+// add adds an address of an open incident.
 func (w *watch) add(address tlsstate.Identity, i *Incident) {
 	if slices.Contains(w.by[address], i) {
 		return
@@ -45,7 +45,7 @@ func (w *watch) add(address tlsstate.Identity, i *Incident) {
 	w.n.Store(int64(len(w.by)))
 }
 
-// remove takes all addresses of an incident out.
+// remove removes all addresses of an incident.
 func (w *watch) remove(i *Incident) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -116,18 +116,18 @@ func (w *world) decide(c peer.Client, when time.Time, level tlsstate.Level) ratc
 }
 
 func (w *world) event(e ratchet.Event) string {
-	w.book.Take(e)
+	w.book.OnEvent(e)
 	w.book.Sync()
-	return w.told()
+	return w.reported()
 }
 
 func (w *world) tick(now time.Time) string {
 	w.book.Tick(now)
-	return w.told()
+	return w.reported()
 }
 
 // told returns what changed since it was asked last.
-func (w *world) told() string {
+func (w *world) reported() string {
 	var words []string
 	for _, c := range w.changes {
 		words = append(words, c.What.String()+" "+c.Identity.String())

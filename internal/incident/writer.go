@@ -14,8 +14,8 @@ const (
 	tallyEvery = 60
 )
 
-// write is the goroutine that writes what changed: apart from the fold, so
-// that a stuck disk holds up nothing.
+// write is the goroutine that writes what changed. It is not the one of fold, so
+// that a stuck disk delays nothing.
 func (b *Book) write() {
 	defer close(b.written)
 	if b.disk == nil {
@@ -33,7 +33,7 @@ func (b *Book) write() {
 		}
 		err := b.writeChanged(!open || n%tallyEvery == 0)
 		if failing != (err != nil) {
-			b.tellFailure(err)
+			b.logFailure(err)
 			failing = err != nil
 		}
 		b.ended = err
@@ -41,16 +41,16 @@ func (b *Book) write() {
 	b.ended = errors.Join(b.ended, b.disk.close())
 }
 
-func (b *Book) tellFailure(err error) {
+func (b *Book) logFailure(err error) {
 	if err != nil {
-		b.log.Error("incidents can't be written: they are kept in memory until they can", "error", err)
+		b.log.Error("could not write the incidents; they stay in memory and are written later", "error", err)
 		return
 	}
-	b.log.Info("incidents are written again")
+	b.log.Info("incidents are written to the disk again")
 }
 
-// writeChanged writes what changed since it was called last. What could not be
-// written is kept for the next time.
+// writeChanged writes what changed since the last call. On an error all of it is
+// tried again at the next.
 func (b *Book) writeChanged(withTally bool) error {
 	next, err := b.batch(withTally)
 	if err != nil || len(next.incidents) == 0 && next.tally == nil {
@@ -64,11 +64,11 @@ func (b *Book) writeChanged(withTally bool) error {
 	for id := range next.incidents {
 		b.ledger.dirty[id] = struct{}{}
 	}
-	b.tally.again()
+	b.tally.markChanged()
 	return err
 }
 
-// batch takes what is to be written.
+// batch collects what is to be written.
 func (b *Book) batch(withTally bool) (batch, error) {
 	next := batch{incidents: make(map[uint64][]byte)}
 	b.mu.Lock()
@@ -89,7 +89,7 @@ func (b *Book) batch(withTally bool) (batch, error) {
 	if !withTally {
 		return next, nil
 	}
-	if t, changed := b.tally.take(); changed {
+	if t, changed := b.tally.takeChanged(); changed {
 		value, err := json.Marshal(t)
 		if err != nil {
 			return next, fmt.Errorf("the tally: %w", err)

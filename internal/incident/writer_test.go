@@ -67,10 +67,10 @@ func on(t *testing.T, f *faulty, fn func(*Book, *bytes.Buffer)) {
 func TestFailingDisk(t *testing.T) {
 	f := &faulty{err: errors.New("no space left")}
 	on(t, f, func(b *Book, log *bytes.Buffer) {
-		b.Take(downgrade("192.0.2.1", time.Now()))
+		b.OnEvent(downgrade("192.0.2.1", time.Now()))
 		time.Sleep(5500 * time.Millisecond)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "can't be written"); n != 1 || !strings.Contains(log.String(), "no space left") {
+		if n := strings.Count(log.String(), "could not write"); n != 1 || !strings.Contains(log.String(), "no space left") {
 			t.Errorf("told %d times:\n%s", n, log)
 		}
 		f.fail(nil)
@@ -78,7 +78,7 @@ func TestFailingDisk(t *testing.T) {
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := strings.Count(log.String(), "written again"); n != 1 {
+		if n := strings.Count(log.String(), "disk again"); n != 1 {
 			t.Errorf("told %d times:\n%s", n, log)
 		}
 	})
@@ -92,11 +92,11 @@ func TestStuckDisk(t *testing.T) {
 	f := &faulty{}
 	on(t, f, func(b *Book, _ *bytes.Buffer) {
 		f.held = make(chan struct{})
-		b.Take(downgrade("192.0.2.1", time.Now()))
+		b.OnEvent(downgrade("192.0.2.1", time.Now()))
 		time.Sleep(5 * time.Second)
-		b.Take(downgrade("192.0.2.2", time.Now()))
+		b.OnEvent(downgrade("192.0.2.2", time.Now()))
 		b.Sync()
-		if n := len(b.Open()); n != 2 {
+		if n := len(b.OpenIncidents()); n != 2 {
 			t.Errorf("%d open", n)
 		}
 		begun := time.Now()
@@ -117,7 +117,7 @@ func TestSteadyWritesNothing(t *testing.T) {
 		steady := downgrade("192.0.2.1", time.Now())
 		steady.Decision.Outcome, steady.Decision.Kind = tlsstate.Steady, tlsstate.NoDowngrade
 		for range 130 {
-			b.Take(steady)
+			b.OnEvent(steady)
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()

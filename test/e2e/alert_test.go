@@ -115,7 +115,7 @@ func (s *teller) start() {
 	if s.book, err = incident.Open(incident.Options{Path: s.path, Changed: s.alerts.Change}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.alerts.Follow(s.book.Open)
+	s.alerts.Follow(s.book.OpenIncidents)
 }
 
 // stop delivers all there is.
@@ -146,7 +146,7 @@ func (s *teller) take(o tlsstate.Outcome, l tlsstate.Level) {
 	if o == tlsstate.Downgraded {
 		d.Kind = tlsstate.Stripped
 	}
-	s.book.Take(ratchet.Event{
+	s.book.OnEvent(ratchet.Event{
 		Session: &ratchet.Session{At: time.Now(), Security: d.Seen, Peer: p}, Decision: d, From: "alice@bank.example", Done: true,
 	})
 	s.book.Sync()
