@@ -56,6 +56,7 @@ type Daemon struct {
 	milter    *milter.Milter
 	server    *wire.Server
 	listeners []net.Listener
+	sending   *sending
 }
 
 // New opens the memory and the listeners. On an error nothing stays open.
@@ -84,6 +85,9 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 	}, milterOptions(cfg), d.log)
 	if d.server, err = newServer(cfg, d.milter, d.log); err == nil {
 		d.listeners, err = listen(cfg)
+	}
+	if err == nil {
+		d.startSending(cfg)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.close())
@@ -158,6 +162,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	go func() { failed <- d.server.Serve(d.listeners...) }()
 	go d.notify.watchdog(ctx, d.alive)
 	d.watch.run(ctx, d.histories.Load)
+	d.sending.run()
 	stopAdmin, stopStatus := d.serveAdmin(ctx, d.config.Load()), d.serveStatus(ctx, d.config.Load())
 	d.started()
 
@@ -179,6 +184,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 
 // close writes what is to be kept, once no session is judged any more.
 func (d *Daemon) close() error {
+	d.sending.close()
 	d.senders.close()
 	err := d.watch.close()
 	if closed := d.histories.Close(); closed != nil {
@@ -247,6 +253,7 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.milter.SetOptions(milterOptions(next))
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
+	d.sending.reload(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
 	if fixed := needsRestart(old, next); len(fixed) > 0 {
 		d.log.Warn("these settings changed and need a restart", "settings", fixed)
@@ -268,6 +275,8 @@ func needsRestart(old, next *config.Config) (changed []string) {
 		{"status", old.Status, next.Status},
 		{"spf", old.SPF, next.SPF},
 		{"breaker", old.Breaker, next.Breaker},
+		{"outbound.listen", old.Outbound.Listen, next.Outbound.Listen},
+		{"outbound.log", old.Outbound.Log, next.Outbound.Log},
 		{"log.format", old.Log.Format, next.Log.Format},
 	} {
 		if !reflect.DeepEqual(s.old, s.next) {

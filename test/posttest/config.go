@@ -85,6 +85,9 @@ func (in *Instance) private() string {
 		fmt.Sprintf("virtual_uid_maps = static:%d", nobody),
 		fmt.Sprintf("virtual_gid_maps = static:%d", nobody),
 	}
+	if o.Resolver != "" {
+		lines = append(lines, "smtp_dns_support_level = enabled", "smtp_host_lookup = dns")
+	}
 	if o.XClient {
 		lines = append(lines, "smtpd_authorized_xclient_hosts = 127.0.0.0/8, [::1]")
 	}
@@ -120,6 +123,9 @@ func (in *Instance) masterCF() (string, error) {
 		for _, o := range l.Options {
 			b.WriteString("    -o " + o + "\n")
 		}
+	}
+	if in.opts.Resolver != "" {
+		return b.String() + strings.Replace(services, "smtp       unix  -  -  n", "smtp       unix  -  -  y", 1), nil
 	}
 	return b.String() + services, nil
 }

@@ -147,6 +147,13 @@ func complaints(t *testing.T, name, file string, text []byte) {
 			t.Fatal(err)
 		}
 	}
+	table, err := fs.ReadFile(contrib.Files, "postfix/tlsratchet-policy.cf") // main.cf.outbound names it
+	if err == nil {
+		err = writeOld(filepath.Join(dir, "tlsratchet-policy.cf"), table)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{{"-n"}, {"-M"}, {"-P"}} {
 		out, err := exec.Command("postconf", append([]string{"-c", dir}, args...)...).CombinedOutput()
 		if err != nil || strings.Contains(string(out), "warning") {

@@ -128,10 +128,29 @@ func (in *Instance) writeConfig() error {
 	if err != nil {
 		return fmt.Errorf("contrib/postfix: %w", err)
 	}
+	table, err := fs.ReadFile(contrib.Files, "postfix/tlsratchet-policy.cf")
+	if err != nil {
+		return fmt.Errorf("contrib/postfix: %w", err)
+	}
+	if err := in.writeResolver(); err != nil {
+		return err
+	}
 	return errors.Join(
 		writeOld(in.path("etc/main.cf"), []byte(mainCF)),
 		writeOld(in.path("etc/master.cf"), []byte(masterCF)),
-		writeOld(in.path("etc/header_checks.tlsratchet"), checks))
+		writeOld(in.path("etc/header_checks.tlsratchet"), checks),
+		writeOld(in.path("etc/tlsratchet-policy.cf"), table))
+}
+
+// writeResolver writes what a chrooted smtp(8) finds its name server by.
+func (in *Instance) writeResolver() error {
+	if in.opts.Resolver == "" {
+		return nil
+	}
+	if err := os.MkdirAll(in.path("spool/etc"), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(in.path("spool/etc/resolv.conf"), []byte("nameserver "+in.opts.Resolver+"\noptions timeout:1 attempts:2\n"), 0o644)
 }
 
 // writeOld writes a file that looks a minute old: one that was written just now
@@ -241,6 +260,13 @@ func (in *Instance) Master() (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
+// PolicySocket is where contrib/postfix/tlsratchet-policy.cf looks for the
+// answers.
+func (in *Instance) PolicySocket() string { return in.path("spool/tlsratchet/policy.sock") }
+
+// Maillog is the path of the instance's log.
+func (in *Instance) Maillog() string { return in.path("maillog") }
+
 // CA is the authority of the instance's certificate.
 func (in *Instance) CA() *CA { return in.opts.CA }
 
@@ -274,4 +300,11 @@ func mailOwner() (int, error) {
 		return 0, fmt.Errorf("the user of Postfix: %w", err)
 	}
 	return strconv.Atoi(u.Uid)
+}
+
+// Reload has the instance read its configuration again. Its processes end once
+// they are idle.
+func (in *Instance) Reload(ctx context.Context) error {
+	_, err := in.run(ctx, "postfix", "reload")
+	return err
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// certificates the instance trusts (with main.cf.client-certs). The
 	// instance makes its own unless set.
 	CA *CA
+	// Resolver is the address of the name server by which smtp(8), chrooted, finds
+	// the MX hosts of destinations; "" for no DNS at all.
+	Resolver string
 	// ClientCert has smtp(8) present a certificate of CA for Hostname.
 	ClientCert bool
 }

@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/milter/wire"
+)
+
+// sending is the sending side: it answers Postfix's look-ups, and follows its
+// log. Mail needs none of it: what is wrong with it is logged, and the daemon
+// goes on.
+type sending struct {
+	out       *outbound.Outbound
+	server    *outbound.Server
+	follower  *outbound.Follower // nil: switched off
+	listeners []net.Listener
+	kept      kept
+	log       *slog.Logger
+	reason    string // why nothing may be answered, as logged last
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// sendingState is what outlives a restart.
+type sendingState struct {
+	outbound.State
+	Cursor outbound.Cursor `json:"cursor,omitzero"`
+}
+
+// keepSending is how often the state is written.
+const keepSending = 5 * time.Second
+
+// newSending returns the sending side, or nil if it is switched off. passed are
+// the sockets that systemd passed for it.
+func newSending(cfg *config.Config, memory ratchet.Histories, passed []net.Listener, events func(ratchet.Event), outage func(outbound.OutageState), log *slog.Logger) *sending {
+	where := cfg.OutboundListen()
+	if len(where) == 0 {
+		closeListeners(passed)
+		return nil
+	}
+	s := &sending{log: log, kept: keptBeside(cfg, "outbound.json"), listeners: passed}
+	s.out = outbound.New(outbound.Options{
+		Histories: memory, Settings: s.settings(cfg), Events: events, Outage: outage, Now: time.Now, Log: log,
+	})
+	limits := outbound.DefaultLimits()
+	limits.Connections = cfg.Limits.Connections
+	s.server = outbound.NewServer(limits, s.out.Answer, log)
+	if cfg.Outbound.Log != config.Off {
+		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: log}
+	}
+	s.listen(cfg, where)
+	return s
+}
+
+// startSending takes the sockets of the sending side from those that systemd
+// passed.
+func (d *Daemon) startSending(cfg *config.Config) {
+	var passed []net.Listener
+	d.listeners = slices.DeleteFunc(d.listeners, func(l net.Listener) bool {
+		if isPolicy(l) {
+			passed = append(passed, l)
+			return true
+		}
+		return false
+	})
+	d.sending = newSending(cfg, d.histories, passed, nil, nil, d.log)
+}
+
+func closeListeners(all []net.Listener) {
+	for _, l := range all {
+		l.Close()
+	}
+}
+
+func (s *sending) listen(cfg *config.Config, where []config.Listener) {
+	group, err := socketGroup(cfg.Socket.Group)
+	if err != nil {
+		group = -1 // the milter's listeners reported it
+	}
+	for _, l := range where {
+		if l.Network == config.Systemd {
+			continue // passed
+		}
+		spec, err := wire.ParseSpec(l.String())
+		if err != nil {
+			s.log.Error("Postfix can't ask about destinations", "listen", l.String(), "error", err)
+			continue
+		}
+		some, err := wire.Listen(spec, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
+		if err != nil {
+			s.log.Error("Postfix can't ask about destinations", "listen", l.String(), "error", err)
+		}
+		s.listeners = append(s.listeners, some...)
+	}
+}
+
+// settings reads what Postfix's own settings allow, and logs what they forbid.
+func (s *sending) settings(cfg *config.Config) outbound.Settings {
+	p := outbound.PermissionOf(context.Background(), cfg.Outbound.Postfix)
+	if p.Reason != s.reason && cfg.Outbound.Action == config.Hold {
+		s.log.Warn("destinations are not held", "reason", p.Reason)
+	}
+	s.reason = p.Reason
+	return outbound.Settings{
+		Rules: cfg.OutboundRules(), Least: cfg.Outbound.Least, Permission: p,
+		ReleaseOnOutage: cfg.Outbound.OnOutage == config.Release,
+	}
+}
+
+// run serves and follows until close.
+func (s *sending) run() {
+	if s == nil {
+		return
+	}
+	var state sendingState
+	if err := s.kept.read(&state); err != nil {
+		s.log.Error("the state of the sending side can't be read; it begins anew", "error", err)
+		state = sendingState{}
+	}
+	s.out.Restore(state.State)
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.running.Go(func() {
+		if err := s.server.Serve(s.listeners...); err != nil {
+			s.log.Error("Postfix can't ask about destinations any more", "error", err)
+		}
+	})
+	if s.follower != nil {
+		s.running.Go(func() { s.follower.Run(ctx, state.Cursor, s.follower.Source == config.Journal) })
+	}
+	s.running.Go(func() { s.keep(ctx) })
+}
+
+// keep writes the state now and then.
+func (s *sending) keep(ctx context.Context) {
+	tick := time.NewTicker(keepSending)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.write()
+		}
+	}
+}
+
+func (s *sending) write() {
+	state := sendingState{State: s.out.State()}
+	if s.follower != nil {
+		state.Cursor = s.follower.Cursor()
+	}
+	if err := s.kept.write(state); err != nil {
+		s.log.Error("the state of the sending side was not saved", "error", err)
+	}
+}
+
+// close ends it. Call it before the memory is closed.
+func (s *sending) close() {
+	if s == nil || s.stop == nil {
+		if s != nil {
+			closeListeners(s.listeners)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		s.log.Error("sending side", "error", err)
+	}
+	s.stop()
+	s.running.Wait()
+	s.write()
+}
+
+// reload replaces what a reload may change.
+func (s *sending) reload(cfg *config.Config) {
+	if s != nil {
+		s.out.SetSettings(s.settings(cfg))
+	}
+}
+
+// isPolicy reports whether a socket that systemd passed is for the sending side:
+// by its name.
+func isPolicy(l net.Listener) bool {
+	return l.Addr().Network() == "unix" && filepath.Base(l.Addr().String()) == config.PolicySocket
+}

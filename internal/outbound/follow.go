@@ -1,0 +1,120 @@
+package outbound
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/internal/maillog"
+)
+
+// Cursor is a place in Postfix's log. What lies before it was read; what is read
+// twice does no harm.
+type Cursor struct {
+	// Journal is the journal's own; "" for a file.
+	Journal string `json:"journal,omitempty"`
+	// Inode and Offset are of a file, Head and HeadSize a checksum of its first
+	// bytes: a copy of it has the same.
+	Inode    uint64 `json:"inode,omitempty"`
+	Offset   int64  `json:"offset,omitempty"`
+	Head     uint32 `json:"head,omitempty"`
+	HeadSize int    `json:"head_size,omitempty"`
+}
+
+// Follower reads Postfix's log as it is written.
+type Follower struct {
+	// Source is [config.Journal] or the path of a file.
+	Source string
+	// Sink receives the deliveries. Required.
+	Sink maillog.DeliverySink
+	// Wanted reports whether somebody misses what can't be read: Postfix asks us.
+	// Required.
+	Wanted func() bool
+	// Now is the clock, Log where faults are reported. Required.
+	Now func() time.Time
+	Log *slog.Logger
+
+	lines    atomic.Uint64
+	last     atomic.Int64 // unix seconds of the newest line
+	cursor   atomic.Pointer[Cursor]
+	fault    atomic.Pointer[string]
+	joiner   *maillog.Deliveries
+	complain string // what was logged last
+}
+
+// FollowerStats are what a follower did since its start.
+type FollowerStats struct {
+	// Lines counts those read, Last is the time of the newest; zero for none.
+	Lines uint64
+	Last  time.Time
+	// Fault is why nothing is read at present; "" if all is well.
+	Fault string
+}
+
+// Stats returns the counts as they are now.
+func (f *Follower) Stats() (s FollowerStats) {
+	s.Lines = f.lines.Load()
+	if at := f.last.Load(); at != 0 {
+		s.Last = time.Unix(at, 0)
+	}
+	if why := f.fault.Load(); why != nil {
+		s.Fault = *why
+	}
+	return s
+}
+
+// Cursor returns the place up to which lines were read.
+func (f *Follower) Cursor() Cursor {
+	if c := f.cursor.Load(); c != nil {
+		return *c
+	}
+	return Cursor{}
+}
+
+// Run reads from a cursor on until ctx ends; without one, from now on. What goes
+// wrong is reported, and tried again.
+func (f *Follower) Run(ctx context.Context, from Cursor, journal bool) {
+	f.joiner = maillog.NewDeliveries(f.Sink)
+	f.cursor.Store(&from)
+	if journal {
+		f.followJournal(ctx)
+		return
+	}
+	f.followFile(ctx)
+}
+
+// read passes a line to the joiner.
+func (f *Follower) read(l *maillog.Line) {
+	f.lines.Add(1)
+	f.last.Store(l.At.Unix())
+	f.joiner.Line(l.At, l.Program, l.PID, l.Message)
+}
+
+// failed reports a fault, once as long as it stays the same.
+func (f *Follower) failed(why string) {
+	f.fault.Store(&why)
+	if f.complain != why && f.Wanted() {
+		f.complain = why
+		f.Log.Warn("Postfix's log can't be read: nothing is learned of deliveries", "log", f.Source, "error", why)
+	}
+}
+
+// works reports that a fault is over.
+func (f *Follower) works() {
+	f.fault.Store(nil)
+	if f.complain != "" {
+		f.complain = ""
+		f.Log.Info("Postfix's log is read", "log", f.Source)
+	}
+}
+
+// pause waits, and reports whether to go on.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

@@ -1,0 +1,258 @@
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"tlsratchet/internal/maillog"
+)
+
+const (
+	// filePoll is how often a file is looked at for new lines.
+	filePoll = 200 * time.Millisecond
+	// faultPoll is how often one that can't be read is tried again.
+	faultPoll = 5 * time.Second
+	// headBytes is how much of a file tells it from another.
+	headBytes = 256
+	// maxLine bounds a line; longer ones are skipped.
+	maxLine = 64 << 10
+)
+
+// logFile is a file that is followed.
+type logFile struct {
+	f      *os.File
+	at     Cursor
+	buf    []byte // what was read of a line whose end is not there yet
+	parse  *maillog.Lines
+	follow *Follower
+}
+
+// followFile reads a file, whichever way it is rotated: renamed (logrotate's
+// default, postfix logrotate), or copied and truncated.
+func (f *Follower) followFile(ctx context.Context) {
+	for drained := false; ; {
+		file, err := f.open(f.Cursor(), drained)
+		if err != nil {
+			f.failed(rights(err))
+			if !pause(ctx, faultPoll) {
+				return
+			}
+			continue
+		}
+		f.works()
+		how := file.run(ctx)
+		file.f.Close()
+		if how == same {
+			return
+		}
+		drained = how == renamed
+	}
+}
+
+// rights adds what would help to an error of permissions.
+func rights(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return err.Error() + ": the daemon needs the group that may read it (SupplementaryGroups=adm on Debian)"
+	}
+	return err.Error()
+}
+
+// open opens the log where the cursor stands. What was written to a file that
+// was rotated away since is read first, unless it was read to its end.
+func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
+	file, err := os.Open(f.Source)
+	if err != nil {
+		return nil, err
+	}
+	l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
+	now, err := l.identify()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	size := now.Offset
+	now.Offset = 0
+	switch {
+	case c == Cursor{}: // never read: from now on
+		now.Offset = size
+		f.joiner.Gap(f.Now())
+	case c.Inode == now.Inode && c.Offset <= size && l.hasHead(c):
+		now.Offset = c.Offset
+	case drained || f.catchUp(c):
+	default: // rotated to a name that is not known
+		f.joiner.Gap(f.Now())
+	}
+	l.at = now
+	f.cursor.Store(&now)
+	return l, nil
+}
+
+// identify returns the cursor at the end of the file.
+func (l *logFile) identify() (Cursor, error) {
+	info, err := l.f.Stat()
+	if err != nil {
+		return Cursor{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Cursor{}, fmt.Errorf("%s is no regular file", l.f.Name())
+	}
+	c := Cursor{Inode: inodeOf(info), Offset: info.Size()}
+	c.Head, c.HeadSize = l.head(headBytes)
+	return c, nil
+}
+
+func inodeOf(info fs.FileInfo) uint64 {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Ino) // 32 bits on some systems
+	}
+	return 0
+}
+
+// head returns a checksum of the first bytes, up to n.
+func (l *logFile) head(n int) (sum uint32, size int) {
+	b := make([]byte, n)
+	size, _ = l.f.ReadAt(b, 0)
+	return crc32.ChecksumIEEE(b[:size]), size
+}
+
+// hasHead reports whether the file begins as the cursor's did.
+func (l *logFile) hasHead(c Cursor) bool {
+	sum, size := l.head(c.HeadSize)
+	return sum == c.Head && size == c.HeadSize
+}
+
+// catchUp reads the rest of the file that a cursor was in, under the name that
+// it, or its copy, has now. It reports whether that was found.
+func (f *Follower) catchUp(c Cursor) bool {
+	others, _ := filepath.Glob(globQuote(f.Source) + "?*")
+	for _, path := range others {
+		file, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now()), at: c}
+		info, err := file.Stat()
+		found := err == nil && info.Mode().IsRegular() && info.Size() >= c.Offset && c.HeadSize > 0 && l.hasHead(c)
+		if found {
+			l.drain()
+		}
+		file.Close()
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+func globQuote(path string) string {
+	var b []byte
+	for i := range len(path) {
+		if c := path[i]; c == '*' || c == '?' || c == '[' || c == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, path[i])
+	}
+	return string(b)
+}
+
+// run reads until ctx ends, or until the file was rotated, and returns how. One
+// that was renamed was read to its end.
+func (l *logFile) run(ctx context.Context) replacement {
+	for left := false; ; {
+		grew, err := l.drain()
+		if err != nil {
+			l.follow.failed(err.Error())
+		}
+		switch now, size := l.replaced(); {
+		case now == truncated:
+			return truncated
+		case now == renamed && left && !grew:
+			return renamed // nothing came to the old one since the new one has lines
+		case now == renamed && size > 0:
+			left = true
+		}
+		if !pause(ctx, filePoll) {
+			l.drain()
+			return same
+		}
+	}
+}
+
+// replacement is what became of the file under its name.
+type replacement uint8
+
+const (
+	same replacement = iota
+	renamed
+	truncated
+)
+
+// replaced looks at what has the name now, and how long it is.
+func (l *logFile) replaced() (replacement, int64) {
+	info, err := os.Stat(l.follow.Source)
+	switch {
+	case err != nil:
+		return same, 0 // between two names
+	case inodeOf(info) != l.at.Inode:
+		return renamed, info.Size()
+	case info.Size() < l.at.Offset || !l.hasHead(l.at):
+		return truncated, info.Size()
+	}
+	return same, info.Size()
+}
+
+// drain reads what is there. Only whole lines count as read.
+func (l *logFile) drain() (grew bool, err error) {
+	chunk := make([]byte, 64<<10)
+	pos := l.at.Offset + int64(len(l.buf))
+	for {
+		n, err := l.f.ReadAt(chunk, pos)
+		if n > 0 {
+			grew = true
+			pos += int64(n)
+			l.feed(chunk[:n])
+		}
+		if err == io.EOF || n == 0 && err == nil {
+			return grew, nil
+		}
+		if err != nil {
+			return grew, err
+		}
+	}
+}
+
+// feed splits what was read into lines.
+func (l *logFile) feed(b []byte) {
+	l.buf = append(l.buf, b...)
+	rest := l.buf
+	for {
+		line, after, ok := bytes.Cut(rest, []byte("\n"))
+		if !ok {
+			break
+		}
+		if r, ok := l.parse.Read(line); ok {
+			l.follow.read(&r)
+		}
+		l.at.Offset += int64(len(line)) + 1
+		rest = after
+	}
+	if len(rest) > maxLine {
+		l.at.Offset += int64(len(rest))
+		rest = nil
+	}
+	l.buf = append(l.buf[:0], rest...)
+	if l.at.HeadSize < headBytes {
+		l.at.Head, l.at.HeadSize = l.head(headBytes)
+	}
+	at := l.at
+	l.follow.cursor.Store(&at)
+}

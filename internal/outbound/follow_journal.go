@@ -1,0 +1,140 @@
+package outbound
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/maillog"
+)
+
+// journalFields are what is asked of each record, journalMatches which records:
+// the mail facility, and notes of the journal that it dropped some.
+var (
+	journalFields  = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID"
+	journalMatches = []string{"SYSLOG_FACILITY=2", "+", "SYSLOG_IDENTIFIER=systemd-journald"}
+)
+
+// followJournal reads the journal by journalctl(1), which needs no library, and
+// starts it again when it ends.
+func (f *Follower) followJournal(ctx context.Context) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		began := time.Now()
+		if err := f.journal(ctx); err != nil {
+			f.failed(err.Error())
+		}
+		if time.Since(began) > time.Minute {
+			wait = time.Second
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// journal runs journalctl until it ends.
+func (f *Follower) journal(ctx context.Context) error {
+	args := []string{"--output=json", "--follow", "--no-pager", "--output-fields=" + journalFields}
+	if c := f.Cursor().Journal; c != "" {
+		args = append(args, "--lines=all", "--after-cursor="+c)
+	} else {
+		args = append(args, "--lines=0")
+		f.joiner.Gap(f.Now())
+	}
+	cmd := exec.CommandContext(ctx, "journalctl", append(args, journalMatches...)...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	cmd.WaitDelay = time.Second
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	f.readJournal(bufio.NewReaderSize(out, maxLine))
+	err = cmd.Wait()
+	if text := clean.Text(strings.TrimSpace(errs.String()), 300); text != "" {
+		return errors.New("journalctl: " + text + journalRights(text))
+	}
+	if err != nil {
+		return errors.New("journalctl: " + err.Error())
+	}
+	return errors.New("journalctl ended")
+}
+
+// journalRights adds what would help.
+func journalRights(text string) string {
+	if strings.Contains(text, "permission") || strings.Contains(text, "other users") {
+		return ": the daemon needs the group systemd-journal (SupplementaryGroups=systemd-journal)"
+	}
+	return ""
+}
+
+// readJournal reads records, one JSON object a line, until the end.
+func (f *Follower) readJournal(in *bufio.Reader) {
+	for {
+		line, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = in.ReadSlice('\n')
+			}
+			continue
+		}
+		if err != nil {
+			return
+		}
+		f.works()
+		f.record(line)
+	}
+}
+
+// record reads one record of the journal.
+func (f *Follower) record(line []byte) {
+	var r struct {
+		Cursor  string `json:"__CURSOR"`
+		Time    string `json:"__REALTIME_TIMESTAMP"`
+		Program string `json:"SYSLOG_IDENTIFIER"`
+		// SyslogPID is the process as it knows itself, in a container too.
+		SyslogPID string          `json:"SYSLOG_PID"`
+		PID       string          `json:"_PID"`
+		Message   json.RawMessage `json:"MESSAGE"`
+	}
+	if json.Unmarshal(line, &r) != nil {
+		return
+	}
+	micros, err := strconv.ParseInt(r.Time, 10, 64)
+	if err != nil {
+		return
+	}
+	if r.SyslogPID == "" {
+		r.SyslogPID = r.PID
+	}
+	pid, _ := strconv.ParseUint(r.SyslogPID, 10, 31)
+	f.read(&maillog.Line{At: time.UnixMicro(micros), Program: r.Program, PID: uint32(pid), Message: messageOf(r.Message)})
+	f.cursor.Store(&Cursor{Journal: r.Cursor})
+}
+
+// messageOf returns the text of a record: a string, or bytes where it is not
+// UTF-8.
+func messageOf(raw json.RawMessage) []byte {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return []byte(text)
+	}
+	var numbers []uint8
+	var items []int
+	if json.Unmarshal(raw, &items) == nil {
+		for _, n := range items {
+			numbers = append(numbers, uint8(n))
+		}
+	}
+	return numbers
+}

@@ -1,0 +1,254 @@
+package outbound
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// counts are what Stats is a copy of.
+type counts struct {
+	sent      [tlsstate.TLS13 + 1]atomic.Uint64
+	unknown   atomic.Uint64
+	homeless  atomic.Uint64
+	afterFail atomic.Uint64
+	held      atomic.Uint64
+	wouldHold atomic.Uint64
+	failures  atomic.Uint64
+}
+
+// Stats are counts of deliveries, recipients each, since the start.
+type Stats struct {
+	// Sent counts those that were sent, by level; Unknown those of which lines
+	// are missing.
+	Sent    [tlsstate.TLS13 + 1]uint64
+	Unknown uint64
+	// Unattributed counts those whose next-hop is not known, or is no domain.
+	Unattributed uint64
+	// AfterFailure counts those that went in clear after a handshake failed: a
+	// sign of an attack or of a broken host rather than of a habit.
+	AfterFailure uint64
+	// Held counts attempts that waited because of our answer, WouldHold
+	// deliveries that "hold" would have deferred.
+	Held, WouldHold uint64
+	// Failures counts decisions that failed inside.
+	Failures uint64
+}
+
+// Stats returns the counts as they are now.
+func (b *Outbound) Stats() Stats {
+	c := &b.counts
+	s := Stats{
+		Unknown: c.unknown.Load(), Unattributed: c.homeless.Load(), AfterFailure: c.afterFail.Load(),
+		Held: c.held.Load(), WouldHold: c.wouldHold.Load(), Failures: c.failures.Load(),
+	}
+	for l := range s.Sent {
+		s.Sent[l] = c.sent[l].Load()
+	}
+	return s
+}
+
+// Removed notes that a message left the queue; it is part of
+// [maillog.DeliverySink].
+func (b *Outbound) Removed(queueID string) { b.waiting.removed(queueID) }
+
+// Delivered learns from a delivery; it is part of [maillog.DeliverySink].
+func (b *Outbound) Delivered(d *maillog.Delivery) {
+	b.learnHosts(d)
+	l, ok := b.asked.nexthop(attempt{
+		pid: int32(d.PID), at: d.At, domain: d.Domain, host: d.Host, reused: d.Reused || d.Suspended,
+	}, &b.names)
+	if !ok || l.name.id.IsZero() || b.byRelay(d, l) {
+		b.counts.homeless.Add(1)
+		return
+	}
+	if d.Status == maillog.Sent {
+		b.waiting.sent(l.name.id.Name, d.QueueID)
+	}
+	if level, ok := b.used(d, l); ok {
+		b.judge(d, l, level)
+	}
+}
+
+// byRelay reports whether a delivery without a look-up went to a relayhost.
+func (b *Outbound) byRelay(d *maillog.Delivery, l lookup) bool {
+	return l.at.IsZero() && slices.Contains(b.settings.Load().Permission.Relays, strings.ToLower(d.Host))
+}
+
+// used returns what a delivery says of its destination. Of those that were not
+// sent only what we held does: at level "may" a failed handshake is tried again.
+func (b *Outbound) used(d *maillog.Delivery, l lookup) (level tlsstate.Security, ok bool) {
+	switch {
+	case d.Status == maillog.Sent && d.TLS == maillog.Encrypted:
+		b.counts.sent[d.Security.Level].Add(1)
+		return d.Security, true
+	case d.Status == maillog.Sent && d.TLS == maillog.Clear && !l.encrypt:
+		b.counts.sent[tlsstate.Plaintext].Add(1)
+		if d.Failed {
+			b.counts.afterFail.Add(1)
+		}
+		return tlsstate.Security{}, true
+	case d.Status == maillog.Sent: // with "encrypt" nothing goes in clear: a line is missing
+		b.counts.unknown.Add(1)
+		return level, false
+	}
+	return tlsstate.Security{}, d.Refusal != maillog.NoRefusal && b.isHeld(l)
+}
+
+// isHeld reports whether our answer for the destination was, or is, "encrypt".
+func (b *Outbound) isHeld(l lookup) bool {
+	if l.encrypt {
+		return true
+	}
+	h, err := b.o.Histories.Load(l.name.id)
+	return err == nil && l.at.IsZero() && b.holds(l.name.id.Name, h, b.o.Now())
+}
+
+// judge holds a delivery against what is known of its destination, and learns.
+func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) {
+	id, s := l.name.id, b.settings.Load()
+	rule := s.Rules.For(noAddr, id.Name)
+	if rule.Exempt {
+		return
+	}
+	h, err := b.o.Histories.Load(id)
+	if err != nil {
+		b.fail(fmt.Errorf("loading %s: %w", id, err))
+		return
+	}
+	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
+	v, after := tlsstate.Judge(h, o, rule)
+	v.Identity = id
+	learns := after != h
+	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
+		learns = !b.failedDelivery(d, &v, rule) && learns
+	} else if used.Level > tlsstate.Plaintext {
+		b.met(id.Name, d.At)
+	}
+	if d.Status != maillog.Sent {
+		v.Action = tlsstate.Tempfail
+	}
+	b.report(d, &v, used, learns)
+	if learns {
+		b.learn(id, o, rule)
+	}
+}
+
+// failedDelivery notes that a destination that is held, or would be, was not
+// reached over TLS. It reports whether that is the fault of our own network.
+func (b *Outbound) failedDelivery(d *maillog.Delivery, v *tlsstate.Verdict, rule *tlsstate.Policy) (outage bool) {
+	if d.Status == maillog.Sent {
+		b.counts.wouldHold.Add(1)
+	} else {
+		b.counts.held.Add(1)
+	}
+	b.waiting.add(d, v, rule.ReleaseAfterDays)
+	outage, began := b.outage.fail(v.Identity.Name, networkOf(d.Addr), d.At)
+	if began {
+		b.tellOutage()
+	}
+	return outage
+}
+
+// met notes that a destination was reached over TLS.
+func (b *Outbound) met(name string, at time.Time) {
+	b.waiting.met(name)
+	if b.outage.met(name, at) {
+		b.tellOutage()
+	}
+}
+
+func (b *Outbound) tellOutage() {
+	if b.o.Outage != nil {
+		b.o.Outage(b.outage.state())
+	}
+}
+
+// networkOf returns the /16 (IPv6: /32) of a relay, or "".
+func networkOf(addr string) string {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil {
+		return ""
+	}
+	bits := 32
+	if ip.Is4() {
+		bits = 16
+	}
+	p, _ := ip.Prefix(bits)
+	return p.String()
+}
+
+func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) {
+	if int(o.Day) > int(tlsstate.DayOf(b.o.Now()))+1 {
+		return
+	}
+	// Without an address there is no quota: we chose whom to send to.
+	_, err := b.o.Histories.Learn(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
+		_, after := tlsstate.Judge(h, o, rule)
+		return after
+	})
+	if err != nil {
+		b.fail(fmt.Errorf("saving %s: %w", id, err))
+	}
+}
+
+// learnHosts notes what MX hosts did: evidence, on which nothing is decided.
+func (b *Outbound) learnHosts(d *maillog.Delivery) {
+	for _, host := range d.Skipped {
+		b.learnHost(host, d, tlsstate.Security{})
+	}
+	switch {
+	case d.Status == maillog.Sent && d.TLS != maillog.TLSUnknown:
+		b.learnHost(d.Host, d, d.Security)
+	case d.Refusal == maillog.NotOffered:
+		b.learnHost(d.Host, d, tlsstate.Security{})
+	}
+}
+
+func (b *Outbound) learnHost(host string, d *maillog.Delivery, used tlsstate.Security) {
+	host, err := peer.Normalize(host)
+	if err != nil || !strings.Contains(host, ".") {
+		return
+	}
+	id := tlsstate.Identity{Kind: tlsstate.MX, Name: host}
+	h, err := b.o.Histories.Load(id)
+	o, rule := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}, b.settings.Load().Rules.Default()
+	if err != nil {
+		b.fail(fmt.Errorf("loading %s: %w", id, err))
+	} else if _, after := tlsstate.Judge(h, o, rule); after != h {
+		b.learn(id, o, rule)
+	}
+}
+
+// report logs what people act on, and passes the event on.
+func (b *Outbound) report(d *maillog.Delivery, v *tlsstate.Verdict, used tlsstate.Security, learns bool) {
+	b.log(d, v)
+	if b.o.Events == nil {
+		return
+	}
+	addr, _ := netip.ParseAddr(d.Addr)
+	s := ratchet.Session{At: d.At, Security: used, Peer: peer.Peer{
+		Host: cleanHost(d.Host), IP: addr,
+		// The incident closes when its destination, not one of its hosts, is
+		// reached over TLS again.
+		Address: tlsstate.Identity{Kind: tlsstate.Address, Name: v.Identity.Name},
+	}}
+	decision := ratchet.Decision{Verdict: *v, Changes: learns}
+	b.o.Events(ratchet.Event{Session: &s, Decision: &decision, QueueID: d.QueueID, Done: true})
+}
+
+func cleanHost(host string) string {
+	host, err := peer.Normalize(host)
+	if err != nil {
+		return ""
+	}
+	return host
+}

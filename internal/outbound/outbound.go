@@ -1,0 +1,129 @@
+package outbound
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// Options are what an [Outbound] works with.
+type Options struct {
+	// Histories is the memory. Required.
+	Histories ratchet.Histories
+	// Settings are what a reload may change. Required.
+	Settings Settings
+	// Events, if not nil, is called for each delivery that was judged. What the
+	// event points to is only lent.
+	Events func(ratchet.Event)
+	// Outage, if not nil, is called when many destinations begin to fail at
+	// once, and when that ends.
+	Outage func(OutageState)
+	// Now is the clock. Required.
+	Now func() time.Time
+	// Log is where held and released mail is reported. Required.
+	Log *slog.Logger
+}
+
+// Settings are the configuration of the sending side.
+type Settings struct {
+	// Rules are the policy and its rows. [tlsstate.Tempfail] for Stripped means
+	// that mail is held.
+	Rules *tlsstate.Rules
+	// Least is the least level of a pin that is held.
+	Least tlsstate.Level
+	// ReleaseOnOutage answers nothing while many destinations fail at once.
+	ReleaseOnOutage bool
+	// Permission is what Postfix's own settings allow.
+	Permission Permission
+}
+
+// noAddr: rules and quotas of the sending side go by domain.
+var noAddr netip.Addr
+
+// Outbound answers look-ups and learns from deliveries. Its methods may be
+// called at the same time.
+type Outbound struct {
+	o        Options
+	settings atomic.Pointer[Settings]
+	names    names
+	asked    asked
+	outage   outage
+	waiting  waiting
+	counts   counts
+	failed   atomic.Int64 // unix minute of the last failure that was logged
+}
+
+// New returns an Outbound. What was kept of an earlier one is given to
+// [Outbound.Restore].
+func New(o Options) *Outbound {
+	b := &Outbound{o: o}
+	b.settings.Store(&o.Settings)
+	return b
+}
+
+// SetSettings replaces the settings.
+func (b *Outbound) SetSettings(s Settings) { b.settings.Store(&s) }
+
+// Answer reports whether mail for the key is to be encrypted; it is an
+// [Answerer]. Whatever goes wrong inside, the answer is no.
+func (b *Outbound) Answer(key []byte, pid int32) bool {
+	if len(key) == 0 || key[0] == '.' {
+		return false
+	}
+	n := b.names.find(key)
+	now := b.o.Now()
+	encrypt := false
+	if !n.id.IsZero() {
+		h, err := b.o.Histories.Load(n.id)
+		if err != nil {
+			b.fail(fmt.Errorf("loading %s: %w", n.id, err))
+		} else {
+			encrypt = b.holds(n.id.Name, h, now)
+		}
+	}
+	b.asked.note(pid, lookup{name: n, at: now, encrypt: encrypt})
+	return encrypt
+}
+
+// Asked reports whether Postfix ever asked: our table is in its list.
+func (b *Outbound) Asked() bool {
+	b.asked.mu.Lock()
+	defer b.asked.mu.Unlock()
+	return b.asked.ever
+}
+
+// holds reports whether the answer is "encrypt".
+func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool {
+	s := b.settings.Load()
+	rule := s.Rules.For(noAddr, domain)
+	if rule.Stripped < tlsstate.Tempfail || !rule.Peer && !s.Permission.Holds() {
+		return false
+	}
+	v := stripped(h, tlsstate.DayOf(now), rule)
+	return s.wouldHold(&v) && (v.Required || !b.outage.releases(now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
+}
+
+// stripped returns the verdict on a delivery in clear on a day.
+func stripped(h tlsstate.History, today tlsstate.Day, rule *tlsstate.Policy) tlsstate.Verdict {
+	v, _ := tlsstate.Judge(h, tlsstate.Observation{Day: today}, rule)
+	return v
+}
+
+// wouldHold reports whether a verdict on a delivery in clear is a reason to hold
+// it: a wish of the configuration, or a pin at a level that "encrypt" can keep.
+func (s *Settings) wouldHold(v *tlsstate.Verdict) bool {
+	return v.Outcome == tlsstate.Downgraded && v.Kind == tlsstate.Stripped && (v.Required || v.Pin >= s.Least)
+}
+
+// fail counts a failure inside, and logs one a minute.
+func (b *Outbound) fail(err error) {
+	b.counts.failures.Add(1)
+	if now := b.o.Now().Unix() / 60; b.failed.Swap(now) != now {
+		b.o.Log.Error("sending side: a decision failed; Postfix delivers as without us", "error", err)
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package outbound
+
+import "net"
+
+// peerPID: deliveries are then attributed by the recipient's domain.
+func peerPID(net.Conn) int32 { return 0 }

@@ -1,0 +1,126 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"tlsratchet/internal/clean"
+)
+
+// Permission is what the settings of Postfix allow us to answer, so that no
+// delivery is weaker than without us. The zero value allows nothing.
+type Permission struct {
+	// Allowed reports whether "encrypt" may be answered.
+	Allowed bool
+	// Reason is why not, in words.
+	Reason string
+	// Relays are the hosts of relayhost: what goes by way of them says nothing
+	// of a recipient's domain.
+	Relays []string
+}
+
+// Holds reports whether "encrypt" may be answered.
+func (p Permission) Holds() bool { return p.Allowed }
+
+// PermissionOf reads the settings of the Postfix instances with these
+// configuration directories. Where they differ, the strictest counts; what can't
+// be read allows nothing.
+func PermissionOf(ctx context.Context, dirs []string) Permission {
+	p := Permission{Allowed: true}
+	for _, dir := range dirs {
+		levels, relay, err := settingsOf(ctx, dir)
+		if err != nil {
+			p.Allowed, p.Reason = false, fmt.Sprintf("the settings in %s can't be read: %s", dir, clean.Text(err.Error(), 200))
+			return p
+		}
+		if relay != "" {
+			p.Relays = append(p.Relays, relay)
+		}
+		for where, level := range levels {
+			if why := objection(level); why != "" && p.Allowed {
+				p.Allowed, p.Reason = false, fmt.Sprintf("%s in %s is %s: %s", where, dir, level, why)
+			}
+		}
+	}
+	return p
+}
+
+// objection returns why nothing may be answered at a security level of smtp(8),
+// or "".
+func objection(level string) string {
+	switch level {
+	case "may":
+		return ""
+	case "dane", "dane-only", "half-dane":
+		return `an answer "encrypt" would switch DANE off for the destination`
+	case "encrypt", "fingerprint", "verify", "secure":
+		return "there is nothing to add"
+	case "none", "":
+		return "TLS is switched off for sending: set smtp_tls_security_level = may"
+	}
+	return "this level is not known here"
+}
+
+const postconfTime = 10 * time.Second
+
+// settingsOf returns the TLS levels of an instance by where they stand, and the
+// host of its relayhost.
+func settingsOf(ctx context.Context, dir string) (levels map[string]string, relay string, err error) {
+	const level = "smtp_tls_security_level"
+	main, err := postconf(ctx, dir, "-x", level, "relayhost", "smtp_use_tls", "smtp_enforce_tls")
+	if err != nil {
+		return nil, "", err
+	}
+	levels = map[string]string{level: main[level]}
+	switch {
+	case main[level] != "":
+	case main["smtp_enforce_tls"] == "yes": // of Postfix 2.2
+		levels[level] = "encrypt"
+	case main["smtp_use_tls"] == "yes":
+		levels[level] = "may"
+	}
+	own, err := postconf(ctx, dir, "-P", "*/unix/"+level)
+	if err != nil {
+		return nil, "", err
+	}
+	for where, l := range own {
+		if !strings.HasPrefix(l, "$") {
+			levels[where] = l
+		}
+	}
+	return levels, relayOf(main["relayhost"]), nil
+}
+
+// relayOf returns the host of "[host]:port" or "host:port".
+func relayOf(relayhost string) string {
+	host := strings.Trim(strings.TrimSpace(relayhost), "[")
+	if end := strings.IndexAny(host, "]:"); end >= 0 {
+		host = host[:end]
+	}
+	return strings.ToLower(host)
+}
+
+// postconf returns the settings that postconf(1) prints.
+func postconf(ctx context.Context, dir string, args ...string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, postconfTime)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "postconf", append([]string{"-c", dir}, args...)...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+			err = errors.New(string(exit.Stderr))
+		}
+		return nil, fmt.Errorf("postconf: %w", err)
+	}
+	all := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		if key, value, ok := strings.Cut(line, " ="); ok {
+			all[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,271 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tlsratchet/test/posttest"
+	"tlsratchet/tlsstate"
+)
+
+// outbox is a Postfix that sends, and those who receive: MX hosts on loopback
+// addresses of their own, found by DNS.
+type outbox struct {
+	t     *testing.T
+	in    *posttest.Instance
+	sinks map[string]*posttest.Sink // by host
+}
+
+// newOutbox runs a sending Postfix with the lines of contrib/postfix, and an
+// [posttest.Sink] for each MX host of the domains.
+func newOutbox(t *testing.T, mx map[string][]string, main ...string) *outbox {
+	t.Helper()
+	ca, err := posttest.NewCA("receivers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &outbox{t: t, sinks: map[string]*posttest.Sink{}}
+	addrs := map[string]string{}
+	for _, hosts := range mx {
+		for _, host := range hosts {
+			if addrs[host] != "" {
+				continue
+			}
+			addrs[host] = posttest.Loopback()
+			sink, err := posttest.NewSink(net.JoinHostPort(addrs[host], "25"), host, ca)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { sink.Close() })
+			s.sinks[host] = sink
+		}
+	}
+	dns, err := posttest.NewDNS(mx, addrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dns.Close() })
+	s.in = newPostfix(t, posttest.Options{
+		Parts: []string{"main.cf.tls", "main.cf.outbound"}, Networks: []string{"127.0.0.0/8"}, Resolver: dns.Addr(),
+		Main: append([]string{"smtp_address_preference = ipv4", "inet_protocols = ipv4"}, main...),
+	})
+	return s
+}
+
+// send gives a message to Postfix.
+func (s *outbox) send(to ...string) {
+	s.t.Helper()
+	if err := give(s.in, to...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func give(in *posttest.Instance, to ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	c, err := posttest.Peer{Server: in.Addr(0)}.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	said, err := c.Send(posttest.Mail{From: "ann@ours.example", To: to, Header: []string{"Subject: test"}, Body: "hello\r\n"})
+	if err == nil && !said[len(said)-1].Reply.OK() {
+		err = fmt.Errorf("%s: %s", said[len(said)-1].Command, said[len(said)-1].Reply)
+	}
+	return err
+}
+
+// arrives waits for a recipient's message at any host, and returns the version of
+// TLS that it came with and the host.
+func (s *outbox) arrives(to string) (version uint16, host string) {
+	s.t.Helper()
+	if !within(20*time.Second, func() bool {
+		for h, sink := range s.sinks {
+			for _, r := range sink.Received() {
+				if r.Recipient == to {
+					version, host = r.Version, h
+					return true
+				}
+			}
+		}
+		return false
+	}) {
+		lines, _ := s.in.Log().Lines()
+		s.t.Fatalf("%s never arrived; the log ends:\n%s", to, strings.Join(lines[max(0, len(lines)-25):], "\n"))
+	}
+	return version, host
+}
+
+func within(d time.Duration, holds func() bool) bool {
+	for end := time.Now().Add(d); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// line waits for a line of Postfix's log.
+func (s *outbox) line(pattern string) string {
+	s.t.Helper()
+	line, err := s.in.Log().Wait(limit(s.t), regexp.MustCompile(pattern))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return line
+}
+
+// outboundConfig is the configuration of a daemon that serves this Postfix.
+func (s *outbox) config(more string) string {
+	return fmt.Sprintf("[outbound]\nlisten = [%q]\nlog = %q\npostfix = [%q]\n%s\n[selfcheck]\naddress = \"off\"\n[status]\nlisten = \"off\"\n",
+		"unix:"+s.in.PolicySocket(), s.in.Maillog(), filepath.Join(s.in.Dir(), "etc"), more)
+}
+
+// answerer is a server on the policy socket that does one thing with each
+// connection.
+func (s *outbox) answerer(do func(net.Conn)) (stop func()) {
+	s.t.Helper()
+	l, err := net.Listen("unix", s.in.PolicySocket())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Chmod(s.in.PolicySocket(), 0o666); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer c.Close(); do(c) }()
+		}
+	}()
+	return func() { l.Close() }
+}
+
+// reply answers each line with a text.
+func reply(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		in := bufio.NewReader(c)
+		for {
+			if _, err := in.ReadString('\n'); err != nil {
+				return
+			}
+			io.WriteString(c, text)
+		}
+	}
+}
+
+// failOpen is how many seconds a delivery that nobody answers for may take: two
+// keys of a second each, and one for the machine.
+const failOpen = 3.0
+
+// took returns how many seconds a delivery took to connect and to send, by
+// Postfix's own clock.
+func (s *outbox) took(to string) float64 {
+	s.t.Helper()
+	line := s.line("to=<" + regexp.QuoteMeta(to) + ">.* status=sent")
+	var queued, active, connect, send float64
+	_, rest, _ := strings.Cut(line, "delays=")
+	if _, err := fmt.Sscanf(rest, "%f/%f/%f/%f", &queued, &active, &connect, &send); err != nil {
+		s.t.Fatalf("%s: %v", line, err)
+	}
+	return connect + send
+}
+
+// TestOutboundFailsOpen: whatever becomes of tlsratchet, mail is delivered. Each
+// row is one of what was promised of memcache_table(5).
+func TestOutboundFailsOpen(t *testing.T) {
+	s := newOutbox(t, map[string][]string{"bank.test": {"mx.bank.test"}})
+	s.sinks["mx.bank.test"].Set(posttest.Behaviour{NoOffer: true})
+	for i, tt := range []struct {
+		name string
+		do   func(net.Conn) // nil: nobody listens
+	}{
+		{"no socket", nil},
+		{"not found", reply("END\r\n")},
+		{"closes at once", func(net.Conn) {}},
+		{"closes after the request", func(c net.Conn) { c.Read(make([]byte, 100)) }},
+		{"SERVER_ERROR", reply("SERVER_ERROR out of order\r\n")},
+		{"garbage", reply("\x00\xff no memcached\r\n")},
+		{"half an answer", reply("VALUE bank.test 0 7\r\nencr")},
+		{"silent", func(c net.Conn) { io.Copy(io.Discard, c) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.do != nil {
+				defer s.answerer(tt.do)()
+			}
+			s.t = t
+			to := fmt.Sprintf("open%d@bank.test", i)
+			s.send(to)
+			if version, _ := s.arrives(to); version != 0 {
+				t.Errorf("version %x", version)
+			}
+			if took := s.took(to); took > failOpen {
+				t.Errorf("delivered after %.1f s", took)
+			}
+			s.refresh()
+		})
+	}
+}
+
+// refresh ends the processes of smtp(8), which hold connections.
+func (s *outbox) refresh() {
+	s.t.Helper()
+	if err := s.in.Reload(limit(s.t)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestOutboundDaemonStoppedAndDead: a process that is stopped costs two seconds,
+// a dead one nothing; and with it mail is held.
+func TestOutboundDaemonStoppedAndDead(t *testing.T) {
+	s := newOutbox(t, map[string][]string{"bank.test": {"mx.bank.test"}})
+	history := taught(t, tlsstate.TLS12, 30, "destination:bank.test")
+	d := serve(t, s.in.MilterSocket(), history, s.config("action = \"hold\""))
+	sink := s.sinks["mx.bank.test"]
+
+	s.send("tls@bank.test")
+	if v, _ := s.arrives("tls@bank.test"); v != tls.VersionTLS13 {
+		t.Errorf("with TLS: %x", v)
+	}
+	sink.Set(posttest.Behaviour{NoOffer: true})
+	s.send("held@bank.test")
+	s.line(`to=<held@bank\.test>.* dsn=4\.7\.4, status=deferred \(TLS is required, but was not offered`)
+	held := d.wait("msg=\"mail held\"")
+	for _, want := range []string{"destination=bank.test", "host=mx.bank.test", "reason=\"STARTTLS was not offered\"", "action=hold", "pin=TLSv1.2", "days=31", "release="} {
+		if !strings.Contains(held, want) {
+			t.Errorf("no %s in %s", want, held)
+		}
+	}
+
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		if err := d.cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		to := fmt.Sprintf("open%d@bank.test", sig)
+		s.send(to)
+		if v, _ := s.arrives(to); v != 0 {
+			t.Errorf("after %s: version %x", sig, v)
+		}
+		if took := s.took(to); took > failOpen {
+			t.Errorf("after %s: delivered after %.1f s", sig, took)
+		}
+	}
+	d.cmd.Wait()
+	if n := len(sink.Received()); n != 3 {
+		t.Errorf("%d messages arrived, want 3", n)
+	}
+}
