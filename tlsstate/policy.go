@@ -108,6 +108,9 @@ type Policy struct {
 	Least Level
 	// Exempt says that this peer is neither judged nor learned.
 	Exempt bool
+	// Row names the row that the policy comes from: its domain or its network.
+	// "" for the base policy.
+	Row string
 }
 
 // DefaultPolicy returns the policy of a new installation: it never refuses.

@@ -28,6 +28,9 @@ type Row struct {
 	// Exempt says that they are neither judged nor learned. It goes with no
 	// other wish.
 	Exempt bool
+	// Judged says that they are judged by the base policy, though their
+	// addresses are private ones.
+	Judged bool
 }
 
 // RowError tells which row of [NewRules] is wrong, and in what.
@@ -177,7 +180,10 @@ func (r *Rules) add(row *Row) (key string, err error) {
 // verdict.
 func (r *Rules) policy(row *Row) *Policy {
 	p := r.base
-	p.Least, p.Exempt = row.Least, row.Exempt
+	p.Least, p.Exempt, p.Row = row.Least, row.Exempt, row.Domain
+	if row.Domain == "" {
+		p.Row = row.Network.String()
+	}
 	if row.Action != nil {
 		p.Peer = true
 		p.Stripped, p.Weakened = *row.Action, *row.Action
@@ -200,7 +206,7 @@ func (row *Row) check() (key string, err error) {
 		return "", errors.New("names a domain and a network: make it two rows")
 	case row.Domain == "" && !row.Network.IsValid():
 		return "", errors.New("names no peer: set domain or network")
-	case row.Action == nil && row.Least == Plaintext && !row.Exempt:
+	case row.Action == nil && row.Least == Plaintext && !row.Exempt && !row.Judged:
 		return "", errors.New("sets nothing: add action, least or exempt = true")
 	case row.Exempt && (row.Action != nil || row.Least > Plaintext):
 		return "exempt", errors.New("an exempt peer is never judged: leave out action and least")
@@ -229,7 +235,7 @@ func (row *Row) checkNetwork() (key string, err error) {
 		return "network", fmt.Errorf("%s is IPv4 in IPv6: write it as IPv4", n)
 	case n != n.Masked():
 		return "network", fmt.Errorf("%s has bits beyond its prefix: use %s", n, n.Masked())
-	case n.Bits() < widest && !row.Exempt:
+	case n.Bits() < widest && !row.Exempt && !row.Judged:
 		return "network", fmt.Errorf("%s is too wide, and a public server must not require TLS of everybody (RFC 3207 section 4): use a /%d or narrower", n, widest)
 	}
 	return "", nil

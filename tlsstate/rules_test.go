@@ -101,6 +101,7 @@ func TestPolicyOfARow(t *testing.T) {
 			p.Peer, p.Stripped, p.Weakened, p.Least = true, tlsstate.Tempfail, tlsstate.Tempfail, tlsstate.TLS13
 		}},
 		{"exempt", tlsstate.Row{Exempt: true}, func(p *tlsstate.Policy) { p.Exempt = true }},
+		{"judged", tlsstate.Row{Judged: true}, func(*tlsstate.Policy) {}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.row.Domain = "bank.example"
@@ -109,6 +110,7 @@ func TestPolicyOfARow(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := base
+			want.Row = "bank.example"
 			tc.change(&want)
 			if diff := cmp.Diff(want, *r.For(netip.Addr{}, "bank.example")); diff != "" {
 				t.Errorf("policy (-want +got):\n%s", diff)

@@ -23,15 +23,15 @@ func TestBadFiles(t *testing.T) {
 		{"\xff", "1: not in the form of TOML: invalid character at start of key: U+00FF 'ÿ'"},
 
 		// Unknown keys.
-		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
+		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, judge_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
 		{"[socket]\nmod = '0660'\n", "2: socket.mod: unknown key: use mode, group"},
 		{"[log]\n\nstripped = 'observe'\n", "3: log.stripped: unknown key: stripped belongs in [policy]"},
 		{"stripped = 'observe'\n", "1: stripped: unknown key: stripped belongs in [policy]"},
 		{"[policy]\nlisten = []\n", "2: policy.listen: unknown key: listen belongs at the top, before the first [table]"},
-		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
+		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, judge_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
 		{"[policy.stripped]\n", "1: policy.stripped: want a string in quotes, got a table"},
 		{"[log.more]\n", "1: log.more: unknown key: use format, level"},
-		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
+		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, judge_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
 		{"policy = 3\n", "1: policy: it is a table: write [policy]"},
 		{"[[policy]]\n", "1: policy: it is a table: write [policy]"},
 		{"[socket]\n\"\\u001b[2J\" = 1\n", "2: socket.\"\\x1b[2J\": unknown key: use mode, group"},
@@ -61,7 +61,7 @@ func TestBadFiles(t *testing.T) {
 		{"[limits]\nconnections = 0\n", "2: limits.connections: want a whole number from 1 to 65536, got 0"},
 		{"[limits]\nidle_seconds = 59\n", "2: limits.idle_seconds: want a whole number from 60 to 86400, got 59"},
 		{"[limits]\ndrain_seconds = -1\n", "2: limits.drain_seconds: want a whole number from 0 to 300, got -1"},
-		{"[limits]\ndecide_milliseconds = 9\n", "2: limits.decide_milliseconds: want a whole number from 10 to 10000, got 9"},
+		{"[limits]\nread_milliseconds = 9\n", "2: limits.read_milliseconds: want a whole number from 10 to 10000, got 9"},
 		{"[limits]\ncache = 9223372036854775807\n", "2: limits.cache: want a whole number from 100 to 10000000, got 9223372036854775807"},
 
 		// Words that don't exist.
@@ -213,7 +213,7 @@ domain = "bank.example"
 		`tlsratchet.toml:7: peer.least: unknown level "tls": use weak, TLSv1.2, TLSv1.3`,
 		"tlsratchet.toml:9: policy.pin_after_days: want a whole number from 1 to 64, got 0",
 		`tlsratchet.toml:10: policy.stripped: unknown action "maybe": use observe, header, quarantine, tempfail, reject`,
-		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]",
+		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, judge_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, [socket], [log], [limits], [reply], [policy], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]",
 		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, action, least, exempt",
 		"tlsratchet.toml:14: peer: sets nothing: add action, least or exempt = true",
 		"--pin-after-days: want a whole number from 1 to 64, got 0",

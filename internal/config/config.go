@@ -56,6 +56,9 @@ type Config struct {
 	// ExemptNetworks are the networks whose sessions are neither judged nor
 	// learned.
 	ExemptNetworks []netip.Prefix
+	// JudgeNetworks are networks of private addresses that are real peers':
+	// without being listed here, or in a row, those are not judged.
+	JudgeNetworks []netip.Prefix
 	// ExemptRecipients are the recipients, in lower case, that no action
 	// refuses: a local part for every domain, or a whole address.
 	ExemptRecipients []string
@@ -111,8 +114,9 @@ type Limits struct {
 	Idle time.Duration
 	// Drain is how long connections are waited for at a stop; 0 for not at all.
 	Drain time.Duration
-	// Decide is how long one decision may take before the message is accepted.
-	Decide time.Duration
+	// Read is how long one read of the history may take. One that takes longer
+	// ends the decision, and the message is accepted.
+	Read time.Duration
 	// Cache is how many identities are kept in memory.
 	Cache int
 	// Identities is how many the history file may hold.
@@ -187,6 +191,7 @@ func defaults() *Config {
 			netip.MustParsePrefix("127.0.0.0/8"),
 			netip.MustParsePrefix("::1/128"),
 		},
+		JudgeNetworks:    []netip.Prefix{},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           Socket{Mode: 0o660},
 		Log:              Log{Format: LogText, Level: slog.LevelInfo},
@@ -194,7 +199,7 @@ func defaults() *Config {
 			Connections: 4096,
 			Idle:        9 * time.Hour,
 			Drain:       5 * time.Second,
-			Decide:      250 * time.Millisecond,
+			Read:        250 * time.Millisecond,
 			Cache:       50_000,
 			Identities:  2_000_000,
 		},

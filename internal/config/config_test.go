@@ -66,11 +66,12 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		History:          "/var/lib/tlsratchet/history.db",
 		Header:           config.HeaderDowngrade,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		JudgeNetworks:    []netip.Prefix{},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           config.Socket{Mode: 0o660},
 		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
 		Limits: config.Limits{
-			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Cache: 50_000, Identities: 2_000_000,
+			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Read: 250 * time.Millisecond, Cache: 50_000, Identities: 2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
 		Shared:    config.Shared{Timeout: 50 * time.Millisecond},
@@ -110,11 +111,12 @@ func TestEveryKey(t *testing.T) {
 		History:          config.Memory,
 		Header:           config.HeaderAll,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		JudgeNetworks:    []netip.Prefix{netip.MustParsePrefix("192.168.7.0/24")},
 		ExemptRecipients: []string{"help", "jörg@bank.example"},
 		Socket:           config.Socket{Mode: 0o600, Group: "postfix"},
 		Log:              config.Log{Format: config.LogJSON, Level: slog.LevelDebug},
 		Limits: config.Limits{
-			Connections: 1, Idle: time.Minute, Drain: 0, Decide: 10 * time.Millisecond, Cache: 100, Identities: 1000,
+			Connections: 1, Idle: time.Minute, Drain: 0, Read: 10 * time.Millisecond, Cache: 100, Identities: 1000,
 		},
 		Reply: config.Reply{Contact: `https://bank.example/"100%"\tls`},
 		Policy: tlsstate.Policy{
@@ -165,6 +167,7 @@ listen = ["unix:/run//a b/./milter.sock", "inet:127.0.0.1:8891", "inet:[0::1]:08
 history = "memory"
 header = "all"
 exempt_networks = ["10.0.0.0/8", "fd00::/8"]
+judge_networks = ["192.168.7.0/24"]
 exempt_recipients = ["Help", "Jörg@Bank.Example"]
 spf = "off"
 shared = "valkeys://mx@valkey.example:6379/1"
@@ -180,7 +183,7 @@ level = "debug"
 connections = 1
 idle_seconds = 60
 drain_seconds = 0
-decide_milliseconds = 10
+read_milliseconds = 10
 cache = 100
 identities = 1000
 [policy]

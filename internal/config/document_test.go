@@ -103,7 +103,7 @@ func TestNumbersTakeTheirWholeRange(t *testing.T) {
 	ranges := map[string][2]int64{
 		"breaker.domains": {1, 1000}, "breaker.window_seconds": {60, 86400}, "breaker.pin_days": {0, 64},
 		"limits.connections": {1, 65536}, "limits.idle_seconds": {60, 86400}, "limits.drain_seconds": {0, 300},
-		"limits.decide_milliseconds": {10, 10_000}, "limits.cache": {100, 10_000_000}, "limits.identities": {1000, 100_000_000},
+		"limits.read_milliseconds": {10, 10_000}, "limits.cache": {100, 10_000_000}, "limits.identities": {1000, 100_000_000},
 		"policy.pin_after_days": {1, 64}, "policy.pin_max_age_days": {1, 3650},
 		"policy.release_after_days": {2, 64}, "policy.relax_after_days": {2, 64},
 		"outbound.pin_after_days": {1, 64}, "outbound.pin_max_age_days": {1, 3650},

@@ -24,6 +24,8 @@ func topSettings() []setting[Config] {
 		word("header", func(c *Config) *string { return &c.Header }, oneOf(HeaderDowngrade, HeaderAll), same),
 		list("exempt_networks", 0,
 			func(c *Config) *[]netip.Prefix { return &c.ExemptNetworks }, parseExemptNetwork, netip.Prefix.String),
+		list("judge_networks", 0,
+			func(c *Config) *[]netip.Prefix { return &c.JudgeNetworks }, parseNetwork, netip.Prefix.String),
 		list("exempt_recipients", 0,
 			func(c *Config) *[]string { return &c.ExemptRecipients }, parseRecipient, same),
 		spfSetting(),
@@ -41,7 +43,7 @@ func tableSettings() []setting[Config] {
 		integer("limits.connections", func(c *Config) *int { return &c.Limits.Connections }, 1, 65536),
 		span("limits.idle_seconds", func(c *Config) *time.Duration { return &c.Limits.Idle }, time.Second, 60, 86400),
 		span("limits.drain_seconds", func(c *Config) *time.Duration { return &c.Limits.Drain }, time.Second, 0, 300),
-		span("limits.decide_milliseconds", func(c *Config) *time.Duration { return &c.Limits.Decide }, time.Millisecond, 10, 10000),
+		span("limits.read_milliseconds", func(c *Config) *time.Duration { return &c.Limits.Read }, time.Millisecond, 10, 10000),
 		integer("limits.cache", func(c *Config) *int { return &c.Limits.Cache }, 100, 10_000_000),
 		integer("limits.identities", func(c *Config) *int { return &c.Limits.Identities }, 1000, 100_000_000),
 

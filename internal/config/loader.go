@@ -15,6 +15,8 @@ type loader struct {
 	file   string
 	doc    *document
 	config *Config
+	// lists are the keys of the rows that come after those of config.Peers.
+	lists []string
 	// tables are the positions in the file of the rows in config.Peers,
 	// sendTables of those in config.Sends.
 	tables, sendTables []string
@@ -209,15 +211,23 @@ func (l *loader) override(where string, s setting[Config], raw any) {
 	}
 }
 
-// rules makes the rules of the policy, the rows that are right so far and the
-// exempt networks, of which those that a row names are the row's.
+// rules makes the rules of the policy, the rows that are right so far, and the
+// networks that are exempt or judged, of which those that a row names are the
+// row's.
 func (l *loader) rules() {
 	rows := slices.Clone(l.config.Peers)
-	for _, network := range l.config.ExemptNetworks {
-		named := func(row tlsstate.Row) bool { return row.Network == network }
-		if !slices.ContainsFunc(l.config.Peers, named) {
-			rows = append(rows, tlsstate.Row{Network: network, Exempt: true})
+	l.lists = nil
+	add := func(key string, row tlsstate.Row) {
+		same := func(other tlsstate.Row) bool { return other.Network == row.Network }
+		if !slices.ContainsFunc(l.config.Peers, same) {
+			rows, l.lists = append(rows, row), append(l.lists, key)
 		}
+	}
+	for _, network := range l.config.ExemptNetworks {
+		add("exempt_networks", tlsstate.Row{Network: network, Exempt: true})
+	}
+	for _, network := range l.config.JudgeNetworks {
+		add("judge_networks", tlsstate.Row{Network: network, Judged: true})
 	}
 	rules, err := tlsstate.NewRules(l.config.Policy, rows)
 	l.config.rules = rules
@@ -228,7 +238,7 @@ func (l *loader) rules() {
 }
 
 // rowErrors notes what is wrong with rows of a name, whose positions are in
-// tables; rows beyond those are exempt networks.
+// tables; rows beyond those are of the lists of networks.
 func (l *loader) rowErrors(err error, name string, tables []string) {
 	if err == nil {
 		return
@@ -239,8 +249,8 @@ func (l *loader) rowErrors(err error, name string, tables []string) {
 			l.problems = append(l.problems, problem{err: err})
 			continue
 		}
-		if row.Row >= len(tables) {
-			l.at("exempt_networks", "exempt_networks", row.Err)
+		if beyond := row.Row - len(tables); beyond >= 0 {
+			l.at(l.lists[beyond], l.lists[beyond], row.Err)
 			continue
 		}
 		position, key := tables[row.Row], name

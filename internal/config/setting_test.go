@@ -23,7 +23,7 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_LIMITS_CONNECTIONS", "9", `connections = 9`},
 		{"TLSRATCHET_LIMITS_IDLE_SECONDS", "61", `idle_seconds = 61`},
 		{"TLSRATCHET_LIMITS_DRAIN_SECONDS", "0", `drain_seconds = 0`},
-		{"TLSRATCHET_LIMITS_DECIDE_MILLISECONDS", "99", `decide_milliseconds = 99`},
+		{"TLSRATCHET_LIMITS_READ_MILLISECONDS", "99", `read_milliseconds = 99`},
 		{"TLSRATCHET_LIMITS_CACHE", "1000", `cache = 1000`},
 		{"TLSRATCHET_LIMITS_IDENTITIES", "5000", `identities = 5000`},
 		{"TLSRATCHET_REPLY_CONTACT", "https://bank.example", `contact = "https://bank.example"`},

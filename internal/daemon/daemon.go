@@ -118,7 +118,7 @@ func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 		CacheSize:     cfg.Limits.Cache,
 		MaxIdentities: cfg.Limits.Identities,
 		KeepDays:      cfg.Policy.PinMaxAgeDays + 7*tlsstate.Window,
-		ReadTimeout:   cfg.Limits.Decide,
+		ReadTimeout:   cfg.Limits.Read,
 		Logger:        log,
 	})
 	if err != nil {

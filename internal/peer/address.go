@@ -9,9 +9,13 @@ import (
 )
 
 // parseAddr reads an address as Postfix writes it: IPv6 with or without the tag
-// of RFC 5321 section 4.1.3.
+// of RFC 5321 section 4.1.3, in any case (Postfix 3.4 passes on that of XCLIENT).
 func parseAddr(s string) (netip.Addr, bool) {
-	s, tagged := strings.CutPrefix(s, "IPv6:")
+	const tag = "IPv6:"
+	tagged := len(s) > len(tag) && strings.EqualFold(s[:len(tag)], tag)
+	if tagged {
+		s = s[len(tag):]
+	}
 	ip, err := netip.ParseAddr(s)
 	if err != nil || tagged && ip.Is4() {
 		return netip.Addr{}, false

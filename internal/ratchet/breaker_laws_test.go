@@ -33,7 +33,7 @@ func TestNoBreaker(t *testing.T) {
 // action stronger, never refuses more than it would alone, its memory is
 // bounded, the operator's wishes stand, and up to ten names it does nothing.
 func TestBreakerLaws(t *testing.T) {
-	wished := tlsstate.Row{Network: netip.MustParsePrefix("10.0.7.0/24"), Action: ptr(tlsstate.Reject)}
+	wished := tlsstate.Row{Network: netip.MustParsePrefix("20.0.7.0/24"), Action: ptr(tlsstate.Reject)}
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newBreakerFixture(t, rapid.SampledFrom([]tlsstate.Action{tlsstate.Header, tlsstate.Tempfail, tlsstate.Reject}).Draw(rt, "action"), wished)
 		alone := newFixture(t, wished)

@@ -16,7 +16,7 @@ func crowd(n int) []peer.Client {
 	all := make([]peer.Client, n)
 	for i := range all {
 		all[i] = bank
-		all[i].Addr = fmt.Sprintf("10.%d.%d.25", i/250, i%250)
+		all[i].Addr = fmt.Sprintf("20.%d.%d.25", i/250, i%250)
 		all[i].Name = fmt.Sprintf("mx1.c%d.example", i)
 	}
 	return all
@@ -123,7 +123,7 @@ func TestBreaker(t *testing.T) {
 		{name: "over hours, nobody comes encrypted: a small server", action: tlsstate.Reject, from: later, gap: 20 * time.Minute, want: "10 reject, 5 header", changes: "suspended"},
 		{name: "one network", action: tlsstate.Reject, peers: func(all []peer.Client) []peer.Client {
 			for i := range all {
-				all[i].Addr = fmt.Sprintf("10.9.9.%d", i+1)
+				all[i].Addr = fmt.Sprintf("20.9.9.%d", i+1)
 			}
 			return all
 		}, from: later, gap: time.Second, want: "15 reject"},

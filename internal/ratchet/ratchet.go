@@ -10,8 +10,14 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Reasons for the outcome unknown.
+// Reasons for the outcomes unknown and exempt.
 var (
+	// ErrAuthenticated: the client logged in with SASL.
+	ErrAuthenticated = errors.New("the client logged in")
+	// ErrExempt: the configuration exempts the client.
+	ErrExempt = errors.New("the configuration exempts the client")
+	// ErrPrivate: the client has a private address.
+	ErrPrivate = errors.New("the client has a private address; judge_networks does not list it")
 	// ErrNoSTARTTLS: no TLS session was ever seen on the listener (within 180
 	// days), so a session in clear there says nothing of the peer. Nothing is
 	// wrong.
@@ -81,6 +87,8 @@ type Ratchet struct {
 	rules    atomic.Pointer[tlsstate.Rules]
 	clock    clockGuard
 	failures failures
+	// privateSeen is set once a session from a private address was logged.
+	privateSeen atomic.Bool
 
 	decisions, loads atomic.Uint64
 }
@@ -113,6 +121,7 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 	}
 	t := r.newTrial(s)
 	if t.exempt() {
+		r.notePrivate(&t)
 		return t.decision()
 	}
 	if err := r.try(&t); err != nil {

@@ -428,3 +428,36 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+// TestPrivateAddresses: behind a gateway every client has its address, so that
+// private ones are not judged unless the configuration says so. The first
+// session is logged.
+func TestPrivateAddresses(t *testing.T) {
+	judged := tlsstate.Row{Network: netip.MustParsePrefix("192.168.7.0/24"), Judged: true}
+	required := tlsstate.Row{Network: netip.MustParsePrefix("10.9.0.0/16"), Least: tlsstate.TLS12}
+	f := newFixture(t, judged, required)
+	for _, tt := range []struct {
+		addr string
+		want string
+	}{
+		{"172.17.0.1", "exempt"},
+		{"100.64.3.4", "exempt"},
+		{"IPv6:fd12:3456::1", "exempt"},
+		{"IPv6:fe80::1", "exempt"},
+		{"192.168.7.9", "new"},
+		{"192.168.8.9", "exempt"},
+		{"10.9.1.1", "new"},
+		{"100.128.0.1", "new"},
+		{"192.0.2.1", "new"},
+	} {
+		c := bank
+		c.Addr, c.Name = tt.addr, "unknown"
+		d := f.deliver(session(t, c, day(1), tlsstate.TLS13))
+		if d.Outcome.String() != tt.want || (d.Outcome == tlsstate.Exempt) != errors.Is(d.Reason, ratchet.ErrPrivate) {
+			t.Errorf("%s: %s, %v", tt.addr, d.Outcome, d.Reason)
+		}
+	}
+	if s := f.log.String(); strings.Count(s, "private address") != 1 || !strings.Contains(s, "client=unknown[172.17.0.1]") {
+		t.Errorf("want one line, for the first:\n%s", s)
+	}
+}

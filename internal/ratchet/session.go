@@ -36,7 +36,7 @@ type Decision struct {
 	// Changes says that the session would change a history: call
 	// [Ratchet.Learn] once a recipient was accepted.
 	Changes bool
-	// Reason tells why the outcome is unknown; nil for every other.
+	// Reason is why the outcome is unknown or exempt; nil for every other.
 	Reason error
 	// Breaker is the circuit breaker's answer, and Unlimited the action of a
 	// downgrade before it.
@@ -45,6 +45,15 @@ type Decision struct {
 
 	rule  *tlsstate.Policy
 	claim spf.Claim // of a sender that the session would teach
+}
+
+// Row names the row of the configuration that the session falls under: a domain
+// or a network. "" for none.
+func (d *Decision) Row() string {
+	if d.rule == nil {
+		return ""
+	}
+	return d.rule.Row
 }
 
 // Configured returns what the policy asks for, before the identity's evidence

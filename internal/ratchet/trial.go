@@ -52,7 +52,14 @@ func (r *Ratchet) newTrial(s *Session) trial {
 // exempt reports whether the session is not to be judged, and says so in the
 // verdict.
 func (t *trial) exempt() bool {
-	if !t.Authenticated && !t.rule.Exempt {
+	switch {
+	case t.Authenticated:
+		t.reason = ErrAuthenticated
+	case t.rule.Exempt:
+		t.reason = ErrExempt
+	case t.rule.Row == "" && isPrivate(t.Peer.IP):
+		t.reason = ErrPrivate
+	default:
 		return false
 	}
 	t.verdict = tlsstate.Verdict{Outcome: tlsstate.Exempt, Seen: t.Security, Identity: t.Peer.Address}

@@ -111,11 +111,11 @@ func TestFirstDayOfTLS(t *testing.T) {
 func TestOutageTeachesNothing(t *testing.T) {
 	var calm, mails []mail
 	for n := range 12 {
-		calm = append(calm, steady(fmt.Sprintf("mx.peer%d.example[10.0.%d.1]", n, n), 1, 3+n%4)...)
+		calm = append(calm, steady(fmt.Sprintf("mx.peer%d.example[20.0.%d.1]", n, n), 1, 3+n%4)...)
 	}
 	mails = slices.Clone(calm)
 	for n := range 12 {
-		mails = append(mails, mail{at: on(8, 9, 20*n), who: fmt.Sprintf("mx.peer%d.example[10.0.%d.1]", n, n)})
+		mails = append(mails, mail{at: on(8, 9, 20*n), who: fmt.Sprintf("mx.peer%d.example[20.0.%d.1]", n, n)})
 	}
 	mails = append(mails, mail{at: on(9, 9, 0), who: bank, tls: "TLSv1.3"})
 	want := read(t, text(append(calm, mails[len(mails)-1]))).Judge(rules(t, nil))

@@ -220,7 +220,7 @@ func TestOwnFault(t *testing.T) {
 	}{{11, 1, 11}, {10, 1, 0}, {11, 2, 0}, {20, 0, 20}} {
 		mails = nil
 		for n := range tt.peers {
-			who := fmt.Sprintf("mx.peer%d.example[10.0.%d.1]", n, n)
+			who := fmt.Sprintf("mx.peer%d.example[20.0.%d.1]", n, n)
 			mails = append(mails, steady(who, 1, 6)...)
 			mails = append(mails, mail{at: on(7, 9, n*tt.minutes), who: who})
 		}

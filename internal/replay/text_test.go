@@ -58,7 +58,7 @@ func TestManyAtOnce(t *testing.T) {
 		var mails []mail
 		var begins []int // minutes
 		for p := range n {
-			who := fmt.Sprintf("mx.peer%d.example[10.0.%d.1]", p, p)
+			who := fmt.Sprintf("mx.peer%d.example[20.0.%d.1]", p, p)
 			mails = append(mails, steady(who, 1, 6)...)
 			minute := rapid.IntRange(0, 90).Draw(r, "minute")
 			begins = append(begins, minute)

@@ -17,11 +17,11 @@ func Log(log *slog.Logger, e *ratchet.Event) {
 	v := &e.Decision.Verdict
 	switch {
 	case v.Outcome == tlsstate.Downgraded:
-		write(log, slog.LevelWarn, "downgrade", e, append(action(e), evidence(v)...))
+		write(log, slog.LevelWarn, "downgrade", e, append(action(e), evidence(e.Decision)...))
 	case v.Outcome == tlsstate.Raised:
-		write(log, slog.LevelInfo, "pinned", e, evidence(v))
+		write(log, slog.LevelInfo, "pinned", e, evidence(e.Decision))
 	case v.State == tlsstate.PinReleased && e.Decision.Changes:
-		write(log, slog.LevelWarn, "pin released", e, evidence(v))
+		write(log, slog.LevelWarn, "pin released", e, evidence(e.Decision))
 	case v.Outcome == tlsstate.Exempt || v.Outcome == tlsstate.Unknown:
 		write(log, slog.LevelDebug, "not judged", e, []slog.Attr{slog.String("outcome", v.Outcome.String())})
 	}
@@ -44,16 +44,10 @@ func write(log *slog.Logger, level slog.Level, message string, e *ratchet.Event,
 
 // why is the verdict in words, or the reason for there being none.
 func why(e *ratchet.Event) string {
-	d := e.Decision
-	switch {
-	case d.Reason != nil:
-		return clean.Text(d.Reason.Error(), maxWords)
-	case d.Outcome == tlsstate.Exempt && e.Session.Authenticated:
-		return "the client logged in"
-	case d.Outcome == tlsstate.Exempt:
-		return "the configuration exempts the client"
+	if err := e.Decision.Reason; err != nil {
+		return clean.Text(err.Error(), maxWords)
 	}
-	return Verdict(&d.Verdict)
+	return Verdict(&e.Decision.Verdict)
 }
 
 // action is what was done to the message, or what was to be done to one that
@@ -84,9 +78,14 @@ func limitedBy(e *ratchet.Event) string {
 	return ""
 }
 
-func evidence(v *tlsstate.Verdict) []slog.Attr {
+// evidence is what a verdict rests on. What a row requires is the row's.
+func evidence(d *ratchet.Decision) []slog.Attr {
+	v, identity := &d.Verdict, d.Identity.String()
+	if v.Required && d.Row() != "" {
+		identity = "row:" + d.Row()
+	}
 	attrs := []slog.Attr{
-		slog.String("identity", clean.Text(v.Identity.String(), maxName)),
+		slog.String("identity", clean.Text(identity, maxName)),
 		slog.String("pin", pin(v)),
 		slog.String("seen", clean.Text(v.Seen.Words(), maxName)),
 	}

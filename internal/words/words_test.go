@@ -11,6 +11,7 @@ import (
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 )
 
 const dayZero = tlsstate.Day(20000)
@@ -151,7 +152,7 @@ func TestLog(t *testing.T) {
 		{"breaker", func(e *ratchet.Event) { e.Decision.Action = tlsstate.Header }, "action=header limited_by=breaker identity="},
 		{"gave up", func(e *ratchet.Event) { e.Done = false }, "action=reject done=false identity="},
 		{"private", func(e *ratchet.Event) {
-			*e.Decision = ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Exempt}}
+			*e.Decision = ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Exempt}, Reason: ratchet.ErrExempt}
 		}, `level=DEBUG msg="not judged" outcome=exempt client=unknown[192.0.2.10] from=<alice@bank.example> why="the configuration exempts the client"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -168,5 +169,27 @@ func TestLog(t *testing.T) {
 				t.Errorf("got %s want %s", out.String(), tt.want)
 			}
 		})
+	}
+}
+
+// TestLogNamesTheRow: what a row requires is logged as the row's.
+func TestLogNamesTheRow(t *testing.T) {
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{{Domain: "bank.example", Subdomains: true, Least: tlsstate.TLS12}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := peer.Identify(peer.Client{Addr: "192.0.2.10", Name: "mx.bank.example", Resolve: "OK"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	histories := store.NewMemory(100)
+	defer histories.Close()
+	s := &ratchet.Session{At: dayZero.Time(), Peer: p}
+	d := ratchet.New(ratchet.Options{Histories: histories, Rules: rules, Log: log}).Decide(s)
+	var out bytes.Buffer
+	words.Log(slog.New(slog.NewTextHandler(&out, nil)), &ratchet.Event{Session: s, Decision: &d, Done: true})
+	if !strings.Contains(out.String(), "identity=row:bank.example") {
+		t.Error(out.String())
 	}
 }
