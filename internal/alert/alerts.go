@@ -60,22 +60,33 @@ type Alerts struct {
 
 // New returns alerts to the destinations.
 func New(o Options, to []*Destination) *Alerts {
-	if o.PerHour <= 0 {
-		o.PerHour = defaultPerHour
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	limit := rate.Limit(float64(o.PerHour) / time.Hour.Seconds())
 	a := &Alerts{
 		host: o.Host, log: o.Log, matters: make(map[string]*Matter), gone: make(map[string]Stats),
-		incidents: rate.NewLimiter(limit, burst), notices: rate.NewLimiter(limit, burst),
+		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
 	}
 	a.remember(o.Matters)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.startWorkers(to)
 	return a
+}
+
+// perHour returns the limit of so many messages an hour; 0 stands for the
+// default.
+func perHour(n int) rate.Limit {
+	if n <= 0 {
+		n = defaultPerHour
+	}
+	return rate.Limit(float64(n) / time.Hour.Seconds())
+}
+
+// SetPerHour replaces the [Options.PerHour].
+func (a *Alerts) SetPerHour(n int) {
+	a.incidents.SetLimit(perHour(n))
+	a.notices.SetLimit(perHour(n))
 }
 
 // Follow says what is open, for destinations that must be told again and again:

@@ -7,6 +7,7 @@ import (
 
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/statefile"
 )
 
 // breakerKeeper tells people when the circuit breaker changes its answer, and
@@ -14,7 +15,7 @@ import (
 // from a goroutine of its own.
 type breakerKeeper struct {
 	*ratchet.Breaker
-	kept    kept
+	state   statefile.File
 	atStart ratchet.Answer
 	log     *slog.Logger
 	changes chan ratchet.BreakerState
@@ -31,7 +32,7 @@ const settleEvery = 10 * time.Second
 // called for each new answer, one at a time.
 func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
 	k := &breakerKeeper{
-		log: log, tell: tell, kept: keptBeside(cfg, "breaker.json"), changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
+		log: log, tell: tell, state: stateFile(cfg, "breaker.json"), changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	var err error
 	k.Breaker, err = ratchet.NewBreaker(ratchet.BreakerOptions{
@@ -83,8 +84,8 @@ func (k *breakerKeeper) drain() {
 }
 
 func (k *breakerKeeper) change(s ratchet.BreakerState) {
-	if err := k.kept.write(s); err != nil {
-		k.log.Error("the breaker's state was not kept", "error", err)
+	if err := k.state.Write(s); err != nil {
+		k.log.Error("could not save the breaker's state", "error", err)
 	}
 	k.tell(s)
 }
@@ -94,12 +95,12 @@ func (k *breakerKeeper) change(s ratchet.BreakerState) {
 func (k *breakerKeeper) close(now time.Time) error {
 	close(k.stop)
 	<-k.done
-	return k.kept.write(k.State(now))
+	return k.state.Write(k.State(now))
 }
 
 func (k *breakerKeeper) restore() ratchet.Answer {
 	var s ratchet.BreakerState
-	if err := k.kept.read(&s); err != nil {
+	if err := k.state.Read(&s); err != nil {
 		k.log.Warn("the breaker begins anew", "error", err)
 		return ratchet.Armed
 	}

@@ -43,8 +43,10 @@ type histories interface {
 
 // Daemon is tlsratchet serving: its parts, put together.
 type Daemon struct {
-	version   string
+	version string
+	// config is the newest, atStart the one whose parts that need a restart run.
 	config    atomic.Pointer[config.Config]
+	atStart   *config.Config
 	level     *slog.LevelVar
 	log       *slog.Logger
 	notify    notifier
@@ -61,7 +63,7 @@ type Daemon struct {
 
 // New opens the memory and the listeners. On an error nothing stays open.
 func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) {
-	d := &Daemon{version: version, level: &slog.LevelVar{}}
+	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg}
 	d.config.Store(cfg)
 	d.log = NewLogger(stderr, cfg, d.level)
 	d.notify = notifier{d.log}
@@ -169,12 +171,12 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	var err error
 	select {
 	case <-done:
-		d.notify.stopping()
-		err = d.drain(ctx)
-		<-failed // nil, as we asked for it
 	case err = <-failed:
 		err = fmt.Errorf("serve: %w", err)
+		d.log.Error("a listener failed", "error", err)
 	}
+	d.notify.stopping()
+	err = errors.Join(err, d.drain(ctx))
 	stopAdmin()
 	stopStatus()
 	err = errors.Join(err, d.close())
@@ -201,12 +203,12 @@ func (d *Daemon) take(e ratchet.Event) {
 }
 
 func (d *Daemon) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, d.config.Load().Limits.Drain)
+	ctx, cancel := context.WithTimeout(ctx, d.atStart.Limits.Drain)
 	defer cancel()
 	if err := d.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stop serving: %w", err)
 	} else if err != nil {
-		d.log.Warn("sessions were cut off at the end of the drain", "drain", d.config.Load().Limits.Drain.String())
+		d.log.Warn("sessions were cut off at the end of the drain", "drain", d.atStart.Limits.Drain.String())
 	}
 	return nil
 }
@@ -248,38 +250,39 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 
 // Reload swaps what can be swapped while serving.
 func (d *Daemon) Reload(next *config.Config) {
-	old := d.config.Swap(next)
+	d.config.Store(next)
 	d.ratchet.SetRules(next.Rules())
 	d.milter.SetOptions(milterOptions(next))
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
 	d.sending.reload(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
-	if fixed := needsRestart(old, next); len(fixed) > 0 {
-		d.log.Warn("these settings changed and need a restart", "settings", fixed)
+	if fixed := needsRestart(d.atStart, next); len(fixed) > 0 {
+		d.log.Warn("these settings differ from what runs and need a restart", "settings", fixed)
 	}
 }
 
-func needsRestart(old, next *config.Config) (changed []string) {
+// needsRestart lists the settings of next that do not run until a restart.
+func needsRestart(running, next *config.Config) (changed []string) {
 	for _, s := range []struct {
-		name      string
-		old, next any
+		name          string
+		running, next any
 	}{
-		{"listen", old.Listen, next.Listen},
-		{"history", old.History, next.History},
-		{"shared", old.Shared, next.Shared},
-		{"socket", old.Socket, next.Socket},
-		{"limits", old.Limits, next.Limits},
-		{"admin", old.Admin, next.Admin},
-		{"selfcheck", old.Selfcheck, next.Selfcheck},
-		{"status", old.Status, next.Status},
-		{"spf", old.SPF, next.SPF},
-		{"breaker", old.Breaker, next.Breaker},
-		{"outbound.listen", old.Outbound.Listen, next.Outbound.Listen},
-		{"outbound.log", old.Outbound.Log, next.Outbound.Log},
-		{"log.format", old.Log.Format, next.Log.Format},
+		{"listen", running.Listen, next.Listen},
+		{"history", running.History, next.History},
+		{"shared", running.Shared, next.Shared},
+		{"socket", running.Socket, next.Socket},
+		{"limits", running.Limits, next.Limits},
+		{"admin", running.Admin, next.Admin},
+		{"selfcheck", running.Selfcheck, next.Selfcheck},
+		{"status", running.Status, next.Status},
+		{"spf", running.SPF, next.SPF},
+		{"breaker", running.Breaker, next.Breaker},
+		{"outbound.listen", running.Outbound.Listen, next.Outbound.Listen},
+		{"outbound.log", running.Outbound.Log, next.Outbound.Log},
+		{"log.format", running.Log.Format, next.Log.Format},
 	} {
-		if !reflect.DeepEqual(s.old, s.next) {
+		if !reflect.DeepEqual(s.running, s.next) {
 			changed = append(changed, s.name)
 		}
 	}

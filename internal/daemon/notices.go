@@ -11,6 +11,7 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/internal/words"
 )
 
@@ -20,8 +21,8 @@ type notices struct {
 	alerts *alert.Alerts
 	log    *slog.Logger
 
-	mu   sync.Mutex // one at a time: the file says what was told last
-	kept kept
+	mu    sync.Mutex // one at a time: the file says what was told last
+	state statefile.File
 }
 
 func (n *notices) tell(all ...alert.Notice) {
@@ -30,7 +31,7 @@ func (n *notices) tell(all ...alert.Notice) {
 	for _, one := range all {
 		n.alerts.Notice(one)
 	}
-	if err := n.kept.write(n.alerts.Matters()); err != nil {
+	if err := n.state.Write(n.alerts.Matters()); err != nil {
 		n.log.Error("what was told was not kept: it is told again after a restart", "error", err)
 	}
 }
@@ -40,9 +41,9 @@ const ownKeys = "own-"
 
 // told reads what was told before the start. Without a self-check nobody would
 // tell that what it found is over.
-func told(k kept, checks bool, log *slog.Logger) (open []alert.Matter) {
+func openMatters(state statefile.File, checks bool, log *slog.Logger) (open []alert.Matter) {
 	var all []alert.Matter
-	if err := k.read(&all); err != nil {
+	if err := state.Read(&all); err != nil {
 		log.Warn("what was told before is not known", "error", err)
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/statefile"
 )
 
 // TestSelfcheckNotices: whoever is told of the critical matter alone is told
@@ -146,32 +147,27 @@ func TestOutageIsToldOnce(t *testing.T) {
 // TestTold: a file that is damaged costs what it holds, and what nobody will
 // end is not taken up.
 func TestTold(t *testing.T) {
-	k := kept{filepath.Join(t.TempDir(), "notices.json")}
+	path := filepath.Join(t.TempDir(), "notices.json")
+	k := statefile.At(path)
 	log := slog.New(slog.DiscardHandler)
-	if got := told(k, true, log); got != nil {
+	if got := openMatters(k, true, log); got != nil {
 		t.Errorf("without a file: %v", got)
 	}
 	all := []alert.Matter{{}}
 	for _, key := range []string{"breaker", "own-starttls"} {
 		all = append(all, alert.Matter{Message: &alert.Message{Key: key, Status: alert.StatusOpen}})
 	}
-	if err := k.write(all); err != nil {
+	if err := k.Write(all); err != nil {
 		t.Fatal(err)
 	}
-	if with, without := told(k, true, log), told(k, false, log); len(with) != 2 || len(without) != 1 || without[0].Message.Key != "breaker" {
+	if with, without := openMatters(k, true, log), openMatters(k, false, log); len(with) != 2 || len(without) != 1 || without[0].Message.Key != "breaker" {
 		t.Errorf("with a self-check %v, without %v", with, without)
 	}
-	if err := os.WriteFile(k.path, []byte(`[{"message": 7`), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(`[{"message": 7`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := told(k, true, log); got != nil {
+	if got := openMatters(k, true, log); got != nil {
 		t.Errorf("damaged: %v", got)
-	}
-	if err := (kept{filepath.Join(t.TempDir(), "none", "x")}).write(1); err == nil {
-		t.Error("written into a folder that isn't there")
-	}
-	if err := (kept{}).write(1); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/milter/wire"
 )
 
@@ -24,7 +25,7 @@ type sending struct {
 	server    *outbound.Server
 	follower  *outbound.Follower // nil: switched off
 	listeners []net.Listener
-	kept      kept
+	state     statefile.File
 	log       *slog.Logger
 	reason    string // why nothing may be answered, as logged last
 	stop      context.CancelFunc
@@ -48,7 +49,7 @@ func newSending(cfg *config.Config, memory ratchet.Histories, passed []net.Liste
 		closeListeners(passed)
 		return nil
 	}
-	s := &sending{log: log, kept: keptBeside(cfg, "outbound.json"), listeners: passed}
+	s := &sending{log: log, state: stateFile(cfg, "outbound.json"), listeners: passed}
 	s.out = outbound.New(outbound.Options{
 		Histories: memory, Settings: s.settings(cfg), Events: events, Outage: outage, Now: time.Now, Log: log,
 	})
@@ -123,7 +124,7 @@ func (s *sending) run() {
 		return
 	}
 	var state sendingState
-	if err := s.kept.read(&state); err != nil {
+	if err := s.state.Read(&state); err != nil {
 		s.log.Error("the state of the sending side can't be read; it begins anew", "error", err)
 		state = sendingState{}
 	}
@@ -160,7 +161,7 @@ func (s *sending) write() {
 	if s.follower != nil {
 		state.Cursor = s.follower.Cursor()
 	}
-	if err := s.kept.write(state); err != nil {
+	if err := s.state.Write(state); err != nil {
 		s.log.Error("the state of the sending side was not saved", "error", err)
 	}
 }

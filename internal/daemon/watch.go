@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"tlsratchet/internal/alert"
@@ -12,6 +13,7 @@ import (
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate"
 )
 
@@ -40,9 +42,9 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep := keptBeside(cfg, "notices.json")
-	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, Matters: told(keep, w.check != nil, log), Log: log}, to)
-	w.notices = &notices{alerts: w.alerts, kept: keep, log: log}
+	state := stateFile(cfg, "notices.json")
+	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, Matters: openMatters(state, w.check != nil, log), Log: log}, to)
+	w.notices = &notices{alerts: w.alerts, state: state, log: log}
 	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
 		closeAlerts(w.alerts)
 		return nil, err
@@ -65,6 +67,7 @@ func (w *watch) reload(cfg *config.Config) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	w.alerts.SetPerHour(cfg.Alert.PerHour)
 	w.alerts.SetDestinations(ctx, to)
 }
 
@@ -136,4 +139,13 @@ func (w *watch) close() error {
 	}
 	closeAlerts(w.alerts)
 	return errors.Join(errs...)
+}
+
+// stateFile returns the file of a name beside the history; where the history is
+// in memory, it keeps nothing.
+func stateFile(cfg *config.Config, name string) statefile.File {
+	if cfg.InMemory() {
+		return statefile.File{}
+	}
+	return statefile.At(filepath.Join(filepath.Dir(cfg.History), name))
 }

@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/config"
+	"tlsratchet/test/mtatest"
+)
+
+// lines is a log that hands over its lines.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		l <- string(line)
+	}
+	return len(b), nil
+}
+
+// until reads lines up to the first one with a text, which it returns.
+func (l lines) until(t *testing.T, text string) string {
+	t.Helper()
+	patience := time.After(30 * time.Second)
+	for {
+		select {
+		case line := <-l:
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-patience:
+			t.Fatalf("no %q in the log", text)
+		}
+	}
+}
+
+// testConfig is one whose files are in a folder of the test.
+func testConfig(t *testing.T) *config.Config {
+	t.Helper()
+	folder := t.TempDir()
+	history := filepath.Join(folder, "history.db")
+	cfg, err := config.Load("", nil, config.Overrides{History: &history, Listen: []string{"unix:" + filepath.Join(folder, "m.sock")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Selfcheck.Address, cfg.Status.Listen, cfg.Outbound.Listen = config.Off, config.Off, nil
+	return cfg
+}
+
+// closes reports when the histories are closed.
+type closes struct {
+	histories
+	closed atomic.Bool
+}
+
+func (c *closes) Close() error {
+	c.closed.Store(true)
+	return c.histories.Close()
+}
+
+// TestFailingListener: the histories stay open until the sessions under way have
+// ended, also where it is a failure that ends the daemon.
+func TestFailingListener(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Limits.Drain = 1 << 40 // as long as it takes
+	log := make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := &closes{histories: d.histories}
+	d.histories = memory
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(t.Context(), nil) }()
+	log.until(t, "msg=serving")
+
+	s, err := mtatest.Dial(t.Context(), "unix", cfg.Listen[0].Address, mtatest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	macros := "M{client_addr}\x00192.0.2.10\x00{client_name}\x00unknown\x00{tls_version}\x00TLSv1.3\x00{cipher}\x00TLS_AES_256_GCM_SHA384\x00{daemon_addr}\x00192.0.2.1\x00{daemon_port}\x0025\x00"
+	send(t, s, 'D', macros)
+	send(t, s, 'M', "<a@bank.example>\x00")
+	if code, _, err := s.Recv(); err != nil || code != 'c' {
+		t.Fatalf("%q, %v: want to be in the middle of a message", code, err)
+	}
+	d.listeners[0].Close() // which nobody asked for
+	log.until(t, "a listener failed")
+	if memory.closed.Load() {
+		t.Error("the histories are closed under a session")
+	}
+	send(t, s, 'R', "<b@here.example>\x00")
+	if code, _, err := s.Recv(); err != nil || code != 'a' {
+		t.Errorf("%q, %v: want the message accepted", code, err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "use of closed network connection") {
+		t.Errorf("ended with %v", err)
+	}
+	if !memory.closed.Load() {
+		t.Error("the histories are not closed")
+	}
+}
+
+func send(t *testing.T, s *mtatest.Session, command byte, data string) {
+	t.Helper()
+	if err := s.Send(command, []byte(data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReload compares with what runs, not with the file before: a setting that
+// was put back needs no restart.
+func TestReload(t *testing.T) {
+	cfg := testConfig(t)
+	log := make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.listeners[0].Close()
+	defer d.close()
+	moved := *cfg
+	moved.Limits.Connections, moved.Alert.PerHour = 7, 30
+	const warning = "need a restart"
+	for range 2 {
+		d.Reload(&moved)
+		if line := log.until(t, warning); !strings.Contains(line, "settings=[limits]") {
+			t.Error(line)
+		}
+	}
+	d.Reload(cfg)
+	d.log.Info("the end")
+	var after []string
+	for line := range log {
+		if after = append(after, line); strings.Contains(line, "the end") {
+			break
+		}
+	}
+	if slices.ContainsFunc(after, func(line string) bool { return strings.Contains(line, warning) }) {
+		t.Errorf("back to what runs, and yet: %q", after)
+	}
+}
