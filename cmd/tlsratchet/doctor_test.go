@@ -21,7 +21,7 @@ func TestDoctorOptions(t *testing.T) {
 		{"by default", nil, "", []string{config.DefaultSocket}, true},
 		{"a socket and a port", []string{ours, "inet:127.0.0.1:8891"}, "", []string{"/run/ours.sock", "inet:127.0.0.1:8891"}, true},
 		{"systemd's is where its unit puts it", []string{"systemd"}, "", []string{config.DefaultSocket}, true},
-		{"a memory that hosts share", []string{ours}, "valkey://192.0.2.9:6379", []string{"/run/ours.sock"}, false},
+		{"a memory that hosts share", []string{ours}, "valkeys://192.0.2.9:6379", []string{"/run/ours.sock"}, false},
 	} {
 		env := func(string) (string, bool) { return "", false }
 		if tt.shared != "" {

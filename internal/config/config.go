@@ -169,6 +169,7 @@ func load(name string, data []byte, env func(string) (string, bool), flags Overr
 	}
 	l.fromFlags(flags)
 	l.rules()
+	l.checkSharedPrivate()
 	if err := l.err(); err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func TestEveryKey(t *testing.T) {
 		Admin: config.Admin{Socket: "/run/a.sock", Group: "mail"},
 		Shared: config.Shared{
 			URL: "valkeys://mx@valkey.example:6379/1", PasswordFile: "/etc/tlsratchet/password",
-			RootsFile: "/etc/tlsratchet/ca.pem", Timeout: 20 * time.Millisecond,
+			RootsFile: "/etc/tlsratchet/ca.pem", Timeout: 20 * time.Millisecond, Insecure: true,
 		},
 		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
@@ -174,6 +174,7 @@ shared = "valkeys://mx@valkey.example:6379/1"
 shared_password_file = "/etc/tlsratchet/password"
 shared_roots_file = "/etc/tlsratchet/ca.pem"
 shared_milliseconds = 20
+shared_insecure = true
 socket = { mode = "600", group = "postfix" } # a table may be written like this
 reply.contact = 'https://bank.example/"100%"\tls' # or like this
 [log]

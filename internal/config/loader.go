@@ -66,6 +66,18 @@ func (l *loader) at(position, key string, err error) {
 	l.problems = append(l.problems, problem{l.file, l.doc.line(position), key, err})
 }
 
+// noteKey notes a problem of a key at the top that more than its own value
+// brings about, wherever that was set.
+func (l *loader) noteKey(key string, err error) {
+	p := problem{where: key, err: err}
+	if l.doc != nil {
+		if _, ok := l.doc.values[key]; ok {
+			p.file, p.line = l.file, l.doc.line(key)
+		}
+	}
+	l.problems = append(l.problems, p)
+}
+
 func (l *loader) fromFile(data []byte) {
 	doc, broken := parse(data)
 	if broken != nil {

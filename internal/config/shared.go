@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path"
@@ -25,6 +26,8 @@ type Shared struct {
 	PasswordFile, RootsFile string
 	// Timeout is how long a message may wait for it.
 	Timeout time.Duration
+	// Insecure allows connections in clear to another host.
+	Insecure bool
 }
 
 func sharedSettings() []setting[Config] {
@@ -33,6 +36,7 @@ func sharedSettings() []setting[Config] {
 		word("shared_password_file", func(c *Config) *string { return &c.Shared.PasswordFile }, parseFile, same),
 		word("shared_roots_file", func(c *Config) *string { return &c.Shared.RootsFile }, parseFile, same),
 		span("shared_milliseconds", func(c *Config) *time.Duration { return &c.Shared.Timeout }, time.Millisecond, 1, 1000),
+		boolean("shared_insecure", func(c *Config) *bool { return &c.Shared.Insecure }),
 	}
 }
 
@@ -82,6 +86,27 @@ func parseShared(s string) (string, error) {
 		return "", want
 	}
 	return s, err
+}
+
+// checkSharedPrivate refuses a server on another host without TLS: whoever is on
+// the way there reads the password, and can make up what all hosts remember.
+func (l *loader) checkSharedPrivate() {
+	u, err := url.Parse(l.config.Shared.URL)
+	if err != nil || l.config.Shared.Insecure || u.Scheme != "valkey" && u.Scheme != "redis" {
+		return
+	}
+	for _, host := range append([]string{u.Host}, u.Query()["addr"]...) {
+		if name := (&url.URL{Host: host}).Hostname(); !isThisHost(name) {
+			l.noteKey("shared", fmt.Errorf("%s is another host and the connection is in clear: use valkeys://, or set shared_insecure = true", shown(name)))
+			return
+		}
+	}
+}
+
+// isThisHost reports whether a connection to a name never leaves this host.
+func isThisHost(name string) bool {
+	ip, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 func checkSharedSocket(u *url.URL) error {

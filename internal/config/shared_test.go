@@ -15,10 +15,30 @@ func TestSharedServers(t *testing.T) {
 		"redis://[2001:db8::25]:6379/", "rediss://h:1", "unix:///run/valkey/valkey.sock", "unix://mx@/run/v.sock?db=2",
 		"valkey://a:1?addr=b:2&addr=c:3", "valkey://s1:26379?addr=s2:26379&master_set=mx",
 	} {
-		c, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url}), config.Overrides{})
+		c, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": "true"}), config.Overrides{})
 		if err != nil || c.Shared.URL != url {
 			t.Errorf("%q: %v", url, err)
 		}
+	}
+}
+
+// A server on another host, without TLS, must be asked for.
+func TestSharedInClear(t *testing.T) {
+	for url, ok := range map[string]bool{
+		"valkey://127.0.0.1:6379": true, "valkey://localhost": true, "redis://[::1]:6379": true, "unix:///run/v.sock": true,
+		"valkeys://valkey.example": true, "rediss://h:1": true, "valkey://127.0.0.1:1?addr=localhost:2": true,
+		"valkey://valkey.example": false, "redis://mx@192.0.2.1:6379": false, "valkey://localhost:1?addr=b:2": false, "valkey://10.0.0.1": false,
+	} {
+		for insecure, want := range map[string]bool{"false": ok, "true": true} {
+			_, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": insecure}), config.Overrides{})
+			if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "shared: ") {
+				t.Errorf("%s, shared_insecure = %s: %v", url, insecure, err)
+			}
+		}
+	}
+	_, err := config.Load(write(t, "header = 'all'\nshared = 'valkey://valkey.example'\n"), nil, config.Overrides{})
+	if err == nil || !strings.Contains(err.Error(), ":2: shared: \"valkey.example\" is another host and the connection is in clear: use valkeys://, or set shared_insecure = true") {
+		t.Error(err)
 	}
 }
 

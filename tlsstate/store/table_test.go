@@ -69,6 +69,26 @@ func TestAReadThatIsOutOfDate(t *testing.T) {
 	}
 }
 
+// Pruning goes by what it read from the disk. A change that is not there yet
+// wins, whether the cache still has it or not.
+func TestPruningLeavesAPendingChange(t *testing.T) {
+	for _, cached := range []bool{true, false} {
+		tab := smallTable(t)
+		put(t, tab, peer(1), seen(1))
+		tab.written(tab.group(10))
+		put(t, tab, peer(1), seen(5))
+		if !cached {
+			tab.cache.Remove(peer(1))
+		}
+		if n, _ := tab.remove([]entry{{id: peer(1), h: seen(1)}, {id: peer(2), h: seen(1)}}); n != 1 {
+			t.Errorf("cached %v: %d removed, want the one without a change", cached, n)
+		}
+		if h := tab.pendingOf(peer(1)); h != seen(5) {
+			t.Errorf("cached %v: the change is now %+v", cached, h)
+		}
+	}
+}
+
 // What changes while its group is written stays pending.
 func TestAChangeDuringACommitStaysPending(t *testing.T) {
 	tab := smallTable(t)

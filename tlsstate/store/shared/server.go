@@ -61,6 +61,7 @@ func clientOption(o *Options) (valkey.ClientOption, error) {
 	c.Sentinel.Dialer, c.Sentinel.TLSConfig = c.Dialer, c.TLSConfig
 	c.Sentinel.TopologyRefreshInterval = 5 * time.Second
 	c.ClusterOption.MaxMovedRedirections = 5
+	c.DialCtxFn = guardDial(&c)
 	return c, nil
 }
 

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"an unknown peer has the zero history", unknown},
 		{"an update grows a history and is seen at once", grows},
 		{"an update that changes nothing writes nothing", steady},
+		{"a grow that shrinks takes nothing away", shrinks},
 		{"concurrent updates lose nothing", concurrent},
 		{"a merge joins in any order", merges},
 		{"a larger epoch wins", epochs},
@@ -108,6 +109,28 @@ func steady(t *testing.T, s Store) {
 	}
 	if before.Writes != 1 || s.Len() != 1 {
 		t.Errorf("%d writes, %d histories, want 1 of each", before.Writes, s.Len())
+	}
+}
+
+// shrinks: whatever grow returns is joined with what is there.
+func shrinks(t *testing.T, s Store) {
+	want := update(t, s, address(1), func(tlsstate.History) tlsstate.History { return pinned() })
+	less := func(tlsstate.History) tlsstate.History { return tlsstate.History{} }
+	other := func(tlsstate.History) tlsstate.History { return Sees(tlsstate.History{}, Today, tlsstate.Plaintext) }
+	for _, grow := range []func(tlsstate.History) tlsstate.History{less, other} {
+		want = tlsstate.Merge(want, grow(want))
+		if got := update(t, s, address(1), grow); got != want {
+			t.Errorf("Update = %+v, want %+v", got, want)
+		}
+		loads(t, s, address(1), want)
+		if got, err := s.Learn(address(1), netip.MustParseAddr("192.0.2.1"), Today, less); err != nil || got != want {
+			t.Errorf("Learn = %+v, %v, want %+v", got, err, want)
+		}
+		flush(t, s)
+		loads(t, s, address(1), want)
+	}
+	if s.Len() != 1 {
+		t.Errorf("%d histories, want 1", s.Len())
 	}
 }
 
