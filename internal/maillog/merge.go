@@ -144,7 +144,7 @@ func (m *merger) fill(in *input) bool {
 // repeats recognizes lines that were read already: in another source, or in an
 // earlier part of the same. The same line may come several times in one second
 // of one pass. Of another pass it counts only as often as it was not seen yet.
-type repeats [1 << 15]struct {
+type repeats [1 << 13]struct {
 	sum     uint64
 	pass    uint32
 	n, most uint16

@@ -9,10 +9,10 @@ import (
 // memory is the memory of a replay. Nothing in it is ever pushed out, and there
 // are no quotas.
 type memory struct {
-	histories map[tlsstate.Identity]tlsstate.History
-	// apart are the histories of the identities to which our own outages happened,
-	// without what they taught: that is not for --apply.
-	apart map[tlsstate.Identity]tlsstate.History
+	all map[tlsstate.Identity]*entry
+	// recent are the entries that were last found, by kind: most are asked for
+	// several times in a row.
+	recent [kinds]*entry
 	// fault is true while what is learned comes from an outage of ours, inClear
 	// while it comes from a session in clear.
 	fault, inClear bool
@@ -21,18 +21,45 @@ type memory struct {
 	changes []change
 }
 
+const kinds = 16 // a power of two: more than there are
+
+// entry is what is remembered of one identity.
+type entry struct {
+	id      tlsstate.Identity
+	history tlsstate.History
+	// apart, if not nil, is the history without what our own outages taught: that
+	// is not for --apply.
+	apart *tlsstate.History
+}
+
 // change is a history before a session in clear changed it.
 type change struct {
-	id     tlsstate.Identity
+	of     *entry
 	before tlsstate.History
 }
 
-func newMemory() *memory {
-	return &memory{histories: make(map[tlsstate.Identity]tlsstate.History), apart: make(map[tlsstate.Identity]tlsstate.History)}
+func newMemory() *memory { return &memory{all: make(map[tlsstate.Identity]*entry)} }
+
+// find returns the entry of an identity, or nil.
+func (m *memory) find(id tlsstate.Identity) *entry {
+	recent := &m.recent[id.Kind%kinds]
+	if e := *recent; e != nil && e.id == id {
+		return e
+	}
+	e := m.all[id]
+	if e != nil {
+		*recent = e
+	}
+	return e
 }
 
 // Load returns the zero history for an identity never seen.
-func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) { return m.histories[id], nil }
+func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
+	if e := m.find(id); e != nil {
+		return e.history, nil
+	}
+	return tlsstate.History{}, nil
+}
 
 // maxChanges bounds the changes that can be taken back.
 const maxChanges = 1 << 15
@@ -40,39 +67,44 @@ const maxChanges = 1 << 15
 // Learn replaces a history by what grow makes of it. Nobody else has it, and
 // grow only ever grows it: there is nothing to merge.
 func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	before := m.histories[id]
-	clean, ok := m.apart[id]
-	if !ok {
-		clean = before
+	e := m.find(id)
+	if e == nil {
+		e = &entry{id: id}
+		m.all[id] = e
 	}
-	if m.fault {
-		m.apart[id] = clean
-	} else if ok {
-		m.apart[id] = grow(clean)
+	clean := e.history
+	if e.apart != nil {
+		clean = *e.apart
+	}
+	switch {
+	case m.fault:
+		e.apart = &clean
+	case e.apart != nil:
+		*e.apart = grow(clean)
 	}
 	if m.inClear && !m.fault && len(m.changes) < maxChanges {
-		m.changes = append(m.changes, change{id, clean})
+		m.changes = append(m.changes, change{e, clean})
 	}
-	after := grow(before) // last, because grow also returns a verdict to its caller
-	m.histories[id] = after
-	return after, nil
+	e.history = grow(e.history) // last, because grow also returns a verdict to its caller
+	return e.history, nil
 }
 
 // undo takes back, for --apply, what was learned since the last session that was
 // encrypted.
 func (m *memory) undo() {
 	for i := len(m.changes) - 1; i >= 0; i-- {
-		m.apart[m.changes[i].id] = m.changes[i].before
+		m.changes[i].of.apart = &m.changes[i].before
 	}
-	m.changes = m.changes[:0]
+	m.changes = nil
 }
 
 // learned returns what is for --apply.
 func (m *memory) learned() map[tlsstate.Identity]tlsstate.History {
-	all := make(map[tlsstate.Identity]tlsstate.History, len(m.histories))
-	for id, h := range m.histories {
-		if clean, ok := m.apart[id]; ok {
-			h = clean
+	all := make(map[tlsstate.Identity]tlsstate.History, len(m.all))
+	for id, e := range m.all {
+		h := e.history
+		if e.apart != nil {
+			h = *e.apart
 		}
 		if id.Kind != tlsstate.Listener && h != (tlsstate.History{}) {
 			all[id] = h

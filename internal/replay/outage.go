@@ -43,8 +43,12 @@ func (o *outage) session(r *replay, s *ratchet.Session) bool {
 
 // usesTLS reports whether the peer was seen with TLS.
 func (m *memory) usesTLS(s *ratchet.Session) bool {
-	address, domain := m.histories[s.Peer.Address], m.histories[s.Peer.Domain]
-	return address.Best() > tlsstate.Plaintext || domain.Best() > tlsstate.Plaintext
+	for _, id := range []tlsstate.Identity{s.Peer.Address, s.Peer.Domain} {
+		if e := m.find(id); e != nil && e.history.Best() > tlsstate.Plaintext {
+			return true
+		}
+	}
+	return false
 }
 
 // nameOf is what a peer counts as: its domain, or its network.

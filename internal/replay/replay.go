@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/peer"
@@ -60,7 +61,9 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 		r.verdicts = json.NewEncoder(o.Verdicts)
 	}
 	r.ratchet = ratchet.New(ratchet.Options{Histories: r.memory, Rules: o.Rules, Breaker: breaker, Log: slog.New(slog.DiscardHandler)})
-	stats, err := maillog.Read(ctx, sources, mo, maillog.Sink{Session: r.message, Failure: r.failure})
+	queue := newQueue(r)
+	stats, err := maillog.Read(ctx, sources, mo, maillog.Sink{Session: queue.session, Failure: queue.failure})
+	queue.close()
 	if err != nil {
 		return nil, err
 	}
@@ -171,12 +174,12 @@ func (r *replay) judged(m *maillog.Session, s *ratchet.Session, d *ratchet.Decis
 }
 
 // failure remembers a TLS handshake that failed.
-func (r *replay) failure(f *maillog.Failure) {
+func (r *replay) failure(addr string, at time.Time) {
 	const most = 1 << 16
 	if len(r.failures) >= most {
 		clear(r.failures)
 	}
-	r.failures[string(f.Addr)] = f.At.Unix()
+	r.failures[addr] = at.Unix()
 }
 
 // failedBefore reports whether a handshake of the client failed within the hour
@@ -190,12 +193,13 @@ func (r *replay) failedBefore(m *maillog.Session) bool {
 func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 	res := &Result{Histories: r.memory.learned()}
 	for _, id := range r.listeners {
-		res.Offered = tlsstate.Merge(res.Offered, r.memory.histories[id])
+		h, _ := r.memory.Load(id)
+		res.Offered = tlsstate.Merge(res.Offered, h)
 	}
 	res.Report = newReport(stats, rule, &r.counts)
 	today := tlsstate.DayOf(stats.Ended)
-	for id, h := range r.memory.histories {
-		res.Report.Peers.add(id.Kind, h.TopPin(rule, today) > tlsstate.Plaintext)
+	for id, e := range r.memory.all {
+		res.Report.Peers.add(id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)
 	}
 	for _, i := range r.incidents.list {
 		res.Report.Incidents = append(res.Report.Incidents, *i)
