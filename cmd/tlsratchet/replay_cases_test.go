@@ -178,6 +178,7 @@ func TestReplayCases(t *testing.T) {
 		{"sni-then-clear.log", "UTC", "TLSv1.3 7, none 1", 0, 0, stripped, ""},
 		{"ratelimit-journal.log", "UTC", "TLSv1.2 5", 1, 0, nil, "The log server dropped lines"},
 		{"ratelimit-imuxsock.log", "UTC", "TLSv1.2 5", 1, 0, nil, "The log server dropped lines"},
+		{"gateway.log", "UTC", "", 0, 19, nil, "172.18.0.1 sent mail in 19 sessions"},
 		{"end-of-summer-time.log", "Europe/Berlin", "TLSv1.3 3", 0, 0, nil, ""},
 	} {
 		t.Run(tt.file, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"errors"
+
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -32,10 +34,10 @@ func (c *counts) unknown(why string, n Count) {
 	c.Unknown.plus(n)
 }
 
-func (c *counts) exempt(s *ratchet.Session, n Count) {
+func (c *counts) exempt(s *ratchet.Session, d *ratchet.Decision, n Count) {
 	c.Exempt.plus(n)
 	const most = 100
-	if addr := s.Peer.IP.String(); isGateway(s.Peer.IP) && (len(c.gateways) < most || c.gateways[addr] > 0) {
+	if addr := s.Peer.IP.String(); errors.Is(d.Reason, ratchet.ErrPrivate) && (len(c.gateways) < most || c.gateways[addr] > 0) {
 		c.gateways[addr] += n.Sessions
 	}
 }

@@ -137,7 +137,7 @@ func (r *replay) message(m *maillog.Session) {
 	d := r.ratchet.Decide(s)
 	switch {
 	case d.Outcome == tlsstate.Exempt:
-		r.counts.exempt(s, n)
+		r.counts.exempt(s, &d, n)
 	case errors.Is(d.Reason, ratchet.ErrNoSTARTTLS):
 		r.counts.unknown("no TLS was logged at this listener before", n)
 	case d.Outcome == tlsstate.Unknown:
