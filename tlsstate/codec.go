@@ -9,24 +9,29 @@ import (
 
 // The record on disk and on the wire, little-endian:
 //
-//	version 1 | present 2 | epoch 2 | first 2 | last 2 | fields … | CRC-32C 4
+//	version 1 | present 3 | epoch 2 | first 2 | last 2 | fields … | CRC-32C 4
 //
 // present has a bit for each field below that is not zero; the others are left
-// out. A field is a word of 8 bytes, or a pin of 6. That is 13 bytes for
-// nothing, about 60 for an address that always uses TLS, and 117 for a domain
-// of which everything is known.
+// out. A field is a word of 8 bytes, a pin of 6, a certificate of 10, or a name
+// of 3 and its text. That is 14 bytes for nothing, about 80 for an address that
+// always uses TLS, and 152 for a domain of which everything is known.
 
 // RecordVersion is the version that [History.AppendBinary] writes.
 const RecordVersion = 1
 
 // MaxRecord is the length of the longest record, in bytes.
-const MaxRecord = recordHead + words*8 + pins*6 + recordSum
+const MaxRecord = recordHead + (words-unnamedWords)*8 + pins*6 + 10 + 3 + maxName + recordSum
 
 const (
-	recordHead = 9
+	recordHead = 10
 	recordSum  = 4
-	words      = 10
+	words      = 13
 	pins       = 4
+	// unnamedWords are those that a history with a name doesn't have.
+	unnamedWords = 3
+
+	certBit = words + pins
+	nameBit = certBit + 1
 )
 
 // Errors of [Decode]. A record that is damaged is lost: treat the peer as new
@@ -42,7 +47,7 @@ func (h *History) words() [words]*uint64 {
 	return [words]*uint64{
 		&h.Seen[Plaintext], &h.Seen[Weak], &h.Seen[TLS12], &h.Seen[TLS13],
 		&h.WeekTLS, &h.WeekPlain, &h.CertDays, &h.NoCertDays,
-		(*uint64)(&h.Networks), (*uint64)(&h.Addresses),
+		(*uint64)(&h.Networks), (*uint64)(&h.Addresses), (*uint64)(&h.Bare), (*uint64)(&h.Named), (*uint64)(&h.Unnamed),
 	}
 }
 
@@ -54,11 +59,11 @@ func (h *History) pins() [pins]*Pin {
 // there for [encoding.BinaryAppender].
 func (h History) AppendBinary(b []byte) ([]byte, error) {
 	start := len(b)
-	b = append(b, RecordVersion, 0, 0)
+	b = append(b, RecordVersion, 0, 0, 0)
 	for _, n := range []uint16{h.Epoch, uint16(h.First), uint16(h.Last)} {
 		b = binary.LittleEndian.AppendUint16(b, n)
 	}
-	var present uint16
+	var present uint32
 	for i, w := range h.words() {
 		if *w != 0 {
 			present |= 1 << i
@@ -71,7 +76,17 @@ func (h History) AppendBinary(b []byte) ([]byte, error) {
 			b = appendPin(b, *p)
 		}
 	}
-	binary.LittleEndian.PutUint16(b[start+1:], present)
+	if h.Cert != (Certificate{}) {
+		present |= 1 << certBit
+		b = binary.LittleEndian.AppendUint16(b, uint16(h.Cert.Since))
+		b = binary.LittleEndian.AppendUint64(b, h.Cert.Mark)
+	}
+	if h.Name != (Name{}) {
+		present |= 1 << nameBit
+		b = binary.LittleEndian.AppendUint16(b, uint16(h.Name.Day))
+		b = append(append(b, byte(len(h.Name.Text))), h.Name.Text...)
+	}
+	b[start+1], b[start+2], b[start+3] = byte(present), byte(present>>8), byte(present>>16)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
 }
 
@@ -104,11 +119,11 @@ func Decode(b []byte) (History, error) {
 }
 
 func decodeBody(b []byte) (History, error) {
-	present := binary.LittleEndian.Uint16(b[1:])
+	present := uint32(b[1]) | uint32(b[2])<<8 | uint32(b[3])<<16
 	h := History{
-		Epoch: binary.LittleEndian.Uint16(b[3:]),
-		First: Day(binary.LittleEndian.Uint16(b[5:])),
-		Last:  Day(binary.LittleEndian.Uint16(b[7:])),
+		Epoch: binary.LittleEndian.Uint16(b[4:]),
+		First: Day(binary.LittleEndian.Uint16(b[6:])),
+		Last:  Day(binary.LittleEndian.Uint16(b[8:])),
 	}
 	version, rest := b[0], b[recordHead:]
 	for i, w := range h.words() {
@@ -127,7 +142,22 @@ func decodeBody(b []byte) (History, error) {
 			*p, rest = decodePin(rest), rest[6:]
 		}
 	}
-	if version != RecordVersion || len(rest) != 0 || present>>(words+pins) != 0 {
+	if present&(1<<certBit) != 0 {
+		if len(rest) < 10 {
+			return h, errors.New("cut short")
+		}
+		h.Cert = Certificate{Since: Day(binary.LittleEndian.Uint16(rest)), Mark: binary.LittleEndian.Uint64(rest[2:])}
+		rest = rest[10:]
+	}
+	if present&(1<<nameBit) != 0 {
+		if len(rest) < 3 || len(rest) < 3+int(rest[2]) {
+			return h, errors.New("cut short")
+		}
+		end := 3 + int(rest[2])
+		h.Name = Name{Day: Day(binary.LittleEndian.Uint16(rest)), Text: string(rest[3:end])}
+		rest = rest[end:]
+	}
+	if version != RecordVersion || len(rest) != 0 || present>>(nameBit+1) != 0 {
 		return h, errors.New("not in the form of its version")
 	}
 	return h, h.Valid()
@@ -141,7 +171,7 @@ func decodePin(b []byte) Pin {
 	}
 }
 
-// Valid tells whether sessions and operators could have made this history.
+// Valid reports whether sessions and operators could have made this history.
 // [Merge] of valid histories is valid.
 func (h History) Valid() error {
 	seen := h.Seen[Plaintext] | h.Seen[Weak] | h.Seen[TLS12] | h.Seen[TLS13]
@@ -157,12 +187,35 @@ func (h History) Valid() error {
 	case (h.CertDays|h.NoCertDays)&^(seen&^h.onlyPlaintext()) != 0:
 		return errors.New("a certificate on a day without TLS")
 	}
+	if err := h.validNames(); err != nil {
+		return err
+	}
 	for _, p := range h.pins() {
 		if p.Formed > h.Last || p.Met > h.Last {
 			return fmt.Errorf("a pin of %s, later than the last day", max(p.Formed, p.Met))
 		}
 	}
 	return nil
+}
+
+// validNames checks the certificate and the name.
+func (h *History) validNames() error {
+	switch {
+	case (h.Cert.Since == 0) != (h.Cert.Mark == 0) || h.Cert.Since > h.Last:
+		return fmt.Errorf("a certificate since %s", h.Cert.Since)
+	case h.Name.Day > h.Last:
+		return fmt.Errorf("a name of %s, later than the last day", h.Name.Day)
+	case h.Name.Text == "":
+		if h.Name.Day != 0 {
+			return errors.New("an empty name")
+		}
+		return nil
+	case len(h.Name.Text) > maxName:
+		return fmt.Errorf("a name of %d bytes", len(h.Name.Text))
+	case h.Networks|h.Named|h.Unnamed != 0:
+		return errors.New("a name beside the marks of a domain")
+	}
+	return checkName(h.Name.Text)
 }
 
 // onlyPlaintext is the days on which no TLS was seen.

@@ -4,12 +4,14 @@ package tlsstate
 // zero Verdict.
 type Verdicts struct {
 	Address, Domain, Sender Verdict
+	// Hosts reports that the address's network is known for hosts of the domain
+	// that encrypt: see [History.Hosts].
+	Hosts bool
 }
 
 // Combine makes one verdict of a session's: the address speaks first, the
-// domain for an address without a TLS history of its own, or with one that is
-// too short for a pin and kept to the domain's so far, the sender last. The
-// one that speaks keeps its identity and evidence; Cap and Action are set. The
+// domain for an address without a pin of its own, the sender last. The one that
+// speaks keeps its identity and evidence; Cap, Action and Support are set. The
 // verdicts are used up.
 func Combine(vs *Verdicts, rule *Policy) Verdict {
 	v := speaker(vs, rule)
@@ -34,40 +36,61 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 		address.Outcome = Exempt
 	case address.Outcome == Downgraded:
 		address.Cap = Reject
-	case domain.Outcome == Downgraded && (!address.hasTLS || domain.Required || address.keeps(domain)):
-		domain.Cap = domainCap(address, domain, rule)
-		domain.knownPlaintext = address.knownPlaintext
+	case domain.Outcome == Downgraded && (domain.Required || !address.letGo()):
+		domain.knownPlaintext = address.knownPlaintext || address.hasTLS && !address.keeps(domain)
+		domain.Support = support(vs, rule)
+		domain.Cap = domainCap(domain)
 		return *domain
 	case sender.Outcome == Downgraded:
 		sender.Cap = Header
 		return *sender
-	case domain.Outcome != Downgraded && domain.tells() > address.tells():
+	case domain.Outcome != Downgraded && domain.rank() > address.rank():
 		return *domain
 	}
 	return *address
 }
 
 // domainCap is the most that a domain's pin may do to an address.
-func domainCap(address, domain *Verdict, rule *Policy) Action {
-	switch {
-	case domain.Required:
-		return Reject
-	case address.knownPlaintext, rule.DomainEnforce == EnforceNever:
+func domainCap(domain *Verdict) Action {
+	if domain.Support == NoSupport {
 		return Header
-	case rule.DomainEnforce == EnforceAlways, domain.Broad(), address.keeps(domain):
-		return Reject
 	}
-	return Header
+	return Reject
 }
 
-// keeps tells whether an address has a TLS history of its own that kept to the
-// domain's pin so far: what the pin says holds for this very machine.
+// support is why a domain's pin leads to the full action against an address.
+func support(vs *Verdicts, rule *Policy) Support {
+	address, domain := &vs.Address, &vs.Domain
+	switch {
+	case domain.Required:
+		return SupportRequired
+	case domain.knownPlaintext, rule.DomainEnforce == EnforceNever:
+	case rule.DomainEnforce == EnforceAlways:
+		return SupportEnforced
+	case address.keeps(domain):
+		return SupportItself
+	case domain.named():
+		return SupportSPF
+	case vs.Hosts && domain.pool():
+		return SupportNetwork
+	case domain.broad():
+		return SupportAddresses
+	}
+	return NoSupport
+}
+
+// keeps reports whether an address has a TLS history of its own that kept to
+// the domain's pin so far: what the pin says holds for this very machine.
 func (v *Verdict) keeps(domain *Verdict) bool {
 	return v.hasTLS && v.faithful >= domain.Pin
 }
 
-// tells ranks what is worth telling of a session that is no downgrade.
-func (v *Verdict) tells() Outcome {
+// letGo reports whether an address had a pin of its own that holds no more: it
+// speaks for itself.
+func (v *Verdict) letGo() bool { return v.State > PinHolds }
+
+// rank orders the verdicts of a session that is no downgrade by what they say.
+func (v *Verdict) rank() Outcome {
 	if v.Identity.IsZero() {
 		return 0
 	}

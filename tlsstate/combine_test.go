@@ -6,10 +6,10 @@ import (
 	. "tlsratchet/tlsstate"
 )
 
-// sketchOf marks n things.
+// sketchOf is a sketch of which the estimate is n.
 func sketchOf(n int) (s Sketch) {
-	for i := range n {
-		s |= Mark([]byte{byte(i), 'x'})
+	for i := 0; s.Estimate() < n; i++ {
+		s |= 1 << i
 	}
 	return s
 }
@@ -25,12 +25,20 @@ func TestCombine(t *testing.T) {
 
 	held := pinned(&rule)
 	broad := held
-	broad.Networks, broad.Addresses = sketchOf(4), sketchOf(12)
-	oneNetwork := broad
-	oneNetwork.Networks = sketchOf(1)
+	broad.Networks, broad.Addresses = sketchOf(3), sketchOf(20)
+	twoNetworks, fewer, partly := broad, broad, broad
+	twoNetworks.Networks, fewer.Addresses = sketchOf(2), sketchOf(18)
+	partly.Bare = sketchOf(1)
+	pool, fewHosts, partlyPool := held, held, held
+	pool.Addresses, fewHosts.Addresses = sketchOf(5), sketchOf(4)
+	partlyPool.Addresses, partlyPool.Bare = sketchOf(5), sketchOf(1)
+	named, unnamed := held, held
+	named.Named = sketchOf(3)
+	unnamed.Named, unnamed.Unnamed = sketchOf(3), sketchOf(1)
 	var learned, lapse, plain History
 	_, learned = Judge(learned, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
 	_, lapse = Judge(learned, Observation{Day: dayZero + 4, Security: Security{Level: Weak}}, &rule)
+	_, lapses := Judge(lapse, Observation{Day: dayZero + 3, Security: Security{Level: Plaintext}}, &rule)
 	_, again := Judge(learned, Observation{Day: dayZero + 8}, &rule)
 	gone := again
 	for d := Day(6); d <= 7; d++ {
@@ -50,28 +58,38 @@ func TestCombine(t *testing.T) {
 		address, domain, sender History
 		level                   Level
 		want                    string
+		hosts                   bool
 	}{
-		{"the address speaks first", &rule, held, broad, held, Plaintext, "address downgrade stripped reject"},
-		{"each kind has its action", &rule, held, broad, held, Weak, "address downgrade weakened tempfail"},
-		{"a broad domain speaks for an unseen address", &rule, History{}, broad, held, Plaintext, "domain downgrade stripped reject"},
-		{"a narrow one marks", &rule, History{}, held, History{}, Plaintext, "domain downgrade stripped header"},
-		{"many addresses in one network are narrow", &rule, History{}, oneNetwork, History{}, Plaintext, "domain downgrade stripped header"},
-		{"always", &always, History{}, held, History{}, Plaintext, "domain downgrade stripped reject"},
-		{"never", &never, History{}, broad, History{}, Plaintext, "domain downgrade stripped header"},
-		{"known plaintext behind a broad domain", &rule, plain, broad, History{}, Plaintext, "domain downgrade stripped header"},
-		{"one with too little TLS of its own for a pin", &rule, learned, broad, History{}, Plaintext, "domain downgrade stripped reject"},
-		{"behind a narrow domain too", &rule, learned, held, History{}, Plaintext, "domain downgrade stripped reject"},
-		{"never, with TLS of its own", &never, learned, broad, History{}, Plaintext, "domain downgrade stripped header"},
-		{"and its retry, now that the first try is remembered", &rule, again, held, History{}, Plaintext, "domain downgrade stripped reject"},
-		{"until the third day in clear", &rule, gone, held, History{}, Plaintext, "address learning none observe"},
-		{"one that fell below the domain's pin speaks for itself", &rule, lapse, broad, History{}, Plaintext, "address learning none observe"},
-		{"so does one that was released", &rule, released, broad, History{}, Plaintext, "address learning none observe"},
-		{"the sender speaks last, and softly", &rule, History{}, History{}, held, Plaintext, "sender downgrade stripped header"},
-		{"a row of the config lifts the cap", &peer, History{}, held, History{}, Plaintext, "domain downgrade stripped reject"},
-		{"a row lifts the sender's", &peer, History{}, History{}, held, Plaintext, "sender downgrade stripped reject"},
-		{"exempt", &exempt, held, broad, held, Plaintext, "address exempt none observe"},
-		{"all is well", &rule, held, broad, held, TLS12, "address steady none observe"},
-		{"a known domain tells more than a new address", &rule, History{}, broad, History{}, TLS12, "domain steady none observe"},
+		{"the address speaks first", &rule, held, broad, held, Plaintext, "address downgrade stripped reject", false},
+		{"each kind has its action", &rule, held, broad, held, Weak, "address downgrade weakened tempfail", false},
+		{"a broad domain speaks for an unseen address", &rule, History{}, broad, held, Plaintext, "domain downgrade stripped reject", false},
+		{"a narrow one marks", &rule, History{}, held, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"many addresses in two networks are narrow", &rule, History{}, twoNetworks, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"so are fewer addresses", &rule, History{}, fewer, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"and those of which one in twenty is bare", &rule, History{}, partly, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"hosts of a pool in its network speak for it", &rule, History{}, pool, History{}, Plaintext, "domain downgrade stripped reject", true},
+		{"those of a few hosts don't", &rule, History{}, fewHosts, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"nor those of a partly encrypted pool", &rule, History{}, partlyPool, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"nor a pool elsewhere", &rule, History{}, pool, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"SPF names the hosts", &rule, History{}, named, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"or leaves some out", &rule, History{}, unnamed, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"always", &always, History{}, held, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"never", &never, History{}, broad, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"known plaintext behind a broad domain", &rule, plain, broad, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"one with too little TLS of its own for a pin", &rule, learned, broad, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"behind a narrow domain too", &rule, learned, held, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"never, with TLS of its own", &never, learned, broad, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"and its retry, now that the first try is remembered", &rule, again, held, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"until the third day in clear", &rule, gone, held, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"one that fell below the domain's pin once", &rule, lapse, held, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"one that fell below it twice", &rule, lapses, broad, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"one that was released speaks for itself", &rule, released, broad, History{}, Plaintext, "address learning none observe", false},
+		{"the sender speaks last, and softly", &rule, History{}, History{}, held, Plaintext, "sender downgrade stripped header", false},
+		{"a row of the config lifts the cap", &peer, History{}, held, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"a row lifts the sender's", &peer, History{}, History{}, held, Plaintext, "sender downgrade stripped reject", false},
+		{"exempt", &exempt, held, broad, held, Plaintext, "address exempt none observe", false},
+		{"all is well", &rule, held, broad, held, TLS12, "address steady none observe", false},
+		{"a known domain tells more than a new address", &rule, History{}, broad, History{}, TLS12, "domain steady none observe", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := Observation{Day: dayZero + 8, Security: Security{Level: tt.level}}
@@ -80,12 +98,12 @@ func TestCombine(t *testing.T) {
 				v.Identity = Identity{k, "x"}
 				return v
 			}
-			v := Combine(&Verdicts{judge(Address, tt.address), judge(Domain, tt.domain), judge(Sender, tt.sender)}, tt.rule)
+			v := Combine(&Verdicts{Address: judge(Address, tt.address), Domain: judge(Domain, tt.domain), Sender: judge(Sender, tt.sender), Hosts: tt.hosts}, tt.rule)
 			got := v.Identity.Kind.String() + " " + v.Outcome.String() + " " + v.Kind.String() + " " + v.Action.String()
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if known := tt.address == plain; v.KnownPlaintext() != known {
+			if known := tt.address == plain || tt.address == gone || tt.address == lapses; v.KnownPlaintext() != known {
 				t.Errorf("KnownPlaintext is %t, want %t", v.KnownPlaintext(), known)
 			}
 		})

@@ -16,14 +16,19 @@ type History struct {
 	// bit 0 is the week of Last. They remember the rare sender.
 	WeekTLS, WeekPlain uint64
 	// CertDays and NoCertDays hold the days of encrypted sessions with and
-	// without a trusted client certificate.
+	// without the trusted client certificate Cert.
 	CertDays, NoCertDays uint64
 	// Pins are the pins at Weak, TLS12 and TLS13, in that order.
 	Pins [3]Pin
 	// CertPin is the pin on the client certificate.
 	CertPin Pin
-	// Networks and Addresses count what was pinned under a domain.
-	Networks, Addresses Sketch
+	// Cert is the certificate that CertPin is on.
+	Cert Certificate
+	// Marks count what was seen under a domain, or in a network.
+	Marks
+	// Name is the name that DNS confirmed last of an address, or the one domain
+	// of a network.
+	Name Name
 }
 
 // Pin is what is remembered of one threshold. Whether it holds is never
@@ -37,14 +42,14 @@ type Pin struct {
 // Newest returns the latest day that the history speaks of. A store refuses a
 // history whose newest day is later than tomorrow.
 func (h History) Newest() Day {
-	d := max(h.Last, h.CertPin.newest())
+	d := max(h.Last, h.CertPin.newest(), h.Cert.Since, h.Name.Day)
 	for _, p := range h.Pins {
 		d = max(d, p.newest())
 	}
 	return d
 }
 
-// Tombstone tells whether the history is what [History.Forget] left.
+// Tombstone reports whether the history is what [History.Forget] left.
 func (h History) Tombstone() bool { return h.Epoch > 0 && h.Last == 0 }
 
 func (p Pin) newest() Day { return max(p.Formed, p.Met, p.Void) }
@@ -74,10 +79,11 @@ func Merge(a, b History) History {
 		a.Pins[i] = a.Pins[i].join(b.Pins[i])
 	}
 	a.CertPin = a.CertPin.join(b.CertPin)
-	a.Networks |= b.Networks
-	a.Addresses |= b.Addresses
+	a.Cert = a.Cert.join(b.Cert)
+	a.Marks = a.Marks.join(b.Marks)
+	a.Name = a.Name.join(b.Name)
 	a.First = earlier(a.First, b.First)
-	return a
+	return a.oneOf()
 }
 
 // align slides the windows of h so that they end at the later of its own last
@@ -126,16 +132,19 @@ func (h History) record(o Observation) History {
 		p := h.pin(l)
 		p.Met = max(p.Met, o.Day)
 	}
-	switch with, without := o.certificate(); {
+	switch with, without := o.certificate(h.Cert); {
 	case with:
 		h.CertDays |= today
 		h.CertPin.Met = max(h.CertPin.Met, o.Day)
+		if h.Cert.Mark == 0 && o.CertMark != 0 {
+			h.Cert = Certificate{Since: o.Day, Mark: o.CertMark}
+		}
 	case without:
 		h.NoCertDays |= today
 	}
-	h.Networks |= o.Networks
-	h.Addresses |= o.Addresses
-	return h
+	h.Marks = h.Marks.join(o.Marks)
+	h.Name = h.Name.join(o.Name)
+	return h.oneOf()
 }
 
 // pin returns the pin at level l, Weak to TLS13.

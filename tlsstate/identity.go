@@ -5,34 +5,37 @@ import (
 	"strings"
 )
 
-// Kind tells how an identity was proven.
+// Kind is how an identity was proven.
 type Kind uint8
 
 // The kinds of identity. Each has a proof of its own; see package peer.
 const (
-	// Address is proven by TCP: an IPv4 address, or an IPv6 /64.
+	// Address is proven by TCP: one IPv4 or IPv6 address.
 	Address Kind = iota + 1
 	// Domain is proven by DNS: the organisational domain of the client name
 	// that Postfix confirmed forward and back.
 	Domain
 	// Sender is proven by SPF (RFC 7208).
 	Sender
-	// Listener is our own address and port. Its history tells whether
-	// STARTTLS is offered there at all.
+	// Listener is our own port. Its history shows whether STARTTLS is offered
+	// there at all.
 	Listener
 	// Destination is the next-hop of our own mail, as Postfix asks for its
 	// policy: a domain.
 	Destination
 	// MX is a host that takes mail for destinations. It is evidence only.
 	MX
+	// Network is the /24 of an IPv4 address, the /48 of an IPv6 one. It is no
+	// peer: its history shows whose addresses are there, see [History.Hosts].
+	Network
 )
 
 var kindNames = [...]string{
-	Address: "address", Domain: "domain", Sender: "sender", Listener: "listener", Destination: "destination", MX: "mx",
+	Address: "address", Domain: "domain", Sender: "sender", Listener: "listener", Destination: "destination", MX: "mx", Network: "network",
 }
 
 // LastKind is the last of the kinds; the first is [Address].
-const LastKind = MX
+const LastKind = Network
 
 // String returns the kind in lower case, or Kind(n) for one that isn't known.
 func (k Kind) String() string {
@@ -53,7 +56,7 @@ type Identity struct {
 // String returns kind and name, as in "address:192.0.2.10".
 func (id Identity) String() string { return id.Kind.String() + ":" + id.Name }
 
-// IsZero tells whether there is no identity.
+// IsZero reports whether there is no identity.
 func (id Identity) IsZero() bool { return id == Identity{} }
 
 // MaxName is the length, in bytes, of the longest name of an identity: a

@@ -19,8 +19,15 @@ type historyJSON struct {
 	WeekPlain  string             `json:"weeks_none,omitempty"`
 	CertDays   string             `json:"certificate,omitempty"`
 	NoCertDays string             `json:"no_certificate,omitempty"`
+	Cert       string             `json:"certificate_mark,omitempty"`
+	CertSince  string             `json:"certificate_since,omitempty"`
 	Networks   string             `json:"networks,omitempty"`
 	Addresses  string             `json:"addresses,omitempty"`
+	Bare       string             `json:"addresses_none,omitempty"`
+	Named      string             `json:"addresses_spf,omitempty"`
+	Unnamed    string             `json:"addresses_not_spf,omitempty"`
+	Name       string             `json:"name,omitempty"`
+	NameDay    string             `json:"name_day,omitempty"`
 	Pins       map[string]pinJSON `json:"pins,omitempty"`
 }
 
@@ -35,7 +42,10 @@ const certificatePin = "certificate"
 
 // MarshalJSON returns the documented form of a history; see docs/commands.md.
 func (h History) MarshalJSON() ([]byte, error) {
-	j := historyJSON{Epoch: h.Epoch, First: dayText(h.First), Last: dayText(h.Last)}
+	j := historyJSON{
+		Epoch: h.Epoch, First: dayText(h.First), Last: dayText(h.Last),
+		CertSince: dayText(h.Cert.Since), Name: h.Name.Text, NameDay: dayText(h.Name.Day),
+	}
 	for l, set := range h.Seen {
 		if set != 0 {
 			j.Seen = put(j.Seen, Level(l).String(), hexText(set))
@@ -79,6 +89,9 @@ func (h *History) from(j *historyJSON) (err error) {
 	}
 	keep(parseDay(j.First, &h.First))
 	keep(parseDay(j.Last, &h.Last))
+	keep(parseDay(j.CertSince, &h.Cert.Since))
+	keep(parseDay(j.NameDay, &h.Name.Day))
+	h.Name.Text = j.Name
 	for name, text := range j.Seen {
 		l, e := ParseLevel(name)
 		keep(e)
@@ -105,7 +118,8 @@ func (h *History) sets(j *historyJSON) map[*string]*uint64 {
 	return map[*string]*uint64{
 		&j.WeekTLS: &h.WeekTLS, &j.WeekPlain: &h.WeekPlain,
 		&j.CertDays: &h.CertDays, &j.NoCertDays: &h.NoCertDays,
-		&j.Networks: (*uint64)(&h.Networks), &j.Addresses: (*uint64)(&h.Addresses),
+		&j.Networks: (*uint64)(&h.Networks), &j.Addresses: (*uint64)(&h.Addresses), &j.Bare: (*uint64)(&h.Bare),
+		&j.Named: (*uint64)(&h.Named), &j.Unnamed: (*uint64)(&h.Unnamed), &j.Cert: &h.Cert.Mark,
 	}
 }
 

@@ -9,7 +9,7 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 		v.Outcome = Exempt
 		return v, h
 	}
-	h.evidence(&v)
+	h.evidence(&v, &o)
 	if o.Level < rule.PinUpTo {
 		v.faithful = h.faithful(&o, rule)
 	}
@@ -17,6 +17,7 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 	if o.Level < rule.Least {
 		v.require(rule.Least)
 	}
+	h.renewCertificate(&o, rule)
 	after := h.record(o)
 	if after == h {
 		return v, h
@@ -28,7 +29,7 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 	return v, after
 }
 
-// Offers tells whether a listener with this history offers STARTTLS: a TLS
+// Offers reports whether a listener with this history offers STARTTLS: a TLS
 // session was seen on it within 180 days. Where it doesn't, a session in clear
 // says nothing of the peer.
 func (h History) Offers(today Day) bool {
@@ -38,34 +39,51 @@ func (h History) Offers(today Day) bool {
 
 const offersDays = 180
 
-func (h *History) evidence(v *Verdict) {
-	v.Networks, v.Addresses = h.Networks, h.Addresses
-	v.hasTLS = h.pin(Weak).Met > 0
-	v.knownPlaintext = !v.hasTLS && count(h.Seen[Plaintext]) >= plaintextDays
+// renewCertificate makes another certificate the peer's, where no pin on the
+// one before holds.
+func (h *History) renewCertificate(o *Observation, rule *Policy) {
+	if !o.Certificate || o.CertMark == 0 || o.CertMark == h.Cert.Mark || o.Day <= h.Cert.Since || h.Cert.Mark == 0 {
+		return
+	}
+	if h.CertPinState(rule, o.Day, true) != PinHolds {
+		h.Cert = Certificate{Since: o.Day, Mark: o.CertMark}
+	}
 }
 
-// faithful returns the highest level that the identity always kept, until it
-// came below it of late: Plaintext for none. Like a pin, that is let go by
-// ReleaseAfterDays days below.
-func (h *History) faithful(o *Observation, rule *Policy) Level {
-	const windowWeeks = Window/7 + 1
-	if h.WeekPlain&^newest(h.WeekPlain, windowWeeks) != 0 {
-		return Plaintext
+func (h *History) evidence(v *Verdict, o *Observation) {
+	v.Marks = h.Marks
+	v.hasTLS = h.pin(Weak).Met > 0
+	clear := h.Seen[Plaintext]
+	v.knownPlaintext = !v.hasTLS && count(clear) >= plaintextDays
+	if o.Level == Plaintext {
+		v.bare = count(slide(clear, o.Day.sub(h.Last))|bit(max(h.Last, o.Day).sub(o.Day))) >= BareDays
 	}
+}
+
+// faithful returns the highest level that the identity kept, but for one day at
+// most, until it came below it of late: Plaintext for none. Like a pin, that is
+// released by ReleaseAfterDays days below. The day of the session on trial
+// counts as one of those, whatever else came on it: all of a day's sessions are
+// judged alike.
+func (h *History) faithful(o *Observation, rule *Policy) Level {
 	for l := min(rule.PinUpTo, TLS13); l >= Weak; l-- {
 		met := h.pin(l).Met
 		if met == 0 || o.Day.sub(met) > rule.PinMaxAgeDays {
 			continue
 		}
 		s := h.level(l, o.Day)
-		s.below |= bit(s.end.sub(o.Day))
-		late := s.after(met).below
-		if s.below == late && count(late) < rule.ReleaseAfterDays {
+		today := bit(s.end.sub(o.Day))
+		late := s.after(met).below | today
+		if count(s.below&^late) < lapses && count(late) < rule.ReleaseAfterDays {
 			return l
 		}
 	}
 	return Plaintext
 }
+
+// lapses is how many days below make an address with too little TLS for a pin
+// one that its domain's pin says nothing of: one day may have been an attack.
+const lapses = 2
 
 // verdict holds the session against the pins, the highest first.
 func (h *History) verdict(v *Verdict, o *Observation, rule *Policy) {
@@ -113,11 +131,11 @@ func (v *Verdict) meet(below bool) {
 
 // authenticated holds the session against the pin on the client certificate.
 func (h *History) authenticated(v *Verdict, o *Observation, rule *Policy) {
-	if with, without := o.certificate(); with || !without || h.CertPin.Formed == 0 {
+	if _, without := o.certificate(h.Cert); !without || h.CertPin.Formed == 0 {
 		return
 	}
 	s := h.certificate(o.Day)
-	if s.state(h.CertPin, rule, o.Day, true) != PinHolds {
+	if s.state(h.certPin(), rule, o.Day, true) != PinHolds {
 		return
 	}
 	v.Outcome, v.Kind, v.State = Downgraded, Unauthenticated, PinHolds

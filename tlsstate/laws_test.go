@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -36,11 +37,24 @@ var acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
 		what: rapid.SampledFrom([]byte("ooooooooooooooooouf")).Draw(t, "what"),
 		o: Observation{
 			Day:      dayZero + Day(rapid.IntRange(0, span).Draw(t, "day")),
-			Security: Security{Level: level, Certificate: rapid.Bool().Draw(t, "certificate")},
-			Networks: Sketch(rapid.Uint64Range(0, 3).Draw(t, "networks")),
+			Security: Security{Level: level, Certificate: rapid.Bool().Draw(t, "certificate"), CertMark: rapid.Uint64Range(0, 2).Draw(t, "mark")},
+			Marks: drawMarks(t),
+			Name:  drawName(t),
 		},
 	}
 }), 0, 60)
+
+func drawMarks(t *rapid.T) Marks {
+	draw := func(name string) Sketch { return Sketch(rapid.Uint64Range(0, 3).Draw(t, name)) }
+	return Marks{Networks: draw("networks"), Addresses: draw("addresses"), Bare: draw("bare"), Named: draw("named"), Unnamed: draw("unnamed")}
+}
+
+func drawName(t *rapid.T) Name {
+	return rapid.SampledFrom([]Name{
+		{}, {}, OnlyName("bank.example"), OnlyName("shop.example"), OnlyName(strings.Repeat("x", 40)),
+		LastName(dayZero, "mx1.bank.example", "bank.example"), LastName(dayZero, "mx2.bank.example", "bank.example"),
+	}).Draw(t, "name")
+}
 
 var policies = rapid.Custom(func(t *rapid.T) Policy {
 	p := DefaultPolicy()
@@ -208,7 +222,7 @@ func unpinned(h History) History {
 	for i := range h.Pins {
 		h.Pins[i].Formed = 0
 	}
-	h.CertPin.Formed = 0
+	h.CertPin, h.Cert, h.CertDays, h.NoCertDays = Pin{}, Certificate{}, 0, 0 // which certificate came first, too
 	return h
 }
 
@@ -269,7 +283,7 @@ func TestRecordSize(t *testing.T) {
 	if len(b) > 64 {
 		t.Errorf("an ordinary peer takes %d bytes, want at most 64", len(b))
 	}
-	if MaxRecord > 120 {
+	if MaxRecord > 160 {
 		t.Errorf("MaxRecord is %d", MaxRecord)
 	}
 }

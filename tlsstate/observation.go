@@ -9,9 +9,12 @@ type Security struct {
 	Protocol string
 	Cipher   string
 	Bits     int
-	// Certificate tells that the client showed a certificate that Postfix
+	// Certificate reports that the client showed a certificate that Postfix
 	// trusts ({cert_subject} is set).
 	Certificate bool
+	// CertMark names that certificate: see [CertificateMark]. 0 if all that is
+	// known is that there was one, as from a log.
+	CertMark uint64
 }
 
 // Observation is one session of one identity.
@@ -19,16 +22,20 @@ type Observation struct {
 	// Day is the UTC day of the session.
 	Day Day
 	Security
-	// Networks and Addresses are what a domain learns of the address behind
-	// it when that address holds a pin of its own; see [Mark].
-	Networks  Sketch
-	Addresses Sketch
+	// Marks are what a domain or a network learns of the address behind it.
+	Marks
+	// Name is what an address or a network learns of the name that DNS
+	// confirmed.
+	Name Name
 }
 
-// certificate tells whether this is a session that counts for, and one that
-// counts against, a pin on the certificate. A session in clear is neither: it
+// certificate reports whether this is a session that counts for, and one that
+// counts against, a pin on the certificate c. A session in clear is neither: it
 // can't carry one, and whoever strips must not wear that pin out.
-func (o Observation) certificate() (with, without bool) {
-	encrypted := o.Level > Plaintext
-	return encrypted && o.Certificate, encrypted && !o.Certificate
+func (o *Observation) certificate(c Certificate) (with, without bool) {
+	if o.Level == Plaintext {
+		return false, false
+	}
+	with = o.Certificate && (c.Mark == 0 || o.CertMark == 0 || c.Mark == o.CertMark)
+	return with, !with
 }

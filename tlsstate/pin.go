@@ -1,6 +1,6 @@
 package tlsstate
 
-// PinState tells whether a pin holds, and why not.
+// PinState is whether a pin holds, and why not.
 type PinState uint8
 
 // The states of a pin, in the order in which they are found.
@@ -17,7 +17,8 @@ const (
 	// PinReleased: the peer stayed below it for ReleaseAfterDays days since it
 	// was last met.
 	PinReleased
-	// PinRelaxed: the peer was below it on RelaxAfterDays days of the last 64.
+	// PinRelaxed: the peer was below it on RelaxAfterDays days of the last 64;
+	// see [Policy.RelaxAfterDays].
 	PinRelaxed
 )
 
@@ -31,12 +32,15 @@ func (s PinState) String() string { return pinStateNames[min(int(s), len(pinStat
 type sights struct {
 	end        Day
 	met, below days
+	// mostly reports that this is a domain of which too few addresses came below
+	// for the domain as a whole to be only partly encrypted.
+	mostly bool
 }
 
 // level returns the sights at the threshold l, with the day of the session on
 // trial inside the window.
 func (h *History) level(l Level, today Day) sights {
-	s := sights{end: max(h.Last, today)}
+	s := sights{end: max(h.Last, today), mostly: !h.partly()}
 	for seen, set := range h.Seen {
 		if Level(seen) < l {
 			s.below |= set
@@ -49,7 +53,20 @@ func (h *History) level(l Level, today Day) sights {
 
 // certificate returns the sights of the pin on the client certificate.
 func (h *History) certificate(today Day) sights {
-	return sights{end: max(h.Last, today), met: h.CertDays, below: h.NoCertDays}.slide(h.Last)
+	s := sights{end: max(h.Last, today), met: h.CertDays, below: h.NoCertDays}.slide(h.Last)
+	if h.Cert.Since > 0 { // what came before was another certificate
+		s = s.after(h.Cert.Since - 1)
+	}
+	return s
+}
+
+// certPin is the pin on the certificate; none if it formed on another one.
+func (h *History) certPin() Pin {
+	p := h.CertPin
+	if p.Formed < h.Cert.Since {
+		p.Formed = 0
+	}
+	return p
 }
 
 func (s sights) slide(last Day) sights {
@@ -65,7 +82,7 @@ func (s sights) after(d Day) sights {
 	return s
 }
 
-// state tells whether the pin p holds on the given day. below says that the
+// state reports whether the pin p holds on the given day. below says that the
 // session on trial is below the pin: its day counts with the days below, so
 // that all of a day's sessions are judged alike.
 func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
@@ -85,19 +102,40 @@ func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
 	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays {
 		return PinReleased
 	}
-	if count(s.below) >= rule.RelaxAfterDays {
+	if !s.mostly && s.habit() >= rule.RelaxAfterDays {
 		return PinRelaxed
 	}
 	return PinHolds
 }
 
-// contested tells whether a day below was seen before the pin formed. The
+// maxRun is for how many days a run of days below counts: one attack, however
+// long, does not make a peer an only partly encrypted one.
+const maxRun = 3
+
+// habit counts the days below. Of those with no day in between on which the
+// pin was met only maxRun count.
+func (s sights) habit() (n int) {
+	run, since := 0, days(0) // since is the days newer than the one before
+	for rest := s.below; rest != 0; rest &= rest - 1 {
+		newer := rest&-rest - 1
+		if s.met&newer&^since != 0 {
+			run = 0
+		}
+		since = newer
+		if run++; run <= maxRun {
+			n++
+		}
+	}
+	return n
+}
+
+// contested reports whether a day below was seen before the pin formed. The
 // window is 64 days long, so none of them is older than that.
 func (s sights) contested(formed Day) bool {
 	return s.below&^newest(s.below, s.end.sub(formed)+1) != 0
 }
 
-// PinState tells whether the pin at level l (Weak to TLS13) holds on the given
+// PinState reports whether the pin at level l (Weak to TLS13) holds on the given
 // day, for a session that is below it or not.
 func (h History) PinState(l Level, rule *Policy, today Day, below bool) PinState {
 	if l > rule.PinUpTo {
@@ -106,9 +144,9 @@ func (h History) PinState(l Level, rule *Policy, today Day, below bool) PinState
 	return h.level(l, today).state(*h.pin(l), rule, today, below)
 }
 
-// CertPinState tells the same of the pin on the client certificate.
+// CertPinState reports the same of the pin on the client certificate.
 func (h History) CertPinState(rule *Policy, today Day, without bool) PinState {
-	return h.certificate(today).state(h.CertPin, rule, today, without)
+	return h.certificate(today).state(h.certPin(), rule, today, without)
 }
 
 // Form returns h with the pins that its record bears out. It is part of
@@ -121,13 +159,13 @@ func (h History) Form(rule *Policy) History {
 		}
 	}
 	s := h.certificate(h.Last)
-	if s.state(h.CertPin, rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
+	if s.state(h.certPin(), rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
 		h.CertPin.Formed = h.Last
 	}
 	return h
 }
 
-// ripe tells whether a pin at level l is borne out by what was seen after its
+// ripe reports whether a pin at level l is borne out by what was seen after its
 // void.
 func (h *History) ripe(l Level, rule *Policy) bool {
 	void := h.pin(l).Void

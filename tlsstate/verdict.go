@@ -73,42 +73,80 @@ type Verdict struct {
 	// Pin is the level expected: that of the highest pin that holds, or the
 	// least level of a standing wish. Plaintext if there is neither.
 	Pin Level
-	// Required says that Pin is a standing wish of the operator, not memory.
+	// Required reports that Pin is a row of the config, not memory.
 	Required bool
-	// State tells, for a session below a pin that does not hold, why it
-	// doesn't; PinHolds if Pin holds; else PinNone.
+	// State is, for a session below a pin that does not hold, why it doesn't;
+	// PinHolds if Pin holds; else PinNone.
 	State PinState
 	// Since is the day the pin formed, Last the last day it was met.
 	Since, Last Day
 	// Days is on how many of the last 64 days the pin was met, Below on how
 	// many days the peer stayed below it since Last, this session's included.
 	Days, Below int
-	// Networks and Addresses count those that hold a pin of their own under a
-	// domain.
-	Networks, Addresses Sketch
+	// Marks count what was seen under a domain.
+	Marks
+	// Support is why a domain's pin leads to the full action against this
+	// address. [Combine] sets it.
+	Support Support
+	// Recalled reports that DNS did not confirm the domain's name: the memory
+	// of the address, or of its network, supplied it.
+	Recalled bool
 
-	// hasTLS says that the identity has a TLS history of its own;
-	// knownPlaintext that it came on three days, always in clear. faithful is
-	// the level that it always kept until of late.
-	hasTLS, knownPlaintext bool
-	faithful               Level
+	// hasTLS reports that the identity has a TLS history of its own; bare that
+	// it came in clear on BareDays days, this session's included;
+	// knownPlaintext that it came on three days, always in clear, or came below
+	// its domain's pin again and again. faithful is the level that it kept until
+	// of late.
+	hasTLS, bare, knownPlaintext bool
+	faithful                     Level
 }
 
-// KnownPlaintext tells whether the session came from an address that was seen
-// on three days and never with TLS.
+// KnownPlaintext reports whether the session came from an address that is known
+// for plaintext, so that its domain's pin says little of it.
 func (v Verdict) KnownPlaintext() bool { return v.knownPlaintext }
 
-// Broad tells whether a domain's pin stands on enough networks and addresses
-// to speak with full force for an address it has not seen.
-func (v Verdict) Broad() bool {
-	return v.Networks.Estimate() >= broadNetworks && v.Addresses.Estimate() >= broadAddresses
+// HasTLS reports whether the identity was seen with TLS before.
+func (v *Verdict) HasTLS() bool { return v.hasTLS }
+
+// Bare reports whether the identity came in clear on [BareDays] days or more,
+// this session's included.
+func (v *Verdict) Bare() bool { return v.bare }
+
+// Support is evidence that an address which was never seen with TLS is one of a
+// pool that always encrypts.
+type Support uint8
+
+// The kinds of support.
+const (
+	// NoSupport leaves a domain's pin with a header at most.
+	NoSupport Support = iota
+	// SupportRequired: a row of the config requires the level.
+	SupportRequired
+	// SupportEnforced: the config enforces every domain's pin.
+	SupportEnforced
+	// SupportItself: the address has a TLS history of its own, too short for a
+	// pin.
+	SupportItself
+	// SupportSPF: the SPF record of the domain names its hosts.
+	SupportSPF
+	// SupportNetwork: hosts of the domain in the same network encrypt.
+	SupportNetwork
+	// SupportAddresses: many addresses of the domain, in several networks,
+	// encrypt.
+	SupportAddresses
+)
+
+var supportNames = [...]string{
+	NoSupport: "none", SupportRequired: "required", SupportEnforced: "enforced", SupportItself: "itself",
+	SupportSPF: "spf", SupportNetwork: "network", SupportAddresses: "addresses",
 }
 
-const (
-	broadNetworks  = 3
-	broadAddresses = 10
-	plaintextDays  = 3
-)
+// String returns the support as one lower-case word.
+func (s Support) String() string { return supportNames[min(int(s), len(supportNames)-1)] }
+
+// plaintextDays is on how many days an address without TLS must have come in
+// clear to be known for plaintext.
+const plaintextDays = 3
 
 // Words returns the protocol of the session as Postfix names it, or "none".
 // It is the peer's text and not clean.

@@ -1,0 +1,76 @@
+package tlsstate
+
+// Marks count what was seen under a domain. Each is joined by OR. In the
+// history of a network Addresses and Bare hold domains instead, and the others
+// nothing.
+type Marks struct {
+	// Networks and Addresses are those that were seen with TLS.
+	Networks, Addresses Sketch
+	// Bare are the addresses that came in clear on [BareDays] days or more.
+	Bare Sketch
+	// Named are the addresses seen with TLS that the SPF record of the domain
+	// names, Unnamed those that it does not.
+	Named, Unnamed Sketch
+}
+
+// BareDays is on how many days an address must have come in clear before it
+// counts against its domain and its network: one message that somebody
+// stripped must not silence them.
+const BareDays = 2
+
+func (m Marks) join(n Marks) Marks {
+	return Marks{
+		Networks: m.Networks | n.Networks, Addresses: m.Addresses | n.Addresses, Bare: m.Bare | n.Bare,
+		Named: m.Named | n.Named, Unnamed: m.Unnamed | n.Unnamed,
+	}
+}
+
+// The least that a domain must have shown before its pin leads to the full
+// action against an address that was never seen.
+const (
+	poolAddresses   = 5
+	broadNetworks   = 3
+	broadAddresses  = 20
+	broadBareOf     = 20 // fewer than one in so many
+	namedAddresses  = 3
+	namedUnnamedOf  = 10
+	partlyAddresses = 2
+	partlyOf        = 10
+)
+
+// broad reports whether so many addresses, in several networks, encrypt that
+// the next one surely does.
+func (m *Marks) broad() bool {
+	addresses := m.Addresses.Estimate()
+	return m.Networks.Estimate() >= broadNetworks && addresses >= broadAddresses &&
+		m.Bare.Estimate()*broadBareOf < addresses
+}
+
+// pool reports whether a domain has enough addresses for one of its networks
+// to say something of the next address in it.
+func (m *Marks) pool() bool {
+	addresses := m.Addresses.Estimate()
+	return addresses >= poolAddresses && m.Bare.Estimate()*partlyOf < addresses
+}
+
+// named reports whether the domain's SPF record names its hosts, so that they
+// are its own.
+func (m *Marks) named() bool {
+	named := m.Named.Estimate()
+	return named >= namedAddresses && m.Unnamed.Estimate()*namedUnnamedOf <= named
+}
+
+// partly reports whether so many of the addresses came in clear that the
+// domain as a whole is only partly encrypted. What has no addresses is one peer
+// and needs no such share.
+func (m *Marks) partly() bool {
+	bare := m.Bare.Estimate()
+	return m.Addresses == 0 || bare >= partlyAddresses && bare*partlyOf >= m.Addresses.Estimate()
+}
+
+// Hosts reports whether a network, of which this is the history, is known for
+// hosts of a domain that encrypt: at least one came with TLS, and none is known
+// for plaintext. domain is the [Mark] of its name.
+func (h *History) Hosts(domain Sketch) bool {
+	return h.Addresses&domain != 0 && h.Bare&domain == 0
+}
