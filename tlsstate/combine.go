@@ -73,7 +73,7 @@ func support(vs *Verdicts, rule *Policy) Support {
 		return SupportSPF
 	case vs.Hosts && domain.pool():
 		return SupportNetwork
-	case domain.broad():
+	case domain.Broad():
 		return SupportAddresses
 	}
 	return NoSupport

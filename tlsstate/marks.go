@@ -38,9 +38,9 @@ const (
 	partlyOf        = 10
 )
 
-// broad reports whether so many addresses, in several networks, encrypt that
+// Broad reports whether so many addresses, in several networks, encrypt that
 // the next one surely does.
-func (m *Marks) broad() bool {
+func (m *Marks) Broad() bool {
 	addresses := m.Addresses.Estimate()
 	return m.Networks.Estimate() >= broadNetworks && addresses >= broadAddresses &&
 		m.Bare.Estimate()*broadBareOf < addresses

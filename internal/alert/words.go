@@ -133,9 +133,9 @@ func strength(i *incident.Incident) string {
 	case i.KnownPlaintext:
 		return "thin: these addresses were never seen with TLS, only others of their domain"
 	case e.Broad:
-		return fmt.Sprintf("good: about %d addresses in %d networks of this domain are pinned, these were never seen with TLS", e.Addresses, e.Networks)
+		return fmt.Sprintf("good: about %d addresses in %d networks of this domain came with TLS, these never did", e.Addresses, e.Networks)
 	case i.Identity.Kind == tlsstate.Domain:
-		return fmt.Sprintf("thin: only about %d addresses in %d networks of this domain are pinned, these were never seen with TLS", e.Addresses, e.Networks)
+		return fmt.Sprintf("thin: only about %d addresses in %d networks of this domain came with TLS, these never did", e.Addresses, e.Networks)
 	}
 	return "thin: the sender's domain by SPF, not the client itself"
 }

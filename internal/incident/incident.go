@@ -101,7 +101,7 @@ type Evidence struct {
 	// days the peer stayed below it since Last.
 	Days  int `json:"days,omitempty"`
 	Below int `json:"below,omitempty"`
-	// Networks and Addresses are about how many hold pins of their own under a
+	// Networks and Addresses are about how many came with TLS under a
 	// domain; Broad: they are enough for the full action.
 	Networks  int  `json:"networks,omitempty"`
 	Addresses int  `json:"addresses,omitempty"`
@@ -213,7 +213,7 @@ func evidence(v *tlsstate.Verdict) Evidence {
 		Pin: v.Pin, Required: v.Required,
 		Since: v.Since, Last: v.Last, Days: v.Days, Below: v.Below,
 		Networks: v.Networks.Estimate(), Addresses: v.Addresses.Estimate(),
-		Broad: v.Identity.Kind == tlsstate.Domain && v.Broad(),
+		Broad: v.Support > tlsstate.NoSupport,
 	}
 }
 

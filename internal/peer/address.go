@@ -27,10 +27,7 @@ func parseAddr(s string) (netip.Addr, bool) {
 // addressName returns the name of the address identity; raw is the text that
 // the address came as, and is kept if it is the same.
 func addressName(ip netip.Addr, raw string) string {
-	if !ip.Is4() {
-		return netip.PrefixFrom(ip, 64).Masked().String()
-	}
-	var buf [len("255.255.255.255")]byte
+	var buf [len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]byte
 	text := ip.AppendTo(buf[:0])
 	if string(text) == raw {
 		return raw
@@ -45,19 +42,31 @@ func marks(ip netip.Addr) (network, address tlsstate.Sketch) {
 		return tlsstate.Mark(b[:3]), tlsstate.Mark(b[:])
 	}
 	b := ip.As16()
-	return tlsstate.Mark(b[:6]), tlsstate.Mark(b[:8])
+	return tlsstate.Mark(b[:6]), tlsstate.Mark(b[:])
 }
 
-// listenerName joins address and port of a listener.
-func listenerName(addr, port string) (string, bool) {
-	if addr == "" || port == "" {
-		return "", false
+// networkName returns the network of an address: its /24, or /48 of IPv6.
+func networkName(ip netip.Addr) string {
+	bits := 48
+	if ip.Is4() {
+		bits = 24
 	}
-	ip, ok := parseAddr(addr)
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// listenerName returns the name of a listener: its port. Whoever strips can
+// also divert a session to another of our addresses.
+func listenerName(port string) (string, bool) {
 	n, err := strconv.ParseUint(port, 10, 16)
-	if !ok || err != nil || n == 0 {
+	if err != nil || n == 0 {
 		return "", false
 	}
-	var buf [len("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")]byte
-	return string(netip.AddrPortFrom(ip, uint16(n)).AppendTo(buf[:0])), true
+	if port[0] != '0' {
+		return port, true
+	}
+	return strconv.FormatUint(n, 10), true
 }

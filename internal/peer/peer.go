@@ -13,7 +13,7 @@ import (
 // which is never plaintext: accept, learn nothing, count it and say so once.
 var ErrNoAddress = errors.New("no client address")
 
-// Client is what Postfix says of an SMTP client, each field the milter macro of
+// Client is what Postfix reports of an SMTP client, each field the milter macro of
 // that name as it came; a macro that didn't come is empty.
 type Client struct {
 	Addr       string // {client_addr}
@@ -54,10 +54,19 @@ func Identify(c Client) (Peer, error) {
 	if d, ok := organisation(p.Host, ip); ok {
 		p.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: d}
 	}
-	if l, ok := listenerName(c.DaemonAddr, c.DaemonPort); ok {
+	if l, ok := listenerName(c.DaemonPort); ok {
 		p.Listener = tlsstate.Identity{Kind: tlsstate.Listener, Name: l}
 	}
 	return p, nil
+}
+
+// NetworkID returns the identity of the network that the client is in. It is
+// not part of what Identify returns because few sessions ask for it.
+func (p *Peer) NetworkID() tlsstate.Identity {
+	if !p.IP.IsValid() {
+		return tlsstate.Identity{}
+	}
+	return tlsstate.Identity{Kind: tlsstate.Network, Name: networkName(p.IP)}
 }
 
 // confirmed returns the client name that Postfix confirmed, or "".

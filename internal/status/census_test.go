@@ -52,7 +52,7 @@ func TestCensus(t *testing.T) {
 		go func() { c.Run(ctx); close(done) }()
 		synctest.Wait()
 		n := c.Last()
-		if n.At.IsZero() || n.Known != [7]int{0, 2, 32, 0, 1} || n.Pinned != [7]int{0, 1, 1, 0, 0} {
+		if n.At.IsZero() || n.Known != [8]int{0, 2, 32, 0, 1} || n.Pinned != [8]int{0, 1, 1, 0, 0} {
 			t.Errorf("%+v", n)
 		}
 		if len(n.Plain) != 20 || n.Plain[0].Identity.Name != "plain29.example" || n.Plain[0].Days != 30 || n.Plain[19].Days != 11 || n.Plain[0].Last != now {
