@@ -269,8 +269,8 @@ func TestWayOfOneMessage(t *testing.T) {
 			"M:a", "exempt none observe from=alice@bank.example"},
 		{"unconfirmed name: the address speaks all the same", tlsstate.Reject, with(clearMacros(), "{client_resolve}", "TEMP"), nil,
 			"M:c R:y(550)", "downgrade stripped reject from=alice@bank.example to=bob@example.org"},
-		{"a listener without STARTTLS", tlsstate.Reject, with(clearMacros(), "{daemon_port}", "10025"), nil,
-			"M:a", "unknown none observe from=alice@bank.example"},
+		{"a port without STARTTLS, while another offers it", tlsstate.Reject, with(clearMacros(), "{daemon_port}", "10025"), nil,
+			"M:c R:c E:a insert", "downgrade stripped header from=alice@bank.example to=bob@example.org id=4Q1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, tt.action, milter.Options{ExemptRecipients: []string{"postmaster", "abuse"}})
@@ -304,8 +304,8 @@ func TestLearnsAtTheFirstRecipient(t *testing.T) {
 	if got := summary(&res); got != "M:c R:a" {
 		t.Errorf("new: %s", got)
 	}
-	if n := r.histories.Len(); n != 3 {
-		t.Errorf("%d identities, want address, domain and listener", n)
+	if n := r.histories.Len(); n != 5 {
+		t.Errorf("%d identities, want address, domain, network, and the listener twice", n)
 	}
 }
 
@@ -474,7 +474,7 @@ func TestNullSenderTeachesAtItsEnd(t *testing.T) {
 	if res, err := s.Message(bounce); err != nil || summary(&res) != "M:c R:c E:a" {
 		t.Errorf("%s, %v", summary(&res), err)
 	}
-	if n := r.histories.Len(); n != 3 {
+	if n := r.histories.Len(); n != 5 {
 		t.Errorf("%d identities after a bounce", n)
 	}
 }

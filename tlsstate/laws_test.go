@@ -38,8 +38,8 @@ var acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
 		o: Observation{
 			Day:      dayZero + Day(rapid.IntRange(0, span).Draw(t, "day")),
 			Security: Security{Level: level, Certificate: rapid.Bool().Draw(t, "certificate"), CertMark: rapid.Uint64Range(0, 2).Draw(t, "mark")},
-			Marks: drawMarks(t),
-			Name:  drawName(t),
+			Marks:    drawMarks(t),
+			Name:     drawName(t),
 		},
 	}
 }), 0, 60)

@@ -9,9 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"net/netip"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -37,7 +37,7 @@ func replayCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.IntFlag{Name: "year", Usage: "`YEAR` in which each file begins, for times without one", DefaultText: "by the time of the file"},
 			&cli.StringFlag{Name: "verdicts", Usage: "write a line of JSON to `FILE` for each group of messages that was judged"},
 			&cli.BoolFlag{Name: "apply", DisableDefaultText: true, Usage: "remember what was learned: merge it into the daemon's memory, or the file"},
-			&cli.StringFlag{Name: "listener", Usage: "with --apply: all of the log came in at `ADDRESS:PORT`, so that STARTTLS is known to be offered there"},
+			&cli.StringFlag{Name: "listener", Usage: "with --apply: all of the log came in at `PORT`, so that STARTTLS is known to be offered there"},
 		)...),
 		Action: func(c *cli.Context) error { return runReplay(c, stdout, stderr) },
 	}
@@ -161,15 +161,14 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 	if text == "" {
 		return id, nil
 	}
-	addr, err := netip.ParseAddrPort(text)
-	if err != nil || addr.Port() == 0 || addr.Addr().Zone() != "" || addr.Addr().IsUnspecified() {
-		return id, usagef("--listener: want the address and port that mail comes in at, such as 192.0.2.1:25 or [2001:db8::1]:25, got %q", text)
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		return id, usagef("--listener: want the port that mail comes in at, such as 25, got %q", text)
 	}
 	if !c.Bool("apply") {
 		return id, usagef("--listener is for --apply")
 	}
-	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	return tlsstate.Identity{Kind: tlsstate.Listener, Name: addr.String()}, nil
+	return tlsstate.Identity{Kind: tlsstate.Listener, Name: strconv.FormatUint(port, 10)}, nil
 }
 
 // apply merges what was learned into the memory.

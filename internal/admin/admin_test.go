@@ -255,7 +255,7 @@ func TestExplain(t *testing.T) {
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "none"}, "downgrade stripped header address:192.0.2.10", "at most reject for this identity: header"},
 			{admin.Question{Name: "mx1.bank.example", TLS: "none"}, "downgrade stripped header domain:bank.example", "not broad"},
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "TLSv1.2"}, "steady  observe address:192.0.2.10", "the message goes through"},
-			{admin.Question{Client: "2001:db8::/64"}, "new  observe address:2001:db8::/64", "never seen"}, // as alerts print it
+			{admin.Question{Client: "2001:db8::1"}, "new  observe address:2001:db8::1", "never seen"}, // as alerts print it
 			{admin.Question{Client: "203.0.113.1"}, "new  observe address:203.0.113.1", "never seen"},
 			{admin.Question{Name: "mx.bamk.example"}, "new  observe domain:bamk.example", "Nothing is known of domain:bamk.example; there is domain:bank.example."},
 			{admin.Question{Name: "released.example", TLS: "none"}, "learning  observe domain:released.example", "the pin no longer holds"},
@@ -395,8 +395,8 @@ func seq(lines []admin.Line) iter.Seq2[admin.Line, error] {
 func TestResolve(t *testing.T) {
 	for name, want := range map[string]string{
 		"192.0.2.10":            "address:192.0.2.10",
-		"2001:db8::1":           "address:2001:db8::/64",
-		"2001:db8::/64":         "address:2001:db8::/64",
+		"2001:db8::1":           "address:2001:db8::1",
+		"2001:db8::/64":         "",
 		"MX1.Bank.Example.":     "domain:bank.example",
 		"domain:bank.example":   "domain:bank.example",
 		"listener:192.0.2.1:25": "listener:192.0.2.1:25",

@@ -250,11 +250,7 @@ func (l *Local) session(q Question) (*ratchet.Session, error) {
 		if q.Name != "" {
 			resolve = "OK"
 		}
-		addr := q.Client
-		if prefix, err := netip.ParsePrefix(addr); err == nil { // as an IPv6 identity is written
-			addr = prefix.Addr().String()
-		}
-		p, err := peer.Identify(peer.Client{Addr: addr, Name: q.Name, Resolve: resolve})
+		p, err := peer.Identify(peer.Client{Addr: q.Client, Name: q.Name, Resolve: resolve})
 		if err != nil {
 			return nil, err
 		}

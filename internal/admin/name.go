@@ -18,9 +18,6 @@ func Resolve(name string) (tlsstate.Identity, error) {
 	if p, err := peer.Identify(peer.Client{Addr: name}); err == nil {
 		return p.Address, nil
 	}
-	if prefix, err := netip.ParsePrefix(name); err == nil && prefix.Addr().Is6() {
-		return tlsstate.Identity{Kind: tlsstate.Address, Name: prefix.String()}, nil
-	}
 	host, err := peer.Normalize(name)
 	if err != nil {
 		return tlsstate.Identity{}, fmt.Errorf("%w: %w", ErrBadRequest, err)

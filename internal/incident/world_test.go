@@ -147,7 +147,7 @@ func (w *world) pin(c peer.Client) {
 // broaden pins 16 addresses in 4 networks of the bank's domain.
 func (w *world) broaden() {
 	for network := range 4 {
-		for host := range 4 {
+		for host := range 7 {
 			c := bank
 			c.Addr = "203.0." + string(rune('1'+network)) + ".1" + string(rune('0'+host))
 			w.pin(c)

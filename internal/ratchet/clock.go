@@ -21,7 +21,22 @@ type clockGuard struct {
 	away atomic.Bool
 }
 
-// writes tells whether sessions of the given day may be learned. A day too far
+// trusted returns the day that a session is judged on: its own, or the newest in
+// the memory where the clock is too far ahead of that. A clock that is half a
+// year ahead would otherwise let every pin lapse.
+func (g *clockGuard) trusted(day, newest tlsstate.Day) tlsstate.Day {
+	if newest == 0 || int(day) <= int(newest)+jumpDays {
+		return day
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ahead != 0 && day > g.ahead && int(day) <= int(g.ahead)+jumpDays {
+		return day // a day has passed on this clock, or an operator confirmed it
+	}
+	return newest
+}
+
+// writes reports whether sessions of the given day may be learned. A day too far
 // ahead of the newest record is not, until a day passes on the same clock: then
 // it is the machine that was off.
 func (g *clockGuard) writes(day, newest tlsstate.Day, log *slog.Logger) bool {

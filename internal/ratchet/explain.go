@@ -73,9 +73,6 @@ func SessionOf(id tlsstate.Identity, at time.Time, security tlsstate.Security) (
 	switch id.Kind {
 	case tlsstate.Address:
 		ip, err := netip.ParseAddr(id.Name)
-		if prefix, bad := netip.ParsePrefix(id.Name); bad == nil {
-			ip, err = prefix.Addr(), nil
-		}
 		if err != nil {
 			return nil, fmt.Errorf("%s is no address", id.Name)
 		}

@@ -37,8 +37,17 @@ func (f *Facts) Session() (Session, error) {
 			Cipher:      f.Cipher,
 			Bits:        bits,
 			Certificate: f.Subject != "",
+			CertMark:    f.certMark(),
 		},
 		Peer:          p,
 		Authenticated: f.AuthType != "" || f.AuthUser != "",
 	}, nil
+}
+
+// certMark names the client certificate; 0 if there is none.
+func (f *Facts) certMark() uint64 {
+	if f.Subject == "" {
+		return 0
+	}
+	return tlsstate.CertificateMark(f.Issuer, f.Subject)
 }

@@ -30,15 +30,42 @@ func (r *Ratchet) Learn(s *Session, d *Decision) {
 // forms on what is known now.
 func (r *Ratchet) save(s *Session, d *Decision) error {
 	var errs []error
+	t := &trial{Session: s, day: s.day()}
 	if s.Level > tlsstate.Plaintext {
-		_, err := r.update(s, s.Peer.Listener, s.listenerObservation(), d.rule)
-		errs = append(errs, err)
+		errs = append(errs, r.saveListener(t, d.rule))
 	}
-	v, err := r.update(s, s.Peer.Address, s.observation(), d.rule)
+	v, err := r.update(s, s.Peer.Address, t.addressObservation(), d.rule)
 	errs = append(errs, err)
-	_, err = r.update(s, s.Peer.Domain, s.domainObservation(&v), d.rule)
+	_, err = r.update(s, s.Peer.Domain, t.domainObservation(&v), d.rule)
+	errs = append(errs, err)
+	if o, ok := t.networkObservation(&v); ok {
+		errs = append(errs, r.saveQuietly(t, s.Peer.NetworkID(), o, d.rule))
+	}
 	r.saveSender(s, d)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
+}
+
+// saveListener learns that STARTTLS is offered at the port, and at any.
+func (r *Ratchet) saveListener(t *trial, rule *tlsstate.Policy) error {
+	if t.Peer.Listener.IsZero() {
+		return nil
+	}
+	o := t.listenerObservation()
+	return errors.Join(r.saveQuietly(t, t.Peer.Listener, o, rule), r.saveQuietly(t, anyListener, o, rule))
+}
+
+// saveQuietly changes a history only where it says something new: many peers
+// have a port and a network in common.
+func (r *Ratchet) saveQuietly(t *trial, id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) error {
+	p := part{id: id}
+	if err := r.loadPart(&p); err != nil {
+		return err
+	}
+	if _, after := tlsstate.Judge(p.history, o, rule); after == p.history {
+		return nil
+	}
+	_, err := r.update(t.Session, id, o, rule)
+	return err
 }
 
 // saveSender has the session learned for its sender once that is proven.
@@ -49,7 +76,8 @@ func (r *Ratchet) saveSender(s *Session, d *Decision) {
 	// That comes later: of what is only lent it needs copies.
 	session, rule, id := *s, d.rule, d.claim.Identity
 	r.o.Senders.Learn(d.claim, func() {
-		if _, err := r.update(&session, id, session.observation(), rule); err != nil {
+		o := tlsstate.Observation{Day: session.day(), Security: session.Security}
+		if _, err := r.update(&session, id, o, rule); err != nil {
 			r.failures.note(err)
 		}
 	})
@@ -64,7 +92,9 @@ func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observatio
 	}
 	_, err = r.o.Histories.Learn(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
 		var after tlsstate.History
-		v, after = tlsstate.Judge(h, o, rule)
+		if v, after = tlsstate.Judge(h, o, rule); h.Precedes(&o) {
+			return h
+		}
 		return after
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,10 @@ type Options struct {
 	Rules *tlsstate.Rules
 	// Breaker limits what downgrades lead to; nil limits nothing.
 	Breaker *Breaker
+	// PlainListeners are the ports that offer no STARTTLS: nothing is said of a
+	// session in clear there. At any other port that was never seen with TLS,
+	// while one was, a pinned peer in clear is a downgrade with a header at most.
+	PlainListeners []string
 	// Senders proves senders; nil makes no identities of senders.
 	Senders Senders
 	// Observe, if not nil, is called with the time that some operations took:
@@ -79,6 +84,9 @@ const (
 	timedDecisions = 8
 	timedLoads     = 16
 )
+
+// Plain reports whether a listener is known to offer no STARTTLS.
+func (o *Options) Plain(id tlsstate.Identity) bool { return slices.Contains(o.PlainListeners, id.Name) }
 
 // Ratchet judges sessions. Its methods may be called at the same time.
 type Ratchet struct {

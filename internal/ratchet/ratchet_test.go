@@ -3,6 +3,7 @@ package ratchet_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -155,15 +156,14 @@ func TestStripped(t *testing.T) {
 	}
 }
 
-// A domain gets broad by addresses with pins of their own, in several networks.
+// A domain gets broad by addresses that were seen with TLS, in several networks.
 func TestBroadDomain(t *testing.T) {
 	f := newFixture(t)
-	for network := range 4 {
-		for host := range 4 {
-			c := bank
-			c.Addr = "203.0." + string(rune('1'+network)) + ".1" + string(rune('0'+host))
-			f.pin(t, c)
-		}
+	f.pin(t, bank)
+	for host := range 28 {
+		c := bank
+		c.Addr = fmt.Sprintf("203.0.%d.%d", 1+host%5, 10+host)
+		f.deliver(session(t, c, day(6), tlsstate.TLS13))
 	}
 	fresh := bank
 	fresh.Addr = "198.18.7.7"
@@ -172,17 +172,36 @@ func TestBroadDomain(t *testing.T) {
 	}
 }
 
-// A port that offers no STARTTLS strips nobody, and teaches nothing. Once TLS
-// was seen there, what comes in clear is the peer's doing.
+// A port that offers no STARTTLS strips nobody, and teaches nothing. But whoever
+// strips can divert to it: while another port offers STARTTLS, a pinned peer in
+// clear is a downgrade with a header. Once TLS was seen there, what comes in
+// clear is the peer's doing. A port is the same on all our addresses.
 func TestListener(t *testing.T) {
 	f := newFixture(t)
 	f.pin(t, bank)
+	diverted := bank
+	diverted.DaemonAddr = "198.51.100.2"
+	if got := words(f.Decide(session(t, diverted, day(6), tlsstate.Plaintext))); got != "address downgrade stripped tempfail" {
+		t.Errorf("at another address of ours: %s", got)
+	}
 	other := bank
 	other.DaemonPort = "10025"
 	s := session(t, other, day(6), tlsstate.Plaintext)
-	d := f.deliver(s)
-	if d.Outcome != tlsstate.Unknown || !errors.Is(d.Reason, ratchet.ErrNoSTARTTLS) || d.Changes {
-		t.Errorf("got %s, %v", words(d), d.Reason)
+	if d := f.deliver(s); words(d) != "address downgrade stripped header" || d.Changes {
+		t.Errorf("at another port: %s", words(d))
+	}
+	stranger := other
+	stranger.Addr, stranger.Name = "203.0.113.99", "unknown"
+	for _, s := range []*ratchet.Session{s, session(t, stranger, day(6), tlsstate.Plaintext)} {
+		if s.Peer.IP == netip.MustParseAddr(bank.Addr) {
+			f.with(func(o *ratchet.Options) { o.PlainListeners = []string{"10025"} })
+		} else {
+			f.with(func(o *ratchet.Options) { o.PlainListeners = nil })
+		}
+		d := f.deliver(s)
+		if d.Outcome != tlsstate.Unknown || !errors.Is(d.Reason, ratchet.ErrNoSTARTTLS) || d.Changes {
+			t.Errorf("%s: got %s, %v", s.Client(), words(d), d.Reason)
+		}
 	}
 	if f.Failures() != 0 {
 		t.Error("it counts as a failure")
@@ -267,7 +286,7 @@ func TestInnerFailures(t *testing.T) {
 		order func(*memory)
 		want  string
 	}{
-		{"load fails", func(m *memory) { m.load = func(tlsstate.Identity) error { return disk } }, "loading listener:198.51.100.1:25: input/output error"},
+		{"load fails", func(m *memory) { m.load = func(tlsstate.Identity) error { return disk } }, "loading listener:25: input/output error"},
 		{"the address fails", func(m *memory) {
 			m.load = func(id tlsstate.Identity) error {
 				if id.Kind == tlsstate.Address {

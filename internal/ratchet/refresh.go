@@ -28,7 +28,7 @@ func (r *Ratchet) refresh(t *trial) bool {
 	}
 	maxAge := fresh
 	for _, p := range t.peerParts() {
-		if !p.id.IsZero() && best(&p.history) > t.Level {
+		if !p.id.IsZero() && p.history.Best() > t.Level {
 			maxAge = 0
 		}
 	}
@@ -45,18 +45,11 @@ func (r *Ratchet) refreshWithin(t *trial, maxAge time.Duration) bool {
 			ids = append(ids, p.id)
 		}
 	}
+	if !t.network.id.IsZero() {
+		ids = append(ids, t.network.id)
+	}
 	return r.shared.Refresh(maxAge, ids...)
 }
 
 // peerParts are the identities of the peer, in the order in which they speak.
 func (t *trial) peerParts() [3]*part { return [...]*part{&t.address, &t.domain, &t.sender} }
-
-// best returns the best level that was ever met.
-func best(h *tlsstate.History) tlsstate.Level {
-	for l := tlsstate.TLS13; l > tlsstate.Plaintext; l-- {
-		if h.Pins[l-1].Met != 0 {
-			return l
-		}
-	}
-	return tlsstate.Plaintext
-}

@@ -50,7 +50,7 @@ func elsewhere(t *testing.T) *memory {
 }
 
 func TestOtherHostsAreAsked(t *testing.T) {
-	const all = "[address:192.0.2.10 domain:bank.example]"
+	const all, withNetwork = "[address:192.0.2.10 domain:bank.example]", "[address:192.0.2.10 domain:bank.example network:192.0.2.0/24]"
 	tests := []struct {
 		name  string
 		known int // days on which this host saw the bank over TLS 1.3
@@ -61,9 +61,9 @@ func TestOtherHostsAreAsked(t *testing.T) {
 	}{
 		{"known, over TLS: nobody is asked", 5, tlsstate.TLS12, "pin", "address steady none observe", nil},
 		{"new, over TLS: nobody is asked", 0, tlsstate.TLS12, "pin", "address new none observe", nil},
-		{"new, in clear, and pinned there", 0, tlsstate.Plaintext, "pin", "address downgrade stripped tempfail", []string{"1m0s " + all}},
+		{"new, in clear, and pinned there", 0, tlsstate.Plaintext, "pin", "address downgrade stripped tempfail", []string{"1m0s " + withNetwork}},
 		{"new, weakened, and pinned there", 0, tlsstate.Weak, "pin", "address downgrade weakened tempfail", []string{"1m0s " + all}},
-		{"new, in clear, and unknown there", 0, tlsstate.Plaintext, "", "address new none observe", []string{"1m0s " + all}},
+		{"new, in clear, and unknown there", 0, tlsstate.Plaintext, "", "address new none observe", []string{"1m0s " + withNetwork}},
 		{"seen over TLS, in clear, and pinned there", 2, tlsstate.Plaintext, "pin", "address downgrade stripped tempfail", []string{"0s " + all}},
 		{"pinned, in clear, and nothing new there", 5, tlsstate.Plaintext, "", "address downgrade stripped tempfail", []string{"0s " + all}},
 		{"pinned, in clear, and unpinned there", 5, tlsstate.Plaintext, "unpin", "address learning none observe", []string{"0s " + all}},
@@ -130,7 +130,7 @@ func TestSendersAreAskedFor(t *testing.T) {
 	f, s := newShared(t)
 	f.with(func(o *ratchet.Options) { o.Senders = &notary{result: spf.Proven} })
 	f.Decide(fromBank(session(t, roaming("77"), day(6), tlsstate.Plaintext)))
-	if want := []string{"1m0s [address:192.0.2.77 sender:bank.example/192.0.2.0/24]"}; !cmp.Equal(want, s.asked) {
+	if want := []string{"1m0s [address:192.0.2.77 sender:bank.example/192.0.2.0/24 network:192.0.2.0/24]"}; !cmp.Equal(want, s.asked) {
 		t.Errorf("asked: %s", s.asked)
 	}
 }

@@ -17,8 +17,19 @@ type trial struct {
 	// dry says that nothing may come of it: no DNS, no other host is asked.
 	dry bool
 
-	listener, address, domain, sender part
-	claim                             spf.Claim // of the sender
+	// day is the one that the session is judged on: its own, or the newest
+	// record's where the clock is not to be trusted.
+	day tlsstate.Day
+
+	listener, address, domain, network, sender part
+	claim                                      spf.Claim // of the sender
+
+	// elsewhere reports that STARTTLS is known to be offered, but not on the
+	// port that the session came in at.
+	elsewhere bool
+	// recalled reports that DNS confirmed no name, and that the memory supplied
+	// the domain.
+	recalled bool
 
 	verdict tlsstate.Verdict
 	// changes says that the session would change a history; teaches that the
@@ -37,7 +48,7 @@ type part struct {
 }
 
 func (r *Ratchet) newTrial(s *Session) trial {
-	t := trial{Session: s, rule: r.rules.Load().For(s.Peer.IP, s.Peer.Host)}
+	t := trial{Session: s, rule: r.rules.Load().For(s.Peer.IP, s.Peer.Host), day: s.day()}
 	t.listener.id, t.address.id, t.domain.id = s.Peer.Listener, s.Peer.Address, s.Peer.Domain
 	if !s.sender.IsZero() {
 		t.sender.id = s.sender
@@ -69,9 +80,10 @@ func (t *trial) exempt() bool {
 // try judges the session: on what this host knows, and again where other hosts
 // know more.
 func (r *Ratchet) try(t *trial) error {
-	if t.day() == 0 {
+	if t.day == 0 {
 		return ErrDay
 	}
+	t.day = r.clock.trusted(t.day, r.o.Histories.Newest())
 	if err := r.load(t); err != nil {
 		return err
 	}
@@ -91,51 +103,84 @@ func (r *Ratchet) try(t *trial) error {
 }
 
 // load reads the histories of all identities.
-func (r *Ratchet) load(t *trial) (err error) {
+func (r *Ratchet) load(t *trial) error {
 	for _, p := range [...]*part{&t.listener, &t.address, &t.domain, &t.sender} {
-		if p.id.IsZero() {
-			continue
+		if err := r.loadPart(p); err != nil {
+			return err
 		}
-		if p.history, err = r.loadOne(p.id); err != nil {
-			return fmt.Errorf("loading %s: %w", p.id, err)
-		}
+	}
+	if t.Level > tlsstate.Plaintext {
+		return nil
+	}
+	if err := r.loadElsewhere(t); err != nil {
+		return err
+	}
+	return r.loadNetwork(t)
+}
+
+func (r *Ratchet) loadPart(p *part) (err error) {
+	if p.id.IsZero() {
+		return nil
+	}
+	if r.o.Observe != nil && r.loads.Add(1)%timedLoads == 1 {
+		defer r.timed(Loading, time.Now())
+	}
+	if p.history, err = r.o.Histories.Load(p.id); err != nil {
+		return fmt.Errorf("loading %s: %w", p.id, err)
 	}
 	return nil
 }
 
-func (r *Ratchet) loadOne(id tlsstate.Identity) (tlsstate.History, error) {
-	if r.o.Observe != nil && r.loads.Add(1)%timedLoads == 1 {
-		defer r.timed(Loading, time.Now())
-	}
-	return r.o.Histories.Load(id)
-}
-
 // judge holds the session against the histories, and combines the verdicts.
 func (r *Ratchet) judge(t *trial) {
-	t.changes, t.teaches, t.reason = false, false, nil
+	t.changes, t.teaches, t.reason = t.day != t.Session.day(), false, nil // Learn decides on a clock that is not to be trusted
 	blind := t.Level == tlsstate.Plaintext && !t.offered()
-	if blind && t.rule.Least == tlsstate.Plaintext {
-		t.verdict = tlsstate.Verdict{Identity: t.listener.id, Seen: t.Security}
-		t.reason = ErrNoSTARTTLS
+	if blind && t.rule.Least == tlsstate.Plaintext && !t.elsewhere {
+		t.noSTARTTLS()
 		return
 	}
 	if t.Level > tlsstate.Plaintext {
-		t.changes = t.judgeIdentity(&t.listener, t.listenerObservation())
+		t.changes = t.judgeIdentity(&t.listener, t.listenerObservation()) || t.changes
 	}
-	t.changes = t.judgeIdentity(&t.address, t.observation()) || t.changes
-	t.changes = t.judgeIdentity(&t.domain, t.domainObservation(&t.address.verdict)) || t.changes
+	t.changes = t.judgeIdentity(&t.address, t.addressObservation()) || t.changes
+	changes := t.judgeIdentity(&t.domain, t.domainObservation(&t.address.verdict))
+	t.changes = t.changes || changes && !t.recalled
+	t.domain.verdict.Recalled = t.recalled
 	r.judgeSender(t)
-	vs := tlsstate.Verdicts{Address: t.address.verdict, Domain: t.domain.verdict, Sender: t.sender.verdict}
-	t.verdict = tlsstate.Combine(&vs, t.rule)
-	if blind { // a row's wish holds everywhere, but nothing is learned
-		t.changes = false
+	vs := tlsstate.Verdicts{
+		Address: t.address.verdict, Domain: t.domain.verdict, Sender: t.sender.verdict,
+		Hosts: t.network.history.Hosts(t.domainMark()),
 	}
+	t.verdict = tlsstate.Combine(&vs, t.rule)
+	if blind {
+		t.judgeBlind()
+	}
+}
+
+// judgeBlind limits what follows of a session in clear at a port where STARTTLS
+// was never seen. It teaches nothing. A row's least level holds everywhere;
+// other downgrades lead to a header at most, and what is none is unknown.
+func (t *trial) judgeBlind() {
+	t.changes = false
+	switch v := &t.verdict; {
+	case v.Required:
+	case v.Outcome == tlsstate.Downgraded:
+		v.Cap = min(v.Cap, tlsstate.Header)
+		v.Action = min(v.Action, v.Cap)
+	default:
+		t.noSTARTTLS()
+	}
+}
+
+func (t *trial) noSTARTTLS() {
+	t.verdict = tlsstate.Verdict{Identity: t.listener.id, Seen: t.Security}
+	t.reason = ErrNoSTARTTLS
 }
 
 // offered reports whether STARTTLS is known to be offered where the session
 // came in. A dry trial has no listener of its own.
 func (t *trial) offered() bool {
-	return t.dry || !t.listener.id.IsZero() && t.listener.history.Offers(t.day())
+	return t.dry || !t.listener.id.IsZero() && t.listener.history.Offers(t.day)
 }
 
 // judgeIdentity judges the session for one identity, and reports whether that
@@ -148,13 +193,13 @@ func (t *trial) judgeIdentity(p *part, o tlsstate.Observation) (changes bool) {
 	var after tlsstate.History
 	p.verdict, after = tlsstate.Judge(p.history, o, t.rule)
 	p.verdict.Identity = p.id
-	return after != p.history
+	return after != p.history && !p.history.Precedes(&o)
 }
 
 // judgeSender judges the session for the sender that it claims. Where the
 // address or the domain is a downgrade already nobody waits for a proof.
 func (r *Ratchet) judgeSender(t *trial) {
-	changes := t.judgeIdentity(&t.sender, t.observation())
+	changes := t.judgeIdentity(&t.sender, tlsstate.Observation{Day: t.day, Security: t.Security})
 	if t.claim.Identity.IsZero() { // there is none, or it is proven
 		return
 	}
@@ -180,23 +225,4 @@ func (t *trial) decision() Decision {
 		d.claim = t.claim
 	}
 	return d
-}
-
-// The observations: what each identity learns of a session.
-
-func (s *Session) observation() tlsstate.Observation {
-	return tlsstate.Observation{Day: s.day(), Security: s.Security}
-}
-
-func (s *Session) listenerObservation() tlsstate.Observation {
-	return tlsstate.Observation{Day: s.day(), Security: tlsstate.Security{Level: s.Level}}
-}
-
-// domainObservation carries the network of an address that has a pin of its own.
-func (s *Session) domainObservation(address *tlsstate.Verdict) tlsstate.Observation {
-	o := s.observation()
-	if address.Outcome == tlsstate.Steady || address.Outcome == tlsstate.Raised {
-		o.Networks, o.Addresses = s.Peer.Network, s.Peer.Mark
-	}
-	return o
 }

@@ -262,7 +262,7 @@ func TestNotJudged(t *testing.T) {
 			yield(id.String())
 		}
 	})
-	if diff := cmp.Diff([]string{"address:198.51.100.1", "domain:other.example"}, ids); diff != "" {
+	if diff := cmp.Diff([]string{"address:198.51.100.1", "domain:other.example", "network:198.51.100.0/24"}, ids); diff != "" {
 		t.Error(diff)
 	}
 	if !result.Offered.Offers(tlsstate.DayOf(on(4, 0, 0))) {
@@ -321,7 +321,7 @@ func TestText(t *testing.T) {
 	for day := 1; day <= 6; day++ {
 		mails = append(mails, mail{at: on(day, 9, 0), who: "mx." + long + "[2001:db8:1:2::25]", tls: "TLSv1.3"})
 	}
-	mails = append(mails, mail{at: on(7, 10, 0), who: "mx." + long + "[203.0.113.200]"}, mail{at: on(7, 11, 0), who: "mx." + long + "[2001:db8:1:2::26]", tls: "TLSv1.1"})
+	mails = append(mails, mail{at: on(7, 10, 0), who: "mx." + long + "[203.0.113.200]"}, mail{at: on(7, 11, 0), who: "mx." + long + "[2001:db8:1:2::25]", tls: "TLSv1.1"})
 	r := judge(t, mails)
 	r.Lines, r.Began = 123456789, on(1, 0, 0)
 	r.Warnings = append(r.Warnings, strings.Repeat("word ", 30))
@@ -336,7 +336,7 @@ func TestText(t *testing.T) {
 	}
 	for _, want := range []string{
 		"123,456,789 lines", "2026-09-07 10:00  xxxxxxxxxxxxxxxxxxxxxxxxx~  6/64  1.2, none       1  header\n",
-		"2026-09-07 11:00  2001:db8:1:2::/64           6/64  1.2, 1.1        1  tempfail\n",
+		"2026-09-07 11:00  2001:db8:1:2::25            6/64  1.2, 1.1        1  tempfail\n",
 		"\nIncidents that look like our own fault: 1\n", "192.0.2.10                  6/64  1.2, none       1  tempfail\n  its TLS handshake with us failed just before\n",
 		"encrypted                 86.7 % of the messages\n",
 	} {

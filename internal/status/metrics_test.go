@@ -37,7 +37,7 @@ func sources() status.Sources {
 			return status.Errors{Unjudged: 1, NoMacros: 2, Callback: 3, Backend: 4, Accept: 5}
 		},
 		Census: func() status.Count {
-			return status.Count{At: noon, Known: [7]int{0, 400, 300, 200, 1}, Pinned: [7]int{0, 40, 30, 20, 1}}
+			return status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}}
 		},
 		Incidents: func() status.Incidents { return status.Incidents{Open: 3, Dropped: 1} },
 		Sharing: func() status.Sharing {

@@ -148,7 +148,7 @@ url = %q
 // crowdHistory is a memory in which every peer of the crowd has used TLS for
 // two weeks, so that its pin is more than a week old.
 func (w world) crowdHistory() string {
-	ids := []string{"listener:" + w.Addr(0)}
+	ids := []string{listener(w.Addr(0))}
 	for i := range crowd {
 		ids = append(ids, fmt.Sprintf("address:203.0.%d.10", i), fmt.Sprintf("domain:bank%d.example", i))
 	}

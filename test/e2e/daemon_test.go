@@ -157,3 +157,8 @@ func taught(t *testing.T, level tlsstate.Level, days int, ids ...string) string 
 	}
 	return file
 }
+
+// listener returns the identity of the listener at an address: its port.
+func listener(addr string) string { return "listener:" + port(addr) }
+
+func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }

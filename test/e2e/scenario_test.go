@@ -41,7 +41,7 @@ func TestSessions(t *testing.T) {
 		{"a relay-denied recipient teaches nothing", relayDenied},
 		{"forged header", forged},
 		{"quarantine is the hold queue", quarantine},
-		{"a listener without STARTTLS judges nobody", noSTARTTLS},
+		{"a port without STARTTLS refuses nobody", noSTARTTLS},
 		{"kill -9 between two messages", killed},
 		{"SIGTERM during a session", drained},
 		{"SMTPUTF8 sender", utf8Sender},
@@ -96,7 +96,7 @@ func stripped(w world) {
 }
 
 func fiveDays(w world) {
-	history := taught(w.T, tlsstate.TLS13, 5, "address:192.0.2.29", "domain:bank.example", "listener:"+w.Addr(0))
+	history := taught(w.T, tlsstate.TLS13, 5, "address:192.0.2.29", "domain:bank.example", listener(w.Addr(0)))
 	d := serve(w.T, w.MilterSocket(), history, "")
 	w.has(w.delivered(w.bank("192.0.2.29", plain()), mail("after five days")), "kind=stripped; identity=address:192.0.2.29; pin=TLSv1.2; seen=none;")
 	w.has(d.wait("msg=downgrade"), "days=5/64")
@@ -198,9 +198,11 @@ func unconfirmed(w world) {
 func ipv6(w world) {
 	serve(w.T, w.MilterSocket(), "", all, "--pin-after-days", "1")
 	p := w.bank("IPV6:2001:db8:1:2::25", w.tls13())
-	w.has(w.delivered(p, mail("v6")), "new; identity=address:2001:db8:1:2::/64")
-	p.TLS, p.XCLIENT[1] = nil, "ADDR=IPV6:2001:db8:1:2::26" // the same /64
-	w.has(w.delivered(p, mail("v6 stripped")), "kind=stripped; identity=address:2001:db8:1:2::/64")
+	w.has(w.delivered(p, mail("v6")), "new; identity=address:2001:db8:1:2::25")
+	p.TLS = nil
+	w.has(w.delivered(p, mail("v6 stripped")), "kind=stripped; identity=address:2001:db8:1:2::25")
+	p.XCLIENT[1] = "ADDR=IPV6:2001:db8:1:2::26" // a neighbour in the same /64 is another peer
+	w.has(w.delivered(p, mail("v6 neighbour")), "kind=stripped; identity=domain:bank.example")
 }
 
 func nullSender(w world) {
@@ -280,7 +282,7 @@ func noSTARTTLS(w world) {
 	p := w.bank("192.0.2.24", w.tls13())
 	w.delivered(p, mail("where there is STARTTLS"))
 	p.Server, p.TLS = w.Addr(1), nil
-	w.has(w.delivered(p, mail("where there is none")), "unknown; identity=listener:127.0.0.1:")
+	w.has(w.delivered(p, mail("where there is none")), "kind=stripped; identity=address:192.0.2.24") // marked, not refused
 	if h := d.remembered("address:192.0.2.24"); h.Seen[tlsstate.Plaintext] != 0 {
 		w.Error("it taught something")
 	}

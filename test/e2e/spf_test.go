@@ -122,7 +122,7 @@ func senderStranger(w world, config string) {
 func TestSendersDeadResolver(t *testing.T) {
 	w := world{t, newPostfix(t, posttest.Options{})}
 	addr, asked := deadResolver(t)
-	history := taught(t, tlsstate.TLS13, 5, "address:192.0.2.81", "sender:bank.example/192.0.2.0/24", "listener:"+w.Addr(0))
+	history := taught(t, tlsstate.TLS13, 5, "address:192.0.2.81", "sender:bank.example/192.0.2.0/24", listener(w.Addr(0)))
 	d := serve(t, w.MilterSocket(), history, fmt.Sprintf("header = \"all\"\n[dns]\nresolver = %q\n", addr))
 	w.quickly("claimant", func(s string) {
 		w.has(w.delivered(w.nameless("192.0.2.82"), mailFrom("bank.example", s)), "new; identity=address:192.0.2.82")

@@ -1,0 +1,59 @@
+package ratchet
+
+import "tlsratchet/tlsstate"
+
+// The observations: what each identity learns of a session.
+
+func (t *trial) listenerObservation() tlsstate.Observation {
+	return tlsstate.Observation{Day: t.day, Security: tlsstate.Security{Level: t.Level}}
+}
+
+// addressObservation carries the name that DNS confirmed.
+func (t *trial) addressObservation() tlsstate.Observation {
+	o := tlsstate.Observation{Day: t.day, Security: t.Security}
+	if !t.proven().IsZero() {
+		o.Name = tlsstate.LastName(t.day, t.Peer.Host, t.proven().Name)
+	}
+	return o
+}
+
+// domainObservation carries the marks of the address: one that came with TLS,
+// or one that is known to come in clear.
+func (t *trial) domainObservation(address *tlsstate.Verdict) tlsstate.Observation {
+	o := tlsstate.Observation{Day: t.day, Security: t.Security}
+	switch {
+	case t.Level > tlsstate.Plaintext:
+		o.Networks, o.Addresses = t.Peer.Network, t.Peer.Mark
+	case address.Bare():
+		o.Bare = t.Peer.Mark
+	}
+	return o
+}
+
+// networkObservation carries the domain of the address, likewise. ok is false
+// where the session says nothing of the network.
+func (t *trial) networkObservation(address *tlsstate.Verdict) (o tlsstate.Observation, ok bool) {
+	o = tlsstate.Observation{Day: t.day, Security: tlsstate.Security{Level: t.Level}}
+	switch domain := t.proven(); {
+	case domain.IsZero():
+		return o, false
+	case t.Level > tlsstate.Plaintext:
+		o.Addresses, o.Name = tlsstate.Mark([]byte(domain.Name)), tlsstate.OnlyName(domain.Name)
+	case address.Bare() && !address.HasTLS():
+		o.Bare = tlsstate.Mark([]byte(domain.Name))
+	default:
+		return o, false
+	}
+	return o, true
+}
+
+// proven returns the domain that DNS confirmed, or the zero identity.
+func (t *trial) proven() tlsstate.Identity { return t.Peer.Domain }
+
+// domainMark returns the mark of the domain that speaks, or 0.
+func (t *trial) domainMark() tlsstate.Sketch {
+	if t.domain.id.IsZero() || t.network.history.Addresses == 0 {
+		return 0
+	}
+	return tlsstate.Mark([]byte(t.domain.id.Name))
+}
