@@ -59,7 +59,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			serveCommand(stderr),
-			checkCommand(stdout),
+			checkCommand(stdout, stderr),
 			peersCommand(stdout, stderr),
 			peerCommand(stdout, stderr),
 			explainCommand(stdout, stderr),

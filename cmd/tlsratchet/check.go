@@ -1,15 +1,19 @@
 package main
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v2"
+
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/daemon"
 )
 
-func checkCommand(stdout io.Writer) *cli.Command {
+func checkCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "check",
-		Usage: "validate the configuration and print the effective one",
+		Usage: "check the configuration and the files that it names, and print the effective one",
 		Flags: configFlags(),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -18,6 +22,14 @@ func checkCommand(stdout io.Writer) *cli.Command {
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
+			}
+			warnings, err := daemon.Verify(cfg)
+			if err != nil {
+				return usageError{err}
+			}
+			warnings = append(warnings, daemon.Unreadable(cfg, configFile(c.String("config"), config.DefaultFile))...)
+			for _, w := range warnings {
+				fmt.Fprintln(stderr, "tlsratchet: warning:", w)
 			}
 			return cfg.Write(stdout)
 		},

@@ -110,24 +110,24 @@ func NewDestination(s Settings, env Environment) (d *Destination, err error) {
 	return d, nil
 }
 
-// NewDestinations makes all of them, or returns what is wrong with each.
+// NewDestinations makes those whose settings and secrets are right; the error
+// says what is wrong with each of the others.
 func NewDestinations(all []Settings, env Environment) ([]*Destination, error) {
 	var ds []*Destination
 	var errs []error
 	times := make(map[string]int)
 	for _, s := range all {
 		d, err := NewDestination(s, env)
-		if err == nil {
-			if times[d.Name]++; times[d.Name] > 1 {
-				d.Name = fmt.Sprintf("%s (%d)", d.Name, times[d.Name])
-			}
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		ds, errs = append(ds, d), append(errs, err)
+		if times[d.Name]++; times[d.Name] > 1 {
+			d.Name = fmt.Sprintf("%s (%d)", d.Name, times[d.Name])
+		}
+		ds = append(ds, d)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return ds, nil
+	return ds, errors.Join(errs...)
 }
 
 // wants tells whether the destination is told of a message.

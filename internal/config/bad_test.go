@@ -104,7 +104,7 @@ func TestBadFiles(t *testing.T) {
 		{"[socket]\nmode = '0888'\n", "2: socket.mode: unknown mode \"0888\": want permissions in octal from \"0600\" to \"0777\", those of the owner among them"},
 		{"[socket]\nmode = '0066'\n", "2: socket.mode: unknown mode \"0066\": want permissions in octal from \"0600\" to \"0777\", those of the owner among them"},
 		{"[socket]\nmode = '4660'\n", "2: socket.mode: unknown mode \"4660\": want permissions in octal from \"0600\" to \"0777\", those of the owner among them"},
-		{"[socket]\ngroup = 'post fix'\n", "2: socket.group: group \"post fix\": want the name or number of a group, or \"\" for the daemon's own"},
+		{"[socket]\ngroup = 'post fix'\n", "2: socket.group: group \"post fix\": want the name or number of a group, or \"\""},
 
 		// Networks, recipients, contact.
 		{"exempt_networks = ['192.0.2.1/24']\n", "1: exempt_networks: network \"192.0.2.1/24\" has bits beyond its prefix: use 192.0.2.0/24"},

@@ -116,7 +116,7 @@ func showMode(m fs.FileMode) string { return fmt.Sprintf("%04o", uint32(m)) }
 
 func parseGroup(s string) (string, error) {
 	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' || r == '/' }) {
-		return "", fmt.Errorf("group %s: want the name or number of a group, or \"\" for the daemon's own", shown(s))
+		return "", fmt.Errorf("group %s: want the name or number of a group, or \"\"", shown(s))
 	}
 	return s, nil
 }

@@ -23,9 +23,9 @@ func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func(
 	if path == "" {
 		return func() {}
 	}
-	server, err := d.startAdmin(cfg.Admin, path)
+	server, err := d.startAdmin(cfg, path)
 	if err != nil {
-		d.log.Error("the commands can't reach this daemon", "error", err)
+		d.log.Error("admin socket unavailable", "error", err)
 		return func() {}
 	}
 	return func() {
@@ -37,13 +37,13 @@ func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func(
 	}
 }
 
-func (d *Daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error) {
-	group := -1
-	if cfg.Group != "" {
-		var err error
-		if group, err = socketGroup(cfg.Group); err != nil {
-			return nil, err
-		}
+func (d *Daemon) startAdmin(cfg *config.Config, path string) (*http.Server, error) {
+	group, err := adminGroup(cfg.Admin.Group)
+	if err != nil {
+		return nil, err
+	}
+	if w := adminUnreachable(cfg, group); w != "" {
+		d.log.Warn("the group of the admin socket can't reach it", "reason", w)
 	}
 	listeners, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: path}, wire.ListenOptions{Mode: adminMode, Group: group})
 	if err != nil {
@@ -52,7 +52,7 @@ func (d *Daemon) startAdmin(cfg config.Admin, path string) (*http.Server, error)
 	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := server.Serve(listeners[0]); !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("the commands can't reach this daemon any more", "error", err)
+			d.log.Error("admin socket failed", "error", err)
 		}
 	}()
 	return server, nil

@@ -13,8 +13,13 @@ import (
 	"tlsratchet/internal/status"
 )
 
-// Destinations makes those of the configuration. Their secrets are read here.
+// Destinations makes those of the configuration whose secrets, variables and
+// templates can be read. The error, a [ConfigError], is about the others.
 func Destinations(cfg *config.Config, log *slog.Logger) ([]*alert.Destination, error) {
+	return destinations(cfg, os.LookupEnv, log)
+}
+
+func destinations(cfg *config.Config, getenv func(string) (string, bool), log *slog.Logger) ([]*alert.Destination, error) {
 	var all []alert.Settings
 	if cfg.Alert.Log != config.Off {
 		least, err := alert.ParseSeverity(cfg.Alert.Log)
@@ -33,11 +38,11 @@ func Destinations(cfg *config.Config, log *slog.Logger) ([]*alert.Destination, e
 			Server: d.Server, To: d.To, From: d.From,
 		})
 	}
-	made, err := alert.NewDestinations(all, alert.Environment{Host: Hostname(), Getenv: os.LookupEnv, Log: log})
+	made, err := alert.NewDestinations(all, alert.Environment{Host: Hostname(), Getenv: getenv, Log: log})
 	if err != nil {
-		return nil, ConfigError{err}
+		err = ConfigError{err}
 	}
-	return made, nil
+	return made, err
 }
 
 // Hostname returns the name of this host, for alerts.

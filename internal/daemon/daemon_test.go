@@ -146,3 +146,26 @@ func TestReload(t *testing.T) {
 		t.Errorf("back to what runs, and yet: %q", after)
 	}
 }
+
+// TestBrokenSecret: a destination whose secret can't be read is left out, and
+// the daemon serves.
+func TestBrokenSecret(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Destinations = []config.Destination{
+		{Kind: config.ToWebhook, Least: config.Warning, URL: "https://alerts.example", Secret: "file:/nowhere/key"},
+		{Kind: config.ToAlertmanager, Least: config.Warning, URL: "http://127.0.0.1:1"},
+	}
+	log := make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.listeners[0].Close()
+	defer d.close()
+	if line := log.until(t, "left out"); !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "/nowhere/key") {
+		t.Error(line)
+	}
+	if _, ok := d.watch.alerts.Stats()["alertmanager http://127.0.0.1:1"]; !ok {
+		t.Errorf("the other destination is not there: %v", d.watch.alerts.Stats())
+	}
+}

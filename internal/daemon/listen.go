@@ -55,17 +55,31 @@ func socketGroup(name string) (int, error) {
 		}
 		return -1, nil
 	}
+	return groupID("socket.group", name)
+}
+
+// adminGroup returns the group id for the admin socket, or -1 for the daemon's
+// own.
+func adminGroup(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	return groupID("admin.group", name)
+}
+
+// groupID returns the number of a group that a key of the configuration names.
+func groupID(key, name string) (int, error) {
 	if id, err := strconv.Atoi(name); err == nil {
 		return id, nil
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
-		return -1, ConfigError{fmt.Errorf("socket.group: %w", err)}
+		return -1, ConfigError{fmt.Errorf("%s: %w", key, err)}
 	}
 	return strconv.Atoi(g.Gid)
 }
 
-// mayGive tells whether we may give a file to the group.
+// mayGive reports whether we may give a file to the group.
 func mayGive(gid string) bool {
 	if os.Geteuid() == 0 {
 		return true

@@ -40,7 +40,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	}
 	to, err := Destinations(cfg, log)
 	if err != nil {
-		return nil, err
+		log.Error("alerts do not reach every destination: those with an error are left out", "error", err)
 	}
 	state := stateFile(cfg, "notices.json")
 	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, Matters: openMatters(state, w.check != nil, log), Log: log}, to)
