@@ -14,7 +14,7 @@ func Symbols() map[gomilter.Stage][]string {
 	return map[gomilter.Stage][]string{
 		gomilter.StageMailFrom: {
 			"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}",
-			"{client_addr}", "{client_name}", "{client_ptr}", "{client_resolve}",
+			"{client_addr}", "{client_port}", "{client_name}", "{client_ptr}", "{client_resolve}",
 			"{auth_type}", "{auth_authen}", "{daemon_addr}", "{daemon_port}",
 		},
 		gomilter.StageEOM: {"i"},

@@ -1,7 +1,7 @@
 package milter
 
 import (
-	"strings"
+	"net/netip"
 	"time"
 
 	"tlsratchet/internal/ratchet"
@@ -12,23 +12,10 @@ import (
 type Options struct {
 	// HeaderAll adds the header to every message, not to downgrades alone.
 	HeaderAll bool
-	// ExemptRecipients get their mail whatever the verdict: local parts, or
-	// whole addresses, in lower case. A local part is exempt with any domain.
-	ExemptRecipients []string
+	// ExemptRecipients get their mail whatever the verdict.
+	ExemptRecipients ratchet.Recipients
 	// Contact is a URL or address for reply texts, or empty.
 	Contact string
-}
-
-// exempt reports whether a recipient, as it stands in RCPT TO, is exempt.
-func (o *Options) exempt(rcpt string) bool {
-	rcpt = strings.ToLower(strings.Trim(rcpt, "<>"))
-	local, _, _ := strings.Cut(rcpt, "@")
-	for _, e := range o.ExemptRecipients {
-		if e == rcpt || e == local {
-			return true
-		}
-	}
-	return false
 }
 
 // Judge decides what a session means and learns from it: a *ratchet.Ratchet,
@@ -49,4 +36,7 @@ type Deps struct {
 	// Events is called with what became of each message that was judged. It is
 	// on the mail path and must not block. Required.
 	Events func(ratchet.Event)
+	// Seen, if not nil, is called with the client's address and port ("" where
+	// Postfix states none) of each message. It is on the mail path.
+	Seen func(addr netip.Addr, port string)
 }

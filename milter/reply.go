@@ -29,11 +29,6 @@ var (
 // for the end of the message, which at RCPT it is not.
 const replyCode = 'y'
 
-// apart has a sender of bounces send exempt and other recipients in two
-// transactions (RFC 5321 section 4.5.3.1.10): the end of a message has one
-// answer for all of its recipients.
-const apart = "452 4.5.3 Send this recipient in a transaction of its own"
-
 // maxValue is how much of an error's text is logged, in bytes.
 const maxValue = 300
 

@@ -48,6 +48,9 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 		return accept, nil
 	}
 	s.m.hasFacts.Store(true)
+	if s.m.deps.Seen != nil {
+		s.m.deps.Seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
+	}
 	s.parsed.At, s.parsed.From = s.m.deps.Now(), from
 	s.decision = s.m.deps.Judge.Decide(&s.parsed)
 	s.actionPending = s.decision.Outcome == tlsstate.Downgraded
@@ -80,7 +83,7 @@ func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Respo
 	if s.options == nil { // no MAIL before: not what Postfix does
 		return accept, nil
 	}
-	exempt, null := s.options.exempt(rcpt), s.from == ""
+	exempt, null := s.options.ExemptRecipients.Has(rcpt), s.from == ""
 	if s.rcpt == "" {
 		s.rcpt, s.exempt = rcpt, exempt
 	}
@@ -92,7 +95,7 @@ func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Respo
 		s.emit(ratchet.Event{Recipient: rcpt, Refused: true, Done: true})
 		return s.refuse(), nil
 	case s.refuses() && null && exempt != s.exempt:
-		return gomilter.NewResponseStr(replyCode, apart), nil
+		return gomilter.NewResponseStr(replyCode, words.Apart), nil
 	case s.actionPending, s.options.HeaderAll, null && s.decision.Changes:
 		return goOn, nil
 	}

@@ -38,6 +38,11 @@ func required(v *tlsstate.Verdict) string {
 	return fmt.Sprintf("%s required: you used it %s; %s", level, on(v), came)
 }
 
+// Apart is the reply that makes a sender of bounces send exempt and other
+// recipients in two transactions (RFC 5321 section 4.5.3.1.10): the end of a
+// message has one reply for all of its recipients.
+const Apart = "452 4.5.3 Send this recipient in a transaction of its own"
+
 // Quarantine returns the reason for which a message is put on hold. Postfix
 // logs about 100 bytes of it (3.10 and later), so the essentials come first.
 func Quarantine(v *tlsstate.Verdict) string {

@@ -254,6 +254,20 @@ func forged(w world) {
 	m := mail("forged")
 	m.Header = append([]string{"X-TLS-Ratchet: steady", "x-tls-ratchet: raised"}, m.Header...)
 	w.has(w.delivered(w.bank("192.0.2.22", plain()), m), "downgrade; kind=stripped")
+	many := mail("forged many times")
+	for range 30 {
+		many.Header = append([]string{"X-TLS-Ratchet: steady"}, many.Header...)
+	}
+	if r := w.send(w.bank("192.0.2.22", plain()), many); !r.OK() {
+		w.Fatal(r)
+	}
+	got, err := w.WaitMail(limit(w.T), posttest.Subject("forged many times"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if all := got.Header["X-Tls-Ratchet"]; len(all) != 11 || !strings.HasSuffix(all[0], "forged=10") {
+		w.Errorf("want ours, which counts them, and 10 of 30 copies: %q", all)
+	}
 }
 
 func quarantine(w world) {

@@ -1,0 +1,79 @@
+package policyservice
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+)
+
+func parse(text string) (*request, error) {
+	return read(bufio.NewReaderSize(strings.NewReader(text), maxLine))
+}
+
+// TestRead: what a Postfix 3.7 sends becomes the facts that a milter gets.
+func TestRead(t *testing.T) {
+	r, err := parse("request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\nclient_address=2001:db8::1\n" +
+		"client_name=mx1.bank.example\nclient_port=4711\nhelo_name=mx1\nsender=alice@bank.example\nrecipient=bob@ours.example\n" +
+		"recipient_count=0\nqueue_id=4Q1\ninstance=3f8.65a1.1\nsize=12\nsasl_method=\nsasl_username=\nsasl_sender=\n" +
+		"ccert_subject=mx1.bank+20example\nccert_issuer=Bank+2BCA\nccert_fingerprint=AA:BB\nencryption_protocol=TLSv1.3\n" +
+		"encryption_cipher=TLS_AES_256_GCM_SHA384\nencryption_keysize=256\nserver_address=198.51.100.1\nserver_port=25\n\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := request{
+		facts: ratchet.Facts{
+			Client:  peer.Client{Addr: "2001:db8::1", Name: "mx1.bank.example", Resolve: "OK", DaemonAddr: "198.51.100.1", DaemonPort: "25"},
+			Version: "TLSv1.3", Cipher: "TLS_AES_256_GCM_SHA384", Bits: "256", Subject: "mx1.bank example", Issuer: "Bank+CA",
+		},
+		kind: "smtpd_access_policy", state: "RCPT", instance: "3f8.65a1.1",
+		sender: "alice@bank.example", recipient: "bob@ours.example", queueID: "4Q1", port: "4711",
+	}
+	if *r != want {
+		t.Errorf("got  %+v\nwant %+v", *r, want)
+	}
+	if r, _ = parse("client_name=unknown\n\n"); r.facts.Client.Resolve != "" {
+		t.Error("an unknown name is confirmed")
+	}
+}
+
+// TestRefused: garbage, giants and half a request end the connection.
+func TestRefused(t *testing.T) {
+	for _, text := range []string{
+		"\n", "GET / HTTP/1.1\r\n\r\n", "=value\n\n", "a=" + strings.Repeat("x", maxLine) + "\n\n",
+		strings.Repeat("a="+strings.Repeat("x", 3000)+"\n", 12) + "\n", strings.Repeat("a=b\n", maxAttributes+1) + "\n",
+		"\x16\x03\x01\x02\x00\x01\x00\n",
+	} {
+		if _, err := parse(text); !errors.Is(err, errRefused) {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "request=smtpd_access_policy\n", "request=smt"} {
+		if _, err := parse(text); !errors.Is(err, io.EOF) {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+}
+
+// FuzzRead: whatever comes is a request or an error, of bounded size.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("request=smtpd_access_policy\nprotocol_state=RCPT\nccert_subject=a+2\n\n"))
+	f.Add([]byte("a\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in := bufio.NewReaderSize(strings.NewReader(string(b)), maxLine)
+		for {
+			r, err := read(in)
+			if err != nil {
+				return
+			}
+			if text := fmt.Sprint(*r); len(text) > maxRequest+1000 || strings.Contains(text, "\n") {
+				t.Fatalf("%d bytes: %.200q", len(text), text)
+			}
+		}
+	})
+}

@@ -1,0 +1,268 @@
+package policyservice
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a service on a real socket with the real ratchet behind it.
+type rig struct {
+	t         *testing.T
+	server    *Server
+	histories *store.Memory
+	addr      string
+	seen      Connections
+
+	mu     sync.Mutex
+	now    time.Time
+	events []string
+	log    bytes.Buffer
+}
+
+func (r *rig) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.Write(p)
+}
+
+func (r *rig) onEvent(e ratchet.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := fmt.Sprintf("%s %s to=%s", e.Decision.Outcome, e.AppliedAction(), e.Recipient)
+	r.events = append(r.events, text)
+}
+
+func (r *rig) emitted() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := strings.Join(r.events, "; ")
+	r.events = nil
+	return text
+}
+
+func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge) *rig {
+	t.Helper()
+	r := &rig{t: t, histories: store.NewMemory(1000), now: time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)}
+	log := slog.New(slog.NewTextHandler(r, nil))
+	policy := tlsstate.DefaultPolicy()
+	policy.PinAfterDays, policy.Stripped = 1, action
+	rules, err := tlsstate.NewRules(policy, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if judge == nil {
+		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
+	}
+	options.ExemptRecipients = ratchet.Recipients{"postmaster"}
+	r.server = New(Deps{
+		Judge: judge, Now: func() time.Time { return r.now }, Events: r.onEvent, Elsewhere: r.seen.Has, Log: log,
+	}, options, DefaultLimits())
+	r.addr = filepath.Join(t.TempDir(), "p.sock")
+	ln, err := net.Listen("unix", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.server.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := r.server.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		r.histories.Close()
+	})
+	return r
+}
+
+// client is one smtpd process.
+type client struct {
+	t  *testing.T
+	c  net.Conn
+	in *bufio.Reader
+}
+
+func (r *rig) dial() *client {
+	r.t.Helper()
+	c, err := net.Dial("unix", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	return &client{r.t, c, bufio.NewReader(c)}
+}
+
+// ask asks and returns the answer.
+func (c *client) ask(attributes ...string) string {
+	c.t.Helper()
+	all := append([]string{
+		"request=smtpd_access_policy", "protocol_state=RCPT", "client_address=192.0.2.10", "client_name=mx1.bank.example", "client_port=4711",
+		"server_address=198.51.100.1", "server_port=25", "sender=alice@bank.example", "recipient=bob@ours.example",
+	}, attributes...)
+	if _, err := c.c.Write([]byte(strings.Join(all, "\n") + "\n\n")); err != nil {
+		c.t.Fatal(err)
+	}
+	answer, err := c.in.ReadString('\n')
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if empty, err := c.in.ReadString('\n'); err != nil || empty != "\n" {
+		c.t.Fatalf("after %q: %q, %v", answer, empty, err)
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(answer, "action="), "\n")
+}
+
+const overTLS = "encryption_protocol=TLSv1.3"
+
+// TestAnswers: what one message gets, recipient by recipient.
+func TestAnswers(t *testing.T) {
+	const null, end, postmaster, carol = "sender=", "protocol_state=END-OF-MESSAGE", "recipient=postmaster@ours.example", "recipient=carol@ours.example"
+	for _, tt := range []struct {
+		name    string
+		action  tlsstate.Action
+		ask     [][]string
+		want    []string
+		emitted string
+	}{
+		{"steady", tlsstate.Reject, [][]string{{overTLS}, {overTLS, carol}}, []string{"DUNNO", "DUNNO"}, "steady observe to=bob@ours.example"},
+		{"observe", tlsstate.Observe, [][]string{{}}, []string{"DUNNO"}, "downgrade observe to=bob@ours.example"},
+		{"header, once a message", tlsstate.Header, [][]string{{}, {carol}}, []string{"PREPEND X-TLS-Ratchet: downgrade; kind=stripped; identity=address:192.0.2.10; pin=", "DUNNO"}, "downgrade header to=bob@ours.example"},
+		{"quarantine, and the header with a second recipient", tlsstate.Quarantine, [][]string{{}, {carol}}, []string{"HOLD stripped: 192.0.2.10", "PREPEND X-TLS-Ratchet: "}, "downgrade quarantine to=bob@ours.example"},
+		{"tempfail", tlsstate.Tempfail, [][]string{{}, {carol}}, []string{"451 4.7.1 192.0.2.10: TLS required", "451 4.7.1 "}, "downgrade tempfail to=bob@ours.example"},
+		{"reject", tlsstate.Reject, [][]string{{}}, []string{"550 5.7.1 192.0.2.10: TLS required"}, "downgrade reject to=bob@ours.example"},
+		{"postmaster beside another recipient", tlsstate.Reject, [][]string{{postmaster}, {}}, []string{"PREPEND ", "550 5.7.1 "}, "downgrade reject to=bob@ours.example"},
+		{"only postmaster", tlsstate.Reject, [][]string{{postmaster}, {postmaster, end}}, []string{"PREPEND ", "DUNNO"}, "downgrade header to=postmaster@ours.example"},
+		{"the null sender is refused at its end", tlsstate.Tempfail, [][]string{{null}, {null, end}}, []string{"PREPEND ", "451 4.7.1 "}, "downgrade tempfail to=bob@ours.example"},
+		{"the null sender to postmaster", tlsstate.Tempfail, [][]string{{null, postmaster}, {null, end}}, []string{"PREPEND ", "DUNNO"}, "downgrade header to=postmaster@ours.example"},
+		{"the null sender to both", tlsstate.Tempfail, [][]string{{null}, {null, postmaster}}, []string{"PREPEND ", "452 4.5.3 "}, ""},
+		{"authenticated", tlsstate.Reject, [][]string{{"sasl_method=PLAIN"}}, []string{"DUNNO"}, "exempt observe to=bob@ours.example"},
+		{"no address", tlsstate.Reject, [][]string{{"client_address=unknown"}}, []string{"DUNNO"}, ""},
+		{"another state", tlsstate.Reject, [][]string{{"protocol_state=DATA"}}, []string{"DUNNO"}, ""},
+		{"an end that is the first of a message", tlsstate.Reject, [][]string{{end}}, []string{"DUNNO"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, tt.action, Options{}, nil)
+			c := r.dial()
+			c.ask(overTLS, "instance=0")
+			r.emitted()
+			for i, attributes := range tt.ask {
+				if got := c.ask(append(attributes, "instance=1")...); !strings.HasPrefix(got, tt.want[i]) || tt.want[i] == "DUNNO" && got != "DUNNO" {
+					t.Errorf("answer %d: got %s, want %s", i+1, got, tt.want[i])
+				}
+			}
+			if got := r.emitted(); got != tt.emitted {
+				t.Errorf("emitted %q, want %q", got, tt.emitted)
+			}
+		})
+	}
+}
+
+// TestLearns: at the first recipient, and for the null sender at the end of the
+// message, so that callouts teach nothing.
+func TestLearns(t *testing.T) {
+	r := newRig(t, tlsstate.Header, Options{}, nil)
+	c := r.dial()
+	c.ask(overTLS, "sender=", "instance=1")
+	if n := r.histories.Len(); n != 0 {
+		t.Errorf("a callout taught %d identities", n)
+	}
+	c.ask(overTLS, "sender=", "instance=1", "protocol_state=END-OF-MESSAGE")
+	if n := r.histories.Len(); n == 0 {
+		t.Error("a bounce taught nothing")
+	}
+}
+
+// TestBothDoors: the messages of a connection that the milter sees are its own.
+func TestBothDoors(t *testing.T) {
+	r := newRig(t, tlsstate.Reject, Options{HeaderAll: true}, nil)
+	c := r.dial()
+	r.seen.See(netip.MustParseAddr("192.0.2.10"), "4711")
+	if got := c.ask(overTLS, "instance=1"); got != "DUNNO" || r.emitted() != "" || r.histories.Len() != 0 {
+		t.Errorf("%s, %d identities", got, r.histories.Len())
+	}
+	if got := c.ask(overTLS, "instance=2", "client_port=4712"); !strings.HasPrefix(got, "PREPEND X-TLS-Ratchet: new") {
+		t.Error(got)
+	}
+}
+
+// TestHostileValues: nothing that a peer chooses leaves as a line or a header of
+// its own.
+func TestHostileValues(t *testing.T) {
+	r := newRig(t, tlsstate.Reject, Options{HeaderAll: true}, nil)
+	c := r.dial()
+	for _, text := range []string{"a\rX-Evil: yes", "\x1b[31m\x00", "b\u00fccher", strings.Repeat("x", 2000), "; kind=none"} {
+		for _, name := range []string{"sender", "recipient", "client_name", "encryption_protocol", "encryption_cipher", "ccert_subject", "instance", "server_port"} {
+			answer := c.ask("instance="+name+text, name+"="+text)
+			for i := range len(answer) {
+				if answer[i] < ' ' || answer[i] > '~' {
+					t.Fatalf("byte %#02x in %q", answer[i], answer)
+				}
+			}
+			if len(answer) > 1300 {
+				t.Errorf("%d bytes", len(answer))
+			}
+		}
+	}
+}
+
+// faulty panics.
+type faulty struct{}
+
+func (faulty) Decide(*ratchet.Session) ratchet.Decision  { panic("decide") }
+func (faulty) Learn(*ratchet.Session, *ratchet.Decision) { panic("learn") }
+
+func TestPanicIsNoOpinion(t *testing.T) {
+	r := newRig(t, tlsstate.Reject, Options{}, faulty{})
+	c := r.dial()
+	for range 2 {
+		if got := c.ask("instance=1"); got != "DUNNO" {
+			t.Error(got)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if strings.Count(r.log.String(), "stack=") != 1 {
+		t.Error(r.log.String())
+	}
+}
+
+// TestGarbage: what is no request ends its connection alone, and the next is
+// served.
+func TestGarbage(t *testing.T) {
+	r := newRig(t, tlsstate.Reject, Options{}, nil)
+	for _, text := range []string{"GET / HTTP/1.1\r\n\r\n", strings.Repeat("x", 1<<16), "request=smt"} {
+		c := r.dial()
+		c.c.Write([]byte(text))
+		c.c.(*net.UnixConn).CloseWrite()
+		if got, _ := c.in.ReadString('\n'); got != "" {
+			t.Errorf("%.10q: %q", text, got)
+		}
+	}
+	if got := r.dial().ask(overTLS); got != "DUNNO" {
+		t.Error(got)
+	}
+	if n := r.server.Stats().Refused; n != 2 {
+		t.Errorf("%d refused", n)
+	}
+}
