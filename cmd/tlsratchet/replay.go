@@ -22,6 +22,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/tlsstate"
@@ -87,7 +88,7 @@ func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
 	if c.Bool("apply") {
 		applied, err = apply(c, result, listener, stderr)
 	}
-	if r := &result.Report; r.Smtpd == 0 && r.Lines > 0 {
+	if r := &result.Report; r.Smtpd == 0 && r.Sent == nil && r.Lines > 0 {
 		err = errors.Join(err, errors.New("replay: no line of Postfix's smtpd in these logs"))
 	}
 	return errors.Join(printReplay(c, result, applied, stdout), err)
@@ -126,6 +127,7 @@ func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr 
 	o := replay.Options{
 		Rules:   cfg.Rules(),
 		Breaker: ratchet.BreakerOptions{Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays},
+		Sending: &outbound.Settings{Rules: cfg.OutboundRules(), Least: cfg.Outbound.Least},
 	}
 	if name := c.String("verdicts"); name != "" {
 		file, failed := os.Create(name)

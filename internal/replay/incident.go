@@ -120,7 +120,7 @@ func (in *incidents) mark(since time.Time) {
 
 func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *Incident {
 	i := &Incident{
-		Identity: clip(d.Identity.String()), Client: clip(c.Name) + "[" + s.Peer.IP.String() + "]",
+		Identity: clip(d.Identity.String()), Client: clientText(c.Name, s.Peer.IP),
 		Began: s.At, Last: s.At, Kind: d.Kind.String(), Days: d.Days, Since: d.Since.String(),
 		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
 		action: d.Action, Action: d.Action.String(), name: nameOf(s),
@@ -131,9 +131,21 @@ func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *In
 	return i
 }
 
+// clientText is a client as Postfix logs it; a delivery that was not tried has no
+// address.
+func clientText(name string, ip netip.Addr) string {
+	if !ip.IsValid() {
+		return clip(name)
+	}
+	return clip(name) + "[" + ip.String() + "]"
+}
+
 // network is the one that an address counts for.
 func network(ip netip.Addr) string {
 	bits := 32
+	if !ip.IsValid() {
+		return ""
+	}
 	if ip.Is4() {
 		bits = 24
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"time"
 
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
@@ -21,6 +23,8 @@ type Options struct {
 	Rules *tlsstate.Rules
 	// Breaker has the numbers of the breaker; it has no self-check here.
 	Breaker ratchet.BreakerOptions
+	// Sending are the settings for our own mail; nil does not read it.
+	Sending *outbound.Settings
 	// Verdicts, if not nil, receives a line of JSON for each group of messages
 	// that was judged.
 	Verdicts io.Writer
@@ -30,7 +34,7 @@ type Options struct {
 type Result struct {
 	// Report is for people, and for --json.
 	Report Report
-	// Histories are what was learned of peers: merge them into a store
+	// Histories are what was learned of peers and of destinations: merge them into a store
 	// ([tlsstate.Merge]). What an outage of our own TLS taught is not in them.
 	Histories map[tlsstate.Identity]tlsstate.History
 	// Offered joins the histories of all listeners of the log: what is known
@@ -62,12 +66,24 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 	}
 	r.ratchet = ratchet.New(ratchet.Options{Histories: r.memory, Rules: o.Rules, Breaker: breaker, Log: slog.New(slog.DiscardHandler)})
 	queue := newQueue(r)
-	stats, err := maillog.Read(ctx, sources, mo, maillog.Sink{Session: queue.session, Failure: queue.failure})
+	sink := maillog.Sink{Session: queue.session, Failure: queue.failure}
+	var sending *sending
+	if o.Sending != nil {
+		sending = newSending(&o, mo.Now)
+		sink.Deliveries = sending
+	}
+	stats, err := maillog.Read(ctx, sources, mo, sink)
 	queue.close()
 	if err != nil {
 		return nil, err
 	}
-	return r.result(&stats, o.Rules.Default()), nil
+	res := r.result(&stats, o.Rules.Default())
+	if sending != nil {
+		var learned map[tlsstate.Identity]tlsstate.History
+		res.Report.Sent, learned = sending.sent(o.Sending.Rules.Default())
+		maps.Copy(res.Histories, learned)
+	}
+	return res, nil
 }
 
 // replay is one run.

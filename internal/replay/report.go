@@ -58,6 +58,9 @@ type Report struct {
 	// OwnFault is how many messages of incidents look like our own fault.
 	OwnFault int `json:"own_fault"`
 
+	// Sent is about our own mail; nil if the log has none.
+	Sent *Sent `json:"sent,omitempty"`
+
 	// Listeners are where mail came in; Warnings what to know before believing
 	// the rest; Summary is the last sentence.
 	Listeners []Listener `json:"listeners"`

@@ -16,6 +16,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	r.head(&b)
 	r.counts(&b)
 	r.table(&b)
+	if r.Sent != nil {
+		r.Sent.writeText(&b)
+		rows(&b, "Incidents of our own mail", pointers(r.Sent.Incidents))
+	}
 	for _, text := range r.Warnings {
 		b.WriteString("\n" + wrap("Note: "+text))
 	}
@@ -92,6 +96,13 @@ func (r *Report) table(b *strings.Builder) {
 	}
 	rows(b, "Incidents", theirs)
 	rows(b, "Incidents that look like our own fault", ours)
+}
+
+func pointers(list []Incident) (all []*Incident) {
+	for n := range list {
+		all = append(all, &list[n])
+	}
+	return all
 }
 
 func rows(b *strings.Builder, title string, list []*Incident) {

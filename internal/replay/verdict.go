@@ -28,7 +28,7 @@ func (r *replay) verdict(m *maillog.Session, s *ratchet.Session, d *ratchet.Deci
 		return
 	}
 	v := verdict{
-		At: m.At, Client: clip(m.Client.Name) + "[" + s.Peer.IP.String() + "]", Messages: m.Messages,
+		At: m.At, Client: clientText(m.Client.Name, s.Peer.IP), Messages: m.Messages,
 		Seen: clip(d.Seen.Words()), Outcome: d.Outcome.String(), Identity: clip(d.Identity.String()),
 	}
 	if d.Pin > tlsstate.Plaintext {
