@@ -3,6 +3,10 @@ GO      ?= go
 PREFIX  ?= /usr/local
 DESTDIR ?=
 RACE    ?=
+# The version is the tag's, else the changelog's; stripped.
+FLAGS    = -trimpath -ldflags "-s -w -X main.stamped=$(shell packaging/version)"
+BUILDVCS ?= auto
+ROOT     = $(DESTDIR)$(PREFIX)
 export CGO_ENABLED ?= $(if $(RACE),1,0)
 
 .DEFAULT_GOAL := build
@@ -12,18 +16,18 @@ TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv
 # Packages without I/O of their own: their tests run under an emulator.
 PURE    ?= ./tlsstate ./internal/clean ./internal/peer ./internal/config ./internal/maillog ./internal/incident ./milter
 
-.PHONY: help build cross emulate demo test soak bench population chaos lint vuln fuzz install clean
+.PHONY: help build cross emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test release test-systemd versions clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build build/tlsratchet
-	$(GO) build -trimpath -o build/ ./cmd/tlsratchet
+	$(GO) build $(FLAGS) -o build/ ./cmd/tlsratchet
 
 cross: ## build for every system in TARGETS, into build/SYSTEM/
 	@for t in $(TARGETS); do echo "$$t"; \
 		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} GOARM=7 \
-			$(GO) build -trimpath -o build/$$t/ ./cmd/tlsratchet || exit 1; \
+			$(GO) build $(FLAGS) -o build/$$t/ ./cmd/tlsratchet || exit 1; \
 	done
 	CGO_ENABLED=0 GOARCH=386 $(GO) vet ./...
 
@@ -71,18 +75,36 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-install: build ## install into DESTDIR and PREFIX (/usr/local)
-	install -D -m 0755 build/tlsratchet $(DESTDIR)$(PREFIX)/sbin/tlsratchet
-	install -D -m 0644 contrib/tlsratchet.toml $(DESTDIR)$(PREFIX)/share/doc/tlsratchet/tlsratchet.toml
-	install -D -m 0644 contrib/systemd/tlsratchet.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.service
-	install -D -m 0644 contrib/systemd/tlsratchet.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.socket
-	install -d $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	build/tlsratchet generate man >$(DESTDIR)$(PREFIX)/share/man/man8/tlsratchet.8
-	build/tlsratchet generate bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tlsratchet
-	build/tlsratchet generate zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tlsratchet
-	build/tlsratchet generate fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tlsratchet.fish
-	sed -i 's|/usr/sbin/tlsratchet|$(PREFIX)/sbin/tlsratchet|' $(DESTDIR)$(PREFIX)/lib/systemd/system/tlsratchet.service
+install: ## install into DESTDIR and PREFIX (/usr/local), docs and units too
+	$(GO) build $(FLAGS) -buildvcs=$(BUILDVCS) -o build/install/ ./cmd/tlsratchet
+	GOARCH= $(GO) build $(FLAGS) -buildvcs=$(BUILDVCS) -o build/native/ ./cmd/tlsratchet
+	install -D -m 0755 build/install/tlsratchet $(ROOT)/sbin/tlsratchet
+	install -d $(ROOT)/lib/systemd/system $(ROOT)/share/man/man8 $(ROOT)/share/bash-completion/completions \
+		$(ROOT)/share/zsh/site-functions $(ROOT)/share/fish/vendor_completions.d
+	for unit in tlsratchet.service tlsratchet.socket; do \
+		sed 's|/usr/sbin/tlsratchet|$(PREFIX)/sbin/tlsratchet|' contrib/systemd/$$unit >$(ROOT)/lib/systemd/system/$$unit || exit 1; \
+	done
+	build/native/tlsratchet generate man >$(ROOT)/share/man/man8/tlsratchet.8
+	build/native/tlsratchet generate bash >$(ROOT)/share/bash-completion/completions/tlsratchet
+	build/native/tlsratchet generate zsh >$(ROOT)/share/zsh/site-functions/_tlsratchet
+	build/native/tlsratchet generate fish >$(ROOT)/share/fish/vendor_completions.d/tlsratchet.fish
+	for f in README.md CHANGELOG.md LICENSE $$(find docs contrib -type f ! -name '*.go'); do \
+		install -D -m 0644 $$f $(ROOT)/share/doc/tlsratchet/$$f || exit 1; \
+	done
+	install -m 0644 contrib/tlsratchet.toml $(ROOT)/share/doc/tlsratchet/tlsratchet.toml
+
+uninstall: ## remove what install put there; the memory and /etc/tlsratchet stay
+	rm -rf $(ROOT)/share/doc/tlsratchet
+	rm -f $(ROOT)/sbin/tlsratchet $(ROOT)/lib/systemd/system/tlsratchet.service $(ROOT)/lib/systemd/system/tlsratchet.socket \
+		$(ROOT)/share/man/man8/tlsratchet.8 $(ROOT)/share/bash-completion/completions/tlsratchet \
+		$(ROOT)/share/zsh/site-functions/_tlsratchet $(ROOT)/share/fish/vendor_completions.d/tlsratchet.fish
+
+package: ## build the .deb and the .rpm in build/packages
+	packaging/build
+
+package-test: ## build the packages twice, in two folders, compare and check them (root; a minute)
+	$(GO) run ./test/posttest/install lintian
+	$(GO) test -count 1 -v -run Packages ./test/packaging -packages
 
 clean: ## remove what build made
 	rm -rf build

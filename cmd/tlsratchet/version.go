@@ -9,8 +9,15 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// version is what the build stamped: a tag, or else the commit.
+// stamped is the version that make sets (-ldflags -X), from the tag or the
+// changelog.
+var stamped string
+
+// version returns the stamped version, else the module's, else the commit.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "(devel)"
@@ -22,15 +29,15 @@ func versionOf(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
-	stamped := make(map[string]string)
+	settings := make(map[string]string)
 	for _, s := range info.Settings {
-		stamped[s.Key] = s.Value
+		settings[s.Key] = s.Value
 	}
-	commit := stamped["vcs.revision"]
+	commit := settings["vcs.revision"]
 	switch {
 	case commit == "":
 		return "(devel)"
-	case stamped["vcs.modified"] == "true":
+	case settings["vcs.modified"] == "true":
 		return fmt.Sprintf("devel-%.12s+dirty", commit)
 	}
 	return fmt.Sprintf("devel-%.12s", commit)

@@ -56,8 +56,8 @@ func TestSocketPath(t *testing.T) {
 func TestService(t *testing.T) {
 	unit := lines(t, "tlsratchet.service")
 	for key, want := range map[string]string{
-		"ExecStart":          "/usr/sbin/tlsratchet serve --config /etc/tlsratchet/tlsratchet.toml --listen systemd",
-		"ExecReload":         "/bin/kill -HUP $MAINPID",
+		"ExecStart":          "/usr/sbin/tlsratchet serve --listen systemd",
+		"ExecReload":         "/bin/sh -c 'exec /usr/sbin/tlsratchet check >/dev/null'",
 		"Type":               "notify",
 		"StateDirectory":     "tlsratchet",
 		"NoNewPrivileges":    "yes",

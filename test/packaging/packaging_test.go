@@ -1,0 +1,146 @@
+// Package packaging_test checks what packaging/ makes. Builds take a minute:
+// they run with -packages, which make package-test sets.
+package packaging_test
+
+import (
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var packages = flag.Bool("packages", false, "build the packages twice and check them")
+
+const root = "../.."
+
+// run runs a command in a folder and returns its output.
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// copyTree copies what git knows, without .git.
+func copyTree(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, root, "sh", "-c", `git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$0"`, dir)
+	return dir
+}
+
+// The version comes from the changelog also without git.
+func TestVersion(t *testing.T) {
+	dir := copyTree(t)
+	if got := run(t, dir, "packaging/version"); !regexp.MustCompile(`^\d+\.\d+\.\d+\n$`).MatchString(got) {
+		t.Errorf("version %q", got)
+	}
+	if got := run(t, dir, "packaging/version", "date"); !regexp.MustCompile(`^\d{10}\n$`).MatchString(got) {
+		t.Errorf("date %q", got)
+	}
+	changelog := filepath.Join(dir, "CHANGELOG.md")
+	if err := os.WriteFile(changelog, []byte("# Changelog\n\n## 1.2.3 (2026-11-26)\n\n## 1.2.2 (2026-01-01)\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if v, date := run(t, dir, "packaging/version"), run(t, dir, "packaging/version", "date"); v != "1.2.3\n" || date != "1795651200\n" {
+		t.Errorf("%q, %q", v, date)
+	}
+}
+
+// The shell accepts the maintainer scripts, and the configuration is valid.
+func TestScripts(t *testing.T) {
+	for _, pattern := range []string{"version", "notices", "build", "deb/p*", "rpm/*"} {
+		files, err := filepath.Glob(filepath.Join(root, "packaging", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shell := "sh"
+			if strings.HasPrefix(string(text), "#!/usr/bin/env bash") {
+				shell = "bash"
+			}
+			run(t, ".", shell, "-n", f)
+		}
+	}
+	run(t, root, "go", "run", "./cmd/tlsratchet", "check", "--config", "packaging/tlsratchet.toml")
+}
+
+// make install, then uninstall, leaves nothing.
+func TestInstall(t *testing.T) {
+	dest := t.TempDir()
+	run(t, root, "make", "install", "DESTDIR="+dest)
+	unit, err := os.ReadFile(filepath.Join(dest, "usr/local/lib/systemd/system/tlsratchet.service"))
+	if err != nil || !strings.Contains(string(unit), "ExecStart=/usr/local/sbin/tlsratchet serve") || strings.Contains(string(unit), " /usr/sbin/") {
+		t.Errorf("%v\n%s", err, unit)
+	}
+	version := strings.TrimSpace(run(t, root, "packaging/version"))
+	if got := run(t, ".", filepath.Join(dest, "usr/local/sbin/tlsratchet"), "version"); !strings.HasPrefix(got, "tlsratchet "+version+" ") {
+		t.Errorf("%s", got)
+	}
+	run(t, root, "make", "uninstall", "DESTDIR="+dest)
+	if left := run(t, dest, "find", ".", "-type", "f"); left != "" {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// Two builds in two folders give the same bytes, and lintian has no complaint.
+func TestPackages(t *testing.T) {
+	if !*packages {
+		t.Skip("make package-test builds them")
+	}
+	var sums [2]map[string]string
+	for i := range sums {
+		dir := copyTree(t)
+		run(t, dir, "packaging/build", "amd64")
+		sums[i] = map[string]string{}
+		files, err := filepath.Glob(filepath.Join(dir, "build/packages/*"))
+		if err != nil || len(files) != 2 {
+			t.Fatalf("%q, %v", files, err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sums[i][filepath.Base(f)] = fmt.Sprintf("%x", sha256.Sum256(b))
+			if strings.HasSuffix(f, ".deb") && i == 0 {
+				checkDeb(t, f)
+			}
+		}
+	}
+	for name, sum := range sums[0] {
+		t.Logf("%s %s", sum, name)
+		if sums[1][name] != sum {
+			t.Errorf("%s: %s in the other folder", name, sums[1][name])
+		}
+	}
+}
+
+func checkDeb(t *testing.T, deb string) {
+	if out := run(t, ".", "lintian", "--fail-on", "error,warning", "--allow-root", deb); strings.Contains(out, "tlsratchet:") {
+		t.Errorf("lintian: %s", out)
+	}
+	list := run(t, ".", "dpkg-deb", "--contents", deb)
+	for _, name := range []string{
+		"etc/tlsratchet/tlsratchet.toml", "usr/sbin/tlsratchet", "usr/lib/systemd/system/tlsratchet.service", "usr/lib/systemd/system/tlsratchet.socket",
+		"usr/share/man/man8/tlsratchet.8.gz", "usr/share/bash-completion/completions/tlsratchet", "share/doc/tlsratchet/README.md",
+		"share/doc/tlsratchet/contrib/postfix/README.md", "share/doc/tlsratchet/third-party-notices.txt", "share/doc/tlsratchet/sbom.cdx.json",
+	} {
+		if !strings.Contains(list, name+"\n") {
+			t.Errorf("no %s in the package", name)
+		}
+	}
+}
