@@ -10,14 +10,13 @@ import (
 )
 
 const (
-	// repeatEvery is how often an Alertmanager is told what is open, and
-	// expires after how long it takes that for over if it isn't told: as
-	// Prometheus does it.
+	// repeatEvery is how often an Alertmanager is sent what is open, and expires
+	// after how long it resolves what is not sent: as Prometheus does it.
 	repeatEvery = time.Minute
 	expires     = 4 * time.Minute
-	// passing is how long something shows there that only happened.
+	// passing is how long a single event is shown there.
 	passing = time.Hour
-	// maxRepeated is how many open incidents it is told of.
+	// maxRepeated is how many open incidents it is sent.
 	maxRepeated = 200
 )
 
@@ -44,7 +43,7 @@ func newAlertmanager(s Settings, env Environment) (*alertmanager, error) {
 
 func (a *alertmanager) send(ctx context.Context, m *Message) (string, error) {
 	if m.What == WhatDigest {
-		return "left out: it is told of each incident", nil
+		return "left out: it is sent each incident", nil
 	}
 	return a.post(ctx, []postable{alertOf(m, time.Now())})
 }
@@ -97,12 +96,11 @@ func alertOf(m *Message, now time.Time) postable {
 	return p
 }
 
-// standing tells whether a message is about an incident being open or not, and
-// no reminder beside that.
+// standing reports whether a message opens, updates or closes an incident, and is
+// no reminder.
 func standing(what string) bool { return what == "opened" || what == "grown" || what == "closed" }
 
-// until sets when the alert ends: it is told again before that while it is
-// open.
+// until sets when the alert ends. While it is open it is sent again before that.
 func (p *postable) until(open bool, closed, now time.Time) {
 	p.EndsAt = now.Add(expires)
 	if !open {

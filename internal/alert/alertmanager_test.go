@@ -77,7 +77,7 @@ func TestAlertmanager(t *testing.T) {
 	if err := am.repeat(t.Context(), noon, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := am.send(t.Context(), digestMessage(&held{}, "mail", noon)); err != nil || len(got) != 0 {
+	if _, err := am.send(t.Context(), digestMessage(&held{}, "held back", "mail", noon)); err != nil || len(got) != 0 {
 		t.Errorf("%d more calls, %v", len(got), err)
 	}
 }

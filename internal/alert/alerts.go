@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,13 +14,13 @@ import (
 
 // Options are what [Alerts] work with.
 type Options struct {
-	// Host is this host's name, as messages tell it.
+	// Host is this host's name, for the messages.
 	Host string
-	// PerHour is how many messages an hour are told one by one, of incidents
-	// and of notices each; 0 for the default, 20.
+	// PerHour is how many messages an hour are sent one by one, of incidents and
+	// of notices each; 0 for the default, 20.
 	PerHour int
-	// Matters are what was told before the start: see [Alerts.Matters].
-	Matters []Matter
+	// State is that of the last run: see [Alerts.State].
+	State State
 	// Log gets a line when a destination fails, and when it works again.
 	// Default: none.
 	Log *slog.Logger
@@ -27,19 +28,18 @@ type Options struct {
 
 const (
 	defaultPerHour = 20
-	// burst is how many messages may be told at once.
+	// burst is how many messages may be sent at once.
 	burst = 5
-	// digestAfter is how long messages are held back before they are told
-	// together.
+	// digestAfter is how long messages are held back for a digest.
 	digestAfter = 10 * time.Minute
-	// sameAfter is how long a notice that says the same is not told again, and
-	// maxNotices how many matters are known.
+	// sameAfter is how long an unchanged notice is not sent again, and maxNotices
+	// how many matters are known.
 	sameAfter  = 24 * time.Hour
 	maxNotices = 100
 )
 
-// Alerts tell destinations what happened. The methods may be called at the same
-// time; none but Close and Test blocks. Call Close when done.
+// Alerts send messages to destinations. The methods may be called at the same
+// time; only Close and SetDestinations block. Call Close when done.
 type Alerts struct {
 	host string
 	log  *slog.Logger
@@ -47,13 +47,17 @@ type Alerts struct {
 	mu      sync.Mutex
 	closed  bool
 	workers []*worker
-	// incidents and notices limit what is told one by one: what one does must
-	// not silence the other.
+	// incidents and notices limit what is sent one by one: neither must use up
+	// the limit of the other.
 	incidents, notices *rate.Limiter
 	held               held
 	digest             *time.Timer // running while something is held
 	open               func() []incident.Incident
 	matters            map[string]*Matter
+	// known are the names of the destinations, fresh those that are new and were
+	// not sent yet what is open.
+	known []string
+	fresh []*worker
 	// gone are the counts of destinations that were replaced.
 	gone map[string]Stats
 }
@@ -67,7 +71,7 @@ func New(o Options, to []*Destination) *Alerts {
 		host: o.Host, log: o.Log, matters: make(map[string]*Matter), gone: make(map[string]Stats),
 		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
 	}
-	a.remember(o.Matters)
+	a.restore(o.State)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.startWorkers(to)
@@ -89,16 +93,33 @@ func (a *Alerts) SetPerHour(n int) {
 	a.notices.SetLimit(perHour(n))
 }
 
-// Follow says what is open, for destinations that must be told again and again:
-// [incident.Book.OpenIncidents].
+// Follow sets the source of the open incidents, [incident.Book.OpenIncidents]:
+// for destinations that are sent them every minute, and for those that are new.
 func (a *Alerts) Follow(open func() []incident.Incident) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.open = open
+	a.mu.Unlock()
+	a.catchUp()
 }
 
-// SetDestinations replaces the destinations. What the old ones were given is
-// still delivered, as far as it can be within ctx.
+// catchUp sends what is open to destinations that did not exist when it was
+// reported.
+func (a *Alerts) catchUp() {
+	all := a.repeated()
+	slices.Reverse(all)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open == nil || a.closed {
+		return
+	}
+	for _, w := range a.fresh {
+		w.catchUp(all, a.host)
+	}
+	a.fresh = nil
+}
+
+// SetDestinations replaces the destinations. The old ones still deliver what
+// waits in their queues, within ctx. New ones are sent what is open.
 func (a *Alerts) SetDestinations(ctx context.Context, to []*Destination) {
 	a.mu.Lock()
 	old := a.workers
@@ -106,19 +127,24 @@ func (a *Alerts) SetDestinations(ctx context.Context, to []*Destination) {
 		a.startWorkers(to)
 	}
 	a.mu.Unlock()
+	a.catchUp()
 	a.stopWorkers(ctx, old)
 }
 
 func (a *Alerts) startWorkers(to []*Destination) {
-	a.workers = nil
+	known := a.known
+	a.workers, a.known, a.fresh = nil, nil, nil
 	for _, d := range to {
 		w := newWorker(d, a.log, a.repeated)
-		a.workers = append(a.workers, w)
+		a.workers, a.known = append(a.workers, w), append(a.known, d.Name)
+		if !slices.Contains(known, d.Name) {
+			a.fresh = append(a.fresh, w)
+		}
 		go w.run()
 	}
 }
 
-// stopWorkers ends workers and keeps their counts.
+// stopWorkers ends workers and adds up their counts.
 func (a *Alerts) stopWorkers(ctx context.Context, old []*worker) {
 	for _, w := range old {
 		w.end()
@@ -133,23 +159,23 @@ func (a *Alerts) stopWorkers(ctx context.Context, old []*worker) {
 	}
 }
 
-// Change tells of a change: it is the Changed of [incident.Options].
+// Change reports a change: it is the Changed of [incident.Options].
 func (a *Alerts) Change(c incident.Change) {
-	a.tell(a.incidents, messageOf(&c, a.host))
+	a.emit(a.incidents, messageOf(&c, a.host))
 }
 
-// Notice tells something else. One that says what the last one of its key said
-// is left out, for a day; and so is the end of what was not told, or is over.
-// An end has the severity of the worst that was told.
+// Notice reports something else. It is left out where the last one of its key
+// had the same title within a day, and where it is the end of what was not
+// reported. An end has the severity of the worst that was reported.
 func (a *Alerts) Notice(n Notice) {
 	m := n.message(a.host)
 	if a.isNews(m) {
-		a.tell(a.notices, m)
+		a.emit(a.notices, m)
 	}
 }
 
-// tell hands a message to the destinations, or holds it back.
-func (a *Alerts) tell(limit *rate.Limiter, m *Message) {
+// emit queues a message for the destinations, or holds it back.
+func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || !a.wanted(m) {
@@ -161,11 +187,11 @@ func (a *Alerts) tell(limit *rate.Limiter, m *Message) {
 		a.hold(m, now)
 		return
 	}
-	a.hand(m)
+	a.queue(m)
 }
 
-// wanted tells whether any destination is told of a message: what nobody
-// wants is no part of the limit.
+// wanted reports whether any destination gets a message: what none gets does not
+// count for the limit.
 func (a *Alerts) wanted(m *Message) bool {
 	for _, w := range a.workers {
 		if w.to.wants(m.Severity) {
@@ -175,7 +201,7 @@ func (a *Alerts) wanted(m *Message) bool {
 	return false
 }
 
-func (a *Alerts) hand(m *Message) {
+func (a *Alerts) queue(m *Message) {
 	for _, w := range a.workers {
 		if w.to.wants(m.Severity) {
 			w.add(m)
@@ -183,24 +209,25 @@ func (a *Alerts) hand(m *Message) {
 	}
 }
 
-// hold keeps a message for the digest.
+// hold adds a message to the digest.
 func (a *Alerts) hold(m *Message, now time.Time) {
 	if a.held.messages == 0 {
 		a.digest = time.AfterFunc(digestAfter, func() {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			a.tellHeld()
+			a.sendDigest()
 		})
 	}
 	a.held.add(m, now)
 }
 
-// tellHeld tells what was held back, in one message.
-func (a *Alerts) tellHeld() {
+// sendDigest sends what was held back, in one message.
+func (a *Alerts) sendDigest() {
 	if a.held.messages == 0 {
 		return
 	}
-	a.hand(digestMessage(&a.held, a.host, time.Now()))
+	now := time.Now()
+	a.queue(digestMessage(&a.held, "within "+span(now.Sub(a.held.since))+", more than are sent one by one", a.host, now))
 	a.held = held{}
 }
 
@@ -224,14 +251,13 @@ func (a *Alerts) repeated() (all []*Message) {
 	return all
 }
 
-// Close tells what is held back, and delivers what waits as far as it can be
-// within ctx.
+// Close sends what is held back, and delivers what waits, within ctx.
 func (a *Alerts) Close(ctx context.Context) {
 	a.mu.Lock()
 	if a.digest != nil {
 		a.digest.Stop()
 	}
-	a.tellHeld()
+	a.sendDigest()
 	a.closed = true
 	old := a.workers
 	a.workers = nil

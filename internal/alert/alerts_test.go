@@ -150,7 +150,7 @@ func TestOneHangs(t *testing.T) {
 		if s.Failed != 40 || s.Dropped == 0 || s.Delivered != 0 {
 			t.Errorf("got %+v", s)
 		}
-		if n := strings.Count(log.String(), "not delivered"); n != 1 {
+		if n := strings.Count(log.String(), "could not deliver"); n != 1 {
 			t.Errorf("%d lines:\n%s", n, &log)
 		}
 		close(stuck.hang)
@@ -266,8 +266,8 @@ func TestBreakerNotice(t *testing.T) {
 		over   bool
 	}{
 		{ratchet.Suspended, "STARTTLS is not offered", []string{"STARTTLS is not offered", "bank.example", "suspended"}, false},
-		{ratchet.Suspended, "", []string{"Nothing encrypted"}, false},
-		{ratchet.Softened, "", []string{"Our own STARTTLS works", "tempfail", "?script?.example"}, false},
+		{ratchet.Suspended, "", []string{"No encrypted session"}, false},
+		{ratchet.Softened, "", []string{"STARTTLS of this server works", "tempfail", "?script?.example"}, false},
 		{ratchet.Armed, "", []string{"armed again"}, true},
 	} {
 		n := BreakerNotice(ratchet.BreakerState{Answer: tt.answer, Since: noon, Silent: names}, tt.cause)
@@ -283,5 +283,62 @@ func TestBreakerNotice(t *testing.T) {
 		if want := map[bool]Status{true: StatusClosed, false: StatusOpen}[tt.over]; m.Status != want {
 			t.Errorf("%s: status %s", tt.answer, m.Status)
 		}
+	}
+}
+
+// TestNewDestination: a destination that is new is sent what is open, as a
+// digest where that is much; one that was there before is not.
+func TestNewDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := func() []incident.Incident { return []incident.Incident{numbered(2), numbered(1)} }
+		named := func(r *recorder, name string) *Destination {
+			d := to(r, Warning)
+			d.Name = name
+			return d
+		}
+		first := &recorder{}
+		a := New(Options{}, []*Destination{named(first, "first")})
+		a.Follow(open)
+		synctest.Wait()
+		if got := first.told(); got != "opened opened" {
+			t.Errorf("at the first start: %q", got)
+		}
+		state := a.State()
+		closeAlerts(t, a)
+
+		second := &recorder{}
+		a = New(Options{State: state}, []*Destination{named(first, "first"), named(second, "second")})
+		a.Follow(open)
+		synctest.Wait()
+		if got := first.told() + ", " + second.told(); got != ", opened opened" {
+			t.Errorf("at the second start: %q", got)
+		}
+		third := &recorder{}
+		a.Follow(func() (all []incident.Incident) {
+			for n := range 20 {
+				all = append(all, numbered(n+1))
+			}
+			return all
+		})
+		a.SetDestinations(t.Context(), []*Destination{named(first, "first"), named(third, "third")})
+		synctest.Wait()
+		if d := third.messages[0]; d.Digest == nil || d.Title != "20 alerts open when this destination was added" {
+			t.Errorf("got %+v", d)
+		}
+		if got := first.told() + ", " + third.told(); got != ", digest" {
+			t.Errorf("after a reload: %q", got)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestUrgency: that a critical matter is over is not shown as critical.
+func TestUrgency(t *testing.T) {
+	i := stripped()
+	i.Closed, i.ClosedBy = noon, incident.Met
+	c := changeOf(incident.Closed, i)
+	m := messageOf(&c, "mail")
+	if m.Severity != Critical || m.Urgency() != Info || label(m) != "resolved" {
+		t.Errorf("severity %s, urgency %s, label %s", m.Severity, m.Urgency(), label(m))
 	}
 }

@@ -15,14 +15,14 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// maxBody is how long, in bytes, a body made from a template may get.
+// maxBody is the greatest length of a body, in bytes.
 const maxBody = 64 << 10
 
 // body is a template for the bodies of a webhook. Its data is a [Message], its
 // functions are json, join, list and pick; see docs/alerts.md.
 type body struct {
 	t *template.Template
-	// json says that what it makes must be JSON.
+	// json: the result must be JSON.
 	json bool
 }
 
@@ -35,8 +35,8 @@ func readBody(path, host string) (*body, error) {
 	return newBody(filepath.Base(path), string(text), host)
 }
 
-// newBody makes a template. A name that ends in .json or .json.tmpl says that
-// what it makes is JSON.
+// newBody parses a template. If its name ends in .json or .json.tmpl, its result
+// must be JSON.
 func newBody(name, text, host string) (*body, error) {
 	t, err := template.New(name).Funcs(template.FuncMap{
 		"json": jsonText, "join": strings.Join, "list": list, "pick": pick,
@@ -80,12 +80,12 @@ func (b *body) render(m *Message) ([]byte, error) {
 		return nil, err
 	}
 	if b.json && !json.Valid(w.Bytes()) {
-		return nil, errors.New("it makes no JSON: use {{json …}} for every text")
+		return nil, errors.New("the result is not JSON: use {{json …}} for every text")
 	}
 	return w.Bytes(), nil
 }
 
-// limited is a buffer that takes only so much.
+// limited is a buffer with a greatest length.
 type limited struct {
 	bytes.Buffer
 	left int
@@ -98,7 +98,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// samples are messages of the kinds that a template meets.
+// samples are messages of all kinds, to try a template.
 func samples(host string) []*Message {
 	at := time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
 	i := incident.Incident{
@@ -107,5 +107,5 @@ func samples(host string) []*Message {
 	}
 	change := incident.Change{What: incident.Opened, At: at, Identity: i.Identity, Incident: i}
 	notice := Notice{Key: "breaker", Severity: Critical, Title: "a notice", Text: "of\ntwo lines", At: at}
-	return []*Message{messageOf(&change, host), notice.message(host), digestMessage(&held{since: at}, host, at), testMessage(host, at)}
+	return []*Message{messageOf(&change, host), notice.message(host), digestMessage(&held{since: at}, "held back", host, at), testMessage(host, at)}
 }

@@ -16,11 +16,11 @@ const (
 	KindMail         = "mail"
 )
 
-// Settings are what an operator says of one destination.
+// Settings are the configuration of one destination.
 type Settings struct {
 	// Kind is one of the four.
 	Kind string
-	// Least is the least severity that it is told.
+	// Least is the lowest severity that it gets.
 	Least Severity
 
 	// URL is where a webhook, or the Alertmanager, is: http or https; or a
@@ -37,15 +37,15 @@ type Settings struct {
 
 	// Server is the host:port that takes mail.
 	Server string
-	// To are the addresses that it is for, From the one it shows: "" for
+	// To are the recipients, From the address in the From header: "" for
 	// tlsratchet at this host.
 	To   []string
 	From string
 }
 
-// Destination is somewhere that messages go to.
+// Destination receives messages.
 type Destination struct {
-	// Name tells it from others in logs and metrics. It holds no secret.
+	// Name identifies it in logs and metrics. It holds no secret.
 	Name  string
 	Least Severity
 
@@ -53,17 +53,17 @@ type Destination struct {
 	timeout time.Duration
 }
 
-// sender sends a message, and returns what came back.
+// sender sends a message, and returns the answer.
 type sender interface {
 	send(context.Context, *Message) (answer string, err error)
 }
 
-// repeater is a sender that must be told again and again what is open.
+// repeater is a sender that is sent every minute what is open.
 type repeater interface {
 	repeat(ctx context.Context, now time.Time, open []*Message) error
 }
 
-// Environment is what destinations are made in.
+// Environment is what destinations need of the process.
 type Environment struct {
 	// Host is this host's name.
 	Host string
@@ -79,8 +79,8 @@ const (
 	mailTimeout = 30 * time.Second
 )
 
-// NewDestination makes a destination: secrets are read, and a template is
-// tried. The error says what is wrong, without a secret.
+// NewDestination makes a destination: it reads secrets and tries a template. The
+// error names the bad setting and holds no secret.
 func NewDestination(s Settings, env Environment) (d *Destination, err error) {
 	d = &Destination{Name: s.Kind, Least: s.Least, timeout: httpTimeout}
 	switch s.Kind {
@@ -130,5 +130,5 @@ func NewDestinations(all []Settings, env Environment) ([]*Destination, error) {
 	return ds, errors.Join(errs...)
 }
 
-// wants tells whether the destination is told of a message.
+// wants reports whether the destination gets messages of a severity.
 func (d *Destination) wants(s Severity) bool { return s >= d.Least }

@@ -23,8 +23,8 @@ const (
 	userAgent           = "tlsratchet"
 )
 
-// endpoint is an HTTP server that takes messages. It shows its scheme and host
-// alone: all else of a URL may be a secret.
+// endpoint is an HTTP server that accepts messages. Only its scheme and host are
+// shown: the rest of the URL may be a secret.
 type endpoint struct {
 	url    *url.URL
 	token  string
@@ -50,7 +50,7 @@ func newEndpoint(s Settings, env Environment) (*endpoint, error) {
 		CheckRedirect: sameHost,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			DisableKeepAlives:      true, // they are seldom
+			DisableKeepAlives:      true, // messages are rare
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxHeaders,
 			ForceAttemptHTTP2:      true,
@@ -60,7 +60,7 @@ func newEndpoint(s Settings, env Environment) (*endpoint, error) {
 }
 
 // errRedirected is a redirect that isn't followed.
-var errRedirected = errors.New("redirected to somewhere else, which is not followed: give the URL that is meant")
+var errRedirected = errors.New("redirect to another server not followed: configure its URL")
 
 // sameHost follows redirects to the same server that keep the method.
 func sameHost(next *http.Request, via []*http.Request) error {
@@ -72,7 +72,7 @@ func sameHost(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// place is the part of the URL that may be shown.
+// place is the part of the URL that is shown.
 func (e *endpoint) place() string { return e.url.Scheme + "://" + clean.Text(e.url.Host, 255) }
 
 // request is one request, made anew for each try.
@@ -84,10 +84,10 @@ type request struct {
 	sign func(http.Header)
 }
 
-// errRefused is an answer that another try won't change.
+// errRefused is a permanent refusal.
 var errRefused = errors.New("refused")
 
-// do sends a request, again and again until it is taken, refused, or ctx ends.
+// do sends a request until it is accepted or refused, or ctx ends.
 func (e *endpoint) do(ctx context.Context, r request) (answer string, err error) {
 	for try := 0; ; try++ {
 		var after time.Duration
@@ -127,7 +127,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (e *endpoint) try(ctx context.Context, r request) (answer string, after time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url.String(), bytes.NewReader(r.body))
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: the request can't be made", errRefused) // err holds the URL
+		return "", 0, fmt.Errorf("%w: cannot build the request", errRefused) // err holds the URL
 	}
 	req.Header.Set("Content-Type", r.contentType)
 	req.Header.Set("User-Agent", userAgent)
@@ -142,11 +142,11 @@ func (e *endpoint) try(ctx context.Context, r request) (answer string, after tim
 		return "", 0, withoutURL(err)
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what came will do
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // part of it is enough
 	return judge(resp, body)
 }
 
-// judge tells what an answer means.
+// judge classifies an answer.
 func judge(resp *http.Response, body []byte) (answer string, after time.Duration, err error) {
 	answer = clean.Text(resp.Status, 64)
 	if text := clean.Text(string(bytes.TrimSpace(body)), maxShown); text != "" {

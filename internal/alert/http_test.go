@@ -84,15 +84,15 @@ func TestAnswers(t *testing.T) {
 			return func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
 			}
-		}, 1, "redirected to somewhere else", false},
+		}, 1, "redirect to another server not followed", false},
 		{"redirected by another method", func(int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusFound) }
-		}, 1, "redirected to somewhere else", false},
+		}, 1, "redirect to another server not followed", false},
 		{"redirected in circles", func(int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "/there", http.StatusPermanentRedirect)
 			}
-		}, 4, "redirected to somewhere else", false},
+		}, 4, "redirect to another server not followed", false},
 		{"redirected at home", func(n int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/there" {
@@ -260,7 +260,7 @@ func TestPauseEnds(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	_, err := NewDestinations([]Settings{{Kind: KindLog}, {Kind: "pigeon"}, {Kind: KindWebhook, URL: "https://x", Token: "plain"}}, testEnv())
-	for _, want := range []string{`unknown kind "pigeon"`, "token: a secret is given as file:/path or env:NAME"} {
+	for _, want := range []string{`unknown kind "pigeon"`, "token: want file:/path or env:NAME"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}

@@ -7,8 +7,8 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// inert returns one line of clean text in which no character means anything to
-// the markup of a chat: no mention, no link, no emphasis. What would is '?'.
+// inert returns one line of clean text without markup: what would be a mention, a
+// link or emphasis in a chat becomes '?'.
 func inert(s string, most int) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("<>@*`|#!\"&\\~$^{}[]", r) {
@@ -31,8 +31,8 @@ func lines(s string) string {
 	return joined[:maxText-len("...")] + "..."
 }
 
-// name returns a name of a peer's choice with only letters, digits and ".-_:/"
-// left.
+// name returns a name of a peer's choice; all but letters, digits and ".-_:/"
+// becomes '?'.
 func name(s string) string {
 	return strings.Map(func(r rune) rune {
 		if isName(r) {
@@ -46,8 +46,8 @@ func isName(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_:/", r)
 }
 
-// isPlain tells whether a name can stand in a command as it is: an identity, or
-// a queue id.
+// isPlain reports whether a name, an identity or a queue id, is safe in a shell
+// command.
 func isPlain(s string) bool {
 	const longest = 16 + tlsstate.MaxName // with its kind
 	return s != "" && len(s) <= longest && s[0] != '-' && strings.IndexFunc(s, func(r rune) bool { return !isName(r) }) < 0

@@ -10,14 +10,7 @@ import (
 type logSender struct{ log *slog.Logger }
 
 func (l logSender) send(ctx context.Context, m *Message) (string, error) {
-	level := slog.LevelInfo
-	switch {
-	case m.Status == StatusClosed:
-	case m.Severity == Warning:
-		level = slog.LevelWarn
-	case m.Severity == Critical:
-		level = slog.LevelError
-	}
+	level := [...]slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}[m.Urgency()]
 	attrs := []slog.Attr{
 		slog.String("key", m.Key), slog.String("what", m.What), slog.String("severity", m.Severity.String()),
 		slog.String("title", m.Title), slog.String("text", strings.ReplaceAll(m.Text, "\n", " ")),

@@ -16,8 +16,8 @@ import (
 	"tlsratchet/internal/clean"
 )
 
-// mailer sends messages by SMTP, from the null sender: nothing comes back to
-// anybody (RFC 3834 section 3.3).
+// mailer sends messages by SMTP, from the null sender, so that nobody gets a
+// bounce (RFC 3834 section 3.3).
 type mailer struct {
 	server, host string
 	from         string
@@ -33,17 +33,17 @@ func newMailer(s Settings, env Environment) (*mailer, error) {
 		m.from = "tlsratchet@" + m.host
 	}
 	if len(m.to) == 0 {
-		return nil, errors.New("to: want an address at least")
+		return nil, errors.New("to: want at least one address")
 	}
 	for _, a := range append([]string{m.from}, m.to...) {
 		if !isAddress(a) {
-			return nil, fmt.Errorf("%.64q is no address: want local@domain in ASCII", a)
+			return nil, fmt.Errorf("%.64q is not an address: want local@domain in ASCII", a)
 		}
 	}
 	return m, nil
 }
 
-// isAddress tells whether s can stand in a header and a command as it is: a
+// isAddress reports whether s can stand in a header and a command as it is: a
 // dot-string and a domain (RFC 5321 section 4.1.2).
 func isAddress(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
@@ -52,14 +52,14 @@ func isAddress(s string) bool {
 	})
 }
 
-// send sends a message, again and again while it is refused for now. An answer
-// and an error together mean that some of the recipients were refused.
+// send sends a message; a temporary refusal is tried again. An answer together
+// with an error means that some of the recipients were refused.
 func (m *mailer) send(ctx context.Context, msg *Message) (answer string, err error) {
 	for try := 0; ; try++ {
 		answer, err = m.try(ctx, msg)
 		var refused *textproto.Error
-		taken := answer != "" // by some recipients at least
-		if taken || errors.As(err, &refused) && refused.Code >= 500 || !pause(ctx, 4*backoff(try)) {
+		accepted := answer != "" // for some recipients at least
+		if accepted || errors.As(err, &refused) && refused.Code >= 500 || !pause(ctx, 4*backoff(try)) {
 			return answer, err
 		}
 	}
@@ -77,18 +77,17 @@ func (m *mailer) try(ctx context.Context, msg *Message) (string, error) {
 		_ = conn.SetDeadline(end)
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	// A server may talk as long as it likes, but not for ever.
-	answer, err := m.talk(limitedConn{conn, &io.LimitedReader{R: conn, N: maxTalk}}, msg)
+	answer, err := m.converse(limitedConn{conn, &io.LimitedReader{R: conn, N: maxReplies}}, msg)
 	if err != nil && ctx.Err() != nil {
 		return "", fmt.Errorf("no answer in time: %w", ctx.Err())
 	}
 	return answer, cleanError(err)
 }
 
-// maxTalk is how much, in bytes, a server may say in a session.
-const maxTalk = 256 << 10
+// maxReplies bounds the replies of a session, in bytes.
+const maxReplies = 256 << 10
 
-// limitedConn is a connection of which only so much is read.
+// limitedConn is a connection that reads no more than its reader.
 type limitedConn struct {
 	net.Conn
 	r io.Reader
@@ -96,15 +95,16 @@ type limitedConn struct {
 
 func (c limitedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-// cleanError makes what a server said of its own fit for a log.
+// cleanError cleans the reply that an error holds.
 func cleanError(err error) error {
-	if said, ok := err.(*textproto.Error); ok { // itself: what wraps one has cleaned it
-		return &textproto.Error{Code: said.Code, Msg: clean.Text(said.Msg, maxShown)}
+	if reply, ok := err.(*textproto.Error); ok { // not errors.As: what wraps one is clean
+		return &textproto.Error{Code: reply.Code, Msg: clean.Text(reply.Msg, maxShown)}
 	}
 	return err
 }
 
-func (m *mailer) talk(conn net.Conn, msg *Message) (string, error) {
+// converse is one SMTP session on a connection.
+func (m *mailer) converse(conn net.Conn, msg *Message) (string, error) {
 	host, _, _ := net.SplitHostPort(m.server)
 	c, err := smtp.NewClient(conn, host)
 	if err != nil {
@@ -114,8 +114,8 @@ func (m *mailer) talk(conn net.Conn, msg *Message) (string, error) {
 		return "", err
 	}
 	if ok, _ := c.Extension("STARTTLS"); ok && !isLoopback(conn) {
-		// Opportunistic, as among mail servers: unauthenticated is better than
-		// in clear (RFC 7435).
+		// Opportunistic, as between mail servers: unauthenticated TLS is better than
+		// none (RFC 7435).
 		if err := c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true}); err != nil {
 			return "", err
 		}
@@ -131,11 +131,11 @@ func (m *mailer) talk(conn net.Conn, msg *Message) (string, error) {
 	if dataErr != nil {
 		return "", dataErr
 	}
-	_ = c.Quit() // the message was taken
+	_ = c.Quit() // the message was accepted
 	return answer, err
 }
 
-// recipients names them all. One that is refused doesn't stop the others.
+// recipients sends all recipients. A refused one does not stop the others.
 func (m *mailer) recipients(c *smtp.Client) (accepted int, err error) {
 	var errs []error
 	for _, to := range m.to {
@@ -148,8 +148,8 @@ func (m *mailer) recipients(c *smtp.Client) (accepted int, err error) {
 	return accepted, errors.Join(errs...)
 }
 
-// command sends a command and reads its reply. [smtp.Client.Mail] would ask
-// for SMTPUTF8, which a mail in ASCII must not need.
+// command sends a command and reads its reply. [smtp.Client.Mail] would ask for
+// SMTPUTF8, which a mail in ASCII must not require.
 func command(c *smtp.Client, want int, format string, args ...any) (string, error) {
 	id, err := c.Text.Cmd(format, args...)
 	if err != nil {
@@ -161,7 +161,7 @@ func command(c *smtp.Client, want int, format string, args ...any) (string, erro
 	return text, err
 }
 
-// data sends the message, and returns what the server made of it.
+// data sends the message, and returns the server's reply.
 func data(c *smtp.Client, message []byte) (string, error) {
 	if _, err := command(c, 354, "DATA"); err != nil {
 		return "", err
@@ -188,10 +188,10 @@ func (m *mailer) compose(msg *Message, now time.Time) []byte {
 	for _, field := range [][2]string{
 		{"From", "tlsratchet <" + m.from + ">"},
 		{"To", strings.Join(m.to, ",\r\n ")},
-		{"Subject", "[" + msg.Severity.String() + "] " + msg.Title},
+		{"Subject", "[" + label(msg) + "] " + msg.Title},
 		{"Date", now.Format(time.RFC1123Z)},
 		{"Message-ID", "<" + msg.ID + "@" + m.host + ">"},
-		// Mail programs show what is of one matter together.
+		// Mail programs group what has the same reference.
 		{"References", "<" + messageKey(msg.Key) + ".tlsratchet@" + m.host + ">"},
 		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5
 		{"MIME-Version", "1.0"},
@@ -206,6 +206,14 @@ func (m *mailer) compose(msg *Message, now time.Time) []byte {
 	return []byte(b.String())
 }
 
+// label is the first word of the subject.
+func label(msg *Message) string {
+	if msg.Status == StatusClosed {
+		return "resolved"
+	}
+	return msg.Severity.String()
+}
+
 // messageKey makes a key part of a message id (RFC 5322 section 3.6.4).
 func messageKey(key string) string {
 	return strings.NewReplacer(":", "-", "/", "-", "?", "-", ".", "-").Replace(key)
@@ -214,13 +222,13 @@ func messageKey(key string) string {
 func mailText(msg *Message) string {
 	s := msg.Text + "\n"
 	if len(msg.Next) > 0 {
-		s += "\nTo look, or to act:\n    " + strings.Join(msg.Next, "\n    ") + "\n"
+		s += "\nCommands:\n    " + strings.Join(msg.Next, "\n    ") + "\n"
 	}
 	return s + "\n--\ntlsratchet at " + msg.Host + ", " + msg.Key + ", " + msg.At.Format(time.RFC3339)
 }
 
-// wrapped breaks a line of words so that it is easily read. A line of a mail
-// has at most 998 characters (RFC 5322 section 2.1.1).
+// wrapped breaks a line of words. A line of a mail has at most 998 characters
+// (RFC 5322 section 2.1.1).
 func wrapped(line string) string {
 	const width, most = 100, 900
 	var b strings.Builder

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -229,11 +230,11 @@ func TestMailSettings(t *testing.T) {
 		want string
 	}{
 		{Settings{Server: "here", To: []string{"a@b"}}, "server: want host:port"},
-		{Settings{Server: "here:25"}, "to: want an address at least"},
-		{Settings{Server: "here:25", To: []string{"a@b> ORCPT=x"}}, "is no address"},
-		{Settings{Server: "here:25", To: []string{"a@b\r\nDATA"}}, "is no address"},
-		{Settings{Server: "here:25", To: []string{"a@b@c"}}, "is no address"},
-		{Settings{Server: "here:25", To: []string{"a@b"}, From: "ünser@b"}, "is no address"},
+		{Settings{Server: "here:25"}, "to: want at least one address"},
+		{Settings{Server: "here:25", To: []string{"a@b> ORCPT=x"}}, "is not an address"},
+		{Settings{Server: "here:25", To: []string{"a@b\r\nDATA"}}, "is not an address"},
+		{Settings{Server: "here:25", To: []string{"a@b@c"}}, "is not an address"},
+		{Settings{Server: "here:25", To: []string{"a@b"}, From: "ünser@b"}, "is not an address"},
 	} {
 		tt.s.Kind = KindMail
 		if _, err := NewDestination(tt.s, testEnv()); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -313,4 +314,41 @@ func TestLog(t *testing.T) {
 			t.Errorf("no %s in %s", tt.want, s)
 		}
 	}
+}
+
+// replies is a connection to a server whose replies are fixed.
+type replies struct {
+	net.Conn // nil: only what is below is used
+	r        io.Reader
+}
+
+func (c replies) Read(p []byte) (int, error)  { return c.r.Read(p) }
+func (c replies) Write(p []byte) (int, error) { return len(p), nil }
+func (c replies) Close() error                { return nil }
+func (c replies) RemoteAddr() net.Addr        { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 25} }
+
+// FuzzReplies: whatever a server replies, a session ends, and what is shown of
+// it is clean and short.
+func FuzzReplies(f *testing.F) {
+	f.Add("220 mx ESMTP\r\n250 mx\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 queued\r\n221 bye\r\n")
+	f.Add("220-mx\r\n220 mx\r\n250-mx\r\n250 STARTTLS\r\n451 4.3.0 later\x1b[2J\r\n")
+	f.Add("220 mx\r\n502 no\r\n250 mx\r\n250 ok\r\n550 5.1.1 no\xff\r\n")
+	f.Add("220 " + strings.Repeat("x", 70_000))
+	m := &mailer{server: "127.0.0.1:25", host: "mail.example", from: "a@mail.example", to: []string{"b@here.example", "c@here.example"}}
+	msg := testMessage("mail.example", noon)
+	f.Fuzz(func(t *testing.T, text string) {
+		conn := replies{r: io.LimitReader(strings.NewReader(text), maxReplies)}
+		answer, err := m.converse(conn, msg)
+		err = cleanError(err)
+		var reply *textproto.Error
+		if errors.As(err, &reply) && len(reply.Msg) > maxShown+3 || len(answer) > maxShown+3 {
+			t.Fatalf("%q, %v", answer, err)
+		}
+		if answer == "" && err == nil {
+			t.Fatal("neither accepted nor an error")
+		}
+		if strings.ContainsFunc(answer, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Fatalf("not clean: %q", answer)
+		}
+	})
 }

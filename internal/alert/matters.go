@@ -5,33 +5,39 @@ import (
 	"slices"
 )
 
-// Matter is what a notice's key stands for, as it was told last: a process that
-// keeps those that are open tells nothing again at its next start. Its JSON form
-// is for that alone.
+// State is what must outlive a restart, so that nothing is reported twice. Its
+// JSON form is for that alone.
+type State struct {
+	// Matters are the notices that are open, by key.
+	Matters []Matter `json:"matters"`
+	// Destinations are the names of the destinations: one that is not among them
+	// at the next start is sent what is open.
+	Destinations []string `json:"destinations"`
+}
+
+// Matter is the newest notice of a key.
 type Matter struct {
 	Message *Message `json:"message"`
-	// Worst is the most that was told of it since it began: whoever was told
-	// then is told that it is over.
+	// Worst is the highest severity that was reported since it opened: whoever
+	// got that gets the end too.
 	Worst Severity `json:"worst"`
 }
 
 func (m *Matter) isOpen() bool { return m != nil && m.Message.Status == StatusOpen }
 
-// says tells whether the last message of its matter, which is open, said what
-// this one says, within a day.
-func (m *Matter) says(n *Message) bool {
+// repeats reports whether n says what the newest message said within a day.
+func (m *Matter) repeats(n *Message) bool {
 	l := m.Message
 	return l.Status == n.Status && l.Title == n.Title && l.Severity == n.Severity && n.At.Sub(l.At) < sameAfter
 }
 
-// isNews tells whether a notice says something new, and remembers it. That
-// something is over is news to whoever was told of it.
+// isNews reports whether a notice is to be sent, and records it.
 func (a *Alerts) isNews(m *Message) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	last, worst := a.matters[m.Key], m.Severity
 	switch {
-	case !last.isOpen() && m.Status == StatusClosed, last.isOpen() && last.says(m):
+	case !last.isOpen() && m.Status == StatusClosed, last.isOpen() && last.repeats(m):
 		return false
 	case m.Status == StatusClosed:
 		m.Severity = last.Worst
@@ -44,23 +50,24 @@ func (a *Alerts) isNews(m *Message) bool {
 	return true
 }
 
-// Matters returns what was told of notices and is not over, by key: for
-// [Options.Matters] at the next start.
-func (a *Alerts) Matters() (open []Matter) {
+// State returns the state for [Options.State] at the next start.
+func (a *Alerts) State() State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	s := State{Destinations: slices.Clone(a.known)}
 	for _, m := range a.matters {
 		if m.isOpen() {
-			open = append(open, *m)
+			s.Matters = append(s.Matters, *m)
 		}
 	}
-	slices.SortFunc(open, func(x, y Matter) int { return cmp.Compare(x.Message.Key, y.Message.Key) })
-	return open
+	slices.SortFunc(s.Matters, func(x, y Matter) int { return cmp.Compare(x.Message.Key, y.Message.Key) })
+	return s
 }
 
-// remember takes in what was told before the start.
-func (a *Alerts) remember(matters []Matter) {
-	for _, m := range matters {
+// restore fills in the state of the last run.
+func (a *Alerts) restore(s State) {
+	a.known = s.Destinations
+	for _, m := range s.Matters {
 		if m.Message != nil && m.isOpen() && len(a.matters) < maxNotices {
 			a.matters[m.Message.Key] = &m
 		}

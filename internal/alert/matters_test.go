@@ -13,18 +13,18 @@ import (
 func TestMatters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := func(kept []byte) (all, worst *recorder, a *Alerts) {
-			var matters []Matter
-			if err := json.Unmarshal(kept, &matters); err != nil {
+			var state State
+			if err := json.Unmarshal(kept, &state); err != nil {
 				t.Fatal(err)
 			}
 			all, worst = &recorder{}, &recorder{}
-			return all, worst, New(Options{Matters: matters}, []*Destination{to(all, Info), to(worst, Critical)})
+			return all, worst, New(Options{State: state}, []*Destination{to(all, Info), to(worst, Critical)})
 		}
 		broken := Notice{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
 		worse := Notice{Key: "breaker", Severity: Critical, Title: "somebody strips"}
 		lesser := Notice{Key: "breaker", Severity: Warning, Title: "suspended"}
 		over := Notice{Key: "breaker", Severity: Critical, Title: "armed", Resolved: true}
-		kept := []byte("[]")
+		kept := []byte("{}")
 		for i, step := range []struct {
 			notices    []Notice
 			all, worst string
@@ -49,7 +49,7 @@ func TestMatters(t *testing.T) {
 				t.Errorf("step %d: the critical ones alone: %q, want %q", i, got, step.worst)
 			}
 			var err error
-			if kept, err = json.Marshal(a.Matters()); err != nil {
+			if kept, err = json.Marshal(a.State()); err != nil {
 				t.Fatal(err)
 			}
 			closeAlerts(t, a)
@@ -64,8 +64,8 @@ func TestMattersBad(t *testing.T) {
 	for range 3 * maxNotices {
 		bad = append(bad, Matter{Message: &Message{Key: strings.Repeat("x", len(bad)), Status: StatusOpen}})
 	}
-	a := New(Options{Matters: bad}, nil)
-	if n := len(a.Matters()); n != maxNotices {
+	a := New(Options{State: State{Matters: bad}}, nil)
+	if n := len(a.State().Matters); n != maxNotices {
 		t.Errorf("%d matters, want %d", n, maxNotices)
 	}
 	closeAlerts(t, a)

@@ -11,80 +11,87 @@ import (
 // describes. Fields may be added within a version.
 const Version = 1
 
-// Status tells whether what a message is about goes on.
+// Status is whether the matter of a message is open.
 type Status string
 
 // The statuses.
 const (
-	// StatusOpen and StatusClosed are of what opens and closes: incidents, and
-	// notices.
+	// StatusOpen and StatusClosed are those of incidents and notices.
 	StatusOpen   Status = "open"
 	StatusClosed Status = "closed"
-	// StatusNone is of what only happens.
+	// StatusNone is that of single events.
 	StatusNone Status = "none"
 )
 
-// What a message is about, where it is not a change of an incident.
+// Values of [Message.What] that are no change of an incident.
 const (
 	WhatNotice = "notice"
 	WhatDigest = "digest"
 	WhatTest   = "test"
 )
 
-// Message is what a destination is given: the data of a template, and in its
-// JSON form the body of a webhook. Its texts are clean, and hold no character
-// that means something in the markup of the usual chats.
+// Message is what a destination gets: the data of a template, and in its JSON
+// form the body of a webhook. Its texts are clean, and without the characters
+// that are markup in the usual chats.
 type Message struct {
 	Version int `json:"version"`
-	// ID is of this message alone, and the same each time it is tried.
+	// ID identifies the message; it is the same each time it is tried.
 	ID string `json:"id"`
-	// Key is of all messages on the same matter, at one host: "incident-17".
+	// Key identifies the matter at one host: "incident-17".
 	Key      string   `json:"key"`
 	Status   Status   `json:"status"`
 	What     string   `json:"what"`
 	Severity Severity `json:"severity"`
-	// Host is who tells: the mail server.
+	// Host is the mail server that sends it.
 	Host string    `json:"host"`
 	At   time.Time `json:"at"`
 	// Title is one line of at most 150 characters, Text several of at most 2,500 in
 	// all.
 	Title string `json:"title"`
 	Text  string `json:"text"`
-	// Next are commands for whoever wants to look, or to act.
+	// Next are commands that show more, or that act.
 	Next []string `json:"next,omitempty"`
-	// Incident is the incident as it was then, if it is about one.
+	// Incident is the incident as it was then, if the message is about one.
 	Incident *incident.Incident `json:"incident,omitempty"`
-	// Digest counts what was held back, if it is about that.
+	// Digest counts what was held back, if the message is a digest.
 	Digest *Digest `json:"digest,omitempty"`
 }
 
 // Digest counts the messages that were held back.
 type Digest struct {
-	// Since is when the first of them was.
+	// Since is the time of the first of them.
 	Since    time.Time `json:"since"`
 	Messages uint64    `json:"messages"`
-	// By counts them by what they are about, BySeverity by severity.
+	// By counts them by [Message.What], BySeverity by severity.
 	By         map[string]uint64 `json:"by"`
 	BySeverity map[string]uint64 `json:"by_severity"`
-	// Few are the titles of the first few.
+	// Few are the titles of those with the strongest evidence.
 	Few []string `json:"few"`
 }
 
-// Notice is something to tell that is no incident: the breaker, the self-check.
+// Notice is something to report that is no incident: the breaker, the
+// self-check.
 type Notice struct {
-	// Key names the matter, in lower-case words: "breaker". A notice that says
-	// what the last one of its key said is not told again within a day, and that
-	// it is over only if it was told.
+	// Key names the matter, in lower-case words: "breaker". See [Alerts.Notice].
 	Key      string
 	Severity Severity
-	// Title says in one line what is the matter, Text what follows from it.
+	// Title is one line, Text what follows from it.
 	Title, Text string
 	// Next are commands that help.
 	Next []string
-	// At is when it was found out; zero for now.
+	// At is when it was found; zero for now.
 	At time.Time
-	// Resolved says that it is over.
+	// Resolved: it is over.
 	Resolved bool
+}
+
+// Urgency is the severity to show: that it is over is info, however severe the
+// matter was.
+func (m *Message) Urgency() Severity {
+	if m.Status == StatusClosed {
+		return Info
+	}
+	return m.Severity
 }
 
 const (

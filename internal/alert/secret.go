@@ -32,7 +32,7 @@ func Secret(ref string, env func(string) (string, bool)) (string, error) {
 		}
 		return checkSecret(value, name)
 	}
-	return "", errors.New("a secret is given as file:/path or env:NAME")
+	return "", errors.New("want file:/path or env:NAME, not the secret itself")
 }
 
 func readSecret(path string) (string, error) {
@@ -53,7 +53,7 @@ func checkSecret(value, where string) (string, error) {
 	case len(value) > maxSecret:
 		return "", fmt.Errorf("%s holds more than %d bytes", where, maxSecret)
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
-		return "", fmt.Errorf("%s holds more than printable ASCII", where)
+		return "", fmt.Errorf("%s holds characters other than printable ASCII", where)
 	}
 	return value, nil
 }

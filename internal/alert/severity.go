@@ -7,18 +7,18 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Severity ranks what is told.
+// Severity ranks messages.
 type Severity uint8
 
 // The severities.
 const (
-	// Info is what nobody must act on: thin evidence, which leads to a header
-	// at most, and pins that formed, lapsed or were released.
+	// Info needs no action: weak evidence, for which mail gets a header at most,
+	// and pins that formed, lapsed or were released.
 	Info Severity = iota
-	// Warning is good evidence: a broad domain's address that was never seen
+	// Warning is good evidence: an address of a broad domain that was never seen
 	// with TLS.
 	Warning
-	// Critical is the best there is, an address that used TLS itself; or the
+	// Critical is the strongest evidence, an address that used TLS itself; or the
 	// breaker.
 	Critical
 )
@@ -28,8 +28,8 @@ var severityNames = [...]string{"info", "warning", "critical"}
 // String returns the severity in lower case.
 func (s Severity) String() string { return severityNames[min(int(s), len(severityNames)-1)] }
 
-// ParseSeverity is the inverse of [Severity.String]. The error says what would
-// have been right.
+// ParseSeverity is the inverse of [Severity.String]. The error lists the
+// severities.
 func ParseSeverity(s string) (Severity, error) {
 	for i, name := range severityNames {
 		if s == name {
@@ -48,12 +48,12 @@ func (s *Severity) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Of returns the severity of an incident. What is done to its mail doesn't
-// count, for by default that is a header; but who only observes client
-// certificates need not hear of them.
+// Of returns the severity of an incident. It does not depend on the action, which
+// is only a header by default; except that missing client certificates which are
+// only observed are info.
 func Of(i *incident.Incident) Severity {
 	switch {
-	case i.KnownPlaintext, i.Kind == tlsstate.Unauthenticated && onlyObserved(i):
+	case i.KnownPlaintext, i.Kind == tlsstate.Unauthenticated && i.Strongest() == tlsstate.Observe:
 		return Info
 	case i.Identity.Kind == tlsstate.Address:
 		return Critical
@@ -61,13 +61,4 @@ func Of(i *incident.Incident) Severity {
 		return Warning
 	}
 	return Info
-}
-
-func onlyObserved(i *incident.Incident) bool {
-	for a := int(tlsstate.Header); a < len(i.Done); a++ {
-		if i.Done[a] > 0 {
-			return false
-		}
-	}
-	return true
 }

@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// Result is what came back from a destination.
+// Result is the result of a test message.
 type Result struct {
 	Destination string `json:"destination"`
-	// Answer is what it said, clean; Err is nil if it took the message.
+	// Answer is the destination's, clean; Err is nil if it accepted the message.
 	Answer string        `json:"answer,omitempty"`
 	Err    error         `json:"-"`
 	Took   time.Duration `json:"-"`
 }
 
 // Test sends a message to each of the destinations, whatever its least
-// severity, and returns what came back, in their order. It doesn't need
-// [Alerts].
+// severity, and returns the results in their order. It doesn't need [Alerts].
 func Test(ctx context.Context, to []*Destination, host string) []Result {
 	results := make([]Result, len(to))
 	var all sync.WaitGroup
@@ -36,7 +35,7 @@ func Test(ctx context.Context, to []*Destination, host string) []Result {
 
 func testMessage(host string, at time.Time) *Message {
 	m := newMessage(host, WhatTest, WhatTest, StatusNone, Info, at)
-	m.Title = "a test of tlsratchet's alerts"
-	m.Text = "Somebody asked tlsratchet at " + name(host) + " for it. There is nothing to do."
+	m.Title = "test alert of tlsratchet"
+	m.Text = "Sent by the command tlsratchet alert test at " + name(host) + ". No action is needed."
 	return m
 }

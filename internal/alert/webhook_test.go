@@ -234,8 +234,8 @@ func FuzzTemplates(f *testing.F) {
 // TestBadTemplates are found out at the start.
 func TestBadTemplates(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"a.json.tmpl", `{"text": {{json .Title}}`, "it makes no JSON"},
-		{"a.json.tmpl", `{"text": "{{.Incident.Words}}"}`, "it makes no JSON"},
+		{"a.json.tmpl", `{"text": {{json .Title}}`, "the result is not JSON"},
+		{"a.json.tmpl", `{"text": "{{.Incident.Words}}"}`, "the result is not JSON"},
 		{"a.json.tmpl", `{"text": {{json .Titel}}}`, "can't evaluate field Titel"},
 		{"a.json", `{"text": {{json .Incident.Words}}}`, "nil pointer"},
 		{"a.txt", `{{range 100000}}{{$.Text}}{{end}}`, "more than 65536 bytes"},

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
-// messageOf puts a change into words.
+// messageOf returns the message for a change.
 func messageOf(c *incident.Change, host string) *Message {
 	if c.Incident.ID == 0 {
 		return noteOf(c, host)
@@ -28,43 +29,43 @@ func messageOf(c *incident.Change, host string) *Message {
 
 func keyOf(i *incident.Incident) string { return "incident-" + strconv.FormatUint(i.ID, 10) }
 
-// noteOf is for changes of no incident.
+// noteOf is for changes without an incident.
 func noteOf(c *incident.Change, host string) *Message {
 	m := newMessage(host, name(c.What.String()+"-"+c.Identity.String()), c.What.String(), StatusNone, Info, c.At)
-	said := map[incident.What]string{
-		incident.Pinned:   "is held to TLS from now on",
-		incident.Lapsed:   "came without the TLS that it used long ago",
-		incident.Released: "is let through again without TLS",
+	event := map[incident.What]string{
+		incident.Pinned:   "is pinned: TLS is expected from now on",
+		incident.Lapsed:   "came below a pin that has lapsed",
+		incident.Released: "is accepted again without TLS: its pin was released",
 	}
-	m.Title, m.Text = inert(name(c.Identity.String())+" "+said[c.What], maxTitle), lines(c.Words)
+	m.Title, m.Text = inert(name(c.Identity.String())+" "+event[c.What], maxTitle), lines(c.Words)
 	m.Next = commands(c.Identity, false)
 	return m
 }
 
-// title says in one line what happened, to whom.
+// title is one line: which peer, and what happened.
 func title(c *incident.Change) string {
 	i := &c.Incident
 	who := peerName(i)
 	switch c.What {
 	case incident.Grown:
-		return fmt.Sprintf("%s still %s: %s", who, came(i.Kind), count(i.Messages, "message"))
+		return fmt.Sprintf("%s %s: %s so far", who, words.Kind(i.Kind), words.Count(i.Messages, "message"))
 	case incident.Waiting:
-		return fmt.Sprintf("%s has been refused for %s: its mail will soon be returned", who, span(c.At.Sub(i.Refused)))
+		return fmt.Sprintf("%s has been refused for %s; senders will soon get their mail back", who, span(c.At.Sub(i.Refused)))
 	case incident.Holding:
-		return fmt.Sprintf("%s of %s may still wait in the hold queue", count(uint64(len(c.Held)), "message"), who)
+		return fmt.Sprintf("%s of %s may still be in the hold queue", words.Count(len(c.Held), "message"), who)
 	case incident.Closed:
 		switch i.ClosedBy {
 		case incident.Met:
-			return fmt.Sprintf("%s is back: it met its pin again", who)
+			return fmt.Sprintf("%s meets its pin again", who)
 		case incident.Unpinned:
-			return fmt.Sprintf("%s: an operator dropped its pin", who)
+			return fmt.Sprintf("%s: pin dropped by an operator", who)
 		}
 		return fmt.Sprintf("%s: no downgrade for 24 hours", who)
 	}
-	return who + " " + came(i.Kind)
+	return who + " " + words.Kind(i.Kind)
 }
 
-// peerName names the peer of an incident, with a host if there is just one.
+// peerName names the peer of an incident, with its host if there is only one.
 func peerName(i *incident.Incident) string {
 	if i.Identity.Kind == tlsstate.Address && len(i.Clients) == 1 && i.Clients[0].Host != "" {
 		return fmt.Sprintf("%s (%s)", name(i.Clients[0].Host), name(i.Identity.Name))
@@ -72,26 +73,19 @@ func peerName(i *incident.Incident) string {
 	return name(i.Identity.Name)
 }
 
-func came(k tlsstate.Downgrade) string {
-	switch k {
-	case tlsstate.Weakened:
-		return "came with weaker TLS than ever"
-	case tlsstate.Unauthenticated:
-		return "came without its client certificate"
-	}
-	return "came without TLS"
-}
-
-// text says all of an incident that a postmaster acts on.
+// text is what a postmaster needs to know of an incident.
 func text(c *incident.Change) []string {
 	i := &c.Incident
-	words := i.Words
+	verdict := i.Words
 	if c.Words != "" {
-		words = c.Words
+		verdict = c.Words
 	}
-	all := []string{words + ".", "Expected: " + expected(i) + ". Seen: " + counts(i.Seen[:], levelName) + "."}
-	all = append(all, "Evidence: "+strength(i)+".", times(i))
-	all = append(all, "Done: "+done(i)+".")
+	e := &i.Evidence
+	expected := words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})
+	all := []string{
+		verdict + ".", "Expected: " + expected + ". Seen: " + counts(i.Seen[:], levelName) + ".",
+		"Evidence: " + strength(i) + ".", times(i), "Actions: " + actions(i) + ".",
+	}
 	if len(i.Clients) > 0 {
 		all = append(all, "Clients: "+some(clients(i), incident.MaxClients)+".")
 	}
@@ -106,56 +100,47 @@ func text(c *incident.Change) []string {
 		all = append(all, "Put into the hold queue: "+some(queueIDs(held), incident.MaxHeld)+".")
 	}
 	if c.What == incident.Waiting {
-		all = append(all, "Senders give up after five days as a rule, some after one. If the peer has given TLS up, unpin it; it is let through by itself once release_after_days have passed, unless your configuration requires TLS of it.")
+		all = append(all, "Senders usually give up after five days, some after one. If the peer has turned TLS off, unpin it. Otherwise its pin is released after policy.release_after_days, unless the configuration requires TLS of it.")
 	}
 	return all
 }
 
-func expected(i *incident.Incident) string {
-	e := &i.Evidence
-	switch {
-	case e.Required:
-		return e.Pin.String() + " or better, by the configuration"
-	case i.Kind == tlsstate.Unauthenticated:
-		return "a trusted client certificate"
-	}
-	return e.Pin.String() + " or better"
-}
-
-// strength says how far the evidence can be trusted.
+// strength is how strong the evidence is, and why.
 func strength(i *incident.Incident) string {
 	e := &i.Evidence
 	switch {
 	case e.Required:
 		return "none needed, the configuration requires it"
+	case i.Identity.Kind == tlsstate.Address && e.Days == 0:
+		return fmt.Sprintf("strong, this address itself met the pin until %s", e.Last)
 	case i.Identity.Kind == tlsstate.Address:
-		return fmt.Sprintf("strong: this address itself met it on %d of the last %d days, last on %s", e.Days, tlsstate.Window, e.Last)
+		return fmt.Sprintf("strong, this address itself met the pin on %d of the last %d days, last on %s", e.Days, tlsstate.Window, e.Last)
 	case i.KnownPlaintext:
-		return "thin: these addresses were never seen with TLS, only others of their domain"
+		return "weak, only other addresses of the domain were seen with TLS, not these"
 	case e.Broad:
-		return fmt.Sprintf("good: about %d addresses in %d networks of this domain came with TLS, these never did", e.Addresses, e.Networks)
+		return fmt.Sprintf("good, about %d addresses in %d networks of this domain came with TLS; these never did", e.Addresses, e.Networks)
 	case i.Identity.Kind == tlsstate.Domain:
-		return fmt.Sprintf("thin: only about %d addresses in %d networks of this domain came with TLS, these never did", e.Addresses, e.Networks)
+		return fmt.Sprintf("weak, only about %d addresses in %d networks of this domain came with TLS; these never did", e.Addresses, e.Networks)
 	}
-	return "thin: the sender's domain by SPF, not the client itself"
+	return "weak, the sender's domain by SPF, not the client itself"
 }
 
 func times(i *incident.Incident) string {
-	s := fmt.Sprintf("Since %s: %s, the last at %s.", stamp(i.Opened), count(i.Messages, "message"), stamp(i.Last))
+	s := fmt.Sprintf("Since %s: %s, the last at %s.", stamp(i.Opened), words.Count(i.Messages, "message"), stamp(i.Last))
 	if !i.IsOpen() {
 		s += " Closed at " + stamp(i.Closed) + "."
 	}
 	return s
 }
 
-// done says what was done to the messages.
-func done(i *incident.Incident) string {
+// actions lists what was done to the messages.
+func actions(i *incident.Incident) string {
 	s := counts(i.Done[:], func(a int) string { return tlsstate.Action(a).String() })
 	if i.Undone == 0 {
 		return s
 	}
-	ended := fmt.Sprintf("%d ended before it came to that", i.Undone)
-	if s == "nothing" {
+	ended := words.Count(i.Undone, "message") + " ended before the action"
+	if s == "none" {
 		return ended
 	}
 	return s + ", " + ended
@@ -172,12 +157,12 @@ func counts(ns []uint64, name func(int) string) string {
 		}
 	}
 	if len(all) == 0 {
-		return "nothing"
+		return "none"
 	}
 	return strings.Join(all, ", ")
 }
 
-// next are the commands: to look, to unpin, to release.
+// next are the commands: to explain, to unpin, to release held mail.
 func next(c *incident.Change) []string {
 	all := commands(c.Identity, c.What != incident.Closed && !c.Incident.Evidence.Required)
 	held := c.Held
@@ -192,11 +177,11 @@ func next(c *incident.Change) []string {
 	return all
 }
 
-// maxNext is how many commands a message holds: what a chat can show.
+// maxNext is how many commands a message has: what a chat can show.
 const maxNext = 10
 
-// commands are those to look at an identity and to unpin it; none for a name
-// that a shell would take for something else.
+// commands are those to explain and unpin an identity; none for a name that is
+// not safe in a shell command.
 func commands(id tlsstate.Identity, unpin bool) []string {
 	if !isPlain(id.String()) {
 		return nil
@@ -233,31 +218,24 @@ func queueIDs(held []incident.Held) (all []string) {
 	return all
 }
 
-// some lists names of which no more than most were kept.
+// some lists names; at most most of them are recorded.
 func some(list []string, most int) string {
 	s := strings.Join(list, ", ")
 	if len(list) >= most {
-		s += " and maybe others"
+		s += " and possibly others"
 	}
 	return s
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// span is a duration for people: whole days, or hours, or minutes.
+// span is a duration in words: whole days, hours or minutes.
 func span(d time.Duration) string {
 	if d < time.Hour {
-		return count(uint64(max(d, time.Minute)/time.Minute), "minute")
+		return words.Count(uint64(max(d, time.Minute)/time.Minute), "minute")
 	}
 	if d >= 48*time.Hour {
-		return count(uint64(d/(24*time.Hour)), "day")
+		return words.Count(uint64(d/(24*time.Hour)), "day")
 	}
-	return count(uint64(d/time.Hour), "hour")
-}
-
-func count(n uint64, of string) string {
-	if n == 1 {
-		return "1 " + of
-	}
-	return fmt.Sprintf("%d %ss", n, of)
+	return words.Count(uint64(d/time.Hour), "hour")
 }

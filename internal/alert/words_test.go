@@ -62,9 +62,9 @@ func TestOpened(t *testing.T) {
 		Title: "mx1.bank.example (192.0.2.10) came without TLS",
 		Text: `address:192.0.2.10 came in clear.
 Expected: TLSv1.2 or better. Seen: none 3.
-Evidence: strong: this address itself met it on 41 of the last 64 days, last on 2026-09-04.
+Evidence: strong, this address itself met the pin on 41 of the last 64 days, last on 2026-09-04.
 Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
-Done: header 1, quarantine 2.
+Actions: header 1, quarantine 2.
 Clients: mx1.bank.example (192.0.2.10).
 Sender domains: bank.example.
 Put into the hold queue: 4XyZ12, 4XyZ13.`,
@@ -104,19 +104,19 @@ func TestWords(t *testing.T) {
 		c    incident.Change
 		want []string
 	}{
-		{"grown", changeOf(incident.Grown, domain), []string{"bank.example still came without TLS: 3 messages", "good: about 16 addresses in 4 networks"}},
-		{"narrow", changeOf(incident.Opened, narrow), []string{"thin: only about 16 addresses in 4 networks"}},
-		{"waiting", changeOf(incident.Waiting, refused), []string{"has been refused for 24 hours: its mail will soon be returned", "release_after_days", ", 1 ended before"}},
+		{"grown", changeOf(incident.Grown, domain), []string{"bank.example came without TLS: 3 messages so far", "good, about 16 addresses in 4 networks"}},
+		{"narrow", changeOf(incident.Opened, narrow), []string{"weak, only about 16 addresses in 4 networks"}},
+		{"waiting", changeOf(incident.Waiting, refused), []string{"has been refused for 24 hours; senders will soon get their mail back", "release_after_days", ", 1 message ended before"}},
 		{"required", changeOf(incident.Opened, required), []string{"TLSv1.3 or better, by the configuration", "none needed"}},
-		{"met", changeOf(incident.Closed, met), []string{"is back: it met its pin again", "Closed at 2026-09-21 13:00 UTC."}},
+		{"met", changeOf(incident.Closed, met), []string{"meets its pin again", "Closed at 2026-09-21 13:00 UTC."}},
 		{"quiet", changeOf(incident.Closed, quiet), []string{"no downgrade for 24 hours"}},
-		{"unpinned", changeOf(incident.Closed, unpinned), []string{"an operator dropped its pin", "Closed at 2026-09-21 13:00 UTC."}},
-		{"holding", holding, []string{"1 message of mx1.bank.example (192.0.2.10) may still wait in the hold queue", "hold queue: 4XyZ12."}},
+		{"unpinned", changeOf(incident.Closed, unpinned), []string{"pin dropped by an operator", "Closed at 2026-09-21 13:00 UTC."}},
+		{"holding", holding, []string{"1 message of mx1.bank.example (192.0.2.10) may still be in the hold queue", "hold queue: 4XyZ12."}},
 		{"certificate", changeOf(incident.Opened, certificate), []string{"without its client certificate", "Expected: a trusted client certificate."}},
-		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than ever", "Done: nothing."}},
-		{"pinned", incident.Change{What: incident.Pinned, At: noon, Identity: domain.Identity, Words: "so it is"}, []string{"domain:bank.example is held to TLS from now on\nso it is"}},
-		{"released", incident.Change{What: incident.Released, At: noon, Identity: domain.Identity}, []string{"is let through again"}},
-		{"lapsed", incident.Change{What: incident.Lapsed, At: noon, Identity: domain.Identity}, []string{"long ago"}},
+		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than before", "Actions: none."}},
+		{"pinned", incident.Change{What: incident.Pinned, At: noon, Identity: domain.Identity, Words: "so it is"}, []string{"domain:bank.example is pinned: TLS is expected from now on\nso it is"}},
+		{"released", incident.Change{What: incident.Released, At: noon, Identity: domain.Identity}, []string{"is accepted again without TLS"}},
+		{"lapsed", incident.Change{What: incident.Lapsed, At: noon, Identity: domain.Identity}, []string{"has lapsed"}},
 	} {
 		m := messageOf(&tt.c, "mail")
 		for _, want := range tt.want {

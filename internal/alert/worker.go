@@ -16,7 +16,7 @@ type worker struct {
 	to    *Destination
 	log   *slog.Logger
 	queue chan *Message
-	// open returns what a repeater is told again.
+	// open returns what a repeater is sent every minute.
 	open func() []*Message
 
 	stop    chan struct{} // deliver what waits, then end
@@ -38,7 +38,7 @@ func newWorker(to *Destination, log *slog.Logger, open func() []*Message) *worke
 	return w
 }
 
-// add queues a message. What finds no room is dropped and counted.
+// add queues a message. If the queue is full, it is dropped and counted.
 func (w *worker) add(m *Message) {
 	select {
 	case w.queue <- m:
@@ -66,13 +66,36 @@ func (w *worker) run() {
 	}
 }
 
-// ticks tick for a destination that is told again and again.
+// ticks tick for a repeater.
 func (w *worker) ticks() (<-chan time.Time, func()) {
 	if _, ok := w.to.sender.(repeater); !ok {
 		return nil, func() {}
 	}
 	t := time.NewTicker(repeatEvery)
 	return t.C, t.Stop
+}
+
+// catchUp queues the messages that the destination wants, the oldest first; more
+// than a few as one digest. A repeater gets them anyway.
+func (w *worker) catchUp(all []*Message, host string) {
+	if _, ok := w.to.sender.(repeater); ok {
+		return
+	}
+	var wanted []*Message
+	var together held
+	now := time.Now()
+	for _, m := range all {
+		if w.to.wants(m.Severity) {
+			wanted = append(wanted, m)
+			together.add(m, now)
+		}
+	}
+	if len(wanted) > burst {
+		wanted = []*Message{digestMessage(&together, "open when this destination was added", host, now)}
+	}
+	for _, m := range wanted {
+		w.add(m)
+	}
 }
 
 func (w *worker) drain() {
@@ -93,8 +116,7 @@ func (w *worker) deliver(m *Message) {
 	w.outcome(err)
 }
 
-// repeat tells again what is open. It counts as a delivery only where it
-// fails: it is no news.
+// repeat sends what is open. Only a failure is counted.
 func (w *worker) repeat(now time.Time) {
 	ctx, cancel := context.WithTimeout(w.ctx, w.to.timeout)
 	defer cancel()
@@ -109,8 +131,8 @@ func (w *worker) repeat(now time.Time) {
 	}
 }
 
-// outcome counts a delivery, and says once that the destination fails, and
-// once that it works again.
+// outcome counts a delivery. It logs once that the destination fails, and once
+// that it works again.
 func (w *worker) outcome(err error) {
 	switch {
 	case err == nil:
@@ -121,13 +143,13 @@ func (w *worker) outcome(err error) {
 	default:
 		w.failed.Add(1)
 		if !w.failing {
-			w.log.Error("an alert was not delivered; how many more is counted, not told", "to", w.to.Name, "error", err)
+			w.log.Error("could not deliver an alert; further failures are only counted", "to", w.to.Name, "error", err)
 		}
 	}
 	w.failing = err != nil
 }
 
-// end says that nothing more comes: what waits is still delivered.
+// end makes the worker deliver what waits, and end.
 func (w *worker) end() { w.ending.Do(func() { close(w.stop) }) }
 
 // wait waits until the worker has ended, and makes it end with ctx.
@@ -142,8 +164,8 @@ func (w *worker) wait(ctx context.Context) {
 
 // Stats are what happened to the messages of one destination.
 type Stats struct {
-	// Delivered were taken; Failed were not, after all tries; Dropped found no
-	// room in the queue.
+	// Delivered were accepted; Failed were not, after all tries; Dropped came
+	// when the queue was full.
 	Delivered, Failed, Dropped uint64
 }
 

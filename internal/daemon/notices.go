@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,44 +16,42 @@ import (
 	"tlsratchet/internal/words"
 )
 
-// notices tell of the breaker and of our own STARTTLS, and keep what is open
-// over a restart.
+// notices report the breaker and our own STARTTLS, and save what is open for the
+// next start.
 type notices struct {
 	alerts *alert.Alerts
 	log    *slog.Logger
 
-	mu    sync.Mutex // one at a time: the file says what was told last
+	mu    sync.Mutex // one at a time: so that the file has the newest state
 	state statefile.File
 }
 
-func (n *notices) tell(all ...alert.Notice) {
+// emit reports notices, and saves the state of the alerts.
+func (n *notices) emit(all ...alert.Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, one := range all {
 		n.alerts.Notice(one)
 	}
-	if err := n.state.Write(n.alerts.Matters()); err != nil {
-		n.log.Error("what was told was not kept: it is told again after a restart", "error", err)
+	if err := n.state.Write(n.alerts.State()); err != nil {
+		n.log.Error("could not save the alert state; alerts may repeat after a restart", "error", err)
 	}
 }
 
 // ownKeys is what the keys of the self-check's notices begin with.
 const ownKeys = "own-"
 
-// told reads what was told before the start. Without a self-check nobody would
-// tell that what it found is over.
-func openMatters(state statefile.File, checks bool, log *slog.Logger) (open []alert.Matter) {
-	var all []alert.Matter
-	if err := state.Read(&all); err != nil {
-		log.Warn("what was told before is not known", "error", err)
-		return nil
+// alertState reads the alerts' state of the last run. Without a self-check, what
+// it had found is left out: nobody would report its end.
+func alertState(file statefile.File, checks bool, log *slog.Logger) (s alert.State) {
+	if err := file.Read(&s); err != nil {
+		log.Warn("could not read the alert state; alerts may repeat", "error", err)
+		return alert.State{}
 	}
-	for _, m := range all {
-		if m.Message != nil && (checks || !strings.HasPrefix(m.Message.Key, ownKeys)) {
-			open = append(open, m)
-		}
-	}
-	return open
+	s.Matters = slices.DeleteFunc(s.Matters, func(m alert.Matter) bool {
+		return m.Message == nil || !checks && strings.HasPrefix(m.Message.Key, ownKeys)
+	})
+	return s
 }
 
 // tripped is told of each new answer of the breaker. What it rests on is tried
@@ -69,7 +68,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 	}
 	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", words.Breaker(&s))
 	if !s.Repaired() {
-		w.notices.tell(breakerNotice(s, w.check.Last()))
+		w.notices.emit(breakerNotice(s, w.check.Last()))
 	}
 }
 
@@ -104,30 +103,30 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 		level = slog.LevelInfo
 	}
 	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), 600))
-	w.notices.tell(selfcheckNotices(n)...)
+	w.notices.emit(selfcheckNotices(n)...)
 }
 
 // ownWords are the titles of what may be wrong with our own STARTTLS.
 var ownWords = map[selfcheck.Problem]string{
-	selfcheck.NotOffered:         "our own STARTTLS is not offered",
-	selfcheck.HandshakeFails:     "our own STARTTLS is offered, but it fails",
-	selfcheck.CertificateInvalid: "the certificate of our own STARTTLS is not valid now",
-	selfcheck.CertificateExpires: "the certificate of our own STARTTLS ends soon",
+	selfcheck.NotOffered:         "STARTTLS is not offered by this server",
+	selfcheck.HandshakeFails:     "STARTTLS of this server is offered but fails",
+	selfcheck.CertificateInvalid: "STARTTLS certificate of this server is not valid",
+	selfcheck.CertificateExpires: "STARTTLS certificate expires soon",
 }
 
 // selfcheckNotices tell of our own STARTTLS, and of its certificate's end: two
 // matters, so that whoever is told of the critical one alone is told that it is
 // over. After a start both may be over for long.
 func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
-	const meanwhile = "\nOnce many pinned peers come without TLS for that, nothing is refused any more until it works: see tlsratchet breaker."
+	const meanwhile = "\nUntil it works, enforcement may be suspended: see tlsratchet breaker."
 	for _, m := range []struct {
 		key         string
 		severity    alert.Severity
 		is          func(selfcheck.Problem) bool
 		over, hints string
 	}{
-		{ownKeys + "starttls", alert.Critical, broken, "our own STARTTLS works again", meanwhile},
-		{ownKeys + "certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }, "the certificate of our own STARTTLS: that it ends soon is over", ""},
+		{ownKeys + "starttls", alert.Critical, broken, "STARTTLS of this server works again", meanwhile},
+		{ownKeys + "certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }, "STARTTLS certificate renewed", ""},
 	} {
 		notice := alert.Notice{
 			Key: m.key, Severity: m.severity, At: n.Result.At, Title: ownWords[n.Problem], Text: n.String() + m.hints,

@@ -29,18 +29,18 @@ func TestSelfcheckNotices(t *testing.T) {
 		before, now selfcheck.Problem
 		want        string
 	}{
-		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: our own STARTTLS is offered, but it fails"},
-		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: our own STARTTLS works again"},
+		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: STARTTLS of this server is offered but fails"},
+		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: STARTTLS of this server works again"},
 		{selfcheck.CertificateInvalid, selfcheck.CertificateExpires,
-			"own-starttls critical closed: our own STARTTLS works again, own-certificate warning open: the certificate of our own STARTTLS ends soon"},
+			"own-starttls critical closed: STARTTLS of this server works again, own-certificate warning open: STARTTLS certificate expires soon"},
 		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
-			"own-starttls critical open: the certificate of our own STARTTLS is not valid now, own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
-		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+			"own-starttls critical open: STARTTLS certificate of this server is not valid, own-certificate warning closed: STARTTLS certificate renewed"},
+		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: STARTTLS certificate renewed"},
 		// After a start, what was told before it may be over.
 		{selfcheck.Unknown, selfcheck.NotOffered,
-			"own-starttls critical open: our own STARTTLS is not offered, own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+			"own-starttls critical open: STARTTLS is not offered by this server, own-certificate warning closed: STARTTLS certificate renewed"},
 		{selfcheck.Unknown, selfcheck.OK,
-			"own-starttls critical closed: our own STARTTLS works again, own-certificate warning closed: the certificate of our own STARTTLS: that it ends soon is over"},
+			"own-starttls critical closed: STARTTLS of this server works again, own-certificate warning closed: STARTTLS certificate renewed"},
 	} {
 		var got []string
 		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Before: tt.before, Address: "mx:25"}) {
@@ -126,12 +126,12 @@ func TestOutageIsToldOnce(t *testing.T) {
 
 	w := begin()
 	w.ownTLS(found(selfcheck.NotOffered, selfcheck.OK))
-	w.notices.tell(breakerNotice(suspended, gone))
+	w.notices.emit(breakerNotice(suspended, gone))
 	end(w)
 	heard.wants(t, "own-starttls open")
 	w = begin()
 	w.ownTLS(found(selfcheck.NotOffered, selfcheck.Unknown))
-	w.notices.tell(breakerNotice(suspended, gone))
+	w.notices.emit(breakerNotice(suspended, gone))
 	end(w)
 	heard.wants(t, "own-starttls open")
 	w = begin()
@@ -144,29 +144,29 @@ func TestOutageIsToldOnce(t *testing.T) {
 	heard.wants(t, "own-starttls open, own-starttls closed")
 }
 
-// TestTold: a file that is damaged costs what it holds, and what nobody will
-// end is not taken up.
-func TestTold(t *testing.T) {
+// TestAlertState: a damaged file counts as none, and what nobody will end is left
+// out.
+func TestAlertState(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notices.json")
 	k := statefile.At(path)
 	log := slog.New(slog.DiscardHandler)
-	if got := openMatters(k, true, log); got != nil {
+	if got := alertState(k, true, log); len(got.Matters) != 0 {
 		t.Errorf("without a file: %v", got)
 	}
 	all := []alert.Matter{{}}
 	for _, key := range []string{"breaker", "own-starttls"} {
 		all = append(all, alert.Matter{Message: &alert.Message{Key: key, Status: alert.StatusOpen}})
 	}
-	if err := k.Write(all); err != nil {
+	if err := k.Write(alert.State{Matters: all}); err != nil {
 		t.Fatal(err)
 	}
-	if with, without := openMatters(k, true, log), openMatters(k, false, log); len(with) != 2 || len(without) != 1 || without[0].Message.Key != "breaker" {
+	if with, without := alertState(k, true, log).Matters, alertState(k, false, log).Matters; len(with) != 2 || len(without) != 1 || without[0].Message.Key != "breaker" {
 		t.Errorf("with a self-check %v, without %v", with, without)
 	}
-	if err := os.WriteFile(path, []byte(`[{"message": 7`), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(`{"matters": [{"message": 7`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := openMatters(k, true, log); got != nil {
+	if got := alertState(k, true, log); len(got.Matters) != 0 {
 		t.Errorf("damaged: %v", got)
 	}
 }

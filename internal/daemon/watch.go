@@ -43,7 +43,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 		log.Error("alerts do not reach every destination: those with an error are left out", "error", err)
 	}
 	state := stateFile(cfg, "notices.json")
-	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, Matters: openMatters(state, w.check != nil, log), Log: log}, to)
+	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(state, w.check != nil, log), Log: log}, to)
 	w.notices = &notices{alerts: w.alerts, state: state, log: log}
 	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
 		closeAlerts(w.alerts)
@@ -51,8 +51,9 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	}
 	w.book = OpenIncidents(cfg, w.alerts.Change, log)
 	w.alerts.Follow(w.book.OpenIncidents)
+	w.notices.emit()                        // the destinations of today
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
-		w.notices.tell(alert.BreakerNotice(ratchet.BreakerState{}, ""))
+		w.notices.emit(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
 	go w.breaker.run()
 	return w, nil
@@ -69,6 +70,7 @@ func (w *watch) reload(cfg *config.Config) {
 	defer cancel()
 	w.alerts.SetPerHour(cfg.Alert.PerHour)
 	w.alerts.SetDestinations(ctx, to)
+	w.notices.emit()
 }
 
 // OpenIncidents opens the incidents. Mail doesn't need them: where their file can't

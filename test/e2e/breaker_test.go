@@ -38,7 +38,7 @@ func certificateGone(t *testing.T) {
 	w.outage(w.mails(w.Addr(0), crowd))
 	eventually(t, "two notices", func() bool { return hook.notices() == "critical own-starttls open, warning breaker open" })
 	w.has(hook.notice("own-starttls open"), "offers STARTTLS, but it fails")
-	w.has(hook.notice("breaker open"), "our own STARTTLS seems broken: enforcement is suspended")
+	w.has(hook.notice("breaker open"), "STARTTLS of this server seems broken; enforcement is suspended")
 	w.has(hook.notice("breaker open"), "The self-check says: the TLS handshake fails")
 	if s := w.breaker(d); s.Answer != ratchet.Suspended || s.BrokenTo.IsZero() {
 		t.Errorf("the breaker is %+v", s)
