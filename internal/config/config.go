@@ -81,7 +81,8 @@ type Config struct {
 	// Policy is the base policy: what holds for peers without a row.
 	Policy tlsstate.Policy
 	// Peers are the [[peer]] rows in the order of the file.
-	Peers []tlsstate.Row
+	Peers         []tlsstate.Row
+	PolicyService PolicyService
 	// Outbound is the sending side, Sends its [[send]] rows in the order of the
 	// file.
 	Outbound Outbound
@@ -193,6 +194,7 @@ func defaults() *Config {
 			netip.MustParsePrefix("::1/128"),
 		},
 		JudgeNetworks:    []netip.Prefix{},
+		PolicyService:    PolicyService{Listen: []Listener{}},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           Socket{Mode: 0o660},
 		Log:              Log{Format: LogText, Level: slog.LevelInfo},

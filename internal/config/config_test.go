@@ -67,6 +67,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Header:           config.HeaderDowngrade,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		JudgeNetworks:    []netip.Prefix{},
+		PolicyService:    config.PolicyService{Listen: []config.Listener{}},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           config.Socket{Mode: 0o660},
 		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
@@ -112,6 +113,7 @@ func TestEveryKey(t *testing.T) {
 		Header:           config.HeaderAll,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		JudgeNetworks:    []netip.Prefix{netip.MustParsePrefix("192.168.7.0/24")},
+		PolicyService:    config.PolicyService{Listen: []config.Listener{{Network: config.Unix, Address: "/run/policy.sock"}}},
 		ExemptRecipients: []string{"help", "jörg@bank.example"},
 		Socket:           config.Socket{Mode: 0o600, Group: "postfix"},
 		Log:              config.Log{Format: config.LogJSON, Level: slog.LevelDebug},
@@ -197,6 +199,9 @@ release_after_days = 4
 relax_after_days = 5
 pin_up_to = "tlsv1.3"
 domain_enforce = "never"
+[policy_service]
+listen = ["unix:/run/policy.sock"]
+
 [outbound]
 listen = ["unix:/run/p.sock", "inet:127.0.0.1:8892"]
 log = "/var/log/mail.log"

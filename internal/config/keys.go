@@ -13,7 +13,7 @@ import (
 // settings returns every key of the file but those of rows, in the order
 // that they are written, with the variable that overrides it.
 func settings() []setting[Config] {
-	return slices.Concat(topSettings(), sharedSettings(), tableSettings(), policySettings(), outboundSettings(), breakerSettings(), adminSettings(), selfcheckSettings(), statusSettings(), dnsSettings(), alertSettings())
+	return slices.Concat(topSettings(), sharedSettings(), tableSettings(), policySettings(), policyServiceSettings(), outboundSettings(), breakerSettings(), adminSettings(), selfcheckSettings(), statusSettings(), dnsSettings(), alertSettings())
 }
 
 func topSettings() []setting[Config] {

@@ -59,6 +59,7 @@ type Daemon struct {
 	server    *wire.Server
 	listeners []net.Listener
 	sending   *sending
+	policy    *policyService
 }
 
 // New opens the memory and the listeners. On an error nothing stays open.
@@ -82,11 +83,15 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 	}
 	d.pages = newPages(d)
 	d.newRatchet(cfg)
-	d.milter = milter.New(milter.Deps{
-		Judge: d.ratchet, Now: time.Now, Events: d.take,
-	}, milterOptions(cfg), d.log)
-	if d.server, err = newServer(cfg, d.milter, d.log); err == nil {
-		d.listeners, err = listen(cfg)
+	d.policy, err = newPolicyService(cfg)
+	if err == nil {
+		d.milter = milter.New(milter.Deps{
+			Judge: d.ratchet, Now: time.Now, Events: d.take, Seen: d.policy.sees(),
+		}, milterOptions(cfg), d.log)
+		d.server, err = newServer(cfg, d.milter, d.log)
+	}
+	if err == nil {
+		d.listeners, err = listen(cfg, cfg.Listen)
 	}
 	if err == nil {
 		d.startSending(cfg)
@@ -165,6 +170,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	go d.notify.watchdog(ctx, d.alive)
 	d.watch.run(ctx, d.histories.Load)
 	d.sending.run()
+	d.servePolicy()
 	stopAdmin, stopStatus := d.serveAdmin(ctx, d.config.Load()), d.serveStatus(ctx, d.config.Load())
 	d.started()
 
@@ -187,6 +193,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 // close writes what is to be kept, once no session is judged any more.
 func (d *Daemon) close() error {
 	d.sending.close()
+	d.policy.close(context.Background())
 	d.senders.close()
 	err := d.watch.close()
 	if closed := d.histories.Close(); closed != nil {
@@ -205,6 +212,7 @@ func (d *Daemon) take(e ratchet.Event) {
 func (d *Daemon) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.atStart.Limits.Drain)
 	defer cancel()
+	d.policy.close(ctx)
 	if err := d.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stop serving: %w", err)
 	} else if err != nil {
@@ -253,6 +261,7 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.config.Store(next)
 	d.ratchet.SetRules(next.Rules())
 	d.milter.SetOptions(milterOptions(next))
+	d.policy.reload(next)
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
 	d.sending.reload(next)
@@ -278,6 +287,7 @@ func needsRestart(running, next *config.Config) (changed []string) {
 		{"status", running.Status, next.Status},
 		{"spf", running.SPF, next.SPF},
 		{"breaker", running.Breaker, next.Breaker},
+		{"policy_service", running.PolicyService, next.PolicyService},
 		{"outbound.listen", running.Outbound.Listen, next.Outbound.Listen},
 		{"outbound.log", running.Outbound.Log, next.Outbound.Log},
 		{"log.format", running.Log.Format, next.Log.Format},

@@ -14,8 +14,8 @@ import (
 	"tlsratchet/milter/wire"
 )
 
-// listen opens all listeners, or none.
-func listen(cfg *config.Config) (all []net.Listener, err error) {
+// listen opens all of the listeners, or none.
+func listen(cfg *config.Config, where []config.Listener) (all []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			for _, l := range all {
@@ -28,7 +28,7 @@ func listen(cfg *config.Config) (all []net.Listener, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range cfg.Listen {
+	for _, l := range where {
 		spec, err := wire.ParseSpec(l.String())
 		if err != nil {
 			return all, ConfigError{err}
