@@ -155,6 +155,9 @@ func (s *sinkSession) command(line string) (more bool) {
 			return s.say("450 4.0.0 not now")
 		}
 	case "RCPT":
+		if s.b.RefuseMail { // sent with MAIL, in one go
+			return s.say("503 5.5.1 no MAIL")
+		}
 		if s.b.RefuseFirst && !s.refused {
 			s.refused = true
 			return s.say("450 4.0.0 not this one, not now")
