@@ -125,7 +125,7 @@ func (d *Deliveries) Gap(at time.Time) { d.gap = at }
 // and its message.
 func (d *Deliveries) Line(at time.Time, program string, pid uint32, msg []byte) {
 	if d.gap.IsZero() {
-		d.Gap(at)
+		d.Gap(at.Add(time.Second))
 	}
 	switch daemonOf(program) {
 	case "smtp":
@@ -140,7 +140,7 @@ func (d *Deliveries) Line(at time.Time, program string, pid uint32, msg []byte) 
 		}
 	case "systemd-journald", "rsyslogd":
 		if isSuppression(msg) {
-			d.Gap(at)
+			d.Gap(at.Add(time.Second))
 		}
 	}
 }
@@ -200,8 +200,8 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 
 // final reports a delivery that ended.
 func (d *Deliveries) final(at time.Time, pid uint32, p *client, s *status) {
-	// The times of a log are whole seconds, and delays are rounded.
-	known := at.Add(-s.took - 2*time.Second).After(d.gap)
+	// Delays are rounded to two digits; the time of a line is cut to seconds.
+	known := at.Add(-s.took - s.took/10 - 200*time.Millisecond).After(d.gap)
 	d.out = Delivery{
 		At: at, PID: pid, QueueID: s.queueID, Domain: s.domain, Host: hostOf(s.relay), Addr: addressOf(s.relay),
 		Reused: s.reused, Status: s.status, Refusal: s.refusal(), Suspended: s.suspended(), Skipped: p.skipped,

@@ -113,7 +113,7 @@ func TestAfterAGapClearIsUnknown(t *testing.T) {
 	line := strings.Replace(sent, "delays=0.1/0/0.1/0", "delays=0.1/0/3/2", 1)
 	d.Line(at, "postfix/smtp", 77, []byte(line))
 	d.Line(at.Add(6*time.Second), "postfix/smtp", 78, []byte(line))
-	d.Line(at.Add(8*time.Second), "postfix/smtp", 79, []byte(line))
+	d.Line(at.Add(9*time.Second), "postfix/smtp", 79, []byte(line))
 	d.Line(at.Add(9*time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
 	d.Line(at.Add(10*time.Second), "postfix/smtp", 80, []byte(line))
 	d.Line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(tls13))

@@ -12,8 +12,10 @@ import (
 // Cursor is a place in Postfix's log. What lies before it was read; what is read
 // twice does no harm.
 type Cursor struct {
-	// Journal is the journal's own; "" for a file.
+	// Journal is the journal's own, and At its time in microseconds; "" for a
+	// file.
 	Journal string `json:"journal,omitempty"`
+	At      int64  `json:"at,omitempty"`
 	// Inode and Offset are of a file, Head and HeadSize a checksum of its first
 	// bytes: a copy of it has the same.
 	Inode    uint64 `json:"inode,omitempty"`
@@ -40,6 +42,7 @@ type Follower struct {
 	cursor   atomic.Pointer[Cursor]
 	fault    atomic.Pointer[string]
 	joiner   *maillog.Deliveries
+	muted    bool // lines are read that were read before
 	complain string // what was logged last
 }
 
@@ -75,7 +78,7 @@ func (f *Follower) Cursor() Cursor {
 // Run reads from a cursor on until ctx ends; without one, from now on. What goes
 // wrong is reported, and tried again.
 func (f *Follower) Run(ctx context.Context, from Cursor, journal bool) {
-	f.joiner = maillog.NewDeliveries(f.Sink)
+	f.joiner = maillog.NewDeliveries(mutedSink{f})
 	f.cursor.Store(&from)
 	if journal {
 		f.followJournal(ctx)
@@ -84,10 +87,28 @@ func (f *Follower) Run(ctx context.Context, from Cursor, journal bool) {
 	f.followFile(ctx)
 }
 
+// mutedSink passes on what was not read before the last stop. The lines just
+// before are read once more: they begin deliveries that end later.
+type mutedSink struct{ f *Follower }
+
+func (s mutedSink) Delivered(d *maillog.Delivery) {
+	if !s.f.muted {
+		s.f.Sink.Delivered(d)
+	}
+}
+
+func (s mutedSink) Removed(queueID string) {
+	if !s.f.muted {
+		s.f.Sink.Removed(queueID)
+	}
+}
+
 // read passes a line to the joiner.
 func (f *Follower) read(l *maillog.Line) {
-	f.lines.Add(1)
-	f.last.Store(l.At.Unix())
+	if !f.muted {
+		f.lines.Add(1)
+		f.last.Store(l.At.Unix())
+	}
 	f.joiner.Line(l.At, l.Program, l.PID, l.Message)
 }
 

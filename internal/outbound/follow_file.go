@@ -86,6 +86,7 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 		now.Offset = size
 		f.joiner.Gap(f.Now())
 	case c.Inode == now.Inode && c.Offset <= size && l.hasHead(c):
+		l.reread(c)
 		now.Offset = c.Offset
 	case drained || f.catchUp(c):
 	default: // rotated to a name that is not known
@@ -94,6 +95,23 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 	l.at = now
 	f.cursor.Store(&now)
 	return l, nil
+}
+
+// rereadBytes is how much before a cursor is read once more.
+const rereadBytes = 256 << 10
+
+// reread reads what lies just before a cursor, for the joiner alone.
+func (l *logFile) reread(c Cursor) {
+	begin := max(c.Offset-rereadBytes, 0)
+	b := make([]byte, c.Offset-begin)
+	n, _ := l.f.ReadAt(b, begin)
+	l.follow.muted = true
+	defer func() { l.follow.muted = false }()
+	for line := range bytes.Lines(b[:n]) {
+		if r, ok := l.parse.Read(bytes.TrimSuffix(line, []byte("\n"))); ok {
+			l.follow.read(&r)
+		}
+	}
 }
 
 // identify returns the cursor at the end of the file.

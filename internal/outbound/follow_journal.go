@@ -39,11 +39,16 @@ func (f *Follower) followJournal(ctx context.Context) {
 	}
 }
 
+// rereadTime is how much before a cursor is read once more.
+const rereadTime = 10 * time.Minute
+
 // journal runs journalctl until it ends.
 func (f *Follower) journal(ctx context.Context) error {
 	args := []string{"--output=json", "--follow", "--no-pager", "--output-fields=" + journalFields}
-	if c := f.Cursor().Journal; c != "" {
-		args = append(args, "--lines=all", "--after-cursor="+c)
+	from := f.Cursor()
+	if from.Journal != "" {
+		began := time.UnixMicro(from.At).Add(-rereadTime)
+		args = append(args, "--lines=all", "--since=@"+strconv.FormatInt(began.Unix(), 10))
 	} else {
 		args = append(args, "--lines=0")
 		f.joiner.Gap(f.Now())
@@ -59,7 +64,7 @@ func (f *Follower) journal(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	f.readJournal(bufio.NewReaderSize(out, maxLine))
+	f.readJournal(bufio.NewReaderSize(out, maxLine), from.At)
 	err = cmd.Wait()
 	if text := clean.Text(strings.TrimSpace(errs.String()), 300); text != "" {
 		return errors.New("journalctl: " + text + journalRights(text))
@@ -78,8 +83,9 @@ func journalRights(text string) string {
 	return ""
 }
 
-// readJournal reads records, one JSON object a line, until the end.
-func (f *Follower) readJournal(in *bufio.Reader) {
+// readJournal reads records, one JSON object a line, until the end. Those up to a
+// time were read before.
+func (f *Follower) readJournal(in *bufio.Reader, before int64) {
 	for {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
@@ -92,12 +98,12 @@ func (f *Follower) readJournal(in *bufio.Reader) {
 			return
 		}
 		f.works()
-		f.record(line)
+		f.record(line, before)
 	}
 }
 
 // record reads one record of the journal.
-func (f *Follower) record(line []byte) {
+func (f *Follower) record(line []byte, before int64) {
 	var r struct {
 		Cursor  string `json:"__CURSOR"`
 		Time    string `json:"__REALTIME_TIMESTAMP"`
@@ -117,9 +123,12 @@ func (f *Follower) record(line []byte) {
 	if r.SyslogPID == "" {
 		r.SyslogPID = r.PID
 	}
+	f.muted = micros <= before
 	pid, _ := strconv.ParseUint(r.SyslogPID, 10, 31)
 	f.read(&maillog.Line{At: time.UnixMicro(micros), Program: r.Program, PID: uint32(pid), Message: messageOf(r.Message)})
-	f.cursor.Store(&Cursor{Journal: r.Cursor})
+	if !f.muted {
+		f.cursor.Store(&Cursor{Journal: r.Cursor, At: micros})
+	}
 }
 
 // messageOf returns the text of a record: a string, or bytes where it is not
