@@ -42,7 +42,7 @@ type Follower struct {
 	cursor   atomic.Pointer[Cursor]
 	fault    atomic.Pointer[string]
 	joiner   *maillog.Deliveries
-	muted    bool // lines are read that were read before
+	muted    bool   // lines are read that were read before
 	complain string // what was logged last
 }
 

@@ -10,6 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -88,8 +91,7 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 	case c.Inode == now.Inode && c.Offset <= size && l.hasHead(c):
 		l.reread(c)
 		now.Offset = c.Offset
-	case drained || f.catchUp(c):
-	default: // rotated to a name that is not known
+	case !f.catchUp(c, now.Inode) && !drained: // rotated to a name that is not known
 		f.joiner.Gap(f.Now())
 	}
 	l.at = now
@@ -148,38 +150,58 @@ func (l *logFile) hasHead(c Cursor) bool {
 	return sum == c.Head && size == c.HeadSize
 }
 
-// catchUp reads the rest of the file that a cursor was in, under the name that
-// it, or its copy, has now. It reports whether that was found.
-func (f *Follower) catchUp(c Cursor) bool {
-	others, _ := filepath.Glob(globQuote(f.Source) + "?*")
-	for _, path := range others {
-		file, err := os.Open(path)
+// rotatedName is what rotation adds to the name of a log: ".1", "-20260101",
+// ".20260101-000000". What is compressed was rotated long ago.
+var rotatedName = regexp.MustCompile(`^[.-][0-9][0-9.-]*$`)
+
+// catchUp reads what was written to files that were rotated away since: the rest
+// of the one that the cursor was in, under the name that it, or its copy, has
+// now, and all later ones. It reports whether that one was found.
+func (f *Follower) catchUp(c Cursor, current uint64) bool {
+	all := f.rotated(current)
+	defer func() {
+		for _, l := range all {
+			l.f.Close()
+		}
+	}()
+	at := slices.IndexFunc(all, func(l *logFile) bool { return c.HeadSize > 0 && l.at.Offset >= c.Offset && l.hasHead(c) })
+	if at < 0 {
+		return false
+	}
+	for i, l := range all[at:] {
+		if l.at.Offset = 0; i == 0 {
+			l.at = c
+		}
+		l.drain()
+	}
+	return true
+}
+
+// rotated opens the files that the log was rotated to, in the order of their last
+// lines, each with the cursor at its end.
+func (f *Follower) rotated(current uint64) (all []*logFile) {
+	entries, _ := os.ReadDir(filepath.Dir(f.Source))
+	ended := make(map[*logFile]time.Time)
+	for _, e := range entries {
+		suffix, ok := strings.CutPrefix(e.Name(), filepath.Base(f.Source))
+		if !ok || !rotatedName.MatchString(suffix) {
+			continue
+		}
+		file, err := os.Open(filepath.Join(filepath.Dir(f.Source), e.Name()))
 		if err != nil {
 			continue
 		}
-		l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now()), at: c}
+		l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
 		info, err := file.Stat()
-		found := err == nil && info.Mode().IsRegular() && info.Size() >= c.Offset && c.HeadSize > 0 && l.hasHead(c)
-		if found {
-			l.drain()
+		if l.at, err = l.identify(); err != nil || l.at.Inode == current {
+			file.Close()
+			continue
 		}
-		file.Close()
-		if found {
-			return true
-		}
+		ended[l] = info.ModTime()
+		all = append(all, l)
 	}
-	return false
-}
-
-func globQuote(path string) string {
-	var b []byte
-	for i := range len(path) {
-		if c := path[i]; c == '*' || c == '?' || c == '[' || c == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, path[i])
-	}
-	return string(b)
+	slices.SortFunc(all, func(a, b *logFile) int { return ended[a].Compare(ended[b]) })
+	return all
 }
 
 // run reads until ctx ends, or until the file was rotated, and returns how. One
@@ -234,6 +256,9 @@ func (l *logFile) drain() (grew bool, err error) {
 	pos := l.at.Offset + int64(len(l.buf))
 	for {
 		n, err := l.f.ReadAt(chunk, pos)
+		if n > 0 && !l.hasHead(l.at) {
+			return grew, nil // truncated, and written to since
+		}
 		if n > 0 {
 			grew = true
 			pos += int64(n)

@@ -1,0 +1,255 @@
+package outbound
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/maillog"
+)
+
+// ids gathers the queue ids of deliveries.
+type ids struct {
+	mu  sync.Mutex
+	all []string
+	use map[string]maillog.TLSUse
+}
+
+func (i *ids) Delivered(d *maillog.Delivery) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.use == nil {
+		i.use = make(map[string]maillog.TLSUse)
+	}
+	i.all = append(i.all, d.QueueID)
+	i.use[d.QueueID] = d.TLS
+}
+func (i *ids) Removed(string) {}
+
+func (i *ids) seen() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return append([]string(nil), i.all...)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never came: %s", what)
+		}
+	}
+}
+
+// writer writes a log as syslog daemons do: whole lines, into a file that it
+// keeps open until it is told of a rotation.
+type writer struct {
+	t    *testing.T
+	mu   sync.Mutex
+	path string
+	f    *os.File
+	n    int
+}
+
+func newWriter(t *testing.T) *writer {
+	w := &writer{t: t, path: filepath.Join(t.TempDir(), "mail.log")}
+	w.reopen()
+	t.Cleanup(func() { w.f.Close() })
+	return w
+}
+
+func (w *writer) reopen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.f != nil {
+		w.f.Close()
+	}
+	var err error
+	if w.f, err = os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func delivery(n int) string {
+	return fmt.Sprintf("%s mx postfix/smtp[77]: Q%d: to=<a@bank.test>, relay=mx.bank.test[192.0.2.1]:25, delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)\n",
+		time.Now().Format(time.RFC3339Nano), n)
+}
+
+func (w *writer) write(lines int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for range lines {
+		w.n++
+		fmt.Fprint(w.f, delivery(w.n))
+	}
+}
+
+// follow reads the log until stop, which returns the cursor.
+func follow(path string, sink maillog.DeliverySink, from Cursor) (f *Follower, stop func() Cursor) {
+	f = &Follower{Source: path, Sink: sink, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx, from, false) }()
+	return f, func() Cursor { cancel(); <-done; return f.Cursor() }
+}
+
+// once checks that each line was read, in order, and none twice.
+func (w *writer) once(found *ids) {
+	w.t.Helper()
+	all := found.seen()
+	for i, id := range all {
+		if id != fmt.Sprintf("Q%d", i+1) {
+			w.t.Fatalf("delivery %d of %d is %s", i+1, len(all), id)
+		}
+	}
+	if len(all) != w.n {
+		w.t.Errorf("%d of %d read", len(all), w.n)
+	}
+}
+
+// TestRotationUnderLoad: no delivery is missed or read twice, whichever way a log
+// is rotated.
+func TestRotationUnderLoad(t *testing.T) {
+	for name, rotate := range map[string]func(w *writer, n int){
+		"renamed, and made anew before the writer knows": func(w *writer, n int) {
+			os.Rename(w.path, fmt.Sprintf("%s.%d", w.path, n))
+			os.WriteFile(w.path, nil, 0o600)
+			w.write(40)
+			w.reopen()
+		},
+		"renamed, and made anew by the writer": func(w *writer, n int) {
+			os.Rename(w.path, fmt.Sprintf("%s.2026010%d", w.path, n))
+			w.write(40)
+			w.reopen()
+		},
+		"copied and truncated": func(w *writer, n int) {
+			w.mu.Lock() // what is written between the two is lost to everybody
+			defer w.mu.Unlock()
+			b, _ := os.ReadFile(w.path)
+			os.WriteFile(fmt.Sprintf("%s.%d", w.path, n), b, 0o600)
+			os.Truncate(w.path, 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, found := newWriter(t), &ids{}
+			_, stop := follow(w.path, found, Cursor{})
+			defer stop()
+			begin(t, w, found)
+			var load sync.WaitGroup
+			for round := range 4 {
+				load.Go(func() {
+					for range 20 {
+						w.write(25)
+						time.Sleep(10 * time.Millisecond)
+					}
+				})
+				time.Sleep(60 * time.Millisecond)
+				rotate(w, round)
+				load.Wait()
+			}
+			eventually(t, "the last line", func() bool { return len(found.seen()) >= w.n })
+			w.once(found)
+		})
+	}
+}
+
+// begin waits until the log is followed. What was written before then is left
+// out of the count.
+func begin(t *testing.T, w *writer, found *ids) {
+	t.Helper()
+	eventually(t, "the follower", func() bool { w.write(1); return len(found.seen()) > 0 })
+	eventually(t, "its lines", func() bool { all := found.seen(); return all[len(all)-1] == fmt.Sprintf("Q%d", w.n) })
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	found.all, w.n = nil, 0
+}
+
+// TestCursorOutlivesARestart, with whatever happened to the log meanwhile.
+func TestCursorOutlivesARestart(t *testing.T) {
+	for name, meanwhile := range map[string]func(w *writer){
+		"nothing":  func(*writer) {},
+		"lines":    func(w *writer) { w.write(10) },
+		"a rename": func(w *writer) { w.write(10); os.Rename(w.path, w.path+".1"); w.reopen(); w.write(10) },
+		"a copy": func(w *writer) {
+			w.write(10)
+			b, _ := os.ReadFile(w.path)
+			os.WriteFile(w.path+"-20260101", b, 0o600)
+			os.Truncate(w.path, 0)
+			w.write(10)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, found := newWriter(t), &ids{}
+			_, stop := follow(w.path, found, Cursor{})
+			begin(t, w, found)
+			w.write(5)
+			eventually(t, "five lines", func() bool { return len(found.seen()) == 5 })
+			cursor := stop()
+			meanwhile(w)
+			_, stop = follow(w.path, found, cursor)
+			defer stop()
+			w.write(5)
+			eventually(t, "the last line", func() bool { return len(found.seen()) >= w.n })
+			w.once(found)
+		})
+	}
+}
+
+// What began before a stop is known after it.
+func TestTLSBeforeARestart(t *testing.T) {
+	w, found := newWriter(t), &ids{}
+	_, stop := follow(w.path, found, Cursor{})
+	begin(t, w, found)
+	fmt.Fprintf(w.f, "%s mx postfix/smtp[77]: Untrusted TLS connection established to mx.bank.test[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)\n", time.Now().Format(time.RFC3339Nano))
+	w.write(0)
+	time.Sleep(3 * filePoll)
+	cursor := stop()
+	_, stop = follow(w.path, found, cursor)
+	defer stop()
+	w.write(1)
+	eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
+	if use := found.use["Q1"]; use != maillog.Encrypted {
+		t.Errorf("use %d, want encrypted", use)
+	}
+}
+
+func TestMissingLogIsReported(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.log")
+	f, stop := follow(path, &ids{}, Cursor{})
+	defer stop()
+	eventually(t, "a fault", func() bool { return strings.Contains(f.Stats().Fault, "no such file") })
+}
+
+// TestJournal reads a recorded stream through the code that reads journalctl.
+func TestJournal(t *testing.T) {
+	found := &ids{}
+	f := &Follower{Source: "journal", Sink: found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+	f.joiner = maillog.NewDeliveries(mutedSink{f})
+	record := func(n int, message string) string {
+		return fmt.Sprintf(`{"__CURSOR":"s=1;i=%d","__REALTIME_TIMESTAMP":"%d","SYSLOG_IDENTIFIER":"postfix/smtp","SYSLOG_PID":"77","_PID":"9","MESSAGE":%s}`+"\n", n, 1_800_000_000_000_000+n, message)
+	}
+	sent := `"Q%d: to=<a@bank.test>, relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)"`
+	bytes := "["
+	for i, c := range []byte("Untrusted TLS connection established to mx[192.0.2.1]:25: TLSv1.3 with cipher X (1/1 bits)") {
+		if i > 0 {
+			bytes += ","
+		}
+		bytes += fmt.Sprint(c)
+	}
+	stream := record(1, fmt.Sprintf(sent, 1)) + "no JSON\n" + record(2, bytes+"]") + strings.Repeat("x", 2*maxLine) + "\n" + record(3, fmt.Sprintf(sent, 3))
+	f.readJournal(bufio.NewReaderSize(strings.NewReader(stream), maxLine), 1_800_000_000_000_001)
+	if got := fmt.Sprint(found.all, found.use["Q3"]); got != fmt.Sprint([]string{"Q3"}, maillog.Encrypted) {
+		t.Errorf("%s: the first was read before, the second is encrypted", got)
+	}
+	if c := f.Cursor(); c.Journal != "s=1;i=3" || c.At != 1_800_000_000_000_003 {
+		t.Errorf("cursor %+v", c)
+	}
+}

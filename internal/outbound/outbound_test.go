@@ -1,0 +1,323 @@
+package outbound
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// world is an Outbound with a clock and a memory of its own.
+type world struct {
+	*Outbound
+	t      *testing.T
+	now    time.Time
+	memory *store.Memory
+	events []tlsstate.Verdict
+	states []OutageState
+	queue  int
+}
+
+var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t *testing.T, change func(*tlsstate.Policy, *Settings)) *world {
+	t.Helper()
+	w := &world{t: t, now: noon, memory: store.NewMemory(10_000)}
+	policy := tlsstate.DefaultPolicy()
+	policy.Stripped, policy.Weakened, policy.Unauthenticated = tlsstate.Tempfail, tlsstate.Observe, tlsstate.Observe
+	s := Settings{Least: tlsstate.TLS12, Permission: Permission{Allowed: true, Relays: []string{"relay.test"}}}
+	if change != nil {
+		change(&policy, &s)
+	}
+	if s.Rules == nil {
+		rules, err := tlsstate.NewRules(policy, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Rules = rules
+	}
+	w.Outbound = New(Options{
+		Histories: w.memory, Settings: s, Now: func() time.Time { return w.now }, Log: quiet,
+		Events: func(e ratchet.Event) { w.events = append(w.events, e.Decision.Verdict) },
+		Outage: func(o OutageState) { w.states = append(w.states, o) },
+	})
+	return w
+}
+
+func (w *world) days(n int) { w.now = w.now.AddDate(0, 0, n) }
+
+// tls12 and so on are how a delivery ended.
+var (
+	tls12    = maillog.Delivery{Status: maillog.Sent, TLS: maillog.Encrypted, Security: tlsstate.Security{Level: tlsstate.TLS12, Protocol: "TLSv1.2"}}
+	tls10    = maillog.Delivery{Status: maillog.Sent, TLS: maillog.Encrypted, Security: tlsstate.Security{Level: tlsstate.Weak, Protocol: "TLSv1"}}
+	inClear  = maillog.Delivery{Status: maillog.Sent, TLS: maillog.Clear}
+	unknown  = maillog.Delivery{Status: maillog.Sent}
+	refused  = maillog.Delivery{Status: maillog.Deferred, Refusal: maillog.NotOffered}
+	broken   = maillog.Delivery{Status: maillog.Deferred, Refusal: maillog.Handshake}
+	deferred = maillog.Delivery{Status: maillog.Deferred}
+)
+
+// deliver has Postfix ask for a domain, and then try. It returns the answer.
+func (w *world) deliver(domain string, d maillog.Delivery) (encrypt bool) {
+	encrypt = w.Answer([]byte(domain), 77)
+	w.queue++
+	d.At, d.PID, d.QueueID, d.Domain, d.Host = w.now, 77, fmt.Sprintf("Q%d", w.queue), domain, "mx."+domain
+	d.Addr = fmt.Sprintf("10.%d.0.1", len(domain)*7%250+int(domain[0])%5)
+	w.Delivered(&d)
+	return encrypt
+}
+
+func (w *world) pin(domain string) {
+	for range 7 {
+		w.deliver(domain, tls12)
+		w.days(1)
+	}
+}
+
+// TestProgressions is a destination's life: what came each day, and what is then
+// answered.
+func TestProgressions(t *testing.T) {
+	type day struct {
+		comes maillog.Delivery
+		want  bool // the answer before it
+	}
+	for name, days := range map[string][]day{
+		"held, and released on the third day": {{refused, true}, {refused, true}, {inClear, false}, {inClear, false}},
+		"a failed handshake is no faster":     {{broken, true}, {broken, true}, {inClear, false}},
+		"back at once":                        {{refused, true}, {tls12, true}, {refused, true}, {refused, true}, {inClear, false}, {tls12, false}, {refused, true}},
+		"unknown is never clear":              {{unknown, true}, {unknown, true}, {unknown, true}, {refused, true}},
+		"other failures say nothing":          {{deferred, true}, {deferred, true}, {deferred, true}, {refused, true}},
+		"a clear one that can't be":           {{inClear, true}, {inClear, true}, {inClear, true}, {refused, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.pin("bank.test")
+			for i, d := range days {
+				if got := w.deliver("bank.test", d.comes); got != d.want {
+					t.Errorf("day %d: encrypt %v, want %v", i+1, got, d.want)
+				}
+				w.days(1)
+			}
+		})
+	}
+}
+
+func TestWhoIsHeld(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*tlsstate.Policy, *Settings)
+		past   maillog.Delivery
+		key    string
+		want   bool
+	}{
+		"pinned":                {nil, tls12, "bank.test", true},
+		"in another case":       {nil, tls12, "BANK.test", true},
+		"its parent":            {nil, tls12, ".test", false},
+		"a stranger":            {nil, tls12, "other.test", false},
+		"in brackets":           {nil, tls12, "[bank.test]:25", false},
+		"never encrypted":       {nil, inClear, "bank.test", false},
+		"weak, below the floor": {nil, tls10, "bank.test", false},
+		"weak, floor weak":      {func(_ *tlsstate.Policy, s *Settings) { s.Least = tlsstate.Weak }, tls10, "bank.test", true},
+		"observe":               {func(p *tlsstate.Policy, _ *Settings) { p.Stripped = tlsstate.Observe }, tls12, "bank.test", false},
+		"Postfix forbids it":    {func(_ *tlsstate.Policy, s *Settings) { s.Permission.Allowed = false }, tls12, "bank.test", false},
+		"required, never seen":  {rows(tlsstate.Row{Domain: "new.test", Least: tlsstate.TLS12}), tls12, "new.test", true},
+		"exempt":                {rows(tlsstate.Row{Domain: "bank.test", Exempt: true}), tls12, "bank.test", false},
+		"required, Postfix says no": {func(p *tlsstate.Policy, s *Settings) {
+			rows(tlsstate.Row{Domain: "new.test", Least: tlsstate.TLS12})(p, s)
+			s.Permission.Allowed = false
+		}, tls12, "new.test", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tt.change)
+			for range 7 {
+				w.deliver("bank.test", tt.past)
+				w.days(1)
+			}
+			if got := w.Answer([]byte(tt.key), 77); got != tt.want {
+				t.Errorf("encrypt %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func rows(all ...tlsstate.Row) func(*tlsstate.Policy, *Settings) {
+	return func(p *tlsstate.Policy, s *Settings) {
+		rules, err := tlsstate.NewRules(*p, all)
+		if err != nil {
+			panic(err)
+		}
+		s.Rules = rules
+	}
+}
+
+// TestOutage: many destinations that fail at once are our own network. Their
+// pins outlive it, and no mail is returned for it.
+func TestOutage(t *testing.T) {
+	w := newWorld(t, nil)
+	var all []string
+	for i := range 14 {
+		all = append(all, fmt.Sprintf("%sd%d.test", string(rune('a'+i))+"xxxxxxxxxxxxxxxxxxxxxxx"[:i], i))
+	}
+	for range 7 {
+		for _, domain := range all {
+			w.deliver(domain, tls12)
+		}
+		w.days(1)
+	}
+	for day := 1; day <= 3; day++ {
+		for _, domain := range all {
+			w.deliver(domain, map[bool]maillog.Delivery{true: refused, false: inClear}[w.Answer([]byte(domain), 77)])
+		}
+		if got, want := w.Answer([]byte(all[13]), 77), day < 3; got != want {
+			t.Errorf("day %d of the outage: encrypt %v, want %v", day, got, want)
+		}
+		w.days(1)
+	}
+	if len(w.states) != 1 || w.states[0].Since.IsZero() {
+		t.Fatalf("%d reports, want one of its begin", len(w.states))
+	}
+	for _, domain := range all {
+		w.deliver(domain, tls12)
+	}
+	if len(w.states) != 2 || !w.states[1].Since.IsZero() {
+		t.Errorf("%d reports, want a second one of its end", len(w.states))
+	}
+	if !w.Answer([]byte(all[13]), 77) || !w.Answer([]byte(all[12]), 77) {
+		t.Error("pins were worn out by the outage")
+	}
+}
+
+// TestReleaseOnOutage lets mail go at once where that is configured.
+func TestReleaseOnOutage(t *testing.T) {
+	w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) { s.ReleaseOnOutage = true })
+	w.pin("bank.test")
+	w.outage.restore(OutageState{Since: w.now, Failing: map[string]failure{
+		"a": {At: w.now}, "b": {At: w.now}, "c": {At: w.now}, "d": {At: w.now}, "e": {At: w.now}, "f": {At: w.now},
+	}})
+	if w.Answer([]byte("bank.test"), 77) {
+		t.Error("held in an outage")
+	}
+}
+
+func TestWaiting(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.deliver("bank.test", refused)
+	w.deliver("bank.test", refused)
+	all := w.State().Waiting
+	if len(all) != 1 || all[0].Messages != 2 || len(all[0].QueueIDs) != 2 || all[0].Release != "2026-12-05" || all[0].Reason != "STARTTLS was not offered" {
+		t.Fatalf("%+v", all)
+	}
+	again := newWorld(t, nil)
+	again.Restore(w.State())
+	again.now = w.now
+	again.Removed(all[0].QueueIDs[0])
+	if got := again.State().Waiting; len(got) != 1 || len(got[0].QueueIDs) != 1 {
+		t.Errorf("after a restart: %+v", got)
+	}
+	w.Removed(all[0].QueueIDs[0])
+	w.Removed(all[0].QueueIDs[1])
+	w.deliver("bank.test", tls12)
+	if got := w.State().Waiting; len(got) != 0 {
+		t.Errorf("after all was sent: %+v", got)
+	}
+}
+
+// TestNexthop: the process' own look-ups tell the next-hop.
+func TestNexthop(t *testing.T) {
+	var n names
+	ask := func(a *asked, pid int32, key string, ago time.Duration) {
+		a.note(pid, lookup{name: n.find([]byte(key)), at: noon.Add(-ago)})
+	}
+	for name, tt := range map[string]struct {
+		lookups map[string]time.Duration // by key, of process 77
+		others  []string                 // asked by another process
+		t       attempt
+		want    string // "" for unknown
+	}{
+		"the recipient's domain":    {map[string]time.Duration{"bank.test": time.Second}, nil, attempt{domain: "bank.test"}, "bank.test"},
+		"by way of another":         {map[string]time.Duration{"hub.test": time.Second}, nil, attempt{domain: "bank.test"}, "hub.test"},
+		"one of several":            {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, attempt{domain: "bank.test"}, "bank.test"},
+		"two within a second":       {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, attempt{domain: "bank.test"}, ""},
+		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, attempt{domain: "bank.test"}, ""},
+		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, attempt{domain: "bank.test", host: "127.0.0.1"}, ""},
+		"a cached connection":       {nil, []string{"bank.test"}, attempt{domain: "bank.test", reused: true}, "bank.test"},
+		"a cached one, not known":   {nil, []string{"other.test"}, attempt{domain: "bank.test", reused: true}, ""},
+		"no look-ups at all":        {nil, nil, attempt{domain: "bank.test"}, "bank.test"},
+		"an address for its domain": {nil, nil, attempt{domain: "[192.0.2.1]"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a asked
+			for key, ago := range tt.lookups {
+				ask(&a, 77, key, ago)
+			}
+			for _, key := range tt.others {
+				ask(&a, 78, key, 0)
+			}
+			tt.t.pid, tt.t.at = 77, noon
+			l, ok := a.nexthop(tt.t, &n)
+			got := ""
+			if ok && !l.name.id.IsZero() {
+				got = l.name.id.Name
+			}
+			if got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// What goes by way of a relayhost says nothing of the recipient's domain.
+func TestRelayhostTeachesNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	d := inClear
+	d.At, d.PID, d.Domain, d.Host = w.now, 5, "bank.test", "Relay.test"
+	w.Delivered(&d)
+	if h, _ := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.test"}); h.Last != 0 {
+		t.Errorf("%+v", h)
+	}
+	if w.Stats().Unattributed != 1 {
+		t.Errorf("%+v", w.Stats())
+	}
+}
+
+func TestSteadyAnswersAllocateNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	key := []byte("bank.test")
+	if n := testing.AllocsPerRun(1000, func() { w.Answer(key, 77) }); n != 0 {
+		t.Errorf("%v allocations a look-up", n)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for key, want := range map[string]string{
+		"Bank.Test": "bank.test", "bücher.example": "xn--bcher-kva.example", "bank.test.": "bank.test",
+		"[mx.bank.test]:25": "", "bank.test:587": "", "192.0.2.1": "", "2001:db8::1": "", "localhost": "", "a.localhost": "", ".test": "", "": "", "mx": "",
+	} {
+		if got, _ := destinationOf(key); got != want {
+			t.Errorf("%q: %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestObjections(t *testing.T) {
+	for level, allowed := range map[string]bool{"may": true, "dane": false, "half-dane": false, "encrypt": false, "secure": false, "none": false, "": false, "new": false} {
+		if got := objection(level) == ""; got != allowed {
+			t.Errorf("%s: %v", level, got)
+		}
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	w := newWorld(&testing.T{}, nil)
+	w.pin("bank.test")
+	key := []byte("bank.test")
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Answer(key, 77)
+	}
+}
