@@ -1,6 +1,7 @@
 package tlsstate
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -62,11 +63,14 @@ func (h History) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Whatever the bytes, the result is
+// UnmarshalJSON reads what MarshalJSON wrote; an unknown key is an error, for
+// what it says would be lost. Whatever the bytes, the result is
 // a history that [History.Valid] accepts, or an error that says what is wrong.
 func (h *History) UnmarshalJSON(b []byte) error {
 	var j historyJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j); err != nil {
 		return err
 	}
 	var read History

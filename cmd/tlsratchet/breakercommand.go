@@ -35,6 +35,15 @@ func breakerCommand(stdout, stderr io.Writer) *cli.Command {
 
 var answerPaint = map[ratchet.Answer]paint{ratchet.Armed: green, ratchet.Softened: yellow, ratchet.Suspended: red}
 
+// breakerShown is a breaker's state as JSON.
+type breakerShown struct {
+	ratchet.BreakerState
+	// Effective is the answer that mail is given, an override included, and
+	// Means what that does, in words.
+	Effective ratchet.Answer `json:"effective"`
+	Means     string         `json:"means"`
+}
+
 func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 	state, err := a.Breaker(c.Context)
 	if answer := c.String("set"); answer != "" && err == nil {
@@ -44,7 +53,7 @@ func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
 		return err
 	}
 	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(state)
+		return json.NewEncoder(w).Encode(breakerShown{state, state.Holds(), words.Breaker(&state)})
 	}
 	holds := state.Holds()
 	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds], holds.String()), words.Breaker(&state))

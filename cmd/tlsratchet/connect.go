@@ -31,11 +31,16 @@ func operatorFlags(more ...cli.Flag) []cli.Flag {
 // operation runs fn with the daemon's operations, or those on the file if no
 // daemon runs.
 func operation(fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
+	return operationOn(connect, fn, stderr)
+}
+
+// operationOn runs fn with what open returns.
+func operationOn(open func(*cli.Context, io.Writer) (admin.Admin, error), fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
 	return func(c *cli.Context) (err error) {
 		if err := flagsFirst(c); err != nil {
 			return err
 		}
-		a, err := connect(c, stderr)
+		a, err := open(c, stderr)
 		if err != nil {
 			return err
 		}
@@ -48,7 +53,27 @@ func operation(fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) c
 	}
 }
 
+// connect returns the operations on a memory that is there: a command that
+// looks at it makes none.
 func connect(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
+	return connectTo(c, stderr, func(cfg *config.Config) error {
+		switch info, err := os.Stat(cfg.History); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
+		case err == nil && info.Size() == 0:
+			return fmt.Errorf("no daemon answers, and %s is empty: it is not a history; name another by --history or --config", cfg.History)
+		}
+		return nil
+	})
+}
+
+// connectOrStart is connect for a command that brings something: it starts a
+// memory where there is none.
+func connectOrStart(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
+	return connectTo(c, stderr, daemon.MakeHistory)
+}
+
+func connectTo(c *cli.Context, stderr io.Writer, prepare func(*config.Config) error) (admin.Admin, error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return nil, err
@@ -62,18 +87,17 @@ func connect(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
 			return nil, err
 		}
 	}
-	return openFile(cfg, stderr)
-}
-
-// openFile works on the history's file, which must be there: a command makes
-// none.
-func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	if cfg.InMemory() {
 		return nil, errors.New("no daemon answers, and the history is kept in memory alone: set admin.socket in its configuration")
 	}
-	if _, err := os.Stat(cfg.History); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
+	if err := prepare(cfg); err != nil {
+		return nil, err
 	}
+	return openFile(cfg, stderr)
+}
+
+// openFile works on the history's file.
+func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	level := &slog.LevelVar{}
 	log := daemon.NewLogger(stderr, cfg, level)
 	file, err := store.Open(cfg.History, store.Options{Logger: log})
@@ -125,7 +149,7 @@ func ourselves() string {
 
 // operatorName tells who runs a command, for the audit line.
 func operatorName() string {
-	if name := os.Getenv("SUDO_USER"); name != "" {
+	if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
 		return name
 	}
 	if u, err := user.Current(); err == nil {

@@ -20,7 +20,6 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
@@ -175,18 +174,11 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 
 // apply merges what was learned into the memory.
 func apply(c *cli.Context, r *replay.Result, listener tlsstate.Identity, stderr io.Writer) (*admin.Imported, error) {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := daemon.MakeHistory(cfg); err != nil {
-		return nil, err
-	}
-	a, err := connect(c, stderr)
+	a, err := connectOrStart(c, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("nothing was applied: %w", err)
 	}
-	done, err := a.Import(c.Context, learned(r, listener))
+	done, err := a.Import(c.Context, "replay", operatorName(), learned(r, listener))
 	if err = errors.Join(err, a.Close()); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}

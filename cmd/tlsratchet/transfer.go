@@ -30,25 +30,38 @@ func exportCommand(stdout, stderr io.Writer) *cli.Command {
 func importCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "merge what export printed into the memory", ArgsUsage: "FILE",
-		Description: "FILE may be - for standard input. In any order, any number of times: nothing is undone by it.",
-		Flags:       operatorFlags(),
-		Action:      operation(func(c *cli.Context, a admin.Admin) error { return importFile(c, a, stdout) }, stderr),
+		Description: "FILE may be - for standard input. In any order, any number of times: nothing is undone by it.\n" +
+			"Where there is no memory yet, one is started.",
+		Flags: operatorFlags(),
+		Action: func(c *cli.Context) error {
+			name, in, err := importFrom(c)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			merge := func(c *cli.Context, a admin.Admin) error { return importFile(c, a, name, in, stdout) }
+			return operationOn(connectOrStart, merge, stderr)(c)
+		},
 	}
 }
 
-func importFile(c *cli.Context, a admin.Admin, stdout io.Writer) error {
-	name, err := argument(c, "FILE")
+// importFrom opens what the command line names, before anything is made.
+func importFrom(c *cli.Context) (name string, in io.ReadCloser, err error) {
+	if err := flagsFirst(c); err != nil {
+		return "", nil, err
+	}
+	if name, err = argument(c, "FILE"); err != nil || name == "-" {
+		return name, os.Stdin, err
+	}
+	file, err := os.Open(name)
 	if err != nil {
-		return err
+		return name, nil, unopened(name, err)
 	}
-	in := os.Stdin
-	if name != "-" {
-		if in, err = os.Open(name); err != nil {
-			return unopened(name, err)
-		}
-		defer in.Close()
-	}
-	done, err := a.Import(c.Context, admin.Lines(in))
+	return name, file, nil
+}
+
+func importFile(c *cli.Context, a admin.Admin, name string, in io.Reader, stdout io.Writer) error {
+	done, err := a.Import(c.Context, "import", operatorName(), admin.Lines(in))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

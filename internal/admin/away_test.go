@@ -49,7 +49,7 @@ func TestActsWhileTheServerIsAway(t *testing.T) {
 		if d.Pin != "" || d.Raw.Epoch != 1 {
 			t.Errorf("%s: not unpinned here: %+v", tt.name, d)
 		}
-		done, err := a.Import(t.Context(), seq([]admin.Line{{Identity: "address:192.0.2.99", History: d.Raw}}))
+		done, err := a.Import(t.Context(), "import", "alice", seq([]admin.Line{{Identity: "address:192.0.2.99", History: d.Raw}}))
 		if (err != nil) != tt.fails || !strings.HasPrefix(done.Later, tt.later) || done.Changed != 1 {
 			t.Errorf("%s: import: %+v, %v", tt.name, done, err)
 		}

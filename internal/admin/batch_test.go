@@ -48,7 +48,7 @@ func TestImportWaits(t *testing.T) {
 			}
 		}
 	})
-	done, err := a.Import(t.Context(), lines)
+	done, err := a.Import(t.Context(), "import", "alice", lines)
 	if err != nil || done.Lines != n || done.Changed != n {
 		t.Errorf("%+v, %v", done, err)
 	}

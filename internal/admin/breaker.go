@@ -27,7 +27,7 @@ func (l *Local) SetBreaker(ctx context.Context, o Override) (ratchet.BreakerStat
 	}
 	if l.breaker != nil {
 		l.breaker.Override(answer)
-		l.log.Warn("operator", "act", "breaker", "answer", o.Answer, "why", clean.Text(o.Why, 300), "who", clean.Text(o.Who, 100))
+		l.log.Warn("operator", "act", "breaker", "answer", o.Answer, "why", clean.Text(o.Why, 300), "who", who(ctx, o.Who))
 	}
 	return l.Breaker(ctx)
 }

@@ -159,7 +159,7 @@ func (c *Client) Export(ctx context.Context) iter.Seq2[Line, error] {
 
 // Import implements [Admin]. A line that can't be read ends it before it is
 // sent; those before it are merged.
-func (c *Client) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error) {
+func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error) {
 	r, w := io.Pipe()
 	var wrong error // read after the writer has ended
 	ended := make(chan struct{})
@@ -168,7 +168,7 @@ func (c *Client) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Impo
 		wrong = send(w, lines)
 		w.CloseWithError(wrong)
 	}()
-	done, err := one[Imported](c.ask(ctx, http.MethodPost, "import", nil, r))
+	done, err := one[Imported](c.ask(ctx, http.MethodPost, "import", url.Values{"act": {act}, "who": {who}}, r))
 	r.Close() // ends the writer, if the daemon stopped reading
 	<-ended
 	if wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {

@@ -78,7 +78,10 @@ func TestCutAnswer(t *testing.T) {
 		"act":     func(c *admin.Client) error { _, err := c.Do(t.Context(), admin.Act{}); return err },
 		"tally":   func(c *admin.Client) error { _, err := c.Tally(t.Context()); return err },
 		"breaker": func(c *admin.Client) error { _, err := c.Breaker(t.Context()); return err },
-		"import":  func(c *admin.Client) error { _, err := c.Import(t.Context(), seq([]admin.Line{line})); return err },
+		"import": func(c *admin.Client) error {
+			_, err := c.Import(t.Context(), "import", "alice", seq([]admin.Line{line}))
+			return err
+		},
 	} {
 		for body, want := range map[string]string{"": "went away before it answered", `{"answer":`: "went away in the middle"} {
 			err := ask(faltering(t, body))

@@ -52,7 +52,8 @@ func Handler(a Admin) http.Handler {
 	mux.HandleFunc("POST /v1/breaker", post(a.SetBreaker))
 	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) { stream(w, a.Export(r.Context())) })
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) {
-		done, err := a.Import(r.Context(), Lines(r.Body))
+		v := r.URL.Query()
+		done, err := a.Import(r.Context(), v.Get("act"), v.Get("who"), Lines(r.Body))
 		reply(w, done, err)
 	})
 	return mux

@@ -121,7 +121,7 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 	if err != nil {
 		return Detail{}, fmt.Errorf("%s %s: %w", a.Do, id, err)
 	}
-	l.log.Warn("operator", "act", a.Do, "identity", id.String(), "why", clean.Text(a.Why, 300), "who", clean.Text(a.Who, 100))
+	l.log.Warn("operator", "act", a.Do, "identity", id.String(), "why", clean.Text(a.Why, 300), "who", who(ctx, a.Who))
 	d := detail(id, h, l.rules().Default(), today)
 	d.Later, err = l.flush(ctx)
 	return d, err
@@ -157,8 +157,10 @@ func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
 }
 
 // Import implements [Admin].
-func (l *Local) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error) {
-	var done Imported
+func (l *Local) Import(ctx context.Context, act, claimed string, lines iter.Seq2[Line, error]) (done Imported, err error) {
+	defer func() { // also where it broke off: what was merged stays
+		l.log.Warn("operator", "act", clean.Text(act, 20), "lines", done.Lines, "changed", done.Changed, "refused", done.Refused, "who", who(ctx, claimed))
+	}()
 	for line, err := range lines {
 		if err == nil {
 			err = ctx.Err()
@@ -175,8 +177,6 @@ func (l *Local) Import(ctx context.Context, lines iter.Seq2[Line, error]) (Impor
 			}
 		}
 	}
-	l.log.Info("imported", "lines", done.Lines, "changed", done.Changed, "refused", done.Refused)
-	var err error
 	done.Later, err = l.flush(ctx)
 	return done, err
 }

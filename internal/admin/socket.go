@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -11,7 +13,41 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tlsratchet/internal/clean"
 )
+
+type peerKey struct{}
+
+// ConnContext is for [http.Server]: it notes which user is at the other end of
+// a unix socket, as the system states it, for the audit lines.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return ctx
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return ctx
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if uid, ok := peerUID(int(fd)); ok {
+			ctx = context.WithValue(ctx, peerKey{}, uid)
+		}
+	})
+	return ctx
+}
+
+// who names the operator for an audit line: the user of the connection. What
+// the command claims counts for root alone, who may be somebody's sudo; and
+// where there is no connection, for the file is then the operator's own.
+func who(ctx context.Context, claimed string) string {
+	uid, ok := ctx.Value(peerKey{}).(uint32)
+	if !ok || uid == 0 && claimed != "" {
+		return clean.Text(claimed, 100)
+	}
+	return userName(uid)
+}
 
 // Denied says who may use a file or a socket that we may not, and what to do.
 // It wraps [fs.ErrPermission].

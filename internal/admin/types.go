@@ -23,8 +23,10 @@ type Admin interface {
 	Do(ctx context.Context, a Act) (Detail, error)
 	// Export lists the whole memory in key order.
 	Export(ctx context.Context) iter.Seq2[Line, error]
-	// Import merges lines: any order, any doubling, nothing is undone.
-	Import(ctx context.Context, lines iter.Seq2[Line, error]) (Imported, error)
+	// Import merges lines, in any order and any number of times: nothing is
+	// undone. It leaves an audit line in the log with act ("import", "replay")
+	// and who.
+	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
 	// Summary tells of the memory as a whole.
 	Summary(ctx context.Context) (Summary, error)
 	// Breaker shows the circuit breaker. Only a daemon has one: the error wraps
@@ -50,7 +52,8 @@ var (
 type Override struct {
 	// Answer is "armed", "softened" or "suspended"; "auto" ends the override.
 	Answer string `json:"answer"`
-	// Why and Who go into the log. Why must not be empty.
+	// Why and Who go into the log. Why must not be empty. The daemon takes Who
+	// from the connection; what is claimed here counts for root alone.
 	Why string `json:"why"`
 	Who string `json:"who"`
 }
@@ -116,6 +119,8 @@ type PinDetail struct {
 	Formed string `json:"formed,omitempty"`
 	Met    string `json:"met,omitempty"`
 	Void   string `json:"void,omitempty"`
+
+	words string // whether it holds, and why not
 }
 
 // Question is a session to explain.
@@ -143,7 +148,7 @@ type Act struct {
 	// Do is "unpin" or "forget".
 	Do       string `json:"do"`
 	Identity string `json:"identity"`
-	// Why and Who go into the log. Why must not be empty.
+	// Why and Who are as in [Override].
 	Why string `json:"why"`
 	Who string `json:"who"`
 }

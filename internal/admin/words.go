@@ -32,77 +32,63 @@ func row(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today 
 
 // topPin returns the highest pin that holds, or else the highest that formed.
 func topPin(h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (top PinDetail, ok bool) {
-	for _, p := range pins(h, rule, today) {
-		if p.Formed == "" || p.State == tlsstate.PinNone.String() || p.Level == certificate {
-			continue
-		}
-		if !ok || p.State == tlsstate.PinHolds.String() || top.State != tlsstate.PinHolds.String() {
-			top, ok = p, true
+	if l := h.TopPin(rule, today); l > tlsstate.Plaintext {
+		return levelPin(&h, l, rule, today), true
+	}
+	for l := min(rule.PinUpTo, tlsstate.TLS13); l >= tlsstate.Weak; l-- {
+		if p := levelPin(&h, l, rule, today); p.State != tlsstate.PinNone.String() {
+			return p, true
 		}
 	}
-	return top, ok
+	return top, false
 }
-
-const certificate = "certificate"
 
 // pins lists the pins up to the policy's level, the lowest first, and the
 // certificate's.
 func pins(h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (all []PinDetail) {
-	add := func(name string, p tlsstate.Pin, s tlsstate.PinState) {
-		d := PinDetail{Level: name, State: s.String()}
-		for _, date := range []struct {
-			day  tlsstate.Day
-			text *string
-		}{{p.Formed, &d.Formed}, {p.Met, &d.Met}, {p.Void, &d.Void}} {
-			if date.day != 0 {
-				*date.text = date.day.String()
-			}
-		}
-		all = append(all, d)
-	}
 	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
-		add(l.String(), h.Pins[l-1], h.PinState(l, rule, today, false))
+		all = append(all, levelPin(&h, l, rule, today))
 	}
-	add(certificate, h.CertPin, h.CertPinState(rule, today, false))
-	return all
+	state := func(below bool) tlsstate.PinState { return h.CertPinState(rule, today, below) }
+	return append(all, pinDetail("certificate", h.CertPin, state, rule))
+}
+
+func levelPin(h *tlsstate.History, l tlsstate.Level, rule *tlsstate.Policy, today tlsstate.Day) PinDetail {
+	state := func(below bool) tlsstate.PinState { return h.PinState(l, rule, today, below) }
+	return pinDetail(l.String(), h.Pin(l), state, rule)
+}
+
+func pinDetail(name string, p tlsstate.Pin, state func(below bool) tlsstate.PinState, rule *tlsstate.Policy) PinDetail {
+	return PinDetail{
+		Level: name, State: state(false).String(), words: words.Pin(p, state(false), state(true), rule),
+		Formed: date(p.Formed), Met: date(p.Met), Void: date(p.Void),
+	}
+}
+
+// date returns a day, or "" for none.
+func date(d tlsstate.Day) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) Detail {
 	d := Detail{Row: row(id, h, rule, today), Raw: h, Strip: strip(h, today), Pins: pins(h, rule, today)}
 	if h.Tombstone() {
-		d.Words = []string{"It was forgotten by an operator, and not seen since."}
+		d.Words = []string{"Forgotten by an operator, and not seen since."}
 		return d
 	}
 	d.Words = append(d.Words, fmt.Sprintf("Seen first on %s, last on %s.", h.First, h.Last))
 	for _, p := range d.Pins {
-		if s := pinWords(p, rule); s != "" {
-			d.Words = append(d.Words, s)
+		if p.Formed != "" {
+			d.Words = append(d.Words, fmt.Sprintf("Pinned at %s since %s, last met on %s: %s.", p.Level, p.Formed, p.Met, p.words))
 		}
 	}
 	if d.Pin == "" {
-		d.Words = append(d.Words, fmt.Sprintf("No pin: that takes %d days with TLS, and none below it in the window.", rule.PinAfterDays))
+		d.Words = append(d.Words, fmt.Sprintf("No pin: one forms after %s with TLS, if no session in the window was below it.", words.Count(rule.PinAfterDays, "day")))
 	}
 	return d
-}
-
-func pinWords(p PinDetail, rule *tlsstate.Policy) string {
-	if p.Formed == "" {
-		return ""
-	}
-	text := fmt.Sprintf("Pinned at %s since %s, last met on %s: ", p.Level, p.Formed, p.Met)
-	switch p.State {
-	case tlsstate.PinHolds.String():
-		return text + "it holds."
-	case tlsstate.PinLapsed.String():
-		return text + fmt.Sprintf("lapsed, for it was not met for %d days.", rule.PinMaxAgeDays)
-	case tlsstate.PinContested.String():
-		return text + "contested by a session below it before it formed."
-	case tlsstate.PinReleased.String():
-		return text + fmt.Sprintf("released, for the peer stayed below it on %d days.", rule.ReleaseAfterDays)
-	case tlsstate.PinRelaxed.String():
-		return text + fmt.Sprintf("relaxed, for the peer was below it on %d days of the last 64.", rule.RelaxAfterDays)
-	}
-	return text + fmt.Sprintf("void since an operator's act on %s.", p.Void)
 }
 
 // strip draws the 64 days up to today.
@@ -132,20 +118,23 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 		a.Speaks = d.Identity.String()
 	}
 	if e.Policy.Peer || e.Policy.Exempt || e.Policy.Least > tlsstate.Plaintext {
-		a.Rules = append(a.Rules, "A row of the configuration stands for this peer.")
+		a.Rules = append(a.Rules, "A row of the configuration applies to this peer.")
 	}
 	for i := range e.Identities {
-		a.Rules = append(a.Rules, partWords(&e.Identities[i]))
+		a.Rules = append(a.Rules, partWords(&e.Identities[i], &e.Policy))
 	}
-	if d.Outcome == tlsstate.Downgraded {
+	if d.Outcome != tlsstate.Downgraded {
+		a.Rules = append(a.Rules, fmt.Sprintf("No downgrade (%s): the message is accepted.", d.Outcome))
+	} else {
 		a.Kind = d.Kind.String()
 		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy asks for %s, at most %s for this identity: %s.",
 			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, d.Unlimited))
 		if d.Breaker != ratchet.Armed {
-			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s: %s.", d.Breaker, d.Action))
+			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s (%s): %s.", d.Breaker, words.Answer(d.Breaker), d.Action))
 		}
-	} else {
-		a.Rules = append(a.Rules, fmt.Sprintf("No downgrade (%s): the message goes through.", d.Outcome))
+	}
+	if !s.Peer.IP.IsValid() {
+		a.Rules = append(a.Rules, "Only the name was judged. The address may have a pin of its own: add --client ADDRESS.")
 	}
 	return a
 }
@@ -161,26 +150,23 @@ func asked(s *ratchet.Session) string {
 	return fmt.Sprintf("A session with %s from %s.", clean.Text(s.Protocol, 40), who)
 }
 
-func partWords(p *ratchet.Part) string {
+func partWords(p *ratchet.Part, rule *tlsstate.Policy) string {
 	if p.Verdict.Outcome == tlsstate.New {
 		return fmt.Sprintf("%s: never seen.", p.Verdict.Identity)
 	}
-	text := fmt.Sprintf("%s: %s.", p.Verdict.Identity.Kind, words.Verdict(&p.Verdict))
+	text := words.Verdict(&p.Verdict) + "."
 	for _, line := range p.Pins {
 		if line.State != tlsstate.PinNone {
-			text += fmt.Sprintf(" Pin at %s: %s.", line.Level, line.State)
+			text += fmt.Sprintf(" Pin at %s: %s.", line.Level, words.Pin(line.Pin, line.State, line.State, rule))
 		}
 	}
 	if p.Verdict.Identity.Kind == tlsstate.Domain {
+		breadth := "broad"
+		if !p.Verdict.Broad() {
+			breadth = "not broad"
+		}
 		text += fmt.Sprintf(" About %d addresses in %d networks hold pins under it: %s.",
-			p.History.Addresses.Estimate(), p.History.Networks.Estimate(), breadth(p.Verdict.Broad()))
+			p.History.Addresses.Estimate(), p.History.Networks.Estimate(), breadth)
 	}
 	return text
-}
-
-func breadth(broad bool) string {
-	if broad {
-		return "broad"
-	}
-	return "not broad"
 }

@@ -49,7 +49,7 @@ func (d *Daemon) startAdmin(cfg *config.Config, path string) (*http.Server, erro
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second, ConnContext: admin.ConnContext}
 	go func() {
 		if err := server.Serve(listeners[0]); !errors.Is(err, http.ErrServerClosed) {
 			d.log.Error("admin socket failed", "error", err)

@@ -93,7 +93,7 @@ func agree(t *testing.T, name string, hosts ...mx) {
 		want := hosts[0].operator("peer", "show", "--history", hosts[0].daemon.history, name)
 		for _, m := range hosts {
 			shown := m.operator("peer", "show", "--history", m.daemon.history, name)
-			if strings.Contains(shown, "it holds") {
+			if strings.Contains(shown, ": holds") {
 				t.Fatalf("it is held:\n%s", shown)
 			}
 			if shown != want {

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tlsratchet/tlsstate"
+)
+
+// A date is shown also where it is that of another: on the day a pin forms it
+// is met, and an operator may drop it.
+func TestEqualDates(t *testing.T) {
+	rule := tlsstate.DefaultPolicy()
+	var h tlsstate.History
+	const today tlsstate.Day = 20_000
+	for d := today - 4; d <= today; d++ {
+		_, h = tlsstate.Judge(h, tlsstate.Observation{Day: d, Security: tlsstate.Security{Level: tlsstate.TLS12}}, &rule)
+	}
+	id := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+	d := detail(id, h, &rule, today)
+	day := today.String()
+	for _, p := range d.Pins[:2] {
+		if p.Formed != day || p.Met != day {
+			t.Errorf("%+v, want formed and met on %s", p, day)
+		}
+	}
+	if want := "Pinned at TLSv1.2 since " + day + ", last met on " + day + ": holds."; d.Words[2] != want {
+		t.Errorf("%q, want %q", d.Words[2], want)
+	}
+	d = detail(id, h.Unpin(today), &rule, today)
+	if p := d.Pins[1]; p.Formed != day || p.Met != day || p.Void != day || !strings.Contains(strings.Join(d.Words, " "), "dropped by an operator on "+day) {
+		t.Errorf("after unpin: %+v, %q", p, d.Words)
+	}
+}
+
+// The audit line names the user of the connection. Others than root can't claim
+// to be somebody else.
+func TestWho(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx := ConnContext(t.Context(), conn)
+	if uid, ok := ctx.Value(peerKey{}).(uint32); !ok || uid != uint32(os.Getuid()) {
+		t.Errorf("the peer is %d, %v, want %d", uid, ok, os.Getuid())
+	}
+	as := func(uid uint32) context.Context { return context.WithValue(t.Context(), peerKey{}, uid) }
+	for _, tt := range []struct {
+		ctx           context.Context
+		claimed, want string
+	}{
+		{as(0), "alice", "alice"}, // sudo
+		{as(0), "", "root"},
+		{as(4_000_000), "root", "4000000"},
+		{t.Context(), "alice", "alice"}, // the file
+		{as(0), "a\nmsg=forged", "a?msg=forged"},
+	} {
+		if got := who(tt.ctx, tt.claimed); got != tt.want {
+			t.Errorf("who(%q) = %q, want %q", tt.claimed, got, tt.want)
+		}
+	}
+}
+
+// FuzzLines: whatever is imported, a line is a history that can be exported and
+// read again, or an error.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte(`{"identity":"domain:a.example","history":{"first":"2026-01-05","last":"2026-01-05","seen":{"TLSv1.3":"1"},"weeks_tls":"1","no_certificate":"1"}}` + "\n\n{}"))
+	f.Add([]byte(`{"identity":"address:2001:db8::/64","history":{"epoch":65535,"pins":{"weak":{"void":"2026-01-01"}}}}`))
+	f.Add([]byte(`{"error":"x"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for line, err := range Lines(strings.NewReader(string(b))) {
+			if err != nil {
+				return
+			}
+			if err := line.History.Valid(); err != nil {
+				t.Fatalf("%+v: %v", line, err)
+			}
+			out, err := line.History.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var again tlsstate.History
+			if err := again.UnmarshalJSON(out); err != nil || again != line.History {
+				t.Fatalf("%s: %+v, %v, want %+v", out, again, err, line.History)
+			}
+		}
+	})
+}
