@@ -138,8 +138,8 @@ func (d *Deliveries) Line(at time.Time, program string, pid uint32, msg []byte) 
 		if id, rest, ok := queueID(msg); ok && string(rest) == "removed" {
 			d.sink.Removed(string(id))
 		}
-	case "systemd-journald", "rsyslogd":
-		if isSuppression(msg) {
+	default:
+		if _, ok := lost(msg); ok && loggerName([]byte(program)) > 0 {
 			d.Gap(at.Add(time.Second))
 		}
 	}

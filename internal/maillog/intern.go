@@ -78,17 +78,22 @@ func (j *joiner) interned(e *event) *tlsstate.Security {
 	if s := j.securitys[string(key)]; s != nil {
 		return s
 	}
-	version, rest, _ := strings.Cut(string(e.text), string(withCipher))
+	s := securityOf(string(e.text))
+	s.Certificate = e.trusted
+	if len(j.securitys) < maxSecuritys {
+		j.securitys[string(key)] = &s
+	}
+	return &s
+}
+
+// securityOf reads "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) …".
+func securityOf(text string) tlsstate.Security {
+	version, rest, _ := strings.Cut(text, string(withCipher))
 	cipher, bits, _ := strings.Cut(rest, " (")
 	n, _ := number([]byte(bits))
-	s := &tlsstate.Security{
-		Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(n), Certificate: e.trusted,
-	}
+	s := tlsstate.Security{Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(n)}
 	if s.Level == tlsstate.Plaintext {
 		s.Level = tlsstate.TLS13 // no name: encrypted, by an unknown protocol
-	}
-	if len(j.securitys) < maxSecuritys {
-		j.securitys[string(key)] = s
 	}
 	return s
 }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Lines reads lines of a log as they are written, in the plain forms that
-// syslog daemons and postlogd(8) write.
-type Lines struct{ clock clock }
+// Lines reads lines of a log as they are written, in every form that [Read]
+// knows.
+type Lines struct{ parser parser }
 
 // NewLines returns a reader. Times without a year are of the year of now, times
 // without a zone of its location.
 func NewLines(now time.Time) *Lines {
-	return &Lines{clock: clock{loc: now.Location(), year: now.Year()}}
+	return &Lines{parser{clock: clock{loc: now.Location(), year: now.Year()}, sending: true}}
 }
 
 // Line is one line of a log.
@@ -26,20 +26,13 @@ type Line struct {
 	Message []byte
 }
 
-// Read reads "TIME HOST PROGRAM[PID]: MESSAGE", without its end.
-func (l *Lines) Read(line []byte) (r Line, ok bool) {
-	at, rest, ok := l.clock.read(line)
-	if !ok {
-		return r, false
+// Read reads a line without its end. It returns false for a line that is neither
+// about deliveries nor a log server's about its own work.
+func (l *Lines) Read(line []byte) (Line, bool) {
+	var r record
+	if !l.parser.line(line, &r) || r.program != sending && r.program != logger {
+		return Line{}, false
 	}
-	r.At = time.Unix(at, 0)
-	_, rest, ok = bytes.Cut(rest, space) // the host
-	tag, msg, ok2 := bytes.Cut(rest, []byte(": "))
-	if !ok || !ok2 || bytes.IndexByte(tag, ' ') >= 0 {
-		return r, false
-	}
-	name, process, _ := bytes.Cut(tag, []byte("["))
-	r.Program, r.Message = string(name), msg
-	r.PID, _ = number(process)
-	return r, true
+	_, program, _ := bytes.Cut(r.source, space)
+	return Line{At: time.Unix(r.at, 0), Program: string(program), PID: r.pid, Message: r.message}, true
 }

@@ -52,7 +52,7 @@ var (
 	established    = []byte("TLS connection established from ")
 	serverName     = []byte(" to ")
 	acceptError    = []byte("SSL_accept error from ")
-	clientIs       = []byte(": client=")
+	clientIs       = []byte("client=")
 	space          = []byte(" ")
 	withCipher     = []byte(" with cipher ")
 	trustedWord    = []byte("Trusted")
@@ -125,21 +125,14 @@ func cutShort(msg []byte) bool {
 	return false
 }
 
-// longestID bounds a queue id: with enable_long_queue_ids about 20.
-const longestID = 40
-
 // queued reads "4Q1: client=name[addr]"; it returns false for anything else.
 func (e *event) queued(msg []byte) bool {
-	n := 0
-	for n < len(msg) && n < longestID && alphanumeric(msg[n]) {
-		n++
-	}
-	if n == 0 || !bytes.HasPrefix(msg[n:], clientIs) {
+	id, rest, ok := queueID(msg)
+	if !ok || !bytes.HasPrefix(rest, clientIs) {
 		return false
 	}
-	e.kind, e.text = kindClient, msg[:n]
-	rest, ok := e.from(msg[n+len(clientIs):])
-	if !ok {
+	e.kind, e.text = kindClient, id
+	if rest, ok = e.from(rest[len(clientIs):]); !ok {
 		e.kind = kindBroken
 		return true
 	}
@@ -148,6 +141,9 @@ func (e *event) queued(msg []byte) bool {
 	e.returned = !e.authenticated && bytes.HasPrefix(rest, origField)
 	return true
 }
+
+// longestID bounds a queue id: with enable_long_queue_ids about 20.
+const longestID = 40
 
 func alphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'

@@ -47,11 +47,8 @@ func tlsLine(msg []byte) (relay string, security tlsstate.Security, ok bool) {
 	if !ok {
 		return "", security, false
 	}
-	version, cipher, _ := strings.Cut(string(what), string(withCipher))
-	cipher, bits, _ := strings.Cut(cipher, " (")
-	strength, _ := number([]byte(bits))
-	security = tlsstate.Security{Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(strength)}
-	return withoutNexthop(to), security, version != "" && cipher != ""
+	security = securityOf(string(what))
+	return withoutNexthop(to), security, security.Protocol != "" && security.Cipher != ""
 }
 
 // withoutNexthop cuts what newer versions write behind "H[A]:P" in the same
@@ -245,10 +242,4 @@ func addressOf(relay string) string {
 	_, rest, _ := strings.Cut(relay, "[")
 	addr, _, _ := strings.Cut(rest, "]")
 	return addr
-}
-
-// isSuppression reports whether a message of the journal or of rsyslog says that
-// lines were dropped.
-func isSuppression(msg []byte) bool {
-	return bytes.Contains(msg, suppressed) || bytes.Contains(msg, rateLimit)
 }

@@ -46,12 +46,48 @@ type Result struct {
 // Run replays the logs; see [maillog.Read] for the errors. An error in writing
 // the verdicts is one too.
 func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Options) (*Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, err := newReplay(&o, cancel)
+	if err != nil {
+		return nil, err
+	}
+	items, judged := make(chan item, 1<<10), make(chan struct{})
+	go func() { // judges while the log is read on
+		defer close(judged)
+		for i := range items {
+			r.item(&i)
+		}
+	}()
+	sink := maillog.Sink{
+		Session: func(s *maillog.Session) { items <- item{session: *s} },
+		Failure: func(f *maillog.Failure) { items <- item{maillog.Session{At: f.At}, string(f.Addr)} },
+	}
+	var sending *sending
+	if o.Sending != nil {
+		sending = newSending(&o, mo.Now)
+		sink.Deliveries = sending
+	}
+	stats, err := maillog.Read(ctx, sources, mo, sink)
+	close(items)
+	<-judged
+	if err != nil {
+		return nil, err
+	}
+	res := r.result(&stats, o.Rules.Default())
+	if sending != nil {
+		var learned map[tlsstate.Identity]tlsstate.History
+		res.Report.Sent, learned = sending.sent(o.Sending.Rules.Default())
+		maps.Copy(res.Histories, learned)
+	}
+	return res, nil
+}
+
+func newReplay(o *Options, cancel context.CancelCauseFunc) (*replay, error) {
 	breaker, err := ratchet.NewBreaker(o.Breaker)
 	if err != nil {
 		return nil, fmt.Errorf("breaker: %w", err)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	r := &replay{
 		memory:    newMemory(),
 		listeners: make(map[*maillog.Listener]tlsstate.Identity),
@@ -65,25 +101,7 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 		r.verdicts = json.NewEncoder(o.Verdicts)
 	}
 	r.ratchet = ratchet.New(ratchet.Options{Histories: r.memory, Rules: o.Rules, Breaker: breaker, Log: slog.New(slog.DiscardHandler)})
-	queue := newQueue(r)
-	sink := maillog.Sink{Session: queue.session, Failure: queue.failure}
-	var sending *sending
-	if o.Sending != nil {
-		sending = newSending(&o, mo.Now)
-		sink.Deliveries = sending
-	}
-	stats, err := maillog.Read(ctx, sources, mo, sink)
-	queue.close()
-	if err != nil {
-		return nil, err
-	}
-	res := r.result(&stats, o.Rules.Default())
-	if sending != nil {
-		var learned map[tlsstate.Identity]tlsstate.History
-		res.Report.Sent, learned = sending.sent(o.Sending.Rules.Default())
-		maps.Copy(res.Histories, learned)
-	}
-	return res, nil
+	return r, nil
 }
 
 // replay is one run.
@@ -131,6 +149,20 @@ func (r *replay) listener(l *maillog.Listener) tlsstate.Identity {
 		r.listeners[l] = id
 	}
 	return id
+}
+
+// item is messages of a session, or the address of a handshake that failed.
+type item struct {
+	session maillog.Session
+	failed  string
+}
+
+func (r *replay) item(i *item) {
+	if i.failed != "" {
+		r.failure(i.failed, i.session.At)
+		return
+	}
+	r.message(&i.session)
 }
 
 // message judges messages of one session.
