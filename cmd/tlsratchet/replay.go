@@ -146,7 +146,8 @@ func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr 
 	return result, err
 }
 
-// deniedOf says of the first file that we may not read who may.
+// deniedOf returns an error for the first file that we may not read: it names who
+// may.
 func deniedOf(files []string, err error) error {
 	for _, name := range files {
 		if name != "-" && errors.Is(unix.Access(name, unix.R_OK), fs.ErrPermission) {

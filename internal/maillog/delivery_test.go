@@ -9,7 +9,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// told gathers what the joiner finds, one line each.
+// deliveries gathers what the joiner finds, one line each.
 type deliveries struct{ all []string }
 
 func (d *deliveries) Delivered(v *Delivery) {
@@ -153,7 +153,7 @@ func TestLevelsOfConnections(t *testing.T) {
 	}
 }
 
-// Deliveries of several hosts are told apart, in every form of a log, and come
+// Deliveries of several hosts are separated, in every form of a log, and come
 // in one pass with the sessions of the receiving side.
 func TestReadDeliveries(t *testing.T) {
 	lines := []string{

@@ -109,7 +109,7 @@ func TestManyProcesses(t *testing.T) {
 	}
 }
 
-// A process that comes back is known or new: what it said before its last
+// A process that comes back is known or new: its lines before the end of its last
 // session ended counts no more, however many came in between.
 func TestProcessesComeBack(t *testing.T) {
 	var b strings.Builder
@@ -136,7 +136,7 @@ func TestProcessesComeBack(t *testing.T) {
 	}
 }
 
-// Lines of several hosts and services that take turns are told apart.
+// Lines of several hosts and services that take turns are separated.
 func TestManySources(t *testing.T) {
 	var b strings.Builder
 	const n = 12

@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// form is how the records of a source are told apart.
+// form is how the records of a source are separated.
 type form uint8
 
 const (
@@ -96,7 +96,7 @@ var unreadable = []struct {
 	{holds("\n    MESSAGE=", " [s="), "this is journalctl -o verbose: pass -o json"},
 	{monotonic, "these are times since the boot, without a date (journalctl -o short-monotonic, dmesg): pass journalctl -o short-iso or -o json"},
 	{undated, "these are lines of Postfix without a date (journalctl -o cat): pass journalctl -o short-iso or -o json"},
-	{holds("postfix/smtpd: "), "these lines of Postfix have no process number, so that sessions cannot be told apart: have the log server write the tag whole (PROGRAM[PID])"},
+	{holds("postfix/smtpd: "), "these lines of Postfix have no process number, so sessions cannot be separated: have the log server write the tag whole (PROGRAM[PID])"},
 	{holds(" sendmail["), "this is a log of sendmail, not of Postfix"},
 	{holds(" exim["), "this is a log of Exim, not of Postfix"},
 	{holds(" <= ", " => ", " Completed\n"), "this is a log of Exim, not of Postfix"},

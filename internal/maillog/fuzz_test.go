@@ -20,24 +20,24 @@ func world(t *rapid.T) []string {
 	queue := 0
 	for pid := range rapid.IntRange(1, 4).Draw(t, "processes") {
 		var p process
-		say := func(format string, args ...any) {
+		write := func(format string, args ...any) {
 			if rapid.IntRange(0, 19).Draw(t, "lost") > 0 {
 				p.lines = append(p.lines, fmt.Sprintf("mx1 postfix/smtpd[%d]: ", 100+pid)+fmt.Sprintf(format, args...))
 			}
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "sessions") {
 			who := fmt.Sprintf("mx%d.bank.example[192.0.2.%d]", rapid.IntRange(1, 3).Draw(t, "peer"), rapid.IntRange(1, 3).Draw(t, "host"))
-			say("connect from %s", who)
+			write("connect from %s", who)
 			starttls := ""
 			if rapid.Bool().Draw(t, "encrypted") {
-				say("Anonymous TLS connection established from %s: TLSv1.%d with cipher X (256/256 bits)", who, rapid.IntRange(2, 3).Draw(t, "version"))
+				write("Anonymous TLS connection established from %s: TLSv1.%d with cipher X (256/256 bits)", who, rapid.IntRange(2, 3).Draw(t, "version"))
 				starttls = " starttls=1"
 			}
 			for range rapid.IntRange(0, 3).Draw(t, "messages") {
 				queue++
-				say("4Q%X: client=%s", queue, who)
+				write("4Q%X: client=%s", queue, who)
 			}
-			say("disconnect from %s ehlo=1%s commands=1", who, starttls)
+			write("disconnect from %s ehlo=1%s commands=1", who, starttls)
 		}
 		processes = append(processes, p)
 	}

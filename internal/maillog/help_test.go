@@ -21,14 +21,14 @@ var now = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
 
 func options() maillog.Options { return maillog.Options{Now: now, Location: time.UTC} }
 
-// told is what a log told, in lines.
-type told struct {
+// found is what was found in a log, in lines.
+type found struct {
 	sessions []string
 	failures []string
 	stats    maillog.Stats
 }
 
-func (t told) String() string { return strings.Join(t.sessions, "\n") }
+func (t found) String() string { return strings.Join(t.sessions, "\n") }
 
 // line writes a session as
 // "2026-11-22T18:36:15Z mx1.bank.example[192.0.2.10] 1 TLSv1.3 mx1/postfix/smtpd", with what is special about it.
@@ -46,9 +46,9 @@ func line(s *maillog.Session) string {
 	return fmt.Sprintf("%s %s[%s] %d %s %s/%s", s.At.Format(time.RFC3339), s.Client.Name, s.Client.Addr, s.Messages, seen, s.Listener.Host, s.Listener.Service)
 }
 
-func read(t testing.TB, o maillog.Options, sources ...maillog.Source) told {
+func read(t testing.TB, o maillog.Options, sources ...maillog.Source) found {
 	t.Helper()
-	var got told
+	var got found
 	stats, err := maillog.Read(context.Background(), sources, o, maillog.Sink{
 		Session: func(s *maillog.Session) { got.sessions = append(got.sessions, line(s)) },
 		Failure: func(f *maillog.Failure) {
@@ -62,7 +62,7 @@ func read(t testing.TB, o maillog.Options, sources ...maillog.Source) told {
 	return got
 }
 
-func readText(t testing.TB, text string) told {
+func readText(t testing.TB, text string) found {
 	t.Helper()
 	return read(t, options(), stream(text))
 }
@@ -95,7 +95,7 @@ const (
 	clearFound = "none mx1/postfix/smtpd"
 )
 
-// log makes a log of what one process says, a second apart.
+// log makes a log of one process, a second between the lines.
 func log(messages ...string) string {
 	var b strings.Builder
 	for n, m := range messages {

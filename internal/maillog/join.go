@@ -100,8 +100,8 @@ const (
 	// that come later are of another session.
 	patience = 3600
 	day      = 86400
-	// maxSecuritys bounds the kinds of encryption that are told apart by
-	// pointer.
+	// maxSecuritys bounds the kinds of encryption that have a pointer of their
+	// own.
 	maxSecuritys = 1 << 12
 	// maxSessions bounds the sessions that are kept.
 	maxSessions = 1 << 16

@@ -160,7 +160,7 @@ func TestGaps(t *testing.T) {
 			t.Errorf("on another host: %v", got)
 		}
 	}
-	// It is not for a peer to say.
+	// A peer cannot make such a note.
 	if got := readText(t, log(connect, client, "warning: helo=<Suppressed rate-limiting>", byeClear)); got.stats.Gaps != 0 || !strings.Contains(got.String(), " none ") {
 		t.Errorf("%v", got)
 	}

@@ -106,7 +106,7 @@ func TestLinesLikeModel(t *testing.T) {
 	})
 }
 
-// counts is what a text told.
+// counts is what was found in a text.
 func counts(t testing.TB, in io.Reader) string {
 	t.Helper()
 	messages := 0

@@ -9,9 +9,9 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Session is what the log tells of one session's messages, all of one day and
-// sent in one state of encryption. It is only lent; what it points to stays,
-// and is the same pointer for the same thing throughout one [Read].
+// Session is messages of one session, all of one day and sent in one state of
+// encryption. It is only lent. What it points to stays, and is the same pointer
+// for the same thing throughout one [Read].
 type Session struct {
 	// At is when the first of the messages came, to the second.
 	At time.Time
@@ -23,7 +23,7 @@ type Session struct {
 	Security *tlsstate.Security
 	// Unknown is why the TLS state is not known, or "".
 	Unknown Reason
-	// Authenticated says that the client logged in with SASL.
+	// Authenticated is true if the client logged in with SASL.
 	Authenticated bool
 }
 
@@ -49,9 +49,9 @@ type Client struct {
 type Listener struct {
 	// Host and Service are as logged: "mx1" and "postfix/smtpd".
 	Host, Service string
-	// Connects and Messages were logged; TLS counts the lines that tell of
-	// encryption, StartTLS the STARTTLS commands that worked, as told at the
-	// end of sessions. TLS 0 with StartTLS more than that means that
+	// Connects and Messages were logged; TLS counts the lines about TLS
+	// connections, StartTLS the STARTTLS commands that worked, by the summaries
+	// at the end of sessions. TLS 0 with StartTLS more than that means that
 	// smtpd_tls_loglevel = 1 is missing; both 0, that or no STARTTLS.
 	Connects, Messages, TLS, StartTLS int64
 }
@@ -67,7 +67,7 @@ func (l *Listener) Identity() tlsstate.Identity {
 
 const maxListener = 200
 
-// Reason tells why the TLS state of a session is not known.
+// Reason is why the TLS state of a session is not known.
 type Reason string
 
 // The reasons.
@@ -123,7 +123,7 @@ type Progress struct {
 	Lines atomic.Int64
 }
 
-// Options say how to read.
+// Options are how to read.
 type Options struct {
 	// Year is the year in which each file begins, for times without a year; 0
 	// to find it by the time of the file.

@@ -19,7 +19,7 @@ const (
 	kindDelivery
 )
 
-// event is what a line says. Its texts belong to a batch.
+// event is the content of a line. Its texts belong to a batch.
 type event struct {
 	kind kind
 	// Of a kindTLS: whether the client was trusted. Of a kindClient: whether it

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// parsed is what the lines of a text say.
+// parsed is what is found in a text.
 func parsed(text []byte) *batch {
 	f := newFeed(&source{form: formOf(text), year: 2026}, &Options{Location: time.UTC}, false)
 	in, b := bufio.NewReaderSize(bytes.NewReader(text), readSize), &batch{}

@@ -68,7 +68,7 @@ func compressed(t testing.TB) map[string][]byte {
 	}
 }
 
-// What a file is compressed with is told by its content.
+// The content of a file shows what it is compressed with.
 func TestCompressed(t *testing.T) {
 	for name, data := range compressed(t) {
 		t.Run(name, func(t *testing.T) {

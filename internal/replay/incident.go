@@ -31,7 +31,7 @@ type Incident struct {
 	// Messages came so. Action is the strongest that they met.
 	Messages int    `json:"messages"`
 	Action   string `json:"action"`
-	// Fault says why this looks like our own fault, or is empty.
+	// Fault is why this looks like our own fault, or empty.
 	Fault string `json:"fault,omitempty"`
 
 	action tlsstate.Action

@@ -185,7 +185,7 @@ func (p *Peers) add(k tlsstate.Kind, pinned bool) {
 	}
 }
 
-// finish says what the rest comes to.
+// finish adds what follows from the rest.
 func (r *Report) finish() {
 	for _, i := range r.Incidents {
 		if i.Fault != "" {

@@ -91,8 +91,8 @@ func (s *sending) event(e ratchet.Event) {
 	}
 }
 
-// relay returns the host that takes nearly all mail: what it does says nothing of
-// the destinations behind it.
+// relay returns the host that takes nearly all mail: its TLS is not that of the
+// destinations behind it.
 func (s *sending) relay(destinations int) string {
 	const least, few = 20, 3
 	for host, n := range s.hosts {

@@ -76,7 +76,7 @@ func TestSent(t *testing.T) {
 	}
 }
 
-// A host that takes all mail says nothing of the destinations behind it.
+// A host that takes all mail shows nothing of the destinations behind it.
 func TestSentByRelay(t *testing.T) {
 	var b strings.Builder
 	for n := range 30 {

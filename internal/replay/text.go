@@ -154,7 +154,7 @@ func cut(s string, n int) string {
 	return s
 }
 
-// fates say what an action means for a message.
+// fates are what actions mean for a message.
 var fates = map[string]string{
 	"reject": "have been refused", "tempfail": "have waited", "quarantine": "have been put on hold",
 	"header": "have been marked", "observe": "only have been logged",
@@ -163,7 +163,7 @@ var fates = map[string]string{
 // summary is the sentence to decide on.
 func (r *Report) summary() string {
 	if r.Judged.Messages == 0 {
-		return "Nothing can be said: the log has no message whose encryption is known."
+		return "No result: the log has no message whose encryption is known."
 	}
 	with := "With " + r.Policy.Stripped + ", "
 	if len(r.Actions) == 0 {

@@ -98,7 +98,7 @@ func TestRows(t *testing.T) {
 		{tlsstate.Row{Domain: "bank.example", Subdomains: true, Action: &reject}, "With tempfail, 1 of 8 messages, from 1 peer, would have been refused."},
 		{tlsstate.Row{Domain: "new.example", Subdomains: true, Least: tlsstate.TLS12, Action: &reject}, "With tempfail, 1 of 8 messages, from 1 peer, would have been refused, and 1 message, from 1 peer, would have waited."},
 		// Then nobody shows that STARTTLS is offered.
-		{tlsstate.Row{Domain: "bank.example", Subdomains: true, Exempt: true}, "Nothing can be said: the log has no message whose encryption is known."},
+		{tlsstate.Row{Domain: "bank.example", Subdomains: true, Exempt: true}, "No result: the log has no message whose encryption is known."},
 	} {
 		got := read(t, text(mails)).Judge(rules(t, nil, tt.row)).Report
 		if got.Summary != tt.want {

@@ -24,7 +24,7 @@ const (
 	JSON Format = "json"
 )
 
-// Options say what to write.
+// Options are what to write.
 type Options struct {
 	// Lines is how many, at least; the last session is written to its end.
 	Lines int

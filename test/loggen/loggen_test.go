@@ -20,7 +20,7 @@ func written(t *testing.T, o loggen.Options) []byte {
 }
 
 // The same options make the same log, another seed another one, and all forms
-// tell the same.
+// have the same content.
 func TestWrite(t *testing.T) {
 	o := loggen.Options{Lines: 20_000, Peers: 300}
 	if !bytes.Equal(written(t, o), written(t, o)) {
