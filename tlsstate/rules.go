@@ -18,6 +18,9 @@ type Row struct {
 	Subdomains bool
 	// Network is the network of the client. A row has this or a Domain.
 	Network netip.Prefix
+	// Sender is the domain of MAIL FROM, written as Domain is. Such a row holds
+	// whatever host sends: it needs no proof, because it only demands more.
+	Sender string
 
 	// Action, if not nil, is the action for [Stripped] and [Weakened]. It is
 	// then never capped and never suspended: see [Policy.Peer].
@@ -64,6 +67,8 @@ type Rules struct {
 	networks map[netip.Prefix]*Policy
 	// exact holds the domains themselves, below those with their subdomains.
 	exact, below map[string]*Policy
+	// senders and sendersBelow are the same for rows that name a sender.
+	senders, sendersBelow map[string]*Policy
 }
 
 // NewRules makes the rules of a base policy and the rows. The error joins a
@@ -74,6 +79,8 @@ func NewRules(base Policy, rows []Row) (*Rules, error) {
 		networks: make(map[netip.Prefix]*Policy),
 		exact:    make(map[string]*Policy),
 		below:    make(map[string]*Policy),
+
+		senders: make(map[string]*Policy), sendersBelow: make(map[string]*Policy),
 	}
 	var errs []error
 	for i := range rows {
@@ -107,10 +114,23 @@ func (r *Rules) For(addr netip.Addr, host string) *Policy {
 	if p := r.network(addr.Unmap().WithZone("")); p != nil {
 		return p
 	}
-	if p := r.domain(host); p != nil {
+	if p := named(r.exact, r.below, host); p != nil {
 		return p
 	}
 	return &r.base
+}
+
+// NamesSenders reports whether a row names a sender.
+func (r *Rules) NamesSenders() bool { return len(r.senders)+len(r.sendersBelow) > 0 }
+
+// ForSender returns the policy for a message whose MAIL FROM is in a domain,
+// written as a host in [Rules.For], from a client that rule is for: that of the
+// sender's row where it demands a higher level, else rule.
+func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
+	if p := named(r.senders, r.sendersBelow, domain); p != nil && p.Least > rule.Least {
+		return p
+	}
+	return rule
 }
 
 func (r *Rules) network(addr netip.Addr) *Policy {
@@ -129,12 +149,13 @@ func (r *Rules) network(addr netip.Addr) *Policy {
 	return nil
 }
 
-func (r *Rules) domain(host string) *Policy {
-	if p := r.exact[host]; p != nil {
+// named returns the policy of a name, or of the nearest domain above it.
+func named(exact, below map[string]*Policy, host string) *Policy {
+	if p := exact[host]; p != nil {
 		return p
 	}
-	for len(r.below) > 0 && host != "" {
-		if p := r.below[host]; p != nil {
+	for len(below) > 0 && host != "" {
+		if p := below[host]; p != nil {
 			return p
 		}
 		_, host, _ = strings.Cut(host, ".")
@@ -152,7 +173,7 @@ func family(addr netip.Addr) int {
 // add makes the policy of a row that was checked.
 func (r *Rules) add(row *Row) (key string, err error) {
 	p := r.policy(row)
-	if row.Domain == "" {
+	if row.Network.IsValid() {
 		if r.networks[row.Network] != nil {
 			return "network", fmt.Errorf("%s has a row already", row.Network)
 		}
@@ -163,14 +184,18 @@ func (r *Rules) add(row *Row) (key string, err error) {
 		r.networks[row.Network] = p
 		return "", nil
 	}
-	names, with := r.exact, "without"
+	key, name, names, below := "domain", row.Domain, r.exact, r.below
+	if row.Sender != "" {
+		key, name, names, below = "sender", row.Sender, r.senders, r.sendersBelow
+	}
+	with := "without"
 	if row.Subdomains {
-		names, with = r.below, "with"
+		names, with = below, "with"
 	}
-	if names[row.Domain] != nil {
-		return "domain", fmt.Errorf("%s %s its subdomains has a row already", row.Domain, with)
+	if names[name] != nil {
+		return key, fmt.Errorf("%s %s its subdomains has a row already", name, with)
 	}
-	names[row.Domain] = p
+	names[name] = p
 	return "", nil
 }
 
@@ -180,8 +205,8 @@ func (r *Rules) add(row *Row) (key string, err error) {
 // verdict.
 func (r *Rules) policy(row *Row) *Policy {
 	p := r.base
-	p.Least, p.Exempt, p.Row = row.Least, row.Exempt, row.Domain
-	if row.Domain == "" {
+	p.Least, p.Exempt, p.Row = row.Least, row.Exempt, row.Domain+row.Sender
+	if p.Row == "" {
 		p.Row = row.Network.String()
 	}
 	if row.Action != nil {
@@ -204,21 +229,27 @@ func (row *Row) check() (key string, err error) {
 	switch {
 	case row.Domain != "" && row.Network.IsValid():
 		return "", errors.New("names a domain and a network: make it two rows")
-	case row.Domain == "" && !row.Network.IsValid():
-		return "", errors.New("names no peer: set domain or network")
+	case row.Sender != "" && (row.Domain != "" || row.Network.IsValid()):
+		return "", errors.New("names a sender and a client: make it two rows")
+	case row.Domain == "" && row.Sender == "" && !row.Network.IsValid():
+		return "", errors.New("names no peer: set domain, network or sender")
+	case row.Sender != "" && row.Least == Plaintext:
+		return "sender", errors.New("anybody may claim to be a sender, so that such a row can only demand TLS: set least")
 	case row.Action == nil && row.Least == Plaintext && !row.Exempt && !row.Judged:
 		return "", errors.New("sets nothing: add action, least or exempt = true")
 	case row.Exempt && (row.Action != nil || row.Least > Plaintext):
 		return "exempt", errors.New("an exempt peer is never judged: leave out action and least")
 	case row.Domain != "":
-		return row.checkDomain()
+		return row.checkDomain("domain", row.Domain)
+	case row.Sender != "":
+		return row.checkDomain("sender", row.Sender)
 	}
 	return row.checkNetwork()
 }
 
-func (row *Row) checkDomain() (key string, err error) {
-	if row.Subdomains && !strings.Contains(row.Domain, ".") {
-		return "domain", fmt.Errorf("%s with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it", row.Domain)
+func (row *Row) checkDomain(as, name string) (key string, err error) {
+	if row.Subdomains && !strings.Contains(name, ".") {
+		return as, fmt.Errorf("%s with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it", name)
 	}
 	return "", nil
 }
@@ -235,8 +266,14 @@ func (row *Row) checkNetwork() (key string, err error) {
 		return "network", fmt.Errorf("%s is IPv4 in IPv6: write it as IPv4", n)
 	case n != n.Masked():
 		return "network", fmt.Errorf("%s has bits beyond its prefix: use %s", n, n.Masked())
+	case n.Bits() < widest && row.Exempt && !local(n.Addr()):
+		return "network", fmt.Errorf("%s exempts a large part of the Internet: name your own networks", n)
 	case n.Bits() < widest && !row.Exempt && !row.Judged:
 		return "network", fmt.Errorf("%s is too wide, and a public server must not require TLS of everybody (RFC 3207 section 4): use a /%d or narrower", n, widest)
 	}
 	return "", nil
 }
+
+// local reports whether an address is of a range that is never routed, which a
+// row may exempt whole.
+func local(a netip.Addr) bool { return a.IsPrivate() || a.IsLinkLocalUnicast() }

@@ -148,7 +148,7 @@ func TestBadRows(t *testing.T) {
 		row  tlsstate.Row
 		want string
 	}{
-		{tlsstate.Row{}, "row 2: names no peer: set domain or network"},
+		{tlsstate.Row{}, "row 2: names no peer: set domain, network or sender"},
 		{tlsstate.Row{Domain: "a.example", Network: network("192.0.2.0/24"), Exempt: true},
 			"row 2: names a domain and a network: make it two rows"},
 		{tlsstate.Row{Domain: "a.example"}, "row 2: sets nothing: add action, least or exempt = true"},
@@ -162,6 +162,16 @@ func TestBadRows(t *testing.T) {
 			"row 2: network: 0.0.0.0/0 is too wide, and a public server must not require TLS of everybody (RFC 3207 section 4): use a /8 or narrower"},
 		{tlsstate.Row{Network: network("2000::/3"), Least: tlsstate.TLS12},
 			"row 2: network: 2000::/3 is too wide, and a public server must not require TLS of everybody (RFC 3207 section 4): use a /19 or narrower"},
+		{tlsstate.Row{Network: network("0.0.0.0/0"), Exempt: true},
+			"row 2: network: 0.0.0.0/0 exempts a large part of the Internet: name your own networks"},
+		{tlsstate.Row{Network: network("128.0.0.0/1"), Exempt: true},
+			"row 2: network: 128.0.0.0/1 exempts a large part of the Internet: name your own networks"},
+		{tlsstate.Row{Sender: "partner.example", Action: action(tlsstate.Observe)},
+			"row 2: sender: anybody may claim to be a sender, so that such a row can only demand TLS: set least"},
+		{tlsstate.Row{Sender: "partner.example", Domain: "a.example", Least: tlsstate.TLS12},
+			"row 2: names a sender and a client: make it two rows"},
+		{tlsstate.Row{Sender: "com", Subdomains: true, Least: tlsstate.TLS12},
+			"row 2: sender: com with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it"},
 		{tlsstate.Row{Network: network("192.0.2.1/24"), Least: tlsstate.TLS12},
 			"row 2: network: 192.0.2.1/24 has bits beyond its prefix: use 192.0.2.0/24"},
 		{tlsstate.Row{Network: network("::ffff:192.0.2.0/120"), Least: tlsstate.TLS12},
@@ -186,7 +196,7 @@ func TestAllBadRowsAreTold(t *testing.T) {
 	sub := tlsstate.Row{Domain: "bank.example", Subdomains: true, Exempt: true}
 	_, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{net, sub, {}, net, sub})
 	want := strings.Join([]string{
-		"row 3: names no peer: set domain or network",
+		"row 3: names no peer: set domain, network or sender",
 		"row 4: network: 192.0.2.0/24 has a row already",
 		"row 5: domain: bank.example with its subdomains has a row already",
 	}, "\n")
@@ -275,5 +285,33 @@ func TestWideExemption(t *testing.T) {
 	}
 	if !r.For(netip.MustParseAddr("fd12::1"), "").Exempt {
 		t.Error("not exempt")
+	}
+}
+
+// TestForSender: a sender's row demands more than the client's, never less, and
+// not of those who are exempt.
+func TestForSender(t *testing.T) {
+	r, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{
+		{Sender: "partner.example", Subdomains: true, Least: tlsstate.TLS12},
+		{Sender: "exact.example", Least: tlsstate.Weak},
+		{Domain: "strict.example", Least: tlsstate.TLS13},
+		{Network: network("fc00::/7"), Exempt: true},
+	})
+	if err != nil || !r.NamesSenders() {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		host, sender, row string
+	}{
+		{"mx.other.example", "partner.example", "partner.example"},
+		{"mx.other.example", "news.partner.example", "partner.example"},
+		{"mx.other.example", "exact.example", "exact.example"},
+		{"mx.other.example", "not.exact.example", ""},
+		{"mx.other.example", "", ""},
+		{"strict.example", "partner.example", "strict.example"},
+	} {
+		if p := r.ForSender(r.For(netip.Addr{}, tc.host), tc.sender); p.Row != tc.row {
+			t.Errorf("%+v: the row of %q", tc, p.Row)
+		}
 	}
 }

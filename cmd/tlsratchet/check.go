@@ -24,6 +24,7 @@ func checkCommand(stdout, stderr io.Writer) *cli.Command {
 				return err
 			}
 			warnings, err := daemon.Verify(cfg)
+			warnings = append(cfg.Warnings(), warnings...)
 			if err != nil {
 				return usageError{err}
 			}

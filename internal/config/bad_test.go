@@ -131,8 +131,8 @@ func TestBadFiles(t *testing.T) {
 func TestBadPeers(t *testing.T) {
 	const everybody = ", and a public server must not require TLS of everybody (RFC 3207 section 4): "
 	for _, tc := range []struct{ row, want string }{
-		{"", "2: peer: names no peer: set domain or network"},
-		{"exempt = true", "2: peer: names no peer: set domain or network"},
+		{"", "2: peer: names no peer: set domain, network or sender"},
+		{"exempt = true", "2: peer: names no peer: set domain, network or sender"},
 		{"domain = 'bank.example'", "2: peer: sets nothing: add action, least or exempt = true"},
 		{"domain = 'bank.example'\nexempt = false", "2: peer: sets nothing: add action, least or exempt = true"},
 		{"domain = 'bank.example'\nnetwork = '192.0.2.0/24'\nexempt = true", "2: peer: names a domain and a network: make it two rows"},
@@ -141,7 +141,7 @@ func TestBadPeers(t *testing.T) {
 		{"domain = 'bank.example'\naction = 'refuse'", "4: peer.action: unknown action \"refuse\": use observe, header, quarantine, tempfail, reject"},
 		{"domain = 'bank.example'\nleast = 'none'", "4: peer.least: unknown level \"none\": use weak, TLSv1.2, TLSv1.3"},
 		{"domain = 'bank.example'\nexempt = 'yes'", "4: peer.exempt: want true or false, got \"yes\""},
-		{"domain = 'bank.example'\nleest = 'weak'", "4: peer.leest: unknown key: use domain, subdomains, network, action, least, exempt"},
+		{"domain = 'bank.example'\nleest = 'weak'", "4: peer.leest: unknown key: use domain, subdomains, network, sender, action, least, exempt"},
 
 		// Nobody is everybody.
 		{"least = 'weak'\ndomain = 'com'\nsubdomains = true", "4: peer.domain: com with its subdomains is everybody" + everybody + "name a domain below it"},
@@ -215,7 +215,7 @@ domain = "bank.example"
 		"tlsratchet.toml:9: policy.pin_after_days: want a whole number from 1 to 64, got 0",
 		`tlsratchet.toml:10: policy.stripped: unknown action "maybe": use observe, header, quarantine, tempfail, reject`,
 		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, judge_networks, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, shared_insecure, [socket], [log], [limits], [reply], [policy], [policy_service], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]",
-		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, action, least, exempt",
+		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, sender, action, least, exempt",
 		"tlsratchet.toml:14: peer: sets nothing: add action, least or exempt = true",
 		"--pin-after-days: want a whole number from 1 to 64, got 0",
 		`TLSRATCHET_LIMITS_CACHE: want a whole number from 100 to 10000000, got "many"`,

@@ -89,6 +89,7 @@ type Config struct {
 	Sends    []tlsstate.Row
 
 	rules, outboundRules *tlsstate.Rules
+	warnings             []string
 }
 
 // Socket is how unix sockets are made.

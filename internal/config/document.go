@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,9 @@ type document struct {
 func parse(data []byte) (*document, *problem) {
 	x := indexer{doc: &document{values: map[string]any{}, lines: map[string]int{}}, data: data, rows: map[string]int{}}
 	err := x.all()
+	if errors.Is(err, errTooLong) {
+		return nil, &problem{line: 1, err: err}
+	}
 	if decoding := toml.Unmarshal(data, &x.doc.values); decoding != nil {
 		err = decoding // it knows more than the syntax, and where
 	}
@@ -84,12 +88,31 @@ type indexer struct {
 	table string
 	// rows counts the tables of an array of tables that were met so far.
 	rows map[string]int
+	// ends are the offsets of the line ends.
+	ends []int
 }
 
+// maxKeys is how many keys and tables a file may have: the work of decoding
+// grows with their square.
+const maxKeys = 20_000
+
+// maxParts is how many parts a dotted key may have. Ours have two.
+const maxParts = 10
+
+var errTooLong = fmt.Errorf("the file has more than %d keys", maxKeys)
+
 func (x *indexer) all() error {
+	for i, c := range x.data {
+		if c == '\n' {
+			x.ends = append(x.ends, i)
+		}
+	}
 	var p unstable.Parser
 	p.Reset(x.data)
 	for p.NextExpression() {
+		if len(x.doc.lines) > maxKeys {
+			return errTooLong
+		}
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table:
 			x.table = x.keys("", e.Key())
@@ -104,7 +127,7 @@ func (x *indexer) all() error {
 
 // keys notes each part of a dotted key, and returns the position of the last.
 func (x *indexer) keys(position string, it unstable.Iterator) string {
-	for it.Next() {
+	for parts := 0; it.Next() && parts < maxParts; parts++ {
 		position = dotted(position, string(it.Node().Data))
 		x.note(position, it.Node())
 		if n := x.rows[position]; n > 0 {
@@ -117,7 +140,7 @@ func (x *indexer) keys(position string, it unstable.Iterator) string {
 // row notes the head of a table in an array of tables.
 func (x *indexer) row(e *unstable.Node) string {
 	var parts []*unstable.Node
-	for it := e.Key(); it.Next(); {
+	for it := e.Key(); it.Next() && len(parts) < maxParts; {
 		parts = append(parts, it.Node())
 	}
 	position := ""
@@ -156,6 +179,7 @@ func (x *indexer) value(position string, v *unstable.Node) {
 // note keeps the first line of a position.
 func (x *indexer) note(position string, n *unstable.Node) {
 	if _, ok := x.doc.lines[position]; !ok {
-		x.doc.lines[position] = 1 + bytes.Count(x.data[:n.Raw.Offset], []byte("\n"))
+		before, _ := slices.BinarySearch(x.ends, int(n.Raw.Offset))
+		x.doc.lines[position] = 1 + before
 	}
 }

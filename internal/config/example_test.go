@@ -41,8 +41,8 @@ func TestExampleIsTheDefaults(t *testing.T) {
 
 func TestExampleRowsLoad(t *testing.T) {
 	c := load(t, uncommented(t))
-	if len(c.Peers) != 3 || len(c.Destinations) != 4 {
-		t.Errorf("%d peers and %d destinations, want the example's 3 and 4", len(c.Peers), len(c.Destinations))
+	if len(c.Peers) != 4 || len(c.Destinations) != 4 {
+		t.Errorf("%d peers and %d destinations, want the example's 4 and 4", len(c.Peers), len(c.Destinations))
 	}
 }
 
@@ -57,7 +57,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	if diff := cmp.Diff(keys(text(t, defaults)), keys(content[:strings.Index(content, "[[peer]]\n")])); diff != "" {
 		t.Errorf("keys of the program against those of the example (-want +got):\n%s", diff)
 	}
-	for _, key := range []string{"domain", "subdomains", "network", "action", "least", "exempt", "kind", "url", "secret", "token", "body", "server", "to", "from"} {
+	for _, key := range []string{"domain", "subdomains", "network", "sender", "action", "least", "exempt", "kind", "url", "secret", "token", "body", "server", "to", "from"} {
 		if !regexp.MustCompile(`(?m)^` + key + ` = `).MatchString(content[strings.Index(content, "[[peer]]\n"):]) {
 			t.Errorf("no row shows %s", key)
 		}

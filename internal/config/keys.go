@@ -73,6 +73,7 @@ func peerSettings() []setting[tlsstate.Row] {
 		word("peer.domain", func(r *tlsstate.Row) *string { return &r.Domain }, parseDomain, same),
 		boolean("peer.subdomains", func(r *tlsstate.Row) *bool { return &r.Subdomains }),
 		word("peer.network", func(r *tlsstate.Row) *netip.Prefix { return &r.Network }, parseNetwork, netip.Prefix.String),
+		word("peer.sender", func(r *tlsstate.Row) *string { return &r.Sender }, parseDomain, same),
 		word("peer.action", func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseRowAction, showRowAction),
 		word("peer.least", func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
 		boolean("peer.exempt", func(r *tlsstate.Row) *bool { return &r.Exempt }),

@@ -66,12 +66,12 @@ func (l *loader) at(position, key string, err error) {
 	l.problems = append(l.problems, problem{l.file, l.doc.line(position), key, err})
 }
 
-// noteKey notes a problem of a key at the top that more than its own value
+// noteKey notes a problem of a key that more than its own value
 // brings about, wherever that was set.
 func (l *loader) noteKey(key string, err error) {
 	p := problem{where: key, err: err}
 	if l.doc != nil {
-		if _, ok := l.doc.values[key]; ok {
+		if _, ok := l.doc.lines[key]; ok {
 			p.file, p.line = l.file, l.doc.line(key)
 		}
 	}
@@ -241,6 +241,7 @@ func (l *loader) rules() {
 	for _, network := range l.config.JudgeNetworks {
 		add("judge_networks", tlsstate.Row{Network: network, Judged: true})
 	}
+	l.check(rows)
 	rules, err := tlsstate.NewRules(l.config.Policy, rows)
 	l.config.rules = rules
 	l.rowErrors(err, "peer", l.tables)

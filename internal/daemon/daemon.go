@@ -221,9 +221,17 @@ func (d *Daemon) drain(ctx context.Context) error {
 	return nil
 }
 
+// warn logs what is probably not meant in a configuration.
+func (d *Daemon) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings() {
+		d.log.Warn("configuration", "warning", w)
+	}
+}
+
 // started says so in one line.
 func (d *Daemon) started() {
 	cfg := d.config.Load()
+	d.warn(cfg)
 	where := make([]string, len(d.listeners))
 	for i, l := range d.listeners {
 		where[i] = l.Addr().String()
@@ -265,6 +273,7 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
 	d.sending.reload(next)
+	d.warn(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
 	if fixed := needsRestart(d.atStart, next); len(fixed) > 0 {
 		d.log.Warn("these settings differ from what runs and need a restart", "settings", fixed)

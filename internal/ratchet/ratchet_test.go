@@ -480,3 +480,33 @@ func TestPrivateAddresses(t *testing.T) {
 		t.Errorf("want one line, for the first:\n%s", s)
 	}
 }
+
+// TestSenderRow: mail of a partner must come encrypted from whatever host; the
+// client's own exemption goes before it, and gateways stay unjudged.
+func TestSenderRow(t *testing.T) {
+	tempfail := tlsstate.Tempfail
+	f := newFixture(t, tlsstate.Row{Sender: "partner.example", Least: tlsstate.TLS12, Action: &tempfail},
+		tlsstate.Row{Network: netip.MustParsePrefix("203.0.113.0/24"), Exempt: true})
+	for _, tc := range []struct {
+		addr, from string
+		level      tlsstate.Level
+		want       tlsstate.Action
+	}{
+		{"192.0.2.10", "a@partner.example", tlsstate.Plaintext, tlsstate.Tempfail},
+		{"192.0.2.10", "<a@Partner.Example.>", tlsstate.Plaintext, tlsstate.Tempfail},
+		{"192.0.2.10", "a@partner.example", tlsstate.TLS12, tlsstate.Observe},
+		{"192.0.2.10", "a@other.example", tlsstate.Plaintext, tlsstate.Observe},
+		{"192.0.2.10", "", tlsstate.Plaintext, tlsstate.Observe},
+		{"203.0.113.7", "a@partner.example", tlsstate.Plaintext, tlsstate.Observe},
+		{"10.0.0.7", "a@partner.example", tlsstate.Plaintext, tlsstate.Observe},
+	} {
+		c := bank
+		c.Addr = tc.addr
+		s := session(t, c, day(1), tc.level)
+		s.From = tc.from
+		d := f.Decide(s)
+		if d.Action != tc.want || (tc.want == tlsstate.Tempfail) != (d.Row() == "partner.example" && d.Required) {
+			t.Errorf("%+v: %s, %+v", tc, d.Action, d.Verdict)
+		}
+	}
+}

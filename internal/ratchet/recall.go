@@ -52,7 +52,7 @@ func (r *Ratchet) recall(t *trial) error {
 	if !ok {
 		return nil
 	}
-	if rule := r.rules.Load().For(t.Peer.IP, host); !rule.Exempt {
+	if rule := r.ruleFor(t.Session, host); !rule.Exempt {
 		t.rule = rule
 	}
 	t.recalled = true

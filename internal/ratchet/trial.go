@@ -48,7 +48,7 @@ type part struct {
 }
 
 func (r *Ratchet) newTrial(s *Session) trial {
-	t := trial{Session: s, rule: r.rules.Load().For(s.Peer.IP, s.Peer.Host), day: s.day()}
+	t := trial{Session: s, rule: r.ruleFor(s, s.Peer.Host), day: s.day()}
 	t.listener.id, t.address.id, t.domain.id = s.Peer.Listener, s.Peer.Address, s.Peer.Domain
 	if !s.sender.IsZero() {
 		t.sender.id = s.sender
@@ -58,6 +58,18 @@ func (r *Ratchet) newTrial(s *Session) trial {
 		}
 	}
 	return t
+}
+
+// ruleFor returns the policy of a session whose client has a name: the client's,
+// or that of the sender where it demands more. A sender does not have those
+// judged who are not.
+func (r *Ratchet) ruleFor(s *Session, host string) *tlsstate.Policy {
+	rules := r.rules.Load()
+	rule := rules.For(s.Peer.IP, host)
+	if !rules.NamesSenders() || rule.Exempt || rule.Row == "" && isPrivate(s.Peer.IP) {
+		return rule
+	}
+	return rules.ForSender(rule, spf.DomainOf(s.From))
 }
 
 // exempt reports whether the session is not to be judged, and says so in the

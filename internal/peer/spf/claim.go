@@ -54,6 +54,13 @@ func ClaimOf(p *peer.Peer, from string) (c Claim, ok bool) {
 	return c, true
 }
 
+// DomainOf returns the domain of a MAIL argument, in lower-case A-labels, or ""
+// where it has none: the null sender.
+func DomainOf(path string) string {
+	_, domain, _ := splitPath(path)
+	return domain
+}
+
 // splitPath takes a MAIL argument apart.
 func splitPath(path string) (local, domain string, ok bool) {
 	if len(path) > maxPath {

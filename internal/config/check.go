@@ -1,0 +1,90 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"tlsratchet/tlsstate"
+)
+
+// Warnings returns what is allowed and probably not meant, each with its place
+// in the file.
+func (c *Config) Warnings() []string { return c.warnings }
+
+// warn notes a warning about a position of the file.
+func (l *loader) warn(position, key string, format string, args ...any) {
+	p := problem{l.file, l.doc.line(position), key, fmt.Errorf(format, args...)}
+	l.config.warnings = append(l.config.warnings, p.Error())
+}
+
+// check looks for what each key allows, and all together don't. rows are the
+// [[peer]] rows and, after them, those of the lists of networks.
+func (l *loader) check(rows []tlsstate.Row) {
+	p, out := &l.config.Policy, l.config.outboundPolicy()
+	l.checkDays("policy.pin_after_days", p)
+	if days := l.config.Outbound; days.PinAfterDays > 0 || days.PinMaxAgeDays > 0 {
+		l.checkDays("outbound.pin_after_days", &out)
+	}
+	for i, row := range l.config.Peers {
+		l.checkSuffix(dotted(l.tables[i], "domain"), "peer.domain", row.Domain, row.Subdomains)
+		l.checkSuffix(dotted(l.tables[i], "sender"), "peer.sender", row.Sender, row.Subdomains)
+	}
+	for i, row := range l.config.Sends {
+		l.checkSuffix(dotted(l.sendTables[i], "domain"), "send.domain", row.Domain, row.Subdomains)
+	}
+	l.checkOverruled(rows)
+}
+
+// checkDays refuses a pin that forms after it has lapsed.
+func (l *loader) checkDays(key string, p *tlsstate.Policy) {
+	if p.PinAfterDays > p.PinMaxAgeDays {
+		l.noteKey(key, fmt.Errorf("%d days never come within the %d of pin_max_age_days: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
+	}
+}
+
+// checkSuffix refuses names below which strangers register theirs, and warns of
+// what may be meant all the same.
+func (l *loader) checkSuffix(position, key, name string, subdomains bool) {
+	if suffix, icann := publicsuffix.PublicSuffix(name); name == "" || suffix != name || !icann && !strings.Contains(name, ".") {
+		return
+	} else if icann && subdomains && strings.Contains(name, ".") {
+		l.at(position, key, fmt.Errorf("%s is a public suffix, and with its subdomains everybody under it: name a domain below it", name))
+		return
+	}
+	l.warn(position, key, "%s is a public suffix: those below it are strangers to each other", name)
+}
+
+// checkOverruled warns of networks whose row, which goes before a domain's and
+// before a wider network's, demands less than that.
+func (l *loader) checkOverruled(rows []tlsstate.Row) {
+	demanding := func(r tlsstate.Row) bool { return r.Least > tlsstate.Plaintext && r.Sender == "" }
+	for i, row := range rows {
+		if !row.Network.IsValid() || row.Judged {
+			continue
+		}
+		at := slices.IndexFunc(rows, func(other tlsstate.Row) bool {
+			if !demanding(other) || other.Least <= row.Least {
+				return false
+			}
+			if other.Network.IsValid() {
+				return other.Network.Bits() < row.Network.Bits() && other.Network.Contains(row.Network.Addr())
+			}
+			return i < len(l.tables) // a domain's hosts may be anywhere, but hardly in a list of our own
+		})
+		if at < 0 {
+			continue
+		}
+		position, key := "exempt_networks", "exempt_networks"
+		if i < len(l.tables) {
+			position, key = dotted(l.tables[i], "network"), "peer.network"
+		}
+		name := rows[at].Domain
+		if name == "" {
+			name = rows[at].Network.String()
+		}
+		l.warn(position, key, "%s goes before the row of %s: its clients need not reach least = %q", row.Network, name, rows[at].Least)
+	}
+}
