@@ -30,8 +30,8 @@ func TestCombine(t *testing.T) {
 	twoNetworks.Networks, fewer.Addresses = sketchOf(2), sketchOf(18)
 	partly.Bare = sketchOf(1)
 	pool, fewHosts, partlyPool := held, held, held
-	pool.Addresses, fewHosts.Addresses = sketchOf(5), sketchOf(4)
-	partlyPool.Addresses, partlyPool.Bare = sketchOf(5), sketchOf(1)
+	pool.Addresses, fewHosts.Addresses = sketchOf(8), sketchOf(7)
+	partlyPool.Addresses, partlyPool.Bare = sketchOf(8), sketchOf(1)
 	named, unnamed := held, held
 	named.Named = sketchOf(3)
 	unnamed.Named, unnamed.Unnamed = sketchOf(3), sketchOf(1)

@@ -28,7 +28,7 @@ func (m Marks) join(n Marks) Marks {
 // The least that a domain must have shown before its pin leads to the full
 // action against an address that was never seen.
 const (
-	poolAddresses   = 5
+	poolAddresses   = 8
 	broadNetworks   = 3
 	broadAddresses  = 20
 	broadBareOf     = 20 // fewer than one in so many
@@ -72,5 +72,5 @@ func (m *Marks) partly() bool {
 // hosts of a domain that encrypt: at least one came with TLS, and none is known
 // for plaintext. domain is the [Mark] of its name.
 func (h *History) Hosts(domain Sketch) bool {
-	return h.Addresses&domain != 0 && h.Bare&domain == 0
+	return h.Addresses&domain != 0 && h.Bare&domain == 0 && h.Name.Text != Several
 }

@@ -99,13 +99,24 @@ func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
 	if below && today > p.Void {
 		s.below |= bit(s.end.sub(today))
 	}
-	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays {
+	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays || s.stuck(today, rule) {
 		return PinReleased
 	}
 	if !s.mostly && s.habit() >= rule.RelaxAfterDays {
 		return PinRelaxed
 	}
 	return PinHolds
+}
+
+// queueDays is how long senders keep a message that is refused for now.
+const queueDays = 5
+
+// stuck reports whether the peer was below the pin on each of the last
+// queueDays days: a message of it may be about to come back to its sender,
+// whatever else came.
+func (s sights) stuck(today Day, rule *Policy) bool {
+	all := days(1<<queueDays-1) << max(s.end.sub(today), 0)
+	return rule.ReleaseAfterDays <= queueDays && s.below&all == all
 }
 
 // maxRun is for how many days a run of days below counts: one attack, however

@@ -112,12 +112,34 @@ var lives = []struct {
 		1    TLSv1.2 new
 		2-4  TLSv1.2 learning
 		5    TLSv1.2 raised
+		6-16 TLSv1.2 steady
+		6-14/2 none  stripped
+		16   none    relaxed
+		17   TLSv1.2 learning
+		17   none    relaxed
+		86   TLSv1.2 steady
+	`},
+	{"a message that waits is let through on its fifth day, whatever else comes", nil, `
+		1    TLSv1.2 new
+		2-4  TLSv1.2 learning
+		5    TLSv1.2 raised
 		6-10 TLSv1.2 steady
-		6-10 none    stripped
-		11   none    relaxed
-		12   TLSv1.2 learning
-		12   none    relaxed
-		80   TLSv1.2 steady
+		6-9  none    stripped
+		10   none    released
+		11   TLSv1.2 steady
+	`},
+	{"one attack, however long, does not make the peer an only partly encrypted one", nil, `
+		1    TLSv1.2 new
+		2-4  TLSv1.2 learning
+		5    TLSv1.2 raised
+		6-7  none    stripped
+		8-30 none    released
+		31   TLSv1.2 steady
+		32   none    stripped
+		33   TLSv1.2 steady
+		34   none    stripped
+		35   TLSv1.2 steady
+		36   none    relaxed
 	`},
 	{"a partly encrypted peer is never pinned", nil, `
 		1    TLSv1.2 new

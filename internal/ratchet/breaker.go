@@ -14,7 +14,8 @@ import (
 // downgrade together, either our own TLS is broken, or somebody strips close to
 // us; it finds out which, and limits what is done to mail meanwhile.
 //
-// It counts first-hand pins alone: addresses that used TLS themselves, with a
+// A self-check that gets no STARTTLS or no handshake suspends at once. Beyond
+// that it counts first-hand pins alone: addresses that used TLS themselves, with a
 // pin of some age, one for each organisational domain (an address without one
 // counts as its network) and one for each network. It trips on more than
 // Domains of them within Window, or, however long it takes, without one
@@ -167,10 +168,16 @@ func (b *Breaker) inClear(s *Session) Answer {
 	if a := b.override.Load(); a != nil {
 		return *a
 	}
-	if !b.tripped.Load() {
+	if !b.tripped.Load() && b.o.SelfCheck == nil {
 		return Armed
 	}
 	defer b.lock()()
+	if b.broken(s.At) {
+		if !b.watching.Swap(true) {
+			b.began = s.At
+		}
+		b.set(Suspended, s.At)
+	}
 	b.settle(s.At)
 	return b.answer
 }
@@ -200,7 +207,7 @@ func (b *Breaker) count(s *Session, d *Decision) {
 	}
 	most := b.o.Domains + 1
 	if d.Action > tlsstate.Header && !d.rule.Peer && !d.Required {
-		b.delayed.add(BreakerName{Name: n.Name, At: n.At}, most)
+		b.delayed.add(n, most)
 	}
 	firstHand := d.Identity.Kind == tlsstate.Address && !d.Required
 	if !firstHand || d.Since == 0 || int(s.day())-int(d.Since) < b.o.PinDays {
@@ -224,15 +231,12 @@ func (b *Breaker) settle(now time.Time) {
 	}
 }
 
-// trip looks whether there are too many, and gives the answer to that.
+// trip looks whether there are too many, or whether the self-check failed, and
+// gives the answer to that.
 func (b *Breaker) trip(now time.Time) {
 	most := b.o.Domains
 	answer := b.diagnose(now)
-	many := len(b.recent) > most || len(b.silent) > most ||
-		// That our TLS is broken is not for strangers to say: here their young
-		// pins count too, so that a new installation is safe.
-		answer == Suspended && len(b.delayed) > most
-	if many || b.answer != Armed {
+	if len(b.recent) > most || len(b.silent) > most || b.broken(now) || b.answer != Armed {
 		b.set(answer, now)
 	}
 }
@@ -258,7 +262,14 @@ func (b *Breaker) diagnose(now time.Time) Answer {
 	return Softened
 }
 
-// looks tells whether the self-check, which worked or failed before the first
+// broken reports whether the newest self-check got no STARTTLS or no handshake.
+// Nobody else has a say in that: it needs no names that downgrade.
+func (b *Breaker) broken(now time.Time) bool {
+	works, at := b.selfCheck(now)
+	return !at.IsZero() && !works
+}
+
+// looks reports whether the self-check, which worked or failed before the first
 // downgrade, may still be looking again.
 func (b *Breaker) looks(now time.Time) bool {
 	if b.o.SelfCheck == nil {

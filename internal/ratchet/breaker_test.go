@@ -108,14 +108,14 @@ func TestBreaker(t *testing.T) {
 		changes string
 	}{
 		{name: "ten are ten", action: tlsstate.Reject, peers: first(10), from: later, gap: time.Second, want: "10 reject"},
-		{name: "our TLS is broken", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, want: "10 tempfail, 5 header", changes: "suspended"},
-		{name: "broken, and one listener still works", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, between: true, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "our TLS is broken", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, want: "15 header", changes: "suspended"},
+		{name: "broken, and one listener still works", action: tlsstate.Tempfail, check: check{false, later}, from: later, gap: time.Second, between: true, want: "15 header", changes: "suspended"},
 		{name: "somebody strips close to us", action: tlsstate.Tempfail, check: check{true, later.Add(time.Second)}, from: later, gap: time.Second, want: "15 tempfail", changes: "softened"},
 		{name: "somebody strips close to us, reject", action: tlsstate.Reject, check: check{true, later.Add(time.Second)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
 		{name: "the self-check worked before it broke", action: tlsstate.Reject, check: check{true, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
 		{name: "the self-check worked long before it broke", action: tlsstate.Reject, check: check{true, later.Add(-3 * time.Hour)}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
 		{name: "the self-check worked before it broke, and not since", action: tlsstate.Reject, check: check{true, later.Add(-time.Minute)}, from: later, gap: 3 * time.Second, want: "10 reject, 5 header", changes: "suspended"},
-		{name: "it was known that our TLS is broken", action: tlsstate.Reject, check: check{false, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "10 reject, 5 header", changes: "suspended"},
+		{name: "it was known that our TLS is broken", action: tlsstate.Reject, check: check{false, later.Add(-time.Minute)}, from: later, gap: time.Second, want: "15 header", changes: "suspended"},
 		{name: "no self-check, and nobody comes encrypted", action: tlsstate.Reject, from: later, gap: time.Second, want: "10 reject, 5 header", changes: "suspended"},
 		{name: "no self-check, and others come encrypted", action: tlsstate.Reject, from: later, gap: time.Second, between: true, want: "10 reject, 5 tempfail", changes: "softened"},
 		{name: "the self-check died hours ago", action: tlsstate.Reject, check: check{false, later.Add(-3 * time.Hour)}, from: later, gap: time.Second, between: true, want: "10 reject, 5 tempfail", changes: "softened"},
@@ -146,7 +146,7 @@ func TestBreaker(t *testing.T) {
 			return all
 		}, from: later, gap: time.Second, want: "10 reject, 5 tempfail", changes: "softened"},
 		{name: "young pins", action: tlsstate.Reject, from: day(11), gap: time.Second, want: "15 reject"},
-		{name: "young pins, and our TLS is broken", action: tlsstate.Tempfail, check: check{false, day(11)}, from: day(11), gap: time.Second, want: "10 tempfail, 5 header", changes: "suspended"},
+		{name: "young pins, and our TLS is broken", action: tlsstate.Tempfail, check: check{false, day(11)}, from: day(11), gap: time.Second, want: "15 header", changes: "suspended"},
 		{name: "headers only", action: tlsstate.Header, check: check{false, later}, from: later, gap: time.Second, want: "15 header", changes: "suspended"},
 	}
 	for _, tt := range tests {
@@ -250,7 +250,7 @@ func TestBreakerOutage(t *testing.T) {
 	noon := day(20)
 	f.check = check{false, noon}
 	got := f.strip(t, all, noon, time.Minute)
-	if s := runs(got); s != "10 tempfail, 2 header, 1 reject, 7 header" {
+	if s := runs(got); s != "12 header, 1 reject, 7 header" {
 		t.Errorf("during it: %s", s)
 	}
 	stranger := bank

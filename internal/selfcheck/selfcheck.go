@@ -131,14 +131,14 @@ func (c *Check) Last() Result {
 // Works tells the circuit breaker whether our own STARTTLS works, and when that
 // was tried: the zero time if it isn't known. A server that doesn't answer is
 // not known: strangers can keep it busy, and must not be able to say that our
-// TLS is broken. A certificate that expired is broken TLS: peers that look at
-// it come in clear.
+// TLS is broken. A certificate that has expired is an alert, and works:
+// opportunistic peers don't look at it.
 func (c *Check) Works() (works bool, at time.Time) {
 	r := c.Last()
 	switch r.Problem(r.At) {
 	case Unknown:
 		return false, time.Time{}
-	case OK, CertificateExpires:
+	case OK, CertificateExpires, CertificateInvalid:
 		return true, r.At
 	}
 	return false, r.At

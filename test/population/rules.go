@@ -125,6 +125,7 @@ type ours struct {
 	live, trial *ratchet.Ratchet
 	now         time.Time
 	checked     time.Time
+	from, to    int64 // our own outage
 }
 
 func newOurs(r *Rule) (*ours, error) {
@@ -133,7 +134,7 @@ func newOurs(r *Rule) (*ours, error) {
 		return nil, err
 	}
 	parts := ratchet.Options{Histories: newMemory(rules.Default()), Rules: rules, Log: slog.New(slog.DiscardHandler)}
-	o := &ours{rule: rules.Default(), trial: ratchet.New(parts)}
+	o := &ours{rule: rules.Default(), trial: ratchet.New(parts), from: outageFrom, to: outageTo}
 	if r.Breaker == Unbroken {
 		o.live = ratchet.New(parts)
 		return o, nil
@@ -158,7 +159,7 @@ func (o *ours) selfCheck() (works bool, at time.Time) {
 		at = o.checked
 	}
 	t := at.Unix() - epoch.Unix()
-	return t < outageFrom || t >= outageTo, at
+	return t < o.from || t >= o.to, at
 }
 
 func (o *ours) judge(x *transaction) answer {
