@@ -220,7 +220,7 @@ func putOne(b *bolt.Bucket, e *entry) error {
 		return b.Delete(key)
 	}
 	from := e.from
-	if e.id.Kind == tlsstate.Address {
+	if e.id.Kind == tlsstate.Address || e.id.Kind == tlsstate.Network {
 		from = 0 // it is in the name
 	} else if _, first, err := parseValue(key, b.Get(key)); err == nil && first != 0 {
 		from = first

@@ -121,7 +121,7 @@ func (m *Memory) swap(id tlsstate.Identity, old, next tlsstate.History, by sourc
 	} else {
 		m.strangers.Remove(id)
 	}
-	if room.Add(clone(id), next) {
+	if room.Add(clone(id), cloneText(next)) {
 		m.stats.Dropped++
 	}
 	return true

@@ -35,9 +35,10 @@ type entry struct {
 // gone tells whether the entry says that there is no history any more.
 func (e *entry) gone() bool { return e.h == tlsstate.History{} }
 
-// network returns where the identity is counted: an address where it is.
+// network returns where the identity is counted: an address or a network where
+// it is.
 func (e *entry) network() network {
-	if e.id.Kind != tlsstate.Address {
+	if e.id.Kind != tlsstate.Address && e.id.Kind != tlsstate.Network {
 		return e.from
 	}
 	text, _, _ := strings.Cut(e.id.Name, "/")

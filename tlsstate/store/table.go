@@ -142,7 +142,7 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 		t.refused++
 		return refused, 0
 	}
-	id = clone(id)
+	id, next = clone(id), cloneText(next)
 	t.changes++
 	before, waits := t.pending[id]
 	t.pending[id] = change{next, cmp.Or(before.from, by.from)}
@@ -174,6 +174,12 @@ func (t *table) room(id tlsstate.Identity, h *tlsstate.History) bool {
 func clone(id tlsstate.Identity) tlsstate.Identity {
 	id.Name = strings.Clone(id.Name)
 	return id
+}
+
+// cloneText is clone for the name in a history.
+func cloneText(h tlsstate.History) tlsstate.History {
+	h.Name.Text = strings.Clone(h.Name.Text)
+	return h
 }
 
 // group takes up to n pending changes, the most pressing and the oldest first.

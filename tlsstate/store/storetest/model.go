@@ -29,6 +29,27 @@ func pinned() (h tlsstate.History) {
 	return h
 }
 
+// Full returns a history for each kind of identity in which all fields that the
+// kind may have are set.
+func Full() map[tlsstate.Identity]tlsstate.History {
+	named, marked, network := pinned(), pinned(), pinned()
+	named.Name = tlsstate.LastName(Today-1, "mx1.bank.example", "bank.example")
+	named.Cert = tlsstate.Certificate{Since: Today - 3, Mark: 1 << 63}
+	named.CertDays, named.CertPin = named.NoCertDays, tlsstate.Pin{Formed: Today - 2, Met: Today - 1, Void: Today - 5}
+	marked.Marks = tlsstate.Marks{Networks: 1, Addresses: 1 << 63, Bare: 6, Named: 7, Unnamed: 8}
+	network.Name = tlsstate.OnlyName("bank.example")
+	full := map[tlsstate.Identity]tlsstate.History{
+		{Kind: tlsstate.Address, Name: "2001:db8::1"}:          named,
+		{Kind: tlsstate.Network, Name: "2001:db8::/48"}:        network,
+		{Kind: tlsstate.Domain, Name: "bank.example"}:          marked,
+		{Kind: tlsstate.Sender, Name: "gone.example"}:          pinned().Forget(Today),
+		{Kind: tlsstate.Listener, Name: "192.0.2.25:25"}:       pinned(),
+		{Kind: tlsstate.Destination, Name: "unpinned.example"}: pinned().Unpin(Today),
+		{Kind: tlsstate.MX, Name: "mx.bank.example"}:           Sees(pinned(), Today, tlsstate.Plaintext),
+	}
+	return full
+}
+
 func update(t testing.TB, s Store, id tlsstate.Identity, grow func(tlsstate.History) tlsstate.History) tlsstate.History {
 	t.Helper()
 	h, err := s.Update(id, Today, grow)
@@ -136,6 +157,9 @@ func RunDurable(t *testing.T, open func(t testing.TB, path string) Store) {
 				update(t, s, address(i), seeing(Today-tlsstate.Day(i%64), tlsstate.Level(i%4)))
 			}
 			merge(t, s, address(600), pinned().Forget(Today))
+			for id, h := range Full() {
+				merge(t, s, id, h)
+			}
 			end(t, s)
 			want := maps.Collect(first(s.All(tlsstate.Identity{})))
 			newest := s.Newest()
@@ -148,7 +172,7 @@ func RunDurable(t *testing.T, open func(t testing.TB, path string) Store) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("after reopening, want - got +:\n%s", diff)
 			}
-			if again.Len() != len(want) || again.Newest() != newest || len(want) != 601 {
+			if again.Len() != len(want) || again.Newest() != newest || len(want) != 601+len(Full()) {
 				t.Errorf("%d histories, the newest day %s; want %d, %s", again.Len(), again.Newest(), len(want), newest)
 			}
 		})

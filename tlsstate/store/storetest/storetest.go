@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"concurrent updates lose nothing", concurrent},
 		{"a merge joins in any order", merges},
 		{"a larger epoch wins", epochs},
+		{"every field of every kind comes back", fields},
 		{"nothing comes from the future", future},
 		{"nothing impossible is kept", impossible},
 		{"a network brings 64 newcomers a day", quotas},
@@ -192,6 +193,22 @@ func epochs(t *testing.T, s Store) {
 	loads(t, s, address(2), unpinned)
 	if !forgotten.Tombstone() || s.Len() != 2 {
 		t.Errorf("the tombstone is %+v, %d histories", forgotten, s.Len())
+	}
+}
+
+func fields(t *testing.T, s Store) {
+	for id, h := range Full() {
+		if err := h.Valid(); err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+		merge(t, s, id, h)
+	}
+	flush(t, s)
+	for id, h := range Full() {
+		loads(t, s, id, h)
+	}
+	if s.Len() != len(Full()) {
+		t.Errorf("%d histories, want %d", s.Len(), len(Full()))
 	}
 }
 
