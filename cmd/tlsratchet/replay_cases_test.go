@@ -123,6 +123,10 @@ func madeForms(t *testing.T) map[string]string {
 		"filebeat": func(at time.Time, pid, m string) string {
 			return object("@timestamp", at.Format("2006-01-02T15:04:05.000Z"), "message", bsd(at, pid, m))
 		},
+		"filebeat-parsed": func(at time.Time, pid, m string) string {
+			text, _ := json.Marshal(m)
+			return fmt.Sprintf(`{"@timestamp":"%s","host":{"hostname":"mx"},"log":{"syslog":{"priority":22}},"message":%s,"process":{"name":"postfix/smtpd","pid":%s}}`, at.Format("2006-01-02T15:04:05.000Z"), text, pid)
+		},
 		"fluentd": func(at time.Time, pid, m string) string {
 			return at.Format(time.RFC3339) + "\tmail.info\t" + object("host", "mx", "ident", "postfix/smtpd", "pid", pid, "message", m)
 		},

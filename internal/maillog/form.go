@@ -97,6 +97,7 @@ var unreadable = []struct {
 	{monotonic, "these are times since the boot, without a date (journalctl -o short-monotonic, dmesg): pass journalctl -o short-iso or -o json"},
 	{undated, "these are lines of Postfix without a date (journalctl -o cat): pass journalctl -o short-iso or -o json"},
 	{holds("postfix/smtpd: "), "these lines of Postfix have no process number, so sessions cannot be separated: have the log server write the tag whole (PROGRAM[PID])"},
+	{holds("postfix", ".service["), "these lines have the unit and not the program (journalctl -o with-unit): pass journalctl -o short-iso or -o json"},
 	{holds(" sendmail["), "this is a log of sendmail, not of Postfix"},
 	{holds(" exim["), "this is a log of Exim, not of Postfix"},
 	{holds(" <= ", " => ", " Completed\n"), "this is a log of Exim, not of Postfix"},

@@ -266,7 +266,7 @@ func (j *joiner) gap(e *event, source []byte) {
 	}
 	j.stats.Gaps++
 	if d := j.deliveries[host]; d != nil {
-		d.Gap(time.Unix(e.at, 0))
+		d.Gap(time.Unix(e.at+1, 0))
 	}
 	for _, s := range j.sessions {
 		if s.listener.Host == host {

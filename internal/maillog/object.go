@@ -22,18 +22,32 @@ type object struct {
 	Container  text `json:"CONTAINER_ID"`
 	Pod        text `json:"CONTAINER_NAME"`
 	// Docker's json-file (log, time), Loki (line, timestamp), Filebeat (message,
-	// @timestamp), Vector (host, appname, procid) and Fluentd (host, ident, pid).
-	Log       text `json:"log"`
-	Line      text `json:"line"`
-	Text      text `json:"message"`
-	Time      text `json:"time"`
-	Timestamp text `json:"timestamp"`
-	Elastic   text `json:"@timestamp"`
-	Host      text `json:"host"`
-	AppName   text `json:"appname"`
-	Ident     text `json:"ident"`
-	ProcID    text `json:"procid"`
-	PID       text `json:"pid"`
+	// @timestamp, process), Vector (host, appname, procid) and Fluentd (host, ident,
+	// pid).
+	Log       text        `json:"log"`
+	Line      text        `json:"line"`
+	Text      text        `json:"message"`
+	Time      text        `json:"time"`
+	Timestamp text        `json:"timestamp"`
+	Elastic   text        `json:"@timestamp"`
+	Host      text        `json:"host"`
+	AppName   text        `json:"appname"`
+	Ident     text        `json:"ident"`
+	ProcID    text        `json:"procid"`
+	PID       text        `json:"pid"`
+	Process   beatProcess `json:"process"`
+}
+
+// beatProcess is Filebeat's object of that name. Another shipper's may be a text.
+type beatProcess struct{ Name, PID text }
+
+// UnmarshalJSON ignores what is not an object.
+func (p *beatProcess) UnmarshalJSON(b []byte) error {
+	if b[0] != '{' {
+		return nil
+	}
+	type fields beatProcess
+	return json.Unmarshal(b, (*fields)(p))
 }
 
 // text is a value of JSON that is a text. The journal writes what is not UTF-8
@@ -53,7 +67,12 @@ func (t *text) UnmarshalJSON(b []byte) error {
 		return err
 	case b[0] == '[':
 		return t.array(b)
-	case b[0] != 'n' && b[0] != '{':
+	case b[0] == '{': // "host" of Filebeat
+		var host struct{ Hostname, Name text }
+		err := json.Unmarshal(b, &host)
+		*t = first(host.Hostname, host.Name)
+		return err
+	case b[0] != 'n':
 		*t = bytes.Clone(b)
 	}
 	return nil
@@ -99,8 +118,8 @@ func (p *parser) parts(o *object, r *record) bool {
 		// is theirs to choose.
 		return (o.Container != nil || o.Pod != nil) && p.inner(o.Message, r)
 	}
-	if name := first(o.AppName, o.Ident); r.timed &&
-		p.fields(first(o.Host, text("-")), name, first(o.ProcID, o.PID), first(o.Text, o.Message), r) {
+	if name := first(o.AppName, o.Ident, o.Process.Name); r.timed &&
+		p.fields(first(o.Host, text("-")), name, first(o.ProcID, o.PID, o.Process.PID), first(o.Text, o.Message), r) {
 		return true
 	}
 	return p.inner(first(o.Log, o.Line, o.Text, o.Message), r)

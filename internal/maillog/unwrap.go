@@ -93,15 +93,17 @@ func afterStream(b []byte) []byte {
 }
 
 // afterPrefix skips "postfix-1  | " of docker compose, "[pod/mail/postfix] " of
-// kubectl, "data: " of journalctl -o json-sse, and the byte before each record of
-// journalctl -o json-seq.
+// kubectl, "data: " of journalctl -o json-sse, the byte before each record of
+// journalctl -o json-seq, and a byte order mark.
 func afterPrefix(line []byte) (rest []byte, ok bool) {
 	const longest = 128
 	if line[0] == '\x1e' {
 		return line[1:], true
 	}
-	if rest, ok := bytes.CutPrefix(line, []byte("data: ")); ok {
-		return rest, true
+	for _, prefix := range []string{"data: ", "\ufeff"} {
+		if rest, ok := bytes.CutPrefix(line, []byte(prefix)); ok {
+			return rest, true
+		}
 	}
 	head := line[:min(len(line), longest)]
 	if line[0] == '[' {
