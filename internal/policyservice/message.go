@@ -23,9 +23,11 @@ type message struct {
 	// whether it is an exempt one.
 	judged, exempt bool
 	first          string
+	// ends: its listener asks at the end of messages too.
+	ends bool
 	// learned, marked, held, emitted: what was done already.
 	learned, marked, held, emitted bool
-	// later is what became of the message unless it is refused yet.
+	// later is what becomes of the message unless it is refused, or given up.
 	later *ratchet.Event
 }
 
@@ -41,6 +43,7 @@ func (s *Server) begin(r *request) message {
 		return m
 	}
 	m.session, m.judged = session, true
+	_, m.ends = s.ends.Load(listenerOf(r))
 	m.session.At, m.session.From = s.deps.Now(), r.sender
 	m.decision = s.deps.Judge.Decide(&m.session)
 	// What began on another connection was answered there.
@@ -78,7 +81,8 @@ func (m *message) recipient(r *request) string {
 		return m.reply()
 	case m.refuses() && m.null() && exempt != m.exempt:
 		return words.Apart
-	case m.refuses():
+	case m.later != nil: // another recipient's
+	case m.refuses() || m.ends && m.downgraded():
 		m.later = &e
 	default:
 		m.emit(e)
@@ -86,19 +90,28 @@ func (m *message) recipient(r *request) string {
 	return m.mark()
 }
 
-// mark puts the message on hold, or else adds the header, once. There is one
-// action for one recipient.
+// mark adds the header, once, and puts the message on hold: at its end, or in
+// place of the header where nobody asks then. There is one action for one
+// recipient.
 func (m *message) mark() string {
 	v := &m.decision.Verdict
 	switch {
-	case m.downgraded() && m.decision.Action == tlsstate.Quarantine && !m.held:
-		m.held = true
-		return "HOLD " + words.Quarantine(v)
+	case !m.ends && m.holds():
+		return m.hold()
 	case !m.marked && (m.options.HeaderAll || m.downgraded() && m.decision.Action > tlsstate.Observe):
 		m.marked = true
 		return "PREPEND " + words.HeaderName + ": " + strings.ReplaceAll(words.Header(v, 0), "\n\t", " ")
 	}
 	return dunno
+}
+
+func (m *message) holds() bool {
+	return m.downgraded() && m.decision.Action == tlsstate.Quarantine && !m.held
+}
+
+func (m *message) hold() string {
+	m.held = true
+	return "HOLD " + words.Quarantine(&m.decision.Verdict)
 }
 
 // end answers for the end of the message.
@@ -113,16 +126,20 @@ func (m *message) end(r *request) string {
 	}
 	if m.later != nil {
 		m.later.QueueID = r.queueID
+		m.emit(*m.later)
 	}
-	m.close()
+	if m.holds() {
+		return m.hold()
+	}
 	return dunno
 }
 
-// close emits what waited for a refusal that didn't come.
+// close emits what waited for the end of the message. Where that is asked for
+// and did not come, the client gave the message up.
 func (m *message) close() {
 	if m.later != nil {
+		m.later.Done = !m.ends
 		m.emit(*m.later)
-		m.later = nil
 	}
 }
 

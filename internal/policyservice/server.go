@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +84,9 @@ type Server struct {
 
 	requests, noFactsCount, refused, timeouts atomic.Uint64
 	misplaced, warned, stacked                atomic.Bool
-	logged                                    atomic.Int64 // unix minute of the last line about a connection
+	// ends are the listeners of Postfix that ask at the end of messages too.
+	ends   sync.Map
+	logged atomic.Int64 // unix minute of the last line about a connection
 }
 
 // New makes a server.
@@ -163,6 +166,13 @@ func (c *conn) serve() error {
 // endOfMessage is the state in which smtpd_end_of_data_restrictions ask.
 const endOfMessage = "END-OF-MESSAGE"
 
+// listener is one of Postfix's.
+type listener struct{ addr, port string }
+
+func listenerOf(r *request) listener {
+	return listener{r.facts.Client.DaemonAddr, r.facts.Client.DaemonPort}
+}
+
 // answer answers a request: whatever fails inside is no opinion of ours.
 func (c *conn) answer(r *request) (action string) {
 	defer c.recovered(&action)
@@ -178,6 +188,7 @@ func (c *conn) answer(r *request) (action string) {
 		c.message = c.begin(r)
 	}
 	if r.state == endOfMessage {
+		c.ends.LoadOrStore(listenerOf(r), true)
 		return c.message.end(r)
 	}
 	return c.message.recipient(r)

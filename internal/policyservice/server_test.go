@@ -47,6 +47,12 @@ func (r *rig) onEvent(e ratchet.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := fmt.Sprintf("%s %s to=%s", e.Decision.Outcome, e.AppliedAction(), e.Recipient)
+	if e.QueueID != "" {
+		text += " id=" + e.QueueID
+	}
+	if !e.Done {
+		text += " not done"
+	}
 	r.events = append(r.events, text)
 }
 
@@ -156,6 +162,8 @@ func TestAnswers(t *testing.T) {
 		{"the null sender is refused at its end", tlsstate.Tempfail, [][]string{{null}, {null, end}}, []string{"PREPEND ", "451 4.7.1 "}, "downgrade tempfail to=bob@ours.example"},
 		{"the null sender to postmaster", tlsstate.Tempfail, [][]string{{null, postmaster}, {null, end}}, []string{"PREPEND ", "DUNNO"}, "downgrade header to=postmaster@ours.example"},
 		{"the null sender to both", tlsstate.Tempfail, [][]string{{null}, {null, postmaster}}, []string{"PREPEND ", "452 4.5.3 "}, ""},
+		{"quarantine at the end", tlsstate.Quarantine, [][]string{{}, {carol}, {end, "queue_id=4Q1"}}, []string{"PREPEND ", "DUNNO", "HOLD stripped: 192.0.2.10"}, "downgrade quarantine to=bob@ours.example id=4Q1"},
+		{"given up before its end", tlsstate.Header, [][]string{{}, {overTLS, "instance=2"}}, []string{"PREPEND ", "DUNNO"}, "downgrade header to=bob@ours.example not done; steady observe to=bob@ours.example"},
 		{"authenticated", tlsstate.Reject, [][]string{{"sasl_method=PLAIN"}}, []string{"DUNNO"}, "exempt observe to=bob@ours.example"},
 		{"no address", tlsstate.Reject, [][]string{{"client_address=unknown"}}, []string{"DUNNO"}, ""},
 		{"another state", tlsstate.Reject, [][]string{{"protocol_state=DATA"}}, []string{"DUNNO"}, ""},
@@ -165,9 +173,12 @@ func TestAnswers(t *testing.T) {
 			r := newRig(t, tt.action, Options{}, nil)
 			c := r.dial()
 			c.ask(overTLS, "instance=0")
+			if strings.Contains(tt.name, "end") {
+				c.ask(overTLS, "instance=0", end)
+			}
 			r.emitted()
 			for i, attributes := range tt.ask {
-				if got := c.ask(append(attributes, "instance=1")...); !strings.HasPrefix(got, tt.want[i]) || tt.want[i] == "DUNNO" && got != "DUNNO" {
+				if got := c.ask(append([]string{"instance=1"}, attributes...)...); !strings.HasPrefix(got, tt.want[i]) || tt.want[i] == "DUNNO" && got != "DUNNO" {
 					t.Errorf("answer %d: got %s, want %s", i+1, got, tt.want[i])
 				}
 			}

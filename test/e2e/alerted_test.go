@@ -14,7 +14,7 @@ import (
 // Alertmanager, by mail and in the log; ten more messages and a restart tell
 // nothing; the peer back on TLS closes it everywhere.
 func TestAlerted(t *testing.T) {
-	w := world{t, newPostfix(t, posttest.Options{})}
+	w := world{T: t, Instance: newPostfix(t, posttest.Options{})}
 	am, hook := newAlertmanager(t), newReceiver(t)
 	config := fmt.Sprintf(toldConfig, hook.url, am.url, w.Addr(0))
 	d := serve(t, w.MilterSocket(), "", config)

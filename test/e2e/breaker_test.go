@@ -28,7 +28,7 @@ const crowd = 30
 // critical message says why, and none at a restart in the middle of it; after
 // the repair it is armed again in quiet.
 func certificateGone(t *testing.T) {
-	w, hook := world{t, newPostfix(t, posttest.Options{})}, newReceiver(t)
+	w, hook := world{T: t, Instance: newPostfix(t, posttest.Options{})}, newReceiver(t)
 	config := breakerConfig(hook, w.Addr(0))
 	d := serve(t, w.MilterSocket(), w.crowdHistory(), config)
 	w.wants("before", w.mails(w.Addr(0), 3), "250 250 250")
@@ -76,7 +76,7 @@ func (w world) outage(codes string) {
 // At most ten are refused for good, the others for now, and none is let in while
 // the self-check looks.
 func strippedCloseToUs(t *testing.T) {
-	w, hook := world{t, newPostfix(t, posttest.Options{})}, newReceiver(t)
+	w, hook := world{T: t, Instance: newPostfix(t, posttest.Options{})}, newReceiver(t)
 	d := serve(t, w.MilterSocket(), w.crowdHistory(), breakerConfig(hook, w.Addr(0)))
 	strip, err := posttest.NewStrip("127.0.0.1", w.Addr(0))
 	if err != nil {

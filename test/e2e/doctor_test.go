@@ -18,7 +18,7 @@ import (
 // TestDoctor has the files of contrib/postfix looked at, with smtpd(8) chrooted
 // as Debian has it, then spoilt, and mended by what doctor says.
 func TestDoctor(t *testing.T) {
-	w := world{t, newPostfix(t, posttest.Options{Chroot: true})}
+	w := world{T: t, Instance: newPostfix(t, posttest.Options{Chroot: true})}
 	config := filepath.Join(t.TempDir(), "tlsratchet.toml")
 	text := fmt.Sprintf("listen = [%q]\nhistory = %q\nspf = \"off\"\nheader = \"all\"\n", "unix:"+w.MilterSocket(), filepath.Join(t.TempDir(), "history.db"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

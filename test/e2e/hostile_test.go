@@ -46,7 +46,7 @@ func TestHostileNames(t *testing.T) {
 		Parts: []string{"main.cf.tls", "main.cf.tlsratchet", "main.cf.client-certs"},
 		Main:  []string{"smtpd_tls_CAfile = " + ca.file},
 	})
-	w := world{t, in}
+	w := world{T: t, Instance: in}
 	d := serve(t, w.MilterSocket(), "", all+"[policy]\npin_up_to = \"TLSv1.3\"\npin_after_days = 1\nweakened = \"quarantine\"\n")
 	w.delivered(w.bank("192.0.2.28", w.tls13()), mail("pinned"))
 	want := w.held(d, ca, harmless)
@@ -60,7 +60,7 @@ func TestHostileNames(t *testing.T) {
 			"MAIL":        {harmless.helo, harmless.cert, `"` + text + `"@bank.example`},
 		} {
 			t.Run(place+", "+kind, func(t *testing.T) {
-				switch got := (world{t, in}).held(d, ca, n); {
+				switch got := (world{T: t, Instance: in}).held(d, ca, n); {
 				case got.refused == "":
 					got.like(t, want)
 				case kind != "NUL": // which ends a sender in Postfix's eyes

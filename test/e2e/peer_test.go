@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +13,17 @@ import (
 type world struct {
 	*testing.T
 	*posttest.Instance
+	// policy: Postfix asks the policy service, and no milter.
+	policy bool
+}
+
+// serve starts tlsratchet where Postfix looks for it.
+func (w world) serve(history, config string, flags ...string) *daemon {
+	w.Helper()
+	if w.policy {
+		config += "\n[policy_service]\nlisten = [\"unix:" + filepath.Join(filepath.Dir(w.MilterSocket()), "policy-service.sock") + "\"]\n"
+	}
+	return serve(w.T, w.MilterSocket(), history, config, flags...)
 }
 
 // plain, tls12 and tls13 are how a peer sends.

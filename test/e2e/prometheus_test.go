@@ -18,7 +18,7 @@ import (
 // TestPrometheus: Debian's Prometheus scrapes the daemon, and our rule fires on
 // a stripped session and ceases when the peer is back.
 func TestPrometheus(t *testing.T) {
-	w := world{t, newPostfix(t, posttest.Options{})}
+	w := world{T: t, Instance: newPostfix(t, posttest.Options{})}
 	status := freeAddr(t)
 	serve(t, w.MilterSocket(), "", fmt.Sprintf(prometheusDaemon, w.Addr(0), status))
 	p := newPrometheus(t, status)

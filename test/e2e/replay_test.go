@@ -22,7 +22,7 @@ import (
 // The daemon learns from a Postfix, and a replay of that Postfix's log learns
 // the same.
 func TestReplayAgrees(t *testing.T) {
-	w := world{t, newPostfix(t, posttest.Options{
+	w := world{T: t, Instance: newPostfix(t, posttest.Options{
 		Parts:     []string{"main.cf.tls", "main.cf.tlsratchet", "main.cf.client-certs"},
 		Listeners: []posttest.Listener{{}, {Options: []string{"syslog_name=postfix-in", "smtpd_tls_security_level=none"}}, {Options: []string{"syslog_name=postfix/submission", "smtpd_sasl_auth_enable=yes"}}},
 		Users:     map[string]string{"alice": "secret"},
@@ -122,7 +122,7 @@ func replayed(w world, flags ...string) map[string]tlsstate.History {
 // downgrade, with the log's evidence; unpinned, it is none, and the old log
 // doesn't bring the pin back.
 func TestReplayThenLive(t *testing.T) {
-	w := world{t, newPostfix(t, posttest.Options{})}
+	w := world{T: t, Instance: newPostfix(t, posttest.Options{})}
 	history := filepath.Join(t.TempDir(), "history.db")
 	logs := daysOfLog(w)
 	apply := func() string {

@@ -27,7 +27,7 @@ type mx struct {
 func newMX(t *testing.T, shared, history string, flags ...string) mx {
 	t.Helper()
 	in := newPostfix(t, posttest.Options{})
-	m := mx{world: world{t, in}}
+	m := mx{world: world{T: t, Instance: in}}
 	m.daemon = serve(t, in.MilterSocket(), history, shared+"[status]\nlisten = \"off\"\n", flags...)
 	stranger := m.bank("203.0.113.99", m.tls13())
 	stranger.XCLIENT[0] = "NAME=mail.stranger.example"

@@ -61,7 +61,7 @@ func TestSenders(t *testing.T) {
 	for name, run := range map[string]func(world, string){
 		"moved within its network": senderMoved, "names everybody": senderWide, "names another": senderStranger,
 	} {
-		t.Run(name, func(t *testing.T) { run(world{t, in}, config) })
+		t.Run(name, func(t *testing.T) { run(world{T: t, Instance: in}, config) })
 	}
 }
 
@@ -120,7 +120,7 @@ func senderStranger(w world, config string) {
 // With a resolver that never answers a claim is not proven, and the claimant
 // waits no longer than it may; nobody else waits at all.
 func TestSendersDeadResolver(t *testing.T) {
-	w := world{t, newPostfix(t, posttest.Options{})}
+	w := world{T: t, Instance: newPostfix(t, posttest.Options{})}
 	addr, asked := deadResolver(t)
 	history := taught(t, tlsstate.TLS13, 5, "address:192.0.2.81", "sender:bank.example/192.0.2.0/24", listener(w.Addr(0)))
 	d := serve(t, w.MilterSocket(), history, fmt.Sprintf("header = \"all\"\n[dns]\nresolver = %q\n", addr))

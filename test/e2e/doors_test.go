@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"tlsratchet/test/posttest"
+	"tlsratchet/tlsstate"
+)
+
+// TestBothDoors: where Postfix calls the milter and asks the policy service too,
+// a message is judged, marked and counted once.
+func TestBothDoors(t *testing.T) {
+	in := newPostfix(t, posttest.Options{Parts: []string{"main.cf.tls", "main.cf.tlsratchet", "main.cf.policy"}})
+	w := world{T: t, Instance: in, policy: true}
+	d := w.serve("", all, "--pin-after-days", "1")
+	w.has(w.delivered(w.bank("192.0.2.60", w.tls13()), mail("new by one door")), "new; identity=address:192.0.2.60")
+	w.has(w.delivered(w.bank("192.0.2.60", plain()), mail("stripped by one door")), "kind=stripped")
+	c := w.connect(w.bank("192.0.2.60", plain()))
+	for _, subject := range []string{"stripped again 1", "stripped again 2"} {
+		w.say(c, mail(subject))
+		w.has(w.header(mail(subject)), "kind=stripped")
+	}
+	if h := d.remembered("address:192.0.2.60"); h.Seen[tlsstate.Plaintext] != 1 {
+		t.Errorf("%+v", h)
+	}
+	if lines := d.downgrades(); len(lines) != 3 {
+		t.Errorf("%d lines, want 3: %q", len(lines), lines)
+	}
+}
+
+// TestPolicyForged: by PREPEND our header stands above Postfix's own Received,
+// where no sender can write, and forged copies below it stay.
+func TestPolicyForged(t *testing.T) {
+	in := newPostfix(t, posttest.Options{Parts: []string{"main.cf.tls", "main.cf.policy"}})
+	w := world{T: t, Instance: in, policy: true}
+	w.serve("", all, "--pin-after-days", "1")
+	m := mail("forged")
+	m.Header = append([]string{"X-TLS-Ratchet: steady"}, m.Header...)
+	if r := w.send(w.bank("192.0.2.61", w.tls13()), m); !r.OK() {
+		t.Fatal(r)
+	}
+	got, err := w.WaitMail(limit(t), posttest.Subject("forged"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := string(got.Raw)
+	ours, received, forged := strings.Index(raw, "X-TLS-Ratchet: new;"), strings.Index(raw, "Received:"), strings.Index(raw, "X-TLS-Ratchet: steady")
+	if ours < 0 || ours > received || forged < received {
+		t.Errorf("ours at %d, Received at %d, the forged one at %d:\n%s", ours, received, forged, raw)
+	}
+}
