@@ -60,8 +60,8 @@ func (h *History) evidence(v *Verdict, o *Observation) {
 	}
 }
 
-// faithful returns the highest level that the identity kept, but for one day at
-// most, until it came below it of late: Plaintext for none. Like a pin, that is
+// faithful returns the highest level that the identity kept, but for a few days
+// at most, until it came below it of late: Plaintext for none. Like a pin, that is
 // released by ReleaseAfterDays days below. The day of the session on trial
 // counts as one of those, whatever else came on it: all of a day's sessions are
 // judged alike.
@@ -82,8 +82,8 @@ func (h *History) faithful(o *Observation, rule *Policy) Level {
 }
 
 // lapses is how many days below make an address with too little TLS for a pin
-// one that its domain's pin says nothing of: one day may have been an attack.
-const lapses = 2
+// one that its domain's pin says little of: fewer may have been an attack.
+const lapses = 4
 
 // verdict holds the session against the pins, the highest first.
 func (h *History) verdict(v *Verdict, o *Observation, rule *Policy) {

@@ -99,7 +99,7 @@ func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
 	if below && today > p.Void {
 		s.below |= bit(s.end.sub(today))
 	}
-	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays || s.stuck(today, rule) {
+	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays || !s.mostly && s.stuck(today, rule) {
 		return PinReleased
 	}
 	if !s.mostly && s.habit() >= rule.RelaxAfterDays {

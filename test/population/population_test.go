@@ -161,6 +161,11 @@ func TestPolicyPage(t *testing.T) {
 			t.Errorf("no row for %s: run make population", r.Name)
 		}
 	}
+	for _, s := range Sites() {
+		if !strings.Contains(tables, " "+s.Name+" |") {
+			t.Errorf("no column for %s: run make population", s.Name)
+		}
+	}
 	for i := range attacks {
 		if !strings.Contains(tables, "| "+attacks[i].Name+" |") {
 			t.Errorf("no row for %s: run make population", attacks[i].Name)

@@ -28,7 +28,7 @@ func Sites() []Site {
 	return []Site{
 		{Name: "family", Days: 120, Worlds: 10, Peers: 1, Rate: 1},
 		{Name: "company", Days: 90, Worlds: 1, Peers: 10, Rate: 3.3},
-		{Name: "university", Days: 31, Worlds: 1, Peers: 70, Rate: 19},
+		{Name: "university", Days: 32, Worlds: 1, Peers: 70, Rate: 19},
 	}
 }
 
@@ -94,7 +94,7 @@ var habits = []habit{
 	{name: "one message in five in clear", peers: 3, perDay: 0.2, hosts: 1, nets: 1, clear: 0.2},
 	{name: "one message in a hundred in clear", peers: 4, perDay: 0.3, hosts: 2, nets: 1, clear: 0.01},
 	{name: "TLS broken for hours", peers: 6, perDay: 0.5, hosts: 1, nets: 1, broken: 40},
-	{name: "bots behind a server's address", peers: 2, perDay: 0.4, hosts: 1, nets: 1, bots: 0.012},
+	{name: "bots behind a server's address", peers: 2, perDay: 0.4, hosts: 1, nets: 1, bots: 0.01},
 	{name: "turns TLS off for good", peers: 1, perDay: 0.15, hosts: 1, nets: 1, off: true},
 	{name: "remembers our outage", peers: 5, perDay: 0.3, hosts: 1, nets: 1, remembers: true},
 }

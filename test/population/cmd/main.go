@@ -34,8 +34,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	all, err := population.TryAll(o, population.Rules(), func(f *population.Figures) {
 		fmt.Fprintf(stderr, "%4.0f s  %s\n", time.Since(start).Seconds(), f.Rule)
 	})
+	var sites [][]*population.SiteFigures
 	if err == nil {
-		err = show(*write, population.Tables(o, all), stdout)
+		sites, err = population.TrySites(o.Seed, func(f *population.SiteFigures) {
+			fmt.Fprintf(stderr, "%4.0f s  %s: %s\n", time.Since(start).Seconds(), f.Site, f.Rule)
+		})
+	}
+	if err == nil {
+		err = show(*write, population.Tables(o, all)+"\n"+population.SiteTable(sites), stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)

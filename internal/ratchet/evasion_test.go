@@ -1,0 +1,227 @@
+package ratchet_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// These are ways round a pin that somebody on the path tried. None may work.
+
+// host is one address of a pool of providers: four networks, one domain.
+func host(n int) peer.Client {
+	c := bank
+	c.Addr, c.Name = fmt.Sprintf("203.0.%d.%d", 113+n%4, 1+n), fmt.Sprintf("out%d.pool.example", n)
+	return c
+}
+
+// newPool is a fixture that has seen 25 hosts of a pool for ten days, one or two
+// days each, so that only the domain has a pin.
+func newPool(t testing.TB, rows ...tlsstate.Row) fixture {
+	f := newFixture(t, rows...)
+	for n := range 25 {
+		f.deliver(session(t, host(n), day(1+n%10), tlsstate.TLS13))
+	}
+	return f
+}
+
+// strip has one message in clear of a client, and wants its action.
+func (f fixture) strip(t testing.TB, name string, c peer.Client, at time.Time, want tlsstate.Action) ratchet.Decision {
+	t.Helper()
+	d := f.deliver(session(t, c, at, tlsstate.Plaintext))
+	if d.Action != want {
+		t.Errorf("%s: %s by %s (%s), want %s", name, d.Action, d.Identity, d.Support, want)
+	}
+	return d
+}
+
+// A new address of a pool is refused by what its network, and by what all of the
+// domain's addresses say.
+func TestNewAddressOfAPool(t *testing.T) {
+	f := newPool(t)
+	neighbour := host(30)
+	if d := f.strip(t, "in a network of the pool", neighbour, day(11), tlsstate.Tempfail); d.Support != tlsstate.SupportNetwork {
+		t.Errorf("by %s", d.Support)
+	}
+	far := host(31)
+	far.Addr = "198.18.0.9"
+	if d := f.strip(t, "in a network of its own", far, day(11), tlsstate.Tempfail); d.Support != tlsstate.SupportAddresses {
+		t.Errorf("by %s", d.Support)
+	}
+}
+
+// A hoster's customers are no pool: those in clear are none of the others'
+// business.
+func TestHostersCustomers(t *testing.T) {
+	f := newFixture(t)
+	customer := func(n int) peer.Client {
+		c := bank
+		c.Addr, c.Name = fmt.Sprintf("203.0.%d.%d", 100+n, 10+n), fmt.Sprintf("vm%d.hoster.example", n)
+		return c
+	}
+	for n := range 12 {
+		f.pin(t, customer(n))
+	}
+	f.strip(t, "the thirteenth", customer(12), day(6), tlsstate.Header)
+}
+
+// One stripped message on each of six days silences nobody.
+func TestSixMessagesBuyNoSilence(t *testing.T) {
+	f := newPool(t)
+	for n := range 8 {
+		at := day(11 + n)
+		f.deliver(session(t, host(n), at, tlsstate.TLS13))
+		f.strip(t, fmt.Sprintf("day %d", n), host(40+n), at.Add(time.Hour), tlsstate.Tempfail)
+	}
+}
+
+// One host of a hundred that never encrypts does not unseat its domain, and is
+// known for that on the third day.
+func TestOneBareHost(t *testing.T) {
+	f := newPool(t)
+	bare := host(50)
+	for n := range 12 {
+		at, want := day(11+n), tlsstate.Tempfail
+		f.deliver(session(t, host(n), at, tlsstate.TLS13))
+		if n >= 3 {
+			want = tlsstate.Header
+		}
+		f.strip(t, fmt.Sprintf("the bare host, day %d", n), bare, at, want)
+	}
+	f.strip(t, "another one", host(48), day(23), tlsstate.Tempfail)
+}
+
+// Where a tenth of the addresses come in clear, the domain is only partly
+// encrypted.
+func TestPartlyEncryptedDomain(t *testing.T) {
+	f := newPool(t)
+	for n := range 8 {
+		at := day(11 + n)
+		f.deliver(session(t, host(n), at, tlsstate.TLS13))
+		for b := range 6 {
+			f.deliver(session(t, host(50+b), at, tlsstate.Plaintext))
+		}
+	}
+	if d := f.deliver(session(t, host(58), day(19), tlsstate.Plaintext)); d.Outcome == tlsstate.Downgraded {
+		t.Errorf("%s", words(d))
+	}
+}
+
+// Sessions of a day are judged alike in any order: an address with too little
+// TLS for a pin, under a pinned domain.
+func TestAnyOrderOfADay(t *testing.T) {
+	for _, order := range []string{"TCC", "CTC", "CCT", "TCTC", "CTCT", "TTCC", "C", "TC"} {
+		for known := range 6 {
+			f := newPool(t)
+			c := host(60)
+			for n := range known {
+				f.deliver(session(t, c, day(11+n), tlsstate.TLS13))
+			}
+			for i, what := range order {
+				at := day(20).Add(time.Duration(i) * time.Minute)
+				if what == 'T' {
+					f.deliver(session(t, c, at, tlsstate.TLS13))
+				} else {
+					f.strip(t, fmt.Sprintf("%s after %d days, session %d", order, known, i), c, at, tlsstate.Tempfail)
+				}
+			}
+		}
+	}
+}
+
+// nameless is a client while somebody breaks our DNS.
+func nameless(c peer.Client) peer.Client {
+	c.Name, c.Resolve = "unknown", "TEMP"
+	return c
+}
+
+// Whoever strips can break our DNS too: the memory of the address, and of its
+// network, supplies the domain, and the rows of the config that are for it.
+func TestBrokenDNS(t *testing.T) {
+	f := newPool(t)
+	f.strip(t, "seen once", nameless(host(3)), day(11), tlsstate.Tempfail)
+	d := f.strip(t, "never seen", nameless(host(33)), day(11), tlsstate.Tempfail)
+	if !d.Recalled || d.Identity.Name != "pool.example" {
+		t.Errorf("%s, recalled %t", d.Identity, d.Recalled)
+	}
+	if h, _ := f.memory.Load(tlsstate.Identity{Kind: tlsstate.Domain, Name: "pool.example"}); h.Seen[tlsstate.Plaintext] != 0 {
+		t.Error("a name that nothing proved taught the domain")
+	}
+	stranger := nameless(bank)
+	stranger.Addr = "198.18.7.7"
+	if d := f.deliver(session(t, stranger, day(11), tlsstate.Plaintext)); d.Outcome == tlsstate.Downgraded {
+		t.Errorf("a stranger elsewhere: %s", words(d))
+	}
+	other := host(34)
+	other.Name = "mx.other.example"
+	f.deliver(session(t, other, day(11), tlsstate.TLS13))
+	same := nameless(host(38)) // in the network of 34, where two domains were seen now
+	if d := f.deliver(session(t, same, day(11), tlsstate.Plaintext)); d.Outcome == tlsstate.Downgraded {
+		t.Errorf("where two domains were seen: %s", words(d))
+	}
+
+	f = newFixture(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Least: tlsstate.TLS12, Action: ptr(tlsstate.Reject)})
+	f.deliver(session(t, bank, day(1), tlsstate.TLS13))
+	f.strip(t, "a row, by the name that the address had", nameless(bank), day(2), tlsstate.Reject)
+	neighbour := nameless(bank)
+	neighbour.Addr = "192.0.2.77"
+	f.strip(t, "a row, by the one domain of the network", neighbour, day(2), tlsstate.Reject)
+}
+
+// An IPv6 neighbour neither wears a pin out nor earns one for others.
+func TestNeighboursInASlash64(t *testing.T) {
+	f := newFixture(t)
+	victim, neighbour := bank, bank
+	victim.Addr = "IPv6:2001:db8:1:2::25"
+	neighbour.Addr, neighbour.Name = "IPv6:2001:db8:1:2::26", "vm.other.example"
+	f.pin(t, victim)
+	for n := range 8 {
+		if d := f.deliver(session(t, neighbour, day(6+n), tlsstate.Plaintext)); d.Action > tlsstate.Observe {
+			t.Errorf("the neighbour, day %d: %s", n, words(d))
+		}
+	}
+	f.strip(t, "the victim", victim, day(14), tlsstate.Tempfail)
+}
+
+// A clock that is half a year ahead lets no pin lapse, and one that goes back
+// contests none.
+func TestClockIsNoWayRound(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	f.strip(t, "half a year ahead", bank, day(190), tlsstate.Tempfail)
+	f.deliver(session(t, bank, day(3), tlsstate.Plaintext)) // the clock went back
+	f.strip(t, "after a jump back", bank, day(6), tlsstate.Tempfail)
+}
+
+// The pin on a certificate is on that certificate, not on any trusted one.
+func TestAnotherCertificate(t *testing.T) {
+	f := newFixture(t)
+	with := func(n int, subject string) *ratchet.Session {
+		s := session(t, bank, day(n), tlsstate.TLS13)
+		s.Certificate, s.CertMark = subject != "", tlsstate.CertificateMark("CN=CA", subject)
+		return s
+	}
+	for n := 1; n <= 5; n++ {
+		f.deliver(with(n, "bank.example"))
+	}
+	if got := words(f.deliver(with(6, "attacker.example"))); got != "address downgrade unauthenticated observe" {
+		t.Errorf("another one: %s", got)
+	}
+	if got := words(f.deliver(with(6, "bank.example"))); !strings.Contains(got, "steady") {
+		t.Errorf("its own: %s", got)
+	}
+	for n := 7; n <= 9; n++ {
+		f.deliver(with(n, "renamed.example"))
+	}
+	for n := 10; n <= 13; n++ {
+		f.deliver(with(n, "renamed.example"))
+	}
+	if got := words(f.deliver(with(14, "bank.example"))); got != "address downgrade unauthenticated observe" {
+		t.Errorf("the old one, once the new one is pinned: %s", got)
+	}
+}
