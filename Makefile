@@ -16,10 +16,10 @@ TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv
 # Packages without I/O of their own: their tests run under an emulator.
 PURE    ?= ./tlsstate ./internal/clean ./internal/peer ./internal/config ./internal/maillog ./internal/incident ./milter
 
-.PHONY: help build cross emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test release test-systemd versions clean
+.PHONY: help build cross emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test release test-systemd versions print-targets clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build build/tlsratchet
 	$(GO) build $(FLAGS) -o build/ ./cmd/tlsratchet
@@ -27,7 +27,7 @@ build: ## build build/tlsratchet
 cross: ## build for every system in TARGETS, into build/SYSTEM/
 	@for t in $(TARGETS); do echo "$$t"; \
 		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} GOARM=7 \
-			$(GO) build $(FLAGS) -o build/$$t/ ./cmd/tlsratchet || exit 1; \
+			$(GO) build $(FLAGS) -buildvcs=false -o build/$$t/ ./cmd/tlsratchet || exit 1; \
 	done
 	CGO_ENABLED=0 GOARCH=386 $(GO) vet ./...
 
@@ -105,6 +105,17 @@ package: ## build the .deb and the .rpm in build/packages
 package-test: ## build the packages twice, in two folders, compare and check them (root; a minute)
 	$(GO) run ./test/posttest/install lintian
 	$(GO) test -count 1 -v -run Packages ./test/packaging -packages
+
+test-systemd: package ## install, reload, kill, upgrade and purge the package under Debian 12's and 13's systemd (root)
+	$(GO) run ./test/posttest/install systemd-container debootstrap
+	test/systemd/run bookworm
+	test/systemd/run trixie
+
+release: ## build all files of a release in build/release, with checksums; see docs/release.md
+	packaging/release
+
+print-targets:
+	@echo $(TARGETS)
 
 clean: ## remove what build made
 	rm -rf build

@@ -3,6 +3,7 @@ package arch_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,33 @@ func TestReadmeCommands(t *testing.T) {
 				t.Errorf("nobody here knows how to run it")
 			}
 		})
+	}
+}
+
+// The commands of the guide are accepted: none of them is wrong usage. On an
+// empty memory some fail.
+func TestGuideCommands(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/guide.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "tlsratchet")
+	runOK(t, inRoot("go", "build", "-o", program, "./cmd/tlsratchet"))
+	commands := regexp.MustCompile(`(?m)^    tlsratchet ([^>|\n]+)|`+"`tlsratchet ([^`]+)`").FindAllSubmatch(text, -1)
+	if len(commands) < 8 {
+		t.Fatalf("only %q", commands)
+	}
+	for _, m := range commands {
+		args := strings.Fields(string(m[1]) + string(m[2]))
+		if args[0] == "serve" { // as in the README
+			continue
+		}
+		cmd := exec.Command(program, args...)
+		cmd.Env = append(os.Environ(), "TLSRATCHET_HISTORY="+filepath.Join(t.TempDir(), "history.db"))
+		out, err := cmd.CombinedOutput()
+		if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 2 && !bytes.Contains(out, []byte("no such file")) {
+			t.Errorf("%q: %s", args, out)
+		}
 	}
 }
 

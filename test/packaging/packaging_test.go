@@ -58,7 +58,7 @@ func TestVersion(t *testing.T) {
 
 // The shell accepts the maintainer scripts, and the configuration is valid.
 func TestScripts(t *testing.T) {
-	for _, pattern := range []string{"version", "notices", "build", "deb/p*", "rpm/*"} {
+	for _, pattern := range []string{"version", "notices", "build", "release", "../test/systemd/*", "deb/p*", "rpm/*"} {
 		files, err := filepath.Glob(filepath.Join(root, "packaging", pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			shell := "sh"
-			if strings.HasPrefix(string(text), "#!/usr/bin/env bash") {
+			if strings.HasPrefix(string(text), "#!/usr/bin/env bash") || strings.HasPrefix(string(text), "#!/bin/bash") {
 				shell = "bash"
 			}
 			run(t, ".", shell, "-n", f)
