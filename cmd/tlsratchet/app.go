@@ -46,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {
-	usage := func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	usage := func(c *cli.Context, err error, _ bool) error { return usageError{flagError(c, err)} }
 	app := &cli.App{
 		Name:      "tlsratchet",
 		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
@@ -72,6 +72,11 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			importCommand(stdout, stderr),
 			versionCommand(stdout),
 			generateCommand(stdout),
+			helpCommand(),
+		},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, DisableDefaultText: true, Usage: "print the version"},
+			cli.HelpFlag, // left out where a command is called help
 		},
 		HideHelpCommand: true,
 		HideVersion:     true,
@@ -80,14 +85,30 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // run decides
 		OnUsageError:         usage,
 		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usagef("unknown command %q: try tlsratchet --help", c.Args().First())
+			switch {
+			case c.NArg() > 0:
+				return unknownCommand(c, c.Args().First())
+			case c.Bool("version"):
+				return printVersion(stdout)
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
 	settle(app.Commands, usage)
 	return app
+}
+
+// helpCommand shows the help of the commands that its arguments name.
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name: "help", Usage: "show the help of a command", ArgsUsage: "[COMMAND]",
+		Action: func(c *cli.Context) error {
+			if err := flagsFirst(c); err != nil {
+				return err
+			}
+			return c.App.Run(append(append([]string{c.App.Name}, c.Args().Slice()...), "--help"))
+		},
+	}
 }
 
 // settle has all commands, and those below them, treat a wrong flag alike.

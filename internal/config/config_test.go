@@ -77,7 +77,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Policy:    tlsstate.DefaultPolicy(),
 		Shared:    config.Shared{Timeout: 50 * time.Millisecond},
 		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
-		Status:    config.Status{Listen: "127.0.0.1:9125", Names: []string{}},
+		Status:    config.Status{Listen: "127.0.0.1:19125", Names: []string{}},
 		Alert:     config.Alert{Log: config.Off, PerHour: 20},
 		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},

@@ -11,12 +11,12 @@ type Status struct {
 
 func statusSettings() []setting[Config] {
 	return []setting[Config]{
-		word("status.listen", func(c *Config) *string { return &c.Status.Listen }, endpoint("127.0.0.1:9125"), same),
+		word("status.listen", func(c *Config) *string { return &c.Status.Listen }, endpoint("127.0.0.1:19125"), same),
 		list("status.names", 0,
 			func(c *Config) *[]string { return &c.Status.Names }, parseDomain, same),
 	}
 }
 
 func defaultStatus() Status {
-	return Status{Listen: "127.0.0.1:9125", Names: []string{}}
+	return Status{Listen: "127.0.0.1:19125", Names: []string{}}
 }
