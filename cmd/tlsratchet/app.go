@@ -51,7 +51,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Name:      "tlsratchet",
 		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
 		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = " + doctor.Entry("unix:tlsratchet/tlsratchet.sock"),
-		Description: "peers, peer, explain, report, breaker, export, import and replay --apply ask the daemon on its\n" +
+		Description: "peers, peer, explain, report, incidents, breaker, export, import and replay --apply ask the daemon on its\n" +
 			"socket, or work on the history file when no daemon runs. Flags come before arguments.\n\n" +
 			"Exit codes: 0 done, 1 a failure, 2 usage or configuration.",
 		Version:   version(),
@@ -66,6 +66,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			replayCommand(stdout, stderr),
 			doctorCommand(stdout, stderr),
 			reportCommand(stdout, stderr),
+			incidentsCommand(stdout, stderr),
 			breakerCommand(stdout, stderr),
 			alertCommand(stdout, stderr),
 			exportCommand(stdout, stderr),

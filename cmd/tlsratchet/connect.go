@@ -113,7 +113,7 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	rules := cfg.Rules()
 	book := daemon.OpenIncidents(cfg, nil, log)
 	close := func() error { return errors.Join(book.Close(), file.Close()) }
-	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithTally(book.Tally), nil
+	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithBook(book), nil
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

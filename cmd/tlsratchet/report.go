@@ -19,7 +19,7 @@ import (
 func reportCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "report",
-		Usage: "tell how much of inbound mail is encrypted, by day, and who sends in clear",
+		Usage: "show how much of inbound mail is encrypted, by day, and which peers send in clear",
 		Flags: operatorFlags(
 			&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
 			&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS"},
@@ -32,7 +32,7 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 				return usagef("--limit: want a whole number from 0 on")
 			}
 			if c.Bool("csv") && c.Bool("json") {
-				return usagef("use --csv or --json: not both")
+				return usagef("use --csv or --json, not both")
 			}
 			r, err := makeReport(c, a)
 			if err != nil {
@@ -50,7 +50,7 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 }
 
 // report is the share of inbound mail that was encrypted, and the largest peers
-// that never use TLS. Our own users' mail is left out.
+// that never use TLS. Exempt mail, as that of our own users, is left out.
 type report struct {
 	Days  []reportDay `json:"days"`
 	Plain []admin.Row `json:"without_tls"`
@@ -82,7 +82,7 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 	for i := range tally {
 		r.Days = append(r.Days, dayOf(&tally[i]))
 	}
-	// Of an address with a name, the domain is what people know.
+	// People know an address with a name by its domain.
 	in := func(k tlsstate.Kind) iter.Seq2[admin.Row, error] {
 		return a.Peers(c.Context, admin.Query{Kind: k, Leveled: true, Level: tlsstate.Plaintext})
 	}
@@ -103,7 +103,7 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 func dayOf(t *incident.DayCounts) reportDay {
 	d := reportDay{Day: t.Day.String()}
 	for l := range d.ByLevel {
-		n := t.Counts.Level(tlsstate.Level(l)) - t.Counts[l][tlsstate.Exempt]
+		n := t.Counts.Judged(tlsstate.Level(l))
 		d.ByLevel[l] = n
 		d.Messages += n
 		if l > int(tlsstate.Plaintext) {
@@ -136,7 +136,7 @@ func (r *report) text(w io.Writer) error {
 		fmt.Fprintf(w, "%-10s %9d %9.2f%% %9d %9d %9d %9d\n", d.Day, d.Messages, d.share(), d.ByLevel[0], d.ByLevel[1], d.ByLevel[2], d.ByLevel[3])
 	}
 	if len(r.Plain) > 0 {
-		fmt.Fprint(w, "\nPeers that come on the most days, and never with TLS:\n")
+		fmt.Fprint(w, "\nPeers that came on the most days and never with TLS:\n")
 	}
 	for _, p := range r.Plain {
 		fmt.Fprintf(w, "  %-47s %d days, last on %s\n", p.Identity, allDays(p), p.Last)

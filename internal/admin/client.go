@@ -138,6 +138,11 @@ func (c *Client) Tally(ctx context.Context) (incident.Tally, error) {
 	return one[incident.Tally](c.ask(ctx, http.MethodGet, "tally", nil, nil))
 }
 
+// Incidents implements [Admin].
+func (c *Client) Incidents(ctx context.Context) ([]incident.Incident, error) {
+	return one[[]incident.Incident](c.ask(ctx, http.MethodGet, "incidents", nil, nil))
+}
+
 // Breaker implements [Admin].
 func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
 	return one[ratchet.BreakerState](c.ask(ctx, http.MethodGet, "breaker", nil, nil))

@@ -48,6 +48,7 @@ func Handler(a Admin) http.Handler {
 	})
 	mux.HandleFunc("POST /v1/act", post(a.Do))
 	mux.HandleFunc("GET /v1/tally", get(a.Tally))
+	mux.HandleFunc("GET /v1/incidents", get(a.Incidents))
 	mux.HandleFunc("GET /v1/breaker", get(a.Breaker))
 	mux.HandleFunc("POST /v1/breaker", post(a.SetBreaker))
 	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) { stream(w, a.Export(r.Context())) })

@@ -38,21 +38,29 @@ type Local struct {
 	close  func() error
 	// breaker is the daemon's, or nil.
 	breaker *ratchet.Breaker
-	tally   func(today tlsstate.Day) incident.Tally
+	book    *incident.Book // or nil
 }
 
-// WithTally gives the operations the counts of messages by day.
-func (l *Local) WithTally(tally func(today tlsstate.Day) incident.Tally) *Local {
-	l.tally = tally
+// WithBook adds the incidents and the counts of messages by day.
+func (l *Local) WithBook(book *incident.Book) *Local {
+	l.book = book
 	return l
 }
 
 // Tally implements [Admin].
 func (l *Local) Tally(context.Context) (incident.Tally, error) {
-	if l.tally == nil {
+	if l.book == nil {
 		return nil, nil
 	}
-	return l.tally(l.today()), nil
+	return l.book.Tally(l.today()), nil
+}
+
+// Incidents implements [Admin].
+func (l *Local) Incidents(context.Context) ([]incident.Incident, error) {
+	if l.book == nil {
+		return nil, nil
+	}
+	return l.book.All(), nil
 }
 
 // WithBreaker gives the operations the daemon's circuit breaker.

@@ -36,6 +36,8 @@ type Admin interface {
 	SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
 	// Tally returns the counts of messages by day, for people.
 	Tally(ctx context.Context) (incident.Tally, error)
+	// Incidents returns all incidents, the newest first.
+	Incidents(ctx context.Context) ([]incident.Incident, error)
 	// Close lets go of the memory or the connection.
 	Close() error
 }

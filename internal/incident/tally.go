@@ -23,6 +23,10 @@ func (c *Counts) Level(l tlsstate.Level) (n uint64) {
 	return n
 }
 
+// Judged returns the messages of one level without the exempt ones: mail of our
+// own users and relays, which says nothing of peers.
+func (c *Counts) Judged(l tlsstate.Level) uint64 { return c.Level(l) - c[l][tlsstate.Exempt] }
+
 // DayCounts are those of one UTC day.
 type DayCounts struct {
 	Day    tlsstate.Day

@@ -6,6 +6,7 @@ import (
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -19,6 +20,8 @@ type overview struct {
 	Picture picture
 	// Today and Days are the shares of mail that came encrypted.
 	Today, Days share
+	// Since is the first day that was counted, if it is in the picture.
+	Since tlsstate.Day
 
 	Open []incident.Incident
 	// AllOpen is how many incidents are open, OpenMore how many of them are not
@@ -54,6 +57,9 @@ func (p Page) overview() overview {
 	if n := len(tally); n > 0 && tally[n-1].Day == today {
 		o.Today = encrypted(tally[n-1:])
 	}
+	if len(tally) > 0 && tally[0].Day > today-tlsstate.Window+1 {
+		o.Since = tally[0].Day
+	}
 	open := p.Open()
 	o.AllOpen = len(open)
 	o.Open, o.OpenMore = first(open, maxOpen)
@@ -72,7 +78,7 @@ func first[T any](list []T, most int) ([]T, int) {
 func encrypted(days incident.Tally) (s share) {
 	for i := range days {
 		for l := tlsstate.Plaintext; l <= tlsstate.TLS13; l++ {
-			n := days[i].Counts.Level(l)
+			n := days[i].Counts.Judged(l)
 			s.All += n
 			if l > tlsstate.Plaintext {
 				s.Encrypted += n
@@ -91,20 +97,10 @@ type breakerView struct {
 }
 
 func newBreakerView(s ratchet.BreakerState) breakerView {
-	v := breakerView{Word: s.Holds().String(), State: s}
-	switch s.Holds() {
-	case ratchet.Armed:
-		v.Mark, v.Means = "good", "Downgrades get the action of the policy."
-	case ratchet.Softened:
-		v.Mark, v.Means = "fair", "Many peers came downgraded together while our own TLS works: somebody may strip close to us. Nothing is refused for good, only for now."
-	default:
-		v.Mark, v.Means = "bad", "Many peers came downgraded together, and our own TLS is broken. Mail gets a header at most until it is mended."
-	}
-	switch {
-	case s.Override != nil:
-		v.Means = "An operator set this; it would be " + s.Answer.String() + "."
-	case s.Repaired():
-		v.Means = "Our own TLS was broken, and works again. Until it is quiet nothing is refused for good, only for now."
+	v := breakerView{Word: s.Holds().String(), Means: words.Breaker(&s), State: s}
+	v.Mark = map[ratchet.Answer]string{ratchet.Armed: "good", ratchet.Softened: "fair"}[s.Holds()]
+	if v.Mark == "" {
+		v.Mark = "bad"
 	}
 	return v
 }
@@ -121,19 +117,19 @@ func newCheckView(r selfcheck.Result, mx string, now time.Time) checkView {
 	v := checkView{Result: r, MX: mx, DaysLeft: r.DaysLeft(now)}
 	switch problem := r.Problem(now); {
 	case mx == "":
-		v.Word, v.Mark, v.Means = "off", "none", "Our own STARTTLS is not tried."
+		v.Word, v.Mark, v.Means = "off", "none", "STARTTLS of this server is not tested."
 	case problem == selfcheck.OK:
-		v.Word, v.Mark, v.Means = "works", "good", "STARTTLS works as a peer sees it."
+		v.Word, v.Mark, v.Means = "works", "good", "STARTTLS works, tested as a peer would."
 	case problem == selfcheck.CertificateExpires:
-		v.Word, v.Mark, v.Means = "certificate ends soon", "fair", "Renew the certificate and reload Postfix."
+		v.Word, v.Mark, v.Means = "certificate expires soon", "fair", "Renew the certificate and reload Postfix."
 	case problem == selfcheck.CertificateInvalid:
-		v.Word, v.Mark, v.Means = "certificate not valid", "bad", "Peers that look at it stay away, or come in clear. Renew it and reload Postfix."
+		v.Word, v.Mark, v.Means = "certificate not valid", "bad", "Peers that check it may come in clear or not at all. Renew it and reload Postfix."
 	case problem == selfcheck.HandshakeFails:
-		v.Word, v.Mark, v.Means = "handshake fails", "bad", "STARTTLS is offered and then fails: see Postfix's log."
+		v.Word, v.Mark, v.Means = "handshake fails", "bad", "STARTTLS is offered but fails: see Postfix's log."
 	case problem == selfcheck.NotOffered:
-		v.Word, v.Mark, v.Means = "STARTTLS not offered", "bad", "Every peer comes in clear: see smtpd_tls_security_level and the certificate files."
+		v.Word, v.Mark, v.Means = "STARTTLS not offered", "bad", "Every peer comes in clear. Check smtpd_tls_security_level and the certificate files."
 	default:
-		v.Word, v.Mark, v.Means = "no answer", "none", "It says nothing of TLS."
+		v.Word, v.Mark, v.Means = "no answer", "none", "The test could not connect, which says nothing about TLS."
 	}
 	return v
 }

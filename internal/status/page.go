@@ -76,12 +76,12 @@ type frame struct {
 }
 
 func (v views) serve(name string, body func(*http.Request) any) http.HandlerFunc {
-	t := template.Must(template.New("frame.html").Funcs(words).ParseFS(files, "page/frame.html", "page/parts.html", "page/"+name))
+	t := template.Must(template.New("frame.html").Funcs(functions).ParseFS(files, "page/frame.html", "page/parts.html", "page/"+name))
 	return func(w http.ResponseWriter, r *http.Request) {
 		f := frame{Version: v.page.Version, At: v.page.Now().UTC(), View: name, Search: clean.Text(r.FormValue("name"), maxName), Body: body(r)}
 		var b bytes.Buffer // so that half a page is never sent
 		if err := t.Execute(&b, f); err != nil {
-			v.log.Error("the page could not be made", "view", name, "error", clean.Text(err.Error(), maxName))
+			v.log.Error("could not make the page", "view", name, "error", clean.Text(err.Error(), maxName))
 			http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
 			return
 		}

@@ -35,8 +35,8 @@ func TestOverview(t *testing.T) {
 	if code != 200 {
 		t.Fatal(code)
 	}
-	contains(t, body, "came in clear", "bank.example", "mx1.bank.example[192.0.2.10]", "41 of 64 days", "2026-05-06",
-		"armed", "STARTTLS works as a peer sees it", "certificate until 2027-01-21 (60 days)", "printer.partner.example", "not reached", `<svg class="picture"`)
+	contains(t, body, "came without TLS", "bank.example", "mx1.bank.example[192.0.2.10]", "41 of 64 days", "2026-05-06",
+		"armed", "STARTTLS works, tested as a peer would", "certificate until 2027-01-21 (60 days)", "printer.partner.example", "not reached", `<svg class="picture"`)
 	if n := strings.Count(body, "<g>"); n != 64 {
 		t.Errorf("%d columns in the picture", n)
 	}
@@ -46,11 +46,11 @@ func TestOverview(t *testing.T) {
 func TestBreakerWords(t *testing.T) {
 	softened := ratchet.Softened
 	for want, state := range map[string]ratchet.BreakerState{
-		"Downgrades get the action of the policy.":     {},
-		"somebody may strip close to us":               {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)},
-		"Our own TLS was broken, and works again":      {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)},
-		"and our own TLS is broken":                    {Answer: ratchet.Suspended, Since: noon, BrokenTo: noon},
-		"An operator set this; it would be suspended.": {Answer: ratchet.Suspended, Override: &softened},
+		"few downgrades: actions are as configured":   {},
+		"somebody may strip TLS close to us":          {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)},
+		"our own STARTTLS was broken and works again": {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)},
+		"our own STARTTLS seems broken":               {Answer: ratchet.Suspended, Since: noon, BrokenTo: noon},
+		"set by an operator: ":                        {Answer: ratchet.Suspended, Override: &softened},
 	} {
 		p := emptyPage(t)
 		p.Breaker = func() ratchet.BreakerState { return state }
@@ -98,18 +98,18 @@ func TestManyIncidents(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	s := serve(t, emptyPage(t))
 	_, body := get(t, s, "/")
-	contains(t, body, "No mail yet today", "Nothing yet", "None since the daemon started", "Not counted yet", "Our own STARTTLS is not tried")
+	contains(t, body, "No mail yet today", "No message was counted yet", "None since the daemon started", "Not counted yet", "STARTTLS of this server is not tested")
 	if strings.Contains(body, `class="picture"`) {
 		t.Error("a picture of nothing")
 	}
 	_, body = get(t, s, "/incidents")
-	contains(t, body, "every pinned peer keeps its word")
+	contains(t, body, "No open incidents")
 }
 
 func TestIncidents(t *testing.T) {
 	_, body := get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents")
 	contains(t, body, "it used TLSv1.2 or better on 41 of the last 64 days", "about 11 addresses in 3 networks",
-		"header 8, tempfail 3, ended before it came to that 1", "newsletter.bank.example", "4XyZ1A2b3C", "a client certificate",
+		"header 8, tempfail 3, ended before the action 1", "newsletter.bank.example", "4XyZ1A2b3C", "a client certificate",
 		`tlsratchet peer unpin <span class="all">--why TEXT</span> domain:bank.example`)
 }
 
@@ -129,11 +129,11 @@ func TestPeer(t *testing.T) {
 	s := serve(t, p)
 	_, body := get(t, s, "/peer?name=bank.example")
 	contains(t, body, "bank.example <span", `First seen on <span class="day">2026-06-`, "Seen on 55 of the last 64 days; in clear on 1 of them.",
-		"holds", "it is held to it", "It would be a downgrade, and lead to: header.", "tlsratchet peer show domain:bank.example")
+		"holds", "If it came in clear now: A downgrade; action header.", "tlsratchet peer show domain:bank.example")
 	for path, want := range map[string]string{
-		"/peer":                         "By host name, domain or address",
-		"/peer?name=+":                  "By host name, domain or address",
-		"/peer?name=stranger.example":   "nothing is remembered of it",
+		"/peer":                         "By the host name, domain or address",
+		"/peer?name=+":                  "By the host name, domain or address",
+		"/peer?name=stranger.example":   "there is no history of it",
 		"/peer?name=%3Cb%3E":            "no name of a peer: &lt;b&gt;",
 		"/peer?name=a%1bb":              "no name of a peer: a?b",
 		"/peer?name=address:192.0.2.10": "192.0.2.10 <span",
@@ -146,19 +146,12 @@ func TestPeer(t *testing.T) {
 	}
 	p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return tlsstate.History{}, errors.New("disk gone") }
 	_, body = get(t, serve(t, p), "/peer?name=bank.example")
-	contains(t, body, "The memory doesn&#39;t answer: disk gone")
+	contains(t, body, "The memory could not be read: disk gone")
 }
 
 // TestPeerPins: each state of a pin in words, and what an operator did.
 func TestPeerPins(t *testing.T) {
 	held := faithful(t)
-	rule := tlsstate.DefaultPolicy()
-	below := func(h tlsstate.History, days ...int) tlsstate.History {
-		for _, d := range days {
-			_, h = tlsstate.Judge(h, tlsstate.Observation{Day: today() + tlsstate.Day(d)}, &rule)
-		}
-		return h
-	}
 	contested := held
 	contested.Seen[tlsstate.Plaintext] |= 1 << 60
 	contested.Pins[tlsstate.TLS12-1].Formed = today() - 30
@@ -172,8 +165,8 @@ func TestPeerPins(t *testing.T) {
 		history tlsstate.History
 		want    []string
 	}{
-		"unpinned":    {held.Unpin(today()), []string{"dropped by an operator; new days form a new one", "An operator dropped what was remembered before"}},
-		"forgotten":   {held.Forget(today()), []string{"Forgotten by an operator; nothing came since"}},
+		"unpinned":    {held.Unpin(today()), []string{"dropped by an operator on ", "An operator dropped its earlier history"}},
+		"forgotten":   {held.Forget(today()), []string{"Its history was dropped by an operator; no mail came since"}},
 		"released":    {below(trained(10), -3, -2, -1), []string{"released", "below it on 3 days since it was last met"}},
 		"relaxed":     {relaxed, []string{"relaxed", "only partly encrypted"}},
 		"contested":   {contested, []string{"contested", "a session below it was seen before it formed"}},
@@ -203,8 +196,8 @@ func TestWishes(t *testing.T) {
 	p.Explain = explain(p.Load, r)
 	s := serve(t, p)
 	for name, want := range map[string]string{
-		"bank.example":    "The configuration requires TLSv1.2 of it",
-		"partner.example": "a row for it, with actions of its own",
+		"bank.example":    "The configuration requires TLSv1.2 or better of it",
+		"partner.example": "A [[peer]] row of the configuration applies to it",
 		"printer.example": "The configuration exempts it",
 	} {
 		_, body := get(t, s, "/peer?name="+name)
@@ -218,7 +211,7 @@ func TestWishes(t *testing.T) {
 // TestBreakerAndSelfCheck: each state has its words.
 func TestBreakerAndSelfCheck(t *testing.T) {
 	for answer, want := range map[ratchet.Answer]string{
-		ratchet.Softened: "somebody may strip close to us", ratchet.Suspended: "our own TLS is broken",
+		ratchet.Softened: "somebody may strip TLS close to us", ratchet.Suspended: "our own STARTTLS seems broken",
 	} {
 		p := busyPage(t)
 		p.Breaker = func() ratchet.BreakerState {
@@ -232,7 +225,7 @@ func TestBreakerAndSelfCheck(t *testing.T) {
 	expired.CertNotAfter = noon.AddDate(0, 0, -1)
 	refused.Handshake, gone.Offered = false, false
 	for want, r := range map[string]selfcheck.Result{
-		"certificate ends soon": mended, "certificate not valid": expired, "handshake fails": refused, "STARTTLS not offered": gone, "no answer": {},
+		"certificate expires soon": mended, "certificate not valid": expired, "handshake fails": refused, "STARTTLS not offered": gone, "no answer": {},
 	} {
 		p := busyPage(t)
 		p.SelfCheck = func() selfcheck.Result { return r }
@@ -341,4 +334,51 @@ func TestRecent(t *testing.T) {
 	if before.Identity.Name != "b?d.example" || before.Client != "h???.example[192.0.2.1]" || before.Pin != "TLSv1.2" || before.Seen != "none" || !before.Done {
 		t.Errorf("%+v", before)
 	}
+}
+
+// TestExemptIsNotCounted: the page counts the messages that report counts.
+func TestExemptIsNotCounted(t *testing.T) {
+	p := busyPage(t)
+	p.Tally = func(day tlsstate.Day) incident.Tally {
+		d := incident.DayCounts{Day: day}
+		d.Counts[tlsstate.Plaintext][tlsstate.Exempt] = 70
+		d.Counts[tlsstate.Plaintext][tlsstate.New] = 1
+		d.Counts[tlsstate.TLS13][tlsstate.Steady] = 3
+		return incident.Tally{d}
+	}
+	_, body := get(t, serve(t, p), "/")
+	contains(t, body, "3 of 4 messages", "of 4 messages came encrypted. Counted since "+today().String())
+}
+
+// TestHostNames: an address in the table of incidents has its host's name.
+func TestHostNames(t *testing.T) {
+	p := busyPage(t, "bank.example")
+	p.Open = func() []incident.Incident {
+		i := busyIncidents([]string{"bank.example"})[0]
+		i.Identity = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}
+		i.Clients = []incident.Client{{Address: "192.0.2.10", Host: "mx1.bank.example"}}
+		return []incident.Incident{i}
+	}
+	_, body := get(t, serve(t, p), "/")
+	contains(t, body, `192.0.2.10</a> <span class="quiet">address</span><br><span class="quiet">mx1.bank.example</span>`)
+}
+
+// TestPageAgreesWithItself: a pin that today's session in clear would release
+// does not simply "hold" beside "no downgrade".
+func TestPageAgreesWithItself(t *testing.T) {
+	p := busyPage(t)
+	h := below(trained(10), -2, -1)
+	p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return h, nil }
+	p.Explain = explain(p.Load, rules(t))
+	_, body := get(t, serve(t, p), "/peer?name=bank.example")
+	contains(t, body, "If it came in clear now: No downgrade", "holds, but not against a session below it today", `class="mark fair"`)
+}
+
+// below adds days in clear, counted from today, to a history.
+func below(h tlsstate.History, days ...int) tlsstate.History {
+	rule := tlsstate.DefaultPolicy()
+	for _, d := range days {
+		_, h = tlsstate.Judge(h, tlsstate.Observation{Day: today() + tlsstate.Day(d)}, &rule)
+	}
+	return h
 }

@@ -8,13 +8,13 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
 // peerView is one peer, or why there is none.
 type peerView struct {
-	// Asked is false where nothing was searched for; Problem says what is wrong
-	// with what was, or that it isn't known.
+	// Asked is false where no name was given; Problem is what is wrong with it.
 	Asked   bool
 	Problem string
 
@@ -26,9 +26,9 @@ type peerView struct {
 	Networks int
 	// Addresses is about how many hold pins of their own under a domain.
 	Addresses int
-	// Wish says what the configuration wants of it, or nothing.
+	// Wish is what the configuration requires of it, or "".
 	Wish string
-	// Clear says what a session in clear would mean today.
+	// Clear is what a session in clear would lead to now.
 	Clear     string
 	Incidents []incident.Incident
 }
@@ -46,7 +46,7 @@ func (p Page) peer(name string) peerView {
 	}
 	v := peerView{Asked: true, Identity: id}
 	if v.History, err = p.Load(id); err != nil {
-		v.Problem = "The memory doesn't answer: " + clean.Text(err.Error(), maxName)
+		v.Problem = "The memory could not be read: " + clean.Text(err.Error(), maxName)
 		return v
 	}
 	v.Incidents, _ = first(p.Of(id), maxOf)
@@ -70,7 +70,7 @@ func (p Page) judge(v *peerView) {
 	}
 	e, err := p.Explain(inClear)
 	if err != nil {
-		v.Problem = "The memory doesn't answer: " + clean.Text(err.Error(), maxName)
+		v.Problem = "The memory could not be read: " + clean.Text(err.Error(), maxName)
 		return
 	}
 	v.addPins(&e.Policy, today)
@@ -81,77 +81,65 @@ func (v *peerView) addPins(rule *tlsstate.Policy, today tlsstate.Day) {
 	h := &v.History
 	for l := tlsstate.TLS13; l >= tlsstate.Weak; l-- {
 		if p := h.Pins[l-1]; p.Formed != 0 || p.Void != 0 {
-			v.Pins = append(v.Pins, newPinView(atLeast(l), p, h.PinState(l, rule, today, false), rule))
+			v.Pins = append(v.Pins, newPinView(words.AtLeast(l), p, h.PinState(l, rule, today, false), h.PinState(l, rule, today, true), rule))
 		}
 	}
 	if p := h.CertPin; p.Formed != 0 {
-		v.Pins = append(v.Pins, newPinView("client certificate", p, h.CertPinState(rule, today, false), rule))
+		v.Pins = append(v.Pins, newPinView("client certificate", p, h.CertPinState(rule, today, false), h.CertPinState(rule, today, true), rule))
 	}
 }
 
-// wish says what the configuration wants of a peer beyond the policy.
+// wish is what the configuration requires of a peer beyond the policy.
 func wish(rule *tlsstate.Policy) string {
 	switch {
 	case rule.Exempt:
-		return "The configuration exempts it: it is neither judged nor learned."
+		return "The configuration exempts it: it is not judged, and nothing is learned of it."
 	case rule.Least > tlsstate.Plaintext:
-		return fmt.Sprintf("The configuration requires %s of it, whatever is remembered.", rule.Least)
+		return fmt.Sprintf("The configuration requires %s or better of it, whatever its history.", rule.Least)
 	case rule.Peer:
-		return "The configuration has a row for it, with actions of its own."
+		return "A [[peer]] row of the configuration applies to it."
 	}
 	return ""
 }
 
-// meaning is what a session would lead to, in words.
+// meaning is what a session in clear would lead to.
 func meaning(e *ratchet.Explanation) string {
 	d := &e.Decision
 	switch {
 	case d.Outcome != tlsstate.Downgraded:
-		return fmt.Sprintf("It would be no downgrade: the verdict would be %s.", d.Outcome)
+		return fmt.Sprintf("No downgrade: the verdict would be %s.", d.Outcome)
 	case d.Unlimited != d.Action:
-		return fmt.Sprintf("It would be a downgrade, and lead to: %s (%s, but the circuit breaker is %s).", d.Action, d.Unlimited, d.Breaker)
+		return fmt.Sprintf("A downgrade; action %s (%s by the policy, but the circuit breaker is %s).", d.Action, d.Unlimited, d.Breaker)
 	}
-	return fmt.Sprintf("It would be a downgrade, and lead to: %s.", d.Action)
+	return fmt.Sprintf("A downgrade; action %s.", d.Action)
 }
 
-// pinView is one pin, and whether it holds.
+// pinView is one pin, and whether it holds, in the words of explain.
 type pinView struct {
-	Name  string
-	State string
-	Holds bool
-	Why   string
-	Pin   tlsstate.Pin
+	Name, Text string
+	// Mark is good, fair or none.
+	Mark string
+	Pin  tlsstate.Pin
 }
 
-func newPinView(name string, p tlsstate.Pin, s tlsstate.PinState, rule *tlsstate.Policy) pinView {
-	return pinView{Name: name, State: s.String(), Holds: s == tlsstate.PinHolds, Why: whyState(s, p, rule), Pin: p}
-}
-
-func whyState(s tlsstate.PinState, p tlsstate.Pin, rule *tlsstate.Policy) string {
-	switch s {
-	case tlsstate.PinHolds:
-		return "it is held to it"
-	case tlsstate.PinLapsed:
-		return fmt.Sprintf("not met for %d days", rule.PinMaxAgeDays)
-	case tlsstate.PinContested:
-		return "a session below it was seen before it formed"
-	case tlsstate.PinReleased:
-		return fmt.Sprintf("below it on %d days since it was last met", rule.ReleaseAfterDays)
-	case tlsstate.PinRelaxed:
-		return fmt.Sprintf("below it on %d days of the last 64: only partly encrypted", rule.RelaxAfterDays)
+func newPinView(name string, p tlsstate.Pin, today, next tlsstate.PinState, rule *tlsstate.Policy) pinView {
+	v := pinView{Name: name, Text: words.Pin(p, today, next, rule), Mark: "none", Pin: p}
+	if today == tlsstate.PinHolds {
+		v.Mark = "good"
+		if next != tlsstate.PinHolds {
+			v.Mark = "fair"
+		}
 	}
-	if p.Void != 0 && p.Formed <= p.Void {
-		return "dropped by an operator; new days form a new one"
-	}
-	return "the policy pins up to " + rule.PinUpTo.String()
+	return v
 }
 
 // strip is the 64 days of one peer: a row a level, the best on top.
 type strip struct {
-	Width, Height int
-	Words         string
-	Rows          []stripRow
-	Marks         []mark
+	// Left is the width of the labels, Plot that of the rest.
+	Left, Plot, Height int
+	Words              string
+	Rows               []stripRow
+	Marks              []mark
 }
 
 type stripRow struct {
@@ -170,7 +158,7 @@ const (
 
 func newStrip(h *tlsstate.History, today tlsstate.Day) strip {
 	depth := levels * (stripRowHi + stripRowGap)
-	s := strip{Width: stripLeft + plotWidth + 8, Height: depth + 22}
+	s := strip{Left: stripLeft, Plot: plotWidth + 8, Height: depth + 22}
 	any := uint64(0)
 	for l := tlsstate.TLS13; ; l-- {
 		set := seen(h, l, today)

@@ -15,16 +15,16 @@ const (
 	plotTop      = 8
 	plotHeight   = 160
 	plotWidth    = tlsstate.Window * columnWidth
-	pictureEnd   = plotLeft + plotWidth + 8
 	pictureDepth = plotTop + plotHeight + 26
 )
 
 // picture is the share of mail by level over 64 days, drawn by the server.
 type picture struct {
-	Width, Height int
-	Lines         []line
-	Marks         []mark
-	Columns       []column
+	// Left is the width of the labels, Plot that of the rest.
+	Left, Plot, Height int
+	Lines              []line
+	Marks              []mark
+	Columns            []column
 	// Rows are the same in numbers, newest first.
 	Rows []column
 }
@@ -61,7 +61,7 @@ type box struct {
 }
 
 func newPicture(tally incident.Tally, today tlsstate.Day) picture {
-	p := picture{Width: pictureEnd, Height: pictureDepth}
+	p := picture{Left: plotLeft, Plot: plotWidth + 8, Height: pictureDepth}
 	for _, share := range []int{0, 25, 50, 75, 100} {
 		y := plotTop + plotHeight - plotHeight*share/100
 		p.Lines = append(p.Lines, line{X1: plotLeft, X2: plotLeft + plotWidth, Y: y, TextY: y + 4, Label: fmt.Sprintf("%d %%", share)})
@@ -105,7 +105,7 @@ func (p *picture) add(c column) {
 func newColumn(d *incident.DayCounts, ago int) column {
 	c := column{Day: d.Day}
 	for l := range c.Levels {
-		c.Levels[l] = d.Counts.Level(tlsstate.Level(l))
+		c.Levels[l] = d.Counts.Judged(tlsstate.Level(l))
 		c.All += c.Levels[l]
 	}
 	c.Percent = percent(c.All-c.Levels[tlsstate.Plaintext], c.All)

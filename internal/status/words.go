@@ -9,25 +9,26 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
-// words are the functions of the templates.
-var words = template.FuncMap{
+// functions are those of the templates.
+var functions = template.FuncMap{
 	"clean":    func(s string) string { return clean.Text(s, 600) },
 	"count":    countOf,
 	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"plain":    plainLevel,
-	"atLeast":  atLeast,
-	"kind":     kindWords,
+	"plain":    words.Level,
+	"atLeast":  words.AtLeast,
+	"kind":     words.Kind,
 	"closedBy": closedBy,
 	"sure":     sure,
 	"one":      oneOf,
-	// Of an index in an array.
-	"plainOf":  func(l int) string { return plainLevel(tlsstate.Level(l)) },
+	// These take an index of an array.
+	"plainOf":  func(l int) string { return words.Level(tlsstate.Level(l)) },
 	"actionOf": func(a int) string { return tlsstate.Action(a).String() },
 }
 
@@ -63,7 +64,7 @@ func oneOf(n any, singular, plural string) string {
 	return plural
 }
 
-// one is the singular for 1, else the plural.
+// one chooses the singular for 1, else the plural.
 func one[N int | uint64](n N, singular, plural string) string {
 	if n == 1 {
 		return singular
@@ -83,42 +84,7 @@ func percent(part, whole uint64) string {
 	return fmt.Sprintf("%d.%d\u202f%%", tenths/10, tenths%10)
 }
 
-func plainLevel(l tlsstate.Level) string {
-	switch l {
-	case tlsstate.Plaintext:
-		return "in clear"
-	case tlsstate.Weak:
-		return "weak TLS"
-	case tlsstate.TLS12:
-		return "TLS 1.2"
-	}
-	return "TLS 1.3"
-}
-
-// atLeast is a pin in words.
-func atLeast(l tlsstate.Level) string {
-	switch l {
-	case tlsstate.Weak:
-		return "any TLS"
-	case tlsstate.TLS13:
-		return "TLS 1.3"
-	}
-	return plainLevel(l) + " or better"
-}
-
-func kindWords(k tlsstate.Downgrade) string {
-	switch k {
-	case tlsstate.Stripped:
-		return "came in clear"
-	case tlsstate.Weakened:
-		return "came with weaker TLS"
-	case tlsstate.Unauthenticated:
-		return "came without its certificate"
-	}
-	return k.String()
-}
-
-// closedBy tells why an incident is over.
+// closedBy is why an incident closed.
 func closedBy(r incident.Reason) string {
 	switch r {
 	case incident.Met:
@@ -131,8 +97,7 @@ func closedBy(r incident.Reason) string {
 	return string(r)
 }
 
-// sure tells whether a name is safe to paste into a shell: it becomes part of a
-// command that is shown.
+// sure reports whether a name is safe in a shell command, such as the page shows.
 func sure(id tlsstate.Identity) bool {
 	return !strings.ContainsFunc(id.Name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._:/@+-", r)
