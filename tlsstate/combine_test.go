@@ -33,8 +33,8 @@ func TestCombine(t *testing.T) {
 	pool.Addresses, fewHosts.Addresses = sketchOf(8), sketchOf(7)
 	partlyPool.Addresses, partlyPool.Bare = sketchOf(8), sketchOf(1)
 	named, unnamed := held, held
-	named.Named = sketchOf(3)
-	unnamed.Named, unnamed.Unnamed = sketchOf(3), sketchOf(1)
+	named.Named, named.Addresses = sketchOf(3), sketchOf(3)
+	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
 	var learned, lapse, plain History
 	_, learned = Judge(learned, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
 	_, lapse = Judge(learned, Observation{Day: dayZero + 4, Security: Security{Level: Weak}}, &rule)

@@ -9,8 +9,8 @@ type Marks struct {
 	// Bare are the addresses that came in clear on [BareDays] days or more.
 	Bare Sketch
 	// Named are the addresses seen with TLS that the SPF record of the domain
-	// names, Unnamed those that it does not.
-	Named, Unnamed Sketch
+	// names.
+	Named Sketch
 }
 
 // BareDays is on how many days an address must have come in clear before it
@@ -21,7 +21,7 @@ const BareDays = 2
 func (m Marks) join(n Marks) Marks {
 	return Marks{
 		Networks: m.Networks | n.Networks, Addresses: m.Addresses | n.Addresses, Bare: m.Bare | n.Bare,
-		Named: m.Named | n.Named, Unnamed: m.Unnamed | n.Unnamed,
+		Named: m.Named | n.Named,
 	}
 }
 
@@ -33,7 +33,7 @@ const (
 	broadAddresses  = 20
 	broadBareOf     = 20 // fewer than one in so many
 	namedAddresses  = 3
-	namedUnnamedOf  = 10
+	namedOf         = 10 // all but one in so many
 	partlyAddresses = 2
 	partlyOf        = 10
 )
@@ -57,7 +57,7 @@ func (m *Marks) pool() bool {
 // are its own.
 func (m *Marks) named() bool {
 	named := m.Named.Estimate()
-	return named >= namedAddresses && m.Unnamed.Estimate()*namedUnnamedOf <= named
+	return named >= namedAddresses && (m.Addresses.Estimate()-named)*namedOf <= m.Addresses.Estimate()
 }
 
 // partly reports whether so many of the addresses came in clear that the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/peer"
+	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -223,5 +224,31 @@ func TestAnotherCertificate(t *testing.T) {
 	}
 	if got := words(f.deliver(with(14, "bank.example"))); got != "address downgrade unauthenticated observe" {
 		t.Errorf("the old one, once the new one is pinned: %s", got)
+	}
+}
+
+// What SPF names is learned of each new address with TLS, and speaks for the
+// next one.
+func TestHostsNamedBySPF(t *testing.T) {
+	f := newFixture(t)
+	n := &notary{result: spf.Proven}
+	f.with(func(o *ratchet.Options) { o.Senders = n })
+	f.pin(t, bank)
+	for h := range 2 {
+		c := bank
+		c.Addr = fmt.Sprintf("203.0.%d.7", 113+h)
+		f.deliver(session(t, c, day(5), tlsstate.TLS13))
+	}
+	if len(n.later) != 3 {
+		t.Fatalf("%d proofs for three addresses", len(n.later))
+	}
+	fresh := bank
+	fresh.Addr = "198.18.7.7"
+	f.strip(t, "before", fresh, day(6), tlsstate.Header)
+	for _, learn := range n.later {
+		learn()
+	}
+	if d := f.strip(t, "after", fresh, day(6), tlsstate.Tempfail); d.Support != tlsstate.SupportSPF {
+		t.Errorf("by %s", d.Support)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tlsratchet/internal/peer/spf"
 	"tlsratchet/tlsstate"
 )
 
@@ -38,6 +39,7 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 	errs = append(errs, err)
 	_, err = r.update(s, s.Peer.Domain, t.domainObservation(&v), d.rule)
 	errs = append(errs, err)
+	r.saveNamed(t, &v, d.rule)
 	if o, ok := t.networkObservation(&v); ok {
 		errs = append(errs, r.saveQuietly(t, s.Peer.NetworkID(), o, d.rule))
 	}
@@ -66,6 +68,28 @@ func (r *Ratchet) saveQuietly(t *trial, id tlsstate.Identity, o tlsstate.Observa
 	}
 	_, err := r.update(t.Session, id, o, rule)
 	return err
+}
+
+// saveNamed has the domain learn that its SPF record names an address, once SPF
+// proves that: of each address that comes with TLS for the first time. It is
+// learned in quiet times, so that it is there when DNS may be an attacker's.
+func (r *Ratchet) saveNamed(t *trial, address *tlsstate.Verdict, rule *tlsstate.Policy) {
+	domain := t.proven()
+	if r.o.Senders == nil || domain.IsZero() || t.Level == tlsstate.Plaintext || address.HasTLS() {
+		return
+	}
+	c, ok := spf.ClaimOf(&t.Peer, "postmaster@"+domain.Name)
+	if !ok {
+		return
+	}
+	c.Identity = domain // no claim of a sender's: neither waits for the other
+	session, o := *t.Session, t.domainObservation(address)
+	o.Named = t.Peer.Mark
+	r.o.Senders.Learn(c, func() {
+		if _, err := r.update(&session, domain, o, rule); err != nil {
+			r.failures.note(err)
+		}
+	})
 }
 
 // saveSender has the session learned for its sender once that is proven.
