@@ -422,10 +422,17 @@ func (r *rig) envelope(t *testing.T, s *mtatest.Session, m map[string]string, fr
 func TestGivenUpBeforeARecipient(t *testing.T) {
 	r := newRig(t, tlsstate.Quarantine, milter.Options{})
 	r.pin(t, tlsMacros("TLSv1.3"))
-	none := mail()
-	none.Rcpts = nil
-	r.send(t, clearMacros(), none)
-	if got := r.told(); got != "" {
+	s := r.session(t, clearMacros())
+	none, next := mail(), mail()
+	none.Rcpts, next.From = nil, "carol@bank.example"
+	if _, err := s.Message(none); err != nil {
+		t.Fatal(err)
+	}
+	s.Abort()
+	if _, err := s.Message(next); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.told(); got != "downgrade stripped quarantine from=carol@bank.example to=bob@example.org id=4Q1" {
 		t.Errorf("got %s", got)
 	}
 }

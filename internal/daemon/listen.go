@@ -29,10 +29,7 @@ func listen(cfg *config.Config, where []config.Listener) (all []net.Listener, er
 		return nil, err
 	}
 	for _, l := range where {
-		spec, err := wire.ParseSpec(l.String())
-		if err != nil {
-			return all, ConfigError{err}
-		}
+		spec := wire.Spec{Network: l.Network, Address: l.Address}
 		if err := makeDefaultFolder(spec.Address, config.DefaultSocket, 0o755); err != nil {
 			return all, err
 		}

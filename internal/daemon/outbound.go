@@ -92,12 +92,7 @@ func (s *sending) listen(cfg *config.Config, where []config.Listener) {
 		if l.Network == config.Systemd {
 			continue // passed
 		}
-		spec, err := wire.ParseSpec(l.String())
-		if err != nil {
-			s.log.Error("Postfix can't ask about destinations", "listen", l.String(), "error", err)
-			continue
-		}
-		some, err := wire.Listen(spec, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
+		some, err := wire.Listen(wire.Spec{Network: l.Network, Address: l.Address}, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
 		if err != nil {
 			s.log.Error("Postfix can't ask about destinations", "listen", l.String(), "error", err)
 		}

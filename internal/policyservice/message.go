@@ -46,8 +46,6 @@ func (s *Server) begin(r *request) message {
 	_, m.ends = s.ends.Load(listenerOf(r))
 	m.session.At, m.session.From = s.deps.Now(), r.sender
 	m.decision = s.deps.Judge.Decide(&m.session)
-	// What began on another connection was answered there.
-	m.emitted = r.state == endOfMessage && !m.null()
 	return m
 }
 

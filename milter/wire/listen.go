@@ -59,7 +59,7 @@ func Listen(spec Spec, opts ListenOptions) ([]net.Listener, error) {
 		}
 		return []net.Listener{ln}, nil
 	}
-	ln, err := net.Listen(spec.Network, spec.Address)
+	ln, err := net.Listen(spec.network(), spec.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", spec, err)
 	}
