@@ -20,15 +20,16 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "peers",
 		Usage: "list what is remembered of peers",
-		Description: "In the order of their kinds and names. The last four columns are on how many of the 64 days up\n" +
-			"to LAST each level was seen; on which, peer show tells.",
+		Description: "In the order of their kinds and names. The columns none to 1.3 are on how many of the 64 days up\n" +
+			"to LAST each level was seen; peer show prints on which. The host name of an address stands last.",
 		Flags: operatorFlags(
 			&cli.BoolFlag{Name: "pinned", DisableDefaultText: true, Usage: "those with a pin that holds"},
 			&cli.BoolFlag{Name: "released", DisableDefaultText: true, Usage: "those whose pin formed, and doesn't hold"},
 			&cli.BoolFlag{Name: "downgraded", DisableDefaultText: true, Usage: "those below a pin that holds, on the day on which it was last met or since"},
 			&cli.StringFlag{Name: "level", Usage: "those whose best `LEVEL` in 64 days is none, weak, TLSv1.2 or TLSv1.3"},
-			&cli.StringFlag{Name: "kind", Usage: "those of one `KIND`: address, domain, sender, listener, destination or mx"},
+			&cli.StringFlag{Name: "kind", Usage: "those of one `KIND`: address, domain, sender, listener, destination, mx or network"},
 			&cli.StringFlag{Name: "domain", Usage: "`DOMAIN` and the names below it"},
+			&cli.BoolFlag{Name: "addresses", DisableDefaultText: true, Usage: "with --domain: the addresses whose host name is in it"},
 			&cli.StringFlag{Name: "sort", Usage: "by `WHAT`: last, first or days; needs --limit"},
 			&cli.IntFlag{Name: "limit", DefaultText: "all", Usage: "at most `N`"},
 		),
@@ -55,6 +56,9 @@ func peersQuery(c *cli.Context) (q admin.Query, err error) {
 			return q, usagef("--domain: %w", err)
 		}
 	}
+	if q.Addresses = c.Bool("addresses"); q.Addresses && (q.Below == "" || c.IsSet("kind")) {
+		return q, usagef("--addresses goes with --domain DOMAIN, and without --kind")
+	}
 	if q.Limit < 0 {
 		return q, usagef("--limit: want a whole number from 1 on")
 	}
@@ -67,14 +71,14 @@ func peersQuery(c *cli.Context) (q admin.Query, err error) {
 	if s := c.String("kind"); s != "" {
 		id, err := tlsstate.ParseIdentity(s + ":x")
 		if err != nil {
-			return q, usagef("--kind: unknown kind %q: use address, domain, sender, listener, destination or mx", s)
+			return q, usagef("--kind: unknown kind %q: use address, domain, sender, listener, destination, mx or network", s)
 		}
 		q.Kind = id.Kind
 	}
 	return q, nil
 }
 
-// orders are what --sort takes, each the better one first.
+// orders are the values of --sort: each sorts the better row first.
 var orders = map[string]func(a, b admin.Row) int{
 	"last":  func(a, b admin.Row) int { return cmp.Compare(b.Last, a.Last) },
 	"first": func(a, b admin.Row) int { return cmp.Compare(a.First, b.First) },
@@ -112,7 +116,7 @@ func listPeers(c *cli.Context, a admin.Admin, q admin.Query, to output) error {
 	return printRows(best, to, c.Bool("json"))
 }
 
-// top keeps the best n rows of a list, in order.
+// top returns the best n rows of a list, in order.
 func top(rows iter.Seq2[admin.Row, error], n int, order func(a, b admin.Row) int) (iter.Seq2[admin.Row, error], error) {
 	var best []admin.Row
 	for r, err := range rows {
@@ -141,7 +145,7 @@ func top(rows iter.Seq2[admin.Row, error], n int, order func(a, b admin.Row) int
 
 // Rows have 80 columns, so long as names have 33.
 const (
-	rowFormat = "%-33s %-7s %s %-10s %4s %4s %3s %3s\n"
+	rowFormat = "%-33s %-7s %s %-10s %4s %4s %3s %3s"
 	stateWide = 9
 )
 
@@ -157,7 +161,7 @@ func printRows(rows iter.Seq2[admin.Row, error], to output, asJSON bool) error {
 		}
 		if n == 0 {
 			head := fmt.Sprintf(rowFormat, "IDENTITY", "PIN", pad("STATE"), "LAST", "none", "weak", "1.2", "1.3")
-			fmt.Fprint(w, b.colour(bold, head))
+			fmt.Fprintln(w, b.colour(bold, head))
 		}
 		if err := printRow(w, &r, b); err != nil {
 			return err
@@ -199,8 +203,12 @@ func printRow(w io.Writer, r *admin.Row, b brush) error {
 		}
 		return "-"
 	}
-	_, err := fmt.Fprintf(w, rowFormat, r.Identity, dash(r.Pin), state, r.Last,
+	row := fmt.Sprintf(rowFormat, r.Identity, dash(r.Pin), state, r.Last,
 		days(tlsstate.Plaintext), days(tlsstate.Weak), days(tlsstate.TLS12), days(tlsstate.TLS13))
+	if r.Host != "" {
+		row += " " + r.Host
+	}
+	_, err := fmt.Fprintln(w, row)
 	return err
 }
 

@@ -89,7 +89,7 @@ func (c *Client) unanswered(err error) error {
 // Peers implements [Admin].
 func (c *Client) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	v := url.Values{}
-	for name, on := range map[string]bool{"pinned": q.Pinned, "released": q.Released, "downgraded": q.Downgraded} {
+	for name, on := range map[string]bool{"pinned": q.Pinned, "released": q.Released, "downgraded": q.Downgraded, "addresses": q.Addresses} {
 		if on {
 			v.Set(name, "1")
 		}

@@ -146,7 +146,7 @@ func stream[V any](w http.ResponseWriter, lines iter.Seq2[V, error]) {
 func parseQuery(r *http.Request) (q Query, err error) {
 	v := r.URL.Query()
 	q.Pinned, q.Released, q.Downgraded = v.Has("pinned"), v.Has("released"), v.Has("downgraded")
-	q.Below = v.Get("below")
+	q.Below, q.Addresses = v.Get("below"), v.Has("addresses")
 	if s := v.Get("level"); s != "" {
 		q.Leveled = true
 		if q.Level, err = tlsstate.ParseLevel(s); err != nil {

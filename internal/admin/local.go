@@ -131,6 +131,9 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 	}
 	l.log.Warn("operator", "act", a.Do, "identity", id.String(), "why", clean.Text(a.Why, 300), "who", who(ctx, a.Who))
 	d := detail(id, h, l.rules().Default(), today)
+	if id.Kind == tlsstate.Domain {
+		d.Words = append(d.Words, l.stillPinned(id.Name)...)
+	}
 	d.Later, err = l.flush(ctx)
 	return d, err
 }

@@ -15,6 +15,9 @@ import (
 func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		rule, today, n := l.rules().Default(), l.today(), 0
+		if q.Addresses {
+			q.Kind = tlsstate.Address
+		}
 		seq, failed := l.memory.All(tlsstate.Identity{Kind: q.Kind})
 		for id, h := range seq {
 			if err := ctx.Err(); err != nil {
@@ -44,7 +47,11 @@ func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.
 	if q.Kind == 0 && id.Kind >= tlsstate.Listener || q.Kind != 0 && id.Kind != q.Kind {
 		return false
 	}
-	if q.Below != "" && id.Name != q.Below && !strings.HasSuffix(id.Name, "."+q.Below) {
+	name := id.Name
+	if q.Addresses {
+		name = h.Name.Text
+	}
+	if q.Below != "" && name != q.Below && !strings.HasSuffix(name, "."+q.Below) {
 		return false
 	}
 	if q.Leveled && highest(h) != q.Level {
@@ -68,7 +75,7 @@ func highest(h *tlsstate.History) tlsstate.Level {
 	return tlsstate.Plaintext
 }
 
-// below tells whether the peer was seen below a pin that holds since that was
+// below reports whether the peer was seen below a pin that holds since that was
 // last met, or on the same day: which came last, days don't tell.
 func below(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
 	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
@@ -107,26 +114,53 @@ func (l *Local) unknown(id tlsstate.Identity) error {
 	return err
 }
 
-// near returns identities whose names are near one.
-func (l *Local) near(id tlsstate.Identity) (near []string) {
+// here lists what this host knows of a kind, but no more than is searched.
+func (l *Local) here(kind tlsstate.Kind) iter.Seq2[tlsstate.Identity, tlsstate.History] {
 	all := l.memory.All
 	if m, ok := l.memory.(hosts); ok {
 		all = m.Here
 	}
-	seq, _ := all(tlsstate.Identity{Kind: id.Kind})
-	n := 0
-	for other := range seq {
-		if n++; other.Kind != id.Kind || n > searched || len(near) == suggestions {
-			break
+	return func(yield func(tlsstate.Identity, tlsstate.History) bool) {
+		seq, _ := all(tlsstate.Identity{Kind: kind})
+		n := 0
+		for id, h := range seq {
+			if n++; id.Kind != kind || n > searched || !yield(id, h) {
+				return
+			}
 		}
+	}
+}
+
+// near returns identities whose names are near one.
+func (l *Local) near(id tlsstate.Identity) (near []string) {
+	for other := range l.here(id.Kind) {
 		if similar(id.Name, other.Name) {
 			near = append(near, other.String())
+		}
+		if len(near) == suggestions {
+			break
 		}
 	}
 	return near
 }
 
-// similar tells whether two names are one within the other, or at most two
+// stillPinned says which pins an operator who dropped that of a domain may have
+// overlooked: those of its addresses.
+func (l *Local) stillPinned(domain string) (words []string) {
+	rule, today, n := l.rules().Default(), l.today(), 0
+	q := Query{Kind: tlsstate.Address, Addresses: true, Below: domain, Pinned: true}
+	for id, h := range l.here(tlsstate.Address) {
+		if q.wants(id, &h, rule, today) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of its addresses still hold a pin of their own: tlsratchet peers --domain %s --addresses --pinned lists them.", n, domain)}
+}
+
+// similar reports whether two names are one within the other, or at most two
 // edits apart.
 func similar(a, b string) bool {
 	if len(a) >= 4 && strings.Contains(b, a) || len(b) >= 4 && strings.Contains(a, b) {

@@ -80,8 +80,10 @@ type Query struct {
 	Leveled bool
 	// Kind chooses one kind; 0 all but listeners.
 	Kind tlsstate.Kind
-	// Below chooses names that are this domain or end in it.
-	Below string
+	// Below chooses names that are this domain or end in it; with Addresses, the
+	// addresses whose host name does.
+	Below     string
+	Addresses bool
 	// Limit ends the list after so many; 0 is no limit.
 	Limit int
 }
@@ -89,8 +91,10 @@ type Query struct {
 // Row is one peer in a list.
 type Row struct {
 	Identity string `json:"identity"`
-	First    string `json:"first"`
-	Last     string `json:"last"`
+	// Host is the name of an address that DNS confirmed last.
+	Host  string `json:"host,omitempty"`
+	First string `json:"first"`
+	Last  string `json:"last"`
 	// Pin is the highest level whose pin formed, State whether it holds.
 	Pin   string `json:"pin,omitempty"`
 	State string `json:"state,omitempty"`

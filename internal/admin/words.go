@@ -19,6 +19,9 @@ const stripMarks = "0w23"
 // row sums a history up.
 func row(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) Row {
 	r := Row{Identity: id.String(), First: h.First.String(), Last: h.Last.String(), Days: map[string]int{}}
+	if id.Kind == tlsstate.Address {
+		r.Host = clean.Text(h.Name.Text, 255)
+	}
 	for l, set := range h.Seen {
 		if n := bits.OnesCount64(set); n > 0 {
 			r.Days[tlsstate.Level(l).String()] = n
@@ -80,6 +83,9 @@ func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, tod
 		return d
 	}
 	d.Words = append(d.Words, fmt.Sprintf("Seen first on %s, last on %s.", h.First, h.Last))
+	if d.Host != "" {
+		d.Words = append(d.Words, fmt.Sprintf("Its name was %s, confirmed by DNS last on %s.", d.Host, h.Name.Day))
+	}
 	for _, p := range d.Pins {
 		if p.Formed != "" {
 			d.Words = append(d.Words, fmt.Sprintf("Pinned at %s since %s, last met on %s: %s.", p.Level, p.Formed, p.Met, p.words))

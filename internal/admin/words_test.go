@@ -2,21 +2,24 @@ package admin
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 )
 
 // A date is shown also where it is that of another: on the day a pin forms it
 // is met, and an operator may drop it.
 func TestEqualDates(t *testing.T) {
 	rule := tlsstate.DefaultPolicy()
-	var h tlsstate.History
 	const today tlsstate.Day = 20_000
+	var h tlsstate.History
 	for d := today - 4; d <= today; d++ {
 		_, h = tlsstate.Judge(h, tlsstate.Observation{Day: d, Security: tlsstate.Security{Level: tlsstate.TLS12}}, &rule)
 	}
@@ -100,4 +103,49 @@ func FuzzLines(f *testing.F) {
 			}
 		}
 	})
+}
+
+// An operator who drops the pin of a domain is shown that its addresses have
+// pins of their own.
+func TestUnpinNamesPinnedAddresses(t *testing.T) {
+	memory := store.NewMemory(100)
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := tlsstate.Day(20_000).Time()
+	l := NewLocal(memory, func() *tlsstate.Rules { return rules }, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
+	for name, host := range map[string]string{"192.0.2.1": "mx1.bank.example", "192.0.2.2": "mx.otherbank.example", "192.0.2.3": "bank.example"} {
+		h := pinnedUntil(20_000)
+		h.Name = tlsstate.LastName(20_000, host, host)
+		if _, err := memory.Merge(tlsstate.Identity{Kind: tlsstate.Address, Name: name}, h, 20_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	domain := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+	if _, err := memory.Merge(domain, pinnedUntil(20_000), 20_000); err != nil {
+		t.Fatal(err)
+	}
+	d, err := l.Do(t.Context(), Act{Do: "unpin", Identity: domain.String(), Why: "x"})
+	want := "2 of its addresses still hold a pin of their own: tlsratchet peers --domain bank.example --addresses --pinned lists them."
+	if err != nil || d.Words[len(d.Words)-1] != want {
+		t.Errorf("%q, %v", d.Words, err)
+	}
+	n := 0
+	for r, err := range l.Peers(t.Context(), Query{Below: "bank.example", Addresses: true, Pinned: true}) {
+		if n++; err != nil || !strings.HasSuffix(r.Host, "bank.example") || r.Host == "mx.otherbank.example" {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d addresses, want 2", n)
+	}
+}
+
+func pinnedUntil(last tlsstate.Day) (h tlsstate.History) {
+	rule := tlsstate.DefaultPolicy()
+	for d := last - 9; d <= last; d++ {
+		_, h = tlsstate.Judge(h, tlsstate.Observation{Day: d, Security: tlsstate.Security{Level: tlsstate.TLS12}}, &rule)
+	}
+	return h
 }
