@@ -47,6 +47,7 @@ func newPages(d *Daemon) pages {
 		Alerts:    func() []status.Destination { return delivered(d.watch.alerts) },
 		Breaker:   d.breaker,
 		SelfCheck: d.watch.check.Last,
+		Outbound:  d.sendingStats,
 	})
 	return p
 }
@@ -125,4 +126,16 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		p.MX = cfg.Selfcheck.Address
 	}
 	return p
+}
+
+// sendingStats returns the counts of the sending side: zeros where it is off.
+func (d *Daemon) sendingStats() (s status.Outbound) {
+	if d.sending == nil {
+		return s
+	}
+	s.Deliveries, s.Server = d.sending.out.Stats(), d.sending.server.Stats()
+	if d.sending.follower != nil {
+		s.Follower = d.sending.follower.Stats()
+	}
+	return s
 }

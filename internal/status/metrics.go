@@ -48,12 +48,12 @@ func NewMetrics(s Sources) *Metrics {
 // events declares what Take counts.
 func (m *Metrics) events() {
 	messages := m.counters("tlsratchet_messages_total",
-		"Messages that were judged, or exempt, by the security level of the session that brought them.", "level")
+		"Messages, judged or exempt, by the security level of their session.", "level")
 	for l := range m.messages {
 		m.messages[l] = messages.WithLabelValues(tlsstate.Level(l).String())
 	}
 	verdicts := m.counters("tlsratchet_verdicts_total",
-		"Messages by the verdict on their session; kind is that of a downgrade.", "outcome", "kind")
+		"Messages by verdict; kind is that of a downgrade.", "outcome", "kind")
 	for o := range m.verdicts {
 		for k := range m.verdicts[o] {
 			if (o == int(tlsstate.Downgraded)) == (k != int(tlsstate.NoDowngrade)) {
@@ -62,13 +62,13 @@ func (m *Metrics) events() {
 		}
 	}
 	acts := m.counters("tlsratchet_actions_total",
-		"Downgraded messages by what was done to them; done is no where the message ended before it came to that.", "action", "done")
+		"Downgraded messages by action; done is no where the message ended before the action.", "action", "done")
 	for a := range m.done {
 		m.done[a] = acts.WithLabelValues(tlsstate.Action(a).String(), "yes")
 		m.undone[a] = acts.WithLabelValues(tlsstate.Action(a).String(), "no")
 	}
 	limited := m.counters("tlsratchet_breaker_limited_total",
-		"Downgraded messages that came while the circuit breaker limited what is done to them, by its answer.", "answer")
+		"Downgraded messages while the circuit breaker limited actions, by its state.", "answer")
 	for a := ratchet.Softened; a <= ratchet.Suspended; a++ {
 		m.limited[a] = limited.WithLabelValues(a.String())
 	}
@@ -78,9 +78,9 @@ func (m *Metrics) events() {
 // classic buckets from a microsecond to a quarter of a second.
 func (m *Metrics) latencies() {
 	decide := prometheus.NewHistogram(histogram("tlsratchet_decide_seconds",
-		"Time from a message's facts to its verdict. One decision in 8 is timed, and those alone are counted here: tlsratchet_messages_total counts all."))
+		"Time of a decision. One in 8 is timed and counted here; tlsratchet_messages_total counts all."))
 	store := prometheus.NewHistogramVec(histogram("tlsratchet_store_seconds",
-		"Time that the memory took to load a history (one load in 16 is timed, and those alone are counted here), or to learn."), []string{"operation"})
+		"Time to load a history (one load in 16 is timed and counted here), or to learn."), []string{"operation"})
 	m.registry.MustRegister(decide, store)
 	m.decide = decide
 	m.load, m.learn = store.WithLabelValues("load"), store.WithLabelValues("learn")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/status"
@@ -45,6 +46,13 @@ func sources() status.Sources {
 		},
 		Senders: func() status.Senders {
 			return status.Senders{Proven: 50, NotPassed: 4, Wide: 3, NoAnswer: 2, Limited: 6, Failed: 1, Dropped: 7, Waiting: 8, Cached: 90, Asked: 30, Unanswered: 5}
+		},
+		Outbound: func() status.Outbound {
+			return status.Outbound{
+				Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6},
+				Server:     outbound.ServerStats{Lookups: 100, Encrypts: 40},
+				Follower:   outbound.FollowerStats{Lines: 7000, Fault: "permission denied"},
+			}
 		},
 		Alerts: func() []status.Destination {
 			return []status.Destination{{Name: "log", Sent: 5}, {Name: "chat", Sent: 3, Failed: 2, Dropped: 1}}

@@ -18,7 +18,7 @@ type Senders struct {
 
 func (s Sources) senders() []prometheus.Collector {
 	return []prometheus.Collector{
-		counter("tlsratchet_spf_proofs_total", "Proofs of senders by SPF, by how they ended.", label("result"),
+		counter("tlsratchet_spf_proofs_total", "Proofs of senders by SPF, by result.", label("result"),
 			func(e emit) {
 				n := s.Senders()
 				e(float64(n.Proven), "proven")
@@ -28,13 +28,13 @@ func (s Sources) senders() []prometheus.Collector {
 				e(float64(n.Limited), "limited")
 				e(float64(n.Failed), "failed")
 			}),
-		counter("tlsratchet_spf_dropped_total", "Proofs that were not tried because too many waited; the peer's next message asks for them again.", nil,
+		counter("tlsratchet_spf_dropped_total", "Proofs not tried because too many waited; the peer's next message asks for them again.", nil,
 			func(e emit) { e(float64(s.Senders().Dropped)) }),
 		gauge("tlsratchet_spf_waiting", "Proofs that wait or are under way.", nil,
 			func(e emit) { e(float64(s.Senders().Waiting)) }),
-		counter("tlsratchet_dns_questions_total", "Questions to DNS for these proofs, by who was to answer them.", label("from"),
+		counter("tlsratchet_dns_questions_total", "Questions to DNS for these proofs, by where they were answered.", label("from"),
 			func(e emit) { n := s.Senders(); e(float64(n.Cached), "cache"); e(float64(n.Asked), "network") }),
-		counter("tlsratchet_dns_failures_total", "Questions to the network that had no answer: time-outs, failures of servers, answers of no use.", nil,
+		counter("tlsratchet_dns_failures_total", "Questions to DNS without a usable answer: time-outs, server failures, bad answers.", nil,
 			func(e emit) { e(float64(s.Senders().Unanswered)) }),
 	}
 }

@@ -21,20 +21,20 @@ type Sharing struct {
 
 func (s Sources) sharing() []prometheus.Collector {
 	return []prometheus.Collector{
-		gauge("tlsratchet_shared_up", "Whether the shared server answers, and takes changes: 1 if it does.", label("for"),
+		gauge("tlsratchet_shared_up", "Whether the shared server answers and accepts changes: 1 if it does.", label("for"),
 			func(e emit) { n := s.Sharing(); e(truth(n.Answering), "asking"); e(truth(n.Taking), "changes") }),
-		counter("tlsratchet_shared_away_total", "Times that the shared server stopped answering or taking changes.", nil,
+		counter("tlsratchet_shared_away_total", "Times that the shared server stopped answering or accepting changes.", nil,
 			func(e emit) { e(float64(s.Sharing().Away)) }),
-		counter("tlsratchet_shared_commands_total", "Commands that were sent to the shared server.", nil,
+		counter("tlsratchet_shared_commands_total", "Commands sent to the shared server.", nil,
 			func(e emit) { e(float64(s.Sharing().Commands)) }),
-		counter("tlsratchet_shared_asked_total", "Messages that the shared server was to be asked for, by how that went.", label("result"),
+		counter("tlsratchet_shared_asked_total", "Messages that needed an answer of the shared server, by result.", label("result"),
 			func(e emit) {
 				n := s.Sharing()
 				e(float64(n.Asked-min(n.Late, n.Asked)), "in_time")
 				e(float64(n.Late), "late")
 				e(float64(n.Unasked), "away")
 			}),
-		counter("tlsratchet_shared_records_total", "Records on the shared server, by what became of them.", label("result"),
+		counter("tlsratchet_shared_records_total", "Records on the shared server, by result.", label("result"),
 			func(e emit) {
 				n := s.Sharing()
 				e(float64(n.Written), "written")

@@ -11,9 +11,8 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-// Sources are what is counted elsewhere and read at each scrape. They are
-// called from any goroutine and must not block for long. What is nil is not
-// exported, but for Build.
+// Sources are counts of other packages, read at each scrape. They are called
+// from any goroutine and must not block for long. What is nil is not exported.
 type Sources struct {
 	Build       Build
 	Store       func() store.Stats
@@ -26,6 +25,7 @@ type Sources struct {
 	SelfCheck   func() selfcheck.Result
 	Sharing     func() Sharing
 	Senders     func() Senders
+	Outbound    func() Outbound
 }
 
 // Build tells which program this is.
@@ -96,7 +96,7 @@ func label(names ...string) []string { return names }
 
 // collectors declares all that the sources know.
 func (s Sources) collectors() []prometheus.Collector {
-	all := []prometheus.Collector{gauge("tlsratchet_build_info", "Which program this is; always 1.", label("version", "goversion"),
+	all := []prometheus.Collector{gauge("tlsratchet_build_info", "Version of the program; always 1.", label("version", "goversion"),
 		func(e emit) { e(1, s.Build.Version, s.Build.Go) })}
 	for _, part := range []struct {
 		there bool
@@ -114,6 +114,7 @@ func (s Sources) collectors() []prometheus.Collector {
 		{s.SelfCheck != nil, s.certificate},
 		{s.Sharing != nil, s.sharing},
 		{s.Senders != nil, s.senders},
+		{s.Outbound != nil, s.outbound},
 	} {
 		if part.there {
 			all = append(all, part.make()...)
@@ -124,24 +125,24 @@ func (s Sources) collectors() []prometheus.Collector {
 
 func (s Sources) storeReads() []prometheus.Collector {
 	return []prometheus.Collector{
-		counter("tlsratchet_store_reads_total", "Histories that were read, by where they were found.", label("from"),
+		counter("tlsratchet_store_reads_total", "Histories read, by where they were found.", label("from"),
 			func(e emit) { st := s.Store(); e(float64(st.Hits), "memory"); e(float64(st.Misses), "disk") }),
-		counter("tlsratchet_store_damaged_total", "Damaged records that were found, at the start or since.", nil,
+		counter("tlsratchet_store_damaged_total", "Damaged records found, at the start or since.", nil,
 			func(e emit) { e(float64(s.Store().Damaged)) }),
 	}
 }
 
 func (s Sources) storeWrites() []prometheus.Collector {
 	return []prometheus.Collector{
-		counter("tlsratchet_store_written_total", "Histories that were written to the disk.", nil,
+		counter("tlsratchet_store_written_total", "Histories written to the disk.", nil,
 			func(e emit) { e(float64(s.Store().Writes)) }),
-		counter("tlsratchet_store_commits_total", "Groups of histories that were to be written, by how that went; what failed is tried again.", label("result"),
+		counter("tlsratchet_store_commits_total", "Writes of groups of histories, by result; what failed is tried again.", label("result"),
 			func(e emit) { st := s.Store(); e(float64(st.Commits), "ok"); e(float64(st.FailedCommits), "failed") }),
 		gauge("tlsratchet_store_pending", "Histories that wait to be written.", nil,
 			func(e emit) { e(float64(s.Store().Pending)) }),
-		counter("tlsratchet_store_dropped_total", "Changes that found no room; the peer's next message makes them again.", nil,
+		counter("tlsratchet_store_dropped_total", "Changes dropped because the queue was full; the peer's next message makes them again.", nil,
 			func(e emit) { e(float64(s.Store().Dropped)) }),
-		counter("tlsratchet_store_refused_total", "Changes that were refused: dated later than tomorrow, or of more newcomers than a network may bring in a day.", label("reason"),
+		counter("tlsratchet_store_refused_total", "Changes refused: dated later than tomorrow, or more new identities from one network than allowed in a day.", label("reason"),
 			func(e emit) { st := s.Store(); e(float64(st.Future), "future"); e(float64(st.Refused), "newcomers") }),
 	}
 }
@@ -150,9 +151,9 @@ func (s Sources) connections() []prometheus.Collector {
 	return []prometheus.Collector{
 		gauge("tlsratchet_connections", "Connections of Postfix that are open.", nil,
 			func(e emit) { e(float64(s.Connections().Open)) }),
-		counter("tlsratchet_connections_accepted_total", "Connections that were taken on.", nil,
+		counter("tlsratchet_connections_accepted_total", "Connections accepted.", nil,
 			func(e emit) { e(float64(s.Connections().Accepted)) }),
-		counter("tlsratchet_connections_closed_total", "Connections that were closed for a reason of ours.", label("reason"),
+		counter("tlsratchet_connections_closed_total", "Connections closed by tlsratchet, by reason.", label("reason"),
 			func(e emit) {
 				c := s.Connections()
 				e(float64(c.OverLimit), "over_limit")
@@ -166,7 +167,7 @@ func (s Sources) connections() []prometheus.Collector {
 }
 
 func (s Sources) errors() []prometheus.Collector {
-	return []prometheus.Collector{counter("tlsratchet_errors_total", "What went wrong inside and let mail through, by kind.", label("kind"),
+	return []prometheus.Collector{counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", label("kind"),
 		func(e emit) {
 			n := s.Errors()
 			e(float64(n.Unjudged), "unjudged")
@@ -184,7 +185,7 @@ func (s Sources) census() []prometheus.Collector {
 		}
 	}
 	return []prometheus.Collector{
-		gauge("tlsratchet_identities", "Identities that are remembered, at the last count.", label("kind"), func(e emit) {
+		gauge("tlsratchet_identities", "Identities with a history, at the last count.", label("kind"), func(e emit) {
 			if c := s.Census(); !c.At.IsZero() {
 				each(e, c.Known)
 			}
@@ -201,13 +202,13 @@ func (s Sources) incidents() []prometheus.Collector {
 	return []prometheus.Collector{
 		gauge("tlsratchet_incidents_open", "Incidents that are open.", nil,
 			func(e emit) { e(float64(s.Incidents().Open)) }),
-		counter("tlsratchet_incidents_dropped_total", "Events that found no room on their way to incidents and alerts.", nil,
+		counter("tlsratchet_incidents_dropped_total", "Events dropped before they reached incidents and alerts, because the queue was full.", nil,
 			func(e emit) { e(float64(s.Incidents().Dropped)) }),
 	}
 }
 
 func (s Sources) alerts() []prometheus.Collector {
-	return []prometheus.Collector{counter("tlsratchet_alerts_total", "Alerts by destination, and by what became of them.", label("destination", "result"),
+	return []prometheus.Collector{counter("tlsratchet_alerts_total", "Alerts by destination and result.", label("destination", "result"),
 		func(e emit) {
 			for _, d := range s.Alerts() {
 				e(float64(d.Sent), d.Name, "sent")
@@ -219,7 +220,7 @@ func (s Sources) alerts() []prometheus.Collector {
 
 func (s Sources) breaker() []prometheus.Collector {
 	return []prometheus.Collector{
-		gauge("tlsratchet_breaker_state", "The answer of the circuit breaker: 1 for the one that it gives, 0 for the others.", label("answer"),
+		gauge("tlsratchet_breaker_state", "State of the circuit breaker: 1 for the present one, 0 for the others.", label("answer"),
 			func(e emit) {
 				state := s.Breaker()
 				given := state.Holds()
@@ -227,7 +228,7 @@ func (s Sources) breaker() []prometheus.Collector {
 					e(truth(a == given), a.String())
 				}
 			}),
-		gauge("tlsratchet_breaker_names", "Pinned names that downgraded within the circuit breaker's window.", nil,
+		gauge("tlsratchet_breaker_names", "Pinned domains that downgraded within the circuit breaker's window.", nil,
 			func(e emit) { e(float64(len(s.Breaker().Recent))) }),
 	}
 }
@@ -242,21 +243,21 @@ func (s Sources) selfCheck() []prometheus.Collector {
 		}
 	}
 	return []prometheus.Collector{
-		gauge("tlsratchet_selfcheck_problem", "What the newest self-check means: 1 for that, 0 for the others.", label("problem"),
+		gauge("tlsratchet_selfcheck_problem", "Result of the newest self-check: 1 for the present one, 0 for the others.", label("problem"),
 			tried(func(e emit, r selfcheck.Result) {
 				found := r.Problem(time.Now())
 				for p := selfcheck.Unknown; p <= selfcheck.NotOffered; p++ {
 					e(truth(p == found), p.String())
 				}
 			})),
-		gauge("tlsratchet_selfcheck_timestamp_seconds", "When our own STARTTLS was last tried.", nil,
+		gauge("tlsratchet_selfcheck_timestamp_seconds", "Time of the newest self-check of STARTTLS.", nil,
 			tried(func(e emit, r selfcheck.Result) { e(seconds(r.At)) })),
 	}
 }
 
 func (s Sources) certificate() []prometheus.Collector {
 	return []prometheus.Collector{
-		gauge("tlsratchet_selfcheck_certificate_expiry_timestamp_seconds", "When the certificate of our own MX ends.", nil,
+		gauge("tlsratchet_selfcheck_certificate_expiry_timestamp_seconds", "Expiry of the certificate of our own MX.", nil,
 			func(e emit) {
 				if r := s.SelfCheck(); !r.CertNotAfter.IsZero() {
 					e(seconds(r.CertNotAfter))
