@@ -69,7 +69,7 @@ var attacks = []Attack{
 	{Name: "stripped while ten names of the attacker's own downgrade", Count: 1, Hours: 1, Share: 1, Target: Tricked, Names: 10},
 	{Name: "stripped while twenty of them trip the breaker", Count: 1, Hours: 1, Share: 1, Target: Tricked, Names: 20},
 	{Name: "everything stripped close to us, for six hours", Count: 1, Hours: 6, Share: 1, Target: Everybody},
-	{Name: "stripped again, within weeks after a week of it", Count: 15, Hours: 24, Share: 1, Target: Worn, Hopeless: "six days in clear, each of them told, have worn the pin out"},
+	{Name: "stripped again, within weeks after a week of it", Count: 15, Hours: 24, Share: 1, Target: Worn, Hopeless: "six days in clear, each of them reported, have worn the pin out"},
 	{Name: "stripped from the first contact on", Count: 20, Hours: 7 * 24, Share: 1, Target: FirstContact, Hopeless: "nothing is known yet"},
 	{Name: "a partly encrypted sender stripped for a day", Count: 10, Hours: 24, Share: 1, Target: Partly, Hopeless: "it comes in clear by itself"},
 	{Name: "a monthly sender stripped after three mails", Count: 20, Hours: 48, Share: 1, Target: Rare, Hopeless: "seen on fewer days than make a pin"},

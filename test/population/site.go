@@ -216,8 +216,13 @@ func TrySite(site *Site, rule *Rule, seed uint64) (*SiteFigures, error) {
 
 func (w *siteWorld) network4() uint32 { w.next4++; return w.next4 }
 
+// hosters is how many there are. Each has hosterNets networks.
+const hosters = 6
+
+func (w *siteWorld) hosterNets() int { return 5 * int(math.Ceil(w.site.Peers)) }
+
 func (w *siteWorld) populate() {
-	for range 30 {
+	for range hosters * w.hosterNets() {
 		w.hosters = append(w.hosters, w.network4())
 	}
 	for i := range pools {
@@ -244,8 +249,8 @@ func (w *siteWorld) addResident(h *habit, n int) {
 	}
 	name := "mx%d."
 	if h.hoster {
-		hoster := n % 6
-		r.domain, nets[0] = fmt.Sprintf("hoster%d.example", hoster), w.hosters[hoster*5+w.rng.IntN(5)]
+		hoster := n % hosters
+		r.domain, nets[0] = fmt.Sprintf("hoster%d.example", hoster), w.hosters[hoster*w.hosterNets()+w.rng.IntN(w.hosterNets())]
 		name = fmt.Sprintf("vps%d", n) + "-%d."
 	} else if w.rng.IntN(10) < 4 && h.nets == 1 {
 		nets[0] = w.hosters[w.rng.IntN(len(w.hosters))] // a name of its own, at a hoster
