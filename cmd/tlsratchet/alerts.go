@@ -16,10 +16,10 @@ import (
 func alertCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "alert",
-		Usage: "try who is told",
+		Usage: "try the destinations of alerts",
 		Subcommands: []*cli.Command{{
 			Name:  "test",
-			Usage: "send one message to each destination, and say what came back",
+			Usage: "send one message to each destination, and print what came back",
 			Flags: operatorFlags(),
 			Action: func(c *cli.Context) error {
 				if err := noArguments(c); err != nil {
@@ -50,30 +50,30 @@ func testAlerts(c *cli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if len(to) == 0 {
-		return errors.New("nobody is told: there is no [[destination]] in the configuration")
+		return errors.New("no alerts are sent: there is no [[destination]] in the configuration")
 	}
 	var failed error
 	for _, r := range alert.Test(c.Context, to, daemon.Hostname()) {
 		if r.Err != nil {
 			failed = errUndelivered
 		}
-		if err := tellResult(r, stdout, c.Bool("json")); err != nil {
+		if err := printResult(r, stdout, c.Bool("json")); err != nil {
 			return err
 		}
 	}
 	return failed
 }
 
-func tellResult(r alert.Result, w io.Writer, asJSON bool) error {
-	word, said, as := "took it", r.Answer, green
+func printResult(r alert.Result, w io.Writer, asJSON bool) error {
+	word, answer, as := "took it", r.Answer, green
 	if r.Err != nil {
-		word, said, as = "failed", r.Err.Error(), red
+		word, answer, as = "failed", r.Err.Error(), red
 	}
 	if asJSON {
 		return json.NewEncoder(w).Encode(map[string]any{
-			"destination": r.Destination, "ok": r.Err == nil, "answer": said, "milliseconds": r.Took.Milliseconds(),
+			"destination": r.Destination, "ok": r.Err == nil, "answer": answer, "milliseconds": r.Took.Milliseconds(),
 		})
 	}
-	_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), said)
+	_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
 	return err
 }

@@ -135,7 +135,7 @@ func argument(c *cli.Context, what string) (string, error) {
 	return c.Args().First(), nil
 }
 
-// ourselves tells as whom the process runs.
+// ourselves returns as whom the process runs.
 func ourselves() string {
 	u, err := user.Current()
 	if err != nil {
@@ -147,7 +147,7 @@ func ourselves() string {
 	return "the user " + u.Username
 }
 
-// operatorName tells who runs a command, for the audit line.
+// operatorName returns who runs a command, for the audit line.
 func operatorName() string {
 	if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
 		return name

@@ -1,4 +1,4 @@
-// Command tlsratchet remembers how well each mail peer encrypts, and tells the
+// Command tlsratchet remembers how well each mail peer encrypts, and reports the
 // day one that always used TLS arrives without it. It is a milter for Postfix;
 // see README.md.
 package main

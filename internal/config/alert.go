@@ -21,11 +21,11 @@ const (
 	Critical = "critical"
 )
 
-// Alert is who is told what happened, beside the [[destination]] rows.
+// Alert is what is reported, and how often, beside the [[destination]] rows.
 type Alert struct {
-	// Log is the least severity that the log is told, or [Off].
+	// Log is the least severity that is logged, or [Off].
 	Log string
-	// PerHour is how many messages an hour are told one by one.
+	// PerHour is how many messages an hour are sent one by one.
 	PerHour int
 }
 
@@ -88,7 +88,7 @@ func (l *loader) destinations(raw any) {
 	})
 }
 
-// check tells what is wrong with the row as a whole, and with which key.
+// check returns what is wrong with the row as a whole, and with which key.
 func (d *Destination) check() (key string, err error) {
 	if d.Kind == "" {
 		return "", fmt.Errorf("says not where: add kind = %q, %q or %q", ToWebhook, ToAlertmanager, ToMail)

@@ -1,7 +1,7 @@
 // Package config is tlsratchet's configuration: one TOML file, strict, every
 // key of it optional. Defaults come first, then the file, then TLSRATCHET_
 // variables, then flags; all is validated before anything is used, and all
-// that is wrong is told at once, with file, line, key and what would be right.
+// that is wrong is reported at once, with file, line, key and what would be right.
 //
 // That no [[peer]] row stands for everybody follows RFC 3207 section 4.
 package config
@@ -75,7 +75,7 @@ type Config struct {
 	Selfcheck Selfcheck
 	Status    Status
 	SPF       SPF
-	// Alert and Destinations are who is told what happened.
+	// Alert and Destinations are where is reported what happened.
 	Alert        Alert
 	Destinations []Destination
 	// Policy is the base policy: what holds for peers without a row.
@@ -182,7 +182,7 @@ func load(name string, data []byte, env func(string) (string, bool), flags Overr
 // ready.
 func (c *Config) Rules() *tlsstate.Rules { return c.rules }
 
-// InMemory tells whether the history is kept in memory alone.
+// InMemory reports whether the history is kept in memory alone.
 func (c *Config) InMemory() bool { return c.History == Memory }
 
 func defaults() *Config {

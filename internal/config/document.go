@@ -35,7 +35,7 @@ func parse(data []byte) (*document, *problem) {
 	return x.doc, nil
 }
 
-// broken tells what is no TOML.
+// broken returns what is no TOML.
 func (x *indexer) broken(err error) *problem {
 	p := &problem{line: 1}
 	var where *toml.DecodeError

@@ -15,7 +15,7 @@ const systemResolver = "system"
 
 // SPF is how senders are proven.
 type SPF struct {
-	// On tells whether they are.
+	// On reports whether they are.
 	On bool
 	// Resolver is the DNS resolver that is asked; the zero value for the
 	// system's.

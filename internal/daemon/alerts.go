@@ -64,7 +64,7 @@ func delivered(a *alert.Alerts) []status.Destination {
 	return all
 }
 
-// closeAlerts gives what waits to be told a little time.
+// closeAlerts gives alerts that wait a little time.
 func closeAlerts(a *alert.Alerts) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

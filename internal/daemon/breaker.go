@@ -10,7 +10,7 @@ import (
 	"tlsratchet/internal/statefile"
 )
 
-// breakerKeeper tells people when the circuit breaker changes its answer, and
+// breakerKeeper reports to people when the circuit breaker changes its answer, and
 // keeps its state over a restart. The changes come from the mail path and go on
 // from a goroutine of its own.
 type breakerKeeper struct {
@@ -21,18 +21,18 @@ type breakerKeeper struct {
 	changes chan ratchet.BreakerState
 	stop    chan struct{}
 	done    chan struct{}
-	tell    func(ratchet.BreakerState)
+	emit    func(ratchet.BreakerState)
 }
 
 // settleEvery is the time between two looks whether it is armed again, where no
 // session asks.
 const settleEvery = 10 * time.Second
 
-// newBreaker returns the breaker as it was at the last stop; run it. tell is
+// newBreaker returns the breaker as it was at the last stop; run it. emit is
 // called for each new answer, one at a time.
-func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
+func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
 	k := &breakerKeeper{
-		log: log, tell: tell, state: stateFile(cfg, "breaker.json"), changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
+		log: log, emit: emit, state: stateFile(cfg, "breaker.json"), changes: make(chan ratchet.BreakerState, 16), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	var err error
 	k.Breaker, err = ratchet.NewBreaker(ratchet.BreakerOptions{
@@ -46,7 +46,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), tell fun
 	return k, nil
 }
 
-// changed is on the mail path. A change that finds no room is told by the next
+// changed is on the mail path. A change that finds no room is reported by the next
 // one: they say what holds, not what came.
 func (k *breakerKeeper) changed(s ratchet.BreakerState) {
 	select {
@@ -87,11 +87,11 @@ func (k *breakerKeeper) change(s ratchet.BreakerState) {
 	if err := k.state.Write(s); err != nil {
 		k.log.Error("could not save the breaker's state", "error", err)
 	}
-	k.tell(s)
+	k.emit(s)
 }
 
 // close keeps the state. Call it when no session is judged any more; changes
-// that come all the same are not told.
+// that come all the same are not reported.
 func (k *breakerKeeper) close(now time.Time) error {
 	close(k.stop)
 	<-k.done

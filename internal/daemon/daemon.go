@@ -86,7 +86,7 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 	d.policy, err = newPolicyService(cfg)
 	if err == nil {
 		d.milter = milter.New(milter.Deps{
-			Judge: d.ratchet, Now: time.Now, Events: d.take, Seen: d.policy.sees(),
+			Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Seen: d.policy.sees(),
 		}, milterOptions(cfg), d.log)
 		d.server, err = newServer(cfg, d.milter, d.log)
 	}
@@ -202,8 +202,8 @@ func (d *Daemon) close() error {
 	return err
 }
 
-// take passes an event to all who tell people. It is on the mail path.
-func (d *Daemon) take(e ratchet.Event) {
+// onEvent passes an event to the log, the incidents and the counters. It is on the mail path.
+func (d *Daemon) onEvent(e ratchet.Event) {
 	words.Log(d.log, &e)
 	d.watch.take(e)
 	d.pages.take(e)
@@ -248,7 +248,7 @@ func (d *Daemon) alive() error {
 }
 
 // ReloadOn calls reload for each signal until ctx ends. What is wrong with the
-// new configuration is told, and the old one goes on.
+// new configuration is logged, and the old one goes on.
 func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload func() error) {
 	for {
 		select {

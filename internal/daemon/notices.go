@@ -54,9 +54,9 @@ func alertState(file statefile.File, checks bool, log *slog.Logger) (s alert.Sta
 	return s
 }
 
-// tripped is told of each new answer of the breaker. What it rests on is tried
+// tripped gets each new answer of the breaker. What it rests on is tried
 // out first: the answer may be another then, which comes after this one and is
-// told instead. That our own TLS works again the self-check tells.
+// reported instead. The self-check reports that our own TLS works again.
 func (w *watch) tripped(s ratchet.BreakerState) {
 	w.lookSince(s.Began)
 	if w.breaker.State(time.Now()).Answer != s.Answer {
@@ -72,7 +72,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 	}
 }
 
-// breakerNotice is critical unless the self-check tells of the same: our own
+// breakerNotice is critical unless the self-check reports the same: our own
 // STARTTLS that it found broken is one matter, and its notice the critical one.
 func breakerNotice(s ratchet.BreakerState, r selfcheck.Result) alert.Notice {
 	n := alert.BreakerNotice(s, cause(r))
@@ -95,7 +95,7 @@ func cause(r selfcheck.Result) string {
 	return ""
 }
 
-// ownTLS is told what the self-check finds first, and when our own STARTTLS
+// ownTLS gets what the self-check finds first, and when our own STARTTLS
 // begins or ceases to be a problem.
 func (w *watch) ownTLS(n selfcheck.Notice) {
 	level := slog.LevelError
@@ -114,8 +114,8 @@ var ownWords = map[selfcheck.Problem]string{
 	selfcheck.CertificateExpires: "STARTTLS certificate expires soon",
 }
 
-// selfcheckNotices tell of our own STARTTLS, and of its certificate's end: two
-// matters, so that whoever is told of the critical one alone is told that it is
+// selfcheckNotices report our own STARTTLS, and its certificate's end: two
+// matters, so that whoever gets the critical one alone also learns that it is
 // over. After a start both may be over for long.
 func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
 	const meanwhile = "\nUntil it works, enforcement may be suspended: see tlsratchet breaker."

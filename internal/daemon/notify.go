@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifier tells the service manager how we are (sd_notify(3)). Without one it
+// notifier reports our state to the service manager (sd_notify(3)). Without one it
 // does nothing.
 type notifier struct{ log *slog.Logger }
 
 func (n notifier) send(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
-		n.log.Warn("telling the service manager", "state", state, "error", err)
+		n.log.Warn("could not notify the service manager", "state", state, "error", err)
 	}
 }
 
@@ -48,7 +48,7 @@ func (n notifier) watchdog(ctx context.Context, alive func() error) {
 			return
 		case <-tick.C:
 			if err := alive(); err != nil {
-				n.log.Error("not well: the watchdog is not fed", "error", err)
+				n.log.Error("health check failed; watchdog not notified", "error", err)
 				continue
 			}
 			n.send(sd.SdNotifyWatchdog)

@@ -46,7 +46,7 @@ func (d *Daemon) servePolicy() {
 	limits := policyservice.DefaultLimits()
 	limits.Connections = d.atStart.Limits.Connections
 	p.server = policyservice.New(policyservice.Deps{
-		Judge: d.ratchet, Now: time.Now, Events: d.take, Elsewhere: p.seen.Has, Log: d.log,
+		Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Elsewhere: p.seen.Has, Log: d.log,
 	}, policyOptions(d.config.Load()), limits)
 	go func() {
 		defer close(p.done)

@@ -59,7 +59,7 @@ func (d *Daemon) whole() admin.Memory {
 	return d.histories
 }
 
-// sharing is what the metrics tell of the server; nil where there is none.
+// sharing returns what the metrics show of the server; nil where there is none.
 func sharing(h histories) func() status.Sharing {
 	s, ok := h.(*shared.Store)
 	if !ok {

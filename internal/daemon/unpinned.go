@@ -40,7 +40,7 @@ func (w *watch) watchPins(ctx context.Context, load load) {
 	}
 }
 
-// dropped tells whether the pin that an incident is about was dropped by an
+// dropped reports whether the pin that an incident is about was dropped by an
 // operator. A wish of the configuration isn't, whatever is done to the memory.
 func dropped(h *tlsstate.History, i *incident.Incident) bool {
 	pin := h.CertPin

@@ -114,7 +114,7 @@ func tidy(err error) error {
 	return err
 }
 
-// offers tells whether a reply to EHLO has STARTTLS (RFC 3207 section 3): its
+// offers reports whether a reply to EHLO has STARTTLS (RFC 3207 section 3): its
 // first line is a greeting.
 func offers(ehlo string) bool {
 	_, keywords, _ := strings.Cut(ehlo, "\n")

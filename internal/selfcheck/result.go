@@ -23,7 +23,7 @@ type Result struct {
 	// Reachable says that the server answered, and in time: only then the rest
 	// means anything.
 	Reachable bool
-	// Offered says that STARTTLS was offered, Handshake that what was said
+	// Offered says that STARTTLS was offered, Handshake that what was sent
 	// after it was encrypted.
 	Offered, Handshake bool
 	// Version is the version of TLS as "TLS 1.3".
@@ -65,7 +65,7 @@ var problemNames = [...]string{"unknown", "ok", "certificate_expires", "certific
 // String returns the problem as one lower-case word.
 func (p Problem) String() string { return problemNames[min(int(p), len(problemNames)-1)] }
 
-// Problem tells what the result means at the given time: a certificate ages.
+// Problem returns what the result means at the given time: a certificate ages.
 func (r Result) Problem(now time.Time) Problem {
 	switch {
 	case !r.Reachable:
@@ -98,7 +98,7 @@ func (r Result) DaysLeft(now time.Time) int {
 // Notice says what was found first, or that a problem began, became another, or
 // is over (Problem OK).
 type Notice struct {
-	// Problem is what it is now, Before what was told last: [Unknown] for the
+	// Problem is what it is now, Before what was reported last: [Unknown] for the
 	// first notice.
 	Problem, Before Problem
 	// Address is that of the server.

@@ -17,7 +17,7 @@ type Options struct {
 	Timeout time.Duration
 	// Dial connects; [net.Dialer.DialContext] unless set.
 	Dial Dial
-	// Notify, if not nil, is told what was found first, and when a problem
+	// Notify, if not nil, gets what was found first, and when a problem
 	// begins, becomes another, or is over. It is called by Run, one call at a
 	// time.
 	Notify func(Notice)
@@ -33,8 +33,8 @@ type Check struct {
 	o    Options
 	last atomic.Pointer[Result]
 	poke chan struct{}
-	// told is the problem that was told last. Only Run touches it.
-	told Problem
+	// reported is the problem that was reported last. Only Run touches it.
+	reported Problem
 }
 
 // New returns a check that [Check.Run] runs.
@@ -55,7 +55,7 @@ func New(o Options) *Check {
 // ever answered there is no result: where no MX listens, there is none to
 // check, and at boot it may come after us.
 func (c *Check) Run(ctx context.Context) {
-	deaf := time.Duration(0) // for how long no poke is heard
+	deaf := time.Duration(0) // minimum delay before the next requested check
 	for ctx.Err() == nil {
 		c.try(ctx)
 		pause(ctx, deaf, nil)
@@ -66,7 +66,7 @@ func (c *Check) Run(ctx context.Context) {
 	}
 }
 
-// pause waits for a time, or until poked, which it tells, or until ctx ends.
+// pause waits for a time, or until poked, which it returns, or until ctx ends.
 func pause(ctx context.Context, d time.Duration, poke <-chan struct{}) (poked bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -87,18 +87,18 @@ func (c *Check) try(ctx context.Context) {
 		return
 	}
 	c.last.Store(&r)
-	c.tell(r)
+	c.report(r)
 }
 
-// tell passes a problem on if it is news. That nobody answered is none: Postfix
+// report passes a problem on if it is news. That nobody answered is none: Postfix
 // is reloaded, or busy, and it says nothing of TLS.
-func (c *Check) tell(r Result) {
+func (c *Check) report(r Result) {
 	p := r.Problem(r.At)
-	n := Notice{Problem: p, Before: c.told, Address: c.o.Address, Result: r}
-	if p == Unknown || p == c.told {
+	n := Notice{Problem: p, Before: c.reported, Address: c.o.Address, Result: r}
+	if p == Unknown || p == c.reported {
 		return
 	}
-	c.told = p
+	c.reported = p
 	if c.o.Notify != nil {
 		c.o.Notify(n)
 	}
@@ -128,7 +128,7 @@ func (c *Check) Last() Result {
 	return Result{}
 }
 
-// Works tells the circuit breaker whether our own STARTTLS works, and when that
+// Works reports to the circuit breaker whether our own STARTTLS works, and when that
 // was tried: the zero time if it isn't known. A server that doesn't answer is
 // not known: strangers can keep it busy, and must not be able to say that our
 // TLS is broken. A certificate that has expired is an alert, and works:
