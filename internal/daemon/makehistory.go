@@ -36,7 +36,7 @@ func MakeHistory(cfg *config.Config) error {
 		return fmt.Errorf("make the history: %w", err)
 	}
 	if owner, ok := folder.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		return os.Chown(cfg.History, int(owner.Uid), int(owner.Gid))
+		return os.Lchown(cfg.History, int(owner.Uid), int(owner.Gid))
 	}
 	return nil
 }
