@@ -68,6 +68,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			reportCommand(stdout, stderr),
 			incidentsCommand(stdout, stderr),
 			breakerCommand(stdout, stderr),
+			outboundCommand(stdout, stderr),
 			alertCommand(stdout, stderr),
 			exportCommand(stdout, stderr),
 			importCommand(stdout, stderr),

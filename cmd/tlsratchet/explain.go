@@ -20,6 +20,7 @@ func explainCommand(stdout, stderr io.Writer) *cli.Command {
 		Flags: operatorFlags(
 			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, SSLv3, TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"},
 			&cli.StringFlag{Name: "client", Usage: "the client's `ADDRESS`"},
+			&cli.StringFlag{Name: "to", Usage: "explain instead what Postfix is answered for mail to a `DOMAIN`"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error { return explain(c, a, stdout) }, stderr),
 	}
@@ -29,6 +30,12 @@ func explainCommand(stdout, stderr io.Writer) *cli.Command {
 var protocols = []string{"none", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}
 
 func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
+	if c.IsSet("to") {
+		if c.IsSet("client") || c.IsSet("tls") || c.NArg() > 0 {
+			return usagef("--to stands alone: it is about the mail that you send")
+		}
+		return explainTo(c, a, stdout)
+	}
 	name, err := argument(c, "NAME")
 	if err != nil {
 		return err
@@ -51,8 +58,13 @@ func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if c.Bool("json") {
 		return json.NewEncoder(stdout).Encode(answer)
 	}
-	for i, rule := range answer.Rules {
-		if _, err := fmt.Fprintf(stdout, "%d. %s\n", i+1, rule); err != nil {
+	return numbered(stdout, answer.Rules)
+}
+
+// numbered prints rules, a line each.
+func numbered(w io.Writer, rules []string) error {
+	for i, rule := range rules {
+		if _, err := fmt.Fprintf(w, "%d. %s\n", i+1, rule); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,7 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "show how much of inbound mail is encrypted, by day, and which peers send in clear",
 		Flags: operatorFlags(
 			&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
+			&cli.BoolFlag{Name: "outbound", DisableDefaultText: true, Usage: "report on the mail that you send instead"},
 			&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
@@ -33,6 +34,9 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 			}
 			if c.Bool("csv") && c.Bool("json") {
 				return usagef("use --csv or --json, not both")
+			}
+			if c.Bool("outbound") {
+				return reportOutbound(c, a, stdout)
 			}
 			r, err := makeReport(c, a)
 			if err != nil {

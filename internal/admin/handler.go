@@ -51,6 +51,11 @@ func Handler(a Admin) http.Handler {
 	mux.HandleFunc("GET /v1/incidents", get(a.Incidents))
 	mux.HandleFunc("GET /v1/breaker", get(a.Breaker))
 	mux.HandleFunc("POST /v1/breaker", post(a.SetBreaker))
+	mux.HandleFunc("GET /v1/outbound", get(a.Outbound))
+	mux.HandleFunc("GET /v1/explain-to", func(w http.ResponseWriter, r *http.Request) {
+		answer, err := a.ExplainTo(r.Context(), r.URL.Query().Get("destination"))
+		reply(w, answer, err)
+	})
 	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) { stream(w, a.Export(r.Context())) })
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()

@@ -36,6 +36,9 @@ type Local struct {
 	now    func() time.Time
 	log    *slog.Logger
 	close  func() error
+	// sending is the daemon's sending side, or nil.
+	sending  Sending
+	isDaemon bool
 	// breaker is the daemon's, or nil.
 	breaker *ratchet.Breaker
 	book    *incident.Book // or nil

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -38,6 +39,11 @@ type Admin interface {
 	Tally(ctx context.Context) (incident.Tally, error)
 	// Incidents returns all incidents, the newest first.
 	Incidents(ctx context.Context) ([]incident.Incident, error)
+	// Outbound shows the sending side, and ExplainTo what Postfix is answered
+	// for a destination. Only a daemon has it: the errors wrap [ErrNoDaemon]
+	// else.
+	Outbound(ctx context.Context) (outbound.Overview, error)
+	ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error)
 	// Close lets go of the memory or the connection.
 	Close() error
 }

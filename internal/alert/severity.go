@@ -55,8 +55,10 @@ func Of(i *incident.Incident) Severity {
 	switch {
 	case i.KnownPlaintext, i.Kind == tlsstate.Unauthenticated && i.Strongest() == tlsstate.Observe:
 		return Info
-	case i.Identity.Kind == tlsstate.Address:
+	case i.Identity.Kind == tlsstate.Address, i.Identity.Kind == tlsstate.Destination && holds(i):
 		return Critical
+	case i.Identity.Kind == tlsstate.Destination:
+		return Warning
 	case i.Cap > tlsstate.Header:
 		return Warning
 	}

@@ -37,14 +37,23 @@ func noteOf(c *incident.Change, host string) *Message {
 		incident.Lapsed:   "came below a pin that has lapsed",
 		incident.Released: "is accepted again without TLS: its pin was released",
 	}
+	if c.Identity.Kind == tlsstate.Destination {
+		event[incident.Released] = "gets its mail without TLS again: its pin was released"
+	}
 	m.Title, m.Text = inert(name(c.Identity.String())+" "+event[c.What], maxTitle), lines(c.Words)
 	m.Next = commands(c.Identity, false)
+	if c.Identity.Kind == tlsstate.Destination {
+		m.Next = m.Next[:0]
+	}
 	return m
 }
 
 // title is one line: which peer, and what happened.
 func title(c *incident.Change) string {
 	i := &c.Incident
+	if i.Identity.Kind == tlsstate.Destination {
+		return destinationTitle(c)
+	}
 	who := peerName(i)
 	switch c.What {
 	case incident.Grown:
@@ -76,6 +85,9 @@ func peerName(i *incident.Incident) string {
 // text is what a postmaster needs to know of an incident.
 func text(c *incident.Change) []string {
 	i := &c.Incident
+	if i.Identity.Kind == tlsstate.Destination {
+		return destinationText(c)
+	}
 	verdict := i.Words
 	if c.Words != "" {
 		verdict = c.Words
@@ -164,6 +176,9 @@ func counts(ns []uint64, name func(int) string) string {
 
 // next are the commands: to explain, to unpin, to release held mail.
 func next(c *incident.Change) []string {
+	if c.Identity.Kind == tlsstate.Destination {
+		return destinationNext(c)
+	}
 	all := commands(c.Identity, c.What != incident.Closed && !c.Incident.Evidence.Required)
 	held := c.Held
 	if c.What == incident.Opened || c.What == incident.Grown {

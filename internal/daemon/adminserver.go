@@ -62,6 +62,7 @@ func (d *Daemon) startAdmin(cfg *config.Config, path string) (*http.Server, erro
 func (d *Daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	local := admin.NewLocal(d.whole(), d.rules, time.Now, d.log, nil).WithBreaker(d.watch.breaker.Breaker).WithBook(d.watch.book)
+	local.WithOutbound(d.sending.admin())
 	mux.Handle("/v1/", admin.Handler(acts{local, func() { d.watch.unpinned(d.histories.Load) }}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
@@ -74,7 +75,7 @@ func (d *Daemon) startSending(cfg *config.Config) {
 		}
 		return false
 	})
-	d.sending = newSending(cfg, d.histories, passed, nil, nil, d.log)
+	d.sending = newSending(cfg, d.histories, passed, d.watch.book.OnEvent, d.watch.outage, d.log)
 }
 
 func closeListeners(all []net.Listener) {
@@ -190,4 +191,39 @@ func (s *sending) reload(cfg *config.Config) {
 // by its name.
 func isPolicy(l net.Listener) bool {
 	return l.Addr().Network() == "unix" && filepath.Base(l.Addr().String()) == config.PolicySocket
+}
+
+// admin returns what the operators' commands see, or nil where the sending side
+// is switched off.
+func (s *sending) admin() admin.Sending {
+	if s == nil {
+		return nil
+	}
+	return s
+}
+
+// Overview implements [admin.Sending].
+func (s *sending) Overview() outbound.Overview {
+	o, asked := s.out.Overview(), s.server.Stats()
+	o.Lookups, o.Encrypts, o.Log = asked.Lookups, asked.Encrypts, config.Off
+	if s.follower != nil {
+		f := s.follower.Stats()
+		o.Log, o.LastLine, o.Fault = s.follower.Source, f.Last, f.Fault
+	}
+	return o
+}
+
+// Explain implements [admin.Sending].
+func (s *sending) Explain(destination string) (outbound.Explanation, error) {
+	return s.out.Explain(destination)
+}
+
+// outage reports that many destinations began to fail at once, or that it ended.
+func (w *watch) outage(o outbound.OutageState) {
+	if o.Since.IsZero() {
+		w.log.Info("the outage of our own network has ended: destinations are reached over TLS again")
+		return
+	}
+	w.log.Error("many destinations fail at once: our own network is at fault, or somebody strips STARTTLS close to us; pins are not worn out, and mail waits until the release",
+		"destinations", len(o.Failing), "release_now", "outbound.on_outage = \"release\", and a reload")
 }

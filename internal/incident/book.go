@@ -130,7 +130,9 @@ func (b *Book) read(path string) error {
 // the event is dropped and counted.
 func (b *Book) OnEvent(e ratchet.Event) {
 	v := &e.Decision.Verdict
-	b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
+	if v.Identity.Kind != tlsstate.Destination { // the tally is of inbound mail
+		b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
+	}
 	if !opens(v) && !changesPin(e.Decision) && !(meets(v) && b.watch.has(e.Session.Peer.Address)) {
 		return
 	}

@@ -127,6 +127,9 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
 	v, after := tlsstate.Judge(h, o, rule)
 	v.Identity = id
+	if d.Status == maillog.Sent {
+		b.tally.add(id.Name, o.Day, used.Level)
+	}
 	learns := after != h
 	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
 		learns = !b.failedDelivery(d, &v, rule) && learns

@@ -54,6 +54,7 @@ type Outbound struct {
 	asked    asked
 	outage   outage
 	waiting  waiting
+	tally    sentTally
 	counts   counts
 	failed   atomic.Int64 // unix minute of the last failure that was logged
 }

@@ -157,17 +157,19 @@ func (w *waiting) list(now time.Time) []Waiting {
 type State struct {
 	Waiting []Waiting   `json:"waiting,omitempty"`
 	Outage  OutageState `json:"outage,omitzero"`
+	Sent    Sent        `json:"sent,omitzero"`
 }
 
 // State returns what is to be kept.
 func (b *Outbound) State() State {
-	return State{Waiting: b.waiting.list(b.o.Now()), Outage: b.outage.state()}
+	return State{Waiting: b.waiting.list(b.o.Now()), Outage: b.outage.state(), Sent: b.tally.sent()}
 }
 
 // Restore continues where an earlier daemon stopped. Call it before the first
 // look-up.
 func (b *Outbound) Restore(s State) {
 	b.outage.restore(s.Outage)
+	b.tally.restore(s.Sent)
 	b.waiting.all = make(map[string]*Waiting)
 	for i := range s.Waiting {
 		b.waiting.all[s.Waiting[i].Destination] = &s.Waiting[i]

@@ -3,6 +3,8 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -188,4 +190,49 @@ func TestOutboundKillKeepsPins(t *testing.T) {
 	s.sinks["mx.bank.test"].Set(posttest.Behaviour{NoOffer: true})
 	s.send("last@bank.test")
 	s.line(`to=<last@bank\.test>.* dsn=4\.7\.4`)
+}
+
+// TestOutboundCommands: an operator sees what waits and why, and lets it go.
+func TestOutboundCommands(t *testing.T) {
+	s := newOutbox(t, map[string][]string{"bank.test": {"mx.bank.test"}, "plain.test": {"mx.plain.test"}})
+	d := serve(t, s.in.MilterSocket(), taught(t, tlsstate.TLS12, 30, "destination:bank.test"), s.config(hold))
+	s.sinks["mx.bank.test"].Set(posttest.Behaviour{NoOffer: true})
+	s.sinks["mx.plain.test"].Set(posttest.Behaviour{NoOffer: true})
+	aSecondLater()
+	s.send("ann@bank.test", "bob@plain.test")
+	s.arrives("bob@plain.test")
+	d.wait("msg=\"mail held\"")
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command(binary, args...)
+		cmd.Env = append(os.Environ(), "TLSRATCHET_HISTORY="+d.history)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	has := func(text string, all ...string) {
+		t.Helper()
+		for _, want := range all {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in:\n%s", want, text)
+			}
+		}
+	}
+	eventually(t, "the mail in clear is counted", func() bool { return strings.Contains(run("report", "--outbound"), "plain.test") })
+	has(run("report", "--outbound"), "1 recipients on 1 days, 0.0 % encrypted")
+	has(run("outbound"), "Action: hold", "bank.test", "TLSv1.2", "STARTTLS was not offered by mx.bank.test", "tlsratchet peer unpin --why 'REASON' destination:bank.test && postqueue -f")
+	has(run("explain", "--to", "bank.test"), "pinned at TLSv1.2", "The action is hold.", `The answer to Postfix is "encrypt"`)
+	has(run("explain", "--to", "plain.test"), "It has no pin.", "nothing is known")
+	has(run("peers", "--kind", "destination"), "bank.test", "plain.test")
+	run("peer", "unpin", "--why", "it gave TLS up", "destination:bank.test")
+	if err := s.in.Flush(limit(t)); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := s.arrives("ann@bank.test"); v != 0 {
+		t.Errorf("version %x", v)
+	}
+	has(run("explain", "--to", "bank.test"), "It has no pin.")
+	eventually(t, "nothing waits", func() bool { return !strings.Contains(run("outbound"), "postqueue") })
 }

@@ -1,0 +1,67 @@
+package alert
+
+import (
+	"fmt"
+
+	"tlsratchet/internal/incident"
+	"tlsratchet/internal/words"
+	"tlsratchet/tlsstate"
+)
+
+// Incidents of destinations are about the mail that we send.
+
+// holds reports whether mail waits because of the incident.
+func holds(i *incident.Incident) bool { return i.Strongest() >= tlsstate.Tempfail }
+
+func destinationTitle(c *incident.Change) string {
+	i := &c.Incident
+	to := name(i.Identity.Name)
+	switch {
+	case c.What == incident.Closed && i.ClosedBy == incident.Met:
+		return fmt.Sprintf("mail to %s is sent over TLS again", to)
+	case c.What == incident.Closed && i.ClosedBy == incident.Unpinned:
+		return fmt.Sprintf("%s: pin dropped by an operator", to)
+	case c.What == incident.Closed:
+		return fmt.Sprintf("mail to %s: no failure for 24 hours", to)
+	case holds(i):
+		return fmt.Sprintf("mail to %s waits: it stopped offering TLS; %s so far", to, words.Count(i.Messages, "attempt"))
+	case i.Kind == tlsstate.Weakened:
+		return fmt.Sprintf("mail to %s was sent with weaker TLS than before", to)
+	}
+	return fmt.Sprintf("mail to %s was sent in clear; it always took TLS", to)
+}
+
+func destinationText(c *incident.Change) []string {
+	i, e := &c.Incident, &c.Incident.Evidence
+	expected := words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})
+	all := []string{
+		"Expected: " + expected + ". Seen: " + counts(i.Seen[:], levelName) + ".", times(i),
+	}
+	if !e.Required {
+		all = append(all, fmt.Sprintf("Evidence: mail to it met the pin on %d of the last %d days, last on %s.", e.Days, tlsstate.Window, e.Last))
+	}
+	if len(i.Clients) > 0 {
+		all = append(all, "Its hosts that failed: "+some(clients(i), incident.MaxClients)+".")
+	}
+	switch {
+	case !holds(i):
+		all = append(all, `Nothing was held: the action is "observe". "hold" would have let this mail wait.`)
+	case e.Required:
+		all = append(all, "Its mail waits until TLS is back: the configuration requires it.")
+	default:
+		all = append(all, fmt.Sprintf("Its mail waits in Postfix's queue. It failed on %s since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.", words.Count(uint64(e.Below), "day")))
+	}
+	return all
+}
+
+func destinationNext(c *incident.Change) []string {
+	id := c.Identity
+	if !isPlain(id.String()) {
+		return nil
+	}
+	all := []string{"tlsratchet explain --to " + id.Name, "tlsratchet outbound"}
+	if c.What != incident.Closed && !c.Incident.Evidence.Required {
+		all = append(all, "tlsratchet peer unpin --why 'REASON' "+id.String(), "postqueue -f")
+	}
+	return all
+}
