@@ -77,6 +77,9 @@ func askMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) error {
 		return err
 	}
 	o.Newest = s.Newest
+	if sending, err := a.Outbound(c.Context); err == nil { // else no daemon, or switched off
+		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
+	}
 	tally, err := a.Tally(c.Context)
 	o.Days = doctorDays(tally)
 	return err
@@ -125,6 +128,10 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 		case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
 			o.Sockets = append(o.Sockets, config.DefaultSocket)
 		}
+	}
+	o.Sending.Hold = cfg.Outbound.Action == config.Hold
+	for _, l := range cfg.OutboundListen() {
+		o.Sending.Sockets = append(o.Sending.Sockets, l.String())
 	}
 	if !cfg.InMemory() {
 		o.History = cfg.History

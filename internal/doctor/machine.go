@@ -23,6 +23,8 @@ type Options struct {
 	// Sockets are the paths of the unix sockets that it listens on, and other
 	// listeners as Postfix names them: inet:127.0.0.1:8891.
 	Sockets []string
+	// Sending is the sending side.
+	Sending Sending
 	// History is the memory's file, or empty.
 	History string
 	// MX is our own MX for the self-check, host:port, or empty.
@@ -62,6 +64,7 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	if o.MX != "" {
 		all = append(all, mxChecks(ctx, o)...)
 	}
+	all = append(all, p.sendingChecks(o)...)
 	all = append(all, othersCheck(ctx, p, o)...)
 	all = append(all, memoryChecks(o)...)
 	return append(all, judgedCheck(o)...)

@@ -30,7 +30,7 @@ var parameters = []string{
 	"smtpd_tls_security_level", "smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file",
 	"smtpd_proxy_filter", "content_filter", "smtpd_client_new_tls_session_rate_limit", "smtpd_discard_ehlo_keywords",
 	"smtpd_discard_ehlo_keyword_address_maps", "smtpd_tls_loglevel", "smtp_tls_loglevel", "smtp_tls_security_level",
-	"smtpd_upstream_proxy_protocol", "postscreen_upstream_proxy_protocol", "smtpd_authorized_xclient_hosts",
+	"smtp_tls_policy_maps", "smtp_tls_note_starttls_offer", "relayhost", "smtpd_upstream_proxy_protocol", "postscreen_upstream_proxy_protocol", "smtpd_authorized_xclient_hosts",
 }
 
 // ReadPostfix asks postconf(1) of the instance in a configuration directory, or

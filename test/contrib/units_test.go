@@ -1,6 +1,7 @@
 package contrib_test
 
 import (
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -41,12 +42,15 @@ func TestSocketPath(t *testing.T) {
 	}
 	unit := lines(t, "tlsratchet.socket")
 	listen := unit["[Socket]ListenStream"]
-	if len(listen) != 1 {
-		t.Fatalf("ListenStream: %q", listen)
+	table, err := fs.ReadFile(contrib.Files, "postfix/tlsratchet-policy.cf")
+	if err != nil || len(listen) != 2 {
+		t.Fatalf("ListenStream: %q, %v", listen, err)
 	}
-	path, inQueue := strings.CutPrefix(listen[0], "/var/spool/postfix/")
-	if !inQueue || !strings.Contains(string(text), "{ unix:"+path+",") {
-		t.Errorf("main.cf.tlsratchet doesn't name %s", listen[0])
+	for i, want := range []string{"{ unix:%s,", "memcache = unix:%s\n"} {
+		path, inQueue := strings.CutPrefix(listen[i], "/var/spool/postfix/")
+		if !inQueue || !strings.Contains(string(text)+string(table), fmt.Sprintf(want, path)) {
+			t.Errorf("contrib/postfix doesn't name %s", listen[i])
+		}
 	}
 	if unit["[Socket]SocketGroup"][0] != "postfix" || unit["[Socket]SocketMode"][0] != "0660" {
 		t.Error("Postfix can't write to the socket")
