@@ -18,7 +18,7 @@ func ExampleJudge() {
 		v.Identity = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}
 		fmt.Println(v.Outcome, v.Kind)
 		if v.Outcome == tlsstate.Downgraded {
-			fmt.Println(v)
+			fmt.Printf("%s was pinned at %s on %s, and met that on %d days\n", v.Identity, v.Pin, v.Since, v.Days)
 		}
 	}
 	// Output:
@@ -28,5 +28,5 @@ func ExampleJudge() {
 	// learning none
 	// raised none
 	// downgrade stripped
-	// address:192.0.2.10 came in clear; it used TLSv1.2 or better on 5 of the last 64 days, last on 2026-09-25, pinned since 2026-09-25
+	// address:192.0.2.10 was pinned at TLSv1.2 on 2026-09-25, and met that on 5 days
 }
