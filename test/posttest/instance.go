@@ -308,3 +308,9 @@ func (in *Instance) Reload(ctx context.Context) error {
 	_, err := in.run(ctx, "postfix", "reload")
 	return err
 }
+
+// Logrotate rotates the instance's log, as postfix(1) does.
+func (in *Instance) Logrotate(ctx context.Context) error {
+	_, err := in.run(ctx, "postfix", "logrotate")
+	return err
+}

@@ -1,0 +1,57 @@
+package doctor
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSending: how Postfix asks for destinations, and what is found.
+func TestSending(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy")
+	if err := os.WriteFile(policy, []byte("# ours\nbank.example encrypt\n.example may\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const ours = "memcache:/etc/postfix/tlsratchet-policy.cf"
+	now := time.Now()
+	for name, tt := range map[string]struct {
+		tables   string
+		settings string
+		sending  Sending
+		running  bool
+		want     []string // parts of the findings, in their order
+	}{
+		"not installed":       {"", "", Sending{}, false, nil},
+		"not installed, hold": {"hash:/etc/postfix/tls", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
+		"fine":                {ours, "", Sending{LastLine: now.Add(-3 * time.Second)}, true, []string{"is 3s old"}},
+		"not last":            {ours + ", hash:/etc/postfix/tls", "", Sending{LastLine: now}, true, []string{"tables come after ours"}},
+		"behind proxy":        {"proxy:" + ours, "", Sending{LastLine: now}, true, []string{"behind proxy:"}},
+		"fails closed":        {"socketmap:unix:tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred"}},
+		"chroot":              {"socketmap:unix:/var/spool/postfix/tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred", "absolute path"}},
+		"parents":             {"hash:" + policy + ", " + ours, "", Sending{LastLine: now}, true, []string{"(.example)"}},
+		"log level":           {ours, "smtp_tls_loglevel = 0\n", Sending{LastLine: now}, true, []string{"smtp_tls_loglevel"}},
+		"offers":              {ours, "smtp_tls_note_starttls_offer = no\n", Sending{LastLine: now}, true, []string{"smtp_tls_note_starttls_offer"}},
+		"DANE":                {ours, "", Sending{LastLine: now, Forbidden: "DANE"}, true, []string{"nothing can be held: DANE"}},
+		"relayhost":           {ours, "relayhost = [relay]\n", Sending{LastLine: now}, true, []string{"relayhost"}},
+		"no log":              {ours, "", Sending{Fault: "permission denied"}, true, []string{"can't be read: permission denied"}},
+		"no line yet":         {ours, "", Sending{}, true, []string{"no line of Postfix's log"}},
+		"no daemon":           {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := "smtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
+			p := parsePostfix(output{base: []string{"postconf"}, set: set, setExpanded: set, services: "smtp unix - - y - - smtp\n"})
+			tt.sending.Sockets = []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}
+			found := p.sendingChecks(Options{Sending: tt.sending, Running: tt.running, Now: now})
+			if len(found) != len(tt.want) {
+				t.Fatalf("%+v", found)
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(found[i].Text, want) {
+					t.Errorf("%q, want %q in it", found[i].Text, want)
+				}
+			}
+		})
+	}
+}
