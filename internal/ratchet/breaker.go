@@ -10,7 +10,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Breaker tells one stripped peer from many at once. When many pinned names
+// Breaker distinguishes one stripped peer from many at once. When many pinned names
 // downgrade together, either our own TLS is broken, or somebody strips close to
 // us; it finds out which, and limits what is done to mail meanwhile.
 //
@@ -23,7 +23,7 @@ import (
 // minutes. It is armed again once no more than half as many came within Window.
 //
 // What follows is for the self-check to say; what it doesn't know, the traffic
-// tells: no encrypted session since so many pinned names came without means
+// shows: no encrypted session since so many pinned names came without means
 // that our own TLS is broken. With names of his own, however many, an attacker
 // turns reject into tempfail, which loses nothing. More he gets only where
 // there is no self-check, at an hour when nobody else's encrypted mail comes.
@@ -68,7 +68,7 @@ type BreakerOptions struct {
 	// called with a lock held. nil knows nothing. Have it look again at the first
 	// downgrade in clear: for 15 seconds the breaker waits for that.
 	SelfCheck func() (works bool, at time.Time)
-	// Changed, if not nil, is told of every new answer, with no lock held: to
+	// Changed, if not nil, is called with every new answer, with no lock held: to
 	// alert, and to try the self-check again at once. It must not block.
 	Changed func(BreakerState)
 }
@@ -182,7 +182,7 @@ func (b *Breaker) inClear(s *Session) Answer {
 	return b.answer
 }
 
-// lock locks the breaker. What it returns unlocks it, and then tells of a new
+// lock locks the breaker. What it returns unlocks it, and then reports a new
 // answer.
 func (b *Breaker) lock() (unlock func()) {
 	b.mu.Lock()
@@ -241,7 +241,7 @@ func (b *Breaker) trip(now time.Time) {
 	}
 }
 
-// diagnose tells what it means if there are too many. That the self-check
+// diagnose returns what it means if there are too many. That the self-check
 // failed is believed while it is the newest result: one of several listeners
 // may be broken, and the others' peers prove nothing. That it worked is
 // believed only if that was after the first downgrade: what broke, broke then.
@@ -304,7 +304,7 @@ func (b *Breaker) set(a Answer, now time.Time) {
 	}
 }
 
-// excuses tells whether a peer may still be in clear for what we did to it:
+// excuses reports whether a peer may still be in clear for what we did to it:
 // some remember a failed handshake for days. It was not seen encrypted since
 // the self-check found our own TLS broken, and that is not long ago. Silence
 // alone excuses nobody: whoever strips close to us can make it.

@@ -86,7 +86,7 @@ func (s *BreakerState) Holds() Answer {
 	return s.Answer
 }
 
-// Repaired tells whether the answer is only that our own TLS works again, and
+// Repaired reports whether the answer is only that our own TLS works again, and
 // not quite quiet yet: nobody strips us.
 func (s *BreakerState) Repaired() bool {
 	return s.Answer == Softened && s.Since.Sub(s.BrokenTo).Abs() < time.Minute

@@ -51,7 +51,7 @@ type Options struct {
 	Rules *tlsstate.Rules
 	// Breaker limits what downgrades lead to; nil limits nothing.
 	Breaker *Breaker
-	// PlainListeners are the ports that offer no STARTTLS: nothing is said of a
+	// PlainListeners are the ports that offer no STARTTLS: nothing is known of a
 	// session in clear there. At any other port that was never seen with TLS,
 	// while one was, a pinned peer in clear is a downgrade with a header at most.
 	PlainListeners []string

@@ -48,7 +48,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// final tells an error of the listener itself from one of the moment.
+// final reports whether an error is of the listener itself and not of the moment.
 func final(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF) ||
 		errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSOCK)

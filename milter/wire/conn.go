@@ -38,13 +38,13 @@ var (
 // the session; other goroutines may only move the deadline of raw or close it.
 //
 // Read reports every end as io.EOF, which go-milter takes without a word: what
-// is to be said of it has been counted and logged here.
+// is known of it was counted and logged here.
 type conn struct {
-	raw  net.Conn
-	srv  *Server
-	buf  *buffers
-	said *reply // nil for nothing
-	r, w int    // what was read and not yet delivered: buf.in[r:w]
+	raw   net.Conn
+	srv   *Server
+	buf   *buffers
+	reply *reply // nil for nothing
+	r, w  int    // what was read and not yet delivered: buf.in[r:w]
 
 	pass    int  // bytes of the current packet still to be delivered
 	greeted bool // the negotiation came

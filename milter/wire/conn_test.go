@@ -333,7 +333,7 @@ func TestLittleTakesLittle(t *testing.T) {
 		if _, err := readFrame(c); err != nil {
 			t.Fatal(err)
 		}
-		if c.said != nil {
+		if c.reply != nil {
 			t.Fatal("it holds a reply that was sent")
 		}
 		if _, err := c.Write(frame('c', "")); err != nil {

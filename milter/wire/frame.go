@@ -40,7 +40,7 @@ const (
 	replyCode     = 'y' // SMFIR_REPLYCODE
 )
 
-// known tells a command that go-milter can be given. SMFIC_UNKNOWN is not one:
+// known reports whether go-milter can be given a command. SMFIC_UNKNOWN is not one:
 // the server always asks not to be sent it.
 func known(cmd byte) bool {
 	switch cmd {
@@ -51,7 +51,7 @@ func known(cmd byte) bool {
 	return false
 }
 
-// inMessage tells whether the session is in the middle of a message after this
+// inMessage reports whether the session is in the middle of a message after this
 // command, given whether it was before.
 func inMessage(cmd byte, before bool) bool {
 	switch cmd {
@@ -63,8 +63,8 @@ func inMessage(cmd byte, before bool) bool {
 	return before
 }
 
-// endsMessage tells whether this reply to this command is the last that is
-// said about a message. A refused recipient ends nothing.
+// endsMessage reports whether this reply to this command is the last one
+// about a message. A refused recipient ends nothing.
 func endsMessage(cmd, reply byte) bool {
 	switch reply {
 	case replyAccept, replyDiscard:

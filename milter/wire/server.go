@@ -117,7 +117,7 @@ func (s *Server) backend() (m milter.Milter) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.counts.backendPanics.Add(1)
-			s.log.Error("milter session accepts everything: panic in its making",
+			s.log.Error("panic while creating a milter session; all its mail is accepted",
 				"panic", clean(fmt.Append(nil, v), 200))
 			m = acceptAll{protocol: s.config.Protocol}
 		}

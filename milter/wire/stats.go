@@ -60,23 +60,23 @@ type sparse struct {
 
 	mu     sync.Mutex
 	until  time.Time // end of the current minute
-	told   int       // in it
-	hidden int       // since the last that was told
+	logged int       // in it
+	hidden int       // since the last that was logged
 }
 
-// allow reports whether to tell this event, and how many were hidden before.
+// allow reports whether to log this event, and how many were hidden before.
 func (s *sparse) allow(now time.Time) (hidden int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.After(s.until) {
 		s.until = now.Add(time.Minute)
-		s.told = 0
+		s.logged = 0
 	}
-	if s.told >= s.perMinute {
+	if s.logged >= s.perMinute {
 		s.hidden++
 		return 0, false
 	}
-	s.told++
+	s.logged++
 	hidden, s.hidden = s.hidden, 0
 	return hidden, true
 }

@@ -39,10 +39,10 @@ func (c *conn) receive(p []byte) (int, error) {
 	}
 }
 
-// between tells that nothing of a next packet is here.
+// between reports whether nothing of a next packet is here.
 func (c *conn) between() bool { return c.r == c.w && c.pass == 0 }
 
-// leaving tells that the session is to end here: at once, or because it is
+// leaving reports whether the session is to end here: at once, or because it is
 // between two messages. It is asked after the deadline was set, so that
 // Shutdown, which first says so and then moves the deadline, is not missed.
 func (c *conn) leaving() bool {
@@ -74,15 +74,15 @@ func (c *conn) setRead(t time.Time) {
 
 // Write takes what go-milter says and keeps it until the next read.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.said != nil && len(c.said.out)+len(p) > maxGathered {
+	if c.reply != nil && len(c.reply.out)+len(p) > maxGathered {
 		if err := c.flush(time.Now()); err != nil {
 			return 0, err
 		}
 	}
-	if c.said == nil {
-		c.said = replyPool.Get().(*reply)
+	if c.reply == nil {
+		c.reply = replyPool.Get().(*reply)
 	}
-	c.said.out = append(c.said.out, p...)
+	c.reply.out = append(c.reply.out, p...)
 	c.replies.scan(p, func(code byte) {
 		if endsMessage(c.last, code) {
 			c.busy = false
@@ -93,7 +93,7 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // flush sends what was gathered. Its deadline, too, is set seldom.
 func (c *conn) flush(now time.Time) error {
-	if c.said == nil {
+	if c.reply == nil {
 		return nil
 	}
 	limit := c.srv.limits.Write
@@ -101,11 +101,11 @@ func (c *conn) flush(now time.Time) error {
 		c.writeUntil = now.Add(limit + limit/4)
 		c.raw.SetWriteDeadline(c.writeUntil)
 	}
-	_, err := c.raw.Write(c.said.out)
-	if c.said.out = c.said.out[:0]; cap(c.said.out) <= inSize {
-		replyPool.Put(c.said)
+	_, err := c.raw.Write(c.reply.out)
+	if c.reply.out = c.reply.out[:0]; cap(c.reply.out) <= inSize {
+		replyPool.Put(c.reply)
 	}
-	c.said = nil
+	c.reply = nil
 	return err
 }
 
@@ -129,7 +129,7 @@ func (c *conn) Close() error {
 func (c *conn) refuse(counter *atomic.Int64, why string) error {
 	counter.Add(1)
 	c.dead = true
-	c.tell(slog.LevelWarn, why, slog.String("got", clean(c.buf.in[c.r:min(c.w, c.r+64)], 64)))
+	c.logClosed(slog.LevelWarn, why, slog.String("got", clean(c.buf.in[c.r:min(c.w, c.r+64)], 64)))
 	return io.EOF
 }
 
@@ -141,15 +141,15 @@ func (c *conn) broken(err error) error {
 	case quiet || c.srv.killed.Load():
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.srv.counts.timeouts.Add(1)
-		c.tell(slog.LevelWarn, "silent for too long")
+		c.logClosed(slog.LevelWarn, "silent for too long")
 	default:
 		c.srv.counts.broken.Add(1)
-		c.tell(slog.LevelDebug, "broken off", slog.String("error", clean([]byte(err.Error()), 200)))
+		c.logClosed(slog.LevelDebug, "broken off", slog.String("error", clean([]byte(err.Error()), 200)))
 	}
 	return io.EOF
 }
 
-func (c *conn) tell(level slog.Level, why string, more ...slog.Attr) {
+func (c *conn) logClosed(level slog.Level, why string, more ...slog.Attr) {
 	hidden, ok := c.srv.refusals.allow(time.Now())
 	if !ok {
 		return

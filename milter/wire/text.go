@@ -19,7 +19,7 @@ type logWriter struct{ to *slog.Logger }
 
 func (w logWriter) Write(p []byte) (int, error) {
 	if text := clean(p, maxLogText); text != "" {
-		w.to.Warn("go-milter", "said", text)
+		w.to.Warn("go-milter", "text", text)
 	}
 	return len(p), nil
 }

@@ -54,7 +54,7 @@ func TestLogWriter(t *testing.T) {
 	std := log.New(LogWriter(to), "", 0)
 	std.Printf("panic handling command: %v\n%s", "boom\x1b", "goroutine 1:\n\tmain.go:1")
 	std.Print("")
-	want := `level=WARN msg=go-milter said="panic handling command: boom? | goroutine 1: | main.go:1"` + "\n"
+	want := `level=WARN msg=go-milter text="panic handling command: boom? | goroutine 1: | main.go:1"` + "\n"
 	if out.String() != want {
 		t.Errorf("got  %swant %s", out.String(), want)
 	}
