@@ -63,7 +63,25 @@ func Verdict(v *tlsstate.Verdict) string {
 	case v.Pin > tlsstate.Plaintext:
 		text += fmt.Sprintf("; it used %s or better %s, pinned since %s", v.Pin, on(v), v.Since)
 	}
-	return clean.Text(text+state(v), maxWords)
+	return clean.Text(text+state(v)+support(v), maxWords)
+}
+
+// support says why a domain's pin counts against an address without one.
+func support(v *tlsstate.Verdict) (text string) {
+	if v.Recalled {
+		text = "; DNS confirmed no name, and this is the last one known"
+	}
+	switch v.Support {
+	case tlsstate.SupportItself:
+		return text + "; the address itself used TLS before"
+	case tlsstate.SupportSPF:
+		return text + "; the domain's SPF record names its hosts"
+	case tlsstate.SupportNetwork:
+		return text + "; its hosts in the same network use TLS"
+	case tlsstate.SupportAddresses:
+		return text + "; nearly all of its many addresses use TLS"
+	}
+	return text
 }
 
 // on says on which days a pin was met. One that is older than the window has

@@ -193,3 +193,12 @@ func TestLogNamesTheRow(t *testing.T) {
 		t.Error(out.String())
 	}
 }
+
+// An operator reads why a domain's pin counts against an address without one.
+func TestSupportInWords(t *testing.T) {
+	v := downgrade(tlsstate.Stripped, clear)
+	v.Support, v.Recalled = tlsstate.SupportNetwork, true
+	if got := words.Verdict(v); !strings.HasSuffix(got, "; DNS confirmed no name, and this is the last one known; its hosts in the same network use TLS") {
+		t.Error(got)
+	}
+}
