@@ -35,7 +35,7 @@ func TestDoctor(t *testing.T) {
 		want          string // in what is found
 	}{
 		{"milter", "smtpd_milters =", "has no milter at " + w.MilterSocket()},
-		{"milter", "smtpd_milters = unix:tlsratchet/tlsratchet.sock", `"tempfail": the default action is not accept`},
+		{"milter", "smtpd_milters = unix:tlsratchet/tlsratchet.sock", ": the default action is not accept"},
 		{"chroot", "smtpd_milters = { unix:" + w.MilterSocket() + ", default_action=accept }", "can't see " + w.MilterSocket()},
 		{"starttls", "smtpd_tls_security_level = none", "offers no STARTTLS"},
 	} {
