@@ -4,19 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
 	"os"
 	"os/user"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
-	"tlsratchet/internal/config"
 	"tlsratchet/internal/daemon"
-	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 )
 
 // operatorFlags are those of the commands that work on the memory.
@@ -56,64 +50,21 @@ func operationOn(open func(*cli.Context, io.Writer) (admin.Admin, error), fn fun
 // connect returns the operations on a memory that is there: a command that
 // looks at it makes none.
 func connect(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
-	return connectTo(c, stderr, func(cfg *config.Config) error {
-		switch info, err := os.Stat(cfg.History); {
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
-		case err == nil && info.Size() == 0:
-			return fmt.Errorf("no daemon answers, and %s is empty: it is not a history; name another by --history or --config", cfg.History)
-		}
-		return nil
-	})
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	return daemon.Operate(c.Context, cfg, stderr)
 }
 
 // connectOrStart is connect for a command that brings something: it starts a
 // memory where there is none.
 func connectOrStart(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
-	return connectTo(c, stderr, daemon.MakeHistory)
-}
-
-func connectTo(c *cli.Context, stderr io.Writer, prepare func(*config.Config) error) (admin.Admin, error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return nil, err
 	}
-	if socket := cfg.AdminSocket(); socket != "" {
-		client, err := admin.Dial(c.Context, socket)
-		if err == nil {
-			return client, nil
-		}
-		if !errors.Is(err, admin.ErrNoDaemon) {
-			return nil, err
-		}
-	}
-	if cfg.InMemory() {
-		return nil, errors.New("no daemon answers, and the history is kept in memory alone: set admin.socket in its configuration")
-	}
-	if err := prepare(cfg); err != nil {
-		return nil, err
-	}
-	return openFile(cfg, stderr)
-}
-
-// openFile works on the history's file.
-func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
-	level := &slog.LevelVar{}
-	log := daemon.NewLogger(stderr, cfg, level)
-	file, err := store.Open(cfg.History, store.Options{Logger: log})
-	if errors.Is(err, store.ErrLocked) {
-		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		err = admin.Denied(cfg.History)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the history: %w", err)
-	}
-	rules := cfg.Rules()
-	book := daemon.OpenIncidents(cfg, nil, log)
-	close := func() error { return errors.Join(book.Close(), file.Close()) }
-	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithBook(book), nil
+	return daemon.OperateOrStart(c.Context, cfg, stderr)
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

@@ -49,7 +49,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 		closeAlerts(w.alerts)
 		return nil, err
 	}
-	w.book = OpenIncidents(cfg, w.alerts.Change, log)
+	w.book = openIncidents(cfg, w.alerts.Change, log)
 	w.alerts.Follow(w.book.OpenIncidents)
 	w.notices.emit()                        // the destinations of today
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
@@ -73,9 +73,9 @@ func (w *watch) reload(cfg *config.Config) {
 	w.notices.emit()
 }
 
-// OpenIncidents opens the incidents. Mail doesn't need them: where their file can't
+// openIncidents opens the incidents. Mail doesn't need them: where their file can't
 // be had, they are kept in memory, and the log says so.
-func OpenIncidents(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
+func openIncidents(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
 	options := incident.Options{Changed: changed, Log: log}
 	if !cfg.InMemory() {
 		options.Path = incident.PathFor(cfg.History)

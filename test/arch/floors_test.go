@@ -12,7 +12,7 @@ import (
 // floors are our rooms from the ground up: a room imports rooms of lower floors
 // alone.
 var floors = [][]string{
-	{"contrib", "internal/clean", "tlsstate"},
+	{"contrib", "internal/clean", "internal/shell", "tlsstate"},
 	{"internal/config", "internal/statefile", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
 	{"tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
 	{"internal/ratchet"},

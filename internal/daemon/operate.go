@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// Operate returns the operations of the daemon that runs with this
+// configuration, or those on its history where none runs. The history must be
+// there.
+func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+	return operate(ctx, cfg, stderr, func(cfg *config.Config) error {
+		switch info, err := os.Stat(cfg.History); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
+		case err == nil && info.Size() == 0:
+			return fmt.Errorf("no daemon answers, and %s is empty: it is not a history; name another by --history or --config", cfg.History)
+		}
+		return nil
+	})
+}
+
+// OperateOrStart is [Operate], and makes an empty history where there is none.
+func OperateOrStart(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+	return operate(ctx, cfg, stderr, MakeHistory)
+}
+
+func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare func(*config.Config) error) (admin.Admin, error) {
+	if socket := cfg.AdminSocket(); socket != "" {
+		client, err := admin.Dial(ctx, socket)
+		if err == nil {
+			return client, nil
+		}
+		if !errors.Is(err, admin.ErrNoDaemon) {
+			return nil, err
+		}
+	}
+	if cfg.InMemory() {
+		return nil, errors.New("no daemon answers, and the history is kept in memory alone: set admin.socket in its configuration")
+	}
+	if err := prepare(cfg); err != nil {
+		return nil, err
+	}
+	return openFile(cfg, stderr)
+}
+
+// openFile works on the history's file.
+func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+	log := NewLogger(stderr, cfg, &slog.LevelVar{})
+	file, err := store.Open(cfg.History, store.Options{Logger: log})
+	if errors.Is(err, store.ErrLocked) {
+		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = admin.Denied(cfg.History)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the history: %w", err)
+	}
+	rules := cfg.Rules()
+	book := openIncidents(cfg, nil, log)
+	close := func() error { return errors.Join(book.Close(), file.Close()) }
+	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithBook(book), nil
+}
