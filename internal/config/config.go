@@ -59,6 +59,8 @@ type Config struct {
 	// JudgeNetworks are networks of private addresses that are real peers':
 	// without being listed here, or in a row, those are not judged.
 	JudgeNetworks []netip.Prefix
+	// PlainListeners are our own ports that offer no STARTTLS.
+	PlainListeners []string
 	// ExemptRecipients are the recipients, in lower case, that no action
 	// refuses: a local part for every domain, or a whole address.
 	ExemptRecipients []string
@@ -196,6 +198,7 @@ func defaults() *Config {
 		},
 		JudgeNetworks:    []netip.Prefix{},
 		PolicyService:    PolicyService{Listen: []Listener{}},
+		PlainListeners:   []string{},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           Socket{Mode: 0o660},
 		Log:              Log{Format: LogText, Level: slog.LevelInfo},

@@ -68,6 +68,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		JudgeNetworks:    []netip.Prefix{},
 		PolicyService:    config.PolicyService{Listen: []config.Listener{}},
+		PlainListeners:   []string{},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           config.Socket{Mode: 0o660},
 		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
@@ -114,6 +115,7 @@ func TestEveryKey(t *testing.T) {
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		JudgeNetworks:    []netip.Prefix{netip.MustParsePrefix("192.168.7.0/24")},
 		PolicyService:    config.PolicyService{Listen: []config.Listener{{Network: config.Unix, Address: "/run/policy.sock"}}},
+		PlainListeners:   []string{"10025"},
 		ExemptRecipients: []string{"help", "jörg@bank.example"},
 		Socket:           config.Socket{Mode: 0o600, Group: "postfix"},
 		Log:              config.Log{Format: config.LogJSON, Level: slog.LevelDebug},
@@ -170,6 +172,7 @@ history = "memory"
 header = "all"
 exempt_networks = ["10.0.0.0/8", "fd00::/8"]
 judge_networks = ["192.168.7.0/24"]
+plain_listeners = ["10025"]
 exempt_recipients = ["Help", "Jörg@Bank.Example"]
 spf = "off"
 shared = "valkeys://mx@valkey.example:6379/1"

@@ -245,3 +245,12 @@ func isLabel(s string) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 	})
 }
+
+// parsePort reads a port of ours.
+func parsePort(s string) (string, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 || s[0] == '0' {
+		return "", fmt.Errorf("unknown port %.60q: use a number from 1 to 65535, in quotes", s)
+	}
+	return s, nil
+}

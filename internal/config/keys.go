@@ -26,6 +26,8 @@ func topSettings() []setting[Config] {
 			func(c *Config) *[]netip.Prefix { return &c.ExemptNetworks }, parseExemptNetwork, netip.Prefix.String),
 		list("judge_networks", 0,
 			func(c *Config) *[]netip.Prefix { return &c.JudgeNetworks }, parseNetwork, netip.Prefix.String),
+		list("plain_listeners", 0,
+			func(c *Config) *[]string { return &c.PlainListeners }, parsePort, same),
 		list("exempt_recipients", 0,
 			func(c *Config) *[]string { return &c.ExemptRecipients }, parseRecipient, same),
 		spfSetting(),

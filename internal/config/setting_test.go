@@ -16,6 +16,7 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_HEADER", "all", `header = "all"`},
 		{"TLSRATCHET_EXEMPT_NETWORKS", "10.0.0.0/8,fd00::/8", `exempt_networks = ["10.0.0.0/8", "fd00::/8"]`},
 		{"TLSRATCHET_JUDGE_NETWORKS", "10.7.0.0/16", `judge_networks = ["10.7.0.0/16"]`},
+		{"TLSRATCHET_PLAIN_LISTENERS", "10025", `plain_listeners = ["10025"]`},
 		{"TLSRATCHET_POLICY_SERVICE_LISTEN", "inet:127.0.0.1:8893", `listen = ["inet:127.0.0.1:8893"]`},
 		{"TLSRATCHET_EXEMPT_RECIPIENTS", "help", `exempt_recipients = ["help"]`},
 		{"TLSRATCHET_SOCKET_MODE", "0600", `mode = "0600"`},

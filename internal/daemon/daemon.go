@@ -106,7 +106,7 @@ func (d *Daemon) newRatchet(cfg *config.Config) {
 	d.senders = newSenders(cfg.SPF, d.log)
 	o := ratchet.Options{
 		Histories: d.histories, Rules: cfg.Rules(), Breaker: d.watch.breaker.Breaker,
-		Observe: d.pages.metrics.Observe, Log: d.log,
+		Observe: d.pages.metrics.Observe, Log: d.log, PlainListeners: cfg.PlainListeners,
 	}
 	if cfg.SPF.On {
 		o.Senders = d.senders.prover
