@@ -9,13 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/clean"
-	"tlsratchet/internal/config"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/doctor"
 	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
@@ -41,7 +40,7 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return readError(err)
 			}
-			o := doctorOptions(cfg)
+			o := daemon.DoctorOptions(cfg)
 			unread := readMemory(c, &o, stderr)
 			return printFindings(append(doctor.Check(c.Context, p, o), unread...), stdout, c.Bool("json"))
 		},
@@ -115,31 +114,6 @@ func readError(err error) error {
 		return errors.New(clean.Text(strings.TrimSpace(string(failed.Stderr)), 500))
 	}
 	return err
-}
-
-func doctorOptions(cfg *config.Config) doctor.Options {
-	o := doctor.Options{Now: time.Now(), Shared: cfg.Shared.URL != ""}
-	for _, l := range cfg.Listen {
-		switch l.Network {
-		case config.Unix:
-			o.Sockets = append(o.Sockets, l.Address)
-		case config.TCP:
-			o.Sockets = append(o.Sockets, l.String())
-		case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
-			o.Sockets = append(o.Sockets, config.DefaultSocket)
-		}
-	}
-	o.Sending.Hold = cfg.Outbound.Action == config.Hold
-	for _, l := range cfg.OutboundListen() {
-		o.Sending.Sockets = append(o.Sending.Sockets, l.String())
-	}
-	if !cfg.InMemory() {
-		o.History = cfg.History
-	}
-	if cfg.Selfcheck.Address != config.Off {
-		o.MX = cfg.Selfcheck.Address
-	}
-	return o
 }
 
 var severityPaint = map[doctor.Severity]paint{doctor.Fine: green, doctor.Note: yellow, doctor.Broken: red}

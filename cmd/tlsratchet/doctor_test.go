@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/daemon"
 )
 
 // What doctor is told of a configuration.
@@ -31,7 +32,7 @@ func TestDoctorOptions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		o := doctorOptions(cfg)
+		o := daemon.DoctorOptions(cfg)
 		if diff := cmp.Diff(tt.sockets, o.Sockets); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}

@@ -6,14 +6,11 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/incident"
-	"tlsratchet/internal/words"
-	"tlsratchet/tlsstate"
 )
 
 func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
@@ -83,9 +80,9 @@ func listIncident(c *cli.Context, i *incident.Incident, w io.Writer) error {
 	if c.Bool("json") {
 		return json.NewEncoder(w).Encode(i)
 	}
-	state := "open since " + stamp(i.Opened)
+	state := "open since " + incident.Stamp(i.Opened)
 	if !i.IsOpen() {
-		state = fmt.Sprintf("closed %s (%s)", stamp(i.Closed), i.ClosedBy)
+		state = fmt.Sprintf("closed %s (%s)", incident.Stamp(i.Closed), i.ClosedBy)
 	}
 	_, err := fmt.Fprintf(w, "%-4d %-36s %-15s %8d  %s\n", i.ID, i.Identity, i.Kind, i.Messages, state)
 	return err
@@ -107,7 +104,7 @@ func showIncidents(c *cli.Context, all []incident.Incident, name string, w io.Wr
 			}
 			continue
 		}
-		showIncident(i, w)
+		i.Write(w)
 	}
 	if found == 0 {
 		return fmt.Errorf("no incident of %s; list them with: tlsratchet incidents", strconv.QuoteToASCII(name))
@@ -129,44 +126,3 @@ func isAbout(i *incident.Incident, name string) bool {
 	id, err := admin.Resolve(name)
 	return err == nil && id == i.Identity
 }
-
-func showIncident(i *incident.Incident, w io.Writer) {
-	line := func(key, format string, args ...any) {
-		fmt.Fprintf(w, "  %-15s %s\n", key, fmt.Sprintf(format, args...))
-	}
-	fmt.Fprintf(w, "Incident %d: %s %s\n", i.ID, i.Identity, words.Kind(i.Kind))
-	line("first message", "%s", i.Words)
-	line("opened", "%s", stamp(i.Opened))
-	line("last message", "%s", stamp(i.Last))
-	if i.IsOpen() {
-		line("state", "open")
-	} else {
-		line("state", "closed %s (%s)", stamp(i.Closed), i.ClosedBy)
-	}
-	e := &i.Evidence
-	line("expected", "%s", words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin}))
-	if e.Since > 0 {
-		line("evidence", "pinned since %s, met on %d of the last %d days, last on %s", e.Since, e.Days, tlsstate.Window, e.Last)
-	}
-	line("messages", "%d", i.Messages)
-	for a, n := range i.Done {
-		if n > 0 {
-			line("  "+tlsstate.Action(a).String(), "%d", n)
-		}
-	}
-	if i.Undone > 0 {
-		line("  not reached", "%d ended before the action", i.Undone)
-	}
-	for _, c := range i.Clients {
-		line("client", "%s", c)
-	}
-	if len(i.From) > 0 {
-		line("sender domains", "%s", strings.Join(i.From, ", "))
-	}
-	for _, h := range i.Held {
-		line("held", "%s, %s", h.QueueID, stamp(h.At))
-	}
-}
-
-// stamp is a time in UTC, to the minute.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }

@@ -1,0 +1,34 @@
+package daemon
+
+import (
+	"time"
+
+	"tlsratchet/internal/config"
+	"tlsratchet/internal/doctor"
+)
+
+// DoctorOptions returns what doctor is to check where this configuration runs.
+func DoctorOptions(cfg *config.Config) doctor.Options {
+	o := doctor.Options{Now: time.Now(), Shared: cfg.Shared.URL != ""}
+	for _, l := range cfg.Listen {
+		switch l.Network {
+		case config.Unix:
+			o.Sockets = append(o.Sockets, l.Address)
+		case config.TCP:
+			o.Sockets = append(o.Sockets, l.String())
+		case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
+			o.Sockets = append(o.Sockets, config.DefaultSocket)
+		}
+	}
+	o.Sending.Hold = cfg.Outbound.Action == config.Hold
+	for _, l := range cfg.OutboundListen() {
+		o.Sending.Sockets = append(o.Sending.Sockets, l.String())
+	}
+	if !cfg.InMemory() {
+		o.History = cfg.History
+	}
+	if cfg.Selfcheck.Address != config.Off {
+		o.MX = cfg.Selfcheck.Address
+	}
+	return o
+}
