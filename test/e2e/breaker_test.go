@@ -39,7 +39,7 @@ func certificateGone(t *testing.T) {
 	eventually(t, "two notices", func() bool { return hook.notices() == "critical own-starttls open, warning breaker open" })
 	w.has(hook.notice("own-starttls open"), "offers STARTTLS, but it fails")
 	w.has(hook.notice("breaker open"), "STARTTLS of this server seems broken; enforcement is suspended")
-	w.has(hook.notice("breaker open"), "The self-check says: the TLS handshake fails")
+	w.has(hook.notice("breaker open"), "Self-check: the TLS handshake fails")
 	if s := w.breaker(d); s.Answer != ratchet.Suspended || s.BrokenTo.IsZero() {
 		t.Errorf("the breaker is %+v", s)
 	}
@@ -89,7 +89,7 @@ func strippedCloseToUs(t *testing.T) {
 	strip.Set(true)
 	w.wants("at once, before the self-check can look", w.mails(strip.Addr(), crowd), strings.Repeat("550 ", 10)+strings.Repeat("451 ", crowd-10))
 	eventually(t, "a notice", func() bool { return hook.notices() == "critical breaker open" })
-	w.has(hook.notice("breaker open"), "somebody may strip it close to us")
+	w.has(hook.notice("breaker open"), "somebody may strip STARTTLS near this server")
 	if s := w.breaker(d); s.Answer != ratchet.Softened {
 		t.Errorf("the breaker is %+v", s)
 	}
