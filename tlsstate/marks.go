@@ -64,8 +64,11 @@ func (m *Marks) named() bool {
 // domain as a whole is only partly encrypted. What has no addresses is one peer
 // and needs no such share.
 func (m *Marks) partly() bool {
+	if m.Addresses == 0 || m.Bare == 0 { // as nearly always: no estimates
+		return m.Addresses == 0
+	}
 	bare := m.Bare.Estimate()
-	return m.Addresses == 0 || bare >= partlyAddresses && bare*partlyOf >= m.Addresses.Estimate()
+	return bare >= partlyAddresses && bare*partlyOf >= m.Addresses.Estimate()
 }
 
 // Hosts reports whether a network, of which this is the history, is known for
