@@ -16,8 +16,6 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/doctor"
-	"tlsratchet/internal/incident"
-	"tlsratchet/tlsstate"
 )
 
 // errUnwell is the command's error when a finding is broken.
@@ -80,28 +78,8 @@ func askMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) error {
 		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
 	}
 	tally, err := a.Tally(c.Context)
-	o.Days = doctorDays(tally)
+	o.Days = daemon.DoctorDays(tally)
 	return err
-}
-
-func doctorDays(tally incident.Tally) []doctor.Day {
-	days := []doctor.Day{}
-	for _, t := range tally {
-		d := doctor.Day{Day: t.Day}
-		for _, of := range t.Counts {
-			for outcome, n := range of {
-				switch tlsstate.Outcome(outcome) {
-				case tlsstate.Exempt:
-					d.Exempt += n
-				case tlsstate.Unknown:
-				default:
-					d.Judged += n
-				}
-			}
-		}
-		days = append(days, d)
-	}
-	return days
 }
 
 // readError returns postconf's own message, where there is one.

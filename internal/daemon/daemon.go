@@ -273,6 +273,7 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
 	d.sending.reload(next)
+	d.restoreSockets()
 	d.warn(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
 	if fixed := needsRestart(d.atStart, next); len(fixed) > 0 {

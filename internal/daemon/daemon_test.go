@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -104,6 +105,34 @@ func TestFailingListener(t *testing.T) {
 	}
 	if !memory.closed.Load() {
 		t.Error("the histories are not closed")
+	}
+}
+
+// TestDeletedSocket: SIGHUP makes a socket again whose file was deleted.
+func TestDeletedSocket(t *testing.T) {
+	cfg := testConfig(t)
+	log := make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- d.Run(t.Context(), done) }()
+	log.until(t, "msg=serving")
+	socket := cfg.Listen[0].Address
+	if err := os.Remove(socket); err != nil {
+		t.Fatal(err)
+	}
+	d.Reload(cfg)
+	log.until(t, "listening again")
+	s, err := mtatest.Dial(t.Context(), "unix", socket, mtatest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	close(done)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

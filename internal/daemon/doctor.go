@@ -5,6 +5,8 @@ import (
 
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/doctor"
+	"tlsratchet/internal/incident"
+	"tlsratchet/tlsstate"
 )
 
 // DoctorOptions returns what doctor is to check where this configuration runs.
@@ -31,4 +33,25 @@ func DoctorOptions(cfg *config.Config) doctor.Options {
 		o.MX = cfg.Selfcheck.Address
 	}
 	return o
+}
+
+// DoctorDays returns how many messages of each day were judged and exempt.
+func DoctorDays(tally incident.Tally) []doctor.Day {
+	days := []doctor.Day{}
+	for _, t := range tally {
+		d := doctor.Day{Day: t.Day}
+		for _, of := range t.Counts {
+			for outcome, n := range of {
+				switch tlsstate.Outcome(outcome) {
+				case tlsstate.Exempt:
+					d.Exempt += n
+				case tlsstate.Unknown:
+				default:
+					d.Judged += n
+				}
+			}
+		}
+		days = append(days, d)
+	}
+	return days
 }

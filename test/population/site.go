@@ -108,11 +108,10 @@ const (
 
 // resident is one peer of a site.
 type resident struct {
-	pool  *pool
-	habit *habit
-	hosts []peer.Peer // the pool's are made when they are needed
-	corner,
-	six bool
+	pool     *pool
+	habit    *habit
+	hosts    []peer.Peer // the pool's are made when they are needed
+	corner   bool
 	rate     float64
 	bare     bool
 	turn     int64 // when TLS is turned off
