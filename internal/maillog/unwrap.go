@@ -159,7 +159,7 @@ func isPriority(word []byte) bool {
 	}
 	for _, facility := range []string{"mail", "syslog", "daemon", "local", "user"} {
 		if bytes.HasPrefix(word, []byte(facility)) {
-			return at+1 < len(word) && bytes.IndexAny(word[at+1:], ".:[/") < 0
+			return at+1 < len(word) && !bytes.ContainsAny(word[at+1:], ".:[/")
 		}
 	}
 	return false

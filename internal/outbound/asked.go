@@ -80,11 +80,11 @@ func (a *asked) forgetOld(now time.Time) {
 }
 
 // newest returns the look-up that i others came after, or nil.
-func (l *lookups) newest(i int) *lookup {
-	if i >= min(l.n, len(l.ring)) {
+func (r *lookups) newest(i int) *lookup {
+	if i >= min(r.n, len(r.ring)) {
 		return nil
 	}
-	return &l.ring[(l.n-1-i)%len(l.ring)]
+	return &r.ring[(r.n-1-i)%len(r.ring)]
 }
 
 // attempt is what a log line says of a delivery whose next-hop is wanted.

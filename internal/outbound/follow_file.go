@@ -193,7 +193,10 @@ func (f *Follower) rotated(current uint64) (all []*logFile) {
 		}
 		l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
 		info, err := file.Stat()
-		if l.at, err = l.identify(); err != nil || l.at.Inode == current {
+		if err == nil {
+			l.at, err = l.identify()
+		}
+		if err != nil || l.at.Inode == current {
 			file.Close()
 			continue
 		}

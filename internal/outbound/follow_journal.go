@@ -27,9 +27,7 @@ var (
 func (f *Follower) followJournal(ctx context.Context) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		began := time.Now()
-		if err := f.journal(ctx); err != nil {
-			f.failed(err.Error())
-		}
+		f.failed(f.journal(ctx).Error())
 		if time.Since(began) > time.Minute {
 			wait = time.Second
 		}
@@ -42,7 +40,7 @@ func (f *Follower) followJournal(ctx context.Context) {
 // rereadTime is how much before a cursor is read once more.
 const rereadTime = 10 * time.Minute
 
-// journal runs journalctl until it ends.
+// journal runs journalctl until it ends, and returns why.
 func (f *Follower) journal(ctx context.Context) error {
 	args := []string{"--output=json", "--follow", "--no-pager", "--output-fields=" + journalFields}
 	from := f.Cursor()
