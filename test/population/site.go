@@ -111,7 +111,6 @@ type resident struct {
 	pool     *pool
 	habit    *habit
 	hosts    []peer.Peer // the pool's are made when they are needed
-	corner   bool
 	rate     float64
 	bare     bool
 	turn     int64 // when TLS is turned off
