@@ -85,10 +85,15 @@ func TestAgreesWithDaemon(t *testing.T) {
 		if diff := cmp.Diff(wantVerdicts, verdicts); diff != "" {
 			r.Errorf("- daemon, + replay:\n%s", diff)
 		}
+		// The log shows handshakes that failed, which the daemon never sees: replay
+		// learns nothing of mail in clear after one.
+		if slices.ContainsFunc(mails, func(m mail) bool { return m.tls == "failed" }) {
+			return
+		}
 		for id, h := range memory {
 			if id.Kind == tlsstate.Listener {
 				delete(memory, id)
-			} else if h != got.Histories[id] && !slices.ContainsFunc(mails, func(m mail) bool { return m.tls == "failed" }) {
+			} else if h != got.Histories[id] {
 				r.Errorf("%s: the daemon remembers %+v, replay %+v", id, h, got.Histories[id])
 			}
 		}
