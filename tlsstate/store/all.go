@@ -14,10 +14,10 @@ const (
 )
 
 // All returns the histories from start on (the zero Identity: all), ordered by
-// kind and name, pending ones too. Damaged records are left out. It may be
-// slow, and be given up; no transaction is open while its consumer works. What
-// changes meanwhile comes in its old or its new state. After the loop, the
-// function tells why it ended early, if it did.
+// kind and name, including pending ones, without damaged records. It may be
+// slow, and the consumer may stop early; no transaction is open while the
+// consumer works. A change made meanwhile may or may not be included. After the loop, the
+// function returns why it ended early, or nil.
 func (f *File) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
 	var err error
 	seq := func(yield func(tlsstate.Identity, tlsstate.History) bool) {

@@ -41,8 +41,8 @@ type boltDisk struct {
 // openBolt locks the file, verifies it by plain reads, and only then has bbolt
 // map it: all through one descriptor, so that nobody comes between.
 //
-// What can be done about a file that is no good is for replace, if not nil: it
-// gets the file with what was found and returns the one to go on with.
+// If replace is not nil and the file is not usable, replace gets the file and
+// what was found, and returns the file to use instead.
 //
 // The free list is kept in the file. Without it bbolt looks for the free pages
 // by itself, at open and after each commit that failed, in a goroutine that
@@ -77,7 +77,7 @@ func openBolt(path string, patience time.Duration, replace replacement) (*boltDi
 	})
 	if err != nil {
 		if d.file != nil {
-			_ = d.file.Close() // lets go of the lock, whatever bbolt did
+			_ = d.file.Close() // releases the lock, whatever bbolt did
 		}
 		return nil, census{}, err
 	}
@@ -258,8 +258,8 @@ func (d *boltDisk) copyTo(w io.Writer) error {
 	})
 }
 
-// close closes the file. The mapping of a broken one is left to the end of the
-// process, because bbolt might wait for its lock for ever.
+// close closes the file. A broken one stays mapped until the process ends, because
+// bbolt might wait for its lock for ever.
 func (d *boltDisk) close() error {
 	if d.broken.Load() {
 		return d.file.Close()

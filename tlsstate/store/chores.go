@@ -11,8 +11,8 @@ const (
 	choresRetry = time.Minute // at most
 )
 
-// chores is the goroutine for what can wait: snapshots, pruning, and what is
-// left of a damaged file.
+// chores is the goroutine for work that can wait: snapshots, pruning, and the
+// intact records of a damaged file.
 func (f *File) chores() {
 	if f.salvage != "" {
 		f.rejoin(f.salvage)
@@ -32,13 +32,13 @@ func (f *File) chores() {
 	}
 }
 
-// relieve prunes. When that helps nothing, it isn't tried again at once: each
-// newcomer over the cap asks for it.
+// relieve prunes. If nothing was forgotten, it waits before the next try: each
+// newcomer over the cap requests one.
 func (f *File) relieve() {
 	if !f.table.crowded(f.opts.MaxIdentities) {
 		return
 	}
-	if n, err := f.pruneAndTell(); n > 0 && err == nil {
+	if n, err := f.pruneAndLog(); n > 0 && err == nil {
 		f.relieveDelay = 0
 		return
 	}
@@ -59,19 +59,19 @@ func (f *File) choresEvery() time.Duration {
 
 func (f *File) lookAfter() {
 	if f.snapshotDue() {
-		f.tellSnapshot(f.Snapshot())
+		f.logSnapshot(f.Snapshot())
 	}
 	if day := f.Newest(); day != f.agedOn {
 		f.agedOn = day
-		_, _ = f.pruneAndTell()
+		_, _ = f.pruneAndLog()
 	}
 }
 
-// pruneAndTell tells what ended it early, if that is news.
-func (f *File) pruneAndTell() (int, error) {
+// pruneAndLog prunes and logs a failure.
+func (f *File) pruneAndLog() (int, error) {
 	n, err := f.prune()
 	if err != nil && !f.stopping() && !f.pruningFailed {
-		f.log.Error("pruning the history file ended early; it is tried again", "path", f.path, "error", err)
+		f.log.Error("pruning the history file failed; it will be retried", "path", f.path, "error", err)
 	}
 	f.pruningFailed = err != nil
 	return n, err

@@ -2,9 +2,9 @@
 // scan-resistant cache, and [Memory] for trials, until the process ends. It is
 // the "record that TLS was used" of RFC 3207 section 6.
 //
-// A store never computes a history of its own: whatever it is given it joins
-// with what it has by [tlsstate.Merge], so that a change may be lost, repeated
-// or met by another host's without harm. What changes nothing is not written.
+// A store never computes a history of its own: it joins what it gets with what
+// it has by [tlsstate.Merge]. So a change may be lost, repeated or combined with
+// another host's without harm. A change without effect is not written.
 //
 // Nobody who delivers mail waits for the disk to write: a change is seen at
 // once, gathers with others in memory, and is committed in a group at most a

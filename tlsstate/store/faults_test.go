@@ -47,7 +47,7 @@ var faults = map[string]func(put func([]entry) error, group []entry) error{
 }
 
 // Whatever the disk does: nobody waits for it, what was learned is known, it is
-// told once, and all is written when it is over.
+// logged once, and all is written when it is over.
 func TestFaultsOfTheDisk(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestFaultsOfTheDisk(t *testing.T) {
 				}
 				fails := name != "slow fsync"
 				if n := len(log.with("can't be written")); (n == 1) != fails || len(log.with("written again")) != n {
-					t.Errorf("told %d times", n)
+					t.Errorf("logged %d times", n)
 				}
 				mustClose(t, f)
 			})

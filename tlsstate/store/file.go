@@ -34,18 +34,18 @@ type File struct {
 	ended   error // of the writer, once done is closed
 
 	writes, commits, failed, damaged, future atomic.Uint64
-	damageTold                               atomic.Bool
+	damageLogged                             atomic.Bool
 	pruned, snapshots                        atomic.Uint64
-	refusalTold                              atomic.Uint32 // the day
+	refusalLogged                            atomic.Uint32 // the day
 	putting                                  atomic.Int64  // since when, in ns; 0 for not now
 	snapshotting                             sync.Mutex
 
 	// Of the chores alone:
-	salvage             string // a damaged file with intact records
-	agedOn, pruningTold tlsstate.Day
-	snapshotFailed      bool
-	pruningFailed       bool
-	relieveDelay        time.Duration
+	salvage               string // a damaged file with intact records
+	agedOn, pruningLogged tlsstate.Day
+	snapshotFailed        bool
+	pruningFailed         bool
+	relieveDelay          time.Duration
 }
 
 // disk is what a [File] needs of the file under it. Tests put a stuck or a
@@ -73,13 +73,13 @@ func Open(path string, opts Options) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
 	}
-	tellDamage(path, opts.Logger, found)
+	logDamage(path, opts.Logger, found)
 	return start(path, opts, d, found, "")
 }
 
-func tellDamage(path string, log *slog.Logger, found census) {
+func logDamage(path string, log *slog.Logger, found census) {
 	if found.damaged > 0 {
-		log.Error("history file has damaged records: these peers are new again",
+		log.Error("history file has damaged records: the histories of these peers are lost",
 			"path", path, "damaged", found.damaged, "intact", found.records)
 	}
 }
@@ -112,8 +112,8 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	return f, nil
 }
 
-// Load returns the history of an identity: the zero History for one that isn't
-// known, or whose record was damaged. On an error treat the peer as unknown:
+// Load returns the history of an identity, or the zero History if it is not
+// known or its record was damaged. On an error treat the peer as unknown:
 // [ErrTimeout], [ErrDamaged], [ErrInvalid] or [ErrClosed].
 func (f *File) Load(id tlsstate.Identity) (tlsstate.History, error) {
 	h, _, err := f.current(id)
@@ -172,7 +172,7 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 			}
 			return next, nil
 		case refused:
-			f.tellRefusal(by)
+			f.logRefusal(by)
 			return next, nil
 		case dropped:
 			return next, nil
@@ -189,21 +189,21 @@ func (f *File) crowd() {
 	}
 }
 
-// tellRefusal tells the first of a day.
-func (f *File) tellRefusal(by source) {
-	if f.refusalTold.Swap(uint32(by.today)) != uint32(by.today) {
-		f.log.Warn("more newcomers from one network than are remembered in a day; no more will be told today, but counted",
+// logRefusal logs the first refusal of a day.
+func (f *File) logRefusal(by source) {
+	if f.refusalLogged.Swap(uint32(by.today)) != uint32(by.today) {
+		f.log.Warn("more newcomers from one network than the daily limit; further ones today are counted, not logged",
 			"network", by.from.String(), "limit", networkNewcomers, "refused", f.Stats().Refused)
 	}
 }
 
 // Merge joins the history of an identity with h, which came from elsewhere: an
-// import, a log, another host. It is Update otherwise.
+// import, a log, another host. Otherwise it works as Update.
 func (f *File) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
 	return f.Update(id, today, merging(h))
 }
 
-// Newest returns the newest day that any history speaks of, 0 if there is none.
+// Newest returns the newest day in any history, 0 if there is none.
 func (f *File) Newest() tlsstate.Day {
 	f.table.mu.Lock()
 	defer f.table.mu.Unlock()
@@ -252,9 +252,9 @@ func (f *File) Flush(ctx context.Context) error {
 // closeTimeout bounds Close when the disk is stuck.
 const closeTimeout = 5 * time.Second
 
-// Close writes what is pending and closes the file. An error says that not all
-// could be written, or [ErrTimeout] that the disk did not answer within 5 s;
-// either way the store is closed, and closing it again is harmless.
+// Close writes what is pending and closes the file. An error means that not all
+// changes were written; [ErrTimeout] means that the disk did not answer within
+// 5 s. In both cases the store is closed, and closing it again is harmless.
 func (f *File) Close() error {
 	f.closing.Do(func() {
 		f.table.close()

@@ -126,7 +126,7 @@ func merging(h tlsstate.History) func(tlsstate.History) tlsstate.History {
 	return func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) }
 }
 
-// pinned tells whether a history holds what no message could make again: a
+// pinned reports whether a history holds what no message could make again: a
 // pin, or an operator's act.
 func pinned(h *tlsstate.History) bool {
 	kept := h.Epoch != 0 || h.CertPin.Formed != 0 || h.CertPin.Void != 0
@@ -136,5 +136,5 @@ func pinned(h *tlsstate.History) bool {
 	return kept
 }
 
-// stranger tells whether a history is of one day and without a pin.
+// stranger reports whether a history is of one day and without a pin.
 func stranger(h *tlsstate.History) bool { return h.First == h.Last && !pinned(h) }

@@ -38,13 +38,13 @@ const (
 
 var order = binary.NativeEndian
 
-// meta is what one of the two meta pages says.
+// meta is the content of one of the two meta pages.
 type meta struct {
 	pageSize                    int64
 	root, freelist, pages, txid uint64
 }
 
-// readMeta reads the meta page at an offset. It is false if it isn't one.
+// readMeta reads the meta page at an offset. It returns false if it is not a meta page.
 func readMeta(r io.ReaderAt, off int64) (meta, bool) {
 	var b [metaLen]byte
 	if _, err := r.ReadAt(b[:], off+pageHead); err != nil {
@@ -83,9 +83,9 @@ func newestMeta(r io.ReaderAt) (meta, error) {
 	return meta{}, fmt.Errorf("%w: it doesn't begin like one", ErrDamaged)
 }
 
-// bothMetas tells whether both meta pages are intact. Commits write them in
-// turns: behind a damaged one, the other shows the file as it was a commit ago,
-// without a trace of what is missing.
+// bothMetas reports whether both meta pages are intact. Commits write them in
+// turn: if one is damaged, the other describes the file before the last commit,
+// and nothing shows what is missing.
 func bothMetas(r io.ReaderAt, pageSize int64) bool {
 	first, ok := readMeta(r, 0)
 	second, too := readMeta(r, pageSize)
@@ -108,7 +108,7 @@ func (p *page) field(i, n int) uint64 {
 	return uint64(order.Uint32(p.data[pageHead+i*element+4*n:]))
 }
 
-// fits tells whether all the elements are within the page.
+// fits reports whether all the elements are within the page.
 func (p *page) fits() bool { return pageHead+p.count*element <= len(p.data) }
 
 // cut returns n bytes of what element i points to, or nil if that isn't within

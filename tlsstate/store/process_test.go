@@ -64,15 +64,15 @@ func TestOneProcessAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "held <nil>\n" {
-		t.Fatalf("the first process says %q, %v", line, err)
+		t.Fatalf("the first process prints %q, %v", line, err)
 	}
 	_, err = Open(path, Options{LockTimeout: 60 * time.Millisecond})
 	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("Open: %v", err)
 	}
-	said, err := run(t, "once", path).Output()
-	if err == nil || !strings.Contains(string(said), "in use by another process") {
-		t.Errorf("a third process says %q, %v", said, err)
+	output, err := run(t, "once", path).Output()
+	if err == nil || !strings.Contains(string(output), "in use by another process") {
+		t.Errorf("a third process prints %q, %v", output, err)
 	}
 	if err := holder.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -87,8 +87,8 @@ func TestOneProcessAtATime(t *testing.T) {
 // A real file system that refuses to let the file grow, as a full one does.
 func TestAFullDisk(t *testing.T) {
 	path := newPath(t)
-	if said, err := run(t, "full", path).Output(); err != nil {
-		t.Fatalf("%v:\n%s", err, said)
+	if output, err := run(t, "full", path).Output(); err != nil {
+		t.Fatalf("%v:\n%s", err, output)
 	}
 	f := mustOpen(t, path, Options{})
 	if f.Len() != 5000 || f.Stats().Damaged != 0 {
@@ -179,7 +179,7 @@ func TestAFileCutShortWhileInUse(t *testing.T) {
 	if err := f.Close(); !errors.Is(err, ErrDamaged) {
 		t.Errorf("Close: %v", err)
 	}
-	if n := len(log.with("damage met")); n != 1 {
-		t.Errorf("told %d times", n)
+	if n := len(log.with("damaged data")); n != 1 {
+		t.Errorf("logged %d times", n)
 	}
 }

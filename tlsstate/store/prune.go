@@ -51,7 +51,7 @@ func (o *operator) others() (n int) {
 	return n
 }
 
-// drop decides that the first n go.
+// drop marks the first n as to be forgotten.
 func (o *operator) drop(n int) {
 	for o.cut = 0; o.cut < ranks && n >= int(o.has[o.cut]); o.cut++ {
 		n -= int(o.has[o.cut])
@@ -72,7 +72,8 @@ func newPruning(newest tlsstate.Day, keepDays int) *pruning {
 	return &pruning{newest: newest, keepDays: keepDays, operators: map[network]*operator{}}
 }
 
-// tooOld tells whether nobody has seen it for so long that it may go.
+// tooOld reports whether the identity was not seen for so long that it may be
+// forgotten.
 func (p *pruning) tooOld(h *tlsstate.History) bool {
 	keep := p.keepDays
 	if h.Tombstone() {
@@ -144,7 +145,7 @@ func (p *pruning) above(level int, count func(*operator) int) (n int) {
 	return n
 }
 
-// goes tells whether an identity goes.
+// goes reports whether an identity is to be forgotten.
 func (p *pruning) goes(e *entry) bool {
 	if p.tooOld(&e.h) {
 		return true
@@ -185,7 +186,7 @@ func (f *File) prune() (int, error) {
 	if p.aged+p.strangers+p.others == 0 {
 		return 0, nil
 	}
-	f.tellPruning(p)
+	f.logPruning(p)
 	total := 0
 	err = f.each(func(batch []entry) error {
 		n, err := f.drop(p, batch)
@@ -195,7 +196,7 @@ func (f *File) prune() (int, error) {
 	return total, err
 }
 
-// drop forgets those of a batch that go.
+// drop forgets the chosen identities of a batch.
 func (f *File) drop(p *pruning, batch []entry) (int, error) {
 	going := batch[:0]
 	for i := range batch {
@@ -247,16 +248,16 @@ func (f *File) each(fn func([]entry) error) error {
 	return nil
 }
 
-// tellPruning tells one line a day.
-func (f *File) tellPruning(p *pruning) {
-	if p.newest == f.pruningTold {
+// logPruning logs one line a day.
+func (f *File) logPruning(p *pruning) {
+	if p.newest == f.pruningLogged {
 		return
 	}
-	f.pruningTold = p.newest
-	say, text := f.log.Info, "pruning: identities that nobody has seen for long are forgotten"
+	f.pruningLogged = p.newest
+	write, text := f.log.Info, "pruning: identities that were not seen for long are forgotten"
 	if p.strangers+p.others > 0 {
-		say, text = f.log.Warn, "pruning: more identities than the cap; the least known, and the heaviest networks', are forgotten; no more will be told today, but counted"
+		write, text = f.log.Warn, "pruning: more identities than the cap; the least known and those of the heaviest networks are forgotten; further ones today are counted, not logged"
 	}
-	say(text, "path", f.path, "identities", f.Len(), "cap", f.opts.MaxIdentities,
+	write(text, "path", f.path, "identities", f.Len(), "cap", f.opts.MaxIdentities,
 		"aged", p.aged, "one_day", p.strangers, "heaviest", p.others, "forgotten_before", f.pruned.Load())
 }

@@ -200,7 +200,7 @@ func TestTheCapHolds(t *testing.T) {
 		}
 	}
 	if n := len(log.with("more identities than the cap")); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("logged %d times", n)
 	}
 	n := f.Len()
 	mustClose(t, f)

@@ -16,7 +16,7 @@ type ticket struct {
 	at uint64 // the count of changes when it was made
 }
 
-// pressing tells whether a history goes first.
+// pressing reports whether a history is written before others.
 func pressing(h *tlsstate.History) bool {
 	return *h != tlsstate.History{} && !stranger(h)
 }
@@ -41,7 +41,7 @@ func (q *queue) pop() (id tlsstate.Identity, ok bool) {
 	return id, false
 }
 
-// giveBack puts a group in front of all others.
+// giveBack puts a group back at the front of the queue.
 func (q *queue) giveBack(group []entry) {
 	front := make([]ticket, len(group), len(group)+len(q.pressing))
 	for i := range group {
@@ -50,7 +50,7 @@ func (q *queue) giveBack(group []entry) {
 	q.pressing = append(front, q.pressing...)
 }
 
-// holds tells whether a ticket of up to the mark is in the queue.
+// holds reports whether a ticket of up to the mark is in the queue.
 func (q *queue) holds(mark uint64) bool {
 	return len(q.pressing) > 0 && q.pressing[0].at <= mark ||
 		len(q.others) > 0 && q.others[0].at <= mark

@@ -39,7 +39,7 @@ func (q *quota) admits(from network, today tlsstate.Day) bool {
 	return true
 }
 
-// turn begins a new day. Sessions that straddle midnight don't.
+// turn begins a new day, but not for a late change of the day before.
 func (q *quota) turn(today tlsstate.Day) {
 	switch {
 	case q.networks[0] == nil:

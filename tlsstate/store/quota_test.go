@@ -94,7 +94,7 @@ func TestQuotaAfterAClockWentAhead(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreToldOnceADay(t *testing.T) {
+func TestRefusalsAreLoggedOnceADay(t *testing.T) {
 	var log lines
 	f := mustOpen(t, newPath(t), Options{Logger: log.logger()})
 	client := netip.MustParseAddr("203.0.113.7")
@@ -104,9 +104,9 @@ func TestRefusalsAreToldOnceADay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		told := log.with("more newcomers")
-		if len(told) != int(day)+1 {
-			t.Errorf("day %d: told %q", day, told)
+		lines := log.with("more newcomers")
+		if len(lines) != int(day)+1 {
+			t.Errorf("day %d: logged %q", day, lines)
 		}
 	}
 	if n := f.Stats().Refused; n != 2*(200-networkNewcomers) || f.Len() != 2*networkNewcomers {

@@ -7,8 +7,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// readers is how many goroutines read the disk. When it is stuck, so are they,
-// and no others.
+// readers is how many goroutines read the disk. A stuck disk blocks these alone.
 const readers = 4
 
 func (f *File) read() {
@@ -58,14 +57,14 @@ func (f *File) fetch(id tlsstate.Identity) (tlsstate.History, error) {
 	return h, err
 }
 
-// noteDamage counts damage that was met, and tells the first.
+// noteDamage counts damaged reads and logs the first.
 func (f *File) noteDamage(err error) {
 	if !errors.Is(err, ErrDamaged) && !errors.Is(err, tlsstate.ErrDamaged) {
 		return
 	}
 	f.damaged.Add(1)
-	if !f.damageTold.Swap(true) {
-		f.log.Error("damage met in the history file; no more will be told, but counted", "path", f.path, "error", err)
+	if !f.damageLogged.Swap(true) {
+		f.log.Error("damaged data in the history file; further damage is counted, not logged", "path", f.path, "error", err)
 	}
 }
 

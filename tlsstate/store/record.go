@@ -32,7 +32,7 @@ type entry struct {
 	from network
 }
 
-// gone tells whether the entry says that there is no history any more.
+// gone reports whether the entry is for an identity without a history.
 func (e *entry) gone() bool { return e.h == tlsstate.History{} }
 
 // network returns where the identity is counted: an address or a network where

@@ -16,10 +16,10 @@ import (
 
 // OpenOrRecover is Open for a daemon, which must serve. A damaged file is set
 // aside as path.damaged-2026-11-22T183000Z, a copy of the last good snapshot
-// takes its place, or an empty file if there is none, and one error line tells
-// what is lost. If single records alone are damaged, all others are joined with
-// the snapshot while the store is in use. A file that is gone while its
-// snapshots are there counts as damaged: to begin anew, remove these too.
+// takes its place, or an empty file if there is none, and one error line states
+// what is lost. If only single records are damaged, all others are joined with
+// the snapshot while the store is in use. A missing file whose snapshots exist
+// counts as damaged: to start empty, remove the snapshots too.
 func OpenOrRecover(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
 	r := rescue{path: path, patience: opts.LockTimeout, log: opts.Logger}
@@ -31,7 +31,7 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 		if err := d.sweep(); err != nil {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
-		tellDamage(path, opts.Logger, found)
+		logDamage(path, opts.Logger, found)
 	}
 	return start(path, opts, d, found, r.salvage)
 }
@@ -81,7 +81,7 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 	if cause == nil && found.damaged > 0 {
 		r.salvage = aside
 	}
-	r.tell(&s, aside, found, cause)
+	r.logLoss(&s, aside, found, cause)
 	return s.file, s.found, nil
 }
 
@@ -98,7 +98,7 @@ func (r *rescue) fromSnapshot() (spare, bool) {
 			_ = s.file.Close()
 		}
 		if !errors.Is(err, os.ErrNotExist) {
-			r.log.Warn("snapshot of the history file is no good", "path", name, "damaged", s.found.damaged, "error", err)
+			r.log.Warn("snapshot of the history file is not usable", "path", name, "damaged", s.found.damaged, "error", err)
 		}
 	}
 	return spare{}, false
@@ -137,7 +137,7 @@ func (r *rescue) make() (*os.File, error) {
 }
 
 // swap sets the damaged file aside, unless it is empty, and puts the good one
-// in its place. At no moment there is none.
+// in its place. The path always holds a file.
 func (r *rescue) swap(damaged, good *os.File) (aside string, err error) {
 	info, err := damaged.Stat()
 	if err != nil {
@@ -200,14 +200,14 @@ func removeOldest(path string, n int) {
 	}
 }
 
-// tell says in one line what is lost.
-func (r *rescue) tell(s *spare, aside string, found census, cause error) {
+// logLoss logs in one line what is lost.
+func (r *rescue) logLoss(s *spare, aside string, found census, cause error) {
 	what := "history file was damaged and there is no good snapshot: every peer is new"
 	if s.from != "" {
-		what = "history file was damaged: the last good snapshot is in its place, and what was learned since is lost"
+		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
 	}
 	if r.salvage != "" {
-		what = "history file had damaged records: the last good snapshot is in its place, and the intact records are joined with it"
+		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	}
 	r.log.Error(what, "path", r.path, "set_aside", aside, "snapshot", s.from, "since", since(s),
 		"identities", s.found.records, "damaged", found.damaged, "error", cause)

@@ -98,7 +98,7 @@ func TestRecovery(t *testing.T) {
 		name   string
 		damage func(t *testing.T, path string)
 		known  int
-		told   string
+		logged string
 		aside  bool
 	}{
 		{"nothing is wrong", func(*testing.T, string) {}, n + 1, "", false},
@@ -129,7 +129,7 @@ func TestRecovery(t *testing.T) {
 		{"one record, and no snapshot", func(t *testing.T, path string) {
 			flipRecord(t, path, peer(7))
 			remove(t, snapshots(path)[0])
-		}, n, "these peers are new", false},
+		}, n, "the histories of these peers are lost", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,8 +141,8 @@ func TestRecovery(t *testing.T) {
 			mustMerge(t, f, peer(n+5), seen(3)) // it is in use
 			mustFlush(t, f)
 			mustClose(t, f)
-			if told := log.with("level=ERROR"); (tt.told == "") != (len(told) == 0) || (tt.told != "" && !strings.Contains(told[0], tt.told)) {
-				t.Errorf("told: %q, want …%s…", told, tt.told)
+			if lines := log.with("level=ERROR"); (tt.logged == "") != (len(lines) == 0) || (tt.logged != "" && !strings.Contains(lines[0], tt.logged)) {
+				t.Errorf("logged: %q, want …%s…", lines, tt.logged)
 			}
 			aside := slices.ContainsFunc(beside(t, path), func(name string) bool { return strings.HasPrefix(name, ".damaged-20") })
 			if aside != tt.aside {

@@ -17,7 +17,7 @@ func snapshots(path string) []string {
 
 // ErrBusy: a snapshot was given up because reading and writing waited for it.
 // Try again later.
-var ErrBusy = errors.New("reading and writing wait for it")
+var ErrBusy = errors.New("reads and writes are waiting for it")
 
 const (
 	// snapshotStep is how much is copied before the disk is given a rest.
@@ -32,8 +32,8 @@ const (
 
 // Snapshot copies the file as it is now, pending changes left out, next to it:
 // to path.snapshot-1, after what was there became path.snapshot-2. Damage is
-// not copied: the copy is verified first. It takes its time, so that reading
-// and writing go on. A File does it by itself once a day.
+// not copied: the copy is verified first. It is slow on purpose, so that
+// reads and writes go on. A File does it by itself once a day.
 func (f *File) Snapshot() error {
 	f.snapshotting.Lock()
 	defer f.snapshotting.Unlock()
@@ -144,8 +144,8 @@ func (w *pacedWriter) mayGoOn() error {
 	return nil // the disk is slow, but not because of us
 }
 
-// snapshotDue tells whether it is time for one. A snapshot of the future is one
-// of a wrong clock.
+// snapshotDue reports whether a snapshot is due. One dated in the future was made
+// with a wrong clock.
 func (f *File) snapshotDue() bool {
 	if f.opts.SnapshotEvery < 0 || f.Len() == 0 {
 		return false
@@ -158,8 +158,8 @@ func (f *File) snapshotDue() bool {
 	return age >= f.opts.SnapshotEvery || age < -time.Hour
 }
 
-// tellSnapshot tells the first failure, and when it is over.
-func (f *File) tellSnapshot(err error) {
+// logSnapshot logs the first failure, and the next success.
+func (f *File) logSnapshot(err error) {
 	switch {
 	case err != nil && !f.snapshotFailed && !f.stopping():
 		f.snapshotFailed = true

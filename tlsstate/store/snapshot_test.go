@@ -169,7 +169,7 @@ func TestWhenASnapshotIsDue(t *testing.T) {
 }
 
 // The chores take one by themselves, and tell trouble once and its end once.
-func TestSnapshotsAreTakenAndTold(t *testing.T) {
+func TestSnapshotsAreTakenAndLogged(t *testing.T) {
 	path := fill(t, 10)
 	var log lines
 	f := mustOpen(t, path, Options{SnapshotEvery: time.Millisecond, Logger: log.logger()})
@@ -192,14 +192,14 @@ func TestSnapshotsAreTakenAndTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait("trouble isn't told", func() bool { return len(log.with("no snapshot of the history file")) > 0 })
+	wait("the failure isn't logged", func() bool { return len(log.with("no snapshot of the history file")) > 0 })
 	f.snapshotting.Lock()
 	remove(t, snapshots(path)[1])
 	f.snapshotting.Unlock()
-	wait("its end isn't told", func() bool { return len(log.with("are taken again")) > 0 })
+	wait("its end isn't logged", func() bool { return len(log.with("are taken again")) > 0 })
 	mustClose(t, f)
-	if told := log.with("no snapshot of"); len(told) != 1 || !strings.Contains(told[0], "exists") && !strings.Contains(told[0], "directory") {
-		t.Errorf("told: %q", told)
+	if lines := log.with("no snapshot of"); len(lines) != 1 || !strings.Contains(lines[0], "exists") && !strings.Contains(lines[0], "directory") {
+		t.Errorf("logged: %q", lines)
 	}
 }
 

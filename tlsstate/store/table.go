@@ -23,8 +23,8 @@ type table struct {
 	pending map[tlsstate.Identity]change
 	queue   queue // of what is pending
 	quota   quota
-	// changes counts swaps: whoever read the disk can tell whether what he
-	// read may be out of date.
+	// changes counts swaps: a reader of the disk compares it to find out
+	// whether what it read may be out of date.
 	changes uint64
 	max     int // pending
 	most    int // known: the cap, and some for the time that pruning takes
@@ -106,7 +106,7 @@ type source struct {
 	known bool // it was known before: no newcomer of today
 }
 
-// newcomer tells whether what it brings must find room as one.
+// newcomer reports whether the change counts against the limits for newcomers.
 func (s *source) newcomer(id tlsstate.Identity, old *tlsstate.History) bool {
 	return *old == tlsstate.History{} && id.Kind != tlsstate.Listener && s.from != 0 && !s.known
 }
@@ -157,8 +157,8 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	return swapped, len(t.pending)
 }
 
-// room tells whether a change may wait: a stranger's while there is room, a
-// pinned identity's always.
+// room reports whether a change may wait in memory: a stranger's only while
+// there is room, a pinned identity's always.
 func (t *table) room(id tlsstate.Identity, h *tlsstate.History) bool {
 	n := len(t.pending)
 	if n < t.max {
@@ -231,7 +231,7 @@ func (t *table) now() uint64 {
 	return t.changes
 }
 
-// due tells whether changes up to the mark wait for a group.
+// due reports whether changes up to the mark wait for a group.
 func (t *table) due(mark uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -262,14 +262,14 @@ func (t *table) remove(found []entry) (removed, waiting int) {
 	return removed, len(t.pending)
 }
 
-// crowded tells whether there are more identities than the cap.
+// crowded reports whether there are more identities than the cap.
 func (t *table) crowded(limit int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.known > limit
 }
 
-// full tells whether newcomers are turned away.
+// full reports whether newcomers are turned away.
 func (t *table) full() bool { return t.crowded(t.most - 1) }
 
 // pendingFrom returns what is pending from start on, in order.

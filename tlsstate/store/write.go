@@ -15,7 +15,7 @@ const (
 	maxBackoff = 30 * time.Second
 )
 
-// signal tells the writer of a change, when it is one it waits for.
+// signal wakes the writer for a change that it waits for.
 func (f *File) signal(waiting int) {
 	if waiting == 1 {
 		poke(f.wake)
@@ -103,8 +103,8 @@ func (f *File) end(bad *trouble) error {
 	return err
 }
 
-// trouble is a time in which nothing can be written. It is told when it begins
-// and when it is over.
+// trouble is a time in which nothing can be written. Its begin and its end
+// are logged.
 type trouble struct {
 	since time.Time
 	delay time.Duration // until the next try; 0 when all is well

@@ -63,7 +63,7 @@ func TestManyChangesGoInGroups(t *testing.T) {
 	})
 }
 
-func TestDiskTroubleIsToldOnceAndWhenItIsOver(t *testing.T) {
+func TestDiskTroubleIsLoggedOnceAndWhenItIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lines
 		d := newFakeDisk()
@@ -92,7 +92,7 @@ func TestDiskTroubleIsToldOnceAndWhenItIsOver(t *testing.T) {
 		}
 		began, over := log.with("can't be written"), log.with("written again")
 		if len(began) != 1 || len(over) != 1 || !strings.Contains(began[0], "no space left") {
-			t.Errorf("told: %q, %q", began, over)
+			t.Errorf("logged: %q, %q", began, over)
 		}
 		mustClose(t, f)
 	})
@@ -280,7 +280,7 @@ func TestASlowReadDoesNotUndoAChange(t *testing.T) {
 	})
 }
 
-func TestDamageThatIsMetIsToldOnce(t *testing.T) {
+func TestDamageIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lines
 		d := newFakeDisk()
@@ -294,8 +294,8 @@ func TestDamageThatIsMetIsToldOnce(t *testing.T) {
 				t.Errorf("a damaged page: %v", err)
 			}
 		}
-		if n := len(log.with("damage met")); n != 1 || f.Stats().Damaged != 4 {
-			t.Errorf("told %d times, counted %d", n, f.Stats().Damaged)
+		if n := len(log.with("damaged data")); n != 1 || f.Stats().Damaged != 4 {
+			t.Errorf("logged %d times, counted %d", n, f.Stats().Damaged)
 		}
 		mustClose(t, f)
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // Refresh brings the local histories of identities up to what all hosts know,
-// where the server answers within Options.Timeout, and tells whether that
+// where the server answers within Options.Timeout, and reports whether that
 // changed any. Identities that it was asked for less than maxAge ago are left
 // out. While the server is known to be away it returns at once.
 //
@@ -94,7 +94,7 @@ func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error)
 	defer func() {
 		if p := recover(); p != nil { // a bug must not stop mail
 			err = fmt.Errorf("panic: %v", p)
-			s.opts.Logger.Error("asking the shared server", "error", err)
+			s.opts.Logger.Error("query to the shared server failed", "error", err)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(s.ctx, replyTimeout)
@@ -122,7 +122,7 @@ func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity)
 		m, err := s.meet(id, values[i])
 		switch {
 		case errors.Is(err, errMistaken):
-			s.tellMistake(err)
+			s.logMistake(err)
 		case err != nil:
 			failed = fmt.Errorf("%w: %w", errLocal, err)
 		default:

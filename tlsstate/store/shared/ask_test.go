@@ -211,7 +211,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// What the server holds that can't be is left alone, counted, told once, and
+// What the server holds that can't be is left alone, counted, logged once, and
 // stops nothing else.
 func TestWrongRecords(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *servers.Server) {

@@ -57,7 +57,7 @@ func (c *changed) addAll() {
 	c.all = true
 }
 
-// takeAll tells whether everything is to be sent, once.
+// takeAll reports whether everything is to be sent, once.
 func (c *changed) takeAll() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +101,7 @@ func (r *recent) mark(id tlsstate.Identity) {
 	r.ids.Add(id, time.Now())
 }
 
-// within tells whether the server was asked less than age ago.
+// within reports whether the server was asked less than age ago.
 func (r *recent) within(id tlsstate.Identity, age time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

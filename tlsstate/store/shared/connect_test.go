@@ -93,7 +93,7 @@ func TestACLUser(t *testing.T) {
 		admit(t, s)
 		mx1, _ := meets(t, "valkey://mx@"+s.Addr+"/2", shared.Options{Password: secret})
 		if mx1.log.lines("level=") != 0 {
-			t.Error("something was told")
+			t.Error("something was logged")
 		}
 		if _, err := s.Do("AUTH", "mx", "secret"); err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func TestWrongPassword(t *testing.T) {
 			return *password.Load(), nil
 		}})
 		mx1.seesDays(peerOf(1), 5)
-		mx1.eventually("told", func() bool { return mx1.log.lines("WRONGPASS") == 1 })
+		mx1.eventually("logged", func() bool { return mx1.log.lines("WRONGPASS") == 1 })
 		if mx1.Refresh(0, peerOf(1)); !mx1.holds(peerOf(1)) {
 			t.Error("the local memory doesn't serve")
 		}
@@ -129,7 +129,7 @@ func TestWrongPassword(t *testing.T) {
 		use("secret")
 		mx1.up()
 		if mx1.log.lines("answers again") != 1 || mx1.log.lines("level=ERROR") != 1 {
-			t.Error("not told once each")
+			t.Error("not logged once each")
 		}
 	}
 }
@@ -156,7 +156,7 @@ func TestTLS(t *testing.T) {
 		own(t, kind, "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no")
 		meets(t, "valkeys://localhost:"+port, shared.Options{Roots: ca.Pool()})
 		stranger := newHost(t, "rediss://localhost:"+port, shared.Options{})
-		stranger.eventually("told", func() bool { return stranger.log.lines("certificate") == 1 })
+		stranger.eventually("logged", func() bool { return stranger.log.lines("certificate") == 1 })
 	}
 }
 
@@ -195,7 +195,7 @@ func TestCluster(t *testing.T) {
 		for i := range 50 {
 			mx1.sees(peerOf(i), today+1, tlsstate.TLS12)
 		}
-		mx1.eventually("told", func() bool { return mx1.Sharing().Away > 0 })
+		mx1.eventually("logged", func() bool { return mx1.Sharing().Away > 0 })
 		nodes[2].Signal(syscall.SIGCONT)
 		mx1.up()
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Whatever happens to the server: sessions are judged by the local memory
-// meanwhile, it is told once when the server goes and once when it comes, and
+// meanwhile, it is logged once when the server fails and once when it is back, and
 // afterwards all hosts know all that any of them saw.
 func TestFaults(t *testing.T) {
 	for _, kind := range servers.Kinds {
@@ -49,7 +49,7 @@ func survive(t *testing.T, kind servers.Kind, f servers.Fault) {
 		sees([]*host{mx1, mx2}[(i+1)%2], i, today, tlsstate.TLS12)
 	}
 	for _, h := range []*host{mx1, mx2} {
-		h.eventually("told of it", func() bool { s := h.Sharing(); return s.Away > 0 || s.Evicted > 0 })
+		h.eventually("the fault noticed", func() bool { s := h.Sharing(); return s.Away > 0 || s.Evicted > 0 })
 	}
 	mx1.Refresh(0, peerOf(0))
 	if !mx1.holds(peerOf(0)) {
@@ -114,7 +114,7 @@ func TestNoServerAtStart(t *testing.T) {
 	for i := range 100 {
 		mx1.seesDays(peerOf(i), 5)
 	}
-	mx1.eventually("told", func() bool { return mx1.log.lines("does not answer") == 1 })
+	mx1.eventually("logged", func() bool { return mx1.log.lines("does not answer") == 1 })
 	if !mx1.holds(peerOf(0)) || mx1.Refresh(0, peerOf(0)) || mx1.Sharing().Unasked != 1 {
 		t.Errorf("%+v", mx1.Sharing())
 	}

@@ -90,7 +90,7 @@ func (g *guard) Write(b []byte) (int, error) {
 }
 
 // Read implements [net.Conn]. What comes with a malformed reply is lost: the
-// connection is no good any more.
+// connection is closed.
 func (g *guard) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
 	if bad := g.replies.scan(b[:n]); bad != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // hostile are replies at which the client library panics, or allocates what it
-// is told to.
+// is ordered to.
 var hostile = []string{
 	"*2000000000\r\n", "*-5\r\n", "$-5\r\n", "$2000000000\r\n", ">2000000000\r\n", "%2000000000\r\n",
 	"~2000000000\r\n", "*99999999999999999999\r\n", "$?\r\n", "*?\r\n", ";4\r\n", "|1\r\n", ".\r\n",

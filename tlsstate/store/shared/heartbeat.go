@@ -83,7 +83,7 @@ func (l *loop) compare(generation string, masters []node, complete bool) {
 // each time is later than the last.
 const maxPause = 10 * time.Minute
 
-// evictions tells whether keys were evicted, and it is over.
+// evictions reports whether keys were evicted and the eviction has ended.
 func (l *loop) evictions(n uint64) (over bool) {
 	l.evicted.Add(n)
 	quiet := time.Since(l.seen.evicted)
@@ -93,18 +93,18 @@ func (l *loop) evictions(n uint64) (over bool) {
 			l.seen.pause = l.opts.Heartbeat
 		}
 		if !l.seen.evicting {
-			l.opts.Logger.Warn("the shared server throws records away for want of memory: other hosts may not see what this one learned; give it more, and maxmemory-policy noeviction")
+			l.opts.Logger.Warn("the shared server evicts records because its memory is full: other hosts may miss what this one learned; give it more memory and set maxmemory-policy noeviction")
 		}
 		l.seen.evicting, l.seen.evicted = true, time.Now()
 	case l.seen.evicting && quiet >= l.seen.pause:
 		l.seen.evicting, l.seen.pause = false, min(2*l.seen.pause, maxPause)
-		l.opts.Logger.Info("the shared server keeps records again", "evicted", l.evicted.Load())
+		l.opts.Logger.Info("the shared server no longer evicts records", "evicted", l.evicted.Load())
 		return true
 	}
 	return false
 }
 
-// isDenied tells errors that a new password, or a new right, would mend.
+// isDenied reports whether an error is about the password or a missing right.
 func isDenied(err error) bool {
 	e, ok := errors.AsType[*valkey.ValkeyError](err)
 	if !ok {
@@ -118,7 +118,7 @@ func isDenied(err error) bool {
 	return false
 }
 
-// health tells once when something stops working, and once when it works
+// health logs once when something stops working, and once when it works
 // again.
 type health struct {
 	store      *Store
@@ -136,7 +136,7 @@ func (h *health) note(err error) {
 	h.well.Store(err == nil)
 	switch {
 	case err != nil && h.store.ctx.Err() != nil:
-		// it is we who stop
+		// we are stopping
 	case err != nil && h.since.IsZero():
 		h.since = time.Now()
 		h.store.away.Add(1)

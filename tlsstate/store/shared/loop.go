@@ -65,7 +65,7 @@ func (l *loop) run() {
 			answer <- l.round(l.ctx)
 			timer.Reset(l.next())
 		case <-timer.C:
-			_ = l.round(l.ctx) // it was told
+			_ = l.round(l.ctx) // it was logged
 			timer.Reset(l.next())
 		}
 	}
@@ -92,7 +92,7 @@ func (l *loop) round(ctx context.Context) error {
 	sent := looked
 	if looked == nil || errors.Is(looked, errSlow) {
 		sent = l.send(ctx)
-		l.tell(sent)
+		l.report(sent)
 	}
 	if looked == nil && sent == nil {
 		l.delay = 0
@@ -105,12 +105,12 @@ func (l *loop) round(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ErrAway, sent)
 }
 
-// tell notes how sending went: whose fault it is if it didn't.
-func (l *loop) tell(sent error) {
+// report records the result of sending, and whether a failure is the server's.
+func (l *loop) report(sent error) {
 	_, refused := errors.AsType[*valkey.ValkeyError](sent)
 	switch {
 	case errors.Is(sent, errLocal):
-		l.opts.Logger.Error("not sent to the shared server yet", "error", sent)
+		l.opts.Logger.Error("changes not sent to the shared server; they are kept and sent later", "error", sent)
 	case sent == nil || refused:
 		l.changes.note(sent)
 	default:
@@ -267,7 +267,7 @@ func (l *loop) sweepOver() {
 	}
 }
 
-// farewell sends what changed, if the server is there, and lets go of it.
+// farewell sends what changed, if the server answers, and disconnects.
 func (l *loop) farewell() {
 	v := l.server.Load()
 	l.sweepOver()
@@ -278,7 +278,7 @@ func (l *loop) farewell() {
 	defer cancel()
 	l.seen.evicting = true // no sweep now
 	if l.delay == 0 && l.changed.len() > 0 {
-		l.tell(l.send(ctx))
+		l.report(l.send(ctx))
 	}
 	v.client.Close()
 }

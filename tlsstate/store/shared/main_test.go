@@ -214,7 +214,7 @@ func (h *host) knows(id tlsstate.Identity) tlsstate.History {
 	return was
 }
 
-// holds tells whether the host holds the peer to TLS 1.2.
+// holds reports whether the host holds the peer to TLS 1.2.
 func (h *host) holds(id tlsstate.Identity) bool {
 	h.t.Helper()
 	return h.knows(id).PinState(tlsstate.TLS12, rule(), today, true) == tlsstate.PinHolds

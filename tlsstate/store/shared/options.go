@@ -15,8 +15,8 @@ import (
 )
 
 // ErrAway: the server did not answer, or would not take a change. What changed
-// is kept in the local memory and sent when the server is back; there is
-// nothing to do but to look after the server.
+// is kept in the local memory and sent when the server is back; the
+// only remedy is to repair the server.
 var ErrAway = errors.New("the shared server is away: what changed is kept here, and reaches the other hosts when it is back")
 
 // ErrPartial: the server did not answer, and a list is what this host alone
@@ -98,7 +98,7 @@ func (o Options) withDefaults() Options {
 
 // Stats is what was counted since New.
 type Stats struct {
-	// Answering tells whether messages may ask the server now, and Taking
+	// Answering reports whether messages may ask the server now, and Taking
 	// whether it takes changes.
 	Answering, Taking bool
 	// Away is how many times the server stopped answering or taking changes.
@@ -115,12 +115,12 @@ type Stats struct {
 	// newer version. Refused are those that can't be: dated later than
 	// tomorrow. One may count often.
 	Undecodable, Refused uint64
-	// Sweeps is how many times everything was sent, or begun to be.
+	// Sweeps is how many times everything was sent, or began to be.
 	Sweeps uint64
-	// Evicted is how many keys the server threw away for want of memory.
+	// Evicted is how many keys the server evicted because its memory was full.
 	Evicted uint64
 	// Changed is how many identities wait to be sent.
 	Changed int
-	// Sweeping tells that everything is being sent.
+	// Sweeping reports whether everything is being sent.
 	Sweeping bool
 }

@@ -12,8 +12,8 @@ import (
 // errMistaken: a record of the server's that was left alone.
 var errMistaken = errors.New("a record on the shared server was left alone")
 
-// shareable tells the identities that mean the same to all hosts. A listener is
-// a host's own, and its address may well be another's too.
+// shareable reports whether an identity means the same to all hosts. A listener
+// is a host's own; another host may have one of the same name.
 func shareable(id tlsstate.Identity) bool {
 	return !id.IsZero() && id.Kind != tlsstate.Listener
 }

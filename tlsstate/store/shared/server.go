@@ -162,15 +162,15 @@ func first(values []string) string {
 	return values[0]
 }
 
-// node is a master: the run that it is in, and how many keys it threw away.
+// node is a master: the run that it is in, and how many keys it evicted.
 type node struct {
 	client  valkey.Client
 	run     string
 	evicted uint64
 }
 
-// masters returns the nodes that hold the keys, by their own word: no nodes
-// where none is a master, and all where they won't tell. complete says that
+// masters returns the nodes that hold the keys, as they report: no nodes
+// where none is a master, and all where they don't report it. complete says that
 // each one answered.
 func (v *server) masters(ctx context.Context) (found []node, complete bool) {
 	complete = true

@@ -37,7 +37,7 @@ type Store struct {
 
 	away, commands, asked, late, unasked, written, conflicts atomic.Uint64
 	undecodable, refused, sweeps, evicted                    atomic.Uint64
-	sweeping, mistakeTold                                    atomic.Bool
+	sweeping, mistakeLogged                                  atomic.Bool
 }
 
 // askers is how many messages may ask at once; one more is answered from the
@@ -140,8 +140,8 @@ func poke(c chan struct{}) {
 }
 
 // Flush writes what is pending to the local store, and sends what changed. An
-// error that wraps [ErrAway] says that the server has not got all of it: it is
-// kept and sent later.
+// error that wraps [ErrAway] means that the server did not get all of it: the
+// rest is kept and sent later.
 func (s *Store) Flush(ctx context.Context) error {
 	if err := s.local.Flush(ctx); err != nil {
 		return err
@@ -188,10 +188,10 @@ func (s *Store) Sharing() Stats {
 	}
 }
 
-// tellMistake tells the first record that was left alone.
-func (s *Store) tellMistake(err error) {
-	if !s.mistakeTold.Swap(true) {
-		s.opts.Logger.Warn("the shared server holds what was left alone; no more will be told, but counted", "error", err)
+// logMistake logs the first record that was left alone.
+func (s *Store) logMistake(err error) {
+	if !s.mistakeLogged.Swap(true) {
+		s.opts.Logger.Warn("a record on the shared server was left alone; further ones are counted, not logged", "error", err)
 	}
 }
 

@@ -30,15 +30,15 @@ func (w Whole) Load(id tlsstate.Identity) (tlsstate.History, error) {
 }
 
 // Update is an operator's act on what all hosts know: its epoch is above
-// theirs. Follow it by Flush, whose error tells if others don't know it yet.
+// theirs. Follow it by Flush, whose error reports if others don't know it yet.
 func (w Whole) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	w.refresh(operatorPatience, 0, []tlsstate.Identity{id})
 	return w.Store.Update(id, today, grow)
 }
 
 // All returns what all hosts know: what the server has is joined into the local
-// memory first. The function's error tells, beside those of [store.File.All],
-// that this was not possible and the rest is what this host knows.
+// memory first. The function's error, beside those of [store.File.All], reports
+// that this was not possible and the list is what this host knows.
 func (w Whole) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
 	pulled := w.Pull(w.ctx)
 	all, failed := w.Store.All(start)
