@@ -92,7 +92,7 @@ func TestCombine(t *testing.T) {
 		{"a row lifts the sender's", &peer, History{}, History{}, held, Plaintext, "sender downgrade stripped reject", false},
 		{"exempt", &exempt, held, broad, held, Plaintext, "address exempt none observe", false},
 		{"all is well", &rule, held, broad, held, TLS12, "address steady none observe", false},
-		{"a known domain tells more than a new address", &rule, History{}, broad, History{}, TLS12, "domain steady none observe", false},
+		{"a known domain outweighs a new address", &rule, History{}, broad, History{}, TLS12, "domain steady none observe", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := Observation{Day: dayZero + 8, Security: Security{Level: tt.level}}

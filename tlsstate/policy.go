@@ -43,7 +43,7 @@ func ParseAction(s string) (Action, error) {
 	return 0, fmt.Errorf("unknown action %q: use %s", s, strings.Join(actionNames[:], ", "))
 }
 
-// Enforce tells when a domain's pin may lead to the full action against an
+// Enforce is when a domain's pin may lead to the full action against an
 // address that has no TLS history of its own.
 type Enforce uint8
 
@@ -94,7 +94,7 @@ type Policy struct {
 	RelaxAfterDays int
 	// PinUpTo is the highest level that is pinned: Weak to TLS13.
 	PinUpTo Level
-	// DomainEnforce tells when a domain's pin leads to the full action.
+	// DomainEnforce is when a domain's pin leads to the full action.
 	DomainEnforce Enforce
 	// Stripped, Weakened and Unauthenticated are the actions for the three
 	// kinds of downgrade.

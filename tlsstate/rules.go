@@ -36,7 +36,7 @@ type Row struct {
 	Judged bool
 }
 
-// RowError tells which row of [NewRules] is wrong, and in what.
+// RowError is the error for a wrong row of [NewRules].
 type RowError struct {
 	// Row is the index of the row.
 	Row int
@@ -223,7 +223,7 @@ const (
 	widest6 = 19
 )
 
-// check tells whether the row is one: some peers, never everybody (RFC 3207
+// check reports whether the row is one: some peers, never everybody (RFC 3207
 // section 4), and some wish.
 func (row *Row) check() (key string, err error) {
 	switch {

@@ -191,7 +191,7 @@ func TestBadRows(t *testing.T) {
 	}
 }
 
-func TestAllBadRowsAreTold(t *testing.T) {
+func TestAllBadRowsAreReported(t *testing.T) {
 	net := tlsstate.Row{Network: network("192.0.2.0/24"), Exempt: true}
 	sub := tlsstate.Row{Domain: "bank.example", Subdomains: true, Exempt: true}
 	_, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{net, sub, {}, net, sub})
@@ -216,7 +216,7 @@ func TestForAllocatesNothing(t *testing.T) {
 	}
 }
 
-// naive tells which row fits a client best, by looking at all of them.
+// naive returns the row that fits a client best, by looking at all of them.
 func naive(rows []tlsstate.Row, addr netip.Addr, host string) int {
 	best, rank := -1, -1
 	for i, row := range rows {
@@ -263,7 +263,7 @@ func TestRulesAreThoseOfANaiveMatcher(t *testing.T) {
 		base := tlsstate.DefaultPolicy()
 		for i := range all {
 			all[i].Least = tlsstate.TLS12
-			all[i].Action = action(tlsstate.Action(i)) // tells the rows apart
+			all[i].Action = action(tlsstate.Action(i)) // distinguishes the rows
 		}
 		rules, err := tlsstate.NewRules(base, slices.Clone(all))
 		if err != nil {
