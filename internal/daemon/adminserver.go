@@ -17,7 +17,7 @@ import (
 const adminMode = 0o660
 
 // serveAdmin serves the operators' socket until ctx ends. Mail doesn't need it:
-// where it can't be had, the log says so and the daemon goes on.
+// where it is unavailable, that is logged and the daemon goes on.
 func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func()) {
 	path := cfg.AdminSocket()
 	if path == "" {

@@ -101,7 +101,7 @@ func (k *breakerKeeper) close(now time.Time) error {
 func (k *breakerKeeper) restore() ratchet.Answer {
 	var s ratchet.BreakerState
 	if err := k.state.Read(&s); err != nil {
-		k.log.Warn("the breaker begins anew", "error", err)
+		k.log.Warn("could not read the breaker's state; it starts armed", "error", err)
 		return ratchet.Armed
 	}
 	k.Restore(s)

@@ -257,7 +257,7 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 		case <-hangup:
 			d.notify.reloading()
 			if err := reload(); err != nil {
-				d.log.Error("the configuration was not reloaded, the old one goes on", "error", err)
+				d.log.Error("configuration not reloaded; the previous one stays in use", "error", err)
 			}
 			d.notify.ready()
 		}

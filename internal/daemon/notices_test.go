@@ -22,8 +22,8 @@ import (
 	"tlsratchet/internal/statefile"
 )
 
-// TestSelfcheckNotices: whoever is told of the critical matter alone is told
-// when it is over, whatever comes after it.
+// TestSelfcheckNotices: whoever gets only the critical message also gets
+// its end, whatever comes after it.
 func TestSelfcheckNotices(t *testing.T) {
 	for _, tt := range []struct {
 		before, now selfcheck.Problem
@@ -36,7 +36,7 @@ func TestSelfcheckNotices(t *testing.T) {
 		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
 			"own-starttls critical open: STARTTLS certificate of this server is not valid, own-certificate warning closed: STARTTLS certificate renewed"},
 		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: STARTTLS certificate renewed"},
-		// After a start, what was told before it may be over.
+		// After a start, what was reported before it may be over.
 		{selfcheck.Unknown, selfcheck.NotOffered,
 			"own-starttls critical open: STARTTLS is not offered by this server, own-certificate warning closed: STARTTLS certificate renewed"},
 		{selfcheck.Unknown, selfcheck.OK,
@@ -72,7 +72,7 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// TestBreakerNotice: an outage that the self-check tells of is critical there,
+// TestBreakerNotice: an outage that the self-check reports is critical there,
 // and not here too.
 func TestBreakerNotice(t *testing.T) {
 	for _, tt := range []struct {
@@ -93,11 +93,11 @@ func TestBreakerNotice(t *testing.T) {
 	}
 }
 
-// TestOutageIsToldOnce: of one outage of ours there is one critical message, and
+// TestOutageIsReportedOnce: of one outage of ours there is one critical message, and
 // one of its end; none at a restart in its middle, whether it is over by then or
 // not.
-func TestOutageIsToldOnce(t *testing.T) {
-	heard := newHeard(t)
+func TestOutageIsReportedOnce(t *testing.T) {
+	hook := newWebhook(t)
 	history := filepath.Join(t.TempDir(), "history.db")
 	begin := func() *watch {
 		t.Helper()
@@ -105,7 +105,7 @@ func TestOutageIsToldOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: heard.URL}}
+		cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: hook.URL}}
 		w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -128,20 +128,20 @@ func TestOutageIsToldOnce(t *testing.T) {
 	w.ownTLS(found(selfcheck.NotOffered, selfcheck.OK))
 	w.notices.emit(breakerNotice(suspended, gone))
 	end(w)
-	heard.wants(t, "own-starttls open")
+	hook.wants(t, "own-starttls open")
 	w = begin()
 	w.ownTLS(found(selfcheck.NotOffered, selfcheck.Unknown))
 	w.notices.emit(breakerNotice(suspended, gone))
 	end(w)
-	heard.wants(t, "own-starttls open")
+	hook.wants(t, "own-starttls open")
 	w = begin()
 	w.ownTLS(found(selfcheck.OK, selfcheck.Unknown))
 	end(w)
-	heard.wants(t, "own-starttls open, own-starttls closed")
+	hook.wants(t, "own-starttls open, own-starttls closed")
 	w = begin()
 	w.ownTLS(found(selfcheck.OK, selfcheck.Unknown))
 	end(w)
-	heard.wants(t, "own-starttls open, own-starttls closed")
+	hook.wants(t, "own-starttls open, own-starttls closed")
 }
 
 // TestAlertState: a damaged file counts as none, and what nobody will end is left
@@ -171,16 +171,16 @@ func TestAlertState(t *testing.T) {
 	}
 }
 
-// heard is a webhook that keeps what it is told.
-type heard struct {
+// webhook is a server that records what is sent to it.
+type webhook struct {
 	*httptest.Server
 	mu    sync.Mutex
 	calls [][]byte
 }
 
-func newHeard(t *testing.T) *heard {
+func newWebhook(t *testing.T) *webhook {
 	t.Helper()
-	h := &heard{}
+	h := &webhook{}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -194,7 +194,7 @@ func newHeard(t *testing.T) *heard {
 	return h
 }
 
-func (h *heard) wants(t *testing.T, want string) {
+func (h *webhook) wants(t *testing.T, want string) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -207,6 +207,6 @@ func (h *heard) wants(t *testing.T, want string) {
 		got = append(got, m.Key+" "+m.Status)
 	}
 	if s := strings.Join(got, ", "); s != want {
-		t.Fatalf("told %q, want %q", s, want)
+		t.Fatalf("sent %q, want %q", s, want)
 	}
 }

@@ -27,7 +27,7 @@ func (n notifier) stopping() { n.send(sd.SdNotifyStopping) }
 func (n notifier) reloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		n.log.Warn("reading the monotonic clock", "error", err)
+		n.log.Warn("could not read the monotonic clock", "error", err)
 		return
 	}
 	n.send(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))

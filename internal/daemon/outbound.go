@@ -95,7 +95,7 @@ func (s *sending) listen(cfg *config.Config, where []config.Listener) {
 		}
 		some, err := wire.Listen(wire.Spec{Network: l.Network, Address: l.Address}, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
 		if err != nil {
-			s.log.Error("Postfix can't ask about destinations", "listen", l.String(), "error", err)
+			s.log.Error("outbound listener unavailable: Postfix can't look up destinations", "listen", l.String(), "error", err)
 		}
 		s.listeners = append(s.listeners, some...)
 	}
@@ -121,7 +121,7 @@ func (s *sending) run() {
 	}
 	var state sendingState
 	if err := s.state.Read(&state); err != nil {
-		s.log.Error("the state of the sending side can't be read; it begins anew", "error", err)
+		s.log.Error("could not read the outbound state; it starts empty", "error", err)
 		state = sendingState{}
 	}
 	s.out.Restore(state.State)
@@ -129,7 +129,7 @@ func (s *sending) run() {
 	s.stop = stop
 	s.running.Go(func() {
 		if err := s.server.Serve(s.listeners...); err != nil {
-			s.log.Error("Postfix can't ask about destinations any more", "error", err)
+			s.log.Error("outbound listener failed: Postfix can't look up destinations", "error", err)
 		}
 	})
 	if s.follower != nil {
@@ -158,7 +158,7 @@ func (s *sending) write() {
 		state.Cursor = s.follower.Cursor()
 	}
 	if err := s.state.Write(state); err != nil {
-		s.log.Error("the state of the sending side was not saved", "error", err)
+		s.log.Error("could not save the outbound state", "error", err)
 	}
 }
 
@@ -173,7 +173,7 @@ func (s *sending) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		s.log.Error("sending side", "error", err)
+		s.log.Error("could not stop the outbound server", "error", err)
 	}
 	s.stop()
 	s.running.Wait()

@@ -96,12 +96,12 @@ func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 		listener, err = net.Listen("tcp", cfg.Status.Listen)
 	}
 	if err != nil {
-		d.log.Error("no metrics and no page", "error", err)
+		d.log.Error("metrics and status page unavailable", "error", err)
 		return stopCounting
 	}
 	go func() {
 		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("no metrics and no page any more", "error", err)
+			d.log.Error("metrics and status page stopped", "error", err)
 		}
 	}()
 	return func() {
@@ -109,7 +109,7 @@ func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
-			d.log.Debug("page", "error", err)
+			d.log.Debug("could not write the status page", "error", err)
 		}
 	}
 }

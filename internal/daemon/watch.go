@@ -63,7 +63,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 func (w *watch) reload(cfg *config.Config) {
 	to, err := Destinations(cfg, w.log)
 	if err != nil {
-		w.log.Error("the destinations of alerts were not reloaded", "error", err)
+		w.log.Error("alert destinations were not reloaded", "error", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -82,7 +82,7 @@ func openIncidents(cfg *config.Config, changed func(incident.Change), log *slog.
 	}
 	book, err := incident.Open(options)
 	if err != nil {
-		log.Error("incidents are kept in memory alone", "error", err)
+		log.Error("incidents are kept in memory only", "error", err)
 		options.Path = ""
 		book, _ = incident.Open(options) // without a file nothing can fail
 	}

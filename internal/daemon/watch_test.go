@@ -14,7 +14,7 @@ import (
 	"tlsratchet/internal/words"
 )
 
-// TestRepaired tells a repair of ours from somebody who strips us.
+// TestRepaired distinguishes a repair of ours from somebody who strips us.
 func TestRepaired(t *testing.T) {
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
@@ -44,9 +44,9 @@ func TestBreakerArmsItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var told []string
+		var answers []string
 		begin := func() *breakerKeeper {
-			k, err := newBreaker(cfg, nil, func(s ratchet.BreakerState) { told = append(told, s.Answer.String()) }, slog.New(slog.DiscardHandler))
+			k, err := newBreaker(cfg, nil, func(s ratchet.BreakerState) { answers = append(answers, s.Answer.String()) }, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,8 +69,8 @@ func TestBreakerArmsItself(t *testing.T) {
 		if err := k.close(time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(told, " "); got != "softened softened armed" {
-			t.Errorf("told of %s", got)
+		if got := strings.Join(answers, " "); got != "softened softened armed" {
+			t.Errorf("reported %s", got)
 		}
 	})
 }
