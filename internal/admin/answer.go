@@ -30,7 +30,7 @@ func (a answering) cut(err error) error {
 	return fmt.Errorf("the daemon on %s went away in the middle of its answer, this is not all of it: %w", a.socket, err)
 }
 
-// isGone tells whether an error is that nobody is at the other end any more.
+// isGone reports whether an error means that the other end has closed.
 func isGone(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
@@ -112,7 +112,7 @@ func (f failure) err() error {
 	return errors.New(f.Error)
 }
 
-// remote is an error that the daemon told in words, and its kind.
+// remote is an error that the daemon sent as text, with its kind.
 type remote struct {
 	text string
 	kind error

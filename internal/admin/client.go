@@ -48,7 +48,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, socket: socket}, nil
 }
 
-// Close lets go of the connections.
+// Close closes the connections.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
 	return nil
@@ -75,7 +75,7 @@ func (c *Client) ask(ctx context.Context, method, path string, v url.Values, bod
 	return nil, f.err()
 }
 
-// unanswered says in words that no answer came.
+// unanswered returns the error for a request without an answer.
 func (c *Client) unanswered(err error) error {
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err // what it adds are a method and a made-up address

@@ -15,12 +15,12 @@ import (
 // list that ended early.
 type failure struct {
 	Error string `json:"error"`
-	// Kind is "unknown" or "request" for the errors that a command tells apart.
+	// Kind is "unknown" or "request" for the errors that a command distinguishes.
 	Kind string `json:"kind,omitempty"`
 }
 
-// Handler serves an [Admin] over HTTP. It asks nobody who he is: the socket's
-// permissions say who may.
+// Handler serves an [Admin] over HTTP without authentication: the socket's
+// permissions decide who may connect.
 func Handler(a Admin) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/peers", func(w http.ResponseWriter, r *http.Request) {

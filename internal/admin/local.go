@@ -79,7 +79,7 @@ func NewLocal(memory Memory, rules func() *tlsstate.Rules, now func() time.Time,
 	return &Local{memory: memory, rules: rules, now: now, log: log, close: close}
 }
 
-// Close lets go of the memory.
+// Close releases the memory.
 func (l *Local) Close() error {
 	if l.close == nil {
 		return nil
@@ -142,7 +142,7 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 }
 
 // flush writes what was changed. Where hosts share the memory and their server
-// is away, it is done here, and later tells that the others follow.
+// is away, it is done here, and later states that the other hosts follow.
 func (l *Local) flush(ctx context.Context) (later string, err error) {
 	err = l.memory.Flush(ctx)
 	if errors.Is(err, shared.ErrAway) {
@@ -172,7 +172,7 @@ func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
 
 // Import implements [Admin].
 func (l *Local) Import(ctx context.Context, act, claimed string, lines iter.Seq2[Line, error]) (done Imported, err error) {
-	defer func() { // also where it broke off: what was merged stays
+	defer func() { // also after a failure: what was merged stays
 		l.log.Warn("operator", "act", clean.Text(act, 20), "lines", done.Lines, "changed", done.Changed, "refused", done.Refused, "who", who(ctx, claimed))
 	}()
 	for line, err := range lines {

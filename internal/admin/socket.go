@@ -49,7 +49,7 @@ func who(ctx context.Context, claimed string) string {
 	return userName(uid)
 }
 
-// Denied says who may use a file or a socket that we may not, and what to do.
+// Denied states who may use a file or a socket that we may not, and what to do.
 // It wraps [fs.ErrPermission].
 func Denied(path string) error {
 	if folder := closed(filepath.Dir(path)); folder != "" {
@@ -74,8 +74,8 @@ func closed(folder string) string {
 	return ""
 }
 
-// denied tells of what stands in the way, whose group may pass if it has all of
-// the bits.
+// denied describes the file or folder that refuses us. Its group may pass if the
+// mode has all of the bits.
 func denied(path, what string, bits fs.FileMode, name string) error {
 	info, err := os.Stat(what)
 	if err != nil {

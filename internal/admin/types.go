@@ -15,10 +15,10 @@ import (
 type Admin interface {
 	// Peers lists peers in key order: kind, then name.
 	Peers(ctx context.Context, q Query) iter.Seq2[Row, error]
-	// Peer tells all of one identity. An error that wraps [ErrUnknownPeer]
+	// Peer returns all that is known of one identity. An error that wraps [ErrUnknownPeer]
 	// names others that are near.
 	Peer(ctx context.Context, id tlsstate.Identity) (Detail, error)
-	// Explain tells what would happen to a session now.
+	// Explain returns what would happen to a session now.
 	Explain(ctx context.Context, q Question) (Answer, error)
 	// Do unpins or forgets, and leaves an audit line in the log.
 	Do(ctx context.Context, a Act) (Detail, error)
@@ -28,7 +28,7 @@ type Admin interface {
 	// undone. It leaves an audit line in the log with act ("import", "replay")
 	// and who.
 	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
-	// Summary tells of the memory as a whole.
+	// Summary describes the memory as a whole.
 	Summary(ctx context.Context) (Summary, error)
 	// Breaker shows the circuit breaker. Only a daemon has one: the error wraps
 	// [ErrNoDaemon] else.
@@ -44,15 +44,15 @@ type Admin interface {
 	// else.
 	Outbound(ctx context.Context) (outbound.Overview, error)
 	ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error)
-	// Close lets go of the memory or the connection.
+	// Close releases the memory or the connection.
 	Close() error
 }
 
-// Errors that a command tells apart.
+// Errors that a command distinguishes.
 var (
 	// ErrUnknownPeer: there is no history of that identity.
 	ErrUnknownPeer = errors.New("no history of this peer")
-	// ErrBadRequest: the question or act can't be; usage.
+	// ErrBadRequest: the question or act is not valid; usage.
 	ErrBadRequest = errors.New("bad request")
 )
 
@@ -117,9 +117,9 @@ type Detail struct {
 	Strip string           `json:"strip"`
 	Pins  []PinDetail      `json:"pins"`
 	Raw   tlsstate.History `json:"history"`
-	// Words tell the same for people, a sentence each.
+	// Words state the same for people, a sentence each.
 	Words []string `json:"words"`
-	// Later, after an act, says that it was done on this host and that others
+	// Later, after an act, states that it was done on this host and that others
 	// follow when the server that they share is back; else "".
 	Later string `json:"later,omitempty"`
 }

@@ -1,4 +1,4 @@
-// Package peer turns what Postfix tells of an SMTP client into identities:
+// Package peer turns what Postfix reports of an SMTP client into identities:
 // proven names under which a history is kept (package tlsstate).
 //
 //   - address is proven by TCP: one IPv4 or IPv6 address. It is always there.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// embeds tells whether a name (lower case, without its public suffix) holds
+// embeds reports whether a name (lower case, without its public suffix) holds
 // the address. Names that do are those of customers and cloud hosts.
 //
 // A miss pools strangers into one domain; a false find costs a peer its domain
@@ -72,7 +72,7 @@ func (o *octets) gap(c byte) {
 	}
 }
 
-// digits takes a run of digits and tells whether the address is found. A long
+// digits takes a run of digits and reports whether the address is found. A long
 // one is octets padded to three digits each, or the address as a number; never
 // octets without padding: o1678924x145 and o168245100x5 are SendGrid's.
 func (o *octets) digits(run string, fwd, rev uint32) bool {
@@ -97,7 +97,7 @@ func (o *octets) digits(run string, fwd, rev uint32) bool {
 	return false
 }
 
-// padded tells whether one of the run's groups of three starts with a zero.
+// padded reports whether one of the run's groups of three starts with a zero.
 func padded(run string) bool {
 	for i := 0; i < len(run); i += 3 {
 		if run[i] == '0' {
@@ -144,7 +144,7 @@ func (o *octets) match() bool {
 	return false
 }
 
-// hexWindow tells whether the name, leaving separators out, holds one of two
+// hexWindow reports whether the name, leaving separators out, holds one of two
 // values as that many hex digits.
 func hexWindow(name string, digits int, fwd, rev uint64) bool {
 	mask := ^uint64(0) >> (64 - 4*digits)
@@ -178,7 +178,7 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// customer tells whether one of the words of a name (letters between anything
+// customer reports whether one of the words of a name (letters between anything
 // else) is what providers call their customers' lines and hosts.
 func customer(name string) bool {
 	notLetter := func(r rune) bool { return r < 'a' || r > 'z' }

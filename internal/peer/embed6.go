@@ -79,7 +79,7 @@ func widen(gap int, c byte) int {
 	return gap + 1
 }
 
-// matchGroups tells whether a row starts with the groups of want from one place
+// matchGroups reports whether a row starts with the groups of want from one place
 // on: three that don't all look like small numbers, or with "--" for zeros all
 // of them. The first two alone are only the provider's.
 func matchGroups(row []group, want *[8]uint16, at int) bool {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// ErrName says that a text is no host name. For a client it means that there is
-// no domain identity; in a config the row is wrong.
+// ErrName: a text is no host name. A client then has no domain identity; a row of
+// a configuration is wrong.
 var ErrName = errors.New("not a host name")
 
 // RFC 1035 section 2.3.4; a U-label has at most 4 bytes a character.
@@ -20,7 +20,7 @@ const (
 )
 
 // lookup maps U-labels and validates A-labels (RFC 5891 section 5, UTS #46).
-// Which ASCII a label may hold is checkHost's to say: underscores, and "--" in
+// checkHost decides which ASCII a label may hold: underscores, and "--" in
 // the third place (r3---sn-…), are seen in real names.
 var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false),
 	idna.StrictDomainName(false), idna.CheckHyphens(false))
@@ -76,7 +76,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// checkHost tells what is wrong with a lower-case name, or nothing. The rules
+// checkHost returns what is wrong with a lower-case name, or "". The rules
 // are those of RFC 1123 section 2.1 with underscores, as Postfix has them.
 func checkHost(host string) (fault string) {
 	if len(host) > maxHost {
@@ -96,7 +96,7 @@ func checkHost(host string) (fault string) {
 	return ""
 }
 
-// checkLabel tells what is wrong with one label, and whether it is all digits.
+// checkLabel returns what is wrong with one label, and whether it is all digits.
 func checkLabel(label string) (fault string, numeric bool) {
 	if label == "" || len(label) > maxLabel {
 		return "a label that is empty or longer than 63 bytes", false

@@ -8,9 +8,9 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// ErrNoAddress says that {client_addr} did not come, or is no address: Postfix
-// didn't send what was asked for. The TLS state of the session is then unknown,
-// which is never plaintext: accept, learn nothing, count it and say so once.
+// ErrNoAddress: {client_addr} is missing or not an address: Postfix did not send
+// what was requested. The TLS state of the session is then unknown,
+// which is never plaintext: accept, learn nothing, count it and log it once.
 var ErrNoAddress = errors.New("no client address")
 
 // Client is what Postfix reports of an SMTP client, each field the milter macro of

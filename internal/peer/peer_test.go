@@ -187,7 +187,7 @@ func TestIdentifyAllocates(t *testing.T) {
 	}
 }
 
-// clean tells whether a text holds only what an identity's name may hold.
+// clean reports whether a text holds only what an identity's name may hold.
 func clean(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e }) < 0
 }

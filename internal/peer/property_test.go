@@ -113,7 +113,7 @@ func TestPlainNameIsNeverEmbedded(t *testing.T) {
 }
 
 // One octet of its own is never held against a name, nor are the last two
-// where no word tells of customers.
+// where no word is one of customers.
 func TestNumberedHostKeepsItsDomain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ip := anyIPv4.Draw(t, "ip")

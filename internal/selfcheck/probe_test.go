@@ -25,7 +25,7 @@ func probe(s server) selfcheck.Result {
 	return selfcheck.Probe(ctx, s.dial, "mx.test:25")
 }
 
-// TestProbe: what a server does, what that means, and what is said of it.
+// TestProbe: what a server does, what that means, and how it is reported.
 func TestProbe(t *testing.T) {
 	good := certificate(t, -1, 60, "mx.test")
 	mx := offering(good)

@@ -31,10 +31,10 @@ func (m *mx) dial(ctx context.Context, network, address string) (net.Conn, error
 // the notices that came since.
 func run(t *testing.T, m *mx) (*selfcheck.Check, func() []string) {
 	t.Helper()
-	said := make(chan string, 100)
+	sent := make(chan string, 100)
 	c := selfcheck.New(selfcheck.Options{
 		Address: "mx.test:25", Every: time.Minute, Dial: m.dial,
-		Notify: func(n selfcheck.Notice) { said <- n.String() },
+		Notify: func(n selfcheck.Notice) { sent <- n.String() },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -42,14 +42,14 @@ func run(t *testing.T, m *mx) (*selfcheck.Check, func() []string) {
 	t.Cleanup(func() { cancel(); <-done })
 	synctest.Wait()
 	return c, func() (all []string) {
-		for len(said) > 0 {
-			all = append(all, <-said)
+		for len(sent) > 0 {
+			all = append(all, <-sent)
 		}
 		return all
 	}
 }
 
-// TestLife is a server's: what happens each minute, what the breaker is told,
+// TestLife is a server's: what happens each minute, what is reported to the breaker,
 // and what is noticed.
 func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -90,11 +90,11 @@ func TestLife(t *testing.T) {
 			if step.known && !at.Equal(c.Last().At) {
 				t.Errorf("step %d: two times, %v and %v", i, at, c.Last().At)
 			}
-			switch said := notices(); {
-			case step.notice == "" && len(said) > 0:
-				t.Errorf("step %d: notices %q", i, said)
-			case step.notice != "" && (len(said) != 1 || !strings.Contains(said[0], step.notice)):
-				t.Errorf("step %d: notices %q, want one with %q", i, said, step.notice)
+			switch sent := notices(); {
+			case step.notice == "" && len(sent) > 0:
+				t.Errorf("step %d: notices %q", i, sent)
+			case step.notice != "" && (len(sent) != 1 || !strings.Contains(sent[0], step.notice)):
+				t.Errorf("step %d: notices %q, want one with %q", i, sent, step.notice)
 			}
 		}
 	})
@@ -107,8 +107,8 @@ func TestNothingListens(t *testing.T) {
 		c, notices := run(t, m)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if said := notices(); !c.Last().At.IsZero() || len(said) > 0 {
-			t.Errorf("%+v, %q", c.Last(), said)
+		if sent := notices(); !c.Last().At.IsZero() || len(sent) > 0 {
+			t.Errorf("%+v, %q", c.Last(), sent)
 		}
 		if n := m.tries.Load(); n != 61 {
 			t.Errorf("%d tries in an hour", n)
@@ -144,7 +144,7 @@ func TestPoke(t *testing.T) {
 	})
 }
 
-// TestEndsInTheMiddle: a check that is told to end while a server keeps it
+// TestEndsInTheMiddle: a check that is stopped while a server keeps it
 // waiting ends at once.
 func TestEndsInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

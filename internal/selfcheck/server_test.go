@@ -65,7 +65,7 @@ func (s server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 func (s server) serve(conn net.Conn) error {
 	if s.greeting == "" {
-		return errors.New("told to hang up")
+		return errors.New("ordered to hang up")
 	}
 	if _, err := fmt.Fprint(conn, s.greeting); err != nil {
 		return err
@@ -79,14 +79,14 @@ func (s server) serve(conn net.Conn) error {
 		command, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		reply, known := s.replies[command]
 		if !known {
-			return errors.New("told to say nothing")
+			return errors.New("ordered to send nothing")
 		}
 		if _, err := fmt.Fprint(conn, reply); err != nil {
 			return err
 		}
 		if command == "STARTTLS" && strings.HasPrefix(reply, "220") {
 			if s.broken {
-				return errors.New("told to break it")
+				return errors.New("ordered to break it")
 			}
 			secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: s.minVersion, MaxVersion: s.maxVersion})
 			conn, lines = secure, bufio.NewReader(secure)

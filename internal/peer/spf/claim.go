@@ -19,11 +19,11 @@ const (
 type Claim struct {
 	// Identity is of the kind sender.
 	Identity tlsstate.Identity
-	// Known says that the memory has a history under Identity, so that it was
+	// Known reports whether the memory has a history under Identity, so that it was
 	// proven before: strangers can't use up what it may ask of DNS. The caller
 	// sets it.
 	Known bool
-	// HELO is what the client said, for the rare record that looks at it; ""
+	// HELO is the client's HELO or EHLO name, for the rare record that looks at it; ""
 	// is fine. The caller sets it.
 	HELO string
 

@@ -16,7 +16,7 @@ type task struct {
 // much waits already: that is counted, and lost until the peer's next message.
 // A claim that is waiting already is not taken again, which is no loss either:
 // true. Call it only where learn would change the memory and [Prover.Tried]
-// says no, so that neither a steady sender nor one without SPF costs a proof.
+// returns false, so that neither a steady sender nor one without SPF costs a proof.
 func (p *Prover) Learn(c Claim, learn func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,7 +39,7 @@ type outcome struct {
 
 var errBeyond = errors.New("not asked again")
 
-// lookup answers one question of SPF. The library tells errors apart by a bare
+// lookup answers one question of SPF. The library distinguishes errors by a bare
 // *net.DNSError.
 func (p *proof) lookup(ctx context.Context, q resolver.Question) (resolver.Answer, error) {
 	o, ok := p.answers[q]

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// How long a claim that was not proven isn't worth another try: an hour where
-// SPF said no, a minute where it could not be asked.
+// How long a claim that was not proven is not tried again: an hour if SPF did
+// not pass, a minute if DNS did not answer.
 const (
 	triedFor  = time.Hour
 	failedFor = time.Minute
@@ -25,7 +25,7 @@ type tried struct {
 	claims *simplelru.LRU[attempt, time.Time]
 }
 
-// attempt is a claim of one address: that a neighbour's fails says nothing of
+// attempt is a claim of one address: that a neighbour's fails proves nothing about
 // others.
 type attempt struct {
 	ip   netip.Addr
@@ -61,7 +61,7 @@ func (t *tried) has(c *Claim) bool {
 	return ok && time.Now().Before(until)
 }
 
-// Tried tells whether the claim was tried of late, from the same address, and
+// Tried reports whether the claim was tried of late, from the same address, and
 // not proven: then it isn't worth an offer to [Prover.Learn], nor keeping a
 // message open for it. It is cheap.
 func (p *Prover) Tried(c Claim) bool { return p.tried.has(&c) }

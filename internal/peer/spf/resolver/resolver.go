@@ -17,7 +17,7 @@ var (
 	// ErrFailed: no answer, or one that can't be used. Asking later may help.
 	ErrFailed = errors.New("no answer from DNS")
 	// ErrRefused: the network would have to be asked, and the caller's allow
-	// said no.
+	// refused.
 	ErrRefused = errors.New("too many questions")
 )
 
