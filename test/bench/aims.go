@@ -47,6 +47,12 @@ func (r *report) allAims() (all []aim) {
 	for _, m := range r.mail {
 		what := fmt.Sprintf("rate through Postfix to none, %d KB", m.kilobytes)
 		all = append(all, atLeast(what, 0.97, m.of(nameOurs).Ratio(m.of(nameNone), measure.Rate)))
+		if c := m.of(nameC).Above(m.of(nameNone), measure.System); c > 0 {
+			for name, want := range map[string]float64{nameOurs: 0.9, nameOursPolicy: 0.5} {
+				got := m.of(name).Above(m.of(nameNone), measure.System) / c
+				all = append(all, aim{fmt.Sprintf("added processor time of %s to %s, %d KB", name, nameC, m.kilobytes), fmt.Sprintf("at most %.1f", want), fmt.Sprintf("%.2f", got), got <= want})
+			}
+		}
 	}
 	if r.starts != nil {
 		took := measure.Median(r.starts.warm)

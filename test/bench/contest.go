@@ -23,6 +23,7 @@ const (
 	nameNone  = "no milter"
 	// nameIdlePolicy is asked once a recipient, and answers DUNNO.
 	nameIdlePolicy = "do-nothing policy service"
+	nameOursPolicy = "tlsratchet, policy service"
 )
 
 // contestant is one of those that are measured side by side.
@@ -36,6 +37,8 @@ type contestant struct {
 	silent bool
 	// share is the part of the messages that it gets: one in so many.
 	share int
+	// borrowed is a process that another contestant ends.
+	borrowed bool
 }
 
 // entry is what one contestant achieved, standings what all did.
@@ -105,7 +108,7 @@ func (c *contest) add(name string, ends byte, share int) func(*process, error) e
 func (c *contest) close() error {
 	var errs []error
 	for _, one := range c.all {
-		if one.milter == nil {
+		if one.milter == nil || one.borrowed {
 			continue
 		}
 		errs = append(errs, one.milter.stop())

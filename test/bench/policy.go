@@ -48,7 +48,7 @@ func answerDunno(conn net.Conn) {
 }
 
 // policySocket is where the do-nothing policy service listens.
-const policySocket = "policy.sock"
+const policySocket = "policy-service.sock"
 
 // startIdlePolicy starts this program again as the do-nothing policy service.
 func startIdlePolicy(ctx context.Context, dir string) (*process, error) {

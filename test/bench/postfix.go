@@ -58,7 +58,8 @@ func newMailServer(ctx context.Context, o *options, dir string) (*mailServer, er
 	if err != nil {
 		return s, err
 	}
-	s.contest.all = append(s.contest.all, &contestant{name: nameIdlePolicy, milter: policy})
+	s.contest.all = append(s.contest.all, &contestant{name: nameIdlePolicy, milter: policy},
+		&contestant{name: nameOursPolicy, milter: s.contest.find(nameOurs).milter, borrowed: true})
 	if err := s.Start(ctx); err != nil {
 		return s, err
 	}
@@ -80,8 +81,10 @@ func mailOptions(dir string, sockets []string) posttest.Options {
 		}
 		o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{milters}})
 	}
-	o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{"smtpd_milters=",
-		"smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, policySocket)}})
+	for _, socket := range []string{policySocket, filepath.Join("ours", policySocket)} {
+		o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{"smtpd_milters=",
+			"smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, socket)}})
+	}
 	return o
 }
 
