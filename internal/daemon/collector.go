@@ -11,8 +11,8 @@ import (
 
 // TuneCollector has the garbage collector run less often than it would on a
 // heap as small as ours: a milter makes much short-lived garbage. The limit is
-// for floods: a base, and what the cache may hold. Whoever sets GOGC or
-// GOMEMLIMIT knows better.
+// for floods: a base, and what the cache may hold. GOGC and
+// GOMEMLIMIT override it.
 func TuneCollector(cfg *config.Config) {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
 		if os.Getenv(name) != "" {

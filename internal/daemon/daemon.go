@@ -25,7 +25,7 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-// ConfigError is an error that a change of the configuration mends.
+// ConfigError is an error that a change of the configuration repairs.
 type ConfigError struct{ Err error }
 
 // Error returns what is wrong.
@@ -228,7 +228,7 @@ func (d *Daemon) warn(cfg *config.Config) {
 	}
 }
 
-// started says so in one line.
+// started logs the start in one line.
 func (d *Daemon) started() {
 	cfg := d.config.Load()
 	d.warn(cfg)
@@ -241,14 +241,14 @@ func (d *Daemon) started() {
 	d.notify.ready()
 }
 
-// alive answers whether a decision can be made.
+// alive reports whether a decision can be made.
 func (d *Daemon) alive() error {
 	_, err := d.histories.Load(tlsstate.Identity{Kind: tlsstate.Listener, Name: "watchdog"})
 	return err
 }
 
 // ReloadOn calls reload for each signal until ctx ends. What is wrong with the
-// new configuration is logged, and the old one goes on.
+// new configuration is logged, and the previous one stays in use.
 func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload func() error) {
 	for {
 		select {

@@ -79,7 +79,7 @@ func (d *Daemon) errors() status.Errors {
 }
 
 // serveStatus counts the memory, and serves metrics and page, until they are
-// stopped. Mail doesn't need them: where the port can't be had, the log says so
+// stopped. Mail doesn't need them: where the port is unavailable, that is logged
 // and the daemon goes on.
 func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func()) {
 	counting, stopCounting := context.WithCancel(ctx)

@@ -43,8 +43,8 @@ func Verify(cfg *config.Config) (warnings []string, err error) {
 	return warnings, errors.Join(append(errs, err)...)
 }
 
-// adminUnreachable says why the group of the admin socket can't get to it; "" if
-// it can, or there is none.
+// adminUnreachable returns why the group of the admin socket can't reach it; ""
+// if it can, or there is none.
 func adminUnreachable(cfg *config.Config, group int) string {
 	path := cfg.AdminSocket()
 	if path == "" || cfg.Admin.Group == "" || group < 0 {

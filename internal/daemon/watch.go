@@ -59,7 +59,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	return w, nil
 }
 
-// reload replaces the destinations. What is wrong with them leaves the old ones.
+// reload replaces the destinations. On an error the old ones stay in use.
 func (w *watch) reload(cfg *config.Config) {
 	to, err := Destinations(cfg, w.log)
 	if err != nil {
@@ -73,8 +73,8 @@ func (w *watch) reload(cfg *config.Config) {
 	w.notices.emit()
 }
 
-// openIncidents opens the incidents. Mail doesn't need them: where their file can't
-// be had, they are kept in memory, and the log says so.
+// openIncidents opens the incidents. Mail doesn't need them: where their file is
+// unavailable, they are kept in memory, and that is logged.
 func openIncidents(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
 	options := incident.Options{Changed: changed, Log: log}
 	if !cfg.InMemory() {

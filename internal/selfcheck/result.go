@@ -20,11 +20,11 @@ var (
 type Result struct {
 	// At is when the try began; zero for none.
 	At time.Time
-	// Reachable says that the server answered, and in time: only then the rest
-	// means anything.
+	// Reachable reports whether the server answered in time: the rest is valid
+	// only then.
 	Reachable bool
-	// Offered says that STARTTLS was offered, Handshake that what was sent
-	// after it was encrypted.
+	// Offered reports whether STARTTLS was offered, Handshake whether what was
+	// sent after it was encrypted.
 	Offered, Handshake bool
 	// Version is the version of TLS as "TLS 1.3".
 	Version string
@@ -41,7 +41,7 @@ type Problem uint8
 
 // The problems.
 const (
-	// Unknown: nothing was tried, or nobody answered. It says nothing of TLS.
+	// Unknown: nothing was tried, or nobody answered. It shows nothing about TLS.
 	Unknown Problem = iota
 	// OK: STARTTLS works.
 	OK
@@ -106,7 +106,7 @@ type Notice struct {
 	Result  Result
 }
 
-// String says in words what happened and where to look. It holds text of the
+// String describes what happened and where to look. It holds text of the
 // server's.
 func (n Notice) String() string {
 	const look = "see smtpd_tls_security_level, the certificate files and the lines of smtpd in Postfix's log"

@@ -90,8 +90,8 @@ func (c *Check) try(ctx context.Context) {
 	c.report(r)
 }
 
-// report passes a problem on if it is news. That nobody answered is none: Postfix
-// is reloaded, or busy, and it says nothing of TLS.
+// report passes a problem on if it is news. A missing answer is not news: Postfix is
+// reloaded or busy, and it shows nothing about TLS.
 func (c *Check) report(r Result) {
 	p := r.Problem(r.At)
 	n := Notice{Problem: p, Before: c.reported, Address: c.o.Address, Result: r}
