@@ -80,7 +80,7 @@ func newestMeta(r io.ReaderAt) (meta, error) {
 			return second, nil
 		}
 	}
-	return meta{}, fmt.Errorf("%w: it doesn't begin like one", ErrDamaged)
+	return meta{}, fmt.Errorf("%w: no valid meta page", ErrDamaged)
 }
 
 // bothMetas reports whether both meta pages are intact. Commits write them in

@@ -163,7 +163,7 @@ func (v *verifier) tree(id uint64, in span, depth int, fn visit) error {
 	case p.flags == flagBranch && p.count > 0:
 		return v.children(&p, in, depth, fn)
 	}
-	return fmt.Errorf("%w: page %d is of no kind", ErrDamaged, id)
+	return fmt.Errorf("%w: page %d is of unknown type", ErrDamaged, id)
 }
 
 func (v *verifier) children(p *page, in span, depth int, fn visit) error {
@@ -244,7 +244,7 @@ func (v *verifier) bucket(b []byte, fn visit) error {
 	if p := asPage(inline); p.flags == flagLeaf && p.fits() {
 		return p.leaves(span{}, fn)
 	}
-	return fmt.Errorf("%w: a bucket of no kind", ErrDamaged)
+	return fmt.Errorf("%w: a bucket of unknown type", ErrDamaged)
 }
 
 // formatText says of which version a file is, with a checksum: else a flipped
