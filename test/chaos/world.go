@@ -283,7 +283,7 @@ func (w *world) agree() error {
 }
 
 // lost counts the histories of any host that lack something of the reference.
-// When a pin formed is for each to say: the hosts may know it sooner.
+// The day on which a pin formed may differ: the hosts may know it sooner.
 func (w *world) lost() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -94,7 +94,7 @@ func TestAFloodOfOneDayDomains(t *testing.T) {
 	unharmed(t, path, pins, h, limit)
 }
 
-// pinned has the daemon itself tell who is.
+// pinned asks the daemon whether a peer is pinned.
 func (d *daemon) pinned(want int) {
 	d.t.Helper()
 	c, err := admin.Dial(d.t.Context(), d.admin)

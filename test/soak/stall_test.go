@@ -18,7 +18,7 @@ import (
 	"tlsratchet/test/mtatest"
 )
 
-// claim begins a packet of the milter protocol that says it is so long.
+// claim begins a packet of the milter protocol that claims this length.
 func claim(length uint32, cmd byte, data string) []byte {
 	b := binary.BigEndian.AppendUint32(nil, length)
 	return append(append(b, cmd), data...)

@@ -132,7 +132,7 @@ func (s *Server) Signal(sig syscall.Signal) {
 	_ = s.cmd.Process.Signal(sig)
 }
 
-// Kill ends it by SIGKILL: it has no time to say goodbye.
+// Kill ends it by SIGKILL, without a shutdown.
 func (s *Server) Kill() {
 	s.Signal(syscall.SIGKILL)
 	<-s.gone
