@@ -94,7 +94,7 @@ func TestAFloodOfOneDayDomains(t *testing.T) {
 	unharmed(t, path, pins, h, limit)
 }
 
-// pinned asks the daemon whether a peer is pinned.
+// pinned asks the daemon which peers are pinned, and checks how many.
 func (d *daemon) pinned(want int) {
 	d.t.Helper()
 	c, err := admin.Dial(d.t.Context(), d.admin)

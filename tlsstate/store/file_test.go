@@ -49,9 +49,9 @@ func TestWhatIsNoHistoryFile(t *testing.T) {
 	}{
 		{"folder missing", filepath.Join(dir, "no", "histories"), fs.ErrNotExist, "no such file or directory"},
 		{"a folder", dir, nil, "is a directory"},
-		{"a text", write("text", bytes.Repeat([]byte("hello\n"), 5000)), ErrDamaged, "doesn't begin"},
-		{"a few bytes", write("few", []byte("hi")), ErrDamaged, "doesn't begin"},
-		{"zeros", write("zeros", make([]byte, 1<<15)), ErrDamaged, "doesn't begin"},
+		{"a text", write("text", bytes.Repeat([]byte("hello\n"), 5000)), ErrDamaged, "no valid meta page"},
+		{"a few bytes", write("few", []byte("hi")), ErrDamaged, "no valid meta page"},
+		{"zeros", write("zeros", make([]byte, 1<<15)), ErrDamaged, "no valid meta page"},
 		{"a device", "/dev/null", nil, "not a regular file"},
 		{"another's database", foreign, ErrDamaged, "not a history file"},
 	}
