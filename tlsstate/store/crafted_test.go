@@ -86,7 +86,7 @@ func TestFilesThatLie(t *testing.T) {
 			_, id := c.leafOf(0)
 			order.PutUint32(c.page(int(id)).data[pageHead+4:], 1<<30)
 		}, "out of order"},
-		{"a branch of nothing", func(c *crafted) { order.PutUint16(c.page(c.root).data[10:], 0) }, "no kind"},
+		{"a branch of nothing", func(c *crafted) { order.PutUint16(c.page(c.root).data[10:], 0) }, "unknown type"},
 	}
 	for _, tt := range tests {
 		c := craft(t)
