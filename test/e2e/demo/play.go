@@ -15,7 +15,7 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.set(ctx); err != nil {
 		return err
 	}
-	for _, act := range []func(context.Context) error{s.encrypted, s.stripped, s.refused, s.recovered} {
+	for _, act := range []func(context.Context) error{s.encrypted, s.stripped, s.refused, s.recovered, s.sent, s.held, s.released} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -92,19 +92,24 @@ func (s *stage) deliver(ctx context.Context, subject string) (posttest.Message, 
 
 // submit hands a message to the bank's Postfix.
 func (s *stage) submit(ctx context.Context, subject string) error {
-	c, err := posttest.Peer{Server: s.sender.Addr(0)}.Connect(ctx)
+	return give(ctx, s.sender, "alice@bank.example", "bob@ours.example", subject)
+}
+
+// give hands a message to a Postfix, which delivers it.
+func give(ctx context.Context, in *posttest.Instance, from, to, subject string) error {
+	c, err := posttest.Peer{Server: in.Addr(0)}.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	exchanges, err := c.Send(posttest.Mail{
-		From: "alice@bank.example", To: []string{"bob@ours.example"},
-		Header: []string{"From: alice@bank.example", "To: bob@ours.example", "Subject: " + subject}, Body: "Hello Bob.",
+		From: from, To: []string{to},
+		Header: []string{"From: " + from, "To: " + to, "Subject: " + subject}, Body: "Hello.",
 	})
 	if err != nil {
 		return err
 	}
 	if last := exchanges[len(exchanges)-1].Reply; !last.OK() {
-		return fmt.Errorf("the bank's Postfix: %s", last)
+		return fmt.Errorf("Postfix did not accept the message to %s: %s", to, last)
 	}
 	return c.Quit()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 	"tlsratchet/test/posttest"
 )
 
+// bankMX is the host that takes the bank's mail.
+const bankMX = "mx.bank.example"
+
 // stage is all that runs in the demo.
 type stage struct {
 	binary string
@@ -24,6 +28,8 @@ type stage struct {
 
 	mx, sender *posttest.Instance
 	wire       *posttest.Strip
+	bank       *posttest.Sink // the bank's MX, for the mail that we send
+	names      io.Closer      // the DNS that has its address
 	dir        string
 	daemon     *exec.Cmd
 	log        logBuffer
@@ -34,7 +40,16 @@ func (s *stage) set(ctx context.Context) (err error) {
 	if s.dir, err = os.MkdirTemp("", "tlsratchet-demo"); err != nil {
 		return err
 	}
-	if s.mx, err = posttest.New("", posttest.Options{Hostname: "mx.ours.example", Parts: []string{"main.cf.tls", "main.cf.tlsratchet"}}); err != nil {
+	resolver, err := s.receiver()
+	if err != nil {
+		return err
+	}
+	s.mx, err = posttest.New("", posttest.Options{
+		Hostname: "mx.ours.example", Parts: []string{"main.cf.tls", "main.cf.tlsratchet", "main.cf.outbound"},
+		Networks: []string{"127.0.0.1/32"}, Resolver: resolver,
+		Main: []string{"smtp_address_preference = ipv4", "inet_protocols = ipv4"},
+	})
+	if err != nil {
 		return err
 	}
 	if err = s.mx.Start(ctx); err != nil {
@@ -54,6 +69,25 @@ func (s *stage) set(ctx context.Context) (err error) {
 	return s.sender.Start(ctx)
 }
 
+// receiver starts the bank's MX and the DNS that names it, whose address it
+// returns.
+func (s *stage) receiver() (resolver string, err error) {
+	ca, err := posttest.NewCA("bank")
+	if err != nil {
+		return "", err
+	}
+	address := posttest.Loopback()
+	if s.bank, err = posttest.NewSink(net.JoinHostPort(address, "25"), bankMX, ca); err != nil {
+		return "", err
+	}
+	dns, err := posttest.NewDNS(map[string][]string{"bank.example": {bankMX}}, map[string]string{bankMX: address})
+	if err != nil {
+		return "", err
+	}
+	s.names = dns
+	return dns.Addr(), nil
+}
+
 // serve starts tlsratchet, or starts it again with another action.
 func (s *stage) serve(action string) error {
 	if err := s.stopDaemon(); err != nil {
@@ -61,7 +95,9 @@ func (s *stage) serve(action string) error {
 	}
 	config := filepath.Join(s.dir, "tlsratchet.toml")
 	// Everything in the demo is on loopback, which is exempt by default.
-	if err := os.WriteFile(config, []byte("exempt_networks = []\n"), 0o600); err != nil {
+	text := fmt.Sprintf("exempt_networks = []\n[outbound]\naction = \"hold\"\nlisten = [%q]\nlog = %q\npostfix = [%q]\n",
+		"unix:"+s.mx.PolicySocket(), s.mx.Maillog(), filepath.Join(s.mx.Dir(), "etc"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
 	s.daemon = exec.Command(s.binary, "serve", "--config", config,
@@ -100,6 +136,12 @@ func (s *stage) close() error {
 	}
 	if s.mx != nil {
 		errs = append(errs, s.mx.Close())
+	}
+	if s.bank != nil {
+		errs = append(errs, s.bank.Close())
+	}
+	if s.names != nil {
+		errs = append(errs, s.names.Close())
 	}
 	if s.dir != "" {
 		errs = append(errs, os.RemoveAll(s.dir))
