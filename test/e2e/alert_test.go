@@ -81,7 +81,7 @@ func TestAlertTest(t *testing.T) {
 			t.Errorf("%s: %q, %v", r.Destination, r.Answer, r.Err)
 		}
 	}
-	m, err := in.WaitMail(limit(t), posttest.Subject("[info] a test of tlsratchet's alerts"))
+	m, err := in.WaitMail(limit(t), posttest.Subject("[info] test alert of tlsratchet"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,7 @@ type teller struct {
 	log      lockedLog
 	alerts   *alert.Alerts
 	book     *incident.Book
+	state    alert.State // of the last stop
 }
 
 func (s *teller) start() {
@@ -111,7 +112,7 @@ func (s *teller) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.alerts = alert.New(alert.Options{Host: "mail.ours.example"}, ds)
+	s.alerts = alert.New(alert.Options{Host: "mail.ours.example", State: s.state}, ds)
 	if s.book, err = incident.Open(incident.Options{Path: s.path, Changed: s.alerts.Change}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -124,6 +125,7 @@ func (s *teller) stop() {
 	if err := s.book.Close(); err != nil {
 		s.t.Error(err)
 	}
+	s.state = s.alerts.State()
 	s.alerts.Close(limit(s.t))
 	for name, n := range s.alerts.Stats() {
 		if n.Failed+n.Dropped > 0 {

@@ -30,7 +30,7 @@ func often(short, soak int) int {
 
 // trust is the base of the daemons' configuration here. Every message is
 // followed to its end; nobody asks DNS.
-const trust = "spf = \"off\"\nheader = \"all\"\n[policy]\npin_after_days = 1\n"
+const trust = "spf = \"off\"\nheader = \"all\"\nstatus.listen = \"off\"\n[policy]\npin_after_days = 1\n"
 
 // TestReloadUnderLoad has the configuration change back and forth under
 // sessions: none notices.
