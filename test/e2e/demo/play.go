@@ -59,7 +59,7 @@ func (s *stage) refused(ctx context.Context) error {
 		return err
 	}
 	q, err := s.sender.WaitQueue(ctx, func(q posttest.Queued) bool {
-		return len(q.Recipients) > 0 && strings.Contains(q.Recipients[0].Delay, "451")
+		return q.Queue == "deferred" && len(q.Recipients) > 0 && strings.Contains(q.Recipients[0].Delay, "451")
 	})
 	if err != nil {
 		return err

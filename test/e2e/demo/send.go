@@ -49,6 +49,10 @@ func (s *stage) held(ctx context.Context) error {
 func (s *stage) released(ctx context.Context) error {
 	s.say("7. The somebody is gone. Our Postfix tries again, and the message leaves encrypted.")
 	s.bank.Set(posttest.Behaviour{})
+	// A flush reaches what is in the deferred queue, which is a moment after the log.
+	if _, err := s.mx.WaitQueue(ctx, func(q posttest.Queued) bool { return q.Queue == "deferred" }); err != nil {
+		return err
+	}
 	if err := s.mx.Flush(ctx); err != nil {
 		return err
 	}
