@@ -109,7 +109,7 @@ func give(ctx context.Context, in *posttest.Instance, from, to, subject string) 
 		return err
 	}
 	if last := exchanges[len(exchanges)-1].Reply; !last.OK() {
-		return fmt.Errorf("Postfix did not accept the message to %s: %s", to, last)
+		return fmt.Errorf("the message to %s was not accepted by Postfix: %s", to, last)
 	}
 	return c.Quit()
 }
