@@ -25,7 +25,7 @@ type Matter struct {
 
 func (m *Matter) isOpen() bool { return m != nil && m.Message.Status == StatusOpen }
 
-// repeats reports whether n says what the newest message said within a day.
+// repeats reports whether n repeats the newest message within a day.
 func (m *Matter) repeats(n *Message) bool {
 	l := m.Message
 	return l.Status == n.Status && l.Title == n.Title && l.Severity == n.Severity && n.At.Sub(l.At) < sameAfter

@@ -96,7 +96,7 @@ type attempt struct {
 }
 
 // nexthop returns what was asked for a delivery. ok is false where that can't be
-// told. A name alone, without a look-up of the process, has no time.
+// known. A name alone, without a look-up of the process, has no time.
 func (a *asked) nexthop(t attempt, names *names) (l lookup, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -24,7 +24,7 @@ const (
 	filePoll = 200 * time.Millisecond
 	// faultPoll is how often one that can't be read is tried again.
 	faultPoll = 5 * time.Second
-	// headBytes is how much of a file tells it from another.
+	// headBytes is how much of a file identifies it.
 	headBytes = 256
 	// maxLine bounds a line; longer ones are skipped.
 	maxLine = 64 << 10

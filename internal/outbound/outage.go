@@ -8,7 +8,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// outage tells one destination that fails from many at once, which is our own
+// outage distinguishes one destination that fails from many at once, which is our own
 // network: a firewall that strips STARTTLS for all. Days in an outage teach
 // nothing, so pins outlive it; mail is released after as many days as for a
 // single destination, for it must not be returned.

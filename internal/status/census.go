@@ -49,7 +49,7 @@ type Census struct {
 	Rules func() *tlsstate.Rules
 	// Every is the time between two walks: more than 0.
 	Every time.Duration
-	// Log is told of a walk that failed. Required.
+	// Log gets a line for a walk that failed. Required.
 	Log *slog.Logger
 
 	last atomic.Pointer[Count]
@@ -111,7 +111,7 @@ func (n *Count) add(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Po
 	}
 }
 
-// holds tells whether any pin does.
+// holds reports whether any pin does.
 func holds(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
 	for l := tlsstate.Weak; l <= tlsstate.TLS13; l++ {
 		if h.PinState(l, rule, today, false) == tlsstate.PinHolds {

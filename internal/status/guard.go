@@ -35,7 +35,7 @@ func newHosts(address string, names []string) (hosts, error) {
 	return h, nil
 }
 
-// allows tells whether a Host header names us, on whatever port: it may be
+// allows reports whether a Host header names us, on whatever port: it may be
 // forwarded.
 func (h hosts) allows(header string) bool {
 	host := header

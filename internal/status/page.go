@@ -20,7 +20,7 @@ import (
 type Page struct {
 	// Version is that of the program.
 	Version string
-	// Now tells the time.
+	// Now returns the time.
 	Now func() time.Time
 
 	// Tally returns the 64 days that end with today, Open the incidents that are

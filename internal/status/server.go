@@ -28,7 +28,7 @@ type ServerOptions struct {
 	// Alive and Ready answer /healthz and /readyz: nil, or what is wrong. They
 	// must not block for long. Required.
 	Alive, Ready func() error
-	// Log is told of what goes wrong. Required.
+	// Log gets a line for what goes wrong. Required.
 	Log *slog.Logger
 }
 

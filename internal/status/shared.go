@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Sharing is about the server where the memories of several hosts meet.
 type Sharing struct {
-	// Answering tells whether messages may ask it, Taking whether it takes
+	// Answering reports whether messages may ask it, Taking whether it takes
 	// changes, and Away counts the times that one of both ended.
 	Answering, Taking bool
 	Away              uint64

@@ -28,7 +28,7 @@ type Sources struct {
 	Outbound    func() Outbound
 }
 
-// Build tells which program this is.
+// Build is which program this is.
 type Build struct{ Version, Go string }
 
 // Connections are counts of the milter's connections since the start, but for

@@ -2,7 +2,7 @@ package population
 
 import "tlsratchet/tlsstate"
 
-// alarms are what people are told. An incident opens at the first downgrade of
+// alarms are what people are sent. An incident opens at the first downgrade of
 // an identity after 24 quiet hours. An alert gathers those of one domain, waits
 // two minutes in case the breaker trips, and then leaves it to that to tell.
 // Both count only if more than a header came of it: the rest is off by default.
@@ -23,7 +23,7 @@ type open struct {
 	told bool
 }
 
-// alert is one that was told.
+// alert is one that was sent.
 type alert struct {
 	at    int64
 	wrong bool
@@ -60,7 +60,7 @@ func (c *alarms) alarm(d *downgrade) {
 	}
 }
 
-// trip tells that the breaker tripped, in place of what was about to be told.
+// trip reports that the breaker tripped, in place of what was about to be sent.
 func (c *alarms) trip(d *downgrade) {
 	if c.tripped {
 		return
@@ -74,8 +74,8 @@ func (c *alarms) trip(d *downgrade) {
 	}
 }
 
-// gather adds a downgrade to what is open, and tells whether it is the first
-// to be told of.
+// gather adds a downgrade to what is open, and reports whether it is the first
+// to be sent.
 func gather(all map[tlsstate.Identity]open, id tlsstate.Identity, at int64, full bool) bool {
 	i, known := all[id]
 	if !known || at-i.last > day {

@@ -14,17 +14,17 @@ type Attack struct {
 	To tlsstate.Level
 	// DNS says that our DNS is broken too for these sessions.
 	DNS bool
-	// Target tells who is attacked.
+	// Target is who is attacked.
 	Target Target
 	// Names is how many names of his own the attacker lets downgrade together
 	// just before.
 	Names int
-	// Hopeless tells why no memory could notice it, or ours doesn't mean to: it
+	// Hopeless is why no memory could notice it, or ours doesn't mean to: it
 	// is shown, and no part of the aims.
 	Hopeless string
 }
 
-// Target tells which peers an attack is on.
+// Target is which peers an attack is on.
 type Target uint8
 
 const (

@@ -20,7 +20,7 @@ type Figures struct {
 	Messages, Delayed, Lost int
 	// Days is how long it all took, All how many messages came in it, whoever
 	// they were from. Incidents is how many led to more than a header, Alerts
-	// how many remain when those of a domain and of the breaker are told as one;
+	// how many remain when those of a domain and of the breaker are sent as one;
 	// no attack was behind the wrong ones.
 	Days, All                 int
 	Incidents, WrongIncidents int
@@ -38,7 +38,7 @@ type Figures struct {
 	// Others is how many messages of others fared differently for what hostile
 	// senders did; -1 if that wasn't tried.
 	Others int
-	// Rows tells of each row of the tables.
+	// Rows has each row of the tables.
 	Rows  []AttackFigures
 	Peers []KindFigures
 }
@@ -169,7 +169,7 @@ func (r *run) differs(fewer *run) (n int) {
 }
 
 // TryAll runs rules through the world that the options make. progress, if not
-// nil, is told of each one that is done.
+// nil, is called for each one that is done.
 func TryAll(o Options, rules []Rule, progress func(*Figures)) ([]*Figures, error) {
 	o.Hostile = false
 	peaceful := New(o)

@@ -25,7 +25,7 @@ type Kind struct {
 	Corner       int
 	CornerPerDay float64
 
-	// Name tells how DNS confirms the hosts.
+	// Name is how DNS confirms the hosts.
 	Naming Naming
 	// Under, if not 0, puts them under the names of so many providers.
 	Under int
@@ -50,7 +50,7 @@ type Kind struct {
 	Junk bool
 }
 
-// Naming tells how DNS confirms a host's name.
+// Naming is how DNS confirms a host's name.
 type Naming uint8
 
 const (

@@ -95,7 +95,7 @@ func (w *World) addAttack(a attack) {
 	w.strips[a.peer] = append(w.strips[a.peer], len(w.attacks)-1)
 }
 
-// fits tells whether the k-th message of a peer may be the first of the attack.
+// fits reports whether the k-th message of a peer may be the first of the attack.
 func (p *planner) fits(i, k int) bool {
 	t := &p.w.peers[i]
 	m := &p.w.mail[p.by[i][k]]
@@ -126,7 +126,7 @@ func (p *planner) fits(i, k int) bool {
 	return false
 }
 
-// worn tells whether a long attack on the peer is over for some weeks.
+// worn reports whether a long attack on the peer is over for some weeks.
 func (p *planner) worn(i int, at int64) bool {
 	for _, n := range p.w.strips[i] {
 		if a := &p.w.attacks[n]; a.row.Share == 1 && a.long() && at > a.to+5*day && at < a.to+50*day {
@@ -136,7 +136,7 @@ func (p *planner) worn(i int, at int64) bool {
 	return false
 }
 
-// free tells whether nothing else happens to the peer then.
+// free reports whether nothing else happens to the peer then.
 func (p *planner) free(a *attack) bool {
 	for _, busy := range [][2]int64{{outageFrom - day, outageTo + 5*day}, {gapFrom, gapTo}, {gap2From, gap2To}, {everyFrom - day, everyTo + day}} {
 		if a.from >= busy[0] && a.from < busy[1] {
@@ -152,7 +152,7 @@ func (p *planner) free(a *attack) bool {
 	return a.to <= p.w.end()
 }
 
-// spoils tells whether what an attack leaves behind would decide another one's
+// spoils reports whether what an attack leaves behind would decide another one's
 // outcome: it lasts, or it was long enough to wear the pin out.
 func (a *attack) spoils(b *attack) bool {
 	if a.host >= 0 && b.host >= 0 {
@@ -165,7 +165,7 @@ func (a *attack) spoils(b *attack) bool {
 	return b.from < until && a.from-5*day < b.to
 }
 
-// long tells whether an attack may wear a pin out.
+// long reports whether an attack may wear a pin out.
 func (a *attack) long() bool { return a.to-a.from > 4*day }
 
 // days counts the days on which the peer has sent encrypted mail before its
@@ -182,7 +182,7 @@ func (p *planner) days(i, k int) int {
 	return len(seen)
 }
 
-// salt tells messages apart, whatever else is in the world.
+// salt distinguishes messages, whatever else is in the world.
 func (m *message) salt() int { return int(m.at)<<20 ^ int(m.host) }
 
 // findKnown notes of each attack whether the address of its first message is
@@ -226,7 +226,7 @@ func (w *World) findKnown() {
 	}
 }
 
-// unseen tells whether the moment is in a gap of ours: mail flows unjudged.
+// unseen reports whether the moment is in a gap of ours: mail flows unjudged.
 func unseen(at int64) bool {
 	return at >= gapFrom && at < gapTo || at >= gap2From && at < gap2To
 }

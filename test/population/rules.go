@@ -22,7 +22,7 @@ type Rule struct {
 	Peaceful bool
 }
 
-// Breaking tells which circuit breaker there is.
+// Breaking is which circuit breaker there is.
 type Breaking uint8
 
 const (
@@ -105,7 +105,7 @@ type answer struct {
 	identity  tlsstate.Identity
 	downgrade bool
 	// full says that the action is all that the policy wants for it; tripped
-	// that the breaker is, and has told.
+	// that the breaker is, and has sent.
 	full, tripped bool
 }
 
@@ -115,7 +115,7 @@ func (a answer) refuses() bool { return a.action >= tlsstate.Tempfail }
 type judge interface {
 	// judge decides on a session and learns from it.
 	judge(x *transaction) answer
-	// probe tells whether the session would be refused, and leaves no trace.
+	// probe reports whether the session would be refused, and leaves no trace.
 	probe(x *transaction) bool
 }
 

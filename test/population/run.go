@@ -8,7 +8,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// What a sender does that is told to come again, as Postfix and others do.
+// What a sender does that gets a 451, as Postfix and others do.
 const (
 	retryFirst = 5 * minute
 	retryMost  = 4 * hour

@@ -34,7 +34,7 @@ func Sites() []Site {
 
 // pool is one row of the table of providers: addresses, networks and messages a
 // day at a family's server. Each message comes from any of the addresses. Six
-// tells that a third of them are of IPv6.
+// states that a third of them are of IPv6.
 type pool struct {
 	domain          string
 	addresses, nets int

@@ -145,7 +145,7 @@ type happens struct {
 	dns    bool
 }
 
-// session tells what a session of a message is like at a time: that of the
+// session is what a session of a message is like at a time: that of the
 // message itself or of a later try.
 func (w *World) session(m *message, n int, h int32, at int64) happens {
 	x := &w.hosts[h]

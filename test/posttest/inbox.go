@@ -24,7 +24,7 @@ type Message struct {
 }
 
 // Inbox is all mail delivered to [Options.Domains], oldest first. Delivered-To
-// tells for whom.
+// names for whom.
 func (in *Instance) Inbox() ([]Message, error) {
 	dir := in.path("mail/inbox/new")
 	files, err := os.ReadDir(dir) // maildir names begin with the time

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Sink is an SMTP server that takes all mail, behaves as it is told, and notes
+// Sink is an SMTP server that takes all mail, behaves as it is set, and notes
 // how each recipient's message came: the receiver's truth.
 type Sink struct {
 	listener net.Listener
