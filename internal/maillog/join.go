@@ -154,6 +154,9 @@ func (j *joiner) take(e *event, source []byte) {
 	case kindTLS:
 		l.TLS++
 		s = j.at(l, s, e)
+		if s.security == nil && len(s.groups) > 0 {
+			s.lost = true // no client sends mail before STARTTLS: two sessions, with lines lost between
+		}
 		s.security = j.security(e)
 		s.mixed = s.mixed || !bytes.Equal(s.client, e.client)
 	case kindClient:
@@ -163,6 +166,8 @@ func (j *joiner) take(e *event, source []byte) {
 		l.StartTLS += int64(e.startTLS)
 		if s != nil && s.open {
 			s.last = e.at
+			// The end of another client's session: lines between were lost.
+			s.lost = s.lost || !e.xclient && len(e.client) > 0 && !bytes.Equal(e.client, s.client)
 			j.finish(s, end{known: true, summary: e.summary, xclient: e.xclient, startTLS: e.startTLS})
 		}
 	case kindBroken:
