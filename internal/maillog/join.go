@@ -166,8 +166,6 @@ func (j *joiner) take(e *event, source []byte) {
 		l.StartTLS += int64(e.startTLS)
 		if s != nil && s.open {
 			s.last = e.at
-			// The end of another client's session: lines between were lost.
-			s.lost = s.lost || !e.xclient && len(e.client) > 0 && !bytes.Equal(e.client, s.client)
 			j.finish(s, end{known: true, summary: e.summary, xclient: e.xclient, startTLS: e.startTLS})
 		}
 	case kindBroken:
