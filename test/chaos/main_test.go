@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,9 +30,13 @@ func TestPartition(t *testing.T) {
 	if !strings.HasPrefix(text, "before\n"+beginMark+"Three hosts") || !strings.HasSuffix(text, endMark+"after\n") || strings.Contains(text, "old") {
 		t.Errorf("the page:\n%s", text)
 	}
-	valkey := strings.Count(text, "\n| partitioned (silent network) | Valkey ")
-	redis := strings.Count(text, "\n| partitioned (silent network) | Redis ")
-	if valkey != 1 || redis != 1 || strings.Count(text, "\n|") != 4 || strings.Count(text, " | 500ms | ") != 2 || !strings.Contains(text, " | 0 |\n") {
+	// The first columns are fixed; any of the measured ones may come to 500ms too.
+	row := regexp.MustCompile(`(?m)^\| partitioned \(silent network\) \| (Valkey|Redis) [0-9.]+ \| 500ms \|.* \| 0 \|$`)
+	rows := map[string]int{}
+	for _, m := range row.FindAllStringSubmatch(text, -1) {
+		rows[m[1]]++
+	}
+	if rows["Valkey"] != 1 || rows["Redis"] != 1 || strings.Count(text, "\n|") != 4 {
 		t.Errorf("the table:\n%s", text)
 	}
 }
