@@ -79,9 +79,9 @@ func give(in *posttest.Instance, to ...string) error {
 		return err
 	}
 	defer c.Close()
-	said, err := c.Send(posttest.Mail{From: "ann@ours.example", To: to, Header: []string{"Subject: test"}, Body: "hello\r\n"})
-	if err == nil && !said[len(said)-1].Reply.OK() {
-		err = fmt.Errorf("%s: %s", said[len(said)-1].Command, said[len(said)-1].Reply)
+	replies, err := c.Send(posttest.Mail{From: "ann@ours.example", To: to, Header: []string{"Subject: test"}, Body: "hello\r\n"})
+	if err == nil && !replies[len(replies)-1].Reply.OK() {
+		err = fmt.Errorf("%s: %s", replies[len(replies)-1].Command, replies[len(replies)-1].Reply)
 	}
 	return err
 }

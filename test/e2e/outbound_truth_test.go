@@ -159,7 +159,7 @@ func (s *outbox) compare() {
 	s.lossy(got)
 }
 
-// lossy reads the log without some of its lines, where the log's writer said so:
+// lossy reads the log without some of its lines, where the log's writer reported the loss:
 // what is found is less, and never another level.
 func (s *outbox) lossy(whole found) {
 	lines, err := s.in.Log().Lines()
