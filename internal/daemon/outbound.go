@@ -28,9 +28,12 @@ type sending struct {
 	listeners []net.Listener
 	state     statefile.File
 	log       *slog.Logger
-	reason    string // why nothing may be answered, as logged last
 	stop      context.CancelFunc
 	running   sync.WaitGroup
+
+	mu     sync.Mutex
+	cfg    *config.Config
+	reason string // why nothing may be answered, as logged last
 }
 
 // sendingState is what outlives a restart.
@@ -50,9 +53,9 @@ func newSending(cfg *config.Config, memory ratchet.Histories, passed []net.Liste
 		closeListeners(passed)
 		return nil
 	}
-	s := &sending{log: log, state: stateFile(cfg, "outbound.json"), listeners: passed}
+	s := &sending{log: log, state: stateFile(cfg, "outbound.json"), listeners: passed, cfg: cfg}
 	s.out = outbound.New(outbound.Options{
-		Histories: memory, Settings: s.settings(cfg), Events: events, Outage: outage, Now: time.Now, Log: log,
+		Histories: memory, Settings: settings(cfg, outbound.Permission{}), Events: events, Outage: outage, Now: time.Now, Log: log,
 	})
 	limits := outbound.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
@@ -101,20 +104,31 @@ func (s *sending) listen(cfg *config.Config, where []config.Listener) {
 	}
 }
 
-// settings reads what Postfix's own settings allow, and logs what they forbid.
-func (s *sending) settings(cfg *config.Config) outbound.Settings {
-	p := outbound.PermissionOf(context.Background(), cfg.Outbound.Postfix)
-	if p.Reason != s.reason && cfg.Outbound.Action == config.Hold {
-		s.log.Warn("destinations are not held", "reason", p.Reason)
-	}
-	s.reason = p.Reason
+func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
 	return outbound.Settings{
 		Rules: cfg.OutboundRules(), Least: cfg.Outbound.Least, Permission: p,
 		ReleaseOnOutage: cfg.Outbound.OnOutage == config.Release,
 	}
 }
 
-// run serves and follows until close.
+// permit reads what Postfix's own settings allow, and logs what they forbid.
+func (s *sending) permit(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := outbound.PermissionOf(ctx, s.cfg.Outbound.Postfix)
+	if ctx.Err() != nil {
+		return
+	}
+	if p.Reason != s.reason && s.cfg.Outbound.Action == config.Hold {
+		s.log.Warn("destinations are not held", "reason", p.Reason)
+	}
+	s.reason = p.Reason
+	s.out.SetSettings(settings(s.cfg, p))
+}
+
+// run serves and follows until close. Postfix's settings come first, which may
+// take postconf(1) a second or more: received mail does not wait for that, and
+// look-ups wait in the sockets.
 func (s *sending) run() {
 	if s == nil {
 		return
@@ -128,13 +142,14 @@ func (s *sending) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.running.Go(func() {
+		s.permit(ctx)
+		if s.follower != nil {
+			s.running.Go(func() { s.follower.Run(ctx, state.Cursor, s.follower.Source == config.Journal) })
+		}
 		if err := s.server.Serve(s.listeners...); err != nil {
 			s.log.Error("outbound listener failed: Postfix can't look up destinations", "error", err)
 		}
 	})
-	if s.follower != nil {
-		s.running.Go(func() { s.follower.Run(ctx, state.Cursor, s.follower.Source == config.Journal) })
-	}
 	s.running.Go(func() { s.keep(ctx) })
 }
 
@@ -182,9 +197,13 @@ func (s *sending) close() {
 
 // reload replaces what a reload may change.
 func (s *sending) reload(cfg *config.Config) {
-	if s != nil {
-		s.out.SetSettings(s.settings(cfg))
+	if s == nil {
+		return
 	}
+	s.mu.Lock()
+	s.cfg = cfg
+	s.mu.Unlock()
+	s.permit(context.Background())
 }
 
 // isPolicy reports whether a socket that systemd passed is for the sending side:
