@@ -9,7 +9,7 @@ import (
 // memory is the memory of a replay. Nothing in it is ever pushed out, and there
 // are no quotas.
 type memory struct {
-	all map[tlsstate.Identity]*entry
+	all [kinds]map[string]*entry // by kind and name
 	// recent are the entries that were last found, by kind: most are asked for
 	// several times in a row.
 	recent [kinds]*entry
@@ -32,13 +32,38 @@ type entry struct {
 	apart *tlsstate.History
 }
 
+// clean returns what is for --apply.
+func (e *entry) clean() tlsstate.History {
+	if e.apart != nil {
+		return *e.apart
+	}
+	return e.history
+}
+
+func (e *entry) setApart(h tlsstate.History) { e.apart = &h }
+
 // change is a history before a session in clear changed it.
 type change struct {
 	of     *entry
 	before tlsstate.History
 }
 
-func newMemory() *memory { return &memory{all: make(map[tlsstate.Identity]*entry)} }
+func newMemory() *memory {
+	m := &memory{}
+	for kind := range m.all {
+		m.all[kind] = make(map[string]*entry)
+	}
+	return m
+}
+
+// each visits all entries.
+func (m *memory) each(visit func(*entry)) {
+	for _, named := range m.all {
+		for _, e := range named {
+			visit(e)
+		}
+	}
+}
 
 // find returns the entry of an identity, or nil.
 func (m *memory) find(id tlsstate.Identity) *entry {
@@ -46,7 +71,7 @@ func (m *memory) find(id tlsstate.Identity) *entry {
 	if e := *recent; e != nil && e.id == id {
 		return e
 	}
-	e := m.all[id]
+	e := m.all[id.Kind%kinds][id.Name]
 	if e != nil {
 		*recent = e
 	}
@@ -70,20 +95,18 @@ func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow 
 	e := m.find(id)
 	if e == nil {
 		e = &entry{id: id}
-		m.all[id] = e
-	}
-	clean := e.history
-	if e.apart != nil {
-		clean = *e.apart
+		m.all[id.Kind%kinds][id.Name] = e
 	}
 	switch {
 	case m.fault:
-		e.apart = &clean
-	case e.apart != nil:
-		*e.apart = grow(clean)
-	}
-	if m.inClear && !m.fault && len(m.changes) < maxChanges {
-		m.changes = append(m.changes, change{e, clean})
+		e.setApart(e.clean())
+	default:
+		if m.inClear && len(m.changes) < maxChanges {
+			m.changes = append(m.changes, change{e, e.clean()})
+		}
+		if e.apart != nil {
+			*e.apart = grow(*e.apart)
+		}
 	}
 	e.history = grow(e.history) // last, because grow also returns a verdict to its caller
 	return e.history, nil
@@ -93,23 +116,19 @@ func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow 
 // encrypted.
 func (m *memory) undo() {
 	for i := len(m.changes) - 1; i >= 0; i-- {
-		m.changes[i].of.apart = &m.changes[i].before
+		m.changes[i].of.setApart(m.changes[i].before)
 	}
 	m.changes = nil
 }
 
 // learned returns what is for --apply.
 func (m *memory) learned() map[tlsstate.Identity]tlsstate.History {
-	all := make(map[tlsstate.Identity]tlsstate.History, len(m.all))
-	for id, e := range m.all {
-		h := e.history
-		if e.apart != nil {
-			h = *e.apart
+	all := make(map[tlsstate.Identity]tlsstate.History)
+	m.each(func(e *entry) {
+		if h := e.clean(); e.id.Kind != tlsstate.Listener && h != (tlsstate.History{}) {
+			all[e.id] = h
 		}
-		if id.Kind != tlsstate.Listener && h != (tlsstate.History{}) {
-			all[id] = h
-		}
-	}
+	})
 	return all
 }
 

@@ -246,9 +246,9 @@ func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 	}
 	res.Report = newReport(stats, rule, &r.counts)
 	today := tlsstate.DayOf(stats.Ended)
-	for id, e := range r.memory.all {
-		res.Report.Peers.add(id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)
-	}
+	r.memory.each(func(e *entry) {
+		res.Report.Peers.add(e.id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)
+	})
 	for _, i := range r.incidents.list {
 		res.Report.Incidents = append(res.Report.Incidents, *i)
 	}

@@ -116,12 +116,10 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 	for l := len(stats.Sent) - 1; l >= 0; l-- {
 		r.Levels = append(r.Levels, SentCount{tlsstate.Level(l).String(), stats.Sent[l]})
 	}
-	for id, e := range s.memory.all {
-		if id.Kind == tlsstate.Destination {
-			r.Destinations++
-			if e.history.TopPin(rule, today) > tlsstate.Plaintext {
-				r.Pinned++
-			}
+	for _, e := range s.memory.all[tlsstate.Destination] {
+		r.Destinations++
+		if e.history.TopPin(rule, today) > tlsstate.Plaintext {
+			r.Pinned++
 		}
 	}
 	for _, i := range s.incidents.list {
