@@ -36,6 +36,30 @@ func (l *loader) check(rows []tlsstate.Row) {
 		l.checkSuffix(dotted(l.sendTables[i], "domain"), "send.domain", row.Domain, row.Subdomains)
 	}
 	l.checkOverruled(rows)
+	l.checkAddresses()
+}
+
+// checkAddresses refuses one address for two listeners: the second would not
+// come up, or take the first one's place.
+func (l *loader) checkAddresses() {
+	c, first := l.config, make(map[Listener]string)
+	for _, door := range []struct {
+		key   string
+		where []Listener
+	}{
+		{"listen", c.Listen},
+		{"policy_service.listen", c.PolicyService.Listen},
+		{"outbound.listen", c.OutboundListen()},
+		{"admin.socket", []Listener{{Unix, c.AdminSocket()}}},
+		{"status.listen", []Listener{{TCP, c.Status.Listen}}},
+	} {
+		for _, at := range door.where {
+			if other := first[at]; other != "" && at.Network != Systemd {
+				l.noteKey(door.key, fmt.Errorf("%s is the address of %s already", at, other))
+			}
+			first[at] = door.key
+		}
+	}
 }
 
 // checkDays refuses a pin that forms after it has lapsed.

@@ -2,8 +2,8 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -19,11 +19,10 @@ const adminMode = 0o660
 // serveAdmin serves the operators' socket until ctx ends. Mail doesn't need it:
 // where it is unavailable, that is logged and the daemon goes on.
 func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func()) {
-	path := cfg.AdminSocket()
-	if path == "" {
+	if cfg.AdminSocket() == "" {
 		return func() {}
 	}
-	server, err := d.startAdmin(cfg, path)
+	server, err := d.startAdmin(cfg)
 	if err != nil {
 		d.log.Error("admin socket unavailable", "error", err)
 		return func() {}
@@ -37,7 +36,23 @@ func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func(
 	}
 }
 
-func (d *Daemon) startAdmin(cfg *config.Config, path string) (*http.Server, error) {
+func (d *Daemon) startAdmin(cfg *config.Config) (*http.Server, error) {
+	listeners, err := d.listenAdmin(cfg)
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second, ConnContext: admin.ConnContext}
+	d.admin.Store(server)
+	go func() {
+		if err := serveHTTP(server, listeners[0]); err != nil {
+			d.log.Error("admin socket failed", "error", err)
+		}
+	}()
+	return server, nil
+}
+
+// listenAdmin opens the operators' socket.
+func (d *Daemon) listenAdmin(cfg *config.Config) ([]net.Listener, error) {
 	group, err := adminGroup(cfg.Admin.Group)
 	if err != nil {
 		return nil, err
@@ -45,17 +60,11 @@ func (d *Daemon) startAdmin(cfg *config.Config, path string) (*http.Server, erro
 	if w := adminUnreachable(cfg, group); w != "" {
 		d.log.Warn("the group of the admin socket can't reach it", "reason", w)
 	}
-	listeners, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: path}, wire.ListenOptions{Mode: adminMode, Group: group})
+	listeners, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: cfg.AdminSocket()}, wire.ListenOptions{Mode: adminMode, Group: group})
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second, ConnContext: admin.ConnContext}
-	go func() {
-		if err := server.Serve(listeners[0]); !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("admin socket failed", "error", err)
-		}
-	}()
-	return server, nil
+	return listeners, nil
 }
 
 // adminHandler is the operations, and the profiles of the process.

@@ -10,6 +10,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"reflect"
 	"sync/atomic"
@@ -60,6 +61,7 @@ type Daemon struct {
 	listeners []net.Listener
 	sending   *sending
 	policy    *policyService
+	admin     atomic.Pointer[http.Server]
 }
 
 // New opens the memory and the listeners. On an error nothing stays open.
@@ -272,8 +274,8 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.policy.reload(next)
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
-	d.sending.reload(next)
 	d.restoreSockets()
+	d.sending.reload(next)
 	d.warn(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
 	if fixed := needsRestart(d.atStart, next); len(fixed) > 0 {

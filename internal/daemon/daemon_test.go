@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,9 +109,17 @@ func TestFailingListener(t *testing.T) {
 	}
 }
 
-// TestDeletedSocket: SIGHUP makes a socket again whose file was deleted.
+// TestDeletedSocket: SIGHUP makes a socket again whose file was deleted, of each
+// door.
 func TestDeletedSocket(t *testing.T) {
 	cfg := testConfig(t)
+	folder := filepath.Dir(cfg.Listen[0].Address)
+	in := func(name string) config.Listener {
+		return config.Listener{Network: config.Unix, Address: filepath.Join(folder, name)}
+	}
+	cfg.PolicyService.Listen = []config.Listener{in("ask.sock")}
+	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{in("policy.sock")}, config.Off
+	sockets := []string{cfg.Listen[0].Address, in("ask.sock").Address, in("policy.sock").Address, cfg.AdminSocket()}
 	log := make(lines, 1000)
 	d, err := New(cfg, "test", log)
 	if err != nil {
@@ -119,13 +128,21 @@ func TestDeletedSocket(t *testing.T) {
 	done, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- d.Run(t.Context(), done) }()
 	log.until(t, "msg=serving")
-	socket := cfg.Listen[0].Address
-	if err := os.Remove(socket); err != nil {
-		t.Fatal(err)
+	for _, socket := range sockets {
+		if err := os.Remove(socket); err != nil {
+			t.Fatal(err)
+		}
 	}
 	d.Reload(cfg)
-	log.until(t, "listening again")
-	s, err := mtatest.Dial(t.Context(), "unix", socket, mtatest.Options{})
+	for _, socket := range sockets {
+		log.until(t, "listening again")
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	s, err := mtatest.Dial(t.Context(), "unix", sockets[0], mtatest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +150,11 @@ func TestDeletedSocket(t *testing.T) {
 	close(done)
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+	for _, socket := range sockets {
+		if _, err := os.Stat(socket); err == nil {
+			t.Errorf("%s is left behind", socket)
+		}
 	}
 }
 

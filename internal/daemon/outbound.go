@@ -15,7 +15,6 @@ import (
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/statefile"
-	"tlsratchet/milter/wire"
 )
 
 // sending is the sending side: it answers Postfix's look-ups, and follows its
@@ -88,15 +87,11 @@ func closeListeners(all []net.Listener) {
 }
 
 func (s *sending) listen(cfg *config.Config, where []config.Listener) {
-	group, err := socketGroup(cfg.Socket.Group)
-	if err != nil {
-		group = -1 // the milter's listeners reported it
-	}
 	for _, l := range where {
 		if l.Network == config.Systemd {
 			continue // passed
 		}
-		some, err := wire.Listen(wire.Spec{Network: l.Network, Address: l.Address}, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
+		some, err := listen(cfg, []config.Listener{l})
 		if err != nil {
 			s.log.Error("outbound listener unavailable: Postfix can't look up destinations", "listen", l.String(), "error", err)
 		}
