@@ -19,8 +19,9 @@ import (
 type Set struct {
 	// Folder is its name in the cache.
 	Folder string
-	// Packages come from the machine's own sources, Elsewhere from Source: a
-	// line of sources.list(5) that the machine needn't have.
+	// Packages come from the machine's own sources, with what they depend on;
+	// Elsewhere come from Source, alone: a line of sources.list(5) that the
+	// machine needn't have.
 	Packages  []string
 	Elsewhere []string
 	Source    string
@@ -106,15 +107,17 @@ func (s Set) unpack(dir string) error {
 	for _, deb := range debs {
 		err = errors.Join(err, run(dir, "dpkg", "-x", deb, dir), os.Remove(deb))
 	}
-	return err
+	return errors.Join(err, os.RemoveAll(filepath.Join(dir, "partial")))
 }
 
-// download gets packages from the machine's own sources.
+// download gets packages from the machine's own sources, and what they depend on
+// that the machine lacks.
 func download(dir string, packages []string) error {
 	if len(packages) == 0 {
 		return nil
 	}
-	get := append([]string{"download"}, packages...)
+	get := append([]string{"install", "--download-only", "--reinstall", "--yes", "--no-install-recommends",
+		"-o", "Debug::NoLocking=1", "-o", "Dir::Cache::archives=" + dir}, packages...)
 	err := run(dir, "apt-get", get...)
 	if err != nil && os.Geteuid() == 0 && !errors.Is(err, exec.ErrNotFound) {
 		// A machine whose package lists are old, or not there yet.

@@ -1,5 +1,6 @@
-// Package nsd runs a real DNS server for tests: NSD from Debian, unpacked in
-// a cache folder, on loopback. Nothing is installed.
+// Package nsd runs real DNS servers for tests, on loopback: NSD from Debian, and
+// Unbound before it for a zone that is signed (RFC 4033). They are unpacked in a
+// cache folder. Nothing is installed.
 package nsd
 
 import (
@@ -21,12 +22,7 @@ import (
 	"tlsratchet/test/apt"
 )
 
-// nsd is Debian's DNS server and those of its libraries that a small system
-// lacks.
-var nsd = apt.Set{
-	Folder: "nsd", Packages: []string{"nsd", "libevent-2.1-7", "libfstrm0", "libprotobuf-c1"},
-	Program: "usr/sbin/nsd", Args: []string{"-v"},
-}
+var nsd = apt.Set{Folder: "nsd", Packages: []string{"nsd"}, Program: "usr/sbin/nsd", Args: []string{"-v"}}
 
 // Start runs NSD with zones, their texts by their names, until the end of the
 // test, and returns its address. A zone without a text answers SERVFAIL. At
@@ -42,8 +38,14 @@ func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, "NSD", apt.Command(root, nsd.Program, "-d", "-c", path), func() error { return await(resolver.Network(addr), zones) })
+	return addr
+}
+
+// run runs a server until the end of the test. It is up once ready returns nil.
+func run(t testing.TB, name string, cmd *exec.Cmd, ready func() error) {
+	t.Helper()
 	var output bytes.Buffer
-	cmd := apt.Command(root, nsd.Program, "-d", "-c", path)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -51,11 +53,10 @@ func Start(t testing.TB, zones map[string]string) netip.AddrPort {
 	}
 	stop := stopper(cmd)
 	t.Cleanup(stop)
-	if err := await(addr, zones); err != nil {
+	if err := ready(); err != nil {
 		stop()
-		t.Fatalf("NSD doesn't answer at %v: %v\n%s", addr, err, output.String())
+		t.Fatalf("%s doesn't answer: %v\n%s", name, err, output.String())
 	}
-	return addr
 }
 
 // stopper returns what stops the server, and may be called again.
@@ -117,8 +118,7 @@ func freePort(t testing.TB) netip.AddrPort {
 }
 
 // await waits until a zone with a text is served.
-func await(addr netip.AddrPort, zones map[string]string) (err error) {
-	ask := resolver.Network(addr)
+func await(ask resolver.Exchange, zones map[string]string) (err error) {
 	for name, text := range zones {
 		if text == "" {
 			continue
