@@ -31,12 +31,25 @@ type outbox struct {
 // [posttest.Sink] for each MX host of the domains.
 func newOutbox(t *testing.T, mx map[string][]string, main ...string) *outbox {
 	t.Helper()
+	s, addrs := newReceivers(t, mx)
+	dns, err := posttest.NewDNS(mx, addrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dns.Close() })
+	s.in = newSender(t, dns.Addr(), main...)
+	return s
+}
+
+// newReceivers runs an [posttest.Sink] for each MX host of the domains, and returns
+// their addresses.
+func newReceivers(t *testing.T, mx map[string][]string) (s *outbox, addrs map[string]string) {
+	t.Helper()
 	ca, err := posttest.NewCA("receivers")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &outbox{t: t, sinks: map[string]*posttest.Sink{}}
-	addrs := map[string]string{}
+	s, addrs = &outbox{t: t, sinks: map[string]*posttest.Sink{}}, map[string]string{}
 	for _, hosts := range mx {
 		for _, host := range hosts {
 			if addrs[host] != "" {
@@ -51,16 +64,16 @@ func newOutbox(t *testing.T, mx map[string][]string, main ...string) *outbox {
 			s.sinks[host] = sink
 		}
 	}
-	dns, err := posttest.NewDNS(mx, addrs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { dns.Close() })
-	s.in = newPostfix(t, posttest.Options{
-		Parts: []string{"main.cf.tls", "main.cf.outbound"}, Networks: []string{"127.0.0.0/8"}, Resolver: dns.Addr(),
+	return s, addrs
+}
+
+// newSender runs a Postfix that finds MX hosts by a name server.
+func newSender(t *testing.T, resolver string, main ...string) *posttest.Instance {
+	t.Helper()
+	return newPostfix(t, posttest.Options{
+		Parts: []string{"main.cf.tls", "main.cf.outbound"}, Networks: []string{"127.0.0.0/8"}, Resolver: resolver,
 		Main: append([]string{"smtp_address_preference = ipv4", "inet_protocols = ipv4"}, main...),
 	})
-	return s
 }
 
 // send gives a message to Postfix.

@@ -2,7 +2,9 @@ package posttest
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -61,6 +63,16 @@ func NewSink(addr, host string, ca *CA) (*Sink, error) {
 	s.behave.Store(&Behaviour{})
 	s.wg.Go(s.accept)
 	return s, nil
+}
+
+// TLSA returns the data of a TLSA record (RFC 6698) for the sink's key: DANE-EE,
+// by the SHA-256 of the public key.
+func (s *Sink) TLSA() string {
+	cert, err := x509.ParseCertificate(s.config.Certificates[0].Certificate[0])
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("3 1 1 %x", sha256.Sum256(cert.RawSubjectPublicKeyInfo))
 }
 
 // Set changes the behaviour, for sessions that begin from now on.
