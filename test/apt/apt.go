@@ -62,11 +62,17 @@ func Root(s Set) (string, error) {
 	return root, nil
 }
 
-// Command returns a program of a set, with the libraries beside it.
+// Command returns a program of a set, with the libraries and Python's modules
+// beside it. One that the machine has was left out of the set.
 func Command(root, program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(root, program), args...)
+	path := filepath.Join(root, program)
+	if _, err := os.Stat(path); err != nil {
+		path = "/" + program
+	}
+	cmd := exec.Command(path, args...)
 	libraries, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-*"))
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libraries, ":"))
+	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libraries, ":"),
+		"PYTHONPATH="+filepath.Join(root, "usr/lib/python3/dist-packages"))
 	return cmd
 }
 

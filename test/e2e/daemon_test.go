@@ -44,7 +44,10 @@ func serve(t *testing.T, socket, history, config string, flags ...string) *daemo
 }
 
 // launch starts a daemon by a command of its own.
-func launch(t *testing.T, cmd *exec.Cmd) *daemon {
+func launch(t *testing.T, cmd *exec.Cmd) *daemon { t.Helper(); return start(t, cmd, "msg=serving") }
+
+// start starts a program that is ready once its log has a text.
+func start(t *testing.T, cmd *exec.Cmd, ready string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, cmd: cmd}
 	cmd.Stderr = d
@@ -56,10 +59,10 @@ func launch(t *testing.T, cmd *exec.Cmd) *daemon {
 			d.stop(syscall.SIGTERM)
 		}
 		if t.Failed() {
-			t.Logf("tlsratchet's log:\n%s", d.text())
+			t.Logf("the log of %s:\n%s", filepath.Base(cmd.Path), d.text())
 		}
 	})
-	d.wait("msg=serving")
+	d.wait(ready)
 	return d
 }
 

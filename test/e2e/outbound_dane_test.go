@@ -89,12 +89,18 @@ func TestOutboundDANE(t *testing.T) {
 
 // daneZone is the zone of daneDomains.
 func (s *outbox) daneZone(addrs map[string]string) string {
+	zone := zoneOf(addrs)
+	for host, key := range map[string]string{"mx.right.test": "mx.right.test", "mx.stripped.test": "mx.stripped.test", "mx.wrong.test": "mx.right.test"} {
+		zone += fmt.Sprintf("_25._tcp.%s. TLSA %s\n", host, s.sinks[key].TLSA())
+	}
+	return zone
+}
+
+// zoneOf is a zone for hosts named "mx." and their domain.
+func zoneOf(addrs map[string]string) string {
 	zone := "$ORIGIN test.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
 	for host, addr := range addrs {
 		zone += fmt.Sprintf("%s. A %s\n%s. MX 10 %s.\n", host, addr, strings.TrimPrefix(host, "mx."), host)
-	}
-	for host, key := range map[string]string{"mx.right.test": "mx.right.test", "mx.stripped.test": "mx.stripped.test", "mx.wrong.test": "mx.right.test"} {
-		zone += fmt.Sprintf("_25._tcp.%s. TLSA %s\n", host, s.sinks[key].TLSA())
 	}
 	return zone
 }

@@ -24,6 +24,7 @@ import (
 type outbox struct {
 	t     *testing.T
 	in    *posttest.Instance
+	ca    *posttest.CA              // of the hosts
 	sinks map[string]*posttest.Sink // by host
 }
 
@@ -49,7 +50,7 @@ func newReceivers(t *testing.T, mx map[string][]string) (s *outbox, addrs map[st
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, addrs = &outbox{t: t, sinks: map[string]*posttest.Sink{}}, map[string]string{}
+	s, addrs = &outbox{t: t, ca: ca, sinks: map[string]*posttest.Sink{}}, map[string]string{}
 	for _, hosts := range mx {
 		for _, host := range hosts {
 			if addrs[host] != "" {
