@@ -77,8 +77,8 @@ func (r *rig) take(e ratchet.Event) {
 	r.events = append(r.events, strings.Join(words, " "))
 }
 
-// told returns the events since it was last called.
-func (r *rig) told() string {
+// reported returns the events since it was last called.
+func (r *rig) reported() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := strings.Join(r.events, "; ")
@@ -189,7 +189,7 @@ func (r *rig) pin(t *testing.T, macros map[string]string) {
 		r.day(n)
 		r.send(t, macros, mail())
 	}
-	r.told()
+	r.reported()
 }
 
 // summary is what a message came to: replies, edits, quarantine.
@@ -223,7 +223,7 @@ func TestWayOfOneMessage(t *testing.T) {
 		macros map[string]string
 		change func(*mtatest.Message)
 		want   string
-		told   string
+		events string
 	}{
 		{"steady: one round trip", tlsstate.Tempfail, tlsMacros("TLSv1.3"), nil,
 			"M:a", "steady none observe from=alice@bank.example"},
@@ -283,8 +283,8 @@ func TestWayOfOneMessage(t *testing.T) {
 			if got := summary(&res); got != tt.want {
 				t.Errorf("replies: got %s, want %s", got, tt.want)
 			}
-			if got := r.told(); got != tt.told {
-				t.Errorf("told: got %s, want %s", got, tt.told)
+			if got := r.reported(); got != tt.events {
+				t.Errorf("events: got %s, want %s", got, tt.events)
 			}
 		})
 	}
@@ -432,7 +432,7 @@ func TestGivenUpBeforeARecipient(t *testing.T) {
 	if _, err := s.Message(next); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.told(); got != "downgrade stripped quarantine from=carol@bank.example to=bob@example.org id=4Q1" {
+	if got := r.reported(); got != "downgrade stripped quarantine from=carol@bank.example to=bob@example.org id=4Q1" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -448,7 +448,7 @@ func TestActionNeverDone(t *testing.T) {
 		t.Fatalf("the next message: %s, %v", summary(&res), err)
 	}
 	want := "downgrade stripped quarantine from=alice@bank.example to=bob@example.org not done; downgrade stripped quarantine from=alice@bank.example to=bob@example.org id=4Q1"
-	if got := r.told(); got != want {
+	if got := r.reported(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -510,7 +510,7 @@ func TestCanary(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n := strings.Count(r.log.String(), "does not send the macros"); n != 1 || r.NoMacros() != 4 {
-		t.Errorf("told %d times, counted %d:\n%s", n, r.NoMacros(), r.log.String())
+		t.Errorf("logged %d times, counted %d:\n%s", n, r.NoMacros(), r.log.String())
 	}
 	if r.histories.Len() != 0 {
 		t.Error("something was learned")

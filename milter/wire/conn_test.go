@@ -15,7 +15,7 @@ import (
 )
 
 // tape is a net.Conn that plays what the client says, piece by piece, and
-// keeps what it is told: one entry for each system call there would be.
+// keeps what it is passed: one entry for each system call there would be.
 type tape struct {
 	net.Conn
 	in       [][]byte
@@ -266,21 +266,21 @@ func TestRefused(t *testing.T) {
 				t.Errorf("read on after the end: %v", again)
 			}
 			c.Close()
-			said := log.all()
+			got := log.all()
 			if test.stat(c.srv.Stats()) != 1 || c.srv.Stats().Open != 0 {
 				t.Errorf("stats %+v", c.srv.Stats())
 			}
-			if test.log == "" && len(said) != 0 || test.log != "" && (len(said) != 1 || !strings.Contains(said[0], test.log)) {
-				t.Errorf("logged %q, want one line with %q", said, test.log)
+			if test.log == "" && len(got) != 0 || test.log != "" && (len(got) != 1 || !strings.Contains(got[0], test.log)) {
+				t.Errorf("logged %q, want one line with %q", got, test.log)
 			}
-			if strings.ContainsFunc(strings.Join(said, ""), func(r rune) bool { return r < 0x20 || r > 0x7E }) {
-				t.Errorf("unclean: %q", said)
+			if strings.ContainsFunc(strings.Join(got, ""), func(r rune) bool { return r < 0x20 || r > 0x7E }) {
+				t.Errorf("unclean: %q", got)
 			}
 		})
 	}
 }
 
-// A client that is gone before its reply is counted, and told only to who
+// A client that is gone before its reply is counted, and reported only to who
 // debugs.
 func TestWriteFails(t *testing.T) {
 	c, tp, log := onTape(t, nil, optNeg())
@@ -293,8 +293,8 @@ func TestWriteFails(t *testing.T) {
 		t.Errorf("read after a failed write: %v", err)
 	}
 	c.Close()
-	if said := log.all(); c.srv.Stats().Broken != 1 || len(said) != 1 || !strings.Contains(said[0], "level=DEBUG") {
-		t.Errorf("%+v %q", c.srv.Stats(), said)
+	if got := log.all(); c.srv.Stats().Broken != 1 || len(got) != 1 || !strings.Contains(got[0], "level=DEBUG") {
+		t.Errorf("%+v %q", c.srv.Stats(), got)
 	}
 }
 

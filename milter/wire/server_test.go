@@ -64,8 +64,8 @@ func TestServe(t *testing.T) {
 	if diff := cmp.Diff(Stats{Accepted: 1}, d.Stats()); diff != "" {
 		t.Error(diff)
 	}
-	if said := d.log.all(); len(said) != 0 {
-		t.Errorf("logged %q", said)
+	if logged := d.log.all(); len(logged) != 0 {
+		t.Errorf("logged %q", logged)
 	}
 }
 
@@ -146,8 +146,8 @@ func TestHostileClients(t *testing.T) {
 		}
 		c.Close()
 		until(t, name+": closed", func() bool { return d.Stats().Open == 0 })
-		if said := d.log.all()[before:]; len(said) > 1 {
-			t.Errorf("%s: logged %q", name, said)
+		if logged := d.log.all()[before:]; len(logged) > 1 {
+			t.Errorf("%s: logged %q", name, logged)
 		}
 		d.healthy(t)
 		until(t, name+": healthy client gone", func() bool { return d.Stats().Open == 0 })
@@ -158,13 +158,13 @@ func TestHostileClients(t *testing.T) {
 	d.healthy(t)
 	half.Close()
 	silent.Close()
-	until(t, "half a packet told", func() bool { return d.Stats().Broken == 1 })
+	until(t, "half a packet counted", func() bool { return d.Stats().Broken == 1 })
 	if st := d.Stats(); st.NotMilter != 2 || st.BadFrame != 2 || st.FrameTooBig != 1 {
 		t.Errorf("stats %+v", st)
 	}
 }
 
-// Over the limit the answer is an end, at once, and one line tells of all.
+// Over the limit the answer is an end, at once, and one line reports all.
 func TestConnectionLimit(t *testing.T) {
 	d := start(t, filter{}, func(c *Config) { c.Limits.Connections = 8 })
 	var held []*mtatest.Session
@@ -189,8 +189,8 @@ func TestConnectionLimit(t *testing.T) {
 	if st := d.Stats(); st.OverLimit != 1000 || st.Accepted != 9 {
 		t.Errorf("stats %+v", st)
 	}
-	if said := d.log.all(); len(said) != 1 || !strings.Contains(said[0], "too many are open") || !strings.Contains(said[0], "limit=8") {
-		t.Errorf("logged %q", said)
+	if logged := d.log.all(); len(logged) != 1 || !strings.Contains(logged[0], "too many are open") || !strings.Contains(logged[0], "limit=8") {
+		t.Errorf("logged %q", logged)
 	}
 }
 
@@ -216,8 +216,8 @@ func TestPanics(t *testing.T) {
 	s.Close()
 	d.healthy(t)
 	until(t, "the log line", func() bool { return len(std.all()) > 0 })
-	if said := std.all(); len(said) != 1 || !strings.Contains(said[0], "boom | and more?[2J | goroutine") {
-		t.Errorf("logged %q", said)
+	if logged := std.all(); len(logged) != 1 || !strings.Contains(logged[0], "boom | and more?[2J | goroutine") {
+		t.Errorf("logged %q", logged)
 	}
 }
 
@@ -238,8 +238,8 @@ func TestBackendPanics(t *testing.T) {
 		}
 		s.Ehlo("again.sender.example")
 		s.Close()
-		if said := d.log.all(); d.Stats().BackendPanics == 0 || !strings.Contains(said[0], "no backend") {
-			t.Errorf("%+v %q", d.Stats(), said)
+		if logged := d.log.all(); d.Stats().BackendPanics == 0 || !strings.Contains(logged[0], "no backend") {
+			t.Errorf("%+v %q", d.Stats(), logged)
 		}
 	}
 }
@@ -307,7 +307,7 @@ func say(t *testing.T, c net.Conn, reply bool, p []byte) []byte {
 	return got
 }
 
-// closedAfter tells how long the server lets a client wait.
+// closedAfter returns how long the server lets a client wait.
 func closedAfter(c net.Conn) time.Duration {
 	began := time.Now()
 	io.Copy(io.Discard, c)
@@ -365,8 +365,8 @@ func TestDeadlines(t *testing.T) {
 					t.Errorf("closed after %v, want %v to %v", got, test.min, test.max)
 				}
 				synctest.Wait()
-				if said := log.all(); s.Stats().Timeouts != 1 || len(said) != 1 || !strings.Contains(said[0], "silent for too long") {
-					t.Errorf("%+v %q", s.Stats(), said)
+				if logged := log.all(); s.Stats().Timeouts != 1 || len(logged) != 1 || !strings.Contains(logged[0], "silent for too long") {
+					t.Errorf("%+v %q", s.Stats(), logged)
 				}
 			})
 		})
@@ -402,8 +402,8 @@ func TestAcceptRecovers(t *testing.T) {
 		if waited := time.Since(began); waited != 1275*time.Millisecond+3*time.Second {
 			t.Errorf("waited %v", waited)
 		}
-		if said := log.all(); s.Stats().AcceptErrors != 11 || len(said) != 1 || !strings.Contains(said[0], "too many open files") {
-			t.Errorf("%+v %q", s.Stats(), said)
+		if logged := log.all(); s.Stats().AcceptErrors != 11 || len(logged) != 1 || !strings.Contains(logged[0], "too many open files") {
+			t.Errorf("%+v %q", s.Stats(), logged)
 		}
 	})
 }
@@ -484,8 +484,8 @@ func TestShutdownDrains(t *testing.T) {
 			t.Errorf("closed %v after its message", d)
 		}
 		wg.Wait()
-		if said := log.all(); len(said) != 0 || s.Stats() != (Stats{Accepted: 3}) {
-			t.Errorf("%+v %q", s.Stats(), said)
+		if logged := log.all(); len(logged) != 0 || s.Stats() != (Stats{Accepted: 3}) {
+			t.Errorf("%+v %q", s.Stats(), logged)
 		}
 	})
 }
@@ -506,8 +506,8 @@ func TestShutdownCuts(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("took %v", took)
 		}
-		if said := log.all(); len(said) != 0 {
-			t.Errorf("logged %q", said)
+		if logged := log.all(); len(logged) != 0 {
+			t.Errorf("logged %q", logged)
 		}
 		busy.Close()
 	})

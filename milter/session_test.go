@@ -1,0 +1,180 @@
+package milter
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	gomilter "github.com/emersion/go-milter"
+
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// scripted is a judge with one answer, which notes what it is asked.
+type scripted struct {
+	decision ratchet.Decision
+	panics   bool // in Learn
+	judged   []string
+	learned  int
+}
+
+func (j *scripted) Decide(s *ratchet.Session) ratchet.Decision {
+	j.judged = append(j.judged, s.Peer.Address.Name+" "+s.Level.String())
+	return j.decision
+}
+
+func (j *scripted) Learn(*ratchet.Session, *ratchet.Decision) {
+	if j.learned++; j.panics {
+		panic("learn")
+	}
+}
+
+// unit is a session without a socket, with what it logged and emitted.
+type unit struct {
+	*session
+	log    bytes.Buffer
+	events []ratchet.Event
+	seen   []string
+}
+
+func newUnit(j Judge, o Options) *unit {
+	u := &unit{}
+	m := New(Deps{
+		Judge: j, Now: time.Now, Events: func(e ratchet.Event) { u.events = append(u.events, e) },
+		Seen: func(ip netip.Addr, port string) { u.seen = append(u.seen, ip.String()+" "+port) },
+	}, o, slog.New(slog.NewTextHandler(&u.log, nil)))
+	u.session = m.Backend().(*session)
+	return u
+}
+
+func macros(addr, version string) *gomilter.Modifier {
+	m := map[string]string{"{client_addr}": addr, "{client_port}": "40000", "{daemon_addr}": "198.51.100.1", "{daemon_port}": "25"}
+	if version != "" {
+		m["{tls_version}"], m["{cipher}"], m["{cipher_bits}"] = version, "TLS_AES_256_GCM_SHA384", "256"
+	}
+	return &gomilter.Modifier{Macros: m}
+}
+
+func (u *unit) answers(t *testing.T, want gomilter.Response, got gomilter.Response, err error) {
+	t.Helper()
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("answer %v, %v: want %v", got, err, want)
+	}
+}
+
+// TestPanicInEachCallback: each answers "accept" all the same, and the first
+// panic of all is logged with its stack.
+func TestPanicInEachCallback(t *testing.T) {
+	j := &scripted{decision: ratchet.Decision{Changes: true}, panics: true}
+	u := newUnit(j, Options{})
+	for range 2 {
+		resp, err := u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
+		u.answers(t, goOn, resp, err)
+		resp, err = u.RcptTo("bob@ours.example", nil)
+		u.answers(t, accept, resp, err)
+	}
+	resp, err := u.MailFrom("", macros("192.0.2.10", ""))
+	u.answers(t, goOn, resp, err)
+	resp, err = u.Body(macros("192.0.2.10", ""))
+	u.answers(t, accept, resp, err)
+
+	u.m.deps.Events = func(ratchet.Event) { panic("event") }
+	u.actionPending, u.rcpt, u.emitted = true, "bob@ours.example", false
+	if err := u.Abort(nil); err != nil {
+		t.Error(err)
+	}
+	lines := strings.Split(strings.TrimSpace(u.log.String()), "\n")
+	if len(lines) != 4 || u.m.Troubles() != 4 || !strings.Contains(lines[0], "stack=") || strings.Count(u.log.String(), "stack=") != 1 {
+		t.Errorf("%d troubles:\n%s", u.m.Troubles(), &u.log)
+	}
+}
+
+// TestNothingIsLeftOver: no message is judged by what came with the one before
+// it, not where the client is another (XCLIENT) nor where no ABORT came between.
+func TestNothingIsLeftOver(t *testing.T) {
+	j := &scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Action: tlsstate.Tempfail}}}
+	u := newUnit(j, Options{})
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.RcptTo("bob@ours.example", nil)
+	u.Header("X-TLS-Ratchet", "forged", nil)
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.MailFrom("ann@bank.example", macros("192.0.2.11", ""))
+	if want := []string{"192.0.2.10 TLSv1.3", "192.0.2.10 TLSv1.3", "192.0.2.11 none"}; !reflect.DeepEqual(j.judged, want) {
+		t.Errorf("judged %q, want %q", j.judged, want)
+	}
+	if want := []string{"192.0.2.10 40000", "192.0.2.10 40000", "192.0.2.11 40000"}; !reflect.DeepEqual(u.seen, want) {
+		t.Errorf("seen %q, want %q", u.seen, want)
+	}
+	if u.copies != 0 || u.rcpt != "" || u.learned || u.emitted {
+		t.Errorf("left over: %+v", u.session)
+	}
+	u.RcptTo("bob@ours.example", nil)
+	u.Abort(nil)
+	if len(u.events) != 2 || u.options != nil {
+		t.Errorf("%d events, options %v", len(u.events), u.options)
+	}
+}
+
+// TestLearnsOnce: however many recipients there are, a message is learned once
+// and reported once.
+func TestLearnsOnce(t *testing.T) {
+	j := &scripted{decision: ratchet.Decision{Changes: true}}
+	u := newUnit(j, Options{HeaderAll: true})
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.RcptTo("bob@ours.example", nil)
+	u.RcptTo("eve@ours.example", nil)
+	if j.learned != 1 {
+		t.Errorf("learned %d times", j.learned)
+	}
+	u = newUnit(j, Options{})
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.RcptTo("bob@ours.example", nil)
+	if len(u.events) != 1 || !u.events[0].Done {
+		t.Errorf("events %+v", u.events)
+	}
+}
+
+// TestApart: a message without a sender to one recipient that is exempt, and to
+// others that are not, is asked for apart; two of a kind are not.
+func TestApart(t *testing.T) {
+	j := &scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Action: tlsstate.Tempfail}}}
+	for _, tt := range []struct {
+		from, first, second string
+		apart               bool
+	}{
+		{"", "postmaster@ours.example", "bob@ours.example", true},
+		{"", "bob@ours.example", "postmaster@ours.example", true},
+		{"", "bob@ours.example", "eve@ours.example", false},
+		{"", "postmaster@ours.example", "postmaster@theirs.example", false},
+		{"ann@bank.example", "postmaster@ours.example", "postmaster@theirs.example", false},
+		{"ann@bank.example", "bob@ours.example", "postmaster@ours.example", false},
+	} {
+		u := newUnit(j, Options{ExemptRecipients: []string{"postmaster"}})
+		u.MailFrom(tt.from, macros("192.0.2.10", ""))
+		u.RcptTo(tt.first, nil)
+		resp, _ := u.RcptTo(tt.second, nil)
+		if apart := !reflect.DeepEqual(resp, gomilter.Response(goOn)); apart != tt.apart {
+			t.Errorf("%+v: answer %v", tt, resp)
+		}
+	}
+}
+
+// TestOneWithoutMacros: after a message with facts, one without any is nothing
+// that Postfix's settings explain.
+func TestOneWithoutMacros(t *testing.T) {
+	u := newUnit(&scripted{}, Options{})
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
+	u.MailFrom("ann@bank.example", &gomilter.Modifier{})
+	if s := u.log.String(); !strings.Contains(s, "level=WARN") || strings.Contains(s, "level=ERROR") {
+		t.Error(s)
+	}
+	u.m.trouble("trying", ratchet.ErrDay)
+	if s := u.log.String(); !strings.Contains(s, "level=ERROR") || !strings.Contains(s, "doing=trying") {
+		t.Error(s)
+	}
+}
