@@ -27,12 +27,15 @@ func (d *Daemon) serveAdmin(ctx context.Context, cfg *config.Config) (stop func(
 		d.log.Error("admin socket unavailable", "error", err)
 		return func() {}
 	}
-	return func() {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if server.Shutdown(ctx) != nil {
-			server.Close()
-		}
+	return func() { stopHTTP(ctx, server) }
+}
+
+// stopHTTP waits a second for answers under way, then cuts them off.
+func stopHTTP(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		server.Close()
 	}
 }
 

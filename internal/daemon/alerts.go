@@ -1,16 +1,13 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/status"
 )
 
 // Destinations makes those of the configuration whose secrets, variables and
@@ -52,16 +49,6 @@ func Hostname() string {
 		return "localhost"
 	}
 	return name
-}
-
-// delivered lists what became of alerts, by destination.
-func delivered(a *alert.Alerts) []status.Destination {
-	var all []status.Destination
-	for name, s := range a.Stats() {
-		all = append(all, status.Destination{Name: name, Sent: s.Delivered, Failed: s.Failed, Dropped: s.Dropped})
-	}
-	slices.SortFunc(all, func(a, b status.Destination) int { return cmp.Compare(a.Name, b.Name) })
-	return all
 }
 
 // closeAlerts gives alerts that wait a little time.

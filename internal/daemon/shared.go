@@ -7,7 +7,6 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/status"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
 )
@@ -60,18 +59,9 @@ func (d *Daemon) whole() admin.Memory {
 }
 
 // sharing returns what the metrics show of the server; nil where there is none.
-func sharing(h histories) func() status.Sharing {
-	s, ok := h.(*shared.Store)
-	if !ok {
-		return nil
+func sharing(h histories) func() shared.Stats {
+	if s, ok := h.(*shared.Store); ok {
+		return s.Sharing
 	}
-	return func() status.Sharing {
-		n := s.Sharing()
-		return status.Sharing{
-			Answering: n.Answering, Taking: n.Taking, Away: n.Away,
-			Commands: n.Commands, Asked: n.Asked, Late: n.Late, Unasked: n.Unasked,
-			Written: n.Written, Conflicts: n.Conflicts, Undecodable: n.Undecodable, Refused: n.Refused, Evicted: n.Evicted,
-			Changed: n.Changed,
-		}
-	}
+	return nil
 }

@@ -2,18 +2,22 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"net"
-	"net/http"
 	"runtime"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
+
+// maxReaders is how many connections to metrics and page are open at once.
+const maxReaders = 64
 
 // censusEvery is the time between two walks through the whole memory.
 const censusEvery = 10 * time.Minute
@@ -37,14 +41,14 @@ func newPages(d *Daemon) pages {
 		Senders:     d.proving(),
 		Build:       status.Build{Version: d.version, Go: runtime.Version()},
 		Store:       d.histories.Stats,
-		Connections: d.connections,
+		Connections: func() wire.Stats { return d.server.Stats() },
 		Errors:      d.errors,
 		Census:      p.census.Last,
-		Incidents: func() status.Incidents {
+		Incidents: func() (int, uint64) {
 			open, _ := d.watch.book.Count()
-			return status.Incidents{Open: open, Dropped: d.watch.book.Dropped()}
+			return open, d.watch.book.Dropped()
 		},
-		Alerts:    func() []status.Destination { return delivered(d.watch.alerts) },
+		Alerts:    d.watch.alerts.Stats,
 		Breaker:   d.breaker,
 		SelfCheck: d.watch.check.Last,
 		Outbound:  d.sendingStats,
@@ -61,14 +65,6 @@ func (p pages) take(e ratchet.Event) {
 func (d *Daemon) rules() *tlsstate.Rules { return d.config.Load().Rules() }
 
 func (d *Daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(time.Now()) }
-
-func (d *Daemon) connections() status.Connections {
-	s := d.server.Stats()
-	return status.Connections{
-		Open: s.Open, Accepted: s.Accepted, OverLimit: s.OverLimit, NotMilter: s.NotMilter,
-		BadFrame: s.BadFrame, FrameTooBig: s.FrameTooBig, Timeouts: s.Timeouts, Broken: s.Broken,
-	}
-}
 
 func (d *Daemon) errors() status.Errors {
 	s := d.server.Stats()
@@ -100,17 +96,13 @@ func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func
 		return stopCounting
 	}
 	go func() {
-		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := serveHTTP(server, netutil.LimitListener(listener, maxReaders)); err != nil {
 			d.log.Error("metrics and status page stopped", "error", err)
 		}
 	}()
 	return func() {
 		stopCounting()
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			d.log.Debug("could not write the status page", "error", err)
-		}
+		stopHTTP(ctx, server)
 	}
 }
 

@@ -19,8 +19,8 @@ const (
 )
 
 // Metrics are the counters of events, and what is read from elsewhere at each
-// scrape, in a registry of their own. Take and what Judge and Histories return
-// are on the mail path: they allocate nothing.
+// scrape, in a registry of their own. Take and Observe are on the mail path: they
+// allocate nothing.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -41,7 +41,7 @@ func NewMetrics(s Sources) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.events()
 	m.latencies()
-	m.registry.MustRegister(s.collectors()...)
+	m.registry.MustRegister(s)
 	return m
 }
 
@@ -74,7 +74,7 @@ func (m *Metrics) events() {
 	}
 }
 
-// latencies declares what Judge and Histories time: native histograms, with
+// latencies declares what Observe takes: native histograms, with
 // classic buckets from a microsecond to a quarter of a second.
 func (m *Metrics) latencies() {
 	decide := prometheus.NewHistogram(histogram("tlsratchet_decide_seconds",
@@ -122,5 +122,17 @@ func (m *Metrics) Take(e ratchet.Event) {
 	by[min(int(e.AppliedAction()), actions-1)].Inc()
 	if a := e.Decision.Breaker; a > ratchet.Armed && int(a) < answers {
 		m.limited[a].Inc()
+	}
+}
+
+// Observe takes the time of an operation; it is for [ratchet.Options].
+func (m *Metrics) Observe(op ratchet.Operation, took time.Duration) {
+	switch op {
+	case ratchet.Deciding:
+		m.decide.Observe(took.Seconds())
+	case ratchet.Loading:
+		m.load.Observe(took.Seconds())
+	case ratchet.Learning:
+		m.learn.Observe(took.Seconds())
 	}
 }

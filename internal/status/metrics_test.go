@@ -13,13 +13,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/peer/spf/resolver"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/status"
+	"tlsratchet/milter/wire"
 	"tlsratchet/test/promtool"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/shared"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -31,8 +36,8 @@ func sources() status.Sources {
 		Store: func() store.Stats {
 			return store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8}
 		},
-		Connections: func() status.Connections {
-			return status.Connections{Open: 1, Accepted: 20, OverLimit: 3, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8}
+		Connections: func() wire.Stats {
+			return wire.Stats{Open: 1, Accepted: 20, OverLimit: 3, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8}
 		},
 		Errors: func() status.Errors {
 			return status.Errors{Unjudged: 1, NoMacros: 2, Callback: 3, Backend: 4, Accept: 5}
@@ -40,12 +45,16 @@ func sources() status.Sources {
 		Census: func() status.Count {
 			return status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}}
 		},
-		Incidents: func() status.Incidents { return status.Incidents{Open: 3, Dropped: 1} },
-		Sharing: func() status.Sharing {
-			return status.Sharing{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11}
+		Incidents: func() (int, uint64) { return 3, 1 },
+		Sharing: func() shared.Stats {
+			return shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11}
 		},
-		Senders: func() status.Senders {
-			return status.Senders{Proven: 50, NotPassed: 4, Wide: 3, NoAnswer: 2, Limited: 6, Failed: 1, Dropped: 7, Waiting: 8, Cached: 90, Asked: 30, Unanswered: 5}
+		Senders: func() (spf.Stats, resolver.Stats) {
+			n := spf.Stats{Dropped: 7, Waiting: 8}
+			for r, count := range map[spf.Result]uint64{spf.Proven: 50, spf.NotPassed: 4, spf.Wide: 3, spf.NoAnswer: 2, spf.Limited: 6, spf.Failed: 1} {
+				n.Results[r] = count
+			}
+			return n, resolver.Stats{Hits: 90, Questions: 30, Failures: 5}
 		},
 		Outbound: func() status.Outbound {
 			return status.Outbound{
@@ -54,8 +63,8 @@ func sources() status.Sources {
 				Follower:   outbound.FollowerStats{Lines: 7000, Fault: "permission denied"},
 			}
 		},
-		Alerts: func() []status.Destination {
-			return []status.Destination{{Name: "log", Sent: 5}, {Name: "chat", Sent: 3, Failed: 2, Dropped: 1}}
+		Alerts: func() map[string]alert.Stats {
+			return map[string]alert.Stats{"log": {Delivered: 5}, "chat": {Delivered: 3, Failed: 2, Dropped: 1}}
 		},
 		Breaker: func() ratchet.BreakerState {
 			return ratchet.BreakerState{Answer: ratchet.Softened, Recent: make([]ratchet.BreakerName, 11)}
@@ -110,7 +119,7 @@ func scrape(t *testing.T, m *status.Metrics, accept string) (kind, body string) 
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	r.Host = "localhost:1"
 	r.Header.Set("Accept", accept)
-	s.Handler().ServeHTTP(w, r)
+	s.Handler.ServeHTTP(w, r)
 	return w.Header().Get("Content-Type"), w.Body.String()
 }
 

@@ -1,21 +1,17 @@
 package status
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 
 	"tlsratchet/internal/clean"
 )
 
-// ServerOptions are what a [Server] is made of.
+// ServerOptions are what the server is made of.
 type ServerOptions struct {
 	// Address is where it listens, host:port; Names are host names that it may
 	// be called by beside that and localhost.
@@ -32,18 +28,14 @@ type ServerOptions struct {
 	Log *slog.Logger
 }
 
-// Server is the HTTP server of metrics and page.
-type Server struct{ http *http.Server }
-
 const (
-	maxConnections = 64
-	maxHeader      = 16 << 10
-	maxScrapes     = 4
+	maxHeader  = 16 << 10
+	maxScrapes = 4
 )
 
-// NewServer returns a server that is ready to serve. The error says that the
-// address is none.
-func NewServer(o ServerOptions) (*Server, error) {
+// NewServer returns the HTTP server of metrics and page. The error says that
+// the address is none.
+func NewServer(o ServerOptions) (*http.Server, error) {
 	hosts, err := newHosts(o.Address, o.Names)
 	if err != nil {
 		return nil, err
@@ -59,7 +51,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	mux.Handle("/healthz", answer(o.Alive))
 	mux.Handle("/readyz", answer(o.Ready))
 	o.Page.register(mux, o.Log)
-	return &Server{&http.Server{
+	return &http.Server{
 		Handler:           hosts.guard(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -68,27 +60,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		MaxHeaderBytes:    maxHeader,
 		// What clients do wrong is theirs.
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}}, nil
-}
-
-// Handler returns what the server answers with.
-func (s *Server) Handler() http.Handler { return s.http.Handler }
-
-// Serve serves on l, 64 connections at once, until Shutdown, and then returns
-// nil. It closes l.
-func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("status page: %w", err)
-	}
-	return nil
-}
-
-// Shutdown waits for answers under way until ctx ends, then cuts them off.
-func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(err, s.http.Close())
-	}
-	return nil
+	}, nil
 }
 
 // answer is 200 and ok, or 503 and what is wrong.

@@ -55,7 +55,7 @@ func TestHosts(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Host = tc.host
-			s.Handler().ServeHTTP(w, r)
+			s.Handler.ServeHTTP(w, r)
 			if w.Code != tc.want {
 				t.Errorf("listening on %s, called %q, %s: %d, want %d", tc.address, tc.host, path, w.Code, tc.want)
 			}
@@ -78,7 +78,7 @@ func TestReadOnly(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(method, "http://127.0.0.1"+path, nil)
 			r.Host = "127.0.0.1"
-			s.Handler().ServeHTTP(w, r)
+			s.Handler.ServeHTTP(w, r)
 			want := http.StatusOK
 			switch {
 			case method != "GET" && method != "HEAD":
@@ -109,7 +109,7 @@ func TestHeaders(t *testing.T) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, tc.path, nil)
 		r.Host = tc.host
-		s.Handler().ServeHTTP(w, r)
+		s.Handler.ServeHTTP(w, r)
 		for name, want := range map[string]string{
 			"Content-Security-Policy":      "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			"X-Content-Type-Options":       "nosniff",
@@ -141,7 +141,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestOverTheWire: the server on a socket ends when told to; a client that says
+// TestOverTheWire: the server on a socket ends on Shutdown; a client that sends
 // nothing, or too much, doesn't hold it up.
 func TestOverTheWire(t *testing.T) {
 	base := listen(t, emptyPage(t))

@@ -226,7 +226,7 @@ func trained(until int) (h tlsstate.History) {
 }
 
 // serve makes a server of a page, with no sources.
-func serve(t *testing.T, p status.Page, names ...string) *status.Server {
+func serve(t *testing.T, p status.Page, names ...string) *http.Server {
 	t.Helper()
 	s, err := status.NewServer(status.ServerOptions{
 		Address: "127.0.0.1:9125", Names: names, Metrics: status.NewMetrics(status.Sources{}), Page: p,
@@ -239,12 +239,12 @@ func serve(t *testing.T, p status.Page, names ...string) *status.Server {
 }
 
 // get asks for a path and returns the body.
-func get(t *testing.T, s *status.Server, path string) (int, string) {
+func get(t *testing.T, s *http.Server, path string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = "127.0.0.1:9125"
-	s.Handler().ServeHTTP(w, r)
+	s.Handler.ServeHTTP(w, r)
 	body, err := io.ReadAll(w.Body)
 	if err != nil {
 		t.Fatal(err)

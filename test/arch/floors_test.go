@@ -18,8 +18,8 @@ var floors = [][]string{
 	{"internal/ratchet"},
 	{"internal/words"},
 	{"milter", "internal/policyservice", "internal/incident", "internal/maillog"},
-	{"internal/outbound"},
-	{"internal/admin", "internal/alert", "internal/status", "internal/replay"},
+	{"internal/outbound", "internal/alert"},
+	{"internal/admin", "internal/status", "internal/replay"},
 	{"internal/daemon"},
 }
 

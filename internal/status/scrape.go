@@ -1,0 +1,182 @@
+package status
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/peer/spf/resolver"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
+	"tlsratchet/milter/wire"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/shared"
+)
+
+// scrape writes the metrics that are read at a scrape.
+type scrape struct{ to chan<- prometheus.Metric }
+
+// by are the values of a metric by its first label: numbers, or [by] the next
+// one.
+type by map[string]any
+
+// counter and gauge write a metric whose value is a number, a bool (1 for true),
+// a time (in seconds since 1970), or values [by] the labels.
+func (w scrape) counter(name, help string, value any, labels ...string) {
+	w.write(prometheus.CounterValue, prometheus.NewDesc(name, help, labels, nil), value)
+}
+
+func (w scrape) gauge(name, help string, value any, labels ...string) {
+	w.write(prometheus.GaugeValue, prometheus.NewDesc(name, help, labels, nil), value)
+}
+
+func (w scrape) write(kind prometheus.ValueType, desc *prometheus.Desc, value any, labels ...string) {
+	if all, ok := value.(by); ok {
+		for label, v := range all {
+			w.write(kind, desc, v, append(labels, label)...)
+		}
+		return
+	}
+	w.to <- prometheus.MustNewConstMetric(desc, kind, number(value), labels...)
+}
+
+func number(value any) float64 {
+	switch v := value.(type) {
+	case bool:
+		if v {
+			return 1
+		}
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case uint64:
+		return float64(v)
+	case time.Time:
+		return float64(v.UnixMilli()) / 1e3
+	}
+	return 0
+}
+
+func (w scrape) store(n store.Stats) {
+	w.counter("tlsratchet_store_reads_total", "Histories read, by where they were found.", by{"memory": n.Hits, "disk": n.Misses}, "from")
+	w.counter("tlsratchet_store_damaged_total", "Damaged records found, at the start or since.", n.Damaged)
+	w.counter("tlsratchet_store_written_total", "Histories written to the disk.", n.Writes)
+	w.counter("tlsratchet_store_commits_total", "Writes of groups of histories, by result; what failed is tried again.",
+		by{"ok": n.Commits, "failed": n.FailedCommits}, "result")
+	w.gauge("tlsratchet_store_pending", "Histories that wait to be written.", n.Pending)
+	w.counter("tlsratchet_store_dropped_total", "Changes dropped because the queue was full; the peer's next message makes them again.", n.Dropped)
+	w.counter("tlsratchet_store_refused_total", "Changes refused: dated later than tomorrow, or more new identities from one network than allowed in a day.",
+		by{"future": n.Future, "newcomers": n.Refused}, "reason")
+}
+
+func (w scrape) connections(n wire.Stats) {
+	w.gauge("tlsratchet_connections", "Connections of Postfix that are open.", n.Open)
+	w.counter("tlsratchet_connections_accepted_total", "Connections accepted.", n.Accepted)
+	w.counter("tlsratchet_connections_closed_total", "Connections closed by tlsratchet, by reason.", by{
+		"over_limit": n.OverLimit, "not_milter": n.NotMilter, "bad_frame": n.BadFrame,
+		"frame_too_big": n.FrameTooBig, "timeout": n.Timeouts, "broken": n.Broken,
+	}, "reason")
+}
+
+func (w scrape) errors(n Errors) {
+	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
+		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback, "backend": n.Backend, "accept": n.Accept,
+	}, "kind")
+}
+
+// census writes nothing before the first walk ended.
+func (w scrape) census(c Count) {
+	if c.At.IsZero() {
+		return
+	}
+	known, pinned := by{}, by{}
+	for k := tlsstate.Address; k <= tlsstate.LastKind; k++ {
+		known[k.String()], pinned[k.String()] = c.Known[k], c.Pinned[k]
+	}
+	w.gauge("tlsratchet_identities", "Identities with a history, at the last count.", known, "kind")
+	w.gauge("tlsratchet_identities_pinned", "Identities with a pin that holds, at the last count.", pinned, "kind")
+}
+
+func (w scrape) incidents(open int, dropped uint64) {
+	w.gauge("tlsratchet_incidents_open", "Incidents that are open.", open)
+	w.counter("tlsratchet_incidents_dropped_total", "Events dropped before they reached incidents and alerts, because the queue was full.", dropped)
+}
+
+func (w scrape) alerts(all map[string]alert.Stats) {
+	values := by{}
+	for name, n := range all {
+		values[name] = by{"sent": n.Delivered, "failed": n.Failed, "dropped": n.Dropped}
+	}
+	w.counter("tlsratchet_alerts_total", "Alerts by destination and result.", values, "destination", "result")
+}
+
+func (w scrape) breaker(s ratchet.BreakerState) {
+	states := by{}
+	for a := range ratchet.Answer(answers) {
+		states[a.String()] = a == s.Holds()
+	}
+	w.gauge("tlsratchet_breaker_state", "State of the circuit breaker: 1 for the present one, 0 for the others.", states, "answer")
+	w.gauge("tlsratchet_breaker_names", "Pinned domains that downgraded within the circuit breaker's window.", len(s.Recent))
+}
+
+// selfCheck writes nothing until somebody answered.
+func (w scrape) selfCheck(r selfcheck.Result) {
+	if r.At.IsZero() {
+		return
+	}
+	problems := by{}
+	for p := selfcheck.Unknown; p <= selfcheck.NotOffered; p++ {
+		problems[p.String()] = p == r.Problem(time.Now())
+	}
+	w.gauge("tlsratchet_selfcheck_problem", "Result of the newest self-check: 1 for the present one, 0 for the others.", problems, "problem")
+	w.gauge("tlsratchet_selfcheck_timestamp_seconds", "Time of the newest self-check of STARTTLS.", r.At)
+	if !r.CertNotAfter.IsZero() {
+		w.gauge("tlsratchet_selfcheck_certificate_expiry_timestamp_seconds", "Expiry of the certificate of our own MX.", r.CertNotAfter)
+	}
+}
+
+func (w scrape) sharing(n shared.Stats) {
+	w.gauge("tlsratchet_shared_up", "Whether the shared server answers and accepts changes: 1 if it does.",
+		by{"asking": n.Answering, "changes": n.Taking}, "for")
+	w.counter("tlsratchet_shared_away_total", "Times that the shared server stopped answering or accepting changes.", n.Away)
+	w.counter("tlsratchet_shared_commands_total", "Commands sent to the shared server.", n.Commands)
+	w.counter("tlsratchet_shared_asked_total", "Messages that needed an answer of the shared server, by result.",
+		by{"in_time": n.Asked - min(n.Late, n.Asked), "late": n.Late, "away": n.Unasked}, "result")
+	w.counter("tlsratchet_shared_records_total", "Records on the shared server, by result.", by{
+		"written": n.Written, "joined_again": n.Conflicts, "undecodable": n.Undecodable, "refused": n.Refused, "evicted": n.Evicted,
+	}, "result")
+	w.gauge("tlsratchet_shared_changed", "Histories that wait to be sent to the shared server.", n.Changed)
+}
+
+func (w scrape) senders(n spf.Stats, dns resolver.Stats) {
+	w.counter("tlsratchet_spf_proofs_total", "Proofs of senders by SPF, by result.", by{
+		"proven": n.Results[spf.Proven], "not_passed": n.Results[spf.NotPassed], "wide": n.Results[spf.Wide],
+		"no_answer": n.Results[spf.NoAnswer], "limited": n.Results[spf.Limited], "failed": n.Results[spf.Failed],
+	}, "result")
+	w.counter("tlsratchet_spf_dropped_total", "Proofs not tried because too many waited; the peer's next message asks for them again.", n.Dropped)
+	w.gauge("tlsratchet_spf_waiting", "Proofs that wait or are under way.", n.Waiting)
+	w.counter("tlsratchet_dns_questions_total", "Questions to DNS for these proofs, by where they were answered.",
+		by{"cache": dns.Hits, "network": dns.Questions}, "from")
+	w.counter("tlsratchet_dns_failures_total", "Questions to DNS without a usable answer: time-outs, server failures, bad answers.", dns.Failures)
+}
+
+func (w scrape) outbound(n Outbound) {
+	d, asked := n.Deliveries, n.Server
+	sent := by{"unknown": d.Unknown}
+	for l, count := range d.Sent {
+		sent[tlsstate.Level(l).String()] = count
+	}
+	w.counter("tlsratchet_outbound_deliveries_total", "Deliveries of our own mail, one a recipient, by security level; unknown where lines of the log are missing.", sent, "level")
+	w.counter("tlsratchet_outbound_held_total", "Deliveries in clear that were deferred, or that outbound.action = hold would have deferred.",
+		by{"hold": d.Held, "observe": d.WouldHold}, "action")
+	w.counter("tlsratchet_outbound_clear_after_failure_total", "Deliveries in clear after a failed TLS handshake.", d.AfterFailure)
+	w.counter("tlsratchet_outbound_lookups_total", "Look-ups of destinations by Postfix, by answer.",
+		by{"encrypt": asked.Encrypts, "none": asked.Lookups - min(asked.Encrypts, asked.Lookups)}, "answer")
+	w.counter("tlsratchet_outbound_errors_total", "Look-ups and deliveries that could not be judged; mail was delivered as without tlsratchet.", d.Failures)
+	w.counter("tlsratchet_outbound_log_lines_total", "Lines of Postfix's log that were read.", n.Follower.Lines)
+	w.gauge("tlsratchet_outbound_log_up", "Whether Postfix's log can be read: 1 if it can.", n.Follower.Fault == "")
+}
