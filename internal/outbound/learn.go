@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/peer"
@@ -134,7 +133,7 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
 		learns = !b.failedDelivery(d, &v, rule) && learns
 	} else if used.Level > tlsstate.Plaintext {
-		b.met(id.Name, d.At)
+		b.met(id.Name, d)
 	}
 	if d.Status != maillog.Sent {
 		v.Action = tlsstate.Tempfail
@@ -154,22 +153,22 @@ func (b *Outbound) failedDelivery(d *maillog.Delivery, v *tlsstate.Verdict, rule
 		b.counts.held.Add(1)
 	}
 	b.waiting.add(d, v, rule.ReleaseAfterDays)
-	outage, began := b.outage.fail(v.Identity.Name, networkOf(d.Addr), d.At)
-	if began {
-		b.tellOutage()
+	outage, changed := b.outage.fail(v.Identity.Name, networkOf(d.Addr), d.At)
+	if changed {
+		b.reportOutage()
 	}
 	return outage
 }
 
 // met notes that a destination was reached over TLS.
-func (b *Outbound) met(name string, at time.Time) {
+func (b *Outbound) met(name string, d *maillog.Delivery) {
 	b.waiting.met(name)
-	if b.outage.met(name, at) {
-		b.tellOutage()
+	if b.outage.met(name, networkOf(d.Addr), d.At) {
+		b.reportOutage()
 	}
 }
 
-func (b *Outbound) tellOutage() {
+func (b *Outbound) reportOutage() {
 	if b.o.Outage != nil {
 		b.o.Outage(b.outage.state())
 	}

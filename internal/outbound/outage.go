@@ -1,6 +1,8 @@
 package outbound
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +18,10 @@ type outage struct {
 	mu      sync.Mutex
 	since   time.Time // zero: there is none
 	failing map[string]failure
+	// reached has the networks in which destinations were reached over TLS while
+	// others failed, and when.
+	reached map[string]time.Time
+	expired time.Time // when those that are too old were last looked for
 }
 
 type failure struct {
@@ -51,10 +57,11 @@ const (
 )
 
 // fail notes that a pinned destination failed. It reports whether there is an
-// outage, and whether it began with this.
-func (o *outage) fail(domain, network string, now time.Time) (is, began bool) {
+// outage, and whether one began or ended with this.
+func (o *outage) fail(domain, network string, now time.Time) (is, changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	before := o.since
 	o.expire(now)
 	if o.failing == nil {
 		o.failing = make(map[string]failure)
@@ -62,10 +69,10 @@ func (o *outage) fail(domain, network string, now time.Time) (is, began bool) {
 	if _, known := o.failing[domain]; known || len(o.failing) < maxFailing {
 		o.failing[domain] = failure{At: now, Network: network}
 	}
-	if o.since.IsZero() && o.together(now) > outageNames {
-		o.since, began = now, true
+	if n := o.together(now); o.since.IsZero() && n > outageNames && n > count(o.reached, now.Add(-outageWindow)) {
+		o.since = now
 	}
-	return !o.since.IsZero(), began
+	return !o.since.IsZero(), o.since != before
 }
 
 // together counts the destinations that failed within the window, those of one
@@ -74,48 +81,72 @@ func (o *outage) together(now time.Time) int {
 	networks := make(map[string]bool)
 	for name, f := range o.failing {
 		if now.Sub(f.At).Abs() <= outageWindow {
-			if f.Network == "" {
-				f.Network = name
-			}
-			networks[f.Network] = true
+			networks[cmp.Or(f.Network, name)] = true
 		}
 	}
 	return len(networks)
 }
 
+// count returns how many networks were reached after a time.
+func count(reached map[string]time.Time, after time.Time) (n int) {
+	for _, at := range reached {
+		if at.After(after) {
+			n++
+		}
+	}
+	return n
+}
+
 // met notes that a destination was reached over TLS. It reports whether that
-// ended an outage: few are left that fail.
-func (o *outage) met(domain string, now time.Time) (ended bool) {
+// ended an outage.
+func (o *outage) met(domain, network string, now time.Time) (ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.failing) == 0 {
 		return false
 	}
 	delete(o.failing, domain)
-	return o.expire(now)
+	if o.reached == nil {
+		o.reached = make(map[string]time.Time)
+	}
+	if len(o.reached) < maxFailing {
+		o.reached[cmp.Or(network, domain)] = now
+	}
+	expired := o.expire(now)
+	return o.over() || expired
 }
 
+// expire forgets what was too long ago, once a minute: it is part of each look-up.
+// It reports whether that ended an outage.
 func (o *outage) expire(now time.Time) (ended bool) {
-	for name, f := range o.failing {
-		if now.Sub(f.At).Abs() > outageMemory {
-			delete(o.failing, name)
-		}
+	if now.Sub(o.expired).Abs() < time.Minute {
+		return false
 	}
-	if !o.since.IsZero() && len(o.failing) <= outageNames/2 {
-		o.since, ended = time.Time{}, true
+	o.expired = now
+	maps.DeleteFunc(o.failing, func(_ string, f failure) bool { return now.Sub(f.At).Abs() > outageMemory })
+	maps.DeleteFunc(o.reached, func(_ string, at time.Time) bool { return now.Sub(at).Abs() > outageMemory })
+	return o.over()
+}
+
+// over ends an outage, if few are left that fail, or more are reached.
+func (o *outage) over() (ended bool) {
+	if o.since.IsZero() || len(o.failing) > outageNames/2 && count(o.reached, o.since) <= len(o.failing) {
+		return false
 	}
-	return ended
+	o.since = time.Time{}
+	return true
 }
 
 // releases reports whether mail is let go because of an outage: at once where
 // that is configured, else on the day on which a single destination is released.
-func (o *outage) releases(now time.Time, atOnce bool, afterDays int) bool {
+// It reports, too, whether an outage ended.
+func (o *outage) releases(now time.Time, atOnce bool, afterDays int) (yes, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.expire(now); o.since.IsZero() {
-		return false
+	if ended = o.expire(now); o.since.IsZero() {
+		return false, ended
 	}
-	return atOnce || int(tlsstate.DayOf(now))-int(tlsstate.DayOf(o.since)) >= afterDays-1
+	return atOnce || int(tlsstate.DayOf(now))-int(tlsstate.DayOf(o.since)) >= afterDays-1, false
 }
 
 func (o *outage) state() OutageState {

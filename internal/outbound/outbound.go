@@ -106,7 +106,15 @@ func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool 
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	return s.wouldHold(&v) && (v.Required || !b.outage.releases(now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
+	return s.wouldHold(&v) && (v.Required || !b.outageReleases(now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
+}
+
+func (b *Outbound) outageReleases(now time.Time, atOnce bool, afterDays int) bool {
+	yes, ended := b.outage.releases(now, atOnce, afterDays)
+	if ended {
+		b.reportOutage()
+	}
+	return yes
 }
 
 // stripped returns the verdict on a delivery in clear on a day.

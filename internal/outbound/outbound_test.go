@@ -190,13 +190,68 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// failing returns an outage of so many destinations, which began now.
+func (w *world) failing(n int) {
+	for i := range n {
+		w.outage.fail(fmt.Sprintf("f%d.test", i), "", w.now)
+	}
+}
+
+// reached notes that so many destinations are reached over TLS.
+func (w *world) reached(n int) {
+	for i := range n {
+		w.met(fmt.Sprintf("r%d.test", i), &maillog.Delivery{At: w.now})
+	}
+}
+
+// TestOutageOfOthers: where more destinations are reached than fail, the fault is
+// not ours, however many fail; and who lets names of his own fail releases
+// nobody else.
+func TestOutageOfOthers(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.failing(10)
+	w.reached(12)
+	w.failing(12)
+	if len(w.states) > 0 {
+		t.Error("an outage, though more are reached than fail")
+	}
+	w.now = w.now.Add(time.Hour)
+	w.failing(12)
+	if w.outage.state().Since.IsZero() {
+		t.Fatal("no outage")
+	}
+	w.reached(13)
+	for range 3 {
+		if !w.Answer([]byte("bank.test"), 77) {
+			t.Error("not held")
+		}
+		w.days(1)
+		w.reached(13)
+		w.failing(12)
+	}
+	if n := len(w.states); n != 1 || !w.states[0].Since.IsZero() {
+		t.Errorf("%d reports: %+v", n, w.states)
+	}
+}
+
+// TestOutageForgotten: one ends when nothing has failed for a day, and whoever
+// finds that out reports it.
+func TestOutageForgotten(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.failing(12)
+	w.now = w.now.Add(outageMemory + time.Minute)
+	if !w.Answer([]byte("bank.test"), 77) || len(w.states) != 1 || !w.states[0].Since.IsZero() {
+		t.Errorf("reports: %+v", w.states)
+	}
+}
+
 // TestReleaseOnOutage lets mail go at once where that is configured.
 func TestReleaseOnOutage(t *testing.T) {
 	w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) { s.ReleaseOnOutage = true })
 	w.pin("bank.test")
-	w.outage.restore(OutageState{Since: w.now, Failing: map[string]failure{
-		"a": {At: w.now}, "b": {At: w.now}, "c": {At: w.now}, "d": {At: w.now}, "e": {At: w.now}, "f": {At: w.now},
-	}})
+	w.failing(11)
 	if w.Answer([]byte("bank.test"), 77) {
 		t.Error("held in an outage")
 	}
