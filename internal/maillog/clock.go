@@ -21,11 +21,18 @@ type clock struct {
 	start          int64
 	// yearless is true if the last hour has no year.
 	yearless bool
+	// end is when summer time ends near the last hour, and shift by how many
+	// seconds the clock goes back there: 0 if it doesn't, or the zone is stated.
+	end, shift int64
+	// last is the last time.
+	last int64
 }
 
 const (
 	bsdTime = len("Jan _2 15:04:05")
 	past    = len(":04:05")
+	// A line may be late by so many seconds.
+	late = 60
 )
 
 // read returns the time at the beginning of a line, in seconds, and the text
@@ -33,10 +40,21 @@ const (
 func (c *clock) read(line []byte) (at int64, rest []byte, ok bool) {
 	if n := len(c.prefix); n > 0 && len(line) > n+past && string(line[:n]) == string(c.prefix) {
 		if at, rest, ok = c.seconds(line, n, c.suffix); ok {
-			return c.start + at, rest, true
+			return c.dated(at), rest, true
 		}
 	}
 	return c.parse(line)
+}
+
+// dated returns the time of so many seconds in the hour. Of a time that occurs
+// twice it is the second if the first is earlier than the line before.
+func (c *clock) dated(seconds int64) int64 {
+	at := c.start + seconds
+	if c.end-c.shift <= at && at < c.end && at+late < c.last && c.last < at+c.shift+3600 {
+		at += c.shift
+	}
+	c.last = at
+	return at
 }
 
 // seconds reads ":mm:ss", a fraction, a suffix and a space, from n on.
@@ -98,7 +116,7 @@ func (c *clock) parse(line []byte) (at int64, rest []byte, ok bool) {
 		return 0, nil, false
 	}
 	c.prefix, c.suffix = append(c.prefix[:0], line[:n]...), append(c.suffix[:0], suffix...)
-	return c.start + at, rest, true
+	return c.dated(at), rest, true
 }
 
 // suffixOf returns the zone, or the year, after the seconds.
@@ -155,8 +173,20 @@ func (c *clock) complete(t time.Time, suffix []byte) bool {
 		c.turn(t.Month())
 		year = c.year
 	}
-	c.start = time.Date(year, t.Month(), t.Day(), t.Hour(), 0, 0, 0, loc).Unix()
+	c.begin(time.Date(year, t.Month(), t.Day(), t.Hour(), 0, 0, 0, loc))
 	return true
+}
+
+// begin sets the start of the hour: the first, of one that occurs twice.
+func (c *clock) begin(t time.Time) {
+	const near = 3 * time.Hour
+	_, before := t.Add(-near).Zone()
+	_, after := t.Add(near).Zone()
+	c.start, c.shift = t.Unix(), max(0, int64(before-after))
+	end, _ := t.Add(near).ZoneBounds()
+	if c.end = end.Unix(); c.shift > 0 && c.end <= c.start && c.start < c.end+c.shift {
+		c.start -= c.shift
+	}
 }
 
 // zones are offsets in seconds of abbreviations that mean one zone alone.

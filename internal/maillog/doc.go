@@ -12,7 +12,9 @@
 // and "SSL_accept error". They are joined by process. A message counts where the
 // milter would have learned from it: at the first recipient that Postfix accepted.
 // There it logs "client=", with the queue id, or with NOQUEUE in front of a proxy
-// filter. Mail that a content filter gives back (orig_client) does not count.
+// filter. Mail that a content filter gives back (orig_client) does not count. "last
+// message repeated N times" is not expanded: lines with a queue id are all
+// different, so only mail in front of a proxy filter could count too low.
 //
 // That a session was in clear is never concluded from a missing line alone. It
 // must be seen from connect to disconnect, the disconnect must not count a

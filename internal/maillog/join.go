@@ -296,9 +296,6 @@ func (j *joiner) makeRoom(now int64) {
 				delete(j.sessions, p)
 			}
 		}
-		if len(j.sessions) > maxSessions/2 {
-			continue
-		}
 	}
 }
 

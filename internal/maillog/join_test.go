@@ -230,6 +230,17 @@ func TestClockStep(t *testing.T) {
 	}
 }
 
+// What a log server writes in place of equal lines spoils no session.
+func TestRepeatedMessage(t *testing.T) {
+	const again = "Nov 22 10:00:02 mx1 last message repeated 4000000000 times\n" +
+		"Nov 22 10:00:02 mx1 postfix/smtpd[7]: message repeated 2 times: [ NOQUEUE: client=" + bank + "]\n"
+	lines := strings.SplitAfterN(log(connect, tls13, client, byeTLS), "\n", 4)
+	got := readText(t, strings.Join(slices.Insert(lines, 3, again), ""))
+	if len(got.sessions) != 1 || !strings.Contains(got.String(), " 1 TLSv1.3") || got.stats.Broken != 0 {
+		t.Errorf("%v, %d broken", got, got.stats.Broken)
+	}
+}
+
 // A note that lines were lost may come after the session.
 func TestGapAfterSession(t *testing.T) {
 	old := log(connect, client, "disconnect from "+bank)
