@@ -37,7 +37,7 @@ emulate: ## run the tests of pure packages on a 32-bit and a big-endian machine 
 	CGO_ENABLED=0 GOARCH=s390x $(GO) test -short -exec qemu-s390x $(PURE)
 	CGO_ENABLED=0 GOARCH=s390x $(GO) test -run 'Key|Contract' -exec qemu-s390x ./tlsstate/store
 
-demo: build ## see a stripped peer caught at a real Postfix (root; under a minute)
+demo: build ## see a stripped peer caught at a real Postfix (root; some seconds)
 	$(GO) run ./test/posttest/install
 	$(GO) run ./test/e2e/demo -tlsratchet build/tlsratchet
 
