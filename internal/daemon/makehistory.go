@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate/store"
 )
 
@@ -24,19 +23,19 @@ func MakeHistory(cfg *config.Config) error {
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return err
 	}
-	file, err := store.Open(cfg.History, store.Options{})
+	made, err := statefile.Open(cfg.History, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = made.Close()
+	}
 	if err != nil {
 		return fmt.Errorf("make the history: %w", err)
 	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("make the history: %w", err)
+	file, err := store.Open(cfg.History, store.Options{}) // fills it
+	if err == nil {
+		err = file.Close()
 	}
-	folder, err := os.Stat(filepath.Dir(cfg.History))
 	if err != nil {
 		return fmt.Errorf("make the history: %w", err)
-	}
-	if owner, ok := folder.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		return os.Lchown(cfg.History, int(owner.Uid), int(owner.Gid))
 	}
 	return nil
 }

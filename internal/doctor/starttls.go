@@ -58,7 +58,7 @@ func (p *Postfix) noCertificate(s service, text string) Finding {
 		line = p.postconf(chain) + " && " + p.override(s, "smtpd_tls_security_level", "may")
 	}
 	return broken("starttls", "service "+s.name+" "+text,
-		"openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj \"/CN=$(hostname -f)\" -keyout "+file+" -out "+file+" && "+line)
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "+quote("/CN="+p.main["myhostname"])+" -keyout "+file+" -out "+file+" && "+line)
 }
 
 // level returns the security level, also by the parameters of before 2006.

@@ -14,6 +14,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"tlsratchet/internal/statefile"
 )
 
 // Errors of the file.
@@ -90,6 +92,9 @@ func openFile(path string) (*file, content, error) {
 
 func readFile(path string) (*file, content, error) {
 	f, found := &file{}, content{}
+	if made, err := statefile.Open(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		_ = made.Close() // bbolt fills it
+	}
 	err := guarded(func() (err error) {
 		if f.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockPatience, NoStatistics: true}); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -88,7 +89,8 @@ func create(path string, b []byte) error {
 
 // Open is [os.OpenFile] for a state file: it does not follow a symbolic link,
 // refuses what is not a regular file, and sets the mode of a file that it made
-// whatever the umask. It never blocks on a pipe.
+// whatever the umask. What root made belongs to the folder's owner: the
+// daemon runs as that user, and must open it too. It never blocks on a pipe.
 func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	file, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, mode)
 	if errors.Is(err, syscall.ELOOP) {
@@ -103,10 +105,23 @@ func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	}
 	if err == nil && flag&os.O_EXCL != 0 {
 		err = file.Chmod(mode)
+		give(file)
 	}
 	if err != nil {
 		_ = file.Close()
 		return nil, err
 	}
 	return file, nil
+}
+
+// give gives a file that root made to the owner of its folder, if the system lets
+// it.
+func give(file *os.File) {
+	folder, err := os.Stat(filepath.Dir(file.Name()))
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	if owner, ok := folder.Sys().(*syscall.Stat_t); ok {
+		_ = file.Chown(int(owner.Uid), int(owner.Gid))
+	}
 }

@@ -96,6 +96,28 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// What root makes in the daemon's folder is the daemon's.
+func TestOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files that belong to others")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 12345, 12346); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "state.json")
+	if err := At(path).Write(state{}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 12345 || owner.Gid != 12346 {
+		t.Errorf("it belongs to %d:%d", owner.Uid, owner.Gid)
+	}
+}
+
 func TestNothingIsKept(t *testing.T) {
 	got := state{Count: 3}
 	if err := (File{}).Write(got); err != nil {

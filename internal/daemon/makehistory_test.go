@@ -1,0 +1,47 @@
+package daemon
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"tlsratchet/internal/config"
+)
+
+// A memory that root starts by a command is the daemon's, with all its files.
+func TestOperateOrStartAsRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files that belong to others")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 12345, 12346); err != nil {
+		t.Fatal(err)
+	}
+	history := filepath.Join(dir, "history.db")
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := OperateOrStart(t.Context(), cfg, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(dir + "/*")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 12345 || owner.Gid != 12346 {
+			t.Errorf("%s belongs to %d:%d", f, owner.Uid, owner.Gid)
+		}
+	}
+}
