@@ -60,10 +60,11 @@ func (h *History) certificate(today Day) sights {
 	return s
 }
 
-// certPin is the pin on the certificate; none if it formed on another one.
-func (h *History) certPin() Pin {
+// certPin is the pin on the certificate; none if it formed on another one, or on
+// what certificates are not known by.
+func (h *History) certPin(rule *Policy) Pin {
 	p := h.CertPin
-	if p.Formed < h.Cert.Since {
+	if p.Formed < h.Cert.Since || !h.Cert.by(rule.PinCertificates) {
 		p.Formed = 0
 	}
 	return p
@@ -157,7 +158,7 @@ func (h History) PinState(l Level, rule *Policy, today Day, below bool) PinState
 
 // CertPinState reports the same of the pin on the client certificate.
 func (h History) CertPinState(rule *Policy, today Day, without bool) PinState {
-	return h.certificate(today).state(h.certPin(), rule, today, without)
+	return h.certificate(today).state(h.certPin(rule), rule, today, without)
 }
 
 // Form returns h with the pins that its record bears out. It is part of
@@ -170,7 +171,7 @@ func (h History) Form(rule *Policy) History {
 		}
 	}
 	s := h.certificate(h.Last)
-	if s.state(h.certPin(), rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
+	if h.Cert.by(rule.PinCertificates) && s.state(h.certPin(rule), rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
 		h.CertPin.Formed = h.Last
 	}
 	return h
