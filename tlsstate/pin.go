@@ -1,5 +1,7 @@
 package tlsstate
 
+import "math/bits"
+
 // PinState is whether a pin holds, and why not.
 type PinState uint8
 
@@ -190,7 +192,21 @@ func (h *History) ripe(l Level, rule *Policy) bool {
 		return true
 	}
 	// The weeks know only that there was some TLS: they bear out no more.
-	return l == Weak && s.below == 0 && count(newest(h.WeekTLS, weeks)) >= rule.PinAfterDays
+	return l == Weak && s.below == 0 && rare(newest(h.WeekTLS, weeks), rule)
+}
+
+// What a rare sender needs for a pin: two weeks with TLS fewer than others need
+// days, and three at least, if they span rareSpan weeks.
+const (
+	rareFewer = 2
+	rareLeast = 3
+	rareSpan  = 6
+)
+
+// rare reports whether the weeks with TLS are enough for a pin.
+func rare(weeks days, rule *Policy) bool {
+	n, span := count(weeks), bits.Len64(weeks)-1-bits.TrailingZeros64(weeks)
+	return n >= rule.PinAfterDays || n >= max(rule.PinAfterDays-rareFewer, rareLeast) && span >= rareSpan
 }
 
 // plainWeeks is in how many of the last 64 weeks plaintext makes a peer one
