@@ -51,8 +51,8 @@ soak: ## run the long trials: kills, damage, floods, clients that stop, restarts
 	$(GO) test -count 1 -v -run UnderLoad ./test/e2e -soak
 
 bench: build ## measure beside milters that do nothing, and write docs/performance.md (root, for Postfix)
-	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./internal/peer ./internal/ratchet ./tlsstate/store
-	$(GO) run ./test/bench -postfix -start -replay -write docs/performance.md
+	$(GO) test -run '^$$' -bench . -benchmem ./tlsstate ./internal/peer ./internal/ratchet ./internal/outbound ./tlsstate/store
+	$(GO) run ./test/bench -postfix -sending -start -replay -write docs/performance.md
 
 population: ## try the rules on a made-up world of 5,000 peers, and write docs/policy.md
 	$(GO) run ./test/population/cmd -write docs/policy.md

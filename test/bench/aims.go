@@ -58,6 +58,7 @@ func (r *report) allAims() (all []aim) {
 		took := measure.Median(r.starts.warm)
 		all = append(all, aim{"start with " + measure.Count(float64(r.starts.identities)) + " identities", "1 s", measure.Wait(took), took <= 1})
 	}
+	all = append(all, r.sending.aims()...)
 	all = append(all, r.replays.aims()...)
 	return all
 }

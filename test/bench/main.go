@@ -1,14 +1,15 @@
 // Command bench measures tlsratchet: the steps of a decision; milter sessions
 // beside milters that do nothing, one on go-milter and two in C; mail through
-// a real Postfix with and without them; a start on a large memory; and the replay
-// of a log beside grep and pflogsumm.
+// a real Postfix with and without them; mail that it sends with and without our
+// table; a start on a large memory; and the replay of a log beside grep and
+// pflogsumm.
 //
 // Each contestant is a process of its own, and they take turns, so that what
 // else the machine does falls on all of them. Absolute figures are the
 // machine's; the ratios count. docs/performance.md is its output.
 //
 //	go run ./test/bench                          # a minute: milter sessions
-//	go run ./test/bench -postfix -start -replay -write docs/performance.md
+//	go run ./test/bench -postfix -sending -start -replay -write docs/performance.md
 package main
 
 import (
@@ -42,6 +43,7 @@ type options struct {
 	cache      string
 	postfix    bool
 	start      bool
+	sending    bool
 	replay     bool
 	lines      int
 	steps      bool
@@ -103,7 +105,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.against, "against", "", "measure this `binary` of tlsratchet beside it, such as the last release's")
 	f.IntVar(&o.rounds, "rounds", 7, "rounds that count")
 	f.IntVar(&o.sessions, "sessions", 8, "sessions at once")
-	f.IntVar(&o.messages, "messages", 4000, "messages of a turn, one a session; four times as many in long sessions")
+	f.IntVar(&o.messages, "messages", 4000, "messages of a turn, one a session; four times as many in long sessions; 0 for none")
 	f.Var(&o.lengths, "lengths", "messages a session, `numbers` with commas between")
 	f.BoolVar(&o.postfix, "postfix", false, "measure mail through a private Postfix too (root)")
 	f.IntVar(&o.mails, "mails", 500, "mails of a turn through Postfix")
@@ -111,6 +113,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.identities, "identities", 1_000_000, "identities in the large history")
 	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history and log in `folder`")
 	f.BoolVar(&o.replay, "replay", false, "measure the replay of a log too, beside grep -c and pflogsumm; two minutes")
+	f.BoolVar(&o.sending, "sending", false, "measure the sending side too, through two private Postfixes (root); half a minute")
 	f.IntVar(&o.lines, "lines", 5_000_000, "lines in the log")
 	f.BoolVar(&o.steps, "steps", true, "measure the steps of a decision")
 	f.BoolVar(&o.noC, "no-c", false, "leave the milters in C out")
@@ -122,7 +125,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	switch {
 	case f.NArg() > 0:
 		err = fmt.Errorf("unexpected %q", f.Arg(0))
-	case o.rounds < 1 || o.sessions < 1 || o.messages < 1 || o.mails < 1 || o.identities < 1 || o.lines < 1:
+	case o.rounds < 1 || o.sessions < 1 || o.messages < 0 || o.mails < 1 || o.identities < 1 || o.lines < 1:
 		err = errors.New("numbers must be positive")
 	default:
 		o.binary, err = filepath.Abs(o.binary)
@@ -158,9 +161,9 @@ func bench(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 func (r *report) measureAll(ctx context.Context, stderr io.Writer) error {
 	o := r.options
 	r.findC(ctx, stderr)
-	if o.postfix {
+	if o.postfix || o.sending {
 		if err := posttest.Install(stderr); err != nil {
-			o.postfix = false
+			o.postfix, o.sending = false, false
 			r.leaveOut("mail through Postfix", err)
 		}
 	}
@@ -171,8 +174,9 @@ func (r *report) measureAll(ctx context.Context, stderr io.Writer) error {
 		measure func(context.Context, io.Writer) error
 	}{
 		{"the steps of a decision", o.steps, r.measureParts},
-		{"milter sessions", true, r.measureMilters},
+		{"milter sessions", o.messages > 0, r.measureMilters},
 		{"mail through Postfix", o.postfix, r.measurePostfix},
+		{"the sending side", o.sending, r.measureSending},
 		{"the start", o.start, r.measureStart},
 		{"the replay of a log", o.replay, r.measureReplays},
 	}

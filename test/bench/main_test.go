@@ -68,6 +68,22 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The sending side, in short: two Postfixes, postmap, and the readers of a log.
+func TestRunSending(t *testing.T) {
+	var out, errs bytes.Buffer
+	code := run([]string{
+		"-tlsratchet", binary, "-no-c", "-steps=false", "-messages", "0", "-sending", "-rounds", "1", "-mails", "20", "-sessions", "2", "-lines", "3000",
+	}, nil, &out, &errs)
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, &errs)
+	}
+	for _, want := range []string{"delivery rate with the table to none", nameTable, namePostmap, nameFollower, nameReplay} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &out)
+		}
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	for _, test := range []struct {
 		args []string

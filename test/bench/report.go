@@ -18,6 +18,7 @@ type report struct {
 	parts   []part
 	milters []sessions
 	mail    []mailing
+	sending *sending
 	starts  *starts
 	replays *replays
 	// left are what was left out, and why.
@@ -109,6 +110,7 @@ func (r *report) tables(b *bytes.Buffer) {
 		m.table(b, nameNone, nameC)
 		m.costs(b)
 	}
+	r.sending.write(b)
 	r.startTable(b)
 	r.replays.write(b)
 }

@@ -19,8 +19,9 @@ type SMTP struct {
 	Sources []string
 	// TLS should have a ClientSessionCache.
 	TLS *tls.Config
-	// Mail is the message.
+	// Mail is the message; To, if not nil, are its recipients in a session.
 	Mail posttest.Mail
+	To   func(session int) []string
 }
 
 // Run runs the load once. The wait of a session's first message begins with
@@ -35,8 +36,12 @@ func (l *SMTP) session(ctx context.Context, n int, t *timer) error {
 	if err != nil {
 		return err
 	}
+	m := l.Mail
+	if l.To != nil {
+		m.To = l.To(n)
+	}
 	for range l.Length {
-		exchanges, err := c.Send(l.Mail)
+		exchanges, err := c.Send(m)
 		t.stop()
 		if err == nil && !exchanges[len(exchanges)-1].Reply.OK() {
 			err = fmt.Errorf("%w: %s", ErrAnswer, exchanges[len(exchanges)-1].Reply)

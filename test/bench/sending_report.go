@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"tlsratchet/test/bench/measure"
+)
+
+const sendingWords = `## The sending side
+
+Deliveries: messages to %d of %d pinned destinations each, over TLS to one receiver,
+each delivery with a look-up of its own. One Postfix has our table, the other has none. Look-ups:
+%s of them by Postfix's own client, half for pinned destinations, one after the other.
+Readers: a log of %s lines, three for each delivery; the follower learns from it in one
+goroutine, as the daemon does, and replay uses both cores. The processor time of a
+delivery is that of all of Postfix and of tlsratchet, which learns from it too.
+
+`
+
+// write writes the table of the sending side.
+func (s *sending) write(b *bytes.Buffer) {
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(b, sendingWords, recipients, destinations, whole(2*destinations*lookupsEach), whole(s.lines))
+	t := measure.Table{Head: []string{"", "a second", "ratio", "processor time", "ratio"}}
+	for _, part := range []struct {
+		what string
+		all  standings
+		to   string
+	}{{"deliveries, ", s.deliveries, nameNoTable}, {"look-ups, ", s.lookups, ""}, {"lines, ", s.readers, nameReplay}} {
+		for _, e := range part.all {
+			least, most := e.Range(measure.Rate)
+			t.Add(part.what+e.name, fmt.Sprintf("%s (%s to %s)", measure.Count(e.Median(measure.Rate)), measure.Count(least), measure.Count(most)),
+				measure.Ratio(e.Ratio(part.all.of(part.to), measure.Rate)),
+				cpu(e.Median(measure.System)), measure.Ratio(e.Ratio(part.all.of(part.to), measure.System)))
+		}
+	}
+	_ = t.Write(b)
+}
+
+// aims are what should hold of the sending side: of what was left out, nothing.
+func (s *sending) aims() []aim {
+	if s == nil {
+		return nil
+	}
+	lookups := s.lookups.of(namePostmap).Median(measure.Rate)
+	return []aim{
+		atLeast("delivery rate with the table to none", 0.98, s.deliveries.of(nameTable).Ratio(s.deliveries.of(nameNoTable), measure.Rate)),
+		{"look-ups a second through Postfix's own client", "at least 10,000", measure.Count(lookups), lookups >= 10_000},
+		atLeast("lines/s of the follower to replay", 1, s.readers.of(nameFollower).Ratio(s.readers.of(nameReplay), measure.Rate)),
+	}
+}
