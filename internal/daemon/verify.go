@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,17 +15,20 @@ import (
 
 // Verify looks at what a configuration refers to beside itself: secrets,
 // templates, authorities, groups. The error is what serve refuses or leaves out.
-// The warnings are what may be right where the service runs: variables, which
-// this process need not have.
+// The warnings are what may be right where the service runs: variables and
+// systemd's credentials, which this process need not have.
 func Verify(cfg *config.Config) (warnings []string, err error) {
 	var errs []error
+	cfg, away := withoutCredentials(cfg)
+	for _, path := range away {
+		warnings = append(warnings, path+" can't be read here: systemd gives it to the service alone")
+	}
 	unset := func(name string) (string, bool) {
 		value, ok := os.LookupEnv(name)
-		if !ok {
+		if !ok && !slices.Contains(away, name) {
 			warnings = append(warnings, fmt.Sprintf("the variable %s is not set here: the service needs it", name))
-			value = "https://variable.invalid"
 		}
-		return value, true
+		return cmp.Or(value, "https://variable.invalid"), true
 	}
 	_, err = destinations(cfg, unset, slog.New(slog.DiscardHandler))
 	errs = append(errs, err)
@@ -41,6 +45,38 @@ func Verify(cfg *config.Config) (warnings []string, err error) {
 		warnings = append(warnings, w)
 	}
 	return warnings, errors.Join(append(errs, err)...)
+}
+
+// credentials is the folder of what LoadCredential= gives to services. A process
+// that systemd starts for a reload can't enter it, nor can anybody while the
+// service is stopped.
+const credentials = "/run/credentials/"
+
+// withoutCredentials returns the configuration without the references to
+// credentials that can't be read here, as variables of the same names, and lists
+// them.
+func withoutCredentials(cfg *config.Config) (without *config.Config, away []string) {
+	c := *cfg
+	unreadable := func(path string) bool {
+		if !strings.HasPrefix(path, credentials) {
+			return false
+		}
+		_, err := os.ReadFile(path)
+		return err != nil
+	}
+	c.Destinations = slices.Clone(cfg.Destinations)
+	for i := range c.Destinations {
+		d := &c.Destinations[i]
+		for _, ref := range []*string{&d.URL, &d.Secret, &d.Token} {
+			if path, ok := strings.CutPrefix(*ref, "file:"); ok && unreadable(path) {
+				away, *ref = append(away, path), "env:"+path
+			}
+		}
+	}
+	if unreadable(c.Shared.PasswordFile) {
+		away, c.Shared.PasswordFile = append(away, c.Shared.PasswordFile), ""
+	}
+	return &c, away
 }
 
 // adminUnreachable returns why the group of the admin socket can't reach it; ""
@@ -68,7 +104,8 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 		return nil
 	}
 	for _, path := range slices.Compact(slices.Sorted(slices.Values(append(referred(cfg), file)))) {
-		if at := service.blocked(path); path != "" && at != "" {
+		// Who reads a credential is in its access list, not in its mode.
+		if at := service.blocked(path); path != "" && at != "" && !strings.HasPrefix(path, credentials) {
 			all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s (%s): change its owner or mode, or pass it with LoadCredential=", service.name, path, at))
 		}
 	}
