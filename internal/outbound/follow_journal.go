@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +17,18 @@ import (
 	"tlsratchet/internal/maillog"
 )
 
-// journalFields are what is asked of each record, journalMatches which records:
-// the mail facility, and notes of the journal that it dropped some.
-var (
-	journalFields  = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID"
-	journalMatches = []string{"SYSLOG_FACILITY=2", "+", "SYSLOG_IDENTIFIER=systemd-journald"}
-)
+// journalFields are what is asked of each record.
+const journalFields = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID"
+
+// journalMatches are the records that are read: the mail facility, and notes of
+// the journal that it dropped some; of this machine alone.
+func journalMatches(machine string) []string {
+	if machine != "" {
+		machine = "_MACHINE_ID=" + machine
+	}
+	return slices.DeleteFunc([]string{"SYSLOG_FACILITY=2", machine, "+", "SYSLOG_IDENTIFIER=systemd-journald", machine},
+		func(match string) bool { return match == "" })
+}
 
 // followJournal reads the journal by journalctl(1), which needs no library, and
 // starts it again when it ends.
@@ -42,7 +50,9 @@ const rereadTime = 10 * time.Minute
 
 // journal runs journalctl until it ends, and returns why.
 func (f *Follower) journal(ctx context.Context) error {
-	args := []string{"--output=json", "--follow", "--no-pager", "--output-fields=" + journalFields}
+	// Without merge only the current boot is read, which a sandbox with ProcSubset=pid
+	// can't find out.
+	args := []string{"--output=json", "--follow", "--merge", "--no-pager", "--output-fields=" + journalFields}
 	from := f.Cursor()
 	if from.Journal != "" {
 		began := time.UnixMicro(from.At).Add(-rereadTime)
@@ -51,7 +61,8 @@ func (f *Follower) journal(ctx context.Context) error {
 		args = append(args, "--lines=0")
 		f.joiner.Gap(f.Now())
 	}
-	cmd := exec.CommandContext(ctx, "journalctl", append(args, journalMatches...)...)
+	machine, _ := os.ReadFile("/etc/machine-id")
+	cmd := exec.CommandContext(ctx, "journalctl", append(args, journalMatches(strings.TrimSpace(string(machine)))...)...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	cmd.WaitDelay = time.Second
