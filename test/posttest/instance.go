@@ -142,7 +142,8 @@ func (in *Instance) writeConfig() error {
 		writeOld(in.path("etc/tlsratchet-policy.cf"), table))
 }
 
-// writeResolver writes what a chrooted smtp(8) finds its name server by.
+// writeResolver writes what a chrooted smtp(8) finds its name server by, and, before
+// Postfix 3.6 (known_tcp_ports), its port.
 func (in *Instance) writeResolver() error {
 	if in.opts.Resolver == "" {
 		return nil
@@ -150,7 +151,9 @@ func (in *Instance) writeResolver() error {
 	if err := os.MkdirAll(in.path("spool/etc"), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(in.path("spool/etc/resolv.conf"), []byte("nameserver "+in.opts.Resolver+"\noptions timeout:1 attempts:2\n"), 0o644)
+	return errors.Join(
+		os.WriteFile(in.path("spool/etc/services"), []byte("smtp 25/tcp\n"), 0o644),
+		os.WriteFile(in.path("spool/etc/resolv.conf"), []byte("nameserver "+in.opts.Resolver+"\noptions timeout:1 attempts:2\n"), 0o644))
 }
 
 // writeOld writes a file that looks a minute old: one that was written just now
