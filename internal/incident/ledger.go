@@ -31,8 +31,9 @@ type ledger struct {
 	// newest is, of each key, the incident that opened last.
 	newest map[key]*Incident
 	watch  *watch
-	// changes counts what changed, so that it is known when to write.
-	changes uint64
+	// dirty are the numbers of those that changed or were dropped since they
+	// were written.
+	dirty map[uint64]struct{}
 }
 
 // key distinguishes incidents.
@@ -44,7 +45,7 @@ type key struct {
 func newLedger(most int) *ledger {
 	return &ledger{
 		most: most, all: make(map[uint64]*Incident), newest: make(map[key]*Incident),
-		watch: newWatch(),
+		watch: newWatch(), dirty: make(map[uint64]struct{}),
 	}
 }
 
@@ -102,7 +103,7 @@ func (l *ledger) downgrade(n *note) []Change {
 func (l *ledger) gather(i *Incident, n *note) {
 	i.gather(n)
 	l.watchClients(i)
-	l.changes++
+	l.dirty[i.ID] = struct{}{}
 }
 
 func (l *ledger) open(k key, n *note) []Change {
@@ -150,7 +151,7 @@ func (i *Incident) larger(at time.Time) bool {
 // report returns a change of an incident and records that it is reported. n is
 // the message that led to it, or nil.
 func (l *ledger) report(i *Incident, what What, at time.Time, n *note) Change {
-	l.changes++
+	l.dirty[i.ID] = struct{}{}
 	i.Reported.Open = what != Closed
 	i.Reported.At, i.Reported.Messages = at, i.Messages
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
@@ -186,7 +187,7 @@ func (i *Incident) metBy(v *tlsstate.Verdict) bool {
 func (l *ledger) close(i *Incident, by Reason, at time.Time) []Change {
 	i.Closed, i.ClosedBy = at, by
 	l.watch.remove(i)
-	l.changes++
+	l.dirty[i.ID] = struct{}{}
 	if !i.Reported.Open {
 		return nil
 	}
@@ -230,7 +231,7 @@ func (l *ledger) releasedFirst(id tlsstate.Identity) bool {
 	}
 	first := !i.Reported.Released
 	i.Reported.Released = true
-	l.changes++
+	l.dirty[i.ID] = struct{}{}
 	return first
 }
 
@@ -260,5 +261,5 @@ func (l *ledger) drop(i *Incident) {
 	if l.newest[i.key()] == i {
 		delete(l.newest, i.key())
 	}
-	l.changes++
+	l.dirty[i.ID] = struct{}{}
 }

@@ -17,8 +17,6 @@ type Facts struct {
 	// Subject and Issuer are the names in a client certificate that Postfix
 	// trusts.
 	Subject, Issuer string
-	// Fingerprints are those of its certificate, trusted or not.
-	Fingerprints Fingerprints
 	// AuthType and AuthUser are those of a client that logged in with SASL.
 	AuthType, AuthUser string
 }
@@ -41,7 +39,6 @@ func (f *Facts) Session() (Session, error) {
 			Certificate: f.Subject != "",
 			CertMark:    f.certMark(),
 		},
-		Fingerprints:  f.Fingerprints,
 		Peer:          p,
 		Authenticated: f.AuthType != "" || f.AuthUser != "",
 	}, nil

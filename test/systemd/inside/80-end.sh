@@ -1,0 +1,11 @@
+# What the sandbox did meanwhile; removal, and purge.
+systemd-analyze security tlsratchet.service --no-pager | tail -n 1
+check 'the sandbox stopped nothing' sh -c '! journalctl -u tlsratchet.service -q | grep -iE "not permitted|permission denied"'
+rm -rf /etc/systemd/system/tlsratchet.service.d /etc/tlsratchet/key
+check 'remove' apt-get remove --yes tlsratchet
+check 'the memory stays' test -s /var/lib/private/tlsratchet/history.db
+check 'mail after remove' plain_mail
+check 'purge' apt-get purge --yes tlsratchet
+check 'purge leaves nothing' sh -c '! find /etc /var/lib /var/spool /usr /run -name "*tlsratchet*" -not -path "/var/lib/dpkg/*" -not -name tlsratchet.pem -not -name tlsratchet-policy.cf | grep .'
+check 'mail after it' plain_mail
+echo 'all done'
