@@ -7,6 +7,8 @@ type Verdicts struct {
 	// Hosts reports that the address's network is known for hosts of the domain
 	// that encrypt: see [History.Hosts].
 	Hosts bool
+	// HostName is the [Mark] of the client name that DNS confirmed, or 0.
+	HostName Sketch
 }
 
 // Combine makes one verdict of a session's: the address speaks first, the
@@ -69,6 +71,8 @@ func support(vs *Verdicts, rule *Policy) Support {
 		return SupportEnforced
 	case address.keeps(domain):
 		return SupportItself
+	case domain.knows(vs.HostName):
+		return SupportHostName
 	case domain.named():
 		return SupportSPF
 	case vs.Hosts && domain.pool():

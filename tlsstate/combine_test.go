@@ -35,6 +35,8 @@ func TestCombine(t *testing.T) {
 	named, unnamed := held, held
 	named.Named, named.Addresses = sketchOf(3), sketchOf(3)
 	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
+	moved, otherName, manyNames := held, held, held
+	moved.HostNames, otherName.HostNames, manyNames.HostNames = 1, 2, sketchOf(9)
 	var learned, lapse, plain History
 	_, learned = Judge(learned, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
 	_, lapse = Judge(learned, Observation{Day: dayZero + 4, Security: Security{Level: Weak}}, &rule)
@@ -74,6 +76,10 @@ func TestCombine(t *testing.T) {
 		{"those of a few hosts don't", &rule, History{}, fewHosts, History{}, Plaintext, "domain downgrade stripped header", true},
 		{"nor those of a partly encrypted pool", &rule, History{}, partlyPool, History{}, Plaintext, "domain downgrade stripped header", true},
 		{"nor a pool elsewhere", &rule, History{}, pool, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"a host of its name came with TLS", &rule, History{}, moved, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"one of another name did", &rule, History{}, otherName, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"it may be one of too many names", &rule, History{}, manyNames, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"known plaintext under a name with TLS", &rule, plain, moved, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"SPF names the hosts", &rule, History{}, named, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"or leaves some out", &rule, History{}, unnamed, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"always", &always, History{}, held, History{}, Plaintext, "domain downgrade stripped reject", false},
@@ -101,7 +107,7 @@ func TestCombine(t *testing.T) {
 				v.Identity = Identity{k, "x"}
 				return v
 			}
-			v := Combine(&Verdicts{Address: judge(Address, tt.address), Domain: judge(Domain, tt.domain), Sender: judge(Sender, tt.sender), Hosts: tt.hosts}, tt.rule)
+			v := Combine(&Verdicts{Address: judge(Address, tt.address), Domain: judge(Domain, tt.domain), Sender: judge(Sender, tt.sender), Hosts: tt.hosts, HostName: 1}, tt.rule)
 			got := v.Identity.Kind.String() + " " + v.Outcome.String() + " " + v.Kind.String() + " " + v.Action.String()
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)

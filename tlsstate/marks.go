@@ -11,6 +11,8 @@ type Marks struct {
 	// Named are the addresses seen with TLS that the SPF record of the domain
 	// names.
 	Named Sketch
+	// HostNames are the confirmed client names that were seen with TLS.
+	HostNames Sketch
 }
 
 // BareDays is on how many days an address must have come in clear before it
@@ -21,7 +23,7 @@ const BareDays = 2
 func (m Marks) join(n Marks) Marks {
 	return Marks{
 		Networks: m.Networks | n.Networks, Addresses: m.Addresses | n.Addresses, Bare: m.Bare | n.Bare,
-		Named: m.Named | n.Named,
+		Named: m.Named | n.Named, HostNames: m.HostNames | n.HostNames,
 	}
 }
 
@@ -34,6 +36,7 @@ const (
 	broadBareOf     = 20 // fewer than one in so many
 	namedAddresses  = 3
 	namedOf         = 10 // all but one in so many
+	fewHostNames    = 8
 	partlyAddresses = 2
 	partlyOf        = 10
 )
@@ -58,6 +61,12 @@ func (m *Marks) pool() bool {
 func (m *Marks) named() bool {
 	named := m.Named.Estimate()
 	return named >= namedAddresses && (m.Addresses.Estimate()-named)*namedOf <= m.Addresses.Estimate()
+}
+
+// knows reports whether a client name was seen with TLS, in a domain of so few
+// that the sketch hardly takes one for another.
+func (m *Marks) knows(host Sketch) bool {
+	return m.HostNames&host != 0 && m.HostNames.Estimate() <= fewHostNames
 }
 
 // partly reports whether so many of the addresses came in clear that the

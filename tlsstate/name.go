@@ -64,7 +64,7 @@ func (n Name) join(m Name) Name {
 // these marks, and it has no name: no history of one identity loses anything.
 func (h History) oneOf() History {
 	if h.Name.Text != "" {
-		h.Networks, h.Named = 0, 0
+		h.Networks, h.Named, h.HostNames = 0, 0, 0
 	}
 	return h
 }

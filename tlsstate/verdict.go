@@ -127,6 +127,8 @@ const (
 	// SupportItself: the address has a TLS history of its own, too short for a
 	// pin.
 	SupportItself
+	// SupportHostName: a host of that name came with TLS, from another address.
+	SupportHostName
 	// SupportSPF: the SPF record of the domain names its hosts.
 	SupportSPF
 	// SupportNetwork: hosts of the domain in the same network encrypt.
@@ -138,7 +140,7 @@ const (
 
 var supportNames = [...]string{
 	NoSupport: "none", SupportRequired: "required", SupportEnforced: "enforced", SupportItself: "itself",
-	SupportSPF: "spf", SupportNetwork: "network", SupportAddresses: "addresses",
+	SupportHostName: "host-name", SupportSPF: "spf", SupportNetwork: "network", SupportAddresses: "addresses",
 }
 
 // String returns the support as one lower-case word.

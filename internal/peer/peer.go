@@ -35,9 +35,10 @@ type Peer struct {
 	// proves them.
 	Address, Domain, Listener tlsstate.Identity
 	// Network and Mark are the sketches of the client's /24 or /48 network, and
-	// of its address as Address has it. They are stored and shared between
-	// hosts: what they are made of must not change.
-	Network, Mark tlsstate.Sketch
+	// of its address as Address has it, HostMark that of Host if there is a
+	// Domain. They are stored and shared between hosts: what they are made of
+	// must not change.
+	Network, Mark, HostMark tlsstate.Sketch
 }
 
 // Identify returns the identities that the facts prove. The only error is one
@@ -53,6 +54,7 @@ func Identify(c Client) (Peer, error) {
 	p.Network, p.Mark = marks(ip)
 	if d, ok := organisation(p.Host, ip); ok {
 		p.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: d}
+		p.HostMark = tlsstate.Mark([]byte(p.Host))
 	}
 	if l, ok := listenerName(c.DaemonPort); ok {
 		p.Listener = tlsstate.Identity{Kind: tlsstate.Listener, Name: l}

@@ -56,6 +56,22 @@ func TestNewAddressOfAPool(t *testing.T) {
 	}
 }
 
+// A server that moves to another address keeps its name: the domain's pin holds
+// there too. It says nothing of another host's.
+func TestServerThatMoves(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	moved := bank
+	moved.Addr = "198.18.7.7"
+	if d := f.strip(t, "the same name at a new address", moved, day(6), tlsstate.Tempfail); d.Support != tlsstate.SupportHostName {
+		t.Errorf("by %s", d.Support)
+	}
+	moved.Name = "new.bank.example"
+	f.strip(t, "another name at a new address", moved, day(6), tlsstate.Header)
+	moved.Addr, moved.Name, moved.Resolve = "198.18.9.7", bank.Name, "FAIL"
+	f.strip(t, "the same name, not confirmed", moved, day(6), tlsstate.Observe)
+}
+
 // A hoster's customers are no pool: those in clear are none of the others'
 // business.
 func TestHostersCustomers(t *testing.T) {
@@ -243,7 +259,7 @@ func TestHostsNamedBySPF(t *testing.T) {
 		t.Fatalf("%d proofs for three addresses", len(n.later))
 	}
 	fresh := bank
-	fresh.Addr = "198.18.7.7"
+	fresh.Addr, fresh.Name = "198.18.7.7", "mx9.bank.example"
 	f.strip(t, "before", fresh, day(6), tlsstate.Header)
 	for _, learn := range n.later {
 		learn()

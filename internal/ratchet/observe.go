@@ -23,7 +23,7 @@ func (t *trial) domainObservation(address *tlsstate.Verdict) tlsstate.Observatio
 	o := tlsstate.Observation{Day: t.day, Security: t.Security}
 	switch {
 	case t.Level > tlsstate.Plaintext:
-		o.Networks, o.Addresses = t.Peer.Network, t.Peer.Mark
+		o.Networks, o.Addresses, o.HostNames = t.Peer.Network, t.Peer.Mark, t.Peer.HostMark
 	case address.Bare():
 		o.Bare = t.Peer.Mark
 	}

@@ -150,7 +150,7 @@ func TestStripped(t *testing.T) {
 		t.Errorf("in clear with DNS broken: %s", got)
 	}
 	elsewhere := bank
-	elsewhere.Addr = "203.0.113.7"
+	elsewhere.Addr, elsewhere.Name = "203.0.113.7", "mx2.bank.example"
 	if got := words(f.deliver(session(t, elsewhere, day(6), tlsstate.Plaintext))); got != "domain downgrade stripped header" {
 		t.Errorf("in clear from a new address of a narrow domain: %s", got)
 	}

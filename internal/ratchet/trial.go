@@ -161,7 +161,7 @@ func (r *Ratchet) judge(t *trial) {
 	r.judgeSender(t)
 	vs := tlsstate.Verdicts{
 		Address: t.address.verdict, Domain: t.domain.verdict, Sender: t.sender.verdict,
-		Hosts: t.network.history.Hosts(t.domainMark()),
+		Hosts: t.network.history.Hosts(t.domainMark()), HostName: t.Peer.HostMark,
 	}
 	t.verdict = tlsstate.Combine(&vs, t.rule)
 	if blind {

@@ -74,6 +74,8 @@ func support(v *tlsstate.Verdict) (text string) {
 	switch v.Support {
 	case tlsstate.SupportItself:
 		return text + "; the address itself used TLS before"
+	case tlsstate.SupportHostName:
+		return text + "; a host of the same name used TLS"
 	case tlsstate.SupportSPF:
 		return text + "; the domain's SPF record names its hosts"
 	case tlsstate.SupportNetwork:

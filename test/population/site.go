@@ -130,7 +130,7 @@ type SiteFigures struct {
 	OutageDomains           int
 	// Full are shares of 100 that would have led to the full action, had they
 	// been stripped.
-	Day30, Day60, Providers, NoDNS, Small share
+	Day30, Day60, Providers, NoDNS, Small, Moved share
 }
 
 type share struct{ hits, of int }
@@ -249,7 +249,7 @@ func (w *siteWorld) addResident(h *habit, n int) {
 	if h.hoster {
 		hoster := n % hosters
 		r.domain, nets[0] = fmt.Sprintf("hoster%d.example", hoster), w.hosters[hoster*w.hosterNets()+w.rng.IntN(w.hosterNets())]
-		name = fmt.Sprintf("vps%d", n) + "-%d."
+		name = fmt.Sprintf("vps%d", len(w.residents)) + "-%d."
 	} else if w.rng.IntN(10) < 4 && h.nets == 1 {
 		nets[0] = w.hosters[w.rng.IntN(len(w.hosters))] // a name of its own, at a hoster
 	}
@@ -424,7 +424,18 @@ func (w *siteWorld) probe(l *letter, x transaction) {
 	}
 	if k := w.tlsDays[x.Peer.Address.Name]; small && k != nil && (k.days > 5 || k.days == 5 && k.last < d) {
 		w.f.Small.add(w.full(x))
+		w.probeMoved(l, x)
 	}
+}
+
+// probeMoved asks what the rule would do if a small server had moved to another
+// network, under its name, and were stripped there.
+func (w *siteWorld) probeMoved(l *letter, x transaction) {
+	if l.from.habit.unnamed {
+		return
+	}
+	x.Peer = identify(peer.Client{Addr: "203.0.113.9", Name: x.Peer.Host, Resolve: "OK", DaemonPort: listenerPort})
+	w.f.Moved.add(w.full(x))
 }
 
 // full reports whether the session would be refused in clear.

@@ -59,6 +59,7 @@ func siteRows() []siteRow {
 		shareRow("providers' mail, from day 30 on", func(f *SiteFigures) share { return f.Providers }, func(l siteLimits) float64 { return l.providers }),
 		shareRow("the same with our DNS broken", func(f *SiteFigures) share { return f.NoDNS }, func(l siteLimits) float64 { return l.noDNS }),
 		shareRow("small peers, five TLS days, at an address seen before", func(f *SiteFigures) share { return f.Small }, func(l siteLimits) float64 { return l.small }),
+		shareRow("the same, moved to a new address under its name", func(f *SiteFigures) share { return f.Moved }, func(siteLimits) float64 { return 0 }),
 		countRow("wrong delays, of a million", (*SiteFigures).perMillion, func(l siteLimits) int { return l.delayed }),
 		countRow("lost", func(f *SiteFigures) int { return f.Lost }, func(siteLimits) int { return 0 }),
 		countRow("domains delayed by our own outage", func(f *SiteFigures) int { return f.OutageDomains }, func(l siteLimits) int { return l.outage }),
