@@ -20,6 +20,7 @@ func explainCommand(stdout, stderr io.Writer) *cli.Command {
 		Flags: operatorFlags(
 			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, SSLv3, TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"},
 			&cli.StringFlag{Name: "client", Usage: "the client's `ADDRESS`"},
+			&cli.StringFlag{Name: "from", Usage: "the sender's `ADDRESS`: rows by sender count too"},
 			&cli.StringFlag{Name: "to", Usage: "explain instead what Postfix is answered for mail to a `DOMAIN`"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error { return explain(c, a, stdout) }, stderr),
@@ -31,7 +32,7 @@ var protocols = []string{"none", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.
 
 func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if c.IsSet("to") {
-		if c.IsSet("client") || c.IsSet("tls") || c.NArg() > 0 {
+		if c.IsSet("client") || c.IsSet("tls") || c.IsSet("from") || c.NArg() > 0 {
 			return usagef("--to stands alone: it is about the mail that you send")
 		}
 		return explainTo(c, a, stdout)
@@ -43,9 +44,9 @@ func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if tls := c.String("tls"); !slices.Contains(protocols, tls) {
 		return usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
 	}
-	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls")}
+	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls"), From: c.String("from")}
 	if _, err := netip.ParseAddr(name); err == nil {
-		q = admin.Question{Client: name, TLS: q.TLS}
+		q.Name, q.Client = "", name
 	} else if kind, rest, ok := strings.Cut(name, ":"); ok && kind == "domain" {
 		q.Name = rest
 	} else if ok && kind == "address" {

@@ -121,7 +121,7 @@ func (c *Client) Peer(ctx context.Context, id tlsstate.Identity) (Detail, error)
 
 // Explain implements [Admin].
 func (c *Client) Explain(ctx context.Context, q Question) (Answer, error) {
-	return one[Answer](c.ask(ctx, http.MethodGet, "explain", url.Values{"name": {q.Name}, "client": {q.Client}, "tls": {q.TLS}}, nil))
+	return one[Answer](c.ask(ctx, http.MethodGet, "explain", url.Values{"name": {q.Name}, "client": {q.Client}, "tls": {q.TLS}, "from": {q.From}}, nil))
 }
 
 // Do implements [Admin].

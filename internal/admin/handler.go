@@ -43,7 +43,7 @@ func Handler(a Admin) http.Handler {
 	})
 	mux.HandleFunc("GET /v1/explain", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
-		answer, err := a.Explain(r.Context(), Question{Name: v.Get("name"), Client: v.Get("client"), TLS: v.Get("tls")})
+		answer, err := a.Explain(r.Context(), Question{Name: v.Get("name"), Client: v.Get("client"), TLS: v.Get("tls"), From: v.Get("from")})
 		reply(w, answer, err)
 	})
 	mux.HandleFunc("POST /v1/act", post(a.Do))

@@ -13,6 +13,7 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/peer"
+	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
@@ -253,7 +254,10 @@ func stranger(e *ratchet.Explanation) (id tlsstate.Identity, ok bool) {
 
 // session makes up the session of a question.
 func (l *Local) session(q Question) (*ratchet.Session, error) {
-	s := &ratchet.Session{At: l.now()}
+	s := &ratchet.Session{At: l.now(), From: q.From}
+	if q.From != "" && spf.DomainOf(q.From) == "" {
+		return nil, fmt.Errorf("%q is no sender: want an address, such as alice@partner.example", clean.Text(q.From, 300))
+	}
 	if q.TLS != "" && q.TLS != tlsstate.Plaintext.String() {
 		s.Protocol = q.TLS
 		s.Level = tlsstate.LevelOf(q.TLS, "")

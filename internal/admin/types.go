@@ -142,6 +142,8 @@ type Question struct {
 	Name, Client string
 	// TLS is a protocol as Postfix names it ("TLSv1.2"), or "none".
 	TLS string
+	// From is the sender's address, for rows by sender; "" for none.
+	From string
 }
 
 // Answer is what would happen to it.

@@ -123,8 +123,8 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 	if !d.Identity.IsZero() {
 		a.Speaks = d.Identity.String()
 	}
-	if e.Policy.Peer || e.Policy.Exempt || e.Policy.Least > tlsstate.Plaintext {
-		a.Rules = append(a.Rules, "A row of the configuration applies to this peer.")
+	if e.Policy.Row != "" {
+		a.Rules = append(a.Rules, fmt.Sprintf("The row of %s in the configuration applies.", clean.Text(e.Policy.Row, 255)))
 	}
 	for i := range e.Identities {
 		a.Rules = append(a.Rules, partWords(&e.Identities[i], &e.Policy))

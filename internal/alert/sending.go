@@ -38,7 +38,7 @@ func destinationText(c *incident.Change) []string {
 		"Expected: " + expected + ". Seen: " + counts(i.Seen[:], levelName) + ".", times(i),
 	}
 	if !e.Required {
-		all = append(all, fmt.Sprintf("Evidence: mail to it met the pin on %d of the last %d days, last on %s.", e.Days, tlsstate.Window, e.Last))
+		all = append(all, "Evidence: mail to it met the pin "+words.On(e.Days, e.Last)+".")
 	}
 	if len(i.Clients) > 0 {
 		all = append(all, "Its hosts that failed: "+some(clients(i), incident.MaxClients)+".")

@@ -123,10 +123,8 @@ func strength(i *incident.Incident) string {
 	switch {
 	case e.Required:
 		return "none needed, the configuration requires it"
-	case i.Identity.Kind == tlsstate.Address && e.Days == 0:
-		return fmt.Sprintf("strong, this address itself met the pin until %s", e.Last)
 	case i.Identity.Kind == tlsstate.Address:
-		return fmt.Sprintf("strong, this address itself met the pin on %d of the last %d days, last on %s", e.Days, tlsstate.Window, e.Last)
+		return "strong, this address itself met the pin " + words.On(e.Days, e.Last)
 	case i.KnownPlaintext:
 		return "weak, only other addresses of the domain were seen with TLS, not these"
 	case e.Broad:

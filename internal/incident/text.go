@@ -27,7 +27,7 @@ func (i *Incident) Write(w io.Writer) {
 	e := &i.Evidence
 	line("expected", "%s", words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin}))
 	if e.Since > 0 {
-		line("evidence", "pinned since %s, met on %d of the last %d days, last on %s", e.Since, e.Days, tlsstate.Window, e.Last)
+		line("evidence", "pinned since %s, met %s", e.Since, words.On(e.Days, e.Last))
 	}
 	line("messages", "%d", i.Messages)
 	for a, n := range i.Done {

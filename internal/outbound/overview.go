@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -184,7 +185,7 @@ func pinWords(v *tlsstate.Verdict, s *Settings) string {
 	case v.Outcome == tlsstate.Downgraded && v.Pin < s.Least:
 		return fmt.Sprintf("It is pinned at %s since %s, below [outbound] least = %q.", v.Pin, v.Since, s.Least)
 	case v.Outcome == tlsstate.Downgraded:
-		return fmt.Sprintf("It is pinned at %s since %s: met on %d of the last %d days, last on %s.", v.Pin, v.Since, v.Days, tlsstate.Window, v.Last)
+		return fmt.Sprintf("It is pinned at %s since %s: met %s.", v.Pin, v.Since, words.On(v.Days, v.Last))
 	case v.State > tlsstate.PinHolds:
 		return fmt.Sprintf("Its pin at %s is %s: below it on %d days since %s.", v.Pin, v.State, v.Below, v.Last)
 	}

@@ -26,7 +26,7 @@ func Reply(v *tlsstate.Verdict, a tlsstate.Action, contact string) string {
 
 func required(v *tlsstate.Verdict) string {
 	if v.Kind == tlsstate.Unauthenticated {
-		return fmt.Sprintf("client certificate required: you showed a trusted one %s; this session has none", on(v))
+		return fmt.Sprintf("client certificate required: you showed a trusted one %s; this session has none", On(v.Days, v.Last))
 	}
 	came, level := "this session is not encrypted", "TLS"
 	if v.Seen.Level > tlsstate.Plaintext {
@@ -35,7 +35,7 @@ func required(v *tlsstate.Verdict) string {
 	if v.Required {
 		return fmt.Sprintf("%s or better required by the recipient's policy; %s", v.Pin, came)
 	}
-	return fmt.Sprintf("%s required: you used it %s; %s", level, on(v), came)
+	return fmt.Sprintf("%s required: you used it %s; %s", level, On(v.Days, v.Last), came)
 }
 
 // Apart is the reply that makes a sender of bounces send exempt and other

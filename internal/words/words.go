@@ -59,9 +59,9 @@ func Verdict(v *tlsstate.Verdict) string {
 	case v.Required:
 		text += fmt.Sprintf("; the configuration requires %s of it", v.Pin)
 	case v.Kind == tlsstate.Unauthenticated:
-		text += fmt.Sprintf("; it showed a trusted client certificate %s, pinned since %s", on(v), v.Since)
+		text += fmt.Sprintf("; it showed a trusted client certificate %s, pinned since %s", On(v.Days, v.Last), v.Since)
 	case v.Pin > tlsstate.Plaintext:
-		text += fmt.Sprintf("; it used %s or better %s, pinned since %s", v.Pin, on(v), v.Since)
+		text += fmt.Sprintf("; it used %s or better %s, pinned since %s", v.Pin, On(v.Days, v.Last), v.Since)
 	}
 	return clean.Text(text+state(v)+support(v), maxWords)
 }
@@ -86,13 +86,13 @@ func support(v *tlsstate.Verdict) (text string) {
 	return text
 }
 
-// on says on which days a pin was met. One that is older than the window has
-// none in it.
-func on(v *tlsstate.Verdict) string {
-	if v.Days == 0 {
-		return fmt.Sprintf("until %s", v.Last)
+// On says on how many days of the window a pin was met, and when last. A pin may
+// be older than the window.
+func On(days int, last tlsstate.Day) string {
+	if days == 0 {
+		return fmt.Sprintf("until %s", last)
 	}
-	return fmt.Sprintf("on %d of the last %d days, last on %s", v.Days, tlsstate.Window, v.Last)
+	return fmt.Sprintf("on %d of the last %d days, last on %s", days, tlsstate.Window, last)
 }
 
 func came(v *tlsstate.Verdict) string {

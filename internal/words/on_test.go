@@ -1,0 +1,20 @@
+package words
+
+import (
+	"testing"
+
+	"tlsratchet/tlsstate"
+)
+
+// A pin that is older than the window was met on none of its days.
+func TestOn(t *testing.T) {
+	last := tlsstate.Day(20700)
+	for days, want := range map[int]string{
+		0:  "until 2026-09-04",
+		41: "on 41 of the last 64 days, last on 2026-09-04",
+	} {
+		if got := On(days, last); got != want {
+			t.Errorf("%d days: %q, want %q", days, got, want)
+		}
+	}
+}
