@@ -7,6 +7,8 @@ RACE    ?=
 FLAGS    = -trimpath -ldflags "-s -w -X main.stamped=$(shell packaging/version)"
 BUILDVCS ?= auto
 ROOT     = $(DESTDIR)$(PREFIX)
+# fish looks into the folders of packages, but for /usr/local into none.
+FISH     = $(if $(filter /usr,$(PREFIX)),$(ROOT)/share/fish/vendor_completions.d,$(DESTDIR)/etc/fish/completions)
 export CGO_ENABLED ?= $(if $(RACE),1,0)
 
 .DEFAULT_GOAL := build
@@ -80,14 +82,14 @@ install: ## install into DESTDIR and PREFIX (/usr/local), docs and units too
 	GOARCH= $(GO) build $(FLAGS) -buildvcs=$(BUILDVCS) -o build/native/ ./cmd/tlsratchet
 	install -D -m 0755 build/install/tlsratchet $(ROOT)/sbin/tlsratchet
 	install -d $(ROOT)/lib/systemd/system $(ROOT)/share/man/man8 $(ROOT)/share/bash-completion/completions \
-		$(ROOT)/share/zsh/site-functions $(ROOT)/share/fish/vendor_completions.d
+		$(ROOT)/share/zsh/site-functions $(FISH)
 	for unit in tlsratchet.service tlsratchet.socket; do \
 		sed 's|/usr/sbin/tlsratchet|$(PREFIX)/sbin/tlsratchet|' contrib/systemd/$$unit >$(ROOT)/lib/systemd/system/$$unit || exit 1; \
 	done
 	build/native/tlsratchet generate man >$(ROOT)/share/man/man8/tlsratchet.8
 	build/native/tlsratchet generate bash >$(ROOT)/share/bash-completion/completions/tlsratchet
 	build/native/tlsratchet generate zsh >$(ROOT)/share/zsh/site-functions/_tlsratchet
-	build/native/tlsratchet generate fish >$(ROOT)/share/fish/vendor_completions.d/tlsratchet.fish
+	build/native/tlsratchet generate fish >$(FISH)/tlsratchet.fish
 	for f in README.md CHANGELOG.md LICENSE $$(find docs contrib -type f ! -name '*.go'); do \
 		install -D -m 0644 $$f $(ROOT)/share/doc/tlsratchet/$$f || exit 1; \
 	done
@@ -97,7 +99,7 @@ uninstall: ## remove what install put there; the memory and /etc/tlsratchet stay
 	rm -rf $(ROOT)/share/doc/tlsratchet
 	rm -f $(ROOT)/sbin/tlsratchet $(ROOT)/lib/systemd/system/tlsratchet.service $(ROOT)/lib/systemd/system/tlsratchet.socket \
 		$(ROOT)/share/man/man8/tlsratchet.8 $(ROOT)/share/bash-completion/completions/tlsratchet \
-		$(ROOT)/share/zsh/site-functions/_tlsratchet $(ROOT)/share/fish/vendor_completions.d/tlsratchet.fish
+		$(ROOT)/share/zsh/site-functions/_tlsratchet $(FISH)/tlsratchet.fish
 
 package: ## build the .deb and the .rpm in build/packages
 	packaging/build

@@ -10,7 +10,7 @@ _tlsratchet() {
     --) asked+=(-) ;;
     -*) asked+=("$cur") ;;
     esac
-    found=("${(@f)$("${asked[@]}" --generate-bash-completion 2>/dev/null)}")
+    found=("${(@f)$(env 0=zsh "${asked[@]}" --generate-bash-completion 2>/dev/null)}")
     if [[ -n ${found[1]} ]]; then _describe tlsratchet found; else _files; fi
 }
 compdef _tlsratchet tlsratchet

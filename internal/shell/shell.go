@@ -17,7 +17,7 @@ var ErrUnknown = errors.New("use man, bash, zsh or fish")
 // values are the words that some flags take. The breaker's are those of --set.
 var values = []struct{ flag, words string }{
 	{"action", "observe header quarantine tempfail reject"},
-	{"kind", "address domain sender listener destination mx"},
+	{"kind", "address domain sender listener destination mx network"},
 	{"level", "none weak TLSv1.2 TLSv1.3"},
 	{"set", "armed softened suspended auto"},
 	{"sort", "last first days"},
@@ -31,6 +31,8 @@ var (
 	bashScript string
 	//go:embed completion.zsh
 	zshScript string
+	//go:embed completion.fish
+	fishScript string
 	// manualTail is what stands in the manual page after the commands.
 	//go:embed tail.8
 	manualTail string
@@ -45,8 +47,7 @@ func Generate(app *cli.App, what string) (string, error) {
 		page, err := app.ToManWithSection(8)
 		return page + "\n" + manualTail, err
 	case "fish":
-		text, err := app.ToFishCompletion()
-		return text + withValues("%s", "complete -c tlsratchet -l %s -x -a '%s'\n"), err
+		return withValues(fishScript, "        case --%s\n            string split ' ' '%s'\n            return\n"), nil
 	case "bash":
 		return withValues(bashScript, "    --%s) COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); return ;;\n"), nil
 	case "zsh":
