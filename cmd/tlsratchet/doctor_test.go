@@ -9,7 +9,7 @@ import (
 	"tlsratchet/internal/daemon"
 )
 
-// What doctor is told of a configuration.
+// What doctor knows of a configuration.
 func TestDoctorOptions(t *testing.T) {
 	const ours = "unix:/run/ours.sock"
 	for _, tt := range []struct {

@@ -15,7 +15,7 @@ import (
 
 func explainCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "explain", Usage: "say what would happen to a session now, rule by rule", ArgsUsage: "NAME",
+		Name: "explain", Usage: "show what would happen to a session now, rule by rule", ArgsUsage: "NAME",
 		Description: "NAME is the client's host name as DNS confirms it, or its address.",
 		Flags: operatorFlags(
 			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, SSLv3, TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"},

@@ -18,7 +18,7 @@ import (
 
 var identities = flag.Int("identities", 50_000, "of the memory that BenchmarkPeers lists")
 
-// BenchmarkPeers lists a large memory, as docs/commands.md tells: the time is
+// BenchmarkPeers lists a large memory, as in docs/commands.md: the time is
 // that from the start of the command to its first row.
 func BenchmarkPeers(b *testing.B) {
 	dir := b.TempDir()

@@ -17,7 +17,7 @@ func peerCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "look at one peer, or drop what holds it",
 		Subcommands: []*cli.Command{
 			{
-				Name: "show", Usage: "tell all of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
+				Name: "show", Usage: "show all that is known of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
 				Action: operation(func(c *cli.Context, a admin.Admin) error { return showPeer(c, a, stdout) }, stderr),
 			},
 			actCommand("unpin", "let a peer go, until new days form a new pin", stdout, stderr),

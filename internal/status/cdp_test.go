@@ -1,7 +1,6 @@
 package status_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,151 +12,117 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
 )
 
-// browser is a headless Chromium that is spoken to by the DevTools protocol,
-// over two pipes: messages end with a NUL.
-type browser struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	to   *os.File
-	gone chan struct{}
+// tab is the page of a headless Chromium, with what went wrong in it.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
 
-	mu      sync.Mutex
-	last    int
-	waiting map[int]chan message
-	events  chan message
+	mu sync.Mutex
+	// complaints are errors on its console, requests all that it asked for.
+	complaints, requests []string
 }
 
-type message struct {
-	ID        int             `json:"id,omitempty"`
-	SessionID string          `json:"sessionId,omitempty"`
-	Method    string          `json:"method,omitempty"`
-	Params    json.RawMessage `json:"params,omitempty"`
-	Result    json.RawMessage `json:"result,omitempty"`
-	Error     *struct {
-		Message string `json:"message"`
-	} `json:"error,omitempty"`
-}
-
-// startBrowser starts one that ends with the test.
-func startBrowser(t *testing.T) *browser {
+// startBrowser starts a Chromium that ends with the test.
+func startBrowser(t *testing.T) *tab {
 	t.Helper()
 	path, err := chromium(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirIn, to, err := os.Pipe()
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true))...)
+	t.Cleanup(cancel)
+	tb := &tab{t: t}
+	tb.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf), chromedp.WithListener(tb.note))
+	t.Cleanup(cancel)
+	call(tb, network.Enable, network.EnableParams{})
+	return tb
+}
+
+func (tb *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	tb.t.Helper()
+	if err := chromedp.Do(tb.ctx, steps...); err != nil {
+		tb.t.Fatal(err)
+	}
+}
+
+// call sends a command of the protocol.
+func call[P, R any](tb *tab, command cdp.Command[P, R], params P) {
+	tb.t.Helper()
+	if _, err := chromedp.Call(tb.ctx, command, params); err != nil {
+		tb.t.Fatalf("%s: %v", command.Method, err)
+	}
+}
+
+// note keeps what a test wants to know of an event.
+func (tb *tab) note(event any) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled, *runtime.EventExceptionThrown, *cdplog.EventEntryAdded, *page.EventJavascriptDialogOpening:
+		text, _ := json.Marshal(e)
+		tb.complaints = append(tb.complaints, fmt.Sprintf("%T: %s", e, text))
+	case *network.EventRequestWillBeSent:
+		tb.requests = append(tb.requests, e.Request.URL)
+	}
+}
+
+// complained fails for each complaint.
+func (tb *tab) complained() {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	for _, c := range tb.complaints {
+		tb.t.Error(c)
+	}
+}
+
+// look sets the size of the window and the scheme of colours.
+func (tb *tab) look(l look) {
+	tb.t.Helper()
+	tb.do(chromedp.EmulateViewport(l.width, l.height))
+	scheme := &emulation.MediaFeature{Name: "prefers-color-scheme", Value: l.scheme}
+	call(tb, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{scheme}})
+}
+
+// open opens a page and waits until it is loaded.
+func (tb *tab) open(url string) {
+	tb.t.Helper()
+	tb.do(chromedp.Navigate(url))
+}
+
+// eval returns the value of an expression.
+func eval[V any](tb *tab, expression string) V {
+	tb.t.Helper()
+	value, err := chromedp.Run(tb.ctx, chromedp.Evaluate[V](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
-		t.Fatal(err)
+		tb.t.Fatalf("%.80s: %v", expression, err)
 	}
-	from, theirOut, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	profile := t.TempDir()
-	b := &browser{t: t, to: to, gone: make(chan struct{}), waiting: make(map[int]chan message), events: make(chan message, 10_000)}
-	b.cmd = exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
-		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-		"--hide-scrollbars", "--user-data-dir="+profile, "--remote-debugging-pipe")
-	b.cmd.ExtraFiles = []*os.File{theirIn, theirOut}
-	b.cmd.Env = append(os.Environ(), "HOME="+profile)
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	theirIn.Close()
-	theirOut.Close()
-	go b.read(from)
-	t.Cleanup(b.stop)
-	return b
+	return value
 }
 
-// stop asks it to end, and then makes it.
-func (b *browser) stop() {
-	b.mu.Lock()
-	fmt.Fprintf(b.to, `{"id":0,"method":"Browser.close"}`+"\x00")
-	b.mu.Unlock()
-	select {
-	case <-b.gone:
-	case <-time.After(5 * time.Second):
-	}
-	_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL) // its helpers too
-	_ = b.cmd.Wait()
-	<-b.gone
-	b.to.Close()
-}
-
-// read sorts replies from events until the browser ends.
-func (b *browser) read(from *os.File) {
-	defer close(b.gone)
-	defer from.Close()
-	lines := bufio.NewReader(from)
-	for {
-		line, err := lines.ReadBytes(0)
-		if err != nil {
-			return
-		}
-		var m message
-		if json.Unmarshal(line[:len(line)-1], &m) != nil {
-			continue
-		}
-		b.mu.Lock()
-		waits := b.waiting[m.ID]
-		delete(b.waiting, m.ID)
-		b.mu.Unlock()
-		switch {
-		case waits != nil:
-			waits <- m
-		case m.Method != "":
-			select {
-			case b.events <- m:
-			default: // a test that doesn't look
-			}
-		}
-	}
-}
-
-// call asks and waits for the answer.
-func (b *browser) call(session, method string, params, result any) {
-	b.t.Helper()
-	if err := b.try(session, method, params, result); err != nil {
-		b.t.Fatalf("%s: %v", method, err)
-	}
-}
-
-func (b *browser) try(session, method string, params, result any) error {
-	raw, err := json.Marshal(params)
-	if err != nil {
-		return err
-	}
-	answer := make(chan message, 1)
-	b.mu.Lock()
-	b.last++
-	m := message{ID: b.last, SessionID: session, Method: method, Params: raw}
-	b.waiting[m.ID] = answer
-	line, err := json.Marshal(m)
+// shoot takes a picture of the whole page, kept with go test -artifacts.
+func (tb *tab) shoot(name string) {
+	tb.t.Helper()
+	png, err := chromedp.Run(tb.ctx, chromedp.FullScreenshot(100))
 	if err == nil {
-		_, err = b.to.Write(append(line, 0))
+		err = os.WriteFile(filepath.Join(tb.t.ArtifactDir(), name+".png"), png, 0o644)
 	}
-	b.mu.Unlock()
 	if err != nil {
-		return err
+		tb.t.Fatal(err)
 	}
-	select {
-	case m = <-answer:
-	case <-b.gone:
-		return errors.New("Chromium ended")
-	case <-time.After(time.Minute):
-		return errors.New("no answer")
-	}
-	if m.Error != nil {
-		return errors.New(m.Error.Message)
-	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(m.Result, result)
 }
 
 // chromium finds Chromium, and as root on Debian installs it where it is
