@@ -9,6 +9,8 @@ type Verdicts struct {
 	Hosts bool
 	// HostName is the [Mark] of the client name that DNS confirmed, or 0.
 	HostName Sketch
+	// Named reports that the SPF record of the domain names the address.
+	Named bool
 }
 
 // Combine makes one verdict of a session's: the address speaks first, the
@@ -73,7 +75,7 @@ func support(vs *Verdicts, rule *Policy) Support {
 		return SupportItself
 	case domain.knows(vs.HostName):
 		return SupportHostName
-	case domain.named():
+	case vs.Named, domain.named():
 		return SupportSPF
 	case vs.Hosts && domain.pool():
 		return SupportNetwork
@@ -81,6 +83,14 @@ func support(vs *Verdicts, rule *Policy) Support {
 		return SupportAddresses
 	}
 	return NoSupport
+}
+
+// Young reports whether a domain's pin leads to less than the rule wants, and too
+// few of its addresses are known for its SPF record to have shown whether it
+// names them.
+func (v *Verdict) Young(rule *Policy) bool {
+	return v.Identity.Kind == Domain && v.Outcome == Downgraded && v.Action < rule.Action(v.Kind) &&
+		!v.knownPlaintext && rule.DomainEnforce == EnforceBroad && v.Addresses.Estimate() < namedAddresses
 }
 
 // keeps reports whether an address has a TLS history of its own that kept to

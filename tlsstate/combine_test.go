@@ -36,7 +36,7 @@ func TestCombine(t *testing.T) {
 	named.Named, named.Addresses = sketchOf(3), sketchOf(3)
 	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
 	moved, otherName, manyNames := held, held, held
-	moved.HostNames, otherName.HostNames, manyNames.HostNames = 1, 2, sketchOf(9)
+	moved.HostNames, otherName.HostNames, manyNames.HostNames = 1, 2, sketchOf(5)
 	var learned, lapse, plain History
 	_, learned = Judge(learned, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
 	_, lapse = Judge(learned, Observation{Day: dayZero + 4, Security: Security{Level: Weak}}, &rule)

@@ -36,7 +36,7 @@ const (
 	broadBareOf     = 20 // fewer than one in so many
 	namedAddresses  = 3
 	namedOf         = 10 // all but one in so many
-	fewHostNames    = 8
+	fewHostNames    = 4
 	partlyAddresses = 2
 	partlyOf        = 10
 )

@@ -268,3 +268,42 @@ func TestHostsNamedBySPF(t *testing.T) {
 		t.Errorf("by %s", d.Support)
 	}
 }
+
+// Of a young domain SPF is asked while its session in clear waits. Nobody waits
+// where no more would follow of it.
+func TestYoungDomain(t *testing.T) {
+	mild, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		result spf.Result
+		change func(*peer.Client, *ratchet.Options)
+		want   tlsstate.Action
+		asked  int
+	}{
+		{"named", spf.Proven, nil, tlsstate.Tempfail, 1},
+		{"not named", spf.Wide, nil, tlsstate.Header, 0}, // tried before
+		{"its name not confirmed", spf.Proven, func(c *peer.Client, _ *ratchet.Options) { c.Resolve = "FAIL" }, tlsstate.Header, 0},
+		{"its host known", spf.Proven, func(c *peer.Client, _ *ratchet.Options) { c.Name = bank.Name }, tlsstate.Tempfail, 0},
+		{"the header is all that is wanted", spf.Proven, func(_ *peer.Client, o *ratchet.Options) { o.Rules = mild }, tlsstate.Header, 0},
+		{"without SPF", spf.Proven, func(_ *peer.Client, o *ratchet.Options) { o.Senders = nil }, tlsstate.Header, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, n := newFixture(t), &notary{result: tt.result}
+			f.pin(t, bank)
+			fresh := bank
+			fresh.Addr, fresh.Name = "192.0.2.77", "mx9.bank.example"
+			f.with(func(o *ratchet.Options) {
+				if o.Senders = n; tt.change != nil {
+					tt.change(&fresh, o)
+				}
+			})
+			f.strip(t, "in clear", fresh, day(6), tt.want)
+			if n.asked != tt.asked {
+				t.Errorf("SPF was asked %d times, want %d", n.asked, tt.asked)
+			}
+		})
+	}
+}

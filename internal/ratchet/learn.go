@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"tlsratchet/internal/peer/spf"
 	"tlsratchet/tlsstate"
 )
 
@@ -74,19 +73,17 @@ func (r *Ratchet) saveQuietly(t *trial, id tlsstate.Identity, o tlsstate.Observa
 // proves that: of each address that comes with TLS for the first time. It is
 // learned in quiet times, so that it is there when DNS may be an attacker's.
 func (r *Ratchet) saveNamed(t *trial, address *tlsstate.Verdict, rule *tlsstate.Policy) {
-	domain := t.proven()
-	if r.o.Senders == nil || domain.IsZero() || t.Level == tlsstate.Plaintext || address.HasTLS() {
+	if t.Level == tlsstate.Plaintext || address.HasTLS() {
 		return
 	}
-	c, ok := spf.ClaimOf(&t.Peer, "postmaster@"+domain.Name)
+	c, ok := r.hostClaim(t)
 	if !ok {
 		return
 	}
-	c.Identity = domain // no claim of a sender's: neither waits for the other
 	session, o := *t.Session, t.domainObservation(address)
 	o.Named = t.Peer.Mark
 	r.o.Senders.Learn(c, func() {
-		if _, err := r.update(&session, domain, o, rule); err != nil {
+		if _, err := r.update(&session, c.Identity, o, rule); err != nil {
 			r.failures.note(err)
 		}
 	})

@@ -164,6 +164,10 @@ func (r *Ratchet) judge(t *trial) {
 		Hosts: t.network.history.Hosts(t.domainMark()), HostName: t.Peer.HostMark,
 	}
 	t.verdict = tlsstate.Combine(&vs, t.rule)
+	if t.verdict.Young(t.rule) && r.named(t) {
+		vs.Named = true
+		t.verdict = tlsstate.Combine(&vs, t.rule)
+	}
 	if blind {
 		t.judgeBlind()
 	}
@@ -223,6 +227,26 @@ func (r *Ratchet) judgeSender(t *trial) {
 	if changes && !r.o.Senders.Tried(t.claim) {
 		t.teaches, t.changes = true, true
 	}
+}
+
+// named reports whether the SPF record of the domain names the address. It may ask
+// DNS.
+func (r *Ratchet) named(t *trial) bool {
+	c, ok := r.hostClaim(t)
+	c.Known = true
+	return ok && !t.dry && !t.recalled && !r.o.Senders.Tried(c) && r.proves(c)
+}
+
+// hostClaim returns the claim that the SPF record of the domain names the
+// address.
+func (r *Ratchet) hostClaim(t *trial) (c spf.Claim, ok bool) {
+	domain := t.proven()
+	if r.o.Senders == nil || domain.IsZero() {
+		return c, false
+	}
+	c, ok = spf.ClaimOf(&t.Peer, "postmaster@"+domain.Name)
+	c.Identity = domain // no claim of a sender's: neither waits for the other
+	return c, ok
 }
 
 // proves reports whether SPF proves the claim. It may ask DNS.
