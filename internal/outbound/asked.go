@@ -3,17 +3,16 @@ package outbound
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // asked remembers who asked for what: no line of the log has the next-hop, but
 // the process that asked for its policy stands in the log.
 type asked struct {
+	ever atomic.Bool
 	mu   sync.Mutex
 	by   map[int32]*lookups
-	ever bool
-	// known are the destinations that were asked for, by whatever process.
-	known map[*name]struct{}
 }
 
 // lookups are the newest of one process, the newest last.
@@ -40,17 +39,15 @@ const (
 
 // note remembers a look-up.
 func (a *asked) note(pid int32, l lookup) {
+	a.ever.Store(true)
+	l.name.asked.Store(true)
+	if pid == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.by == nil {
-		a.by, a.known = make(map[int32]*lookups), make(map[*name]struct{})
-	}
-	a.ever = true
-	if _, ok := a.known[l.name]; !ok && len(a.known) < maxNames {
-		a.known[l.name] = struct{}{}
-	}
-	if pid == 0 {
-		return
+		a.by = make(map[int32]*lookups)
 	}
 	ring := a.by[pid]
 	if ring == nil {
@@ -60,7 +57,7 @@ func (a *asked) note(pid int32, l lookup) {
 		ring = &lookups{}
 		a.by[pid] = ring
 	}
-	if last := ring.newest(0); last != nil && last.name == l.name {
+	if last := ring.newest(0); last != nil && last.name.key == l.name.key {
 		*last = l
 		return
 	}
@@ -87,7 +84,7 @@ func (r *lookups) newest(i int) *lookup {
 	return &r.ring[(r.n-1-i)%len(r.ring)]
 }
 
-// attempt is what a log line says of a delivery whose next-hop is wanted.
+// attempt is what a log line states of a delivery whose next-hop is wanted.
 type attempt struct {
 	pid          int32
 	at           time.Time
@@ -108,11 +105,10 @@ func (a *asked) nexthop(t attempt, names *names) (l lookup, ok bool) {
 	}
 	// A cached connection is found without a look-up; and without our table in
 	// Postfix there are none.
-	_, known := a.known[recipients]
-	return lookup{name: recipients}, known || !a.ever
+	return lookup{name: recipients}, recipients.asked.Load() || !a.ever.Load()
 }
 
-// nexthop decides by the process' own look-ups, if they say anything.
+// nexthop decides by the process' own look-ups, if they can.
 func (r *lookups) nexthop(t attempt, recipients *name) (l lookup, ok, decided bool) {
 	var fresh []lookup
 	for i := 0; ; i++ {
@@ -129,7 +125,7 @@ func (r *lookups) nexthop(t attempt, recipients *name) (l lookup, ok, decided bo
 		fresh = append(fresh, *l)
 	}
 	for _, l := range fresh {
-		if l.name == recipients {
+		if l.name.key == recipients.key {
 			return l, true, true
 		}
 	}

@@ -1,9 +1,11 @@
 package outbound
 
 import (
+	"bytes"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
@@ -14,36 +16,53 @@ import (
 type name struct {
 	key string
 	id  tlsstate.Identity
+	// asked is set once Postfix asked for it.
+	asked atomic.Bool
 }
 
 // names holds the keys that were asked lately, so that a look-up copies nothing.
 type names struct {
-	mu  sync.RWMutex
-	all map[string]*name
+	mu sync.RWMutex
+	// young are the newest, and old those before them.
+	young, old map[string]*name
 }
 
-// maxNames bounds the keys that are held. Beyond it they are made anew.
-const maxNames = 1 << 16
+const (
+	// maxNames bounds the keys that are held.
+	maxNames = 1 << 16
+	// maxKey bounds the bytes of one: Postfix asks for none that is longer.
+	maxKey = 255
+)
 
 func (n *names) find(key []byte) *name {
+	if bytes.ContainsFunc(key, isCapital) {
+		key = bytes.ToLower(key)
+	}
 	n.mu.RLock()
-	found := n.all[string(key)]
+	found := n.young[string(key)]
 	n.mu.RUnlock()
 	if found != nil {
 		return found
 	}
-	made := &name{key: string(key)}
-	if domain, ok := destinationOf(made.key); ok {
-		made.id = tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
+	if len(key) > maxKey {
+		return &name{key: string(key)}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.all == nil || len(n.all) >= maxNames {
-		n.all = make(map[string]*name)
+	if found = n.old[string(key)]; found == nil {
+		found = &name{key: string(key)}
+		if domain, ok := destinationOf(found.key); ok {
+			found.id = tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
+		}
 	}
-	n.all[made.key] = made
-	return made
+	if n.young == nil || len(n.young) >= maxNames/2 {
+		n.young, n.old = make(map[string]*name), n.young
+	}
+	n.young[found.key] = found
+	return found
 }
+
+func isCapital(r rune) bool { return 'A' <= r && r <= 'Z' }
 
 // destinationOf returns the domain that a key names, in lower-case A-labels:
 // Postfix passes it as somebody typed it (socketmap even with its case). Not

@@ -92,11 +92,7 @@ func (b *Outbound) Answer(key []byte, pid int32) bool {
 }
 
 // Asked reports whether Postfix ever asked: our table is in its list.
-func (b *Outbound) Asked() bool {
-	b.asked.mu.Lock()
-	defer b.asked.mu.Unlock()
-	return b.asked.ever
-}
+func (b *Outbound) Asked() bool { return b.asked.ever.Load() }
 
 // holds reports whether the answer is "encrypt".
 func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool {

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -283,8 +284,7 @@ func TestWaiting(t *testing.T) {
 
 // TestNexthop: the process' own look-ups tell the next-hop.
 func TestNexthop(t *testing.T) {
-	var n names
-	ask := func(a *asked, pid int32, key string, ago time.Duration) {
+	ask := func(a *asked, n *names, pid int32, key string, ago time.Duration) {
 		a.note(pid, lookup{name: n.find([]byte(key)), at: noon.Add(-ago)})
 	}
 	for name, tt := range map[string]struct {
@@ -300,17 +300,19 @@ func TestNexthop(t *testing.T) {
 		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, attempt{domain: "bank.test"}, ""},
 		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, attempt{domain: "bank.test", host: "127.0.0.1"}, ""},
 		"a cached connection":       {nil, []string{"bank.test"}, attempt{domain: "bank.test", reused: true}, "bank.test"},
+		"in capitals":               {nil, []string{"bank.test"}, attempt{domain: "BANK.Test", reused: true}, "bank.test"},
 		"a cached one, not known":   {nil, []string{"other.test"}, attempt{domain: "bank.test", reused: true}, ""},
 		"no look-ups at all":        {nil, nil, attempt{domain: "bank.test"}, "bank.test"},
 		"an address for its domain": {nil, nil, attempt{domain: "[192.0.2.1]"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a asked
+			var n names
 			for key, ago := range tt.lookups {
-				ask(&a, 77, key, ago)
+				ask(&a, &n, 77, key, ago)
 			}
 			for _, key := range tt.others {
-				ask(&a, 78, key, 0)
+				ask(&a, &n, 78, key, 0)
 			}
 			tt.t.pid, tt.t.at = 77, noon
 			l, ok := a.nexthop(tt.t, &n)
@@ -345,6 +347,29 @@ func TestSteadyAnswersAllocateNothing(t *testing.T) {
 	key := []byte("bank.test")
 	if n := testing.AllocsPerRun(1000, func() { w.Answer(key, 77) }); n != 0 {
 		t.Errorf("%v allocations a look-up", n)
+	}
+}
+
+// However many destinations there are, and however long their names, those of
+// today are known, and the memory is bounded.
+func TestManyNames(t *testing.T) {
+	w := newWorld(t, nil)
+	for i := range 3 * maxNames {
+		w.Answer(fmt.Appendf(nil, "d%d.test", i), 7)
+	}
+	w.Answer([]byte(strings.Repeat("x", 256)), 7)
+	if n := len(w.names.young) + len(w.names.old); n > maxNames {
+		t.Errorf("%d names", n)
+	}
+	w.Answer([]byte("bank.test"), 7)
+	d := tls12
+	d.At, d.PID, d.QueueID, d.Domain, d.Host, d.Reused = w.now, 8, "Q1", "bank.test", "mx.bank.test", true
+	w.Delivered(&d)
+	if h, _ := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.test"}); h.Last == 0 {
+		t.Error("nothing was learned of a destination that was asked for just now")
+	}
+	if w.names.find([]byte(strings.Repeat("x", 256))) == w.names.find([]byte(strings.Repeat("x", 256))) {
+		t.Error("a name of 256 bytes is kept")
 	}
 }
 
