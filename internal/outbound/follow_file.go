@@ -35,6 +35,7 @@ type logFile struct {
 	f      *os.File
 	at     Cursor
 	buf    []byte // what was read of a line whose end is not there yet
+	cut    bool   // that line is too long: its end is skipped
 	parse  *maillog.Lines
 	follow *Follower
 }
@@ -72,7 +73,7 @@ func rights(err error) string {
 // open opens the log where the cursor stands. What was written to a file that
 // was rotated away since is read first, unless it was read to its end.
 func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
-	file, err := os.Open(f.Source)
+	file, err := openLog(f.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +98,11 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 	l.at = now
 	f.cursor.Store(&now)
 	return l, nil
+}
+
+// openLog doesn't wait for a writer where the file is a pipe.
+func openLog(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // rereadBytes is how much before a cursor is read once more.
@@ -187,7 +193,7 @@ func (f *Follower) rotated(current uint64) (all []*logFile) {
 		if !ok || !rotatedName.MatchString(suffix) {
 			continue
 		}
-		file, err := os.Open(filepath.Join(filepath.Dir(f.Source), e.Name()))
+		file, err := openLog(filepath.Join(filepath.Dir(f.Source), e.Name()))
 		if err != nil {
 			continue
 		}
@@ -285,15 +291,16 @@ func (l *logFile) feed(b []byte) {
 		if !ok {
 			break
 		}
-		if r, ok := l.parse.Read(line); ok {
+		if r, ok := l.parse.Read(line); ok && !l.cut {
 			l.follow.read(&r)
 		}
+		l.cut = false
 		l.at.Offset += int64(len(line)) + 1
 		rest = after
 	}
 	if len(rest) > maxLine {
 		l.at.Offset += int64(len(rest))
-		rest = nil
+		rest, l.cut = nil, true
 	}
 	l.buf = append(l.buf[:0], rest...)
 	if l.at.HeadSize < headBytes {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,6 +220,36 @@ func TestTLSBeforeARestart(t *testing.T) {
 	if use := found.use["Q1"]; use != maillog.Encrypted {
 		t.Errorf("use %d, want encrypted", use)
 	}
+}
+
+// What else stands in a log, or is no log at all, makes no delivery of its own, and
+// none is missed for it.
+func TestGarbageInTheLog(t *testing.T) {
+	w, found := newWriter(t), &ids{}
+	_, stop := follow(w.path, found, Cursor{})
+	defer stop()
+	begin(t, w, found)
+	forged := delivery(999)
+	for _, garbage := range []string{
+		"\n\n", "\xff\xfe\x00\n", "x\r\n", strings.Repeat("\x00", 4096) + "\n", strings.Repeat("long ", 3*maxLine) + forged,
+		strings.Repeat("x", maxLine) + forged, strings.TrimSuffix(forged, ")\n")[:80] + "\n",
+	} {
+		fmt.Fprint(w.f, garbage)
+		w.write(3)
+	}
+	eventually(t, "the last line", func() bool { return len(found.seen()) >= w.n })
+	w.once(found)
+}
+
+// A pipe in place of the log is an error, and holds up no stop.
+func TestPipeIsNoLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.log")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, stop := follow(path, &ids{}, Cursor{})
+	eventually(t, "a fault", func() bool { return strings.Contains(f.Stats().Fault, "no regular file") })
+	stop()
 }
 
 func TestMissingLogIsReported(t *testing.T) {

@@ -94,6 +94,7 @@ type conn struct {
 	out   []byte
 	pid   int32
 	until time.Time // read deadline as set
+	part  bool      // it is that of a request of which a part is here
 }
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxRequest) }}
@@ -153,6 +154,7 @@ func (c *conn) serve() error {
 // await returns the first byte of the next request. What was answered is sent
 // before it waits.
 func (c *conn) await() (byte, error) {
+	c.part = false
 	if c.in.Buffered() == 0 {
 		if err := c.flush(); err != nil {
 			return 0, err
@@ -176,8 +178,13 @@ func (c *conn) arm(until time.Time) {
 	c.raw.SetReadDeadline(until)
 }
 
-// begun sets the deadline of a request of which only a part is here.
-func (c *conn) begun() { c.arm(time.Now().Add(c.limits.Request)) }
+// begun sets the deadline of a request of which only a part is here, once.
+func (c *conn) begun() {
+	if !c.part {
+		c.part = true
+		c.arm(time.Now().Add(c.limits.Request))
+	}
+}
 
 func (c *conn) flush() error {
 	if len(c.out) == 0 {

@@ -204,6 +204,58 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// trickle sends a byte every four seconds, and returns when it was refused.
+func trickle(c net.Conn, text string) time.Duration {
+	begin := time.Now()
+	for i := range len(text) {
+		if _, err := c.Write([]byte{text[i]}); err != nil {
+			break
+		}
+		time.Sleep(4 * time.Second)
+	}
+	return time.Since(begin)
+}
+
+// A request that comes byte by byte has no longer than one that stops.
+func TestTrickle(t *testing.T) {
+	for _, text := range []string{"get bank.example", "0016:pol bank.example,"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := NewServer(DefaultLimits(), held, quiet)
+			ours, theirs := net.Pipe()
+			done := make(chan struct{})
+			go func() { defer close(done); defer theirs.Close(); s.handle(theirs) }()
+			if took := trickle(ours, text); took > 12*time.Second {
+				t.Errorf("%q lasted %s", text, took)
+			}
+			ours.Close()
+			<-done
+		})
+	}
+}
+
+// Many clients that send half a request, or many requests at once and read
+// nothing, keep nobody else from an answer.
+func TestCrowd(t *testing.T) {
+	_, path := serveOn(t, DefaultLimits(), held)
+	flood := []byte(strings.Repeat("get bank.example\r\n", 10_000))
+	for i := range 500 {
+		c := dial(t, path)
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		if i%10 == 0 {
+			go c.Write(flood)
+		} else {
+			io.WriteString(c, "get bank.exa")
+		}
+	}
+	if got := answered(t, path, "get bank.example\r\n"); !strings.HasPrefix(got, "VALUE") {
+		t.Errorf("%q", got)
+	}
+	all := answered(t, path, string(flood))
+	if n := strings.Count(all, "encrypt\r\nEND\r\n"); n != 10_000 {
+		t.Errorf("%d of 10000 requests on one connection were answered", n)
+	}
+}
+
 // A client whose replies nobody reads ends after the write deadline.
 func TestWriteDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
