@@ -42,11 +42,15 @@ func (l lines) until(t *testing.T, text string) string {
 }
 
 // testConfig is one whose files are in a folder of the test.
-func testConfig(t *testing.T) *config.Config {
+func testConfig(t *testing.T, change ...func(*config.Overrides)) *config.Config {
 	t.Helper()
 	folder := t.TempDir()
 	history := filepath.Join(folder, "history.db")
-	cfg, err := config.Load("", nil, config.Overrides{History: &history, Listen: []string{"unix:" + filepath.Join(folder, "m.sock")}})
+	o := config.Overrides{History: &history, Listen: []string{"unix:" + filepath.Join(folder, "m.sock")}}
+	for _, c := range change {
+		c(&o)
+	}
+	cfg, err := config.Load("", nil, o)
 	if err != nil {
 		t.Fatal(err)
 	}

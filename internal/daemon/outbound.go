@@ -136,10 +136,14 @@ func (s *sending) run() {
 	s.out.Restore(state.State)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	journal := s.cfg.Outbound.Log == config.Journal
+	if s.follower != nil {
+		s.follower.Begin(state.Cursor, journal)
+	}
 	s.running.Go(func() {
 		s.permit(ctx)
 		if s.follower != nil {
-			s.running.Go(func() { s.follower.Run(ctx, state.Cursor, s.follower.Source == config.Journal) })
+			s.running.Go(func() { s.follower.Run(ctx, journal) })
 		}
 		if err := s.server.Serve(s.listeners...); err != nil {
 			s.log.Error("outbound listener failed: Postfix can't look up destinations", "error", err)

@@ -5,7 +5,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +18,7 @@ import (
 // sending side, which postconf(1) takes a second to refuse where there is no
 // main.cf. Look-ups do: nobody answers them before it is known what is allowed.
 func TestSlowPostconf(t *testing.T) {
-	cfg := testConfig(t)
+	cfg := testConfig(t, func(o *config.Overrides) { o.PinAfterDays = new(1) })
 	bin := t.TempDir()
 	gate := filepath.Join(bin, "gate")
 	if err := unix.Mkfifo(gate, 0o600); err != nil {
@@ -28,7 +30,7 @@ func TestSlowPostconf(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	socket := filepath.Join(t.TempDir(), "policy.sock")
-	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{{Network: "unix", Address: socket}}, config.Off
+	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{{Network: "unix", Address: socket}}, filepath.Join(bin, "mail.log")
 
 	log := make(lines, 1000)
 	d, err := New(cfg, "test", log)
@@ -47,6 +49,12 @@ func TestSlowPostconf(t *testing.T) {
 	if _, err := c.Write([]byte("get bank.example\r\n")); err != nil {
 		t.Fatal(err)
 	}
+	// What is delivered meanwhile is learned all the same.
+	sent := time.Now().Format(time.RFC3339Nano) + " mx postfix/smtp[77]: Untrusted TLS connection established to mx.bank.example[20.0.0.1]:25: TLSv1.2 with cipher X\n" +
+		time.Now().Format(time.RFC3339Nano) + " mx postfix/smtp[77]: Q1: to=<a@bank.example>, relay=mx.bank.example[20.0.0.1]:25, delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)\n"
+	if err := os.WriteFile(cfg.Outbound.Log, []byte(sent), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(gate, []byte("go on\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +63,16 @@ func TestSlowPostconf(t *testing.T) {
 	}
 	if p := d.sending.out.Overview(); p.Forbidden != "" {
 		t.Errorf("forbidden: %s", p.Forbidden)
+	}
+	pinned := func() bool {
+		e, err := d.sending.Explain("bank.example")
+		return err == nil && strings.Contains(strings.Join(e.Rules, " "), "pinned at TLSv1.2")
+	}
+	for end := time.Now().Add(20 * time.Second); !pinned(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			e, err := d.sending.Explain("bank.example")
+			t.Fatalf("the first delivery formed no pin: %v, %v", e.Rules, err)
+		}
 	}
 	close(done)
 	if err := <-ended; err != nil {

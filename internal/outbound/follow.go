@@ -42,6 +42,7 @@ type Follower struct {
 	cursor   atomic.Pointer[Cursor]
 	fault    atomic.Pointer[string]
 	joiner   *maillog.Deliveries
+	absent   bool   // there was no file at the begin: all of it is new
 	muted    bool   // lines are read that were read before
 	complain string // what was logged last
 }
@@ -75,11 +76,25 @@ func (f *Follower) Cursor() Cursor {
 	return Cursor{}
 }
 
-// Run reads from a cursor on until ctx ends; without one, from now on. What goes
-// wrong is reported, and tried again.
-func (f *Follower) Run(ctx context.Context, from Cursor, journal bool) {
+// Begin sets where to read from: a cursor, or without one the end that the log
+// has now. What is logged from now on is read by [Follower.Run], however much
+// later that starts.
+func (f *Follower) Begin(from Cursor, journal bool) {
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
+	if from == (Cursor{}) {
+		f.joiner.Gap(f.Now())
+		if journal {
+			from.At = f.Now().UnixMicro()
+		} else {
+			from, f.absent = f.end()
+		}
+	}
 	f.cursor.Store(&from)
+}
+
+// Run reads on until ctx ends. What goes wrong is reported, and tried again. Call
+// Begin before.
+func (f *Follower) Run(ctx context.Context, journal bool) {
 	if journal {
 		f.followJournal(ctx)
 		return

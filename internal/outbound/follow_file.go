@@ -86,7 +86,8 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 	size := now.Offset
 	now.Offset = 0
 	switch {
-	case c == Cursor{}: // never read: from now on
+	case c == Cursor{} && f.absent:
+	case c == Cursor{}: // it could not be read before: from now on
 		now.Offset = size
 		f.joiner.Gap(f.Now())
 	case c.Inode == now.Inode && c.Offset <= size && l.hasHead(c):
@@ -103,6 +104,17 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 // openLog doesn't wait for a writer where the file is a pipe.
 func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// end returns the cursor at the end of the log, and whether there is none.
+func (f *Follower) end() (at Cursor, absent bool) {
+	file, err := openLog(f.Source)
+	if err != nil {
+		return at, errors.Is(err, fs.ErrNotExist)
+	}
+	defer file.Close()
+	at, _ = (&logFile{f: file}).identify()
+	return at, false
 }
 
 // rereadBytes is how much before a cursor is read once more.

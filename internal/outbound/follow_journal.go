@@ -50,16 +50,13 @@ const rereadTime = 10 * time.Minute
 
 // journal runs journalctl until it ends, and returns why.
 func (f *Follower) journal(ctx context.Context) error {
+	from := f.Cursor()
+	began := time.UnixMicro(from.At).Add(-rereadTime)
 	// Without merge only the current boot is read, which a sandbox with ProcSubset=pid
 	// can't find out.
-	args := []string{"--output=json", "--follow", "--merge", "--no-pager", "--output-fields=" + journalFields}
-	from := f.Cursor()
-	if from.Journal != "" {
-		began := time.UnixMicro(from.At).Add(-rereadTime)
-		args = append(args, "--lines=all", "--since=@"+strconv.FormatInt(began.Unix(), 10))
-	} else {
-		args = append(args, "--lines=0")
-		f.joiner.Gap(f.Now())
+	args := []string{
+		"--output=json", "--follow", "--merge", "--no-pager", "--output-fields=" + journalFields,
+		"--lines=all", "--since=@" + strconv.FormatInt(began.Unix(), 10),
 	}
 	machine, _ := os.ReadFile("/etc/machine-id")
 	cmd := exec.CommandContext(ctx, "journalctl", append(args, journalMatches(strings.TrimSpace(string(machine)))...)...)

@@ -96,7 +96,8 @@ func follow(path string, sink maillog.DeliverySink, from Cursor) (f *Follower, s
 	f = &Follower{Source: path, Sink: sink, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); f.Run(ctx, from, false) }()
+	f.Begin(from, false)
+	go func() { defer close(done); f.Run(ctx, false) }()
 	return f, func() Cursor { cancel(); <-done; return f.Cursor() }
 }
 
@@ -111,6 +112,35 @@ func (w *writer) once(found *ids) {
 	}
 	if len(all) != w.n {
 		w.t.Errorf("%d of %d read", len(all), w.n)
+	}
+}
+
+// TestBegin: what is logged after Begin is read, though Run comes later, as it
+// does while Postfix's settings are asked for.
+func TestBegin(t *testing.T) {
+	w := newWriter(t)
+	for _, exists := range []bool{true, false} {
+		if !exists {
+			os.Remove(w.path)
+		}
+		found := &ids{}
+		f := &Follower{Source: w.path, Sink: found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+		w.n = -1
+		w.write(1)
+		f.Begin(Cursor{}, false)
+		if !exists {
+			w.reopen()
+		}
+		w.write(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); f.Run(ctx, false) }()
+		eventually(t, "three deliveries", func() bool { return len(found.seen()) >= 3 })
+		cancel()
+		<-done
+		if got := strings.Join(found.seen(), " "); got != "Q1 Q2 Q3" {
+			t.Errorf("a log that exists %t: read %s", exists, got)
+		}
 	}
 }
 
