@@ -195,15 +195,15 @@ func TestTables(t *testing.T) {
 		columns = n
 	}
 	page := "# A page\n\n" + Begin + "\nold\n" + End + "\nand the rest\n"
-	once, err := Insert(page, tables)
+	once, err := Insert(page, Begin, tables)
 	if err != nil {
 		t.Fatal(err)
 	}
-	twice, err := Insert(once, tables)
+	twice, err := Insert(once, Begin, tables)
 	if err != nil || once != twice || strings.Contains(once, "\nold\n") || !strings.HasSuffix(once, "\nand the rest\n") {
 		t.Errorf("inserted as %q, error %v", twice, err)
 	}
-	if _, err := Insert("no marks", tables); err == nil {
+	if _, err := Insert("no marks", Begin, tables); err == nil {
 		t.Error("inserted into a page without marks")
 	}
 }

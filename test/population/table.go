@@ -6,20 +6,23 @@ import (
 	"strings"
 )
 
-// The marks between which the tables stand in a page.
+// The marks between which the tables stand in a page: those of the mail that we
+// receive, and those of the mail that we send.
 const (
-	Begin = "<!-- tables: written by make population -->"
-	End   = "<!-- end of the tables -->"
+	Begin     = "<!-- tables: written by make population -->"
+	SendBegin = "<!-- tables of the sending side: written by make population -->"
+	End       = "<!-- end of the tables -->"
 )
 
-// Insert puts the tables into a page, between its marks.
-func Insert(page, tables string) (string, error) {
-	before, rest, found := strings.Cut(page, Begin+"\n")
+// Insert puts tables into a page, between a mark that begins them and the next
+// End.
+func Insert(page, begin, tables string) (string, error) {
+	before, rest, found := strings.Cut(page, begin+"\n")
 	_, after, ended := strings.Cut(rest, End+"\n")
 	if !found || !ended {
-		return "", errors.New("the page has no marks to put the tables between: " + Begin + " and " + End)
+		return "", errors.New("the page has no marks to put the tables between: " + begin + " and " + End)
 	}
-	return before + Begin + "\n\n" + tables + "\n" + End + "\n" + after, nil
+	return before + begin + "\n\n" + tables + "\n" + End + "\n" + after, nil
 }
 
 // Tables returns what rules did to a world, in Markdown: the aims, the rules,
@@ -29,7 +32,7 @@ func Tables(o Options, all []*Figures) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Seed %d, %d days, %s peers, %s messages, of which %s are legitimate and under no attack; %s attacks.\n\n",
 		o.Seed, f.Days, comma(f.peers()), comma(f.All), comma(f.Messages), comma(f.Attacks))
-	aimTable(&b, f)
+	aims(&b, f.Aims())
 	ruleTable(&b, all)
 	attackTable(&b, all)
 	peerTable(&b, f)
@@ -43,10 +46,10 @@ func (f *Figures) peers() (n int) {
 	return n
 }
 
-func aimTable(b *strings.Builder, f *Figures) {
+func aims(b *strings.Builder, all []Aim) {
 	row(b, "aim of our defaults", "wanted", "found", "reached")
 	row(b, "---", "---:", "---:", "---")
-	for _, a := range f.Aims() {
+	for _, a := range all {
 		reached := "yes"
 		if !a.Met {
 			reached = "**no**"

@@ -19,6 +19,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("population", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	write := flags.String("write", "", "put the tables between the marks of this `page`")
+	sending := flags.Bool("sending", false, "try the rules for the mail that we send alone")
 	o := population.Options{}
 	flags.Uint64Var(&o.Seed, "seed", 1, "which world")
 	flags.IntVar(&o.Peers, "peers", 5000, "about how many peers")
@@ -31,17 +32,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	start := time.Now()
-	all, err := population.TryAll(o, population.Rules(), func(f *population.Figures) {
-		fmt.Fprintf(stderr, "%4.0f s  %s\n", time.Since(start).Seconds(), f.Rule)
-	})
-	var sites [][]*population.SiteFigures
-	if err == nil {
-		sites, err = population.TrySites(o.Seed, func(f *population.SiteFigures) {
-			fmt.Fprintf(stderr, "%4.0f s  %s: %s\n", time.Since(start).Seconds(), f.Site, f.Rule)
-		})
-	}
-	if err == nil {
-		err = show(*write, population.Tables(o, all)+"\n"+population.SiteTable(sites), stdout)
+	progress := func(rule string) { fmt.Fprintf(stderr, "%4.0f s  %s\n", time.Since(start).Seconds(), rule) }
+	err := trySending(o, *write, stdout, progress)
+	if err == nil && !*sending {
+		err = tryReceiving(o, *write, stdout, progress)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -50,8 +44,29 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// show prints the tables, or puts them into a page.
-func show(page, tables string, stdout io.Writer) error {
+func trySending(o population.Options, page string, stdout io.Writer, progress func(string)) error {
+	o.Peers = o.Peers * 3 / 5
+	all, err := population.TrySending(o, population.SendRules(), func(f *population.SendFigures) { progress(f.Rule) })
+	if err != nil {
+		return err
+	}
+	return show(page, population.SendBegin, population.SendTables(o, all), stdout)
+}
+
+func tryReceiving(o population.Options, page string, stdout io.Writer, progress func(string)) error {
+	all, err := population.TryAll(o, population.Rules(), func(f *population.Figures) { progress(f.Rule) })
+	if err != nil {
+		return err
+	}
+	sites, err := population.TrySites(o.Seed, func(f *population.SiteFigures) { progress(f.Site + ": " + f.Rule) })
+	if err != nil {
+		return err
+	}
+	return show(page, population.Begin, population.Tables(o, all)+"\n"+population.SiteTable(sites), stdout)
+}
+
+// show prints tables, or puts them into a page, after a mark.
+func show(page, begin, tables string, stdout io.Writer) error {
 	if page == "" {
 		_, err := io.WriteString(stdout, tables)
 		return err
@@ -60,7 +75,7 @@ func show(page, tables string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	text, err := population.Insert(string(old), tables)
+	text, err := population.Insert(string(old), begin, tables)
 	if err != nil {
 		return fmt.Errorf("%s: %w", page, err)
 	}

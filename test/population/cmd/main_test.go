@@ -21,23 +21,23 @@ func TestUsage(t *testing.T) {
 
 func TestShow(t *testing.T) {
 	var out bytes.Buffer
-	if err := show("", "tables\n", &out); err != nil || out.String() != "tables\n" {
+	if err := show("", population.Begin, "tables\n", &out); err != nil || out.String() != "tables\n" {
 		t.Errorf("printed %q, %v", out.String(), err)
 	}
 	page := filepath.Join(t.TempDir(), "policy.md")
-	if err := show(page, "tables\n", &out); err == nil {
+	if err := show(page, population.Begin, "tables\n", &out); err == nil {
 		t.Error("wrote into a page that isn't there")
 	}
 	if err := os.WriteFile(page, []byte("no marks\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := show(page, "tables\n", &out); err == nil || !strings.Contains(err.Error(), page) {
+	if err := show(page, population.Begin, "tables\n", &out); err == nil || !strings.Contains(err.Error(), page) {
 		t.Errorf("a page without marks: %v", err)
 	}
 	if err := os.WriteFile(page, []byte(population.Begin+"\n"+population.End+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := show(page, "tables\n", &out); err != nil {
+	if err := show(page, population.Begin, "tables\n", &out); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "tables") {
