@@ -13,12 +13,18 @@ import (
 func outboundCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "outbound", Usage: "show the mail that you send: who is held, what waits, what would have waited",
-		Flags: operatorFlags(),
+		Flags: operatorFlags(
+			&cli.StringFlag{Name: "set", Usage: "`ANSWER` to many failures at once: release sends all mail, hold counts each destination's own days; auto ends the override"},
+			&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there with --set"},
+		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
 			if err := noArguments(c); err != nil {
 				return err
 			}
 			o, err := a.Outbound(c.Context)
+			if answer := c.String("set"); answer != "" && err == nil {
+				o, err = a.SetOutbound(c.Context, admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()})
+			}
 			if err != nil {
 				return err
 			}

@@ -126,11 +126,7 @@ func (c *Client) Explain(ctx context.Context, q Question) (Answer, error) {
 
 // Do implements [Admin].
 func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
-	b, err := json.Marshal(a)
-	if err != nil {
-		return Detail{}, err
-	}
-	return one[Detail](c.ask(ctx, http.MethodPost, "act", nil, bytes.NewReader(b)))
+	return submit[Detail](ctx, c, "act", a)
 }
 
 // Tally implements [Admin].
@@ -143,6 +139,15 @@ func (c *Client) Incidents(ctx context.Context) ([]incident.Incident, error) {
 	return one[[]incident.Incident](c.ask(ctx, http.MethodGet, "incidents", nil, nil))
 }
 
+// submit sends an act, and returns what the daemon makes of it.
+func submit[V any](ctx context.Context, c *Client, where string, act any) (v V, err error) {
+	b, err := json.Marshal(act)
+	if err != nil {
+		return v, err
+	}
+	return one[V](c.ask(ctx, http.MethodPost, where, nil, bytes.NewReader(b)))
+}
+
 // Breaker implements [Admin].
 func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
 	return one[ratchet.BreakerState](c.ask(ctx, http.MethodGet, "breaker", nil, nil))
@@ -150,11 +155,7 @@ func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
 
 // SetBreaker implements [Admin].
 func (c *Client) SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
-	b, err := json.Marshal(o)
-	if err != nil {
-		return ratchet.BreakerState{}, err
-	}
-	return one[ratchet.BreakerState](c.ask(ctx, http.MethodPost, "breaker", nil, bytes.NewReader(b)))
+	return submit[ratchet.BreakerState](ctx, c, "breaker", o)
 }
 
 // Export implements [Admin].

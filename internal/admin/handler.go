@@ -52,6 +52,7 @@ func Handler(a Admin) http.Handler {
 	mux.HandleFunc("GET /v1/breaker", get(a.Breaker))
 	mux.HandleFunc("POST /v1/breaker", post(a.SetBreaker))
 	mux.HandleFunc("GET /v1/outbound", get(a.Outbound))
+	mux.HandleFunc("POST /v1/outbound", post(a.SetOutbound))
 	mux.HandleFunc("GET /v1/explain-to", func(w http.ResponseWriter, r *http.Request) {
 		answer, err := a.ExplainTo(r.Context(), r.URL.Query().Get("destination"))
 		reply(w, answer, err)

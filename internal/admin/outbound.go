@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/outbound"
 )
 
@@ -14,6 +15,7 @@ import (
 type Sending interface {
 	Overview() outbound.Overview
 	Explain(destination string) (outbound.Explanation, error)
+	Override(wish string) error
 }
 
 // WithOutbound gives the operations the daemon's sending side; nil for one that
@@ -41,6 +43,21 @@ func (l *Local) Outbound(context.Context) (outbound.Overview, error) {
 	return l.sending.Overview(), nil
 }
 
+// SetOutbound implements [Admin].
+func (l *Local) SetOutbound(ctx context.Context, o Override) (outbound.Overview, error) {
+	if o.Why == "" {
+		return outbound.Overview{}, fmt.Errorf("%w: say why: it goes into the log", ErrBadRequest)
+	}
+	if err := l.outbound(); err != nil {
+		return outbound.Overview{}, err
+	}
+	if err := l.sending.Override(o.Answer); err != nil {
+		return outbound.Overview{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	l.log.Warn("operator", "act", "outbound", "answer", o.Answer, "why", clean.Text(o.Why, 300), "who", who(ctx, o.Who))
+	return l.Outbound(ctx)
+}
+
 // ExplainTo implements [Admin].
 func (l *Local) ExplainTo(_ context.Context, destination string) (e outbound.Explanation, err error) {
 	if err := l.outbound(); err != nil {
@@ -55,6 +72,11 @@ func (l *Local) ExplainTo(_ context.Context, destination string) (e outbound.Exp
 // Outbound implements [Admin].
 func (c *Client) Outbound(ctx context.Context) (outbound.Overview, error) {
 	return one[outbound.Overview](c.ask(ctx, http.MethodGet, "outbound", nil, nil))
+}
+
+// SetOutbound implements [Admin].
+func (c *Client) SetOutbound(ctx context.Context, o Override) (outbound.Overview, error) {
+	return submit[outbound.Overview](ctx, c, "outbound", o)
 }
 
 // ExplainTo implements [Admin].

@@ -43,6 +43,9 @@ type Admin interface {
 	// for a destination. Only a daemon has it: the errors wrap [ErrNoDaemon]
 	// else.
 	Outbound(ctx context.Context) (outbound.Overview, error)
+	// SetOutbound overrides what is made of an outage of our own network, and
+	// leaves an audit line in the log.
+	SetOutbound(ctx context.Context, o Override) (outbound.Overview, error)
 	ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error)
 	// Close releases the memory or the connection.
 	Close() error
@@ -56,9 +59,10 @@ var (
 	ErrBadRequest = errors.New("bad request")
 )
 
-// Override is an operator's wish for the circuit breaker.
+// Override is an operator's wish for the circuit breaker, or for the sending side.
 type Override struct {
-	// Answer is "armed", "softened" or "suspended"; "auto" ends the override.
+	// Answer is "armed", "softened" or "suspended", for the sending side
+	// [outbound.Hold] or [outbound.Release]; "auto" ends the override.
 	Answer string `json:"answer"`
 	// Why and Who go into the log. Why must not be empty. The daemon takes Who
 	// from the connection; what is claimed here counts for root alone.

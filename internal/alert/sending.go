@@ -2,6 +2,8 @@ package alert
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/words"
@@ -44,8 +46,13 @@ func destinationText(c *incident.Change) []string {
 		all = append(all, "Its hosts that failed: "+some(clients(i), incident.MaxClients)+".")
 	}
 	switch {
+	case c.What == incident.Closed && holds(i):
+		all = append(all, "Mail that waits for it is sent when Postfix tries it again.")
+	case c.What == incident.Closed:
+	case i.Kind == tlsstate.Weakened:
+		all = append(all, "It was sent: outbound.action = hold keeps back mail in clear alone.")
 	case !holds(i):
-		all = append(all, `Nothing was held: the action is "observe". "hold" would have let this mail wait.`)
+		all = append(all, "Nothing was held: the action is observe. With hold this mail would have waited.")
 	case e.Required:
 		all = append(all, "Its mail waits until TLS is back: the configuration requires it.")
 	default:
@@ -61,7 +68,27 @@ func destinationNext(c *incident.Change) []string {
 	}
 	all := []string{"tlsratchet explain --to " + id.Name, "tlsratchet outbound"}
 	if c.What != incident.Closed && !c.Incident.Evidence.Required {
-		all = append(all, "tlsratchet peer unpin --why 'REASON' "+id.String(), "postqueue -f")
+		all = append(all, "tlsratchet peer unpin --why 'REASON' "+id.String())
+	}
+	if holds(&c.Incident) {
+		all = append(all, "postqueue -f")
 	}
 	return all
+}
+
+// OutageNotice is the notice that many destinations began to fail at once, at a
+// time, and which they are; the zero time says that it is over.
+func OutageNotice(since time.Time, failing []string, now time.Time) Notice {
+	n := Notice{Key: "outbound-outage", Severity: Critical, At: now, Next: []string{"tlsratchet outbound"}}
+	if since.IsZero() {
+		n.Resolved = true
+		n.Title, n.Text = "destinations are reached over TLS again", "What waited is sent as Postfix tries it again."
+		return n
+	}
+	n.Title = "many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server"
+	n.Text = "With outbound.action = hold their mail waits in Postfix's queue. Days in the outage do not count against the pins. Mail is sent on the third day at the latest.\n" +
+		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
+	n.Text += "\nSome of them: " + strings.Join(names(failing[:min(len(failing), few)]), ", ") + "."
+	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")
+	return n
 }

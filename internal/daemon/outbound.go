@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
@@ -236,12 +237,22 @@ func (s *sending) Explain(destination string) (outbound.Explanation, error) {
 	return s.out.Explain(destination)
 }
 
+// Override implements [admin.Sending].
+func (s *sending) Override(wish string) error {
+	if err := s.out.Override(wish); err != nil {
+		return err
+	}
+	s.write()
+	return nil
+}
+
 // outage reports that many destinations began to fail at once, or that it ended.
 func (w *watch) outage(o outbound.OutageState) {
 	if o.Since.IsZero() {
 		w.log.Info("the outage of our own network has ended: destinations are reached over TLS again")
-		return
+	} else {
+		w.log.Error("many destinations fail at once: our own network is at fault, or somebody strips STARTTLS close to us; pins are not worn out, and mail waits until the release",
+			"destinations", len(o.Failing), "release_now", "tlsratchet outbound --set release")
 	}
-	w.log.Error("many destinations fail at once: our own network is at fault, or somebody strips STARTTLS close to us; pins are not worn out, and mail waits until the release",
-		"destinations", len(o.Failing), "release_now", "outbound.on_outage = \"release\", and a reload")
+	w.notices.emit(alert.OutageNotice(o.Since, o.Names(), time.Now()))
 }

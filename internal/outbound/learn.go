@@ -40,6 +40,8 @@ type Stats struct {
 	Held, WouldHold uint64
 	// Failures counts decisions that failed inside.
 	Failures uint64
+	// Outage reports whether many destinations fail at once.
+	Outage bool
 }
 
 // Stats returns the counts as they are now.
@@ -48,6 +50,7 @@ func (b *Outbound) Stats() Stats {
 	s := Stats{
 		Unknown: c.unknown.Load(), Unattributed: c.homeless.Load(), AfterFailure: c.afterFail.Load(),
 		Held: c.held.Load(), WouldHold: c.wouldHold.Load(), Failures: c.failures.Load(),
+		Outage: b.outage.is(),
 	}
 	for l := range s.Sent {
 		s.Sent[l] = c.sent[l].Load()

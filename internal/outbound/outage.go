@@ -2,11 +2,13 @@ package outbound
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 )
 
@@ -22,7 +24,19 @@ type outage struct {
 	// others failed, and when.
 	reached map[string]time.Time
 	expired time.Time // when those that are too old were last looked for
+	// override is an operator's wish: Release, Hold, or "" for none.
+	override string
 }
+
+// An operator's wishes for the outage breaker.
+const (
+	// Release lets all mail go, whatever fails; [[send]] rows stay.
+	Release = "release"
+	// Hold takes no failures for an outage: each pin counts its own days.
+	Hold = "hold"
+	// Auto ends the override.
+	Auto = "auto"
+)
 
 type failure struct {
 	At      time.Time `json:"at"`
@@ -36,6 +50,8 @@ type OutageState struct {
 	// Failing are the pinned destinations that failed and were not reached over
 	// TLS since.
 	Failing map[string]failure `json:"failing,omitempty"`
+	// Override is an operator's wish, [Release] or [Hold]; "" for none.
+	Override string `json:"override,omitempty"`
 }
 
 // Names are the failing destinations, sorted.
@@ -69,10 +85,17 @@ func (o *outage) fail(domain, network string, now time.Time) (is, changed bool) 
 	if _, known := o.failing[domain]; known || len(o.failing) < maxFailing {
 		o.failing[domain] = failure{At: now, Network: network}
 	}
-	if n := o.together(now); o.since.IsZero() && n > outageNames && n > count(o.reached, now.Add(-outageWindow)) {
+	if o.since.IsZero() && o.begins(now) {
 		o.since = now
 	}
-	return !o.since.IsZero(), o.since != before
+	return !o.since.IsZero() && o.override != Hold, o.since != before
+}
+
+// begins reports whether so many fail together that it is an outage: more than are
+// reached meanwhile.
+func (o *outage) begins(now time.Time) bool {
+	n := o.together(now)
+	return n > outageNames && n > count(o.reached, now.Add(-outageWindow))
 }
 
 // together counts the destinations that failed within the window, those of one
@@ -143,16 +166,24 @@ func (o *outage) over() (ended bool) {
 func (o *outage) releases(now time.Time, atOnce bool, afterDays int) (yes, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if ended = o.expire(now); o.since.IsZero() {
-		return false, ended
+	ended = o.expire(now)
+	if o.since.IsZero() || o.override != "" {
+		return o.override == Release, ended
 	}
 	return atOnce || int(tlsstate.DayOf(now))-int(tlsstate.DayOf(o.since)) >= afterDays-1, false
+}
+
+// is reports whether there is an outage.
+func (o *outage) is() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.since.IsZero()
 }
 
 func (o *outage) state() OutageState {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := OutageState{Since: o.since, Failing: make(map[string]failure, len(o.failing))}
+	s := OutageState{Since: o.since, Failing: make(map[string]failure, len(o.failing)), Override: o.override}
 	for name, f := range o.failing {
 		s.Failing[name] = f
 	}
@@ -162,5 +193,27 @@ func (o *outage) state() OutageState {
 func (o *outage) restore(s OutageState) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.since, o.failing = s.Since, s.Failing
+	o.since, o.failing, o.override = s.Since, s.Failing, s.Override
+}
+
+// Override makes an operator's wish count: [Release], [Hold], or [Auto] for none.
+// It is part of the state that is kept.
+func (b *Outbound) Override(wish string) error {
+	switch wish {
+	case Auto:
+		wish = ""
+	case Release, Hold:
+	default:
+		return fmt.Errorf("unknown answer %q: use auto, hold or release", clean.Text(wish, 40))
+	}
+	b.outage.mu.Lock()
+	defer b.outage.mu.Unlock()
+	b.outage.override = wish
+	return nil
+}
+
+// overrideWords says what an operator's wish does.
+var overrideWords = map[string]string{
+	Release: "an operator lets all mail go, until tlsratchet outbound --set auto",
+	Hold:    "an operator takes no failures for an outage, until tlsratchet outbound --set auto",
 }

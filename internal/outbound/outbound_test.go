@@ -219,7 +219,7 @@ func TestOutageOfOthers(t *testing.T) {
 	}
 	w.now = w.now.Add(time.Hour)
 	w.failing(12)
-	if w.outage.state().Since.IsZero() {
+	if !w.Stats().Outage {
 		t.Fatal("no outage")
 	}
 	w.reached(13)
@@ -255,6 +255,47 @@ func TestReleaseOnOutage(t *testing.T) {
 	w.failing(11)
 	if w.Answer([]byte("bank.test"), 77) {
 		t.Error("held in an outage")
+	}
+}
+
+// TestOverride: an operator lets all mail go, or takes no failures for an outage;
+// a restart keeps that.
+func TestOverride(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	answers := func(want bool, why string) {
+		t.Helper()
+		again := newWorld(t, nil)
+		again.memory, again.Outbound.o.Histories, again.now = w.memory, w.memory, w.now
+		again.Restore(w.State())
+		for _, o := range []*world{w, again} {
+			e, err := o.Explain("bank.test")
+			if got := o.Answer([]byte("bank.test"), 77); got != want || err != nil || e.Encrypt != want || !strings.Contains(strings.Join(e.Rules, "\n"), why) {
+				t.Errorf("encrypt %v, explained %+v, error %v", got, e, err)
+			}
+		}
+	}
+	set := func(wish string) {
+		t.Helper()
+		if err := w.Override(wish); err != nil {
+			t.Error(err)
+		}
+	}
+	set(Release)
+	answers(false, "An operator lets all mail go")
+	set(Hold)
+	w.failing(12)
+	w.days(3)
+	w.failing(12)
+	answers(true, "An operator takes no failures for an outage")
+	w.deliver("bank.test", refused)
+	w.days(1)
+	w.deliver("bank.test", refused)
+	w.days(1)
+	answers(false, "released") // by its own days
+	set(Auto)
+	if err := w.Override("armed"); err == nil || !strings.Contains(err.Error(), "use auto, hold or release") {
+		t.Errorf("an unknown wish: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,7 +167,11 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	if s.Permission.Reason != "" {
 		say("Postfix's own settings forbid to hold: %s.", s.Permission.Reason)
 	}
-	if o := b.outage.state(); !o.Since.IsZero() {
+	o := b.outage.state()
+	if o.Override != "" {
+		say("%s.", strings.ToUpper(overrideWords[o.Override][:1])+overrideWords[o.Override][1:])
+	}
+	if !o.Since.IsZero() {
 		say("Since %s many destinations fail at once: this is an outage of our own network.", o.Since.UTC().Format(time.RFC3339))
 	}
 	if e.Encrypt {

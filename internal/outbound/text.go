@@ -27,6 +27,9 @@ func (o *Overview) Write(w io.Writer, now time.Time) error {
 	if !o.Outage.Since.IsZero() {
 		fmt.Fprintf(w, "Outage of our own network since %s: %d destinations fail.\n", o.Outage.Since.UTC().Format(time.RFC3339), len(o.Outage.Failing))
 	}
+	if o.Outage.Override != "" {
+		fmt.Fprintf(w, "Override: %s.\n", overrideWords[o.Outage.Override])
+	}
 	if len(o.Waiting) == 0 {
 		_, err := fmt.Fprintln(w, "No destination fails.")
 		return err

@@ -58,7 +58,7 @@ func sources() status.Sources {
 		},
 		Outbound: func() status.Outbound {
 			return status.Outbound{
-				Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6},
+				Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6, Outage: true},
 				Server:     outbound.ServerStats{Lookups: 100, Encrypts: 40},
 				Follower:   outbound.FollowerStats{Lines: 7000, Fault: "permission denied"},
 			}

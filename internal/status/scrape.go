@@ -178,5 +178,6 @@ func (w scrape) outbound(n Outbound) {
 		by{"encrypt": asked.Encrypts, "none": asked.Lookups - min(asked.Encrypts, asked.Lookups)}, "answer")
 	w.counter("tlsratchet_outbound_errors_total", "Look-ups and deliveries that could not be judged; mail was delivered as without tlsratchet.", d.Failures)
 	w.counter("tlsratchet_outbound_log_lines_total", "Lines of Postfix's log that were read.", n.Follower.Lines)
+	w.gauge("tlsratchet_outbound_outage", "Whether so many destinations fail at once that our own network is at fault: 1 if they do.", d.Outage)
 	w.gauge("tlsratchet_outbound_log_up", "Whether Postfix's log can be read: 1 if it can.", n.Follower.Fault == "")
 }
