@@ -41,9 +41,9 @@ func TestSendingAims(t *testing.T) {
 // and a map that only grows returns mail.
 func TestSendingRules(t *testing.T) {
 	for name, ok := range map[string]func(f *SendFigures) bool{
-		"release_after_days = 2":  func(f *SendFigures) bool { return f.Returned == 0 && percent(f.Stopped, f.Attacks) < 60 },
-		"for ever":                func(f *SendFigures) bool { return f.Returned > 100 && f.perMillion() > 1000 },
-		"on_outage":               func(f *SendFigures) bool { return f.Returned == 0 && f.Walled < 150 },
+		"release_after_days = 2": func(f *SendFigures) bool { return f.Returned == 0 && percent(f.Stopped, f.Attacks) < 60 },
+		"for ever":               func(f *SendFigures) bool { return f.Returned > 100 && f.perMillion() > 1000 },
+		"on_outage":              func(f *SendFigures) bool { return f.Returned == 0 && f.Walled < 150 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := slices.IndexFunc(SendRules(), func(r SendRule) bool { return strings.Contains(r.Name, name) })
