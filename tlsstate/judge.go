@@ -14,8 +14,12 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 		v.faithful = h.faithful(&o, rule)
 	}
 	h.verdict(&v, &o, rule)
-	if o.Level < rule.Least {
+	switch {
+	case o.Level < rule.Least:
 		v.require(rule.Least)
+	case o.CertWrong && rule.Unauthenticated >= rule.Action(v.Kind):
+		v.require(Plaintext)
+		v.Kind = Unauthenticated
 	}
 	h.renewCertificate(&o, rule)
 	after := h.record(o)
@@ -40,12 +44,12 @@ func (h History) Offers(today Day) bool {
 const offersDays = 180
 
 // renewCertificate makes another certificate the peer's, where no pin on the
-// one before holds.
+// one before holds, or where certificates are known in another way now.
 func (h *History) renewCertificate(o *Observation, rule *Policy) {
 	if !o.Certificate || o.CertMark == 0 || o.CertMark == h.Cert.Mark || o.Day <= h.Cert.Since || h.Cert.Mark == 0 {
 		return
 	}
-	if h.CertPinState(rule, o.Day, true) != PinHolds {
+	if !h.Cert.by(rule.PinCertificates) || h.CertPinState(rule, o.Day, true) != PinHolds {
 		h.Cert = Certificate{Since: o.Day, Mark: o.CertMark}
 	}
 }
@@ -135,7 +139,7 @@ func (h *History) authenticated(v *Verdict, o *Observation, rule *Policy) {
 		return
 	}
 	s := h.certificate(o.Day)
-	if s.state(h.certPin(), rule, o.Day, true) != PinHolds {
+	if s.state(h.certPin(rule), rule, o.Day, true) != PinHolds {
 		return
 	}
 	v.Outcome, v.Kind, v.State = Downgraded, Unauthenticated, PinHolds

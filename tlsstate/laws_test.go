@@ -37,7 +37,7 @@ var acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
 		what: rapid.SampledFrom([]byte("ooooooooooooooooouf")).Draw(t, "what"),
 		o: Observation{
 			Day:      dayZero + Day(rapid.IntRange(0, span).Draw(t, "day")),
-			Security: Security{Level: level, Certificate: rapid.Bool().Draw(t, "certificate"), CertMark: rapid.Uint64Range(0, 2).Draw(t, "mark")},
+			Security: Security{Level: level, Certificate: rapid.Bool().Draw(t, "certificate"), CertMark: rapid.Uint64Range(0, 4).Draw(t, "mark"), CertUnknown: rapid.Bool().Draw(t, "unknown")},
 			Marks:    drawMarks(t),
 			Name:     drawName(t),
 		},
@@ -59,6 +59,7 @@ func drawName(t *rapid.T) Name {
 var policies = rapid.Custom(func(t *rapid.T) Policy {
 	p := DefaultPolicy()
 	p.PinAfterDays = rapid.IntRange(1, 6).Draw(t, "pin after")
+	p.PinCertificates = rapid.SampledFrom([]CertPins{CertByIssuer, CertByKey, CertOff}).Draw(t, "certificates")
 	p.PinUpTo = rapid.SampledFrom([]Level{Weak, TLS12, TLS13}).Draw(t, "up to")
 	return p
 })

@@ -9,12 +9,16 @@ type Security struct {
 	Protocol string
 	Cipher   string
 	Bits     int
-	// Certificate reports that the client showed a certificate that Postfix
-	// trusts ({cert_subject} is set).
+	// Certificate reports that the client showed a certificate: one that Postfix
+	// trusts, or with [CertByKey] any.
 	Certificate bool
-	// CertMark names that certificate: see [CertificateMark]. 0 if all that is
-	// known is that there was one, as from a log.
+	// CertMark names that certificate: see [CertificateMark] and [KeyMark]. 0 if
+	// all that is known is that there was one, as from a log.
 	CertMark uint64
+	// CertUnknown reports that nothing is known of the certificate that the pin
+	// is on. CertWrong reports that the client showed none of the fingerprints of
+	// [Policy.Fingerprints].
+	CertUnknown, CertWrong bool
 }
 
 // Observation is one session of one identity.
@@ -33,7 +37,7 @@ type Observation struct {
 // counts against, a pin on the certificate c. A session in clear is neither: it
 // can't carry one, and whoever strips must not wear that pin out.
 func (o *Observation) certificate(c Certificate) (with, without bool) {
-	if o.Level == Plaintext {
+	if o.Level == Plaintext || o.CertUnknown {
 		return false, false
 	}
 	with = o.Certificate && (c.Mark == 0 || o.CertMark == 0 || c.Mark == o.CertMark)

@@ -1,5 +1,7 @@
 package tlsstate
 
+import "math/bits"
+
 // PinState is whether a pin holds, and why not.
 type PinState uint8
 
@@ -60,10 +62,11 @@ func (h *History) certificate(today Day) sights {
 	return s
 }
 
-// certPin is the pin on the certificate; none if it formed on another one.
-func (h *History) certPin() Pin {
+// certPin is the pin on the certificate; none if it formed on another one, or on
+// what certificates are not known by.
+func (h *History) certPin(rule *Policy) Pin {
 	p := h.CertPin
-	if p.Formed < h.Cert.Since {
+	if p.Formed < h.Cert.Since || !h.Cert.by(rule.PinCertificates) {
 		p.Formed = 0
 	}
 	return p
@@ -157,7 +160,7 @@ func (h History) PinState(l Level, rule *Policy, today Day, below bool) PinState
 
 // CertPinState reports the same of the pin on the client certificate.
 func (h History) CertPinState(rule *Policy, today Day, without bool) PinState {
-	return h.certificate(today).state(h.certPin(), rule, today, without)
+	return h.certificate(today).state(h.certPin(rule), rule, today, without)
 }
 
 // Form returns h with the pins that its record bears out. It is part of
@@ -170,7 +173,7 @@ func (h History) Form(rule *Policy) History {
 		}
 	}
 	s := h.certificate(h.Last)
-	if s.state(h.certPin(), rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
+	if h.Cert.by(rule.PinCertificates) && s.state(h.certPin(rule), rule, h.Last, false) != PinHolds && s.after(h.CertPin.Void).ripe(rule) {
 		h.CertPin.Formed = h.Last
 	}
 	return h
@@ -189,7 +192,21 @@ func (h *History) ripe(l Level, rule *Policy) bool {
 		return true
 	}
 	// The weeks know only that there was some TLS: they bear out no more.
-	return l == Weak && s.below == 0 && count(newest(h.WeekTLS, weeks)) >= rule.PinAfterDays
+	return l == Weak && s.below == 0 && rare(newest(h.WeekTLS, weeks), rule)
+}
+
+// What a rare sender needs for a pin: two weeks with TLS fewer than others need
+// days, and three at least, if they span rareSpan weeks.
+const (
+	rareFewer = 2
+	rareLeast = 3
+	rareSpan  = 6
+)
+
+// rare reports whether the weeks with TLS are enough for a pin.
+func rare(weeks days, rule *Policy) bool {
+	n, span := count(weeks), bits.Len64(weeks)-1-bits.TrailingZeros64(weeks)
+	return n >= rule.PinAfterDays || n >= max(rule.PinAfterDays-rareFewer, rareLeast) && span >= rareSpan
 }
 
 // plainWeeks is in how many of the last 64 weeks plaintext makes a peer one

@@ -77,6 +77,40 @@ func ParseEnforce(s string) (Enforce, error) {
 	return 0, fmt.Errorf("unknown value %q: use %s", s, strings.Join(enforceNames[:], ", "))
 }
 
+// CertPins is by what a client certificate is remembered.
+type CertPins uint8
+
+// The ways to remember client certificates.
+const (
+	// CertByIssuer is by the issuer and subject of a certificate that Postfix
+	// trusts.
+	CertByIssuer CertPins = iota
+	// CertByKey is by the fingerprint of its public key, trusted or not.
+	CertByKey
+	// CertOff holds nobody to a certificate.
+	CertOff
+)
+
+var certPinNames = [...]string{CertByIssuer: "issuer", CertByKey: "key", CertOff: "off"}
+
+// String returns the word as the config spells it.
+func (c CertPins) String() string {
+	if int(c) < len(certPinNames) {
+		return certPinNames[c]
+	}
+	return fmt.Sprintf("CertPins(%d)", uint8(c))
+}
+
+// ParseCertPins is the inverse of [CertPins.String].
+func ParseCertPins(s string) (CertPins, error) {
+	for c, name := range certPinNames {
+		if s == name {
+			return CertPins(c), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown value %q: use %s", s, strings.Join(certPinNames[:], ", "))
+}
+
 // Policy is the rule that a history is judged by. It says what holds, not what
 // was seen: nothing of it is stored.
 type Policy struct {
@@ -96,6 +130,8 @@ type Policy struct {
 	PinUpTo Level
 	// DomainEnforce is when a domain's pin leads to the full action.
 	DomainEnforce Enforce
+	// PinCertificates is by what the pin on a client certificate knows it.
+	PinCertificates CertPins
 	// Stripped, Weakened and Unauthenticated are the actions for the three
 	// kinds of downgrade.
 	Stripped, Weakened, Unauthenticated Action
@@ -106,6 +142,9 @@ type Policy struct {
 	// Least is the level that this peer must always reach, from its first mail
 	// on; Plaintext for none.
 	Least Level
+	// Fingerprints are those of which this peer must always show one, in the form
+	// of [Fingerprint]: of its certificate or of its public key.
+	Fingerprints []string
 	// Exempt says that this peer is neither judged nor learned.
 	Exempt bool
 	// Row names the row that the policy comes from: its domain or its network.

@@ -156,11 +156,30 @@ var lives = []struct {
 	{"a rare sender is remembered by weeks, as one that uses some TLS", nil, `
 		1    TLSv1.2 new
 		31   TLSv1.2 learning
+		61   TLSv1.2 raised
+		91   none    stripped
+		121  weak    steady
+	`},
+	{"three weeks with TLS pin once the last is the sixth after the first", nil, `
+		1    TLSv1.2 new
+		30   TLSv1.2 learning
+		40   TLSv1.2 learning
+		41   TLSv1.2 raised
+	`},
+	{"two weeks with TLS do not pin", nil, `
+		1    TLSv1.2 new
+		60   TLSv1.2 learning
 		61   TLSv1.2 learning
-		91   TLSv1.2 learning
+	`},
+	{"who wants more days wants more weeks", func(p *Policy) { p.PinAfterDays = 7 }, `
+		1    TLSv1.2 new
+		31-91/30 TLSv1.2 learning
 		121  TLSv1.2 raised
-		151  none    stripped
-		181  weak    steady
+	`},
+	{"where three days pin, three weeks do", func(p *Policy) { p.PinAfterDays = 3 }, `
+		1    TLSv1.2 new
+		61   TLSv1.2 learning
+		71   TLSv1.2 raised
 	`},
 	{"a rare sender that was twice in clear is not", nil, `
 		1    none    new

@@ -28,6 +28,9 @@ type Row struct {
 	// Least is the level that these peers must reach from their first mail on;
 	// [Plaintext] for none. Without an Action the action is the base policy's.
 	Least Level
+	// Fingerprints are those of certificates or public keys, in the form of
+	// [Fingerprint]: these peers must show one of them, and thus come with TLS.
+	Fingerprints []string
 	// Exempt says that they are neither judged nor learned. It goes with no
 	// other wish.
 	Exempt bool
@@ -125,9 +128,10 @@ func (r *Rules) NamesSenders() bool { return len(r.senders)+len(r.sendersBelow) 
 
 // ForSender returns the policy for a message whose MAIL FROM is in a domain,
 // written as a host in [Rules.For], from a client that rule is for: that of the
-// sender's row where it demands a higher level, else rule.
+// sender's row where it demands a higher level, else rule. No sender frees a
+// client of its fingerprints.
 func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
-	if p := named(r.senders, r.sendersBelow, domain); p != nil && p.Least > rule.Least {
+	if p := named(r.senders, r.sendersBelow, domain); p != nil && p.Least > rule.Least && rule.Fingerprints == nil {
 		return p
 	}
 	return rule
@@ -213,6 +217,12 @@ func (r *Rules) policy(row *Row) *Policy {
 		p.Peer = true
 		p.Stripped, p.Weakened = *row.Action, *row.Action
 	}
+	if len(row.Fingerprints) > 0 {
+		p.Fingerprints, p.Least = row.Fingerprints, max(row.Least, Weak)
+		if row.Action != nil {
+			p.Unauthenticated = *row.Action
+		}
+	}
 	return &p
 }
 
@@ -235,10 +245,14 @@ func (row *Row) check() (key string, err error) {
 		return "", errors.New("names no peer: set domain, network or sender")
 	case row.Sender != "" && row.Least == Plaintext:
 		return "sender", errors.New("anybody may claim to be a sender, so that such a row can only demand TLS: set least")
-	case row.Action == nil && row.Least == Plaintext && !row.Exempt && !row.Judged:
+	case row.Action == nil && row.Least == Plaintext && !row.Exempt && !row.Judged && len(row.Fingerprints) == 0:
 		return "", errors.New("sets nothing: add action, least or exempt = true")
 	case row.Exempt && (row.Action != nil || row.Least > Plaintext):
 		return "exempt", errors.New("an exempt peer is never judged: leave out action and least")
+	case row.Exempt && len(row.Fingerprints) > 0:
+		return "exempt", errors.New("an exempt peer is never judged: leave out fingerprint")
+	case row.Sender != "" && len(row.Fingerprints) > 0:
+		return "fingerprint", errors.New("a sender has no certificate, its hosts have: name them by domain or network")
 	case row.Domain != "":
 		return row.checkDomain("domain", row.Domain)
 	case row.Sender != "":

@@ -2,6 +2,7 @@ package tlsstate_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -178,6 +179,10 @@ func TestBadRows(t *testing.T) {
 			"row 2: network: ::ffff:192.0.2.0/120 is IPv4 in IPv6: write it as IPv4"},
 		{tlsstate.Row{Network: network("192.0.2.0/24"), Subdomains: true, Least: tlsstate.TLS12},
 			"row 2: subdomains: a network has none: leave it out"},
+		{tlsstate.Row{Sender: "partner.example", Least: tlsstate.TLS12, Fingerprints: []string{"AA"}},
+			"row 2: fingerprint: a sender has no certificate, its hosts have: name them by domain or network"},
+		{tlsstate.Row{Domain: "a.example", Exempt: true, Fingerprints: []string{"AA"}},
+			"row 2: exempt: an exempt peer is never judged: leave out fingerprint"},
 		{good, "row 2: domain: bank.example without its subdomains has a row already"},
 	} {
 		r, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{good, tc.row})
@@ -259,7 +264,7 @@ func TestRulesAreThoseOfANaiveMatcher(t *testing.T) {
 		return tlsstate.Row{Network: p}
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		all := rapid.SliceOfNDistinct(rows, 0, 12, func(r tlsstate.Row) tlsstate.Row { return r }).Draw(t, "rows")
+		all := rapid.SliceOfNDistinct(rows, 0, 12, func(r tlsstate.Row) string { return fmt.Sprint(r) }).Draw(t, "rows")
 		base := tlsstate.DefaultPolicy()
 		for i := range all {
 			all[i].Least = tlsstate.TLS12

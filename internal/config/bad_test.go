@@ -142,7 +142,7 @@ func TestBadPeers(t *testing.T) {
 		{"domain = 'bank.example'\naction = 'refuse'", "4: peer.action: unknown action \"refuse\": use observe, header, quarantine, tempfail, reject"},
 		{"domain = 'bank.example'\nleast = 'none'", "4: peer.least: unknown level \"none\": use weak, TLSv1.2, TLSv1.3"},
 		{"domain = 'bank.example'\nexempt = 'yes'", "4: peer.exempt: want true or false, got \"yes\""},
-		{"domain = 'bank.example'\nleest = 'weak'", "4: peer.leest: unknown key: use domain, subdomains, network, sender, action, least, exempt"},
+		{"domain = 'bank.example'\nleest = 'weak'", "4: peer.leest: unknown key: use domain, subdomains, network, sender, action, least, fingerprint, exempt"},
 
 		// Nobody is everybody.
 		{"least = 'weak'\ndomain = 'com'\nsubdomains = true", "4: peer.domain: com with its subdomains is everybody" + everybody + "name a domain below it"},
@@ -163,6 +163,7 @@ func TestBadPeers(t *testing.T) {
 		{"domain = '192.0.2.1'", "3: peer.domain: \"192.0.2.1\" is no domain: use network for an address"},
 		{"domain = '192.0.2.300'", "3: peer.domain: \"192.0.2.300\" is no domain: the last label is a number"},
 		{"domain = '" + strings.Repeat("a.", 127) + "a'", "3: peer.domain: \"" + strings.Repeat("a.", 30) + "\"… is no domain: it is longer than 253 characters"},
+		{"fingerprint = ['AA:BB']", "3: peer.fingerprint: unknown fingerprint \"AA:BB\": want 16 to 64 bytes as hexadecimal digits, with colons or without, as Postfix logs it"},
 		{"network = 'bank.example'", "3: peer.network: unknown network \"bank.example\": use the form 192.0.2.0/24 or 2001:db8::/32"},
 		{"network = '192.0.2.0'", "3: peer.network: network \"192.0.2.0\" has no prefix length: use 192.0.2.0/32"},
 
@@ -216,7 +217,7 @@ domain = "bank.example"
 		"tlsratchet.toml:9: policy.pin_after_days: want a whole number from 1 to 64, got 0",
 		`tlsratchet.toml:10: policy.stripped: unknown action "maybe": use observe, header, quarantine, tempfail, reject`,
 		"tlsratchet.toml:11: unknown: unknown key: use listen, history, header, exempt_networks, judge_networks, plain_listeners, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, shared_insecure, [socket], [log], [limits], [reply], [policy], [policy_service], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]",
-		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, sender, action, least, exempt",
+		"tlsratchet.toml:12: peer.inner: unknown key: use domain, subdomains, network, sender, action, least, fingerprint, exempt",
 		"tlsratchet.toml:14: peer: sets nothing: add action, least or exempt = true",
 		"--pin-after-days: want a whole number from 1 to 64, got 0",
 		`TLSRATCHET_LIMITS_CACHE: want a whole number from 100 to 10000000, got "many"`,

@@ -31,13 +31,22 @@ func (l *loader) check(rows []tlsstate.Row) {
 	for i, row := range l.config.Peers {
 		l.checkSuffix(dotted(l.tables[i], "domain"), "peer.domain", row.Domain, row.Subdomains)
 		l.checkSuffix(dotted(l.tables[i], "sender"), "peer.sender", row.Sender, row.Subdomains)
+		if row.Fingerprints != nil && len(l.config.PolicyService.Listen) == 0 {
+			l.warn(dotted(l.tables[i], "fingerprint"), "peer.fingerprint", noFingerprints)
+		}
 	}
 	for i, row := range l.config.Sends {
 		l.checkSuffix(dotted(l.sendTables[i], "domain"), "send.domain", row.Domain, row.Subdomains)
 	}
+	if p.PinCertificates == tlsstate.CertByKey && len(l.config.PolicyService.Listen) == 0 {
+		l.warn("policy.pin_certificates", "policy.pin_certificates", noFingerprints)
+	}
 	l.checkOverruled(rows)
 	l.checkAddresses()
 }
+
+// noFingerprints is why a key has no effect without the policy service.
+const noFingerprints = "a milter never gets fingerprints of certificates: set policy_service.listen, see docs/policy-service.md"
 
 // checkAddresses refuses one address for two listeners: the second would not
 // come up, or take the first one's place.

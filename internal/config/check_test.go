@@ -44,6 +44,10 @@ func TestWarnings(t *testing.T) {
 	for _, tc := range []struct{ file, want string }{
 		{"", ""},
 		{"[[peer]]\ndomain = 'bank.example'\nleast = 'weak'\n", ""},
+		{"[policy]\npin_certificates = 'key'\n", "tlsratchet.toml:2: policy.pin_certificates: a milter never gets fingerprints of certificates: set policy_service.listen, see docs/policy-service.md"},
+		{"[[peer]]\ndomain = 'bank.example'\nfingerprint = ['00112233445566778899aabbccddeeff']\n",
+			"tlsratchet.toml:3: peer.fingerprint: a milter never gets fingerprints of certificates: set policy_service.listen, see docs/policy-service.md"},
+		{"[policy_service]\nlisten = ['unix:/run/p.sock']\n[policy]\npin_certificates = 'key'\n", ""},
 		{"[[peer]]\ndomain = 'com'\nexempt = true\n", "tlsratchet.toml:2: peer.domain: com is a public suffix: those below it are strangers to each other"},
 		{"[[peer]]\ndomain = 'github.io'\nsubdomains = true\nexempt = true\n", "tlsratchet.toml:2: peer.domain: github.io is a public suffix: those below it are strangers to each other"},
 		{"[[peer]]\ndomain = 'bank.example'\nleast = 'TLSv1.2'\n[[peer]]\nnetwork = '192.0.2.0/24'\naction = 'observe'\n",

@@ -41,8 +41,8 @@ func TestExampleIsTheDefaults(t *testing.T) {
 
 func TestExampleRowsLoad(t *testing.T) {
 	c := load(t, uncommented(t))
-	if len(c.Peers) != 4 || len(c.Destinations) != 4 {
-		t.Errorf("%d peers and %d destinations, want the example's 4 and 4", len(c.Peers), len(c.Destinations))
+	if len(c.Peers) != 5 || len(c.Destinations) != 4 {
+		t.Errorf("%d peers and %d destinations, want the example's 5 and 4", len(c.Peers), len(c.Destinations))
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -59,6 +60,7 @@ func policySettings() []setting[Config] {
 		word("policy.stripped", func(c *Config) *tlsstate.Action { return &c.Policy.Stripped }, tlsstate.ParseAction, tlsstate.Action.String),
 		word("policy.weakened", func(c *Config) *tlsstate.Action { return &c.Policy.Weakened }, tlsstate.ParseAction, tlsstate.Action.String),
 		word("policy.unauthenticated", func(c *Config) *tlsstate.Action { return &c.Policy.Unauthenticated }, tlsstate.ParseAction, tlsstate.Action.String),
+		word("policy.pin_certificates", func(c *Config) *tlsstate.CertPins { return &c.Policy.PinCertificates }, tlsstate.ParseCertPins, tlsstate.CertPins.String),
 		integer("policy.pin_after_days", func(c *Config) *int { return &c.Policy.PinAfterDays }, 1, 64),
 		integer("policy.pin_max_age_days", func(c *Config) *int { return &c.Policy.PinMaxAgeDays }, 1, 3650),
 		integer("policy.release_after_days", func(c *Config) *int { return &c.Policy.ReleaseAfterDays }, 2, 64),
@@ -78,8 +80,17 @@ func peerSettings() []setting[tlsstate.Row] {
 		word("peer.sender", func(r *tlsstate.Row) *string { return &r.Sender }, parseDomain, same),
 		word("peer.action", func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseRowAction, showRowAction),
 		word("peer.least", func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
+		list("peer.fingerprint", 1, func(r *tlsstate.Row) *[]string { return &r.Fingerprints }, parseFingerprint, same),
 		boolean("peer.exempt", func(r *tlsstate.Row) *bool { return &r.Exempt }),
 	}
+}
+
+func parseFingerprint(s string) (string, error) {
+	fingerprint, ok := tlsstate.Fingerprint(s)
+	if !ok {
+		return "", fmt.Errorf("unknown fingerprint %s: want 16 to 64 bytes as hexadecimal digits, with colons or without, as Postfix logs it", shown(s))
+	}
+	return fingerprint, nil
 }
 
 func same(s string) string { return s }

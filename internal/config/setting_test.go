@@ -33,6 +33,7 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 		{"TLSRATCHET_POLICY_STRIPPED", "reject", `stripped = "reject"`},
 		{"TLSRATCHET_POLICY_WEAKENED", "observe", `weakened = "observe"`},
 		{"TLSRATCHET_POLICY_UNAUTHENTICATED", "header", `unauthenticated = "header"`},
+		{"TLSRATCHET_POLICY_PIN_CERTIFICATES", "key", `pin_certificates = "key"`},
 		{"TLSRATCHET_POLICY_PIN_AFTER_DAYS", "1", `pin_after_days = 1`},
 		{"TLSRATCHET_POLICY_PIN_MAX_AGE_DAYS", "90", `pin_max_age_days = 90`},
 		{"TLSRATCHET_POLICY_RELEASE_AFTER_DAYS", "2", `release_after_days = 2`},

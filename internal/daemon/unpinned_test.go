@@ -116,9 +116,10 @@ func stripped(t *testing.T, w *watch, memory ratchet.Histories, rules *tlsstate.
 		r.Learn(s, &d)
 		w.book.OnEvent(ratchet.Event{Session: s, Decision: &d, Done: true})
 	}
-	w.book.Sync()
-	if len(w.book.Of(p.Address)) != 1 {
-		t.Fatalf("no incident of %s", address)
+	for began := time.Now(); len(w.book.Of(p.Address)) != 1; time.Sleep(time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("no incident of %s", address)
+		}
 	}
 	return p.Address
 }

@@ -76,14 +76,11 @@ func (w *watch) reload(cfg *config.Config) {
 // openIncidents opens the incidents. Mail doesn't need them: where their file is
 // unavailable, they are kept in memory, and that is logged.
 func openIncidents(cfg *config.Config, changed func(incident.Change), log *slog.Logger) *incident.Book {
-	options := incident.Options{Changed: changed, Log: log}
-	if !cfg.InMemory() {
-		options.Path = incident.PathFor(cfg.History)
-	}
+	options := incident.Options{File: stateFile(cfg, "incidents.json"), Changed: changed, Log: log}
 	book, err := incident.Open(options)
 	if err != nil {
 		log.Error("incidents are kept in memory only", "error", err)
-		options.Path = ""
+		options.File = statefile.File{}
 		book, _ = incident.Open(options) // without a file nothing can fail
 	}
 	return book

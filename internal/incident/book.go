@@ -11,21 +11,15 @@ import (
 	"time"
 
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate"
 )
 
-// disk is what a [Book] needs of its file. Tests put a failing one in its
-// place.
-type disk interface {
-	// write writes all of a batch or nothing.
-	write(batch) error
-	close() error
-}
-
 // Options are what a [Book] works with.
 type Options struct {
-	// Path is the file of the incidents; see [PathFor]. "" means memory only.
-	Path string
+	// File is the file of the incidents, for one book at a time; the zero File
+	// means memory only.
+	File statefile.File
 	// Changed, if not nil, is called for every change, in order, off the mail
 	// path and with no lock held. It must not block for long: events wait
 	// meanwhile in a bounded queue.
@@ -48,8 +42,8 @@ type Book struct {
 	mu     sync.Mutex
 	ledger *ledger
 
-	disk    disk // nil for memory alone
-	syncs   chan chan struct{}
+	save    func(saved) error // tests put a failing one in its place
+	saved   marks             // of the writer
 	stop    chan struct{}
 	folded  chan struct{}
 	written chan struct{}
@@ -68,14 +62,12 @@ const (
 
 // Open returns a book with what its file holds. A damaged file is renamed, with
 // a line in the log, and a new one made: no decision depends on it. Errors:
-// [ErrLocked], [ErrNewerVersion], or those of the system. Mail doesn't need a
-// book: continue with one in memory, and log that.
+// [ErrNewerVersion], or those of the system. Mail doesn't need a book: continue
+// with one in memory, and log that.
 func Open(o Options) (*Book, error) {
 	b := newBook(o)
-	if o.Path != "" {
-		if err := b.read(o.Path); err != nil {
-			return nil, fmt.Errorf("open the file of incidents %s: %w", o.Path, err)
-		}
+	if err := b.read(o.File); err != nil {
+		return nil, fmt.Errorf("open the file of incidents: %w", err)
 	}
 	b.start()
 	return b, nil
@@ -83,9 +75,11 @@ func Open(o Options) (*Book, error) {
 
 func newBook(o Options) *Book {
 	b := &Book{
-		changed: o.Changed, log: o.Log,
-		notes: make(chan note, backlog), ledger: newLedger(maxIncidents),
-		syncs: make(chan chan struct{}), stop: make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),
+		changed: o.Changed, log: o.Log, ledger: newLedger(maxIncidents),
+		save:  func(s saved) error { return o.File.Write(s) },
+		notes: make(chan note, backlog),
+		saved: marks{at: time.Now()},
+		stop:  make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),
 	}
 	b.watch = b.ledger.watch
 	if b.log == nil {
@@ -102,38 +96,12 @@ func (b *Book) start() {
 	go b.write()
 }
 
-func (b *Book) read(path string) error {
-	f, found, err := openFile(path)
-	if err != nil {
-		return err
-	}
-	if found.aside != "" {
-		b.log.Error("damaged file of incidents renamed; a new one was made", "path", path, "renamed", found.aside)
-	}
-	if len(found.lost) > 0 {
-		b.log.Error("some incidents are lost: damaged records in their file", "path", path, "lost", len(found.lost), "intact", len(found.incidents))
-	}
-	b.disk = f
-	for _, i := range found.incidents {
-		b.ledger.add(i)
-	}
-	for _, id := range found.lost {
-		b.ledger.dirty[id] = struct{}{}
-	}
-	b.tally.restore(found.tally)
-	return nil
-}
-
 // OnEvent counts an event and queues it if it concerns an incident. It is for
 // the mail path: it never blocks, and for a message that concerns no incident it
 // costs a count and a look-up, and allocates nothing. Where the queue is full,
 // the event is dropped and counted.
 func (b *Book) OnEvent(e ratchet.Event) {
-	v := &e.Decision.Verdict
-	if v.Identity.Kind != tlsstate.Destination { // the tally is of inbound mail
-		b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
-	}
-	if !opens(v) && !changesPin(e.Decision) && !(meets(v) && b.watch.has(e.Session.Peer.Address)) {
+	if !b.count(&e) {
 		return
 	}
 	select {
@@ -141,6 +109,15 @@ func (b *Book) OnEvent(e ratchet.Event) {
 	default:
 		b.dropped.Add(1)
 	}
+}
+
+// count counts an event, and reports whether it concerns an incident.
+func (b *Book) count(e *ratchet.Event) bool {
+	v := &e.Decision.Verdict
+	if v.Identity.Kind != tlsstate.Destination { // the tally is of inbound mail
+		b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
+	}
+	return opens(v) || changesPin(e.Decision) || meets(v) && b.watch.has(e.Session.Peer.Address)
 }
 
 // Dropped returns how many events were dropped because the queue was full.
@@ -207,47 +184,26 @@ func (b *Book) Count() (open, all int) {
 // Tally returns the counts of the 64 days that end with today.
 func (b *Book) Tally(today tlsstate.Day) Tally { return b.tally.read(today) }
 
-// Sync returns once all earlier events are processed and reported.
-func (b *Book) Sync() {
-	done := make(chan struct{})
-	select {
-	case b.syncs <- done:
-		<-done
-	case <-b.folded:
-	}
-}
-
-// fold is the goroutine that processes events, until stop.
+// fold is the goroutine that processes events. After stop it processes what
+// waits.
 func (b *Book) fold() {
 	defer close(b.folded)
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
-	for {
+	for stop := b.stop; stop != nil || len(b.notes) > 0; {
 		select {
 		case n := <-b.notes:
-			b.do(func(l *ledger) []Change { return l.onEvent(&n) })
+			b.process(&n)
 		case now := <-ticks.C:
 			b.Tick(now)
-		case done := <-b.syncs:
-			b.drain()
-			close(done)
-		case <-b.stop:
-			b.drain()
-			return
+		case <-stop:
+			stop = nil
 		}
 	}
 }
 
-// drain processes what waits.
-func (b *Book) drain() {
-	for {
-		select {
-		case n := <-b.notes:
-			b.do(func(l *ledger) []Change { return l.onEvent(&n) })
-		default:
-			return
-		}
-	}
+func (b *Book) process(n *note) {
+	b.do(func(l *ledger) []Change { return l.onEvent(n) })
 }
 
 // Close processes and writes what waits, and closes the file. An error means

@@ -13,16 +13,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	bolt "go.etcd.io/bbolt"
 
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate"
 )
 
 // TestRestart: what was reported is not reported again, and what was open closes.
 func TestRestart(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history-incidents.db")
+	path := filepath.Join(t.TempDir(), "incidents.json")
 	w := newWorld(t, tlsstate.Quarantine, path)
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
@@ -69,7 +69,7 @@ func asJSON(t *testing.T, v any) string {
 
 // TestForgotten after 180 days, in the file too.
 func TestForgotten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incidents.db")
+	path := filepath.Join(t.TempDir(), "incidents.json")
 	w := newWorld(t, tlsstate.Header, path)
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
@@ -86,81 +86,58 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
-func TestPathFor(t *testing.T) {
-	for in, want := range map[string]string{
-		"/var/lib/tlsratchet/history.db": "/var/lib/tlsratchet/history-incidents.db",
-		"/a.b/history":                   "/a.b/history-incidents",
-	} {
-		if got := incident.PathFor(in); got != want {
-			t.Errorf("%s: got %s, want %s", in, got, want)
-		}
-	}
-}
-
-// TestBadFiles: a file in use or of a newer version is an error and left
-// alone; a damaged one is set aside.
+// TestBadFiles: a file of a newer version, or one that can't be read, is an error
+// and left alone; a damaged one is set aside.
 func TestBadFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incidents.db")
+	path := filepath.Join(t.TempDir(), "incidents.json")
 	w := newWorld(t, tlsstate.Header, path)
-	if _, err := incident.Open(incident.Options{Path: path}); !errors.Is(err, incident.ErrLocked) {
-		t.Errorf("twice: %v", err)
-	}
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
 	w.close()
-
-	edit(t, path, func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("tlsratchet incidents 2"))
-	})
-	if _, err := incident.Open(incident.Options{Path: path}); !errors.Is(err, incident.ErrNewerVersion) {
-		t.Errorf("newer: %v", err)
-	}
-	edit(t, path, func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("tlsratchet incidents 1"))
-	})
-	edit(t, path, func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte("incidents"))
-		k, v := b.Cursor().First()
-		v = append([]byte(nil), v...)
-		v[len(v)/2] ^= 1
-		return b.Put(k, v)
-	})
-	w.open(path)
-	if n := len(w.book.All()); n != 0 {
-		t.Errorf("%d incidents of a damaged record", n)
-	}
-	w.close()
-
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, damaged := range map[string][]byte{
-		"cut short":     whole[:len(whole)/2],
-		"no file of it": []byte(strings.Repeat("not a database ", 1000)),
-		"a hole":        append(make([]byte, 8192), whole[8192:]...),
-	} {
-		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+	write := func(b string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(b), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	newer := strings.Replace(string(whole), `"version":1`, `"version":2`, 1)
+	newer = strings.Replace(newer, `"kind":"stripped"`, `"kind":"diverted"`, 1)
+	write(newer)
+	if _, err := incident.Open(incident.Options{File: statefile.At(path)}); !errors.Is(err, incident.ErrNewerVersion) {
+		t.Errorf("newer: %v", err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != newer {
+		t.Error("a newer file was changed")
+	}
+	if _, err := incident.Open(incident.Options{File: statefile.At(filepath.Dir(path))}); err == nil {
+		t.Error("a folder is no file")
+	}
+	for name, damaged := range map[string]string{
+		"cut short":     string(whole[:len(whole)/2]),
+		"no file of it": strings.Repeat("not a file of incidents ", 1000),
+		"a hole":        string(whole[:40]) + strings.Repeat("\x00", 20) + string(whole[60:]),
+		"a bad record":  strings.Replace(string(whole), `"cap":"reject"`, `"cap":"rejekt"`, 1),
+		"no incident":   `{"version":1,"incidents":[null]}`,
+	} {
+		write(damaged)
 		w.open(path)
+		if n := len(w.book.All()); n != 0 {
+			t.Errorf("%s: %d incidents", name, n)
+		}
 		w.deliver(bank, at(0, 0), clear)
 		w.close()
-		if _, err := os.Stat(path + ".damaged"); err != nil {
+		if b, err := os.ReadFile(path + ".damaged"); err != nil || string(b) != damaged {
 			t.Errorf("%s: %v", name, err)
 		}
-		_ = os.Remove(path + ".damaged")
-	}
-}
-
-func edit(t *testing.T, path string, fn func(*bolt.Tx) error) {
-	t.Helper()
-	db, err := bolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(db.Update(fn), db.Close()); err != nil {
-		t.Fatal(err)
+		w.open(path)
+		if n := len(w.book.All()); n != 1 {
+			t.Errorf("%s: then %d incidents", name, n)
+		}
+		w.close()
 	}
 }
 
@@ -183,7 +160,7 @@ func TestOnEventCostsNothing(t *testing.T) {
 	}
 }
 
-// TestStuckConsumer: mail never waits for whoever is told, and what finds no
+// TestStuckConsumer: mail never waits for whoever is notified, and what finds no
 // room is counted.
 func TestStuckConsumer(t *testing.T) {
 	w := newWorld(t, tlsstate.Header, "")
@@ -215,14 +192,14 @@ func TestStuckConsumer(t *testing.T) {
 	}
 }
 
-// TestEventIsOnlyLent: what the event points to may change after Take.
+// TestEventIsOnlyLent: what the event points to may change after OnEvent.
 func TestEventIsOnlyLent(t *testing.T) {
 	w := newWorld(t, tlsstate.Header, "")
 	w.pin(bank)
 	e := w.decide(bank, at(0, 0), clear)
 	w.book.OnEvent(e)
 	*e.Session, *e.Decision = ratchet.Session{}, ratchet.Decision{}
-	w.book.Sync()
+	w.close()
 	if i := w.one(); i.Identity.Name != "192.0.2.10" || !i.Opened.Equal(at(0, 0)) {
 		t.Errorf("got %+v", i)
 	}
@@ -238,20 +215,15 @@ func TestFlood(t *testing.T) {
 		s, d := *e.Session, *e.Decision
 		d.Identity.Name = fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255)
 		s.At, s.Peer.Address = when, d.Identity
-		w.book.OnEvent(ratchet.Event{Session: &s, Decision: &d, Done: true})
-		if n%1000 == 0 {
-			w.book.Sync()
-		}
+		w.book.Handle(ratchet.Event{Session: &s, Decision: &d, Done: true})
 	}
 	for n := range 200 {
 		flood(n, at(0, 0))
 	}
-	w.book.Sync()
 	w.book.Tick(at(1, 0)) // the first of them are over
 	for n := 200; n < 10300; n++ {
 		flood(n, at(1, 0).Add(time.Duration(n)*time.Millisecond))
 	}
-	w.book.Sync()
 	if open, all := w.book.Count(); open != 10000 || all != 10000 || w.book.Dropped() != 0 {
 		t.Errorf("%d open of %d, %d dropped", open, all, w.book.Dropped())
 	}
@@ -265,11 +237,11 @@ func TestFlood(t *testing.T) {
 func TestByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		var told []string
+		var changes []string
 		book, err := incident.Open(incident.Options{Changed: func(c incident.Change) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, c.What.String())
+			changes = append(changes, c.What.String())
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -283,18 +255,17 @@ func TestByItself(t *testing.T) {
 		if err := book.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(told, " "); got != "opened closed" {
+		if got := strings.Join(changes, " "); got != "opened closed" {
 			t.Errorf("got %q", got)
 		}
 	})
 }
 
 func TestClosedTwice(t *testing.T) {
-	w := newWorld(t, tlsstate.Header, filepath.Join(t.TempDir(), "i.db"))
+	w := newWorld(t, tlsstate.Header, filepath.Join(t.TempDir(), "i.json"))
 	w.pin(bank)
 	e := w.decide(bank, at(0, 0), clear)
 	w.close()
 	w.book.OnEvent(e)
-	w.book.Sync()
 	w.close()
 }

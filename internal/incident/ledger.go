@@ -31,9 +31,8 @@ type ledger struct {
 	// newest is, of each key, the incident that opened last.
 	newest map[key]*Incident
 	watch  *watch
-	// dirty are the numbers of those that changed or were dropped since they
-	// were written.
-	dirty map[uint64]struct{}
+	// changes counts what changed, so that it is known when to write.
+	changes uint64
 }
 
 // key distinguishes incidents.
@@ -45,7 +44,7 @@ type key struct {
 func newLedger(most int) *ledger {
 	return &ledger{
 		most: most, all: make(map[uint64]*Incident), newest: make(map[key]*Incident),
-		watch: newWatch(), dirty: make(map[uint64]struct{}),
+		watch: newWatch(),
 	}
 }
 
@@ -103,7 +102,7 @@ func (l *ledger) downgrade(n *note) []Change {
 func (l *ledger) gather(i *Incident, n *note) {
 	i.gather(n)
 	l.watchClients(i)
-	l.dirty[i.ID] = struct{}{}
+	l.changes++
 }
 
 func (l *ledger) open(k key, n *note) []Change {
@@ -151,7 +150,7 @@ func (i *Incident) larger(at time.Time) bool {
 // report returns a change of an incident and records that it is reported. n is
 // the message that led to it, or nil.
 func (l *ledger) report(i *Incident, what What, at time.Time, n *note) Change {
-	l.dirty[i.ID] = struct{}{}
+	l.changes++
 	i.Reported.Open = what != Closed
 	i.Reported.At, i.Reported.Messages = at, i.Messages
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
@@ -187,7 +186,7 @@ func (i *Incident) metBy(v *tlsstate.Verdict) bool {
 func (l *ledger) close(i *Incident, by Reason, at time.Time) []Change {
 	i.Closed, i.ClosedBy = at, by
 	l.watch.remove(i)
-	l.dirty[i.ID] = struct{}{}
+	l.changes++
 	if !i.Reported.Open {
 		return nil
 	}
@@ -231,7 +230,7 @@ func (l *ledger) releasedFirst(id tlsstate.Identity) bool {
 	}
 	first := !i.Reported.Released
 	i.Reported.Released = true
-	l.dirty[i.ID] = struct{}{}
+	l.changes++
 	return first
 }
 
@@ -261,5 +260,5 @@ func (l *ledger) drop(i *Incident) {
 	if l.newest[i.key()] == i {
 		delete(l.newest, i.key())
 	}
-	l.dirty[i.ID] = struct{}{}
+	l.changes++
 }

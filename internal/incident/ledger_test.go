@@ -103,7 +103,7 @@ func TestMeets(t *testing.T) {
 }
 
 // TestLedgerHolds its own whatever comes: the bounds, that what is watched is
-// what is open, that opening and closing alternate in what is told, and that
+// what is open, that opening and closing alternate in what is reported, and that
 // nothing is lost over a restart.
 func TestLedgerHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -114,9 +114,9 @@ func TestLedgerHolds(t *testing.T) {
 			for _, c := range randomStep(t, l, now) {
 				switch id := c.Incident.ID; {
 				case (c.What == Closed || c.What == Grown) && !open[id]:
-					t.Fatalf("%d was told %s and was not told open", id, c.What)
+					t.Fatalf("%d was reported %s and not as open", id, c.What)
 				case c.What == Opened && open[id]:
-					t.Fatalf("%d was told open twice", id)
+					t.Fatalf("%d was reported open twice", id)
 				case c.What == Opened, c.What == Waiting, c.What == Closed:
 					open[id] = c.What != Closed
 				}
@@ -232,8 +232,7 @@ func BenchmarkOnEvent(b *testing.B) {
 			book.OnEvent(steady)
 		}
 	})
-	book.OnEvent(downgrade("192.0.2.2", noon))
-	book.Sync()
+	book.Handle(downgrade("192.0.2.2", noon))
 	b.Run("something open", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -43,7 +43,7 @@ func outcomeName(o int) string { return tlsstate.Outcome(o).String() }
 type tally struct {
 	mu      sync.Mutex
 	slots   [tlsstate.Window]DayCounts
-	changed bool
+	counted uint64 // messages since the start
 }
 
 // add counts a message. It is on the mail path.
@@ -57,7 +57,7 @@ func (t *tally) add(at time.Time, l tlsstate.Level, o tlsstate.Outcome) {
 		*s = DayCounts{Day: day}
 	}
 	s.Counts[level][outcome]++
-	t.changed = true
+	t.counted++
 }
 
 // read returns the 64 days that end with today.
@@ -77,27 +77,17 @@ func (t *tally) read(today tlsstate.Day) Tally {
 	return all
 }
 
-// takeChanged returns the whole record if it changed since the last call.
-func (t *tally) takeChanged() (all Tally, changed bool) {
+// all returns the whole record, and how many messages were counted since the
+// start.
+func (t *tally) all() (all Tally, counted uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.changed {
-		return nil, false
-	}
-	t.changed = false
 	for _, s := range t.slots {
 		if s.Day != 0 {
 			all = append(all, s)
 		}
 	}
-	return all, true
-}
-
-// markChanged makes takeChanged return the record again.
-func (t *tally) markChanged() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.changed = true
+	return all, t.counted
 }
 
 // restore fills in a record that was read from the file.

@@ -84,6 +84,6 @@ func (i *Incident) aged(now time.Time) (held []Held) {
 // leaves unchanged whether the incident was reported open.
 func (l *ledger) reminder(i *Incident, now time.Time) Change {
 	i.Reported.Held = now
-	l.dirty[i.ID] = struct{}{}
+	l.changes++
 	return Change{What: Holding, At: now, Identity: i.Identity, Incident: i.clone()}
 }

@@ -12,6 +12,7 @@ import (
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate"
 )
 
@@ -78,7 +79,7 @@ func newWorld(t testing.TB, action tlsstate.Action, path string) *world {
 func (w *world) open(path string) {
 	w.t.Helper()
 	var err error
-	w.book, err = incident.Open(incident.Options{Path: path, Changed: func(c incident.Change) { w.changes = append(w.changes, c) }})
+	w.book, err = incident.Open(incident.Options{File: statefile.At(path), Changed: func(c incident.Change) { w.changes = append(w.changes, c) }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -116,8 +117,7 @@ func (w *world) decide(c peer.Client, when time.Time, level tlsstate.Level) ratc
 }
 
 func (w *world) event(e ratchet.Event) string {
-	w.book.OnEvent(e)
-	w.book.Sync()
+	w.book.Handle(e)
 	return w.reported()
 }
 
@@ -126,7 +126,7 @@ func (w *world) tick(now time.Time) string {
 	return w.reported()
 }
 
-// told returns what changed since it was asked last.
+// reported returns what changed since the last call.
 func (w *world) reported() string {
 	var words []string
 	for _, c := range w.changes {

@@ -3,6 +3,7 @@ package incident
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -14,27 +15,25 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// faulty is a disk that fails to order, and remembers what it was given.
+// faulty is a disk that fails to order, and keeps what it was given.
 type faulty struct {
-	mu      sync.Mutex
-	err     error
-	batches []batch
-	held    chan struct{}
+	mu   sync.Mutex
+	err  error
+	all  []saved
+	held chan struct{}
 }
 
-func (f *faulty) write(b batch) error {
+func (f *faulty) save(s saved) error {
 	if f.held != nil {
 		<-f.held
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err == nil {
-		f.batches = append(f.batches, b)
+		f.all = append(f.all, s)
 	}
 	return f.err
 }
-
-func (f *faulty) close() error { return nil }
 
 func (f *faulty) fail(err error) {
 	f.mu.Lock()
@@ -56,13 +55,13 @@ func on(t *testing.T, f *faulty, fn func(*Book, *bytes.Buffer)) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		b := newBook(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		b.disk = f
+		b.save = f.save
 		b.start()
 		fn(b, &log)
 	})
 }
 
-// TestFailingDisk: what can't be written is kept, told once, and written when
+// TestFailingDisk: what can't be written is kept, logged once, and written when
 // it can be.
 func TestFailingDisk(t *testing.T) {
 	f := &faulty{err: errors.New("no space left")}
@@ -71,7 +70,7 @@ func TestFailingDisk(t *testing.T) {
 		time.Sleep(5500 * time.Millisecond)
 		synctest.Wait()
 		if n := strings.Count(log.String(), "could not write"); n != 1 || !strings.Contains(log.String(), "no space left") {
-			t.Errorf("told %d times:\n%s", n, log)
+			t.Errorf("logged %d times:\n%s", n, log)
 		}
 		f.fail(nil)
 		time.Sleep(5 * time.Second)
@@ -79,11 +78,11 @@ func TestFailingDisk(t *testing.T) {
 			t.Error(err)
 		}
 		if n := strings.Count(log.String(), "disk again"); n != 1 {
-			t.Errorf("told %d times:\n%s", n, log)
+			t.Errorf("logged %d times:\n%s", n, log)
 		}
 	})
-	if len(f.batches) != 2 || len(f.batches[0].incidents) != 1 || f.batches[0].tally != nil || f.batches[1].tally == nil {
-		t.Errorf("%d batches: want the incident, then at the end the tally", len(f.batches))
+	if len(f.all) != 1 || len(f.all[0].Incidents) != 1 || len(f.all[0].Tally) != 1 {
+		t.Errorf("%+v: want the incident and the tally, once", f.all)
 	}
 }
 
@@ -95,7 +94,7 @@ func TestStuckDisk(t *testing.T) {
 		b.OnEvent(downgrade("192.0.2.1", time.Now()))
 		time.Sleep(5 * time.Second)
 		b.OnEvent(downgrade("192.0.2.2", time.Now()))
-		b.Sync()
+		synctest.Wait()
 		if n := len(b.OpenIncidents()); n != 2 {
 			t.Errorf("%d open", n)
 		}
@@ -121,7 +120,7 @@ func TestSteadyWritesNothing(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if n := len(f.batches); n != 2 {
+		if n := len(f.all); n != 2 {
 			t.Errorf("%d writes in 130 seconds, want 2", n)
 		}
 		if err := b.Close(); err != nil {
@@ -130,20 +129,43 @@ func TestSteadyWritesNothing(t *testing.T) {
 	})
 }
 
-// TestGuarded: what bbolt does at a fault in its file is an error, and no
-// write follows.
-func TestGuarded(t *testing.T) {
-	if err := guarded(func() error { panic("page 7") }); err == nil || !strings.Contains(err.Error(), "page 7") {
-		t.Errorf("got %v", err)
+// TestTallyAtTheEnd: what was counted since the last writing is written by Close.
+func TestTallyAtTheEnd(t *testing.T) {
+	f := &faulty{}
+	on(t, f, func(b *Book, _ *bytes.Buffer) {
+		steady := downgrade("192.0.2.1", time.Now())
+		steady.Decision.Outcome, steady.Decision.Kind = tlsstate.Steady, tlsstate.NoDowngrade
+		b.OnEvent(steady)
+		time.Sleep(5 * time.Second)
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if len(f.all) != 1 || len(f.all[0].Tally) != 1 || f.all[0].Incidents != nil {
+		t.Errorf("written: %+v", f.all)
 	}
-	f := &file{}
-	if err := f.write(batch{}); err == nil || !f.broken {
-		t.Errorf("a write without a database: %v", err)
-	}
-	if err := f.write(batch{}); err == nil {
-		t.Error("a write after that")
-	}
-	if err := f.close(); err != nil {
-		t.Error(err)
+}
+
+// TestSlowDisk: a file that takes long to write is written less often.
+func TestSlowDisk(t *testing.T) {
+	writes := 0
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook(Options{})
+		b.save = func(saved) error {
+			writes++
+			time.Sleep(2 * time.Second)
+			return nil
+		}
+		b.start()
+		for n := range 100 {
+			b.OnEvent(downgrade(fmt.Sprintf("192.0.2.%d", n), time.Now()))
+			time.Sleep(time.Second)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if writes < 4 || writes > 6 {
+		t.Errorf("%d writes of 2 s in 100 s, want one every 22 s", writes)
 	}
 }

@@ -90,7 +90,8 @@ type Deliveries struct {
 // client is one smtp(8) process.
 type client struct {
 	at int64
-	// tls are the connections that were encrypted and not used yet.
+	// tls are the connections that were encrypted and not used yet; zero for one
+	// that may have ended.
 	tls map[string]tlsstate.Security
 	// offered and failed are the hosts that the lines since the last delivery
 	// name.
@@ -224,6 +225,7 @@ func (p *client) finish(at time.Time, s *status, known bool) *finished {
 	}
 	p.last = finished{at: at, queueID: s.queueID, relay: s.relay, offered: p.offered[host], failed: p.failed[host]}
 	switch use := s.tlsField(); {
+	case encrypted && security.Protocol == "" && use != Clear:
 	case use == Encrypted || use == TLSUnknown && encrypted:
 		p.last.use, p.last.security = Encrypted, security
 		if !encrypted { // its line is missing: at least there was TLS
@@ -269,5 +271,11 @@ func (p *client) trouble(msg []byte) {
 		clear(p.tls)
 	case troubleHost:
 		p.drop(hostAfter(rest, ""))
+	case troubleCut:
+		for relay := range p.tls {
+			if hostOf(relay) == hostAfter(rest, "") {
+				p.tls[relay] = tlsstate.Security{}
+			}
+		}
 	}
 }

@@ -16,6 +16,7 @@ var (
 	offeredBy     = []byte("Host offered STARTTLS: [")
 	connectError  = []byte("SSL_connect error to ")
 	toField       = []byte("to=<")
+	origToField   = []byte("orig_to=<")
 	relayField    = []byte("relay=")
 	required      = []byte("TLS is required, but ")
 	byHost        = []byte("host ")
@@ -98,28 +99,26 @@ type status struct {
 	dsn, text []byte
 }
 
-// statusLine reads "4Q1: to=<a@b>, relay=H[A]:P, conn_use=2, delay=1,
-// delays=0/0/0/0, tls=may, dsn=2.0.0, status=sent (…)". The remote server chose
-// what is in parentheses: it is read from the left.
+// statusLine reads "4Q1: to=<a@b>, orig_to=<c@d>, relay=H[A]:P, conn_use=2,
+// delay=1, delays=0/0/0/0, tls=may, dsn=2.0.0, status=sent (…)". Strangers choose
+// the addresses, and what is in parentheses: it is read from the left.
 func statusLine(msg []byte) (s status, ok bool) {
 	id, rest, ok := queueID(msg)
 	if !ok || !bytes.HasPrefix(rest, toField) {
 		return s, false
 	}
-	to, fields, ok := bytes.Cut(rest[len(toField):], []byte(">, "))
-	if !ok {
+	domain, fields, ok := address(rest[len(toField):])
+	if ok && bytes.HasPrefix(fields, origToField) {
+		_, fields, ok = address(fields[len(origToField):])
+	}
+	if !ok || !bytes.HasPrefix(fields, relayField) {
 		return s, false
 	}
-	s.queueID, s.domain = string(id), string(to[bytes.LastIndexByte(to, '@')+1:])
-	if n := bytes.Index(fields, relayField); n < 0 {
-		return s, false
-	} else if fields = fields[n:]; n > 0 && !bytes.HasSuffix(msg[:len(msg)-len(fields)], []byte(">, ")) {
-		return s, false
-	}
+	s.queueID, s.domain = string(id), domain
 	for len(fields) > 0 {
-		var field []byte
-		field, fields, _ = bytes.Cut(fields, []byte(", "))
-		name, value, _ := bytes.Cut(field, []byte("="))
+		name, rest, _ := bytes.Cut(fields, []byte("="))
+		var value []byte
+		value, fields, _ = bytes.Cut(rest, []byte(", "))
 		switch string(name) {
 		case "relay":
 			if s.relay = string(value); s.relay == "none" {
@@ -134,13 +133,33 @@ func statusLine(msg []byte) (s status, ok bool) {
 		case "dsn":
 			s.dsn = value
 		case "status":
-			word, _, _ := bytes.Cut(value, space)
+			var word []byte
+			word, s.text, _ = bytes.Cut(rest, space)
 			s.status = statusOf(word)
-			_, s.text, _ = bytes.Cut(msg, []byte("status="+string(word)+" "))
 			return s, s.status != 0
 		}
 	}
 	return s, false
+}
+
+// address cuts an address, its bracket and a comma off. Only a quoted local part
+// holds a bracket (RFC 5321, 4.1.2; Postfix before 3.5 logs it without quotes).
+func address(b []byte) (domain string, rest []byte, ok bool) {
+	n := 0
+	if len(b) > 0 && b[0] == '"' {
+		for n = 1; n < len(b) && b[n] != '"'; n++ {
+			if b[n] == '\\' {
+				n++
+			}
+		}
+	}
+	local := b[min(n, len(b)):]
+	end := bytes.IndexByte(local, '>')
+	if end < 0 {
+		return "", nil, false
+	}
+	rest, ok = bytes.CutPrefix(local[end:], []byte(">, "))
+	return string(local[bytes.LastIndexByte(local[:end], '@')+1 : end]), rest, ok
 }
 
 // took adds the last two of "before/queue/connect/send".
@@ -205,6 +224,9 @@ const (
 	troubleRequired
 	troubleHandshake
 	troubleHost
+	// troubleCut is a reply without its end, which states to what it is one:
+	// Postfix cuts lines at 2,000 bytes.
+	troubleCut
 )
 
 func troubleOf(rest []byte) trouble {
@@ -215,6 +237,8 @@ func troubleOf(rest []byte) trouble {
 		return troubleHandshake
 	case bytes.HasPrefix(rest, lostWith):
 		return troubleHost
+	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, []byte(")")):
+		return troubleCut
 	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
 		return troubleHost
 	}

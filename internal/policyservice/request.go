@@ -98,6 +98,10 @@ func (r *request) set(name, value string) {
 		f.Subject = unxtext(value)
 	case "ccert_issuer":
 		f.Issuer = unxtext(value)
+	case "ccert_fingerprint":
+		f.Fingerprints.Known, f.Fingerprints.Certificate = true, value
+	case "ccert_pubkey_fingerprint":
+		f.Fingerprints.Known, f.Fingerprints.Key = true, value
 	case "sasl_method":
 		f.AuthType = value
 	case "sasl_username":

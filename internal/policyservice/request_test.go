@@ -21,7 +21,7 @@ func TestRead(t *testing.T) {
 	r, err := parse("request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\nclient_address=2001:db8::1\n" +
 		"client_name=mx1.bank.example\nclient_port=4711\nhelo_name=mx1\nsender=alice@bank.example\nrecipient=bob@ours.example\n" +
 		"recipient_count=0\nqueue_id=4Q1\ninstance=3f8.65a1.1\nsize=12\nsasl_method=\nsasl_username=\nsasl_sender=\n" +
-		"ccert_subject=mx1.bank+20example\nccert_issuer=Bank+2BCA\nccert_fingerprint=AA:BB\nencryption_protocol=TLSv1.3\n" +
+		"ccert_subject=mx1.bank+20example\nccert_issuer=Bank+2BCA\nccert_fingerprint=AA:BB\nccert_pubkey_fingerprint=CC:DD\nencryption_protocol=TLSv1.3\n" +
 		"encryption_cipher=TLS_AES_256_GCM_SHA384\nencryption_keysize=256\nserver_address=198.51.100.1\nserver_port=25\n\n")
 	if err != nil {
 		t.Fatal(err)
@@ -30,6 +30,7 @@ func TestRead(t *testing.T) {
 		facts: ratchet.Facts{
 			Client:  peer.Client{Addr: "2001:db8::1", Name: "mx1.bank.example", Resolve: "OK", DaemonAddr: "198.51.100.1", DaemonPort: "25"},
 			Version: "TLSv1.3", Cipher: "TLS_AES_256_GCM_SHA384", Bits: "256", Subject: "mx1.bank example", Issuer: "Bank+CA",
+			Fingerprints: ratchet.Fingerprints{Known: true, Certificate: "AA:BB", Key: "CC:DD"},
 		},
 		kind: "smtpd_access_policy", state: "RCPT", instance: "3f8.65a1.1",
 		sender: "alice@bank.example", recipient: "bob@ours.example", queueID: "4Q1", port: "4711",

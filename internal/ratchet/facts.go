@@ -17,6 +17,8 @@ type Facts struct {
 	// Subject and Issuer are the names in a client certificate that Postfix
 	// trusts.
 	Subject, Issuer string
+	// Fingerprints are those of its certificate, trusted or not.
+	Fingerprints Fingerprints
 	// AuthType and AuthUser are those of a client that logged in with SASL.
 	AuthType, AuthUser string
 }
@@ -39,6 +41,7 @@ func (f *Facts) Session() (Session, error) {
 			Certificate: f.Subject != "",
 			CertMark:    f.certMark(),
 		},
+		Fingerprints:  f.Fingerprints,
 		Peer:          p,
 		Authenticated: f.AuthType != "" || f.AuthUser != "",
 	}, nil

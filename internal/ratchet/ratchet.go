@@ -116,8 +116,8 @@ func (r *Ratchet) SetRules(rules *tlsstate.Rules) { r.rules.Store(rules) }
 // something went wrong inside.
 func (r *Ratchet) Failures() uint64 { return r.failures.count.Load() }
 
-// Decide judges a session. It reads the memory and writes nothing; the breaker
-// counts the verdict.
+// Decide judges a session, and sets what its certificate means under the rules.
+// It reads the memory and writes nothing; the breaker counts the verdict.
 func (r *Ratchet) Decide(s *Session) (d Decision) {
 	defer func() {
 		if p := recover(); p != nil {

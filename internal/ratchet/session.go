@@ -14,6 +14,8 @@ type Session struct {
 	At time.Time
 	// Security is what it used.
 	tlsstate.Security
+	// Fingerprints are those of the client's certificate.
+	Fingerprints Fingerprints
 	// Peer is who is at the other end.
 	Peer peer.Peer
 	// Authenticated says that the client logged in with SASL: a user of ours,

@@ -145,6 +145,7 @@ func (r *Ratchet) loadPart(p *part) (err error) {
 
 // judge holds the session against the histories, and combines the verdicts.
 func (r *Ratchet) judge(t *trial) {
+	t.certify(t.rule)
 	t.changes, t.teaches, t.reason = t.day != t.Session.day(), false, nil // Learn decides on a clock that is not to be trusted
 	blind := t.Level == tlsstate.Plaintext && !t.offered()
 	if blind && t.rule.Least == tlsstate.Plaintext && !t.elsewhere {

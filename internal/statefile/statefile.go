@@ -17,8 +17,13 @@ import (
 	"syscall"
 )
 
-// maxSize is the most that is read, in bytes.
-const maxSize = 16 << 20
+// maxSize is the most that is read, in bytes: of 10,000 incidents with names of
+// every length.
+const maxSize = 64 << 20
+
+// ErrDamaged: the content is not the JSON of the value. It was left as it is; the
+// next Write replaces it.
+var ErrDamaged = errors.New("damaged state file")
 
 // File is one state file. The zero value keeps nothing: reading leaves the
 // value as it is, and writing does nothing.
@@ -45,13 +50,19 @@ func (f File) Read(v any) error {
 	if err == nil && len(b) > maxSize {
 		err = fmt.Errorf("larger than %d bytes", maxSize)
 	}
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", f.path, err)
 	}
+	if err = json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("read %s: %w: %w", f.path, ErrDamaged, err)
+	}
 	return nil
+}
+
+// SetAside renames a damaged file, and returns its new name: path.damaged.
+func (f File) SetAside() (string, error) {
+	aside := f.path + ".damaged"
+	return aside, os.Rename(f.path, aside)
 }
 
 // Write replaces the file by the JSON of v, with mode 0600. On an error the old

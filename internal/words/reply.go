@@ -25,12 +25,18 @@ func Reply(v *tlsstate.Verdict, a tlsstate.Action, contact string) string {
 }
 
 func required(v *tlsstate.Verdict) string {
-	if v.Kind == tlsstate.Unauthenticated {
-		return fmt.Sprintf("client certificate required: you showed a trusted one %s; this session has none", On(v.Days, v.Last))
+	switch {
+	case v.Kind == tlsstate.Unauthenticated && v.Required:
+		return "your client certificate required by the recipient's policy; this session has none or another one"
+	case v.Kind == tlsstate.Unauthenticated:
+		return fmt.Sprintf("client certificate required: you showed it %s; this session has none or another one", On(v.Days, v.Last))
 	}
 	came, level := "this session is not encrypted", "TLS"
 	if v.Seen.Level > tlsstate.Plaintext {
 		came, level = "this session uses "+protocol(&v.Seen), v.Pin.String()+" or better"
+	}
+	if v.Required && v.Pin == tlsstate.Weak {
+		return "TLS required by the recipient's policy; " + came
 	}
 	if v.Required {
 		return fmt.Sprintf("%s or better required by the recipient's policy; %s", v.Pin, came)
@@ -103,7 +109,7 @@ func headerFields(v *tlsstate.Verdict, more int) []string {
 	}
 	switch {
 	case v.Required:
-		add("required", v.Pin.String())
+		add("required", pin(v))
 	case v.Kind == tlsstate.Unauthenticated, v.Pin > tlsstate.Plaintext:
 		add("pin", pin(v))
 	}

@@ -43,8 +43,10 @@ func Kind(k tlsstate.Downgrade) string {
 // Expected says what the identity of a downgrade is held to.
 func Expected(v *tlsstate.Verdict) string {
 	switch {
+	case v.Kind == tlsstate.Unauthenticated && v.Required:
+		return "a client certificate of the configuration"
 	case v.Kind == tlsstate.Unauthenticated:
-		return "a trusted client certificate"
+		return "its client certificate"
 	case v.Required:
 		return v.Pin.String() + " or better, by the configuration"
 	}
@@ -56,10 +58,12 @@ func Expected(v *tlsstate.Verdict) string {
 func Verdict(v *tlsstate.Verdict) string {
 	text := fmt.Sprintf("%s %s", v.Identity, came(v))
 	switch {
+	case v.Required && v.Kind == tlsstate.Unauthenticated:
+		text += "; the configuration requires one of its fingerprints"
 	case v.Required:
 		text += fmt.Sprintf("; the configuration requires %s of it", v.Pin)
 	case v.Kind == tlsstate.Unauthenticated:
-		text += fmt.Sprintf("; it showed a trusted client certificate %s, pinned since %s", On(v.Days, v.Last), v.Since)
+		text += fmt.Sprintf("; it showed it %s, pinned since %s", On(v.Days, v.Last), v.Since)
 	case v.Pin > tlsstate.Plaintext:
 		text += fmt.Sprintf("; it used %s or better %s, pinned since %s", v.Pin, On(v.Days, v.Last), v.Since)
 	}
@@ -100,7 +104,7 @@ func came(v *tlsstate.Verdict) string {
 	case v.Outcome == tlsstate.Unknown:
 		return "came with an unknown TLS state"
 	case v.Kind == tlsstate.Unauthenticated:
-		return fmt.Sprintf("came with %s but without a trusted client certificate", v.Seen.Words())
+		return fmt.Sprintf("came with %s but without its client certificate", v.Seen.Words())
 	case v.Seen.Level == tlsstate.Plaintext:
 		return "came in clear"
 	}

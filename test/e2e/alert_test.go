@@ -20,6 +20,7 @@ import (
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/test/apt"
 	"tlsratchet/test/posttest"
 	"tlsratchet/tlsstate"
@@ -32,7 +33,7 @@ func TestAlerts(t *testing.T) {
 	in := newPostfix(t, posttest.Options{})
 	am := newAlertmanager(t)
 	hook := newReceiver(t)
-	site := &teller{t: t, path: filepath.Join(t.TempDir(), "incidents.db"), settings: []alert.Settings{
+	site := &teller{t: t, path: filepath.Join(t.TempDir(), "incidents.json"), settings: []alert.Settings{
 		{Kind: alert.KindLog, Least: alert.Warning},
 		{Kind: alert.KindWebhook, Least: alert.Warning, URL: hook.url},
 		{Kind: alert.KindAlertmanager, Least: alert.Warning, URL: am.url},
@@ -113,7 +114,7 @@ func (s *teller) start() {
 		s.t.Fatal(err)
 	}
 	s.alerts = alert.New(alert.Options{Host: "mail.ours.example", State: s.state}, ds)
-	if s.book, err = incident.Open(incident.Options{Path: s.path, Changed: s.alerts.Change}); err != nil {
+	if s.book, err = incident.Open(incident.Options{File: statefile.At(s.path), Changed: s.alerts.Change}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.alerts.Follow(s.book.OpenIncidents)
@@ -151,7 +152,6 @@ func (s *teller) take(o tlsstate.Outcome, l tlsstate.Level) {
 	s.book.OnEvent(ratchet.Event{
 		Session: &ratchet.Session{At: time.Now(), Security: d.Seen, Peer: p}, Decision: d, From: "alice@bank.example", Done: true,
 	})
-	s.book.Sync()
 }
 
 // wants compares what webhook, mail and log received so far.

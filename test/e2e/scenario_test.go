@@ -140,7 +140,7 @@ func unauthenticated(w world) {
 	partner.Certificates = []tls.Certificate{cert}
 	w.delivered(w.bank("192.0.2.13", partner), mail("with a certificate"))
 	w.has(w.delivered(w.bank("192.0.2.13", w.tls13()), mail("without it")), "downgrade; kind=unauthenticated; identity=address:192.0.2.13; pin=certificate")
-	w.has(d.wait("kind=unauthenticated"), "it showed a trusted client certificate on 1 of the last 64 days")
+	w.has(d.wait("kind=unauthenticated"), "it showed it on 1 of the last 64 days")
 }
 
 func laterMessages(w world) {

@@ -72,7 +72,7 @@ var attacks = []Attack{
 	{Name: "stripped again, within weeks after a week of it", Count: 15, Hours: 24, Share: 1, Target: Worn, Hopeless: "six days in clear, each of them reported, have worn the pin out"},
 	{Name: "stripped from the first contact on", Count: 20, Hours: 7 * 24, Share: 1, Target: FirstContact, Hopeless: "nothing is known yet"},
 	{Name: "a partly encrypted sender stripped for a day", Count: 10, Hours: 24, Share: 1, Target: Partly, Hopeless: "it comes in clear by itself"},
-	{Name: "a monthly sender stripped after three mails", Count: 20, Hours: 48, Share: 1, Target: Rare, Hopeless: "seen on fewer days than make a pin"},
+	{Name: "a monthly sender stripped after three mails", Count: 20, Hours: 48, Share: 1, Target: Rare, Hopeless: "three mails make a pin only where they span six weeks"},
 	{Name: "a peer stripped that turned TLS on this year", Count: 15, Hours: 24, Share: 1, Target: Upgraded, Hopeless: "known for plaintext until lately"},
 }
 

@@ -43,7 +43,12 @@ func NewCA(name string) (*CA, error) {
 
 // Issue makes a certificate for servers and clients, with name as its common
 // name and DNS name, and valid for 127.0.0.1 and ::1.
-func (ca *CA) Issue(name string) (tls.Certificate, error) {
+func (ca *CA) Issue(name string) (tls.Certificate, error) { return issue(name, ca) }
+
+// SelfSigned makes such a certificate that no authority has signed.
+func SelfSigned(name string) (tls.Certificate, error) { return issue(name, nil) }
+
+func issue(name string, ca *CA) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("key of %s: %w", name, err)
@@ -53,6 +58,9 @@ func (ca *CA) Issue(name string) (tls.Certificate, error) {
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	t.DNSNames = []string{name}
 	t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	if ca == nil {
+		ca = &CA{cert: t, key: key}
+	}
 	der, err := x509.CreateCertificate(rand.Reader, t, ca.cert, key.Public(), ca.key)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate of %s: %w", name, err)

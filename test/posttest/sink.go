@@ -37,6 +37,8 @@ type Behaviour struct {
 	// RefuseMail answers MAIL with 450, RefuseFirst the first recipient of each
 	// message.
 	RefuseMail, RefuseFirst bool
+	// Text follows "ok" in replies to a message, and "not now" in refusals.
+	Text string
 	// Max is the highest version of TLS; 0 for 1.3. Min may be 1.0.
 	Min, Max uint16
 }
@@ -164,7 +166,7 @@ func (s *sinkSession) command(line string) (more bool) {
 		return s.startTLS()
 	case "MAIL":
 		if s.rcpts, s.refused = nil, false; s.b.RefuseMail {
-			return s.say("450 4.0.0 not now")
+			return s.say("450 4.0.0 not now" + s.b.Text)
 		}
 	case "RCPT":
 		if s.b.RefuseMail { // sent with MAIL, in one go
@@ -172,11 +174,10 @@ func (s *sinkSession) command(line string) (more bool) {
 		}
 		if s.b.RefuseFirst && !s.refused {
 			s.refused = true
-			return s.say("450 4.0.0 not this one, not now")
+			return s.say("450 4.0.0 not this one, not now" + s.b.Text)
 		}
 		_, to, _ := strings.Cut(line, "<")
-		to, _, _ = strings.Cut(to, ">")
-		s.rcpts = append(s.rcpts, to)
+		s.rcpts = append(s.rcpts, to[:max(strings.LastIndexByte(to, '>'), 0)])
 	case "DATA":
 		return s.data()
 	case "QUIT":
@@ -230,5 +231,5 @@ func (s *sinkSession) data() bool {
 	}
 	s.mu.Unlock()
 	s.rcpts = nil
-	return s.say("250 2.0.0 ok")
+	return s.say("250 2.0.0 ok" + s.b.Text)
 }
