@@ -1,0 +1,154 @@
+package soak
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
+)
+
+// outboundLines is the metric of the lines of Postfix's log that were read.
+const outboundLines = "tlsratchet_outbound_log_lines_total"
+
+// TestKillSending kills the daemon while it answers look-ups and learns from
+// Postfix's log, again and again on one memory: no pin of a destination is lost
+// that was a second old.
+func TestKillSending(t *testing.T) {
+	bin := t.TempDir() // its postconf(1) allows to hold, and takes no time
+	if err := os.WriteFile(filepath.Join(bin, "postconf"), []byte("#!/bin/sh\necho smtp_tls_security_level = may\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	workers := 4
+	t.Run("workers", func(t *testing.T) {
+		for n := range workers {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				newPostman(t, n).killed(scale(8, 1000) / workers)
+			})
+		}
+	})
+}
+
+// postman is a Postfix that sends to ever new destinations.
+type postman struct {
+	t               *testing.T
+	rnd             *rand.Rand
+	history, socket string
+	log             *os.File
+	config          string
+	sent            int // destinations in the log
+	kills, safe     int
+}
+
+func newPostman(t *testing.T, n int) *postman {
+	dir := t.TempDir()
+	p := &postman{t: t, rnd: rand.New(rand.NewPCG(uint64(n), 14)), history: filepath.Join(dir, "history.db"), socket: filepath.Join(dir, "p")}
+	var err error
+	if p.log, err = os.Create(filepath.Join(dir, "mail.log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.log.Close() })
+	p.config = fmt.Sprintf("[policy]\npin_after_days = 1\n[outbound]\naction = \"hold\"\nlisten = [%q]\nlog = %q\n", "unix:"+p.socket, p.log.Name())
+	return p
+}
+
+// killed sends, and kills the daemon, so many times.
+func (p *postman) killed(rounds int) {
+	for range rounds {
+		before := p.sent
+		d := serve(p.t, p.history, p.config, 0)
+		ended, sending := make(chan struct{}), make(chan error)
+		go func() { sending <- p.send(ended) }()
+		old := p.read(d, before, time.Duration(p.rnd.IntN(scale(500, 2000)))*time.Millisecond)
+		d.peak.stop()
+		if err := d.cmd.Process.Kill(); err != nil {
+			p.t.Errorf("it ended by itself: %v", err)
+		}
+		_ = d.cmd.Wait()
+		close(ended)
+		if err := <-sending; err != nil && before == p.sent {
+			p.t.Errorf("nothing was sent: %v", err)
+		}
+		p.holds(before, old)
+		p.kills++
+	}
+	p.t.Logf("%d kills: %d destinations, %d of them pinned for a second", p.kills, p.sent, p.safe)
+}
+
+// read waits for a time and for a second more (three in the short form, beside
+// other tests), and returns up to which destination the daemon had read by then.
+func (p *postman) read(d *daemon, before int, wait time.Duration) (old int) {
+	time.Sleep(wait)
+	m, err := d.metrics()
+	time.Sleep(time.Duration(scale(3, 1)) * time.Second)
+	if err != nil {
+		p.t.Error(err)
+		return before
+	}
+	return before + int(m[outboundLines])/2
+}
+
+// send asks for ever new destinations, and logs that each was reached over TLS,
+// until the daemon is gone.
+func (p *postman) send(ended <-chan struct{}) error {
+	c, err := net.Dial("unix", p.socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	for {
+		name := destination(p.sent)
+		if _, err := fmt.Fprintf(c, "get %s\r\n", name); err != nil {
+			return err
+		}
+		if _, err := answers.ReadString('\n'); err != nil {
+			return err
+		}
+		now := time.Now().Format(time.RFC3339Nano)
+		relay := "mx." + name + "[20.0.0.1]:25"
+		_, err := fmt.Fprintf(p.log, "%s mx postfix/smtp[77]: Untrusted TLS connection established to %s: TLSv1.3 with cipher X\n"+
+			"%[1]s mx postfix/smtp[77]: Q%[3]d: to=<a@%[4]s>, relay=%[2]s, delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)\n", now, relay, p.sent, name)
+		if err != nil {
+			return err
+		}
+		p.sent++
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func destination(n int) string { return fmt.Sprintf("d%d.example", n) }
+
+// holds looks into the memory for the pins of this round that were a second old.
+func (p *postman) holds(from, old int) {
+	f, err := store.Open(p.history, store.Options{ReadTimeout: readTimeout, SnapshotEvery: -1})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if f.Stats().Damaged > 0 {
+		p.t.Errorf("%d damaged records", f.Stats().Damaged)
+	}
+	rule := tlsstate.DefaultPolicy()
+	rule.PinAfterDays = 1
+	for n := from; n < old; n++ {
+		id := tlsstate.Identity{Kind: tlsstate.Destination, Name: destination(n)}
+		h, err := f.Load(id)
+		if err != nil || h.PinState(tlsstate.TLS12, &rule, h.Last, true) != tlsstate.PinHolds {
+			p.t.Fatalf("kill %d: the pin of %s, a second old, is lost: %+v, %v", p.kills, id, h, err)
+		}
+		p.safe++
+	}
+}
