@@ -34,8 +34,9 @@ const (
 type logFile struct {
 	f      *os.File
 	at     Cursor
-	buf    []byte // what was read of a line whose end is not there yet
-	cut    bool   // that line is too long: its end is skipped
+	ended  time.Time // when it was written to last
+	buf    []byte    // what was read of a line whose end is not there yet
+	cut    bool      // that line is too long: its end is skipped
 	parse  *maillog.Lines
 	follow *Follower
 }
@@ -73,16 +74,11 @@ func rights(err error) string {
 // open opens the log where the cursor stands. What was written to a file that
 // was rotated away since is read first, unless it was read to its end.
 func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
-	file, err := openLog(f.Source)
+	l, err := f.newLog(f.Source)
 	if err != nil {
 		return nil, err
 	}
-	l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
-	now, err := l.identify()
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
+	now := l.at
 	size := now.Offset
 	now.Offset = 0
 	switch {
@@ -101,20 +97,28 @@ func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
 	return l, nil
 }
 
-// openLog doesn't wait for a writer where the file is a pipe.
-func openLog(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// newLog opens a log, with the cursor at its end.
+func (f *Follower) newLog(path string) (*logFile, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe has no writer, perhaps
+	if err != nil {
+		return nil, err
+	}
+	l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
+	if err := l.identify(); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // end returns the cursor at the end of the log, and whether there is none.
 func (f *Follower) end() (at Cursor, absent bool) {
-	file, err := openLog(f.Source)
+	l, err := f.newLog(f.Source)
 	if err != nil {
 		return at, errors.Is(err, fs.ErrNotExist)
 	}
-	defer file.Close()
-	at, _ = (&logFile{f: file}).identify()
-	return at, false
+	defer l.f.Close()
+	return l.at, false
 }
 
 // rereadBytes is how much before a cursor is read once more.
@@ -134,18 +138,18 @@ func (l *logFile) reread(c Cursor) {
 	}
 }
 
-// identify returns the cursor at the end of the file.
-func (l *logFile) identify() (Cursor, error) {
+// identify sets the cursor to the end of the file.
+func (l *logFile) identify() error {
 	info, err := l.f.Stat()
 	if err != nil {
-		return Cursor{}, err
+		return err
 	}
 	if !info.Mode().IsRegular() {
-		return Cursor{}, fmt.Errorf("%s is no regular file", l.f.Name())
+		return fmt.Errorf("%s is no regular file", l.f.Name())
 	}
-	c := Cursor{Inode: inodeOf(info), Offset: info.Size()}
-	c.Head, c.HeadSize = l.head(headBytes)
-	return c, nil
+	l.ended, l.at = info.ModTime(), Cursor{Inode: inodeOf(info), Offset: info.Size()}
+	l.at.Head, l.at.HeadSize = l.head(headBytes)
+	return nil
 }
 
 func inodeOf(info fs.FileInfo) uint64 {
@@ -199,29 +203,21 @@ func (f *Follower) catchUp(c Cursor, current uint64) bool {
 // lines, each with the cursor at its end.
 func (f *Follower) rotated(current uint64) (all []*logFile) {
 	entries, _ := os.ReadDir(filepath.Dir(f.Source))
-	ended := make(map[*logFile]time.Time)
 	for _, e := range entries {
 		suffix, ok := strings.CutPrefix(e.Name(), filepath.Base(f.Source))
 		if !ok || !rotatedName.MatchString(suffix) {
 			continue
 		}
-		file, err := openLog(filepath.Join(filepath.Dir(f.Source), e.Name()))
-		if err != nil {
-			continue
+		l, err := f.newLog(filepath.Join(filepath.Dir(f.Source), e.Name()))
+		switch {
+		case err != nil:
+		case l.at.Inode == current:
+			l.f.Close()
+		default:
+			all = append(all, l)
 		}
-		l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
-		info, err := file.Stat()
-		if err == nil {
-			l.at, err = l.identify()
-		}
-		if err != nil || l.at.Inode == current {
-			file.Close()
-			continue
-		}
-		ended[l] = info.ModTime()
-		all = append(all, l)
 	}
-	slices.SortFunc(all, func(a, b *logFile) int { return ended[a].Compare(ended[b]) })
+	slices.SortFunc(all, func(a, b *logFile) int { return a.ended.Compare(b.ended) })
 	return all
 }
 

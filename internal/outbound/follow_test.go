@@ -49,7 +49,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // writer writes a log as syslog daemons do: whole lines, into a file that it
-// keeps open until it is told of a rotation.
+// keeps open until reopen.
 type writer struct {
 	t    *testing.T
 	mu   sync.Mutex

@@ -5,24 +5,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
-
-// counts are what Stats is a copy of.
-type counts struct {
-	sent      [tlsstate.TLS13 + 1]atomic.Uint64
-	unknown   atomic.Uint64
-	homeless  atomic.Uint64
-	afterFail atomic.Uint64
-	held      atomic.Uint64
-	wouldHold atomic.Uint64
-	failures  atomic.Uint64
-}
 
 // Stats are counts of deliveries, recipients each, since the start.
 type Stats struct {
@@ -44,17 +33,24 @@ type Stats struct {
 	Outage bool
 }
 
+// counts are Stats that grow.
+type counts struct {
+	mu sync.Mutex
+	Stats
+}
+
+func (c *counts) add(n *uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*n++
+}
+
 // Stats returns the counts as they are now.
 func (b *Outbound) Stats() Stats {
-	c := &b.counts
-	s := Stats{
-		Unknown: c.unknown.Load(), Unattributed: c.homeless.Load(), AfterFailure: c.afterFail.Load(),
-		Held: c.held.Load(), WouldHold: c.wouldHold.Load(), Failures: c.failures.Load(),
-		Outage: b.outage.is(),
-	}
-	for l := range s.Sent {
-		s.Sent[l] = c.sent[l].Load()
-	}
+	b.counts.mu.Lock()
+	defer b.counts.mu.Unlock()
+	s := b.counts.Stats
+	s.Outage = b.outage.is()
 	return s
 }
 
@@ -69,7 +65,7 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 		pid: int32(d.PID), at: d.At, domain: d.Domain, host: d.Host, reused: d.Reused || d.Suspended,
 	}, &b.names)
 	if !ok || l.name.id.IsZero() || b.byRelay(d, l) {
-		b.counts.homeless.Add(1)
+		b.counts.add(&b.counts.Unattributed)
 		return
 	}
 	if d.Status == maillog.Sent {
@@ -85,21 +81,21 @@ func (b *Outbound) byRelay(d *maillog.Delivery, l lookup) bool {
 	return l.at.IsZero() && slices.Contains(b.settings.Load().Permission.Relays, strings.ToLower(d.Host))
 }
 
-// used returns what a delivery says of its destination. Of those that were not
+// used returns what a delivery shows of its destination. Of those that were not
 // sent only what we held does: at level "may" a failed handshake is tried again.
 func (b *Outbound) used(d *maillog.Delivery, l lookup) (level tlsstate.Security, ok bool) {
 	switch {
 	case d.Status == maillog.Sent && d.TLS == maillog.Encrypted:
-		b.counts.sent[d.Security.Level].Add(1)
+		b.counts.add(&b.counts.Sent[d.Security.Level])
 		return d.Security, true
 	case d.Status == maillog.Sent && d.TLS == maillog.Clear && !l.encrypt:
-		b.counts.sent[tlsstate.Plaintext].Add(1)
+		b.counts.add(&b.counts.Sent[tlsstate.Plaintext])
 		if d.Failed {
-			b.counts.afterFail.Add(1)
+			b.counts.add(&b.counts.AfterFailure)
 		}
 		return tlsstate.Security{}, true
 	case d.Status == maillog.Sent: // with "encrypt" nothing goes in clear: a line is missing
-		b.counts.unknown.Add(1)
+		b.counts.add(&b.counts.Unknown)
 		return level, false
 	}
 	return tlsstate.Security{}, d.Refusal != maillog.NoRefusal && b.isHeld(l)
@@ -151,9 +147,9 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 // reached over TLS. It reports whether that is the fault of our own network.
 func (b *Outbound) failedDelivery(d *maillog.Delivery, v *tlsstate.Verdict, rule *tlsstate.Policy) (outage bool) {
 	if d.Status == maillog.Sent {
-		b.counts.wouldHold.Add(1)
+		b.counts.add(&b.counts.WouldHold)
 	} else {
-		b.counts.held.Add(1)
+		b.counts.add(&b.counts.Held)
 	}
 	b.waiting.add(d, v, rule.ReleaseAfterDays)
 	outage, changed := b.outage.fail(v.Identity.Name, networkOf(d.Addr), d.At)

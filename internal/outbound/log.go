@@ -34,7 +34,7 @@ func (b *Outbound) attrs(d *maillog.Delivery, v *tlsstate.Verdict) []any {
 	}
 	if v.Outcome == tlsstate.Downgraded {
 		attrs = append(attrs, slog.String("reason", reasonOf(d)), slog.String("action", word(v.Action)))
-		if v.Action < tlsstate.Tempfail || !s.Permission.Holds() {
+		if v.Action < tlsstate.Tempfail || !s.Permission.Allowed {
 			attrs = append(attrs, slog.Bool("hold_would_defer", s.wouldHold(v)))
 		}
 		rule := s.Rules.For(noAddr, v.Identity.Name)

@@ -98,7 +98,7 @@ func (b *Outbound) Asked() bool { return b.asked.ever.Load() }
 func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool {
 	s := b.settings.Load()
 	rule := s.Rules.For(noAddr, domain)
-	if rule.Stripped < tlsstate.Tempfail || !rule.Peer && !s.Permission.Holds() {
+	if rule.Stripped < tlsstate.Tempfail || !rule.Peer && !s.Permission.Allowed {
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)
@@ -127,7 +127,7 @@ func (s *Settings) wouldHold(v *tlsstate.Verdict) bool {
 
 // fail counts a failure inside, and logs one a minute.
 func (b *Outbound) fail(err error) {
-	b.counts.failures.Add(1)
+	b.counts.add(&b.counts.Failures)
 	if now := b.o.Now().Unix() / 60; b.failed.Swap(now) != now {
 		b.o.Log.Error("sending side: a decision failed; Postfix delivers as without us", "error", err)
 	}

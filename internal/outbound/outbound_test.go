@@ -91,7 +91,7 @@ func TestProgressions(t *testing.T) {
 		"a failed handshake is no faster":     {{broken, true}, {broken, true}, {inClear, false}},
 		"back at once":                        {{refused, true}, {tls12, true}, {refused, true}, {refused, true}, {inClear, false}, {tls12, false}, {refused, true}},
 		"unknown is never clear":              {{unknown, true}, {unknown, true}, {unknown, true}, {refused, true}},
-		"other failures say nothing":          {{deferred, true}, {deferred, true}, {deferred, true}, {refused, true}},
+		"other failures teach nothing":        {{deferred, true}, {deferred, true}, {deferred, true}, {refused, true}},
 		"a clear one that can't be":           {{inClear, true}, {inClear, true}, {inClear, true}, {refused, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestWhoIsHeld(t *testing.T) {
 		"Postfix forbids it":    {func(_ *tlsstate.Policy, s *Settings) { s.Permission.Allowed = false }, tls12, "bank.test", false},
 		"required, never seen":  {rows(tlsstate.Row{Domain: "new.test", Least: tlsstate.TLS12}), tls12, "new.test", true},
 		"exempt":                {rows(tlsstate.Row{Domain: "bank.test", Exempt: true}), tls12, "bank.test", false},
-		"required, Postfix says no": {func(p *tlsstate.Policy, s *Settings) {
+		"required, Postfix forbids it": {func(p *tlsstate.Policy, s *Settings) {
 			rows(tlsstate.Row{Domain: "new.test", Least: tlsstate.TLS12})(p, s)
 			s.Permission.Allowed = false
 		}, tls12, "new.test", false},
@@ -323,7 +323,7 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestNexthop: the process' own look-ups tell the next-hop.
+// TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
 	ask := func(a *asked, n *names, pid int32, key string, ago time.Duration) {
 		a.note(pid, lookup{name: n.find([]byte(key)), at: noon.Add(-ago)})
@@ -368,7 +368,7 @@ func TestNexthop(t *testing.T) {
 	}
 }
 
-// What goes by way of a relayhost says nothing of the recipient's domain.
+// What goes by way of a relayhost shows nothing of the recipient's domain.
 func TestRelayhostTeachesNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	d := inClear

@@ -148,36 +148,36 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	rule := s.Rules.For(noAddr, domain)
 	v := stripped(h, tlsstate.DayOf(now), rule)
 	e = Explanation{Destination: domain, Encrypt: b.holds(domain, h, now)}
-	say := func(format string, args ...any) { e.Rules = append(e.Rules, fmt.Sprintf(format, args...)) }
+	add := func(format string, args ...any) { e.Rules = append(e.Rules, fmt.Sprintf(format, args...)) }
 	switch {
 	case h.Last == 0:
-		say("No delivery to %s is known.", domain)
+		add("No delivery to %s is known.", domain)
 	default:
-		say("Deliveries to %s are known from %s to %s.", domain, h.First, h.Last)
+		add("Deliveries to %s are known from %s to %s.", domain, h.First, h.Last)
 	}
-	say("%s", pinWords(&v, s))
+	add("%s", pinWords(&v, s))
 	switch {
 	case rule.Exempt:
-		say("A [[send]] row exempts it.")
+		add("A [[send]] row exempts it.")
 	case rule.Peer:
-		say("A [[send]] row sets the action %s.", word(rule.Stripped))
+		add("A [[send]] row sets the action %s.", word(rule.Stripped))
 	default:
-		say("The action is %s.", word(rule.Stripped))
+		add("The action is %s.", word(rule.Stripped))
 	}
 	if s.Permission.Reason != "" {
-		say("Postfix's own settings forbid to hold: %s.", s.Permission.Reason)
+		add("Postfix's own settings forbid to hold: %s.", s.Permission.Reason)
 	}
 	o := b.outage.state()
 	if o.Override != "" {
-		say("%s.", strings.ToUpper(overrideWords[o.Override][:1])+overrideWords[o.Override][1:])
+		add("%s.", strings.ToUpper(overrideWords[o.Override][:1])+overrideWords[o.Override][1:])
 	}
 	if !o.Since.IsZero() {
-		say("Since %s many destinations fail at once: this is an outage of our own network.", o.Since.UTC().Format(time.RFC3339))
+		add("Since %s many destinations fail at once: this is an outage of our own network.", o.Since.UTC().Format(time.RFC3339))
 	}
 	if e.Encrypt {
-		say(`The answer to Postfix is "encrypt": without TLS its mail waits.`)
+		add(`The answer to Postfix is "encrypt": without TLS its mail waits.`)
 	} else {
-		say("The answer to Postfix is that nothing is known: mail is sent as without tlsratchet.")
+		add("The answer to Postfix is that nothing is known: mail is sent as without tlsratchet.")
 	}
 	return e, nil
 }

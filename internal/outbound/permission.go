@@ -18,13 +18,10 @@ type Permission struct {
 	Allowed bool
 	// Reason is why not, in words.
 	Reason string
-	// Relays are the hosts of relayhost: what goes by way of them says nothing
-	// of a recipient's domain.
+	// Relays are the hosts of relayhost: what goes by way of them shows
+	// nothing of a recipient's domain.
 	Relays []string
 }
-
-// Holds reports whether "encrypt" may be answered.
-func (p Permission) Holds() bool { return p.Allowed }
 
 // PermissionOf reads the settings of the Postfix instances with these
 // configuration directories. Where they differ, the strictest counts; what can't
