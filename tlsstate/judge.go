@@ -108,7 +108,7 @@ func (h *History) verdict(v *Verdict, o *Observation, rule *Policy) {
 		}
 		if state == PinHolds || (below && v.State == PinNone) {
 			v.State = state
-			s.tell(v, p, o.Day, below)
+			s.show(v, p, o.Day, below)
 			v.Pin = l
 		}
 		if state == PinHolds {
@@ -143,11 +143,11 @@ func (h *History) authenticated(v *Verdict, o *Observation, rule *Policy) {
 		return
 	}
 	v.Outcome, v.Kind, v.State = Downgraded, Unauthenticated, PinHolds
-	s.tell(v, h.CertPin, o.Day, true)
+	s.show(v, h.CertPin, o.Day, true)
 }
 
-// tell puts the evidence for one pin into the verdict.
-func (s sights) tell(v *Verdict, p Pin, today Day, below bool) {
+// show puts the evidence for one pin into the verdict.
+func (s sights) show(v *Verdict, p Pin, today Day, below bool) {
 	v.Since, v.Last, v.Days = p.Formed, p.Met, count(s.met)
 	if below {
 		s.below |= bit(s.end.sub(today))
@@ -167,7 +167,7 @@ func (h *History) raised(v *Verdict, after *History) {
 	for l := TLS13; l >= Weak; l-- {
 		if p := *after.pin(l); p.Formed != h.pin(l).Formed {
 			v.Outcome, v.Pin, v.State = Raised, l, PinHolds
-			after.level(l, after.Last).tell(v, p, after.Last, false)
+			after.level(l, after.Last).show(v, p, after.Last, false)
 			return
 		}
 	}

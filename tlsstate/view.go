@@ -41,12 +41,3 @@ func (h *History) Precedes(o *Observation) bool {
 	_, without := o.certificate(h.Cert)
 	return without && o.Day < h.CertPin.Formed
 }
-
-// LevelDays returns the days of the last 64 up to today on which a session at
-// level l was seen: bit 0 is today.
-func (h *History) LevelDays(l Level, today Day) uint64 {
-	if today < h.Last {
-		return h.Seen[l] >> min(h.Last.sub(today), Window)
-	}
-	return slide(h.Seen[l], today.sub(h.Last))
-}

@@ -170,7 +170,7 @@ func TestBreaker(t *testing.T) {
 				t.Errorf("got %s, want %s", s, tt.want)
 			}
 			if s := strings.Join(f.changes, ", "); s != tt.changes {
-				t.Errorf("told of %q, want %q", s, tt.changes)
+				t.Errorf("changes %q, want %q", s, tt.changes)
 			}
 		})
 	}
@@ -204,7 +204,7 @@ func TestBreakerLooks(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			if s := strings.Join(f.changes, ", "); s != tt.changes {
-				t.Errorf("told of %q, want %q", s, tt.changes)
+				t.Errorf("changes %q, want %q", s, tt.changes)
 			}
 		})
 	}
@@ -278,7 +278,7 @@ func TestBreakerOutage(t *testing.T) {
 		t.Errorf("a peer that was encrypted since: %s %s", d.Action, d.Breaker)
 	}
 	if got := strings.Join(f.changes, ", "); got != "suspended, softened, armed" && got != "suspended, armed" {
-		t.Errorf("told of %s", got)
+		t.Errorf("changes: %s", got)
 	}
 }
 

@@ -278,7 +278,7 @@ func TestRulesAreSwapped(t *testing.T) {
 }
 
 // Law 1: whatever fails inside, the outcome is unknown, which no action
-// follows, and it is counted and told.
+// follows, and it is counted and logged.
 func TestInnerFailures(t *testing.T) {
 	disk := errors.New("input/output error")
 	for _, tt := range []struct {

@@ -105,7 +105,7 @@ func TestNobodyIsAskedWhereNoTLSIsOffered(t *testing.T) {
 	}
 }
 
-// Before a missing certificate is told, the others are asked whether the pin on
+// Before a missing certificate is reported, the others are asked whether the pin on
 // it was dropped.
 func TestUnpinnedCertificate(t *testing.T) {
 	f, s := newShared(t)

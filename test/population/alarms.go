@@ -4,7 +4,7 @@ import "tlsratchet/tlsstate"
 
 // alarms are what people are sent. An incident opens at the first downgrade of
 // an identity after 24 quiet hours. An alert gathers those of one domain, waits
-// two minutes in case the breaker trips, and then leaves it to that to tell.
+// two minutes in case the breaker trips, and then leaves it to that.
 // Both count only if more than a header came of it: the rest is off by default.
 type alarms struct {
 	incidents, folded     map[tlsstate.Identity]open
@@ -19,8 +19,8 @@ const patience = 2 * minute
 
 // open is an incident, or an alert, that gathers what follows.
 type open struct {
-	last int64
-	told bool
+	last    int64
+	alarmed bool
 }
 
 // alert is one that was sent.
@@ -81,8 +81,8 @@ func gather(all map[tlsstate.Identity]open, id tlsstate.Identity, at int64, full
 	if !known || at-i.last > day {
 		i = open{}
 	}
-	first := full && !i.told
-	i.last, i.told = at, i.told || full
+	first := full && !i.alarmed
+	i.last, i.alarmed = at, i.alarmed || full
 	all[id] = i
 	return first
 }

@@ -10,6 +10,6 @@
 // What the peers are like is a table (kinds.go), and so are the attacks
 // (attacks.go) and the rules (rules.go). They are estimates: the figures compare
 // rules with each other, and show what a rule does to which kind of peer; they
-// don't tell how many of each kind there are. Nothing here is built into the
+// do not show how many of each kind there are. Nothing here is built into the
 // daemon.
 package population

@@ -43,7 +43,7 @@ type Figures struct {
 	Peers []KindFigures
 }
 
-// AttackFigures tell of one row of the table of attacks.
+// AttackFigures are those of one row of the table of attacks.
 type AttackFigures struct {
 	Attack             *Attack
 	Attacks            int
@@ -51,7 +51,7 @@ type AttackFigures struct {
 	Sessions, Unharmed int
 }
 
-// KindFigures tell of one row of the table of peers.
+// KindFigures are those of one row of the table of peers.
 type KindFigures struct {
 	Kind                           *Kind
 	Peers, Messages, Delayed, Lost int

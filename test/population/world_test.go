@@ -180,7 +180,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestPoisson draws about as many as it is told to.
+// TestPoisson draws about as many as its mean.
 func TestPoisson(t *testing.T) {
 	w := &World{}
 	for _, mean := range []float64{0, 0.03, 0.6, 5, 29, 250} {
@@ -217,7 +217,7 @@ func TestChance(t *testing.T) {
 	}
 }
 
-// TestAlarms: what is told, and what the breaker tells in its place.
+// TestAlarms: what is an alarm, and what that of the breaker replaces.
 func TestAlarms(t *testing.T) {
 	name := func(s string) tlsstate.Identity { return tlsstate.Identity{Kind: tlsstate.Domain, Name: s} }
 	address := func(s string) tlsstate.Identity { return tlsstate.Identity{Kind: tlsstate.Address, Name: s} }
@@ -231,11 +231,11 @@ func TestAlarms(t *testing.T) {
 		opened, alerts int
 	}{
 		{"one", []*downgrade{down(0, "a", "x", tlsstate.Tempfail, false)}, 1, 1},
-		{"a header is not told", []*downgrade{down(0, "a", "x", tlsstate.Header, false)}, 0, 0},
+		{"a header is no alarm", []*downgrade{down(0, "a", "x", tlsstate.Header, false)}, 0, 0},
 		{"it gathers what follows", []*downgrade{down(0, "a", "x", tlsstate.Header, false), down(hour, "a", "x", tlsstate.Tempfail, false), down(day, "a", "x", tlsstate.Tempfail, false), down(2*day, "a", "x", tlsstate.Tempfail, false)}, 1, 1},
 		{"a quiet day ends it", []*downgrade{down(0, "a", "x", tlsstate.Tempfail, false), down(day+1, "a", "x", tlsstate.Tempfail, false)}, 2, 2},
 		{"two addresses of a domain are one alert", []*downgrade{down(0, "a", "x", tlsstate.Tempfail, false), down(1, "b", "x", tlsstate.Tempfail, false)}, 2, 1},
-		{"the breaker tells in place of those just before", []*downgrade{down(0, "a", "x", tlsstate.Tempfail, false), down(hour, "b", "y", tlsstate.Tempfail, false), down(hour+1, "c", "z", tlsstate.Header, true), down(hour+2, "d", "w", tlsstate.Tempfail, true)}, 3, 2},
+		{"the alarm of the breaker replaces those just before", []*downgrade{down(0, "a", "x", tlsstate.Tempfail, false), down(hour, "b", "y", tlsstate.Tempfail, false), down(hour+1, "c", "z", tlsstate.Header, true), down(hour+2, "d", "w", tlsstate.Tempfail, true)}, 3, 2},
 	}
 	for _, tt := range tests {
 		a := newAlarms()

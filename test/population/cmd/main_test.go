@@ -14,7 +14,7 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"-peers", "10"}, {"-days", "30"}, {"-nonsense"}, {"argument"}, {"-seed", "-1"}} {
 		var out, err bytes.Buffer
 		if code := run(args, &out, &err); code != 2 || err.Len() == 0 || out.Len() > 0 {
-			t.Errorf("%v: exit %d, said %q", args, code, err.String())
+			t.Errorf("%v: exit %d, printed %q", args, code, err.String())
 		}
 	}
 }
