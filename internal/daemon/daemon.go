@@ -10,14 +10,17 @@ import (
 	"log"
 	"log/slog"
 	"net"
-	"net/http"
+	"net/netip"
 	"os"
 	"reflect"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 	"tlsratchet/milter"
@@ -58,54 +61,63 @@ type Daemon struct {
 	ratchet   *ratchet.Ratchet
 	milter    *milter.Milter
 	server    *wire.Server
-	listeners []net.Listener
-	sending   *sending
-	policy    *policyService
-	admin     atomic.Pointer[http.Server]
+	policy    *policyservice.Server // nil: switched off
+	sending   *sending              // nil: switched off
+
+	// look is that of sockets for Postfix.
+	look    wire.ListenOptions
+	doors   []*door
+	milters []string   // the addresses of the milter
+	failed  chan error // of a door for mail
+	running sync.WaitGroup
+	// closers write what is to be kept, each after those that come later.
+	closers []func() error
 }
 
 // New opens the memory and the listeners. On an error nothing stays open.
 func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) {
-	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg}
+	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg, failed: make(chan error, 1)}
 	d.config.Store(cfg)
 	d.log = NewLogger(stderr, cfg, d.level)
 	d.notify = notifier{d.log}
 	log.SetOutput(wire.LogWriter(d.log)) // go-milter's own lines
 	log.SetFlags(0)
-
-	var err error
-	if d.histories, err = openHistories(cfg, d.log); err != nil {
-		return nil, err
-	}
-	if err := d.share(cfg.Shared); err != nil {
-		return nil, errors.Join(err, d.histories.Close())
-	}
-	if d.watch, err = newWatch(cfg, d.log); err != nil {
-		return nil, errors.Join(err, d.histories.Close())
-	}
-	d.pages = newPages(d)
-	d.newRatchet(cfg)
-	d.policy, err = newPolicyService(cfg)
-	if err == nil {
-		d.milter = milter.New(milter.Deps{
-			Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Seen: d.policy.sees(),
-		}, milterOptions(cfg), d.log)
-		d.server, err = newServer(cfg, d.milter, d.log)
-	}
-	if err == nil {
-		d.listeners, err = listen(cfg, cfg.Listen)
-	}
-	if err == nil {
-		d.startSending(cfg)
-	}
-	if err != nil {
-		return nil, errors.Join(err, d.close())
+	for _, step := range []func(*config.Config) error{d.open, d.observe, d.judge, d.addMail, d.addAdmin, d.addStatus} {
+		if err := step(cfg); err != nil {
+			return nil, errors.Join(err, d.close())
+		}
 	}
 	return d, nil
 }
 
-func (d *Daemon) newRatchet(cfg *config.Config) {
+// open opens the memory, shared with other hosts where that is configured.
+func (d *Daemon) open(cfg *config.Config) (err error) {
+	if d.histories, err = openHistories(cfg, d.log); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, func() error {
+		if err := d.histories.Close(); err != nil {
+			return fmt.Errorf("write the history: %w", err)
+		}
+		return nil
+	})
+	return d.share(cfg.Shared)
+}
+
+// observe prepares what looks on while mail is judged.
+func (d *Daemon) observe(cfg *config.Config) (err error) {
+	if d.watch, err = newWatch(cfg, d.log); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, d.watch.close)
+	d.pages = newPages(d)
+	return nil
+}
+
+// judge makes what judges mail.
+func (d *Daemon) judge(cfg *config.Config) error {
 	d.senders = newSenders(cfg.SPF, d.log)
+	d.closers = append(d.closers, d.senders.close)
 	o := ratchet.Options{
 		Histories: d.histories, Rules: cfg.Rules(), Breaker: d.watch.breaker.Breaker,
 		Observe: d.pages.metrics.Observe, Log: d.log, PlainListeners: cfg.PlainListeners,
@@ -114,6 +126,51 @@ func (d *Daemon) newRatchet(cfg *config.Config) {
 		o.Senders = d.senders.prover
 	}
 	d.ratchet = ratchet.New(o)
+	return nil
+}
+
+// addMail opens the doors for mail: the milter, the policy service, and the
+// sending side, whose socket systemd passes among those of the milter.
+func (d *Daemon) addMail(cfg *config.Config) (err error) {
+	if d.look, err = postfixSockets(cfg); err != nil {
+		return err
+	}
+	see, err := d.addPolicyService(cfg)
+	if err != nil {
+		return err
+	}
+	d.milter = milter.New(milter.Deps{Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Seen: see}, milterOptions(cfg), d.log)
+	if d.server, err = newServer(cfg, d.milter, d.log); err != nil {
+		return err
+	}
+	o := &door{name: "milter", where: cfg.Listen, look: d.look, mail: true, serve: d.server.Serve, stop: d.server.Shutdown}
+	if err := d.add(o); err != nil {
+		return err
+	}
+	passed := slices.DeleteFunc(slices.Clone(o.listeners), func(l net.Listener) bool { return !isPolicy(l) })
+	o.listeners = slices.DeleteFunc(o.listeners, isPolicy)
+	for _, l := range o.listeners {
+		d.milters = append(d.milters, l.Addr().String())
+	}
+	return d.addSending(cfg, passed)
+}
+
+// addPolicyService opens the second door to the ratchet, if it is switched on.
+// see is what the milter calls for each message, whose client is then not
+// judged there.
+func (d *Daemon) addPolicyService(cfg *config.Config) (see func(netip.Addr, string), err error) {
+	if len(cfg.PolicyService.Listen) == 0 {
+		return nil, nil
+	}
+	seen := &policyservice.Connections{}
+	limits := policyservice.DefaultLimits()
+	limits.Connections = cfg.Limits.Connections
+	d.policy = policyservice.New(policyservice.Deps{
+		Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Elsewhere: seen.Has, Log: d.log,
+	}, policyservice.Options(milterOptions(cfg)), limits)
+	return seen.See, d.add(&door{
+		name: "policy service", where: cfg.PolicyService.Listen, look: d.look, mail: true, serve: d.policy.Serve, stop: d.policy.Shutdown,
+	})
 }
 
 func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
@@ -165,28 +222,28 @@ func (d *Daemon) ConfirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now
 // Run serves until done, then drains: sessions in the middle of a message get
 // their answers, and what was learned is written.
 func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
-	ctx, cancel := context.WithCancel(ctx)
+	background, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 1)
-	go func() { failed <- d.server.Serve(d.listeners...) }()
-	go d.notify.watchdog(ctx, d.alive)
-	d.watch.run(ctx, d.histories.Load)
+	for _, o := range d.doors {
+		listeners := o.listeners
+		o.listeners = nil
+		d.running.Go(func() { d.serve(o, listeners) })
+	}
+	for _, run := range []func(context.Context){d.watchdog, d.pages.census.Run, d.watch.check.Run, d.watchPins} {
+		d.running.Go(func() { run(background) })
+	}
 	d.sending.run()
-	d.servePolicy()
-	stopAdmin, stopStatus := d.serveAdmin(ctx, d.config.Load()), d.serveStatus(ctx, d.config.Load())
 	d.started()
 
 	var err error
 	select {
 	case <-done:
-	case err = <-failed:
-		err = fmt.Errorf("serve: %w", err)
-		d.log.Error("a listener failed", "error", err)
+	case err = <-d.failed:
 	}
 	d.notify.stopping()
 	err = errors.Join(err, d.drain(ctx))
-	stopAdmin()
-	stopStatus()
+	cancel()
+	d.running.Wait()
 	err = errors.Join(err, d.close())
 	d.log.Info("stopped")
 	return err
@@ -194,14 +251,14 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 
 // close writes what is to be kept, once no session is judged any more.
 func (d *Daemon) close() error {
-	d.sending.close()
-	d.policy.close(context.Background())
-	d.senders.close()
-	err := d.watch.close()
-	if closed := d.histories.Close(); closed != nil {
-		err = errors.Join(err, fmt.Errorf("write the history: %w", closed))
+	for _, o := range d.doors {
+		closeListeners(o.listeners)
 	}
-	return err
+	var errs []error
+	for _, closer := range slices.Backward(d.closers) {
+		errs = append(errs, closer())
+	}
+	return errors.Join(errs...)
 }
 
 // onEvent passes an event to the log, the incidents and the counters. It is on the mail path.
@@ -209,18 +266,6 @@ func (d *Daemon) onEvent(e ratchet.Event) {
 	words.Log(d.log, &e)
 	d.watch.take(e)
 	d.pages.take(e)
-}
-
-func (d *Daemon) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, d.atStart.Limits.Drain)
-	defer cancel()
-	d.policy.close(ctx)
-	if err := d.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("stop serving: %w", err)
-	} else if err != nil {
-		d.log.Warn("sessions were cut off at the end of the drain", "drain", d.atStart.Limits.Drain.String())
-	}
-	return nil
 }
 
 // warn logs what is probably not meant in a configuration.
@@ -234,14 +279,13 @@ func (d *Daemon) warn(cfg *config.Config) {
 func (d *Daemon) started() {
 	cfg := d.config.Load()
 	d.warn(cfg)
-	where := make([]string, len(d.listeners))
-	for i, l := range d.listeners {
-		where[i] = l.Addr().String()
-	}
-	d.log.Info("serving", "version", d.version, "listen", where, "history", cfg.History,
+	d.log.Info("serving", "version", d.version, "listen", d.milters, "history", cfg.History,
 		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
 	d.notify.ready()
 }
+
+// watchdog feeds the service manager's until ctx ends.
+func (d *Daemon) watchdog(ctx context.Context) { d.notify.watchdog(ctx, d.alive) }
 
 // alive reports whether a decision can be made.
 func (d *Daemon) alive() error {
@@ -271,7 +315,9 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.config.Store(next)
 	d.ratchet.SetRules(next.Rules())
 	d.milter.SetOptions(milterOptions(next))
-	d.policy.reload(next)
+	if d.policy != nil {
+		d.policy.SetOptions(policyservice.Options(milterOptions(next)))
+	}
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
 	d.restoreSockets()

@@ -81,6 +81,7 @@ func TestFailingListener(t *testing.T) {
 	}
 	memory := &closes{histories: d.histories}
 	d.histories = memory
+	listener := d.doors[0].listeners[0]
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(t.Context(), nil) }()
 	log.until(t, "msg=serving")
@@ -96,7 +97,7 @@ func TestFailingListener(t *testing.T) {
 	if code, _, err := s.Recv(); err != nil || code != 'c' {
 		t.Fatalf("%q, %v: want to be in the middle of a message", code, err)
 	}
-	d.listeners[0].Close() // which nobody asked for
+	listener.Close() // which nobody asked for
 	log.until(t, "a listener failed")
 	if memory.closed.Load() {
 		t.Error("the histories are closed under a session")
@@ -178,7 +179,6 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.listeners[0].Close()
 	defer d.close()
 	moved := *cfg
 	moved.Limits.Connections, moved.Alert.PerHour = 7, 30
@@ -215,7 +215,6 @@ func TestBrokenSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.listeners[0].Close()
 	defer d.close()
 	if line := log.until(t, "left out"); !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "/nowhere/key") {
 		t.Error(line)

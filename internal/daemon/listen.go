@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -14,32 +13,10 @@ import (
 	"tlsratchet/milter/wire"
 )
 
-// listen opens all of the listeners, or none.
-func listen(cfg *config.Config, where []config.Listener) (all []net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range all {
-				l.Close()
-			}
-			all = nil
-		}
-	}()
+// postfixSockets returns what sockets for Postfix look like.
+func postfixSockets(cfg *config.Config) (wire.ListenOptions, error) {
 	group, err := socketGroup(cfg.Socket.Group)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range where {
-		spec := wire.Spec{Network: l.Network, Address: l.Address}
-		if err := makeDefaultFolder(spec.Address, config.DefaultSocket, 0o755); err != nil {
-			return all, err
-		}
-		some, err := wire.Listen(spec, wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group})
-		if err != nil {
-			return all, err
-		}
-		all = append(all, some...)
-	}
-	return all, nil
+	return wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group}, err
 }
 
 // socketGroup returns the group id for a socket, or -1 to leave it be. Where

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/statefile"
 )
 
@@ -25,9 +23,9 @@ type sending struct {
 	out       *outbound.Outbound
 	server    *outbound.Server
 	follower  *outbound.Follower // nil: switched off
-	listeners []net.Listener
 	state     statefile.File
 	log       *slog.Logger
+	permitted chan struct{} // closed when Postfix's settings are known
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 
@@ -45,58 +43,38 @@ type sendingState struct {
 // keepSending is how often the state is written.
 const keepSending = 5 * time.Second
 
-// newSending returns the sending side, or nil if it is switched off. passed are
-// the sockets that systemd passed for it.
-func newSending(cfg *config.Config, memory ratchet.Histories, passed []net.Listener, events func(ratchet.Event), outage func(outbound.OutageState), log *slog.Logger) *sending {
+// addSending opens the sockets of the sending side, beside those that systemd
+// passed for it. Where it is switched off, there is none.
+func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	where := cfg.OutboundListen()
 	if len(where) == 0 {
 		closeListeners(passed)
 		return nil
 	}
-	s := &sending{log: log, state: stateFile(cfg, "outbound.json"), listeners: passed, cfg: cfg}
+	s := &sending{log: d.log, state: stateFile(cfg, "outbound.json"), cfg: cfg, permitted: make(chan struct{})}
 	s.out = outbound.New(outbound.Options{
-		Histories: memory, Settings: settings(cfg, outbound.Permission{}), Events: events, Outage: outage, Now: time.Now, Log: log,
+		Histories: d.histories, Settings: settings(cfg, outbound.Permission{}), Events: d.watch.book.OnEvent, Outage: d.watch.outage,
+		Now: time.Now, Log: d.log,
 	})
 	limits := outbound.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
-	s.server = outbound.NewServer(limits, s.out.Answer, log)
+	s.server = outbound.NewServer(limits, s.out.Answer, d.log)
 	if cfg.Outbound.Log != config.Off {
-		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: log}
+		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: d.log}
 	}
-	s.listen(cfg, where)
-	return s
-}
-
-// startSending takes the sockets of the sending side from those that systemd
-// passed.
-func (d *Daemon) startSending(cfg *config.Config) {
-	var passed []net.Listener
-	d.listeners = slices.DeleteFunc(d.listeners, func(l net.Listener) bool {
-		if isPolicy(l) {
-			passed = append(passed, l)
-			return true
-		}
-		return false
+	d.sending = s
+	d.closers = append(d.closers, s.close)
+	where = slices.DeleteFunc(where, func(l config.Listener) bool { return l.Network == config.Systemd })
+	return d.add(&door{
+		name: "outbound listener", where: where, look: d.look, listeners: passed,
+		serve: func(l ...net.Listener) error { <-s.permitted; return s.server.Serve(l...) },
+		stop:  func(ctx context.Context) error { s.stop(); return s.server.Shutdown(ctx) },
 	})
-	d.sending = newSending(cfg, d.histories, passed, d.watch.book.OnEvent, d.watch.outage, d.log)
 }
 
 func closeListeners(all []net.Listener) {
 	for _, l := range all {
 		l.Close()
-	}
-}
-
-func (s *sending) listen(cfg *config.Config, where []config.Listener) {
-	for _, l := range where {
-		if l.Network == config.Systemd {
-			continue // passed
-		}
-		some, err := listen(cfg, []config.Listener{l})
-		if err != nil {
-			s.log.Error("outbound listener unavailable: Postfix can't look up destinations", "listen", l.String(), "error", err)
-		}
-		s.listeners = append(s.listeners, some...)
 	}
 }
 
@@ -122,8 +100,8 @@ func (s *sending) permit(ctx context.Context) {
 	s.out.SetSettings(settings(s.cfg, p))
 }
 
-// run serves and follows until close. Postfix's settings come first, which may
-// take postconf(1) a second or more: received mail does not wait for that, and
+// run follows until close. Postfix's settings come first, which may take
+// postconf(1) a second or more: received mail does not wait for that, and
 // look-ups wait in the sockets.
 func (s *sending) run() {
 	if s == nil {
@@ -143,11 +121,9 @@ func (s *sending) run() {
 	}
 	s.running.Go(func() {
 		s.permit(ctx)
+		close(s.permitted)
 		if s.follower != nil {
-			s.running.Go(func() { s.follower.Run(ctx, journal) })
-		}
-		if err := s.server.Serve(s.listeners...); err != nil {
-			s.log.Error("outbound listener failed: Postfix can't look up destinations", "error", err)
+			s.follower.Run(ctx, journal)
 		}
 	})
 	s.running.Go(func() { s.keep(ctx) })
@@ -178,21 +154,13 @@ func (s *sending) write() {
 }
 
 // close ends it. Call it before the memory is closed.
-func (s *sending) close() {
-	if s == nil || s.stop == nil {
-		if s != nil {
-			closeListeners(s.listeners)
-		}
-		return
+func (s *sending) close() error {
+	if s.stop != nil {
+		s.stop()
+		s.running.Wait()
+		s.write()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		s.log.Error("could not stop the outbound server", "error", err)
-	}
-	s.stop()
-	s.running.Wait()
-	s.write()
+	return nil
 }
 
 // reload replaces what a reload may change.

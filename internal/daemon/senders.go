@@ -36,9 +36,10 @@ func (d *Daemon) proving() func() (spf.Stats, resolver.Stats) {
 }
 
 // close ends proofs under way; the prover goes before its resolver.
-func (s senders) close() {
+func (s senders) close() error {
 	if s.prover != nil {
 		s.prover.Close()
 		s.resolver.Close()
 	}
+	return nil
 }

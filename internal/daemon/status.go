@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"net"
 	"runtime"
 	"time"
@@ -74,36 +73,22 @@ func (d *Daemon) errors() status.Errors {
 	}
 }
 
-// serveStatus counts the memory, and serves metrics and page, until they are
-// stopped. Mail doesn't need them: where the port is unavailable, that is logged
-// and the daemon goes on.
-func (d *Daemon) serveStatus(ctx context.Context, cfg *config.Config) (stop func()) {
-	counting, stopCounting := context.WithCancel(ctx)
-	go d.pages.census.Run(counting)
+// addStatus opens the port of metrics and page. Mail doesn't need it.
+func (d *Daemon) addStatus(cfg *config.Config) error {
 	if cfg.Status.Listen == config.Off {
-		return stopCounting
+		return nil
 	}
 	server, err := status.NewServer(status.ServerOptions{
 		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.pages.metrics, Page: d.page(cfg),
 		Alive: d.alive, Ready: d.alive, Log: d.log,
 	})
-	var listener net.Listener
-	if err == nil {
-		listener, err = net.Listen("tcp", cfg.Status.Listen)
-	}
 	if err != nil {
-		d.log.Error("metrics and status page unavailable", "error", err)
-		return stopCounting
+		return err
 	}
-	go func() {
-		if err := serveHTTP(server, netutil.LimitListener(listener, maxReaders)); err != nil {
-			d.log.Error("metrics and status page stopped", "error", err)
-		}
-	}()
-	return func() {
-		stopCounting()
-		stopHTTP(ctx, server)
-	}
+	o := httpDoor("metrics and status page", server, config.Listener{Network: config.TCP, Address: cfg.Status.Listen}, wire.ListenOptions{})
+	serve := o.serve
+	o.serve = func(l ...net.Listener) error { return serve(netutil.LimitListener(l[0], maxReaders)) }
+	return d.add(o)
 }
 
 func (d *Daemon) page(cfg *config.Config) status.Page {

@@ -27,11 +27,11 @@ func (w *watch) unpinned(load load) {
 }
 
 // watchPins does so now, and again and again until ctx ends.
-func (w *watch) watchPins(ctx context.Context, load load) {
+func (d *Daemon) watchPins(ctx context.Context) {
 	tick := time.NewTicker(unpinnedEvery)
 	defer tick.Stop()
 	for {
-		w.unpinned(load)
+		d.watch.unpinned(d.histories.Load)
 		select {
 		case <-ctx.Done():
 			return

@@ -86,14 +86,6 @@ func openIncidents(cfg *config.Config, changed func(incident.Change), log *slog.
 	return book
 }
 
-// run does what goes on by itself until ctx ends.
-func (w *watch) run(ctx context.Context, load load) {
-	go w.watchPins(ctx, load)
-	if w.check != nil {
-		go w.check.Run(ctx)
-	}
-}
-
 // lookSince waits until the self-check has looked at or after a time, within
 // reason.
 func (w *watch) lookSince(t time.Time) {

@@ -56,7 +56,7 @@ func New(o Options) *Check {
 // check, and at boot it may come after us.
 func (c *Check) Run(ctx context.Context) {
 	deaf := time.Duration(0) // minimum delay before the next requested check
-	for ctx.Err() == nil {
+	for c != nil && ctx.Err() == nil {
 		c.try(ctx)
 		pause(ctx, deaf, nil)
 		poked := pause(ctx, max(c.o.Every-deaf, 0), c.poke)

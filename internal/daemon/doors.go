@@ -1,0 +1,143 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"tlsratchet/internal/config"
+	"tlsratchet/milter/wire"
+)
+
+// door is a server, and the sockets that lead to it.
+type door struct {
+	// name is what log lines call it.
+	name  string
+	where []config.Listener
+	// look is that of its unix sockets.
+	look wire.ListenOptions
+	// mail: Postfix needs an answer here. The daemon does not run without such a
+	// door, and stops with it.
+	mail bool
+	// serve serves until stop, which waits for what is under way until its
+	// context ends, and then cuts it off.
+	serve func(...net.Listener) error
+	stop  func(context.Context) error
+
+	listeners []net.Listener // open, not served yet
+}
+
+// httpDoor serves HTTP.
+func httpDoor(name string, server *http.Server, where config.Listener, look wire.ListenOptions) *door {
+	return &door{
+		name: name, where: []config.Listener{where}, look: look,
+		serve: func(l ...net.Listener) error {
+			if err := server.Serve(l[0]); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		},
+		stop: func(ctx context.Context) error {
+			if server.Shutdown(ctx) != nil {
+				return server.Close()
+			}
+			return nil
+		},
+	}
+}
+
+// add opens the sockets of a door. Where a door is not for mail, the daemon goes
+// on without a socket that can't be had.
+func (d *Daemon) add(o *door) error {
+	d.doors = append(d.doors, o)
+	for _, l := range o.where {
+		opened, err := o.open(l)
+		if err != nil && o.mail {
+			return err
+		}
+		if err != nil {
+			d.log.Error(o.name+" unavailable", "listen", l.String(), "error", err)
+		}
+		o.listeners = append(o.listeners, opened...)
+	}
+	return nil
+}
+
+func (o *door) open(l config.Listener) ([]net.Listener, error) {
+	if err := makeDefaultFolder(l.Address, config.DefaultSocket, 0o755); err != nil {
+		return nil, err
+	}
+	return wire.Listen(wire.Spec(l), o.look)
+}
+
+// serve serves a door. Where one for mail fails, the daemon stops.
+func (d *Daemon) serve(o *door, listeners []net.Listener) {
+	if len(listeners) == 0 {
+		return
+	}
+	err := o.serve(listeners...)
+	if err == nil {
+		return
+	}
+	d.log.Error("a listener failed", "door", o.name, "error", err)
+	if o.mail {
+		select {
+		case d.failed <- fmt.Errorf("serve: %w", err):
+		default: // it stops already
+		}
+	}
+}
+
+// restoreSockets listens again where the file of a socket was deleted: the old
+// one answers nobody any more.
+func (d *Daemon) restoreSockets() {
+	for _, o := range d.doors {
+		for _, l := range o.where {
+			if _, err := os.Stat(l.Address); l.Network != config.Unix || !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			listeners, err := o.open(l)
+			if err != nil {
+				d.log.Error("could not listen again on a deleted socket", "listen", l.Address, "error", err)
+				continue
+			}
+			d.log.Warn("the socket file was deleted; listening again", "listen", l.Address)
+			go d.serve(o, listeners)
+		}
+	}
+}
+
+// drain stops the doors for mail: sessions in the middle of a message get their
+// answers within limits.drain. The others stop after them, within a second.
+func (d *Daemon) drain(ctx context.Context) error {
+	within := d.atStart.Limits.Drain
+	err := d.stop(ctx, within, true)
+	if errors.Is(err, context.DeadlineExceeded) {
+		d.log.Warn("sessions were cut off at the end of the drain", "drain", within.String())
+		err = nil
+	}
+	if err := d.stop(ctx, time.Second, false); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		d.log.Warn("could not stop serving", "error", err)
+	}
+	return err
+}
+
+func (d *Daemon) stop(ctx context.Context, within time.Duration, mail bool) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	errs := make([]error, len(d.doors))
+	var all sync.WaitGroup
+	for i, o := range d.doors {
+		if o.mail == mail {
+			all.Go(func() { errs[i] = o.stop(ctx) })
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
