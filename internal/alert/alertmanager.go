@@ -32,16 +32,12 @@ type postable struct {
 	EndsAt      time.Time         `json:"endsAt"`
 }
 
-func newAlertmanager(s Settings, env Environment) (*alertmanager, error) {
-	e, err := newEndpoint(s, env)
-	if err != nil {
-		return nil, err
-	}
+func newAlertmanager(e *endpoint) *alertmanager {
 	e.url = e.url.JoinPath("api/v2/alerts")
-	return &alertmanager{e}, nil
+	return &alertmanager{e}
 }
 
-func (a *alertmanager) send(ctx context.Context, m *Message) (string, error) {
+func (a *alertmanager) try(ctx context.Context, m *Message) (string, error) {
 	if m.What == WhatDigest {
 		return "left out: it is sent each incident", nil
 	}
@@ -65,7 +61,7 @@ func (a *alertmanager) post(ctx context.Context, alerts []postable) (string, err
 	if err != nil {
 		return "", fmt.Errorf("making the body: %w", err)
 	}
-	return a.do(ctx, request{method: http.MethodPost, url: a.url, contentType: "application/json", body: body})
+	return a.send(ctx, http.MethodPost, a.url, http.Header{"Content-Type": {"application/json"}}, body)
 }
 
 // alertOf makes the alert of a message. The labels must not change while it is

@@ -50,11 +50,11 @@ func TestAlertOf(t *testing.T) {
 
 func TestAlertmanager(t *testing.T) {
 	url, got := calls(t)
-	d, err := NewDestination(Settings{Kind: KindAlertmanager, URL: url + "/prefix/"}, testEnv())
+	d, err := NewDestination(Settings{Kind: KindAlertmanager, Least: "info", URL: url + "/prefix/"}, testEnv())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := deliver(t, d, time.Second); err != nil {
+	if _, err := deliver(t, d); err != nil {
 		t.Fatal(err)
 	}
 	c := <-got
@@ -77,7 +77,7 @@ func TestAlertmanager(t *testing.T) {
 	if err := am.repeat(t.Context(), noon, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := am.send(t.Context(), digestMessage(&held{}, "held back", "mail", noon)); err != nil || len(got) != 0 {
+	if _, err := am.try(t.Context(), digestMessage(&held{}, "held back", "mail", noon)); err != nil || len(got) != 0 {
 		t.Errorf("%d more calls, %v", len(got), err)
 	}
 }

@@ -58,8 +58,8 @@ type Alerts struct {
 	// not sent yet what is open.
 	known []string
 	fresh []*worker
-	// gone are the counts of destinations that were replaced.
-	gone map[string]Stats
+	// counts are by the names of the destinations.
+	counts map[string]*tally
 }
 
 // New returns alerts to the destinations.
@@ -68,7 +68,7 @@ func New(o Options, to []*Destination) *Alerts {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Alerts{
-		host: o.Host, log: o.Log, matters: make(map[string]*Matter), gone: make(map[string]Stats),
+		host: o.Host, log: o.Log, matters: make(map[string]*Matter), counts: make(map[string]*tally),
 		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
 	}
 	a.restore(o.State)
@@ -128,14 +128,17 @@ func (a *Alerts) SetDestinations(ctx context.Context, to []*Destination) {
 	}
 	a.mu.Unlock()
 	a.catchUp()
-	a.stopWorkers(ctx, old)
+	stopWorkers(ctx, old)
 }
 
 func (a *Alerts) startWorkers(to []*Destination) {
 	known := a.known
 	a.workers, a.known, a.fresh = nil, nil, nil
 	for _, d := range to {
-		w := newWorker(d, a.log, a.repeated)
+		if a.counts[d.Name] == nil {
+			a.counts[d.Name] = &tally{}
+		}
+		w := newWorker(d, a.log, a.repeated, a.counts[d.Name])
 		a.workers, a.known = append(a.workers, w), append(a.known, d.Name)
 		if !slices.Contains(known, d.Name) {
 			a.fresh = append(a.fresh, w)
@@ -144,18 +147,13 @@ func (a *Alerts) startWorkers(to []*Destination) {
 	}
 }
 
-// stopWorkers ends workers and adds up their counts.
-func (a *Alerts) stopWorkers(ctx context.Context, old []*worker) {
+// stopWorkers has workers deliver what waits, within ctx, and end.
+func stopWorkers(ctx context.Context, old []*worker) {
 	for _, w := range old {
 		w.end()
 	}
 	for _, w := range old {
 		w.wait(ctx)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, w := range old {
-		a.gone[w.to.Name] = a.gone[w.to.Name].plus(w.stats())
 	}
 }
 
@@ -262,5 +260,5 @@ func (a *Alerts) Close(ctx context.Context) {
 	old := a.workers
 	a.workers = nil
 	a.mu.Unlock()
-	a.stopWorkers(ctx, old)
+	stopWorkers(ctx, old)
 }

@@ -33,18 +33,18 @@ func TestLimit(t *testing.T) {
 			time.Sleep(6 * time.Millisecond) // a minute in all
 		}
 		synctest.Wait()
-		if got := r.told(); got != "opened opened opened opened opened" {
+		if got := r.sent(); got != "opened opened opened opened opened" {
 			t.Errorf("at first: %s", got)
 		}
 		a.Notice(Notice{Key: "breaker", Severity: Critical, Title: "it tripped"})
 		synctest.Wait()
-		if got := r.told(); got != "notice" {
+		if got := r.sent(); got != "notice" {
 			t.Errorf("a notice is not held back with incidents: %q", got)
 		}
 		time.Sleep(digestAfter)
 		synctest.Wait()
 		d := r.messages[0]
-		if got := r.told(); got != "digest" {
+		if got := r.sent(); got != "digest" {
 			t.Fatalf("after %s: %s", digestAfter, got)
 		}
 		if d.Digest.Messages != 9995 || d.Digest.By["opened"] != 9995 || d.Severity != Critical || len(d.Digest.Few) != few {
@@ -56,7 +56,7 @@ func TestLimit(t *testing.T) {
 		time.Sleep(15 * time.Minute)
 		a.Change(changeOf(incident.Opened, numbered(1)))
 		synctest.Wait()
-		if got := r.told(); got != "opened" {
+		if got := r.sent(); got != "opened" {
 			t.Errorf("later: %s", got)
 		}
 		closeAlerts(t, a)
@@ -81,10 +81,10 @@ func TestLeast(t *testing.T) {
 		a.Change(changeOf(incident.Opened, stripped()))
 		a.Change(changeOf(incident.Closed, stripped()))
 		synctest.Wait()
-		if got := all.told(); got != "opened opened closed" {
+		if got := all.sent(); got != "opened opened closed" {
 			t.Errorf("warnings and worse: %s", got)
 		}
-		if got := some.told(); got != "opened closed" {
+		if got := some.sent(); got != "opened closed" {
 			t.Errorf("critical: %s", got)
 		}
 		closeAlerts(t, a)
@@ -115,7 +115,7 @@ func TestNotices(t *testing.T) {
 			time.Sleep(tt.after)
 			a.Notice(tt.n)
 			synctest.Wait()
-			if got := r.told(); got != tt.want {
+			if got := r.sent(); got != tt.want {
 				t.Errorf("%q after %s: got %q, want %q", tt.n.Title, tt.after, got, tt.want)
 			}
 		}
@@ -143,7 +143,7 @@ func TestOneHangs(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if n := strings.Count(good.told(), "opened"); n != 200 {
+		if n := strings.Count(good.sent(), "opened"); n != 200 {
 			t.Errorf("%d delivered, want 200", n)
 		}
 		s := a.Stats()["slow"]
@@ -179,13 +179,13 @@ func TestCloseIsBounded(t *testing.T) {
 		if took := time.Since(begun); took != time.Second {
 			t.Errorf("took %s", took)
 		}
-		if got := good.told(); got != "opened opened opened opened opened digest" {
+		if got := good.sent(); got != "opened opened opened opened opened digest" {
 			t.Errorf("got %s", got)
 		}
 		a.Change(changeOf(incident.Opened, stripped()))
 		a.SetDestinations(t.Context(), []*Destination{to(good, Info)})
 		closeAlerts(t, a)
-		if got := good.told(); got != "" {
+		if got := good.sent(); got != "" {
 			t.Errorf("after the end: %s", got)
 		}
 	})
@@ -199,7 +199,7 @@ func TestSetDestinations(t *testing.T) {
 		a.SetDestinations(t.Context(), []*Destination{to(second, Info)})
 		a.Change(changeOf(incident.Closed, stripped()))
 		closeAlerts(t, a)
-		if got := first.told() + ", " + second.told(); got != "opened, closed" {
+		if got := first.sent() + ", " + second.sent(); got != "opened, closed" {
 			t.Errorf("got %s", got)
 		}
 		if s := a.Stats()["recorder"]; s.Delivered != 2 {
@@ -245,7 +245,7 @@ func TestTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good, bad, stuck := &recorder{}, &recorder{err: errDown}, &recorder{hang: make(chan struct{})}
 		results := Test(t.Context(), []*Destination{to(good, Critical), to(bad, Info), to(stuck, Info)}, "mail")
-		if r := results[0]; r.Err != nil || r.Answer != "taken" || good.told() != "test" {
+		if r := results[0]; r.Err != nil || r.Answer != "taken" || good.sent() != "test" {
 			t.Errorf("got %+v", r)
 		}
 		if r := results[1]; r.Err != errDown {
@@ -300,7 +300,7 @@ func TestNewDestination(t *testing.T) {
 		a := New(Options{}, []*Destination{named(first, "first")})
 		a.Follow(open)
 		synctest.Wait()
-		if got := first.told(); got != "opened opened" {
+		if got := first.sent(); got != "opened opened" {
 			t.Errorf("at the first start: %q", got)
 		}
 		state := a.State()
@@ -310,7 +310,7 @@ func TestNewDestination(t *testing.T) {
 		a = New(Options{State: state}, []*Destination{named(first, "first"), named(second, "second")})
 		a.Follow(open)
 		synctest.Wait()
-		if got := first.told() + ", " + second.told(); got != ", opened opened" {
+		if got := first.sent() + ", " + second.sent(); got != ", opened opened" {
 			t.Errorf("at the second start: %q", got)
 		}
 		third := &recorder{}
@@ -325,7 +325,7 @@ func TestNewDestination(t *testing.T) {
 		if d := third.messages[0]; d.Digest == nil || d.Title != "20 alerts open when this destination was added" {
 			t.Errorf("got %+v", d)
 		}
-		if got := first.told() + ", " + third.told(); got != ", digest" {
+		if got := first.sent() + ", " + third.sent(); got != ", digest" {
 			t.Errorf("after a reload: %q", got)
 		}
 		closeAlerts(t, a)

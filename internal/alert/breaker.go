@@ -1,10 +1,6 @@
 package alert
 
-import (
-	"strings"
-
-	"tlsratchet/internal/ratchet"
-)
+import "tlsratchet/internal/ratchet"
 
 // BreakerNotice is the notice of a breaker's new state. cause is the self-check's
 // error, "" if it found none or is off.
@@ -43,9 +39,5 @@ func breakerNames(s ratchet.BreakerState) string {
 			list = other
 		}
 	}
-	var all []string
-	for _, n := range list[:min(len(list), few)] {
-		all = append(all, name(n.Name))
-	}
-	return strings.Join(all, ", ")
+	return joined(list[:min(len(list), few)], func(n ratchet.BreakerName) string { return name(n.Name) })
 }

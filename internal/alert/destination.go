@@ -1,10 +1,12 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 )
 
@@ -18,29 +20,24 @@ const (
 
 // Settings are the configuration of one destination.
 type Settings struct {
-	// Kind is one of the four.
-	Kind string
-	// Least is the lowest severity that it gets.
-	Least Severity
+	// Kind is one of the four, Least the lowest severity that it gets: info
+	// unless set.
+	Kind, Least string
 
 	// URL is where a webhook, or the Alertmanager, is: http or https; or a
 	// reference to it, as [Secret] takes them. A webhook's URL may hold {id}: it
-	// is then sent by PUT, with the message's ID in that place.
-	URL string
-	// Secret refers to the key of a webhook's signature (HMAC-SHA256); "" for
-	// none.
-	Secret string
-	// Token refers to a bearer token; "" for none.
-	Token string
-	// Body is the file of a webhook's template; "" for the JSON of [Message].
-	Body string
+	// is then sent by PUT, with the message's ID in that place. Secret refers to
+	// the key of a webhook's signature (HMAC-SHA256), Token to a bearer token; ""
+	// for none. Body is the file of a webhook's template; "" for the JSON of
+	// [Message].
+	URL, Secret, Token, Body string
 
-	// Server is the host:port that takes mail.
+	// Server is the host:port that takes mail, To are the recipients, From is the
+	// address in the From header: "" for tlsratchet at this host. They are not
+	// checked here.
 	Server string
-	// To are the recipients, From the address in the From header: "" for
-	// tlsratchet at this host.
-	To   []string
-	From string
+	To     []string
+	From   string
 }
 
 // Destination receives messages.
@@ -53,9 +50,10 @@ type Destination struct {
 	timeout time.Duration
 }
 
-// sender sends a message, and returns the answer.
+// sender tries once to send a message, and returns the answer. An error is final
+// unless it is [temporary].
 type sender interface {
-	send(context.Context, *Message) (answer string, err error)
+	try(context.Context, *Message) (answer string, err error)
 }
 
 // repeater is a sender that is sent every minute what is open.
@@ -81,33 +79,40 @@ const (
 
 // NewDestination makes a destination: it reads secrets and tries a template. The
 // error names the bad setting and holds no secret.
-func NewDestination(s Settings, env Environment) (d *Destination, err error) {
-	d = &Destination{Name: s.Kind, Least: s.Least, timeout: httpTimeout}
-	switch s.Kind {
-	case KindLog:
-		d.sender = logSender{env.Log}
-	case KindWebhook:
-		var w *webhook
-		if w, err = newWebhook(s, env); err == nil {
-			d.sender, d.Name = w, s.Kind+" "+w.place()
-		}
-	case KindAlertmanager:
-		var a *alertmanager
-		if a, err = newAlertmanager(s, env); err == nil {
-			d.sender, d.Name = a, s.Kind+" "+a.place()
-		}
-	case KindMail:
-		var m *mailer
-		if m, err = newMailer(s, env); err == nil {
-			d.sender, d.Name, d.timeout = m, s.Kind+" "+m.server, mailTimeout
-		}
-	default:
-		err = fmt.Errorf("unknown kind %.32q: use log, webhook, alertmanager or mail", s.Kind)
+func NewDestination(s Settings, env Environment) (*Destination, error) {
+	d := &Destination{timeout: httpTimeout}
+	err := d.Least.UnmarshalText([]byte(cmp.Or(s.Least, Info.String())))
+	if err == nil {
+		d.sender, d.Name, err = newSender(s, env)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("alerts to %.32s: %w", s.Kind, err)
 	}
+	if s.Kind == KindMail {
+		d.timeout = mailTimeout
+	}
 	return d, nil
+}
+
+func newSender(s Settings, env Environment) (sender, string, error) {
+	switch s.Kind {
+	case KindLog:
+		return logSender{env.Log}, s.Kind, nil
+	case KindMail:
+		return newMailer(s, env), s.Kind + " " + s.Server, nil
+	case KindWebhook, KindAlertmanager:
+		e, err := newEndpoint(s, env)
+		if err != nil {
+			return nil, "", err
+		}
+		name := s.Kind + " " + e.place()
+		if s.Kind == KindWebhook {
+			w, err := newWebhook(e, s, env)
+			return w, name, err
+		}
+		return newAlertmanager(e), name, nil
+	}
+	return nil, "", fmt.Errorf("unknown kind %.32q: use log, webhook, alertmanager or mail", s.Kind)
 }
 
 // NewDestinations makes those whose settings and secrets are right; the error
@@ -132,3 +137,52 @@ func NewDestinations(all []Settings, env Environment) ([]*Destination, error) {
 
 // wants reports whether the destination gets messages of a severity.
 func (d *Destination) wants(s Severity) bool { return s >= d.Least }
+
+// send sends a message until it is accepted or refused for good, or there is no
+// time left.
+func (d *Destination) send(ctx context.Context, m *Message) (answer string, err error) {
+	return d.retry(ctx, func(ctx context.Context) (string, error) { return d.sender.try(ctx, m) })
+}
+
+func (d *Destination) retry(ctx context.Context, try func(context.Context) (string, error)) (answer string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	for n := 0; ; n++ {
+		answer, err = try(ctx)
+		var t temporary
+		if !errors.As(err, &t) || !pause(ctx, max(t.after, backoff(n))) {
+			return answer, err
+		}
+	}
+}
+
+// temporary is an error after which the same may be tried again.
+type temporary struct {
+	error
+	// after is how long the server wants us to wait.
+	after time.Duration
+}
+
+func (t temporary) Unwrap() error { return t.error }
+
+// backoff is how long to wait after so many tries: doubled each time, with
+// jitter, so that hosts that fail together don't come back together.
+func backoff(try int) time.Duration {
+	most := 250 * time.Millisecond << min(try, 10)
+	return most/2 + rand.N(most/2)
+}
+
+// pause waits, unless ctx ends before that.
+func pause(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

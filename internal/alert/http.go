@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -75,91 +74,44 @@ func sameHost(next *http.Request, via []*http.Request) error {
 // place is the part of the URL that is shown.
 func (e *endpoint) place() string { return e.url.Scheme + "://" + clean.Text(e.url.Host, 255) }
 
-// request is one request, made anew for each try.
-type request struct {
-	method, contentType string
-	url                 *url.URL
-	body                []byte
-	// sign adds headers to a try.
-	sign func(http.Header)
-}
-
-// errRefused is a permanent refusal.
-var errRefused = errors.New("refused")
-
-// do sends a request until it is accepted or refused, or ctx ends.
-func (e *endpoint) do(ctx context.Context, r request) (answer string, err error) {
-	for try := 0; ; try++ {
-		var after time.Duration
-		answer, after, err = e.try(ctx, r)
-		if err == nil || errors.Is(err, errRefused) || errors.Is(err, errRedirected) {
-			return answer, err
-		}
-		if !pause(ctx, max(after, backoff(try))) {
-			return answer, err
-		}
-	}
-}
-
-// backoff is how long to wait after so many tries: doubled each time, with
-// jitter, so that hosts that fail together don't come back together.
-func backoff(try int) time.Duration {
-	most := 250 * time.Millisecond << min(try, 10)
-	return most/2 + rand.N(most/2)
-}
-
-// pause waits, unless ctx ends before that.
-func pause(ctx context.Context, d time.Duration) bool {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
-		return false
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// try sends a request once. after is how long the server wants us to wait.
-func (e *endpoint) try(ctx context.Context, r request) (answer string, after time.Duration, err error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, r.url.String(), bytes.NewReader(r.body))
+// send sends a request once.
+func (e *endpoint) send(ctx context.Context, method string, to *url.URL, h http.Header, body []byte) (answer string, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: cannot build the request", errRefused) // err holds the URL
+		return "", errors.New("cannot build the request") // err holds the URL
 	}
-	req.Header.Set("Content-Type", r.contentType)
-	req.Header.Set("User-Agent", userAgent)
+	req.Header = h
+	h.Set("User-Agent", userAgent)
 	if e.token != "" {
-		req.Header.Set("Authorization", "Bearer "+e.token)
-	}
-	if r.sign != nil {
-		r.sign(req.Header)
+		h.Set("Authorization", "Bearer "+e.token)
 	}
 	resp, err := e.client.Do(req)
 	if err != nil {
-		return "", 0, withoutURL(err)
+		if err = withoutURL(err); errors.Is(err, errRedirected) {
+			return "", err
+		}
+		return "", temporary{error: err}
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // part of it is enough
-	return judge(resp, body)
+	answered, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // part of it is enough
+	return judge(resp, answered)
 }
 
 // judge classifies an answer.
-func judge(resp *http.Response, body []byte) (answer string, after time.Duration, err error) {
+func judge(resp *http.Response, body []byte) (answer string, err error) {
 	answer = clean.Text(resp.Status, 64)
 	if text := clean.Text(string(bytes.TrimSpace(body)), maxShown); text != "" {
 		answer += ": " + text
 	}
 	switch {
 	case resp.StatusCode/100 == 2:
-		return answer, 0, nil
+		return answer, nil
 	case resp.StatusCode/100 == 5, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return answer, time.Duration(min(max(seconds, 0), 3600)) * time.Second, fmt.Errorf("the server answered %s", answer)
+		after := time.Duration(min(max(seconds, 0), 3600)) * time.Second
+		return answer, temporary{fmt.Errorf("the server answered %s", answer), after}
 	}
-	return answer, 0, fmt.Errorf("%w: the server answered %s", errRefused, answer)
+	return answer, fmt.Errorf("refused: the server answered %s", answer)
 }
 
 // withoutURL takes the URL out of an error of net/http.

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,58 +25,28 @@ type mailer struct {
 	to           []string
 }
 
-func newMailer(s Settings, env Environment) (*mailer, error) {
-	m := &mailer{server: s.Server, host: env.Host, from: s.From, to: s.To}
-	if _, _, err := net.SplitHostPort(m.server); err != nil {
-		return nil, errors.New("server: want host:port")
-	}
-	if m.from == "" {
-		m.from = "tlsratchet@" + m.host
-	}
-	if len(m.to) == 0 {
-		return nil, errors.New("to: want at least one address")
-	}
-	for _, a := range append([]string{m.from}, m.to...) {
-		if !isAddress(a) {
-			return nil, fmt.Errorf("%.64q is not an address: want local@domain in ASCII", a)
-		}
-	}
-	return m, nil
+func newMailer(s Settings, env Environment) *mailer {
+	return &mailer{server: s.Server, host: env.Host, from: cmp.Or(s.From, "tlsratchet@"+env.Host), to: s.To}
 }
 
-// isAddress reports whether s can stand in a header and a command as it is: a
-// dot-string and a domain (RFC 5321 section 4.1.2).
-func isAddress(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && domain != "" && len(s) <= 320 && !strings.ContainsFunc(s[:len(local)]+domain, func(r rune) bool {
-		return r <= ' ' || r > '~' || strings.ContainsRune(`()<>[]:;@\,"`, r)
-	})
-}
-
-// send sends a message; a temporary refusal is tried again. An answer together
-// with an error means that some of the recipients were refused.
-func (m *mailer) send(ctx context.Context, msg *Message) (answer string, err error) {
-	for try := 0; ; try++ {
-		answer, err = m.try(ctx, msg)
-		var refused *textproto.Error
-		accepted := answer != "" // for some recipients at least
-		if accepted || errors.As(err, &refused) && refused.Code >= 500 || !pause(ctx, 4*backoff(try)) {
-			return answer, err
-		}
+// try is one SMTP session. An answer together with an error means that some of
+// the recipients were refused.
+func (m *mailer) try(ctx context.Context, msg *Message) (answer string, err error) {
+	answer, err = m.session(ctx, msg)
+	var refused *textproto.Error
+	if err != nil && answer == "" && !(errors.As(err, &refused) && refused.Code >= 500) {
+		return "", temporary{error: err}
 	}
+	return answer, err
 }
 
-// try is one SMTP session.
-func (m *mailer) try(ctx context.Context, msg *Message) (string, error) {
+func (m *mailer) session(ctx context.Context, msg *Message) (string, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", m.server)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	if end, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(end)
-	}
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	answer, err := m.converse(limitedConn{conn, &io.LimitedReader{R: conn, N: maxReplies}}, msg)
 	if err != nil && ctx.Err() != nil {

@@ -48,7 +48,7 @@ type recorder struct {
 	hang chan struct{}
 }
 
-func (r *recorder) send(ctx context.Context, m *Message) (string, error) {
+func (r *recorder) try(ctx context.Context, m *Message) (string, error) {
 	if r.hang != nil {
 		select {
 		case <-r.hang:
@@ -68,8 +68,8 @@ func (r *recorder) fail(err error) {
 	r.err = err
 }
 
-// told returns what it was sent, as words, since it was asked last.
-func (r *recorder) told() string {
+// sent returns what it was sent, as words, since it was asked last.
+func (r *recorder) sent() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var words []string
@@ -80,7 +80,7 @@ func (r *recorder) told() string {
 	return strings.Join(words, " ")
 }
 
-// repeating is a recorder that is told again and again.
+// repeating is a recorder that is sent every minute what is open.
 type repeating struct{ recorder }
 
 func (r *repeating) repeat(_ context.Context, _ time.Time, open []*Message) error {

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"tlsratchet/internal/incident"
@@ -43,7 +42,7 @@ func destinationText(c *incident.Change) []string {
 		all = append(all, "Evidence: mail to it met the pin "+words.On(e.Days, e.Last)+".")
 	}
 	if len(i.Clients) > 0 {
-		all = append(all, "Its hosts that failed: "+some(clients(i), incident.MaxClients)+".")
+		all = append(all, "Its hosts that failed: "+some(i.Clients, client, incident.MaxClients)+".")
 	}
 	switch {
 	case c.What == incident.Closed && holds(i):
@@ -88,7 +87,7 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Notice {
 	n.Title = "many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server"
 	n.Text = "With outbound.action = hold their mail waits in Postfix's queue. Days in the outage do not count against the pins. Mail is sent on the third day at the latest.\n" +
 		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
-	n.Text += "\nSome of them: " + strings.Join(names(failing[:min(len(failing), few)]), ", ") + "."
+	n.Text += "\nSome of them: " + joined(failing[:min(len(failing), few)], name) + "."
 	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")
 	return n
 }

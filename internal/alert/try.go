@@ -22,10 +22,8 @@ func Test(ctx context.Context, to []*Destination, host string) []Result {
 	var all sync.WaitGroup
 	for i, d := range to {
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, d.timeout)
-			defer cancel()
 			begun := time.Now()
-			answer, err := d.sender.send(ctx, testMessage(host, begun))
+			answer, err := d.send(ctx, testMessage(host, begun))
 			results[i] = Result{Destination: d.Name, Answer: answer, Err: err, Took: time.Since(begun)}
 		})
 	}

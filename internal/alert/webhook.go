@@ -31,11 +31,7 @@ type webhook struct {
 	body *body
 }
 
-func newWebhook(s Settings, env Environment) (*webhook, error) {
-	e, err := newEndpoint(s, env)
-	if err != nil {
-		return nil, err
-	}
+func newWebhook(e *endpoint, s Settings, env Environment) (*webhook, error) {
 	key, err := Secret(s.Secret, env.Getenv)
 	if err != nil {
 		return nil, fmt.Errorf("secret: %w", err)
@@ -49,25 +45,30 @@ func newWebhook(s Settings, env Environment) (*webhook, error) {
 	return w, nil
 }
 
-func (w *webhook) send(ctx context.Context, m *Message) (string, error) {
-	r := request{method: http.MethodPost, url: w.url, contentType: "application/json"}
-	var err error
-	if w.body == nil {
-		r.body, err = json.Marshal(m)
-	} else {
-		r.contentType = w.body.contentType()
-		r.body, err = w.body.render(m)
-	}
+func (w *webhook) try(ctx context.Context, m *Message) (string, error) {
+	body, kind, err := w.bodyOf(m)
 	if err != nil {
 		return "", fmt.Errorf("making the body: %w", err)
 	}
-	if strings.Contains(w.url.Path, placeID) {
-		r.method, r.url = http.MethodPut, w.at(m.ID)
-	}
+	h := http.Header{"Content-Type": {kind}}
 	if len(w.key) > 0 {
-		r.sign = func(h http.Header) { sign(h, w.key, r.body, time.Now()) }
+		timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+		h.Set(HeaderTimestamp, timestamp)
+		h.Set(HeaderSignature, Signature(w.key, timestamp, body))
 	}
-	return w.do(ctx, r)
+	if strings.Contains(w.url.Path, placeID) {
+		return w.send(ctx, http.MethodPut, w.at(m.ID), h, body)
+	}
+	return w.send(ctx, http.MethodPost, w.url, h, body)
+}
+
+func (w *webhook) bodyOf(m *Message) (body []byte, kind string, err error) {
+	if w.body == nil {
+		body, err = json.Marshal(m)
+		return body, "application/json", err
+	}
+	body, err = w.body.render(m)
+	return body, w.body.contentType(), err
 }
 
 // at returns the URL for a message.
@@ -75,13 +76,6 @@ func (w *webhook) at(id string) *url.URL {
 	u := *w.url
 	u.Path, u.RawPath = strings.ReplaceAll(u.Path, placeID, id), ""
 	return &u
-}
-
-// sign adds the headers of a signature.
-func sign(h http.Header, key, body []byte, now time.Time) {
-	timestamp := strconv.FormatInt(now.Unix(), 10)
-	h.Set(HeaderTimestamp, timestamp)
-	h.Set(HeaderSignature, Signature(key, timestamp, body))
 }
 
 // Signature returns the value of [HeaderSignature].

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // call is what a webhook got.
@@ -45,7 +44,7 @@ func file(t *testing.T, name, content string) string {
 func TestWebhook(t *testing.T) {
 	url, got := calls(t)
 	d := webhookTo(t, Settings{URL: url + "/hook", Secret: "file:" + file(t, "key", "k3y\n"), Token: "file:" + file(t, "token", "t0ken")})
-	if _, err := deliver(t, d, time.Second); err != nil {
+	if _, err := deliver(t, d); err != nil {
 		t.Fatal(err)
 	}
 	c := <-got
@@ -96,7 +95,7 @@ func TestRetriesAreTheSameMessage(t *testing.T) {
 			w.WriteHeader(503)
 		}
 	})
-	if _, err := deliver(t, webhookTo(t, Settings{URL: url}), 5*time.Second); err != nil || n.Load() != 3 {
+	if _, err := deliver(t, webhookTo(t, Settings{URL: url})); err != nil || n.Load() != 3 {
 		t.Fatalf("%d calls, %v", n.Load(), err)
 	}
 	if len(slices.Compact(bodies)) != 1 {
@@ -120,7 +119,7 @@ func TestTemplates(t *testing.T) {
 		url, got := calls(t)
 		d := webhookTo(t, Settings{URL: url + "/rooms/!r:example/send/{id}", Body: path})
 		for range 2 {
-			if _, err := deliver(t, d, time.Second); err != nil {
+			if _, err := deliver(t, d); err != nil {
 				t.Fatalf("%s: %v", path, err)
 			}
 		}
@@ -242,12 +241,12 @@ func TestBadTemplates(t *testing.T) {
 		{"a.txt", `{{`, "unclosed action"},
 		{"a.txt", `{{exec "id"}}`, `function "exec" not defined`},
 	} {
-		_, err := NewDestination(Settings{Kind: KindWebhook, URL: "http://x", Body: file(t, tt.name, tt.text)}, testEnv())
+		_, err := NewDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: file(t, tt.name, tt.text)}, testEnv())
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v", tt.text, err)
 		}
 	}
-	if _, err := NewDestination(Settings{Kind: KindWebhook, URL: "http://x", Body: "/nowhere"}, testEnv()); err == nil {
+	if _, err := NewDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: "/nowhere"}, testEnv()); err == nil {
 		t.Error("a template that isn't there")
 	}
 }
@@ -255,7 +254,7 @@ func TestBadTemplates(t *testing.T) {
 func TestPlainTemplate(t *testing.T) {
 	url, got := calls(t)
 	d := webhookTo(t, Settings{URL: url, Body: file(t, "sms.tmpl", "{{pick .Severity 1 2 3}} {{.Title}} {{join (list .Host .Key) \"/\"}}")})
-	if _, err := deliver(t, d, time.Second); err != nil {
+	if _, err := deliver(t, d); err != nil {
 		t.Fatal(err)
 	}
 	c := <-got

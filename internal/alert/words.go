@@ -99,17 +99,17 @@ func text(c *incident.Change) []string {
 		"Evidence: " + strength(i) + ".", times(i), "Actions: " + actions(i) + ".",
 	}
 	if len(i.Clients) > 0 {
-		all = append(all, "Clients: "+some(clients(i), incident.MaxClients)+".")
+		all = append(all, "Clients: "+some(i.Clients, client, incident.MaxClients)+".")
 	}
 	if len(i.From) > 0 {
-		all = append(all, "Sender domains: "+some(names(i.From), incident.MaxFrom)+".")
+		all = append(all, "Sender domains: "+some(i.From, name, incident.MaxFrom)+".")
 	}
 	held := c.Held
 	if c.What != incident.Holding {
 		held = i.Held
 	}
 	if len(held) > 0 {
-		all = append(all, "Put into the hold queue: "+some(queueIDs(held), incident.MaxHeld)+".")
+		all = append(all, "Put into the hold queue: "+some(held, queueID, incident.MaxHeld)+".")
 	}
 	if c.What == incident.Waiting {
 		all = append(all, "Senders usually give up after five days, some after one. If the peer has turned TLS off, unpin it. Otherwise its pin is released after policy.release_after_days, unless the configuration requires TLS of it.")
@@ -206,38 +206,31 @@ func commands(id tlsstate.Identity, unpin bool) []string {
 	return all
 }
 
-func clients(i *incident.Incident) (all []string) {
-	for _, c := range i.Clients {
-		if c.Host == "" {
-			all = append(all, name(c.Address))
-		} else {
-			all = append(all, fmt.Sprintf("%s (%s)", name(c.Host), name(c.Address)))
-		}
+// client names a host that an incident is about.
+func client(c incident.Client) string {
+	if c.Host == "" {
+		return name(c.Address)
 	}
-	return all
+	return fmt.Sprintf("%s (%s)", name(c.Host), name(c.Address))
 }
 
-func names(list []string) (all []string) {
-	for _, s := range list {
-		all = append(all, name(s))
-	}
-	return all
-}
-
-func queueIDs(held []incident.Held) (all []string) {
-	for _, h := range held {
-		all = append(all, name(h.QueueID))
-	}
-	return all
-}
+func queueID(h incident.Held) string { return name(h.QueueID) }
 
 // some lists names; at most most of them are recorded.
-func some(list []string, most int) string {
-	s := strings.Join(list, ", ")
+func some[T any](list []T, name func(T) string, most int) string {
+	s := joined(list, name)
 	if len(list) >= most {
 		s += " and possibly others"
 	}
 	return s
+}
+
+func joined[T any](list []T, name func(T) string) string {
+	var all []string
+	for _, v := range list {
+		all = append(all, name(v))
+	}
+	return strings.Join(all, ", ")
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

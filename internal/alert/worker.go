@@ -25,13 +25,15 @@ type worker struct {
 	ctx     context.Context // of all deliveries
 	cancel  context.CancelFunc
 	failing bool
-
-	delivered, failed, dropped atomic.Uint64
+	counts  *tally
 }
 
-func newWorker(to *Destination, log *slog.Logger, open func() []*Message) *worker {
+// tally holds the counts of a destination, and outlives its worker.
+type tally struct{ delivered, failed, dropped atomic.Uint64 }
+
+func newWorker(to *Destination, log *slog.Logger, open func() []*Message, counts *tally) *worker {
 	w := &worker{
-		to: to, log: log, open: open, queue: make(chan *Message, backlog),
+		to: to, log: log, open: open, queue: make(chan *Message, backlog), counts: counts,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
@@ -43,7 +45,7 @@ func (w *worker) add(m *Message) {
 	select {
 	case w.queue <- m:
 	default:
-		w.dropped.Add(1)
+		w.counts.dropped.Add(1)
 	}
 }
 
@@ -110,23 +112,22 @@ func (w *worker) drain() {
 }
 
 func (w *worker) deliver(m *Message) {
-	ctx, cancel := context.WithTimeout(w.ctx, w.to.timeout)
-	defer cancel()
-	_, err := w.to.sender.send(ctx, m)
+	_, err := w.to.send(w.ctx, m)
 	w.outcome(err)
 }
 
 // repeat sends what is open. Only a failure is counted.
 func (w *worker) repeat(now time.Time) {
-	ctx, cancel := context.WithTimeout(w.ctx, w.to.timeout)
-	defer cancel()
 	var open []*Message
 	for _, m := range w.open() {
 		if w.to.wants(m.Severity) {
 			open = append(open, m)
 		}
 	}
-	if err := w.to.sender.(repeater).repeat(ctx, now, open); err != nil {
+	_, err := w.to.retry(w.ctx, func(ctx context.Context) (string, error) {
+		return "", w.to.sender.(repeater).repeat(ctx, now, open)
+	})
+	if err != nil {
 		w.outcome(err)
 	}
 }
@@ -136,12 +137,12 @@ func (w *worker) repeat(now time.Time) {
 func (w *worker) outcome(err error) {
 	switch {
 	case err == nil:
-		w.delivered.Add(1)
+		w.counts.delivered.Add(1)
 		if w.failing {
 			w.log.Info("alerts are delivered again", "to", w.to.Name)
 		}
 	default:
-		w.failed.Add(1)
+		w.counts.failed.Add(1)
 		if !w.failing {
 			w.log.Error("could not deliver an alert; further failures are only counted", "to", w.to.Name, "error", err)
 		}
@@ -169,24 +170,13 @@ type Stats struct {
 	Delivered, Failed, Dropped uint64
 }
 
-func (s Stats) plus(o Stats) Stats {
-	return Stats{s.Delivered + o.Delivered, s.Failed + o.Failed, s.Dropped + o.Dropped}
-}
-
-func (w *worker) stats() Stats {
-	return Stats{w.delivered.Load(), w.failed.Load(), w.dropped.Load()}
-}
-
-// Stats returns the counts by the names of the destinations.
+// Stats returns the counts by the names of the destinations, of former ones too.
 func (a *Alerts) Stats() map[string]Stats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make(map[string]Stats, len(a.workers))
-	for name, s := range a.gone {
-		all[name] = s
-	}
-	for _, w := range a.workers {
-		all[w.to.Name] = all[w.to.Name].plus(w.stats())
+	all := make(map[string]Stats, len(a.counts))
+	for name, c := range a.counts {
+		all[name] = Stats{c.delivered.Load(), c.failed.Load(), c.dropped.Load()}
 	}
 	return all
 }

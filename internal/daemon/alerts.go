@@ -19,21 +19,10 @@ func Destinations(cfg *config.Config, log *slog.Logger) ([]*alert.Destination, e
 func destinations(cfg *config.Config, getenv func(string) (string, bool), log *slog.Logger) ([]*alert.Destination, error) {
 	var all []alert.Settings
 	if cfg.Alert.Log != config.Off {
-		least, err := alert.ParseSeverity(cfg.Alert.Log)
-		if err != nil {
-			return nil, ConfigError{err}
-		}
-		all = append(all, alert.Settings{Kind: alert.KindLog, Least: least})
+		all = append(all, alert.Settings{Kind: alert.KindLog, Least: cfg.Alert.Log})
 	}
 	for _, d := range cfg.Destinations {
-		least, err := alert.ParseSeverity(d.Least)
-		if err != nil {
-			return nil, ConfigError{err}
-		}
-		all = append(all, alert.Settings{
-			Kind: d.Kind, Least: least, URL: d.URL, Secret: d.Secret, Token: d.Token, Body: d.Body,
-			Server: d.Server, To: d.To, From: d.From,
-		})
+		all = append(all, alert.Settings(d))
 	}
 	made, err := alert.NewDestinations(all, alert.Environment{Host: Hostname(), Getenv: getenv, Log: log})
 	if err != nil {

@@ -34,10 +34,10 @@ func TestAlerts(t *testing.T) {
 	am := newAlertmanager(t)
 	hook := newReceiver(t)
 	site := &teller{t: t, path: filepath.Join(t.TempDir(), "incidents.json"), settings: []alert.Settings{
-		{Kind: alert.KindLog, Least: alert.Warning},
-		{Kind: alert.KindWebhook, Least: alert.Warning, URL: hook.url},
-		{Kind: alert.KindAlertmanager, Least: alert.Warning, URL: am.url},
-		{Kind: alert.KindMail, Least: alert.Warning, Server: in.Addr(0), To: []string{"bob@ours.example"}},
+		{Kind: alert.KindLog, Least: "warning"},
+		{Kind: alert.KindWebhook, Least: "warning", URL: hook.url},
+		{Kind: alert.KindAlertmanager, Least: "warning", URL: am.url},
+		{Kind: alert.KindMail, Least: "warning", Server: in.Addr(0), To: []string{"bob@ours.example"}},
 	}}
 	site.start()
 	site.take(tlsstate.Downgraded, tlsstate.Plaintext)
