@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,21 +14,6 @@ const (
 	ToAlertmanager = "alertmanager"
 	ToMail         = "mail"
 )
-
-// The severities of [Alert.Log] and [Destination.Least], the least first.
-const (
-	Info     = "info"
-	Warning  = "warning"
-	Critical = "critical"
-)
-
-// Alert is what is reported, and how often, beside the [[destination]] rows.
-type Alert struct {
-	// Log is the least severity that is logged, or [Off].
-	Log string
-	// PerHour is how many messages an hour are sent one by one.
-	PerHour int
-}
 
 // Destination is one [[destination]] row. Secrets are in it by reference alone:
 // "file:/path" or "env:NAME".
@@ -43,49 +29,20 @@ type Destination struct {
 	From   string
 }
 
-func alertSettings() []setting[Config] {
-	return []setting[Config]{
-		word("alert.log", func(c *Config) *string { return &c.Alert.Log }, oneOf(Info, Warning, Critical, Off), same),
-		integer("alert.per_hour", func(c *Config) *int { return &c.Alert.PerHour }, 1, 1000),
-	}
-}
-
-func defaultAlert() Alert { return Alert{Log: Off, PerHour: 20} }
-
-// destinationSettings returns the keys of a [[destination]] row.
-func destinationSettings() []setting[Destination] {
-	return []setting[Destination]{
-		word("destination.kind", func(d *Destination) *string { return &d.Kind }, oneOf(ToWebhook, ToAlertmanager, ToMail), same),
-		word("destination.least", func(d *Destination) *string { return &d.Least }, oneOf(Info, Warning, Critical), same),
-		word("destination.url", func(d *Destination) *string { return &d.URL }, parseAlertURL, same),
-		word("destination.secret", func(d *Destination) *string { return &d.Secret }, parseReference, same),
-		word("destination.token", func(d *Destination) *string { return &d.Token }, parseReference, same),
-		word("destination.body", func(d *Destination) *string { return &d.Body }, parsePath, same),
-		word("destination.server", func(d *Destination) *string { return &d.Server }, endpointOnly("127.0.0.1:25"), same),
-		list("destination.to", 1, func(d *Destination) *[]string { return &d.To }, parseMailbox, same),
-		word("destination.from", func(d *Destination) *string { return &d.From }, parseMailbox, same),
-	}
-}
-
-// destinations takes the [[destination]] rows.
-func (l *loader) destinations(raw any) {
-	tables(l, raw, "destination", destinationSettings(), func(d Destination, position string) {
+// destinations reads the [[destination]] rows.
+func (l *loader) destinations() {
+	all, positions := rows(l, "destination", destinationSettings)
+	for i, d := range all {
 		if key, err := d.check(); err != nil {
-			where := "destination"
-			if key != "" {
-				position, where = dotted(position, key), dotted(where, key)
-			}
-			l.at(position, where, err)
-			return
+			l.atRow(positions[i], "destination", key, err)
+			continue
 		}
-		if d.Least == "" {
-			d.Least = Warning
-		}
-		if d.Kind == ToMail && d.Server == "" {
-			d.Server = "127.0.0.1:25"
+		d.Least = cmp.Or(d.Least, Warning)
+		if d.Kind == ToMail {
+			d.Server = cmp.Or(d.Server, "127.0.0.1:25")
 		}
 		l.config.Destinations = append(l.config.Destinations, d)
-	})
+	}
 }
 
 // check returns what is wrong with the row as a whole, and with which key.
@@ -171,15 +128,4 @@ func parseMailbox(s string) (string, error) {
 		return "", fmt.Errorf("address %s: %w", shown(s), err)
 	}
 	return local + "@" + domain, nil
-}
-
-// endpointOnly parses host:port. The example is for the error.
-func endpointOnly(example string) func(string) (string, error) {
-	return func(s string) (string, error) {
-		address, err := parseHostPort(s)
-		if err != nil {
-			return "", fmt.Errorf("unknown address %s: use host:port, as %s", shown(s), example)
-		}
-		return address, nil
-	}
 }

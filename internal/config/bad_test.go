@@ -189,8 +189,8 @@ func check(t *testing.T, file, want string) {
 	}
 }
 
-// TestAllThatIsWrongIsTold in the order of the file, then by layer.
-func TestAllThatIsWrongIsTold(t *testing.T) {
+// TestAllThatIsWrongIsReported in the order of the file, then by layer.
+func TestAllThatIsWrongIsReported(t *testing.T) {
 	file := write(t, `[[peer]]
 domain = "com"
 subdomains = true

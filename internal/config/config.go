@@ -1,5 +1,6 @@
 // Package config is tlsratchet's configuration: one TOML file, strict, every
-// key of it optional. Defaults come first, then the file, then TLSRATCHET_
+// key of it optional. The defaults, which are the
+// file that we ship, come first, then the operator's file, then TLSRATCHET_
 // variables, then flags; all is validated before anything is used, and all
 // that is wrong is reported at once, with file, line, key and what would be right.
 //
@@ -7,14 +8,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
+	"tlsratchet/contrib"
 	"tlsratchet/tlsstate"
 )
 
@@ -27,20 +27,6 @@ const (
 	DefaultHistory = "/var/lib/tlsratchet/history.db"
 	// DefaultFile is read where it exists and no other file is named.
 	DefaultFile = "/etc/tlsratchet/tlsratchet.toml"
-)
-
-// The values of [Config.Header].
-const (
-	// HeaderDowngrade adds the header to downgrades, HeaderAll to every
-	// message.
-	HeaderDowngrade = "downgrade"
-	HeaderAll       = "all"
-)
-
-// The values of [Log.Format].
-const (
-	LogText = "text"
-	LogJSON = "json"
 )
 
 // Config is a configuration that was validated. It is never changed after
@@ -94,46 +80,6 @@ type Config struct {
 	warnings             []string
 }
 
-// Socket is how unix sockets are made.
-type Socket struct {
-	// Mode is the permissions, 0600 to 0777.
-	Mode fs.FileMode
-	// Group is the name or number of the group that owns it; "" for that of
-	// the daemon. Whether there is such a group is not checked here.
-	Group string
-}
-
-// Log is what is logged, and how.
-type Log struct {
-	// Format is [LogText] or [LogJSON].
-	Format string
-	Level  slog.Level
-}
-
-// Limits bound what the daemon may take.
-type Limits struct {
-	// Connections is how many connections are served at once.
-	Connections int
-	// Idle is how long a connection may be silent.
-	Idle time.Duration
-	// Drain is how long connections are waited for at a stop; 0 for not at all.
-	Drain time.Duration
-	// Read is how long one read of the history may take. One that takes longer
-	// ends the decision, and the message is accepted.
-	Read time.Duration
-	// Cache is how many identities are kept in memory.
-	Cache int
-	// Identities is how many the history file may hold.
-	Identities int
-}
-
-// Reply is what goes into the texts of 451 and 550 replies.
-type Reply struct {
-	// Contact is an address or URL for the postmaster of the peer: printable
-	// ASCII, at most 200 characters; "" for none. A % in it is not doubled.
-	Contact string
-}
-
 // Overrides are the flags of a trial; nil is a flag that wasn't given.
 type Overrides struct {
 	// Listen is --listen, one item each time it was given.
@@ -166,7 +112,7 @@ func Load(path string, env func(string) (string, bool), flags Overrides) (*Confi
 }
 
 func load(name string, data []byte, env func(string) (string, bool), flags Overrides) (*Config, error) {
-	l := loader{file: name, config: defaults()}
+	l := newLoader(name, defaults())
 	l.fromFile(data)
 	if env != nil {
 		l.fromEnv(env)
@@ -180,46 +126,24 @@ func load(name string, data []byte, env func(string) (string, bool), flags Overr
 	return l.config, nil
 }
 
+// defaults are what the file that we ship says.
+func defaults() *Config {
+	const file = "tlsratchet.toml"
+	data, err := contrib.Files.ReadFile(file)
+	l := newLoader(file, &Config{})
+	l.fromFile(data)
+	if err := errors.Join(err, l.err()); err != nil {
+		panic(fmt.Sprintf("the defaults: %v", err)) // the tests load them
+	}
+	return l.config
+}
+
 // Rules returns the policy, the [[peer]] rows and the exempt networks, made
 // ready.
 func (c *Config) Rules() *tlsstate.Rules { return c.rules }
 
 // InMemory reports whether the history is kept in memory alone.
 func (c *Config) InMemory() bool { return c.History == Memory }
-
-func defaults() *Config {
-	return &Config{
-		Listen:  []Listener{{Network: Unix, Address: DefaultSocket}},
-		History: DefaultHistory,
-		Header:  HeaderDowngrade,
-		ExemptNetworks: []netip.Prefix{
-			netip.MustParsePrefix("127.0.0.0/8"),
-			netip.MustParsePrefix("::1/128"),
-		},
-		JudgeNetworks:    []netip.Prefix{},
-		PolicyService:    PolicyService{Listen: []Listener{}},
-		PlainListeners:   []string{},
-		ExemptRecipients: []string{"postmaster", "abuse"},
-		Socket:           Socket{Mode: 0o660},
-		Log:              Log{Format: LogText, Level: slog.LevelInfo},
-		Limits: Limits{
-			Connections: 4096,
-			Idle:        9 * time.Hour,
-			Drain:       5 * time.Second,
-			Read:        250 * time.Millisecond,
-			Cache:       50_000,
-			Identities:  2_000_000,
-		},
-		Policy:    tlsstate.DefaultPolicy(),
-		Outbound:  defaultOutbound(),
-		Shared:    defaultShared(),
-		Selfcheck: defaultSelfcheck(),
-		Status:    defaultStatus(),
-		Breaker:   defaultBreaker(),
-		SPF:       defaultSPF(),
-		Alert:     defaultAlert(),
-	}
-}
 
 // absolute is a path that was given on the command line.
 func absolute(path string) string {

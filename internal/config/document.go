@@ -115,9 +115,9 @@ func (x *indexer) all() error {
 		}
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table:
-			x.table = x.keys("", e.Key())
+			x.table = x.keys("", e.Key(), false)
 		case unstable.ArrayTable:
-			x.table = x.row(e)
+			x.table = x.keys("", e.Key(), true)
 		case unstable.KeyValue:
 			x.keyValue(x.table, e)
 		}
@@ -125,34 +125,19 @@ func (x *indexer) all() error {
 	return p.Error()
 }
 
-// keys notes each part of a dotted key, and returns the position of the last.
-func (x *indexer) keys(position string, it unstable.Iterator) string {
+// keys notes each part of a dotted key, and returns the position of the last. row:
+// the key is the head of a table in an array of tables.
+func (x *indexer) keys(position string, it unstable.Iterator, row bool) string {
 	for parts := 0; it.Next() && parts < maxParts; parts++ {
 		position = dotted(position, string(it.Node().Data))
 		x.note(position, it.Node())
-		if n := x.rows[position]; n > 0 {
-			position = element(position, n-1)
-		}
-	}
-	return position
-}
-
-// row notes the head of a table in an array of tables.
-func (x *indexer) row(e *unstable.Node) string {
-	var parts []*unstable.Node
-	for it := e.Key(); it.Next() && len(parts) < maxParts; {
-		parts = append(parts, it.Node())
-	}
-	position := ""
-	for i, part := range parts {
-		position = dotted(position, string(part.Data))
-		x.note(position, part)
 		n := x.rows[position]
-		if i == len(parts)-1 {
+		switch {
+		case row && it.IsLast():
 			x.rows[position] = n + 1
 			position = element(position, n)
-			x.note(position, part)
-		} else if n > 0 {
+			x.note(position, it.Node())
+		case n > 0:
 			position = element(position, n-1)
 		}
 	}
@@ -161,7 +146,7 @@ func (x *indexer) row(e *unstable.Node) string {
 
 // keyValue notes a key, and those of the tables in its value.
 func (x *indexer) keyValue(table string, e *unstable.Node) {
-	x.value(x.keys(table, e.Key()), e.Value())
+	x.value(x.keys(table, e.Key(), false), e.Value())
 }
 
 func (x *indexer) value(position string, v *unstable.Node) {

@@ -75,25 +75,24 @@ func TestDotted(t *testing.T) {
 // TestEverySettingIsComplete: a key that is in the table works in all layers.
 func TestEverySettingIsComplete(t *testing.T) {
 	keys, variables := map[string]bool{}, map[string]bool{}
-	for _, s := range settings() {
-		if keys[s.key] || variables[s.variable()] {
-			t.Errorf("%s or %s is there twice", s.key, s.variable())
+	for _, s := range settings(defaults()) {
+		if keys[s.name] || variables[s.variable()] {
+			t.Errorf("%s or %s is there twice", s.name, s.variable())
 		}
-		keys[s.key], variables[s.variable()] = true, true
+		keys[s.name], variables[s.variable()] = true, true
 		if !strings.HasPrefix(s.variable(), "TLSRATCHET_") {
-			t.Errorf("%s has the variable %q", s.key, s.variable())
+			t.Errorf("%s has the variable %q", s.name, s.variable())
 		}
-		c := defaults()
-		before := s.show(c)
-		if err := s.set(c, struct{}{}); err == nil || s.show(c) != before {
-			t.Errorf("%s takes anything, or forgets its value when it is wrong: %v", s.key, err)
+		before := s.show()
+		if err := s.set(struct{}{}); err == nil || s.show() != before {
+			t.Errorf("%s takes anything, or forgets its value when it is wrong: %v", s.name, err)
 		}
 		doc, broken := parse([]byte("x = " + before))
 		if broken != nil {
-			t.Fatalf("%s shows %s: %v", s.key, before, broken)
+			t.Fatalf("%s shows %s: %v", s.name, before, broken)
 		}
-		if err := s.set(c, doc.values["x"]); err != nil || s.show(c) != before {
-			t.Errorf("%s does not take its own default %s: %v", s.key, before, err)
+		if err := s.set(doc.values["x"]); err != nil || s.show() != before {
+			t.Errorf("%s does not take its own default %s: %v", s.name, before, err)
 		}
 	}
 }
@@ -110,19 +109,18 @@ func TestNumbersTakeTheirWholeRange(t *testing.T) {
 		"outbound.release_after_days": {2, 64}, "outbound.relax_after_days": {2, 64},
 		"selfcheck.every_seconds": {10, 86400}, "dns.timeout_milliseconds": {100, 2000}, "shared_milliseconds": {1, 1000}, "alert.per_hour": {1, 1000},
 	}
-	for _, s := range settings() {
+	for _, s := range settings(defaults()) {
 		if _, ok := s.text("7").(int64); !ok {
 			continue
 		}
-		r, ok := ranges[s.key]
+		r, ok := ranges[s.name]
 		if !ok {
-			t.Errorf("%s: the test doesn't know its range", s.key)
+			t.Errorf("%s: the test doesn't know its range", s.name)
 			continue
 		}
-		c := defaults()
 		for n, want := range map[int64]bool{r[0] - 1: false, r[0]: true, r[1]: true, r[1] + 1: false, -1 << 63: false} {
-			if err := s.set(c, n); (err == nil) != want {
-				t.Errorf("%s = %d: %v", s.key, n, err)
+			if err := s.set(n); (err == nil) != want {
+				t.Errorf("%s = %d: %v", s.name, n, err)
 			}
 		}
 	}

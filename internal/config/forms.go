@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -16,69 +16,12 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// The values of [Listener.Network].
-const (
-	Unix    = "unix"
-	TCP     = "tcp"
-	Systemd = "systemd"
-)
-
-// Listener is where Postfix finds us.
-type Listener struct {
-	// Network is [Unix], [TCP] or [Systemd].
-	Network string
-	// Address is a clean absolute path, or host:port; "" for Systemd.
-	Address string
-}
-
-// String returns the listener as the file spells it.
-func (l Listener) String() string {
-	switch l.Network {
-	case Unix:
-		return "unix:" + l.Address
-	case TCP:
-		return "inet:" + l.Address
+func parseSocketPath(s string) (string, error) {
+	file, err := parsePath(s)
+	if err == nil && len(file) > maxSocketPath {
+		err = fmt.Errorf("a socket's path has at most %d bytes, this one %d", maxSocketPath, len(file))
 	}
-	return l.Network
-}
-
-// maxSocketPath is what fits into sun_path with its NUL.
-const maxSocketPath = 107
-
-func parseListener(s string) (Listener, error) {
-	form, rest, _ := strings.Cut(s, ":")
-	switch {
-	case s == Systemd:
-		return Listener{Network: Systemd}, nil
-	case form == "unix":
-		file, err := parsePath(rest)
-		if err == nil && len(file) > maxSocketPath {
-			err = fmt.Errorf("a socket's path has at most %d bytes, this one %d", maxSocketPath, len(file))
-		}
-		return Listener{Network: Unix, Address: file}, err
-	case form == "inet":
-		address, err := parseHostPort(rest)
-		return Listener{Network: TCP, Address: address}, err
-	}
-	return Listener{}, fmt.Errorf("unknown listener %s: use unix:/path, inet:host:port or systemd", shown(s))
-}
-
-func parseHostPort(s string) (string, error) {
-	want := fmt.Errorf("unknown address %s: use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891", shown(s))
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", want
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return "", fmt.Errorf("port %s: want a number from 1 to 65535", shown(port))
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && printable(host) {
-		host = addr.String()
-	} else if host, err = parseDomain(host); err != nil {
-		return "", want
-	}
-	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
+	return file, err
 }
 
 // parsePath wants a file by its absolute path.
@@ -93,15 +36,18 @@ func parsePath(s string) (string, error) {
 	return clean, nil
 }
 
-func parseHistory(s string) (string, error) {
-	if s == Memory {
-		return s, nil
+// or makes a form of one that also takes words. also is how its error ends.
+func or(parse func(string) (string, error), also string, words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if slices.Contains(words, s) {
+			return s, nil
+		}
+		v, err := parse(s)
+		if err != nil && also != "" {
+			err = fmt.Errorf("%w, %s", err, also)
+		}
+		return v, err
 	}
-	file, err := parsePath(s)
-	if err != nil {
-		return "", fmt.Errorf("%w, or %q", err, Memory)
-	}
-	return file, nil
 }
 
 func parseMode(s string) (fs.FileMode, error) {
@@ -253,4 +199,67 @@ func parsePort(s string) (string, error) {
 		return "", fmt.Errorf("unknown port %.60q: use a number from 1 to 65535, in quotes", s)
 	}
 	return s, nil
+}
+
+// On is the opposite of [Off].
+const On = "on"
+
+// systemResolver is the zero [SPF.Resolver] in words.
+const systemResolver = "system"
+
+func parseOnOff(s string) (bool, error) {
+	on, err := pick(On, Off)(s)
+	return on == On, err
+}
+
+func showOnOff(on bool) string {
+	if on {
+		return On
+	}
+	return Off
+}
+
+// parseResolver wants an address, with or without a port: a name would have to
+// be looked up first.
+func parseResolver(s string) (netip.AddrPort, error) {
+	if s == systemResolver {
+		return netip.AddrPort{}, nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		var ip netip.Addr
+		ip, err = netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+		ap = netip.AddrPortFrom(ip, 53)
+	}
+	if err != nil || ap.Port() == 0 || ap.Addr().IsUnspecified() || !printable(s) {
+		return netip.AddrPort{}, fmt.Errorf("unknown resolver %s: use an address, as 127.0.0.1:5353 or [::1]:53, or %q", shown(s), systemResolver)
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+func showResolver(ap netip.AddrPort) string {
+	if !ap.IsValid() {
+		return systemResolver
+	}
+	return ap.String()
+}
+
+func parseFingerprint(s string) (string, error) {
+	fingerprint, ok := tlsstate.Fingerprint(s)
+	if !ok {
+		return "", fmt.Errorf("unknown fingerprint %s: want 16 to 64 bytes as hexadecimal digits, with colons or without, as Postfix logs it", shown(s))
+	}
+	return fingerprint, nil
+}
+
+func parseRowAction(s string) (*tlsstate.Action, error) {
+	a, err := tlsstate.ParseAction(s)
+	return &a, err
+}
+
+func showRowAction(a *tlsstate.Action) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }

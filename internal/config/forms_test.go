@@ -60,6 +60,7 @@ func TestListenersSpellThemselves(t *testing.T) {
 }
 
 func TestHistories(t *testing.T) {
+	parseHistory := or(parsePath, "", Memory)
 	accepts(t, parseHistory, map[string]string{
 		"memory": "memory", "/h": "/h", "/var/lib//x/./h.db": "/var/lib/x/h.db", "/memory": "/memory",
 	})

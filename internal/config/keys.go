@@ -1,111 +1,129 @@
 package config
 
 import (
-	"fmt"
-	"io/fs"
-	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"tlsratchet/tlsstate"
 )
 
 // settings returns every key of the file but those of rows, in the order
-// that they are written, with the variable that overrides it.
-func settings() []setting[Config] {
-	return slices.Concat(topSettings(), sharedSettings(), tableSettings(), policySettings(), policyServiceSettings(), outboundSettings(), breakerSettings(), adminSettings(), selfcheckSettings(), statusSettings(), dnsSettings(), alertSettings())
-}
+// that they are written, with the variable that overrides it. The ranges of
+// policy are those of [tlsstate.Policy].
+func settings(c *Config) []setting {
+	return []setting{
+		key("listen", &c.Listen, list(1, parseListener, Listener.String)),
+		key("history", &c.History, text(or(parsePath, `or "memory"`, Memory))),
+		key("header", &c.Header, oneOf(HeaderDowngrade, HeaderAll)),
+		key("exempt_networks", &c.ExemptNetworks, list(0, parseExemptNetwork, netip.Prefix.String)),
+		key("judge_networks", &c.JudgeNetworks, list(0, parseNetwork, netip.Prefix.String)),
+		key("plain_listeners", &c.PlainListeners, list(0, parsePort, same)),
+		key("exempt_recipients", &c.ExemptRecipients, list(0, parseRecipient, same)),
+		key("spf", &c.SPF.On, word(parseOnOff, showOnOff)),
 
-func topSettings() []setting[Config] {
-	return []setting[Config]{
-		list("listen", 1,
-			func(c *Config) *[]Listener { return &c.Listen }, parseListener, Listener.String),
-		word("history", func(c *Config) *string { return &c.History }, parseHistory, same),
-		word("header", func(c *Config) *string { return &c.Header }, oneOf(HeaderDowngrade, HeaderAll), same),
-		list("exempt_networks", 0,
-			func(c *Config) *[]netip.Prefix { return &c.ExemptNetworks }, parseExemptNetwork, netip.Prefix.String),
-		list("judge_networks", 0,
-			func(c *Config) *[]netip.Prefix { return &c.JudgeNetworks }, parseNetwork, netip.Prefix.String),
-		list("plain_listeners", 0,
-			func(c *Config) *[]string { return &c.PlainListeners }, parsePort, same),
-		list("exempt_recipients", 0,
-			func(c *Config) *[]string { return &c.ExemptRecipients }, parseRecipient, same),
-		spfSetting(),
-	}
-}
+		key("shared", &c.Shared.URL, text(parseShared)),
+		key("shared_password_file", &c.Shared.PasswordFile, text(or(parsePath, "", ""))),
+		key("shared_roots_file", &c.Shared.RootsFile, text(or(parsePath, "", ""))),
+		key("shared_milliseconds", &c.Shared.Timeout, span(time.Millisecond, 1, 1000)),
+		key("shared_insecure", &c.Shared.Insecure, boolean()),
 
-func tableSettings() []setting[Config] {
-	return []setting[Config]{
-		word("socket.mode", func(c *Config) *fs.FileMode { return &c.Socket.Mode }, parseMode, showMode),
-		word("socket.group", func(c *Config) *string { return &c.Socket.Group }, parseGroup, same),
+		key("socket.mode", &c.Socket.Mode, word(parseMode, showMode)),
+		key("socket.group", &c.Socket.Group, text(parseGroup)),
 
-		word("log.format", func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON), same),
-		word("log.level", func(c *Config) *slog.Level { return &c.Log.Level }, parseLogLevel, showLogLevel),
+		key("log.format", &c.Log.Format, oneOf(LogText, LogJSON)),
+		key("log.level", &c.Log.Level, word(parseLogLevel, showLogLevel)),
 
-		integer("limits.connections", func(c *Config) *int { return &c.Limits.Connections }, 1, 65536),
-		span("limits.idle_seconds", func(c *Config) *time.Duration { return &c.Limits.Idle }, time.Second, 60, 86400),
-		span("limits.drain_seconds", func(c *Config) *time.Duration { return &c.Limits.Drain }, time.Second, 0, 300),
-		span("limits.read_milliseconds", func(c *Config) *time.Duration { return &c.Limits.Read }, time.Millisecond, 10, 10000),
-		integer("limits.cache", func(c *Config) *int { return &c.Limits.Cache }, 100, 10_000_000),
-		integer("limits.identities", func(c *Config) *int { return &c.Limits.Identities }, 1000, 100_000_000),
+		key("limits.connections", &c.Limits.Connections, integer(1, 65536)),
+		key("limits.idle_seconds", &c.Limits.Idle, span(time.Second, 60, 86400)),
+		key("limits.drain_seconds", &c.Limits.Drain, span(time.Second, 0, 300)),
+		key("limits.read_milliseconds", &c.Limits.Read, span(time.Millisecond, 10, 10000)),
+		key("limits.cache", &c.Limits.Cache, integer(100, 10_000_000)),
+		key("limits.identities", &c.Limits.Identities, integer(1000, 100_000_000)),
 
-		word("reply.contact", func(c *Config) *string { return &c.Reply.Contact }, parseContact, same),
-	}
-}
+		key("reply.contact", &c.Reply.Contact, text(parseContact)),
 
-// The ranges are those of [tlsstate.Policy].
-func policySettings() []setting[Config] {
-	return []setting[Config]{
-		word("policy.stripped", func(c *Config) *tlsstate.Action { return &c.Policy.Stripped }, tlsstate.ParseAction, tlsstate.Action.String),
-		word("policy.weakened", func(c *Config) *tlsstate.Action { return &c.Policy.Weakened }, tlsstate.ParseAction, tlsstate.Action.String),
-		word("policy.unauthenticated", func(c *Config) *tlsstate.Action { return &c.Policy.Unauthenticated }, tlsstate.ParseAction, tlsstate.Action.String),
-		word("policy.pin_certificates", func(c *Config) *tlsstate.CertPins { return &c.Policy.PinCertificates }, tlsstate.ParseCertPins, tlsstate.CertPins.String),
-		integer("policy.pin_after_days", func(c *Config) *int { return &c.Policy.PinAfterDays }, 1, 64),
-		integer("policy.pin_max_age_days", func(c *Config) *int { return &c.Policy.PinMaxAgeDays }, 1, 3650),
-		integer("policy.release_after_days", func(c *Config) *int { return &c.Policy.ReleaseAfterDays }, 2, 64),
-		integer("policy.relax_after_days", func(c *Config) *int { return &c.Policy.RelaxAfterDays }, 2, 64),
-		word("policy.pin_up_to", func(c *Config) *tlsstate.Level { return &c.Policy.PinUpTo }, parseLevel, tlsstate.Level.String),
-		word("policy.domain_enforce", func(c *Config) *tlsstate.Enforce { return &c.Policy.DomainEnforce }, tlsstate.ParseEnforce, tlsstate.Enforce.String),
+		key("policy.stripped", &c.Policy.Stripped, word(tlsstate.ParseAction, tlsstate.Action.String)),
+		key("policy.weakened", &c.Policy.Weakened, word(tlsstate.ParseAction, tlsstate.Action.String)),
+		key("policy.unauthenticated", &c.Policy.Unauthenticated, word(tlsstate.ParseAction, tlsstate.Action.String)),
+		key("policy.pin_certificates", &c.Policy.PinCertificates, word(tlsstate.ParseCertPins, tlsstate.CertPins.String)),
+		key("policy.pin_after_days", &c.Policy.PinAfterDays, integer(1, 64)),
+		key("policy.pin_max_age_days", &c.Policy.PinMaxAgeDays, integer(1, 3650)),
+		key("policy.release_after_days", &c.Policy.ReleaseAfterDays, integer(2, 64)),
+		key("policy.relax_after_days", &c.Policy.RelaxAfterDays, integer(2, 64)),
+		key("policy.pin_up_to", &c.Policy.PinUpTo, word(parseLevel, tlsstate.Level.String)),
+		key("policy.domain_enforce", &c.Policy.DomainEnforce, word(tlsstate.ParseEnforce, tlsstate.Enforce.String)),
+
+		key("policy_service.listen", &c.PolicyService.Listen, list(0, ownListener(), Listener.String)),
+
+		key("outbound.listen", &c.Outbound.Listen, list(0, ownListener(Beside), Listener.String)),
+		key("outbound.log", &c.Outbound.Log, text(or(parsePath, `"journal" or "off"`, Journal, Off))),
+		key("outbound.action", &c.Outbound.Action, oneOf(Observe, Hold)),
+		key("outbound.on_outage", &c.Outbound.OnOutage, oneOf(Hold, Release)),
+		key("outbound.postfix", &c.Outbound.Postfix, list(1, parsePath, same)),
+		key("outbound.least", &c.Outbound.Least, word(parseLevel, tlsstate.Level.String)),
+		key("outbound.pin_after_days", &c.Outbound.PinAfterDays, asPolicy(1, 64)),
+		key("outbound.pin_max_age_days", &c.Outbound.PinMaxAgeDays, asPolicy(1, 3650)),
+		key("outbound.release_after_days", &c.Outbound.ReleaseAfterDays, asPolicy(2, 64)),
+		key("outbound.relax_after_days", &c.Outbound.RelaxAfterDays, asPolicy(2, 64)),
+
+		key("breaker.domains", &c.Breaker.Domains, integer(1, 1000)),
+		key("breaker.window_seconds", &c.Breaker.Window, span(time.Second, 60, 86400)),
+		key("breaker.pin_days", &c.Breaker.PinDays, integer(0, 64)),
+
+		key("admin.socket", &c.Admin.Socket, text(or(parseSocketPath, "", "", Off))),
+		key("admin.group", &c.Admin.Group, text(parseGroup)),
+
+		key("selfcheck.address", &c.Selfcheck.Address, text(or(hostPort("127.0.0.1:25"), `or "off"`, Off))),
+		key("selfcheck.every_seconds", &c.Selfcheck.Every, span(time.Second, 10, 86400)),
+
+		key("status.listen", &c.Status.Listen, text(or(hostPort("127.0.0.1:19125"), `or "off"`, Off))),
+		key("status.names", &c.Status.Names, list(0, parseDomain, same)),
+
+		key("dns.resolver", &c.SPF.Resolver, word(parseResolver, showResolver)),
+		key("dns.timeout_milliseconds", &c.SPF.Timeout, span(time.Millisecond, 100, 2000)),
+
+		key("alert.log", &c.Alert.Log, oneOf(Info, Warning, Critical, Off)),
+		key("alert.per_hour", &c.Alert.PerHour, integer(1, 1000)),
 	}
 }
 
 // peerSettings returns the keys of a [[peer]] row. What a row as a whole must
 // be is for [tlsstate.NewRules] to say.
-func peerSettings() []setting[tlsstate.Row] {
-	return []setting[tlsstate.Row]{
-		word("peer.domain", func(r *tlsstate.Row) *string { return &r.Domain }, parseDomain, same),
-		boolean("peer.subdomains", func(r *tlsstate.Row) *bool { return &r.Subdomains }),
-		word("peer.network", func(r *tlsstate.Row) *netip.Prefix { return &r.Network }, parseNetwork, netip.Prefix.String),
-		word("peer.sender", func(r *tlsstate.Row) *string { return &r.Sender }, parseDomain, same),
-		word("peer.action", func(r *tlsstate.Row) **tlsstate.Action { return &r.Action }, parseRowAction, showRowAction),
-		word("peer.least", func(r *tlsstate.Row) *tlsstate.Level { return &r.Least }, parseLevel, tlsstate.Level.String),
-		list("peer.fingerprint", 1, func(r *tlsstate.Row) *[]string { return &r.Fingerprints }, parseFingerprint, same),
-		boolean("peer.exempt", func(r *tlsstate.Row) *bool { return &r.Exempt }),
+func peerSettings(r *tlsstate.Row) []setting {
+	return []setting{
+		key("peer.domain", &r.Domain, text(parseDomain)),
+		key("peer.subdomains", &r.Subdomains, boolean()),
+		key("peer.network", &r.Network, word(parseNetwork, netip.Prefix.String)),
+		key("peer.sender", &r.Sender, text(parseDomain)),
+		key("peer.action", &r.Action, word(parseRowAction, showRowAction)),
+		key("peer.least", &r.Least, word(parseLevel, tlsstate.Level.String)),
+		key("peer.fingerprint", &r.Fingerprints, list(1, parseFingerprint, same)),
+		key("peer.exempt", &r.Exempt, boolean()),
 	}
 }
 
-func parseFingerprint(s string) (string, error) {
-	fingerprint, ok := tlsstate.Fingerprint(s)
-	if !ok {
-		return "", fmt.Errorf("unknown fingerprint %s: want 16 to 64 bytes as hexadecimal digits, with colons or without, as Postfix logs it", shown(s))
+// sendSettings returns the keys of a [[send]] row.
+func sendSettings(r *tlsstate.Row) []setting {
+	return []setting{
+		key("send.domain", &r.Domain, text(parseDomain)),
+		key("send.subdomains", &r.Subdomains, boolean()),
+		key("send.action", &r.Action, word(parseSendAction, showSendAction)),
+		key("send.least", &r.Least, word(parseLevel, tlsstate.Level.String)),
+		key("send.exempt", &r.Exempt, boolean()),
 	}
-	return fingerprint, nil
 }
 
-func same(s string) string { return s }
-
-func parseRowAction(s string) (*tlsstate.Action, error) {
-	a, err := tlsstate.ParseAction(s)
-	if err != nil {
-		return nil, err
+// destinationSettings returns the keys of a [[destination]] row.
+func destinationSettings(d *Destination) []setting {
+	return []setting{
+		key("destination.kind", &d.Kind, oneOf(ToWebhook, ToAlertmanager, ToMail)),
+		key("destination.least", &d.Least, oneOf(Info, Warning, Critical)),
+		key("destination.url", &d.URL, text(parseAlertURL)),
+		key("destination.secret", &d.Secret, text(parseReference)),
+		key("destination.token", &d.Token, text(parseReference)),
+		key("destination.body", &d.Body, text(parsePath)),
+		key("destination.server", &d.Server, text(hostPort("127.0.0.1:25"))),
+		key("destination.to", &d.To, list(1, parseMailbox, same)),
+		key("destination.from", &d.From, text(parseMailbox)),
 	}
-	return &a, nil
-}
-
-func showRowAction(a *tlsstate.Action) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
 }

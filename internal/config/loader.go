@@ -15,6 +15,8 @@ type loader struct {
 	file   string
 	doc    *document
 	config *Config
+	// settings are those of config.
+	settings []setting
 	// lists are the keys of the rows that come after those of config.Peers.
 	lists []string
 	// tables are the positions in the file of the rows in config.Peers,
@@ -22,6 +24,10 @@ type loader struct {
 	tables, sendTables []string
 
 	problems []problem
+}
+
+func newLoader(file string, c *Config) *loader {
+	return &loader{file: file, config: c, settings: settings(c)}
 }
 
 // problem is one thing that is wrong. line is 0 for what is not in the file.
@@ -78,6 +84,14 @@ func (l *loader) noteKey(key string, err error) {
 	l.problems = append(l.problems, p)
 }
 
+// atRow notes a problem of a key of a row, or with key "" of the row as a whole.
+func (l *loader) atRow(position, name, key string, err error) {
+	if key != "" {
+		position, name = dotted(position, key), dotted(name, key)
+	}
+	l.at(position, name, err)
+}
+
 func (l *loader) fromFile(data []byte) {
 	doc, broken := parse(data)
 	if broken != nil {
@@ -86,56 +100,46 @@ func (l *loader) fromFile(data []byte) {
 		return
 	}
 	l.doc = doc
-	peers, hasPeers := doc.values["peer"]
-	destinations, hasDestinations := doc.values["destination"]
-	sends, hasSends := doc.values["send"]
-	delete(doc.values, "peer")
-	delete(doc.values, "send")
-	delete(doc.values, "destination")
-	fill(l, l.config, settings(), "", "", doc.values)
-	if hasPeers {
-		l.peers(peers)
-	}
-	if hasSends {
-		l.sends(sends)
-	}
-	if hasDestinations {
-		l.destinations(destinations)
-	}
+	l.config.Peers, l.tables = rows(l, "peer", peerSettings)
+	l.config.Sends, l.sendTables = rows(l, "send", sendSettings)
+	l.destinations()
+	l.fill(l.settings, "", "", doc.values)
 }
 
 // fill sets what a table says. group is the name of the table, position where
 // it is; both are "" for the top.
-func fill[T any](l *loader, target *T, all []setting[T], group, position string, table map[string]any) {
+func (l *loader) fill(all []setting, group, position string, table map[string]any) {
 	for name, raw := range table {
 		key, at := dotted(group, name), dotted(position, name)
-		if i := slices.IndexFunc(all, func(s setting[T]) bool { return s.key == key }); i >= 0 {
-			if err := all[i].set(target, raw); err != nil {
+		if i := slices.IndexFunc(all, func(s setting) bool { return s.name == key }); i >= 0 {
+			if err := all[i].set(raw); err != nil {
 				l.at(at, key, err)
 			}
 			continue
 		}
 		if sub, ok := raw.(map[string]any); ok && isTable(all, key) {
-			fill(l, target, all, key, at, sub)
+			l.fill(all, key, at, sub)
 			continue
 		}
 		l.at(at, key, misplaced(all, group, name))
 	}
 }
 
-func isTable[T any](all []setting[T], key string) bool {
-	return slices.ContainsFunc(all, func(s setting[T]) bool { return strings.HasPrefix(s.key, key+".") })
+func isTable(all []setting, key string) bool {
+	return slices.ContainsFunc(all, func(s setting) bool { return strings.HasPrefix(s.name, key+".") })
 }
 
 // misplaced says what would be right in place of an unknown key.
-func misplaced[T any](all []setting[T], group, name string) error {
+func misplaced(all []setting, group, name string) error {
 	if group == "" && isTable(all, name) {
 		return fmt.Errorf("it is a table: write [%s]", name)
 	}
 	var here []string
 	for _, s := range all {
-		table, key, _ := cutLast("."+s.key, '.')
-		table = strings.TrimPrefix(table, ".")
+		table, key, nested := strings.Cut(s.name, ".")
+		if !nested {
+			table, key = "", s.name
+		}
 		switch {
 		case table == group:
 			here = append(here, key)
@@ -153,23 +157,19 @@ func misplaced[T any](all []setting[T], group, name string) error {
 	return fmt.Errorf("unknown key: use %s", strings.Join(here, ", "))
 }
 
-// peers takes the [[peer]] rows.
-func (l *loader) peers(raw any) {
-	tables(l, raw, "peer", peerSettings(), func(row tlsstate.Row, position string) {
-		l.config.Peers = append(l.config.Peers, row)
-		l.tables = append(l.tables, position)
-	})
-}
-
-// tables takes the rows of an array of tables, and hands over each whose keys
-// are right.
-func tables[T any](l *loader, raw any, name string, all []setting[T], take func(row T, position string)) {
-	rows, ok := raw.([]any)
+// rows takes the rows of an array of tables out of the document. It returns
+// those whose keys are right, and their positions.
+func rows[T any](l *loader, name string, keys func(*T) []setting) (all []T, positions []string) {
+	given, ok := l.doc.values[name]
+	delete(l.doc.values, name)
 	if !ok {
-		l.at(name, name, fmt.Errorf("want rows that begin with [[%s]], got %s", name, shown(raw)))
-		return
+		return nil, nil
 	}
-	for i, raw := range rows {
+	list, ok := given.([]any)
+	if !ok {
+		l.at(name, name, fmt.Errorf("want rows that begin with [[%s]], got %s", name, shown(given)))
+	}
+	for i, raw := range list {
 		position := element(name, i)
 		table, ok := raw.(map[string]any)
 		if !ok {
@@ -178,15 +178,16 @@ func tables[T any](l *loader, raw any, name string, all []setting[T], take func(
 		}
 		var row T
 		before := len(l.problems)
-		fill(l, &row, all, name, position, table)
+		l.fill(keys(&row), name, position, table)
 		if len(l.problems) == before {
-			take(row, position)
+			all, positions = append(all, row), append(positions, position)
 		}
 	}
+	return all, positions
 }
 
 func (l *loader) fromEnv(env func(string) (string, bool)) {
-	for _, s := range settings() {
+	for _, s := range l.settings {
 		if text, ok := env(s.variable()); ok {
 			l.override(s.variable(), s, s.text(text))
 		}
@@ -194,22 +195,22 @@ func (l *loader) fromEnv(env func(string) (string, bool)) {
 }
 
 func (l *loader) fromFlags(flags Overrides) {
-	for _, s := range settings() {
+	for _, s := range l.settings {
 		switch {
-		case s.key == "listen" && flags.Listen != nil:
+		case s.name == "listen" && flags.Listen != nil:
 			var items []any
 			for _, item := range flags.Listen {
 				items = append(items, item)
 			}
 			l.override("--listen", s, items)
-		case s.key == "history" && flags.History != nil:
+		case s.name == "history" && flags.History != nil:
 			l.override("--history", s, absolute(*flags.History))
-		case s.key == "policy.stripped" && flags.Action != nil:
+		case s.name == "policy.stripped" && flags.Action != nil:
 			l.override("--action", s, *flags.Action)
-		case s.key == "policy.pin_after_days" && flags.PinAfterDays != nil:
+		case s.name == "policy.pin_after_days" && flags.PinAfterDays != nil:
 			l.override("--pin-after-days", s, int64(*flags.PinAfterDays))
 		}
-		if key, ok := strings.CutPrefix(s.key, "policy."); ok {
+		if key, ok := strings.CutPrefix(s.name, "policy."); ok {
 			if text, given := flags.Policy[key]; given {
 				l.override("--"+strings.ReplaceAll(key, "_", "-"), s, s.text(text))
 			}
@@ -217,8 +218,8 @@ func (l *loader) fromFlags(flags Overrides) {
 	}
 }
 
-func (l *loader) override(where string, s setting[Config], raw any) {
-	if err := s.set(l.config, raw); err != nil {
+func (l *loader) override(where string, s setting, raw any) {
+	if err := s.set(raw); err != nil {
 		l.problems = append(l.problems, problem{where: where, err: err})
 	}
 }
@@ -266,11 +267,7 @@ func (l *loader) rowErrors(err error, name string, tables []string) {
 			l.at(l.lists[beyond], l.lists[beyond], row.Err)
 			continue
 		}
-		position, key := tables[row.Row], name
-		if row.Key != "" {
-			position, key = dotted(position, row.Key), dotted(key, row.Key)
-		}
-		l.at(position, key, row.Err)
+		l.atRow(tables[row.Row], name, row.Key, row.Err)
 	}
 }
 

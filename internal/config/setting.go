@@ -8,61 +8,76 @@ import (
 )
 
 // setting is one key: of the file as a whole, or of a row.
-type setting[T any] struct {
-	// key is the key with its table, as in "policy.stripped".
-	key string
+type setting struct {
+	// name is the key with its table, as in "policy.stripped".
+	name string
 	// set takes a value as TOML has it, and leaves the old one if it is wrong.
-	set func(*T, any) error
+	set func(any) error
 	// text makes of a variable's text what TOML would have.
 	text func(string) any
 	// show returns the value as TOML.
-	show func(*T) string
+	show func() string
+}
+
+// form is how values of a type stand in TOML. Its functions are those of a
+// [setting].
+type form[V any] struct {
+	parse func(raw any) (V, error)
+	text  func(string) any
+	show  func(V) string
+}
+
+// key makes the setting of a value.
+func key[V any](name string, value *V, f form[V]) setting {
+	return setting{name: name, text: f.text, show: func() string { return f.show(*value) }, set: func(raw any) error {
+		v, err := f.parse(raw)
+		if err == nil {
+			*value = v
+		}
+		return err
+	}}
 }
 
 // variable is the environment variable that overrides the key.
-func (s *setting[T]) variable() string {
-	return "TLSRATCHET_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+func (s *setting) variable() string {
+	return "TLSRATCHET_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }
 
-// word is a key whose value is a string of some form.
-func word[T, V any](key string, field func(*T) *V, parse func(string) (V, error), show func(V) string) setting[T] {
-	return setting[T]{
-		key: key,
-		set: func(t *T, raw any) error {
+// word is the form of a string that stands for something else.
+func word[V any](parse func(string) (V, error), show func(V) string) form[V] {
+	return form[V]{
+		parse: func(raw any) (v V, err error) {
 			s, ok := raw.(string)
 			if !ok {
-				return fmt.Errorf("want a string in quotes, got %s", shown(raw))
+				return v, fmt.Errorf("want a string in quotes, got %s", shown(raw))
 			}
-			v, err := parse(s)
-			if err == nil {
-				*field(t) = v
-			}
-			return err
+			return parse(s)
 		},
 		text: func(s string) any { return s },
-		show: func(t *T) string { return quote(show(*field(t))) },
+		show: func(v V) string { return quote(show(v)) },
 	}
 }
 
-// list is a key whose value is a list of strings of some form, none of them
-// twice and at least so many. In a variable they are separated by commas.
-func list[T any, V comparable](key string, least int, field func(*T) *[]V, parse func(string) (V, error), show func(V) string) setting[T] {
-	return setting[T]{
-		key: key,
-		set: func(t *T, raw any) error {
+// text is the form of a string.
+func text(parse func(string) (string, error)) form[string] { return word(parse, same) }
+
+func same(s string) string { return s }
+
+// list is the form of a list of strings, none of them twice and at least so
+// many. In a variable they are separated by commas.
+func list[V comparable](least int, parse func(string) (V, error), show func(V) string) form[[]V] {
+	return form[[]V]{
+		parse: func(raw any) ([]V, error) {
 			vs, err := parseList(raw, parse, show)
 			if err == nil && len(vs) < least {
 				err = fmt.Errorf("the list is empty: want %d at least", least)
 			}
-			if err == nil {
-				*field(t) = vs
-			}
-			return err
+			return vs, err
 		},
 		text: commas,
-		show: func(t *T) string {
+		show: func(vs []V) string {
 			var quoted []string
-			for _, v := range *field(t) {
+			for _, v := range vs {
 				quoted = append(quoted, quote(show(v)))
 			}
 			return "[" + strings.Join(quoted, ", ") + "]"
@@ -95,52 +110,63 @@ func parseList[V comparable](raw any, parse func(string) (V, error), show func(V
 	return vs, nil
 }
 
-// integer is a key whose value is a whole number from lo to hi.
-func integer[T any](key string, field func(*T) *int, lo, hi int) setting[T] {
-	return setting[T]{
-		key: key,
-		set: func(t *T, raw any) error {
+// integer is the form of a whole number from lo to hi.
+func integer(lo, hi int) form[int] {
+	return form[int]{func(raw any) (int, error) { return whole(raw, lo, hi) }, number, strconv.Itoa}
+}
+
+// span is the form of a whole number of units of time.
+func span(unit time.Duration, lo, hi int) form[time.Duration] {
+	return form[time.Duration]{
+		parse: func(raw any) (time.Duration, error) {
 			n, err := whole(raw, lo, hi)
-			if err == nil {
-				*field(t) = n
-			}
-			return err
+			return time.Duration(n) * unit, err
 		},
 		text: number,
-		show: func(t *T) string { return strconv.Itoa(*field(t)) },
+		show: func(d time.Duration) string { return strconv.FormatInt(int64(d/unit), 10) },
 	}
 }
 
-// span is a key whose value is a whole number of units of time.
-func span[T any](key string, field func(*T) *time.Duration, unit time.Duration, lo, hi int) setting[T] {
-	return setting[T]{
-		key: key,
-		set: func(t *T, raw any) error {
-			n, err := whole(raw, lo, hi)
-			if err == nil {
-				*field(t) = time.Duration(n) * unit
+// policyWord stands for the number of [policy].
+const policyWord = "policy"
+
+// asPolicy is the form of a whole number, or of "policy" for the number of the
+// same name in [policy], which is 0 here.
+func asPolicy(lo, hi int) form[int] {
+	f := integer(lo, hi)
+	return form[int]{
+		parse: func(raw any) (int, error) {
+			if raw == policyWord {
+				return 0, nil
 			}
-			return err
+			n, err := f.parse(raw)
+			if err != nil {
+				err = fmt.Errorf("%w, or %q", err, policyWord)
+			}
+			return n, err
 		},
 		text: number,
-		show: func(t *T) string { return strconv.FormatInt(int64(*field(t)/unit), 10) },
+		show: func(n int) string {
+			if n == 0 {
+				return quote(policyWord)
+			}
+			return f.show(n)
+		},
 	}
 }
 
-// boolean is a key that is true or false.
-func boolean[T any](key string, field func(*T) *bool) setting[T] {
-	return setting[T]{
-		key: key,
-		set: func(t *T, raw any) error {
+// boolean is the form of true and false.
+func boolean() form[bool] {
+	return form[bool]{
+		parse: func(raw any) (bool, error) {
 			b, ok := raw.(bool)
 			if !ok {
-				return fmt.Errorf("want true or false, got %s", shown(raw))
+				return false, fmt.Errorf("want true or false, got %s", shown(raw))
 			}
-			*field(t) = b
-			return nil
+			return b, nil
 		},
 		text: truth,
-		show: func(t *T) string { return strconv.FormatBool(*field(t)) },
+		show: strconv.FormatBool,
 	}
 }
 
@@ -179,16 +205,14 @@ func commas(s string) any {
 	return items
 }
 
-// oneOf parses one of the words.
-func oneOf(words ...string) func(string) (string, error) {
-	return func(s string) (string, error) {
-		for _, w := range words {
-			if s == w {
-				return w, nil
-			}
-		}
+// oneOf is the form of one of the words.
+func oneOf(words ...string) form[string] { return text(pick(words...)) }
+
+// pick parses one of the words.
+func pick(words ...string) func(string) (string, error) {
+	return or(func(s string) (string, error) {
 		return "", fmt.Errorf("unknown value %s: use %s", shown(s), strings.Join(words, ", "))
-	}
+	}, "", words...)
 }
 
 // shown returns a value for an error message: short, and printable ASCII.

@@ -30,18 +30,6 @@ type Shared struct {
 	Insecure bool
 }
 
-func sharedSettings() []setting[Config] {
-	return []setting[Config]{
-		word("shared", func(c *Config) *string { return &c.Shared.URL }, parseShared, same),
-		word("shared_password_file", func(c *Config) *string { return &c.Shared.PasswordFile }, parseFile, same),
-		word("shared_roots_file", func(c *Config) *string { return &c.Shared.RootsFile }, parseFile, same),
-		span("shared_milliseconds", func(c *Config) *time.Duration { return &c.Shared.Timeout }, time.Millisecond, 1, 1000),
-		boolean("shared_insecure", func(c *Config) *bool { return &c.Shared.Insecure }),
-	}
-}
-
-func defaultShared() Shared { return Shared{Timeout: 50 * time.Millisecond} }
-
 // Password returns the password of the shared server, from the file or the
 // variable; "" where there is none. It may be another each time.
 func (s Shared) Password() (string, error) {
@@ -53,14 +41,6 @@ func (s Shared) Password() (string, error) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	return strings.TrimRight(string(data), "\r\n"), nil
-}
-
-// parseFile wants a file by its absolute path, or none.
-func parseFile(s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	return parsePath(s)
 }
 
 // parseShared parses the address of a server. It may hold what is secret, so

@@ -11,36 +11,33 @@ import (
 func (c *Config) Write(w io.Writer) error {
 	var b strings.Builder
 	table := ""
-	for _, s := range settings() {
-		in, key, nested := strings.Cut(s.key, ".")
+	for _, s := range settings(c) {
+		in, key, nested := strings.Cut(s.name, ".")
 		if !nested {
-			in, key = "", s.key
+			in, key = "", s.name
 		}
 		if in != table {
 			fmt.Fprintf(&b, "\n[%s]\n", in)
 			table = in
 		}
-		fmt.Fprintf(&b, "%s = %s\n", key, s.show(c))
+		fmt.Fprintf(&b, "%s = %s\n", key, s.show())
 	}
-	for i := range c.Peers {
-		writeRow(&b, "peer", peerSettings(), &c.Peers[i])
-	}
-	for i := range c.Sends {
-		writeRow(&b, "send", sendSettings(), &c.Sends[i])
-	}
-	for i := range c.Destinations {
-		writeRow(&b, "destination", destinationSettings(), &c.Destinations[i])
-	}
+	writeRows(&b, "peer", peerSettings, c.Peers)
+	writeRows(&b, "send", sendSettings, c.Sends)
+	writeRows(&b, "destination", destinationSettings, c.Destinations)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// writeRow leaves out what the row doesn't set.
-func writeRow[T any](b *strings.Builder, name string, all []setting[T], row *T) {
-	fmt.Fprintf(b, "\n[[%s]]\n", name)
-	for _, s := range all {
-		if v := s.show(row); v != s.show(new(T)) {
-			fmt.Fprintf(b, "%s = %s\n", strings.TrimPrefix(s.key, name+"."), v)
+// writeRows leaves out what a row doesn't set.
+func writeRows[T any](b *strings.Builder, name string, keys func(*T) []setting, all []T) {
+	unset := keys(new(T))
+	for i := range all {
+		fmt.Fprintf(b, "\n[[%s]]\n", name)
+		for k, s := range keys(&all[i]) {
+			if v := s.show(); v != unset[k].show() {
+				fmt.Fprintf(b, "%s = %s\n", strings.TrimPrefix(s.name, name+"."), v)
+			}
 		}
 	}
 }
