@@ -32,7 +32,7 @@ func TestOperateOrStartAsRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(dir + "/*")
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) == 0 { // incidents have a file from the first one on
 		t.Fatal(files, err)
 	}
 	for _, f := range files {
