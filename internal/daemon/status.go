@@ -9,6 +9,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
 	"tlsratchet/milter/wire"
@@ -96,13 +97,21 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		Version: d.version, Now: time.Now,
 		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
 		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
-		Breaker: d.breaker, SelfCheck: d.watch.check.Last,
+		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sendingOverview,
 		Resolve: admin.Resolve, Load: d.histories.Load, Explain: d.ratchet.Explain,
 	}
 	if d.watch.check != nil {
 		p.MX = cfg.Selfcheck.Address
 	}
 	return p
+}
+
+// sendingOverview returns the sending side: the zero one where it is off.
+func (d *Daemon) sendingOverview() (o outbound.Overview) {
+	if d.sending == nil {
+		return o
+	}
+	return d.sending.Overview()
 }
 
 // sendingStats returns the counts of the sending side: zeros where it is off.

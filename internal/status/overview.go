@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/words"
@@ -31,6 +32,8 @@ type overview struct {
 	Downgrades     []DowngradeEvent
 	DowngradesMore int
 
+	Sending sendingView
+
 	Plain   []PlainPeer
 	Counted time.Time
 
@@ -50,7 +53,8 @@ func (p Page) overview() overview {
 	tally, census := p.Tally(today), p.Census()
 	o := overview{
 		Picture: newPicture(tally, today), Days: encrypted(tally),
-		Plain: census.Plain, Counted: census.At,
+		Sending: newSendingView(p.Sending(), census.Pinned[tlsstate.Destination]),
+		Plain:   census.Plain, Counted: census.At,
 		Breaker: newBreakerView(p.Breaker()),
 		Check:   newCheckView(p.SelfCheck(), p.MX, now),
 	}
@@ -86,6 +90,32 @@ func encrypted(days incident.Tally) (s share) {
 		}
 	}
 	return s
+}
+
+// sendingView is the mail that we send. Its Action is "" where nobody watches it.
+type sendingView struct {
+	outbound.Overview
+	// Pinned is how many destinations have a pin that holds, Days how much of the
+	// mail of 64 days was sent encrypted.
+	Pinned int
+	Days   share
+	// Rows are the destinations that fail, More how many others do.
+	Rows []outbound.Waiting
+	More int
+}
+
+func newSendingView(o outbound.Overview, pinned int) sendingView {
+	v := sendingView{Overview: o, Pinned: pinned}
+	for _, d := range o.Sent.Days {
+		for l, n := range d.Levels {
+			v.Days.All += n
+			if l > int(tlsstate.Plaintext) {
+				v.Days.Encrypted += n
+			}
+		}
+	}
+	v.Rows, v.More = first(o.Waiting, maxOpen)
+	return v
 }
 
 // breakerView is the circuit breaker in words.

@@ -10,6 +10,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/tlsstate"
@@ -37,6 +38,9 @@ type Page struct {
 	// none.
 	SelfCheck func() selfcheck.Result
 	MX        string
+
+	// Sending returns the sending side, the zero one where it is off.
+	Sending func() outbound.Overview
 
 	// Resolve returns the identity that a person means by a name, or says in
 	// its error what would be right.

@@ -42,6 +42,21 @@ func TestOverview(t *testing.T) {
 	}
 }
 
+// TestSending: the mail that is sent, and nothing of it where nobody watches.
+func TestSending(t *testing.T) {
+	_, body := get(t, serve(t, busyPage(t, "bank.example")), "/")
+	contains(t, body, "99\u202f% of 1\u202f000 deliveries in 64 days went encrypted. 1\u202f234 destinations are pinned; the action is <code>hold</code>.",
+		"STARTTLS was not offered", "2026-11-24")
+	_, body = get(t, serve(t, troublePage(t)), "/")
+	contains(t, body, "is dane.", "permission denied", `<span class="mark bad">outage</span>`, "And 22 more")
+	p := busyPage(t)
+	_, body = get(t, serve(t, p), "/")
+	contains(t, body, "No destination fails.")
+	if _, body = get(t, serve(t, emptyPage(t)), "/"); strings.Contains(body, "Mail that you send") {
+		t.Error("a sending side that is off is shown")
+	}
+}
+
 // TestBreakerWords: what the breaker's answer means, and whose it is.
 func TestBreakerWords(t *testing.T) {
 	softened := ratchet.Softened

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/status"
@@ -63,6 +64,7 @@ func emptyPage(t *testing.T) status.Page {
 		Census:     func() status.Count { return status.Count{} },
 		Breaker:    func() ratchet.BreakerState { return ratchet.BreakerState{} },
 		SelfCheck:  func() selfcheck.Result { return selfcheck.Result{} },
+		Sending:    func() outbound.Overview { return outbound.Overview{} },
 		Resolve:    resolve,
 		Load:       noHistory,
 		Explain:    explain(noHistory, r),
@@ -106,11 +108,13 @@ func busyPage(t *testing.T, names ...string) status.Page {
 	p.Downgrades = func(tlsstate.Day) []status.DowngradeEvent { return busyDowngrades(names) }
 	p.Census = func() status.Count {
 		c := status.Count{At: noon}
+		c.Pinned[tlsstate.Destination] = 1234
 		for i, n := range append(names, "printer.partner.example", "news.example") {
 			c.Plain = append(c.Plain, status.PlainPeer{Identity: domain(n), Days: max(61-7*i, 1), Last: today()})
 		}
 		return c
 	}
+	p.Sending = func() outbound.Overview { return busySending(names) }
 	p.Breaker = func() ratchet.BreakerState { return ratchet.BreakerState{Answer: ratchet.Armed} }
 	p.MX = "127.0.0.1:25"
 	p.SelfCheck = func() selfcheck.Result {
@@ -128,6 +132,25 @@ func busyPage(t *testing.T, names ...string) status.Page {
 	p.Explain = explain(p.Load, rules(t))
 	return p
 }
+
+// busySending is a sending side that holds mail to the names.
+func busySending(names []string) outbound.Overview {
+	o := outbound.Overview{Action: "hold"}
+	o.Sent.Days = []outbound.SentDay{{Day: "2026-11-21", Levels: [4]uint64{10, 0, 90, 900}}}
+	for i, n := range names {
+		o.Waiting = append(o.Waiting, outbound.Waiting{
+			Destination: n, First: noon.Add(-time.Hour), Last: noon, QueueIDs: []string{"4XyZ12", "4XyZ13"}[:1+i%2],
+			Reason: "STARTTLS was not offered", Pin: "TLSv1.2", Release: "2026-11-24",
+		})
+	}
+	if len(names) > maxShown {
+		o.Forbidden, o.Fault, o.Outage.Since = "smtp_tls_security_level in "+names[0]+" is dane", "permission denied", noon
+	}
+	return o
+}
+
+// maxShown is how many destinations the page names.
+const maxShown = 8
 
 // troublePage is that of a daemon whose own certificate broke: everybody comes
 // in clear.
