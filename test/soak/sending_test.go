@@ -7,15 +7,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
-
-// outboundLines is the metric of the lines of Postfix's log that were read.
-const outboundLines = "tlsratchet_outbound_log_lines_total"
 
 // TestKillSending kills the daemon while it answers look-ups and learns from
 // Postfix's log, again and again on one memory: no pin of a destination is lost
@@ -44,7 +42,7 @@ type postman struct {
 	history, socket string
 	log             *os.File
 	config          string
-	sent            int // destinations in the log
+	sent            atomic.Int64 // destinations in the log
 	kills, safe     int
 }
 
@@ -63,37 +61,67 @@ func newPostman(t *testing.T, n int) *postman {
 // killed sends, and kills the daemon, so many times.
 func (p *postman) killed(rounds int) {
 	for range rounds {
-		before := p.sent
+		before := int(p.sent.Load())
 		d := serve(p.t, p.history, p.config, 0)
 		ended, sending := make(chan struct{}), make(chan error)
 		go func() { sending <- p.send(ended) }()
-		old := p.read(d, before, time.Duration(p.rnd.IntN(scale(500, 2000)))*time.Millisecond)
+		old, err := p.pinned(before, time.Duration(p.rnd.IntN(scale(500, 2000)))*time.Millisecond)
+		if err != nil {
+			p.t.Error(err)
+		}
 		d.peak.stop()
 		if err := d.cmd.Process.Kill(); err != nil {
 			p.t.Errorf("it ended by itself: %v", err)
 		}
 		_ = d.cmd.Wait()
 		close(ended)
-		if err := <-sending; err != nil && before == p.sent {
+		if err := <-sending; err != nil && before == int(p.sent.Load()) {
 			p.t.Errorf("nothing was sent: %v", err)
 		}
 		p.holds(before, old)
 		p.kills++
 	}
-	p.t.Logf("%d kills: %d destinations, %d of them pinned for a second", p.kills, p.sent, p.safe)
+	p.t.Logf("%d kills: %d destinations, %d of them pinned for a second", p.kills, p.sent.Load(), p.safe)
 }
 
-// read waits for a time and for a second more (three in the short form, beside
-// other tests), and returns up to which destination the daemon had read by then.
-func (p *postman) read(d *daemon, before int, wait time.Duration) (old int) {
+// pinned waits for a time, then until the daemon holds the newest destination, and
+// all before it, and then for a second (three in the short form, beside other
+// tests). It returns the first destination that is not among them.
+func (p *postman) pinned(before int, wait time.Duration) (old int, err error) {
 	time.Sleep(wait)
-	m, err := d.metrics()
-	time.Sleep(time.Duration(scale(3, 1)) * time.Second)
+	old = before
+	c, err := net.Dial("unix", p.socket)
 	if err != nil {
-		p.t.Error(err)
-		return before
+		return 0, err
 	}
-	return before + int(m[outboundLines])/2
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	for old == before { // until some were sent
+		time.Sleep(10 * time.Millisecond)
+		old = int(p.sent.Load())
+	}
+	for line, end := "END\r\n", time.Now().Add(readTimeout); line == "END\r\n"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return 0, fmt.Errorf("%s is not held within a minute", destination(old-1))
+		}
+		if line, err = ask(c, answers, destination(old-1)); err != nil {
+			return 0, err
+		}
+	}
+	time.Sleep(time.Duration(scale(3, 1)) * time.Second)
+	return old, nil
+}
+
+// ask returns the first line of the answer for a destination.
+func ask(c net.Conn, answers *bufio.Reader, name string) (first string, err error) {
+	if _, err := fmt.Fprintf(c, "get %s\r\n", name); err != nil {
+		return "", err
+	}
+	first, err = answers.ReadString('\n')
+	for line := first; err == nil && line != "END\r\n"; {
+		line, err = answers.ReadString('\n')
+	}
+	return first, err
 }
 
 // send asks for ever new destinations, and logs that each was reached over TLS,
@@ -106,21 +134,19 @@ func (p *postman) send(ended <-chan struct{}) error {
 	defer c.Close()
 	answers := bufio.NewReader(c)
 	for {
-		name := destination(p.sent)
-		if _, err := fmt.Fprintf(c, "get %s\r\n", name); err != nil {
-			return err
-		}
-		if _, err := answers.ReadString('\n'); err != nil {
+		n := int(p.sent.Load())
+		name := destination(n)
+		if _, err := ask(c, answers, name); err != nil {
 			return err
 		}
 		now := time.Now().Format(time.RFC3339Nano)
 		relay := "mx." + name + "[20.0.0.1]:25"
 		_, err := fmt.Fprintf(p.log, "%s mx postfix/smtp[77]: Untrusted TLS connection established to %s: TLSv1.3 with cipher X\n"+
-			"%[1]s mx postfix/smtp[77]: Q%[3]d: to=<a@%[4]s>, relay=%[2]s, delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)\n", now, relay, p.sent, name)
+			"%[1]s mx postfix/smtp[77]: Q%[3]d: to=<a@%[4]s>, relay=%[2]s, delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)\n", now, relay, n, name)
 		if err != nil {
 			return err
 		}
-		p.sent++
+		p.sent.Add(1)
 		select {
 		case <-ended:
 			return nil
@@ -143,12 +169,18 @@ func (p *postman) holds(from, old int) {
 	}
 	rule := tlsstate.DefaultPolicy()
 	rule.PinAfterDays = 1
+	var lost []int
 	for n := from; n < old; n++ {
-		id := tlsstate.Identity{Kind: tlsstate.Destination, Name: destination(n)}
-		h, err := f.Load(id)
-		if err != nil || h.PinState(tlsstate.TLS12, &rule, h.Last, true) != tlsstate.PinHolds {
-			p.t.Fatalf("kill %d: the pin of %s, a second old, is lost: %+v, %v", p.kills, id, h, err)
+		h, err := f.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: destination(n)})
+		if err != nil {
+			p.t.Fatal(err)
 		}
-		p.safe++
+		if h.PinState(tlsstate.TLS12, &rule, h.Last, true) != tlsstate.PinHolds {
+			lost = append(lost, n)
+		}
 	}
+	if len(lost) > 0 {
+		p.t.Fatalf("kill %d: %d of the pins %d to %d, a second old, are lost: %d to %d", p.kills, len(lost), from, old-1, lost[0], lost[len(lost)-1])
+	}
+	p.safe += old - from
 }
