@@ -2,6 +2,8 @@ package store
 
 import (
 	"iter"
+	"slices"
+	"sort"
 
 	"tlsratchet/tlsstate"
 )
@@ -19,83 +21,81 @@ const (
 // consumer works. A change made meanwhile may or may not be included. After the loop, the
 // function returns why it ended early, or nil.
 func (f *File) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
-	var err error
+	var failed error
 	seq := func(yield func(tlsstate.Identity, tlsstate.History) bool) {
 		// Pending first: what is committed from now on is found on the disk.
-		w := walk{pending: f.table.pendingFrom(start), yield: func(e entry) bool {
-			return yield(e.id, tlsstate.Merge(e.h, f.table.pendingOf(e.id)))
-		}}
-		err = f.walk(&w, appendKey(nil, start))
+		pending := f.table.pendingFrom(start)
+		pass := func(all []entry) bool {
+			for _, e := range all {
+				if !yield(e.id, tlsstate.Merge(e.h, f.table.pendingOf(e.id))) {
+					return false
+				}
+			}
+			return true
+		}
+		for found, err := range batches(f.scan, start) {
+			if failed = err; err != nil {
+				return
+			}
+			n := 0
+			if len(found) > 0 {
+				last := found[len(found)-1]
+				n = sort.Search(len(pending), func(i int) bool { return byIdentity(pending[i], last) > 0 })
+			}
+			if !pass(woven(found, pending[:n])) {
+				return
+			}
+			pending = pending[n:]
+		}
+		pass(woven(nil, pending))
 	}
-	return seq, func() error { return err }
+	return seq, func() error { return failed }
 }
 
-// batch is what a scan found, and the key to go on with.
-type batch struct {
-	found []entry
-	next  []byte
+// woven joins what is on the disk with what was pending, in order. What was to
+// be deleted is left out.
+func woven(found, pending []entry) []entry {
+	all := slices.Concat(found, pending)
+	slices.SortStableFunc(all, byIdentity)
+	joined := all[:0]
+	for _, e := range all {
+		last := len(joined) - 1
+		switch {
+		case last < 0 || joined[last].id != e.id:
+			joined = append(joined, e)
+		case e.gone():
+			joined[last] = e
+		default:
+			joined[last].h = tlsstate.Merge(joined[last].h, e.h)
+		}
+	}
+	return slices.DeleteFunc(joined, func(e entry) bool { return e.gone() })
 }
 
-func (f *File) batch(key []byte) (batch, error) {
+// batches yields the intact records from an identity on, some at a time, until
+// the end or an error. scan is that of a disk.
+func batches(scan func([]byte, int) ([]entry, []byte, error), start tlsstate.Identity) iter.Seq2[[]entry, error] {
+	return func(yield func([]entry, error) bool) {
+		for key := appendKey(nil, start); key != nil; {
+			found, next, err := scan(key, scanBatch)
+			if !yield(found, err) || err != nil {
+				return
+			}
+			key = next
+		}
+	}
+}
+
+// scan is that of the disk, within a time.
+func (f *File) scan(key []byte, n int) ([]entry, []byte, error) {
+	type batch struct {
+		found []entry
+		next  []byte
+	}
 	b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (b batch, err error) {
-		b.found, b.next, err = f.disk.scan(key, scanBatch)
+		b.found, b.next, err = f.disk.scan(key, n)
 		return b, err
 	})
 	f.noteDamage(err)
-	return b, err
-}
-
-func (f *File) walk(w *walk, key []byte) error {
-	for key != nil {
-		b, err := f.batch(key)
-		if err != nil {
-			return err
-		}
-		for _, e := range b.found {
-			if !w.to(e) {
-				return nil
-			}
-		}
-		key = b.next
-	}
-	w.rest()
-	return nil
-}
-
-// walk weaves what was pending into what is on the disk.
-type walk struct {
-	pending []entry
-	yield   func(entry) bool
-}
-
-// to yields what is pending before e, then e joined with what is pending for
-// it. It returns false when the consumer has enough.
-func (w *walk) to(e entry) bool {
-	for len(w.pending) > 0 {
-		p := w.pending[0]
-		order := byIdentity(p, e)
-		if order > 0 {
-			break
-		}
-		w.pending = w.pending[1:]
-		if order == 0 && p.gone() {
-			return true
-		}
-		if order == 0 {
-			e.h = tlsstate.Merge(e.h, p.h)
-			break
-		}
-		if !p.gone() && !w.yield(p) {
-			return false
-		}
-	}
-	return w.yield(e)
-}
-
-func (w *walk) rest() {
-	for _, p := range w.pending {
-		if !p.gone() && !w.yield(p) {
-			return
-		}
-	}
+	return b.found, b.next, err
 }

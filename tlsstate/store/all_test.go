@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -24,36 +25,48 @@ func TestPendingIsWovenIn(t *testing.T) {
 		{"disk alone", nil, at(1, 1, 2), at(1, 1, 2)},
 		{"pending alone", at(1, 1, 2), nil, at(1, 1, 2)},
 		{"before, between and after", at(1, 1, 3, 5), at(1, 2, 4), at(1, 1, 2, 3, 4, 5)},
+		{"to be deleted", []entry{{id: peer(1)}, {id: peer(2)}}, at(1, 2, 3), at(1, 3)},
 		{"read before the commit", at(5, 2), at(1, 1, 2, 3), slices.Concat(at(1, 1), at(5, 2), at(1, 3))},
 		{"read after a later commit", at(2, 2), at(5, 2), at(5, 2)},
 	}
 	for _, tt := range tests {
-		var got []entry
-		w := walk{pending: tt.pending, yield: func(e entry) bool { got = append(got, e); return true }}
-		for _, e := range tt.disk {
-			w.to(e)
-		}
-		w.rest()
-		if !slices.Equal(got, tt.want) {
+		if got := woven(tt.disk, tt.pending); !slices.Equal(got, tt.want) {
 			t.Errorf("%s:\n got %v\nwant %v", tt.name, got, tt.want)
 		}
-		for n := range len(got) { // whoever stops gets no more
-			count := 0
-			w := walk{pending: tt.pending, yield: func(entry) bool { count++; return count <= n }}
-			more := true
-			for _, e := range tt.disk {
-				if more = more && w.to(e); !more {
-					break
-				}
-			}
-			if more {
-				w.rest()
-			}
-			if count != n+1 {
-				t.Errorf("%s: stopped at %d, got %d", tt.name, n+1, count)
-			}
+	}
+}
+
+// What is pending at the ends of batches comes once and in order, and a consumer
+// that stops gets no more.
+func TestAllOverBatches(t *testing.T) {
+	d := newFakeDisk()
+	f := startFake(t, d, Options{})
+	defer mustClose(t, f)
+	const n = 3*scanBatch + 7
+	for i := range n {
+		if i%3 != 0 {
+			d.kept[peer(i)] = seen(1)
 		}
 	}
+	d.set(func() { d.full = errors.New("no space left") })
+	for i := range n {
+		if i%3 == 0 {
+			mustMerge(t, f, peer(i), seen(2))
+		}
+	}
+	for _, most := range []int{1, scanBatch, n} {
+		var got []tlsstate.Identity
+		all, failed := f.All(tlsstate.Identity{})
+		for id := range all {
+			if got = append(got, id); len(got) == most {
+				break
+			}
+		}
+		if err := failed(); err != nil || len(got) != most || !slices.IsSortedFunc(got, compare) {
+			t.Errorf("%d of %d, %v", len(got), most, err)
+		}
+	}
+	d.set(func() { d.full = nil })
 }
 
 // Batches end on keys, and go on from there.

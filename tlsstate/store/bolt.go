@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -228,21 +227,12 @@ func putOne(b *bolt.Bucket, e *entry) error {
 	return b.Put(key, appendValue(make([]byte, 0, tlsstate.MaxRecord+valueTail), key, e.h, from))
 }
 
-// sweep deletes damaged records.
-func (d *boltDisk) sweep() error {
+// sweep deletes damaged records. If there are none, it writes a meta page again.
+func (d *boltDisk) sweep(keys [][]byte) error {
 	return guarded(func() error {
-		return d.db.Update(func(tx *bolt.Tx) error {
-			var bad [][]byte
-			b := tx.Bucket(bucketHistories)
-			err := b.ForEach(func(k, v []byte) error {
-				_, kerr := parseKey(k)
-				if _, _, err := parseValue(k, v); err != nil || kerr != nil {
-					bad = append(bad, bytes.Clone(k))
-				}
-				return nil
-			})
-			for _, key := range bad {
-				err = errors.Join(err, b.Delete(key))
+		return d.db.Update(func(tx *bolt.Tx) (err error) {
+			for _, key := range keys {
+				err = errors.Join(err, tx.Bucket(bucketHistories).Delete(key))
 			}
 			return err
 		})

@@ -12,10 +12,10 @@ const (
 )
 
 // chores is the goroutine for work that can wait: snapshots, pruning, and the
-// intact records of a damaged file.
-func (f *File) chores() {
-	if f.salvage != "" {
-		f.rejoin(f.salvage)
+// intact records of a damaged file, where salvage names one.
+func (f *File) chores(salvage string) {
+	if salvage != "" {
+		f.rejoin(salvage)
 	}
 	next := time.NewTimer(min(choresFirst, f.choresEvery()))
 	defer next.Stop()

@@ -26,7 +26,7 @@ func craft(t *testing.T) *crafted {
 	if _, err := file.Write(c.b); err != nil {
 		t.Fatal(err)
 	}
-	if c.meta, err = newestMeta(file); err != nil {
+	if c.meta, _, err = newestMeta(file); err != nil {
 		t.Fatal(err)
 	}
 	c.size = int(c.meta.pageSize)

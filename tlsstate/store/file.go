@@ -41,7 +41,6 @@ type File struct {
 	snapshotting                             sync.Mutex
 
 	// Of the chores alone:
-	salvage               string // a damaged file with intact records
 	agedOn, pruningLogged tlsstate.Day
 	snapshotFailed        bool
 	pruningFailed         bool
@@ -93,7 +92,7 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	}
 	t.known, t.newest = found.records, found.newest
 	f := &File{
-		path: path, opts: opts, log: opts.Logger, disk: d, table: t, salvage: salvage,
+		path: path, opts: opts, log: opts.Logger, disk: d, table: t,
 		jobs:    make(chan func()),
 		wake:    make(chan struct{}, 1),
 		full:    make(chan struct{}, 1),
@@ -106,7 +105,7 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	for range readers {
 		f.readers.Go(f.read)
 	}
-	f.readers.Go(f.chores)
+	f.readers.Go(func() { f.chores(salvage) })
 	f.crowd()
 	go f.write()
 	return f, nil

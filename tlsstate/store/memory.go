@@ -79,52 +79,38 @@ func (m *Memory) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.D
 }
 
 func (m *Memory) update(id tlsstate.Identity, by source, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	for {
-		cur, err := m.Load(id)
-		if err != nil {
-			return cur, err
-		}
-		next, err := grown(cur, by.today, grow)
-		if err != nil {
-			m.mu.Lock()
-			m.stats.Future += futures(err)
-			m.mu.Unlock()
-			return cur, fmt.Errorf("%s: %w", id, err)
-		}
-		if next == cur || m.swap(id, cur, next, by) {
-			return next, nil
-		}
-	}
-}
-
-// swap makes next the history of id if old still is, and there is room for
-// newcomers.
-func (m *Memory) swap(id tlsstate.Identity, old, next tlsstate.History, by source) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now, ok := m.others.Peek(id)
-	if !ok {
-		now, _ = m.strangers.Peek(id)
+	cur, err := m.load(id)
+	if err != nil {
+		return cur, err
 	}
-	if now != old || m.closed {
-		return false
-	}
-	if by.newcomer(id, &old) && !m.quota.admits(by.from, by.today) {
+	next, err := grown(cur, by.today, grow)
+	switch {
+	case err != nil:
+		m.stats.Future += futures(err)
+		return cur, fmt.Errorf("%s: %w", id, err)
+	case next == cur:
+	case by.newcomer(id, &cur) && !m.quota.admits(by.from, by.today):
 		m.stats.Refused++
-		return true
+	default:
+		m.put(id, next)
 	}
+	return next, nil
+}
+
+func (m *Memory) put(id tlsstate.Identity, h tlsstate.History) {
 	m.stats.Writes++
-	m.newest = max(m.newest, next.Newest())
+	m.newest = max(m.newest, h.Newest())
 	room := m.others
-	if stranger(&next) {
+	if stranger(&h) {
 		room = m.strangers
 	} else {
 		m.strangers.Remove(id)
 	}
-	if room.Add(clone(id), cloneText(next)) {
+	if room.Add(clone(id), cloneText(h)) {
 		m.stats.Dropped++
 	}
-	return true
 }
 
 // Merge is as [File.Merge].

@@ -65,31 +65,24 @@ func readMeta(r io.ReaderAt, off int64) (meta, bool) {
 	return m, good
 }
 
-// newestMeta returns the meta page that bbolt would go by.
-func newestMeta(r io.ReaderAt) (meta, error) {
+// newestMeta returns the meta page that bbolt would go by, and whether both are
+// intact. Commits write them in turn: if one is damaged, the other describes the
+// file before the last commit, and nothing shows what is missing.
+func newestMeta(r io.ReaderAt) (newest meta, both bool, err error) {
 	first, ok := readMeta(r, 0)
-	if ok {
-		second, ok := readMeta(r, first.pageSize)
-		if ok && second.pageSize == first.pageSize && second.txid > first.txid {
-			return second, nil
+	for size := int64(1024); size <= 1<<24; size *= 2 { // the first states where the second is
+		if ok && size != first.pageSize {
+			continue
 		}
-		return first, nil
-	}
-	for size := int64(1024); size <= 1<<24; size *= 2 {
-		if second, ok := readMeta(r, size); ok && second.pageSize == size {
-			return second, nil
+		second, too := readMeta(r, size)
+		switch too = too && second.pageSize == size; {
+		case too && (!ok || second.txid > first.txid):
+			return second, ok, nil
+		case ok:
+			return first, too, nil
 		}
 	}
-	return meta{}, fmt.Errorf("%w: no valid meta page", ErrDamaged)
-}
-
-// bothMetas reports whether both meta pages are intact. Commits write them in
-// turn: if one is damaged, the other describes the file before the last commit,
-// and nothing shows what is missing.
-func bothMetas(r io.ReaderAt, pageSize int64) bool {
-	first, ok := readMeta(r, 0)
-	second, too := readMeta(r, pageSize)
-	return ok && too && first.pageSize == pageSize && second.pageSize == pageSize
+	return meta{}, false, fmt.Errorf("%w: no valid meta page", ErrDamaged)
 }
 
 // page is a page with its overflow, or an inline one.

@@ -227,13 +227,12 @@ const (
 // each goes through the file in batches: at half of the speed that it could,
 // unless newcomers are turned away meanwhile.
 func (f *File) each(fn func([]entry) error) error {
-	for key := appendKey(nil, tlsstate.Identity{}); key != nil; {
-		began := time.Now()
-		b, err := f.batch(key)
-		if err != nil {
-			return err
+	began := time.Now()
+	for found, err := range batches(f.scan, tlsstate.Identity{}) {
+		if err == nil {
+			err = fn(found)
 		}
-		if err := fn(b.found); err != nil {
+		if err != nil {
 			return err
 		}
 		took := time.Since(began)
@@ -243,7 +242,7 @@ func (f *File) each(fn func([]entry) error) error {
 		if err := f.pause(took); err != nil {
 			return err
 		}
-		key = b.next
+		began = time.Now()
 	}
 	return nil
 }

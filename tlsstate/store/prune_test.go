@@ -336,9 +336,9 @@ func TestTheNetworkThatCameFirstStays(t *testing.T) {
 	mustFlush(t, f)
 	learn("192.0.2.1", 2)
 	learn("198.51.100.1", 3)
-	b, err := f.batch([]byte{0})
-	if err != nil || len(b.found) != 1 || b.found[0].network().String() != "192.0.2.0/24" {
-		t.Errorf("%+v, %v", b, err)
+	found, _, err := f.scan([]byte{0}, 10)
+	if err != nil || len(found) != 1 || found[0].network().String() != "192.0.2.0/24" {
+		t.Errorf("%+v, %v", found, err)
 	}
 	for name, want := range map[string]string{"2001:db8:1:2::/64": "2001:db8:1::/48", "192.0.2.1": "192.0.2.0/24", "what?": "none"} {
 		e := entry{id: tlsstate.Identity{Kind: tlsstate.Address, Name: name}, from: 5}

@@ -28,10 +28,10 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
 	}
 	if found.damaged > 0 { // and no snapshot
-		if err := d.sweep(); err != nil {
+		logDamage(path, opts.Logger, found)
+		if err := d.sweep(found.bad); err != nil {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
-		logDamage(path, opts.Logger, found)
 	}
 	return start(path, opts, d, found, r.salvage)
 }
@@ -55,34 +55,40 @@ type spare struct {
 // replace returns what to open instead of a file that was verified so. The lock
 // of the damaged one is held until the other is in its place.
 func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, census, error) {
-	damaged := errors.Is(cause, ErrDamaged) || (cause == nil && found.damaged > 0)
-	if !damaged && (cause != nil || !found.fresh) {
+	if !errors.Is(cause, ErrDamaged) && (cause != nil || !found.fresh && found.damaged == 0) {
 		return f, found, cause
 	}
 	s, ok := r.fromSnapshot()
-	if !ok && cause == nil { // it is new, or the best there is
-		return f, found, nil
+	if !ok && cause == nil {
+		return f, found, nil // it is new, or the best there is
 	}
 	if !ok {
 		var err error
-		if s.file, err = r.make(); err != nil {
+		if s.file, err = makeFile(r.path+madeFor, r.patience); err != nil {
 			return f, found, errors.Join(cause, err)
 		}
 		s.found = census{fresh: true}
 	}
 	aside, err := r.swap(f, s.file)
 	if err != nil {
-		_ = os.Remove(s.file.Name())
-		_ = s.file.Close()
+		s.discard()
 		r.log.Error("damaged history file can't be set aside", "path", r.path, "error", err)
 		return f, found, cause
 	}
 	_ = f.Close()
-	if cause == nil && found.damaged > 0 {
+	if found.damaged > 0 && cause == nil {
 		r.salvage = aside
 	}
 	r.logLoss(&s, aside, found, cause)
 	return s.file, s.found, nil
+}
+
+// discard removes the file.
+func (s *spare) discard() {
+	if s.file != nil {
+		_ = os.Remove(s.file.Name())
+		_ = s.file.Close()
+	}
 }
 
 // fromSnapshot copies the newest snapshot that is good.
@@ -93,10 +99,7 @@ func (r *rescue) fromSnapshot() (spare, bool) {
 		if err == nil && s.found.damaged == 0 && !s.found.fresh {
 			return s, true
 		}
-		if s.file != nil {
-			_ = os.Remove(s.file.Name())
-			_ = s.file.Close()
-		}
+		s.discard()
 		if !errors.Is(err, os.ErrNotExist) {
 			r.log.Warn("snapshot of the history file is not usable", "path", name, "damaged", s.found.damaged, "error", err)
 		}
@@ -117,7 +120,7 @@ func (r *rescue) copy(s *spare) error {
 		return err
 	}
 	s.since = info.ModTime()
-	if s.file, err = r.make(); err != nil {
+	if s.file, err = makeFile(r.path+madeFor, r.patience); err != nil {
 		return err
 	}
 	if _, err := io.Copy(s.file, from); err != nil {
@@ -127,13 +130,16 @@ func (r *rescue) copy(s *spare) error {
 	return err
 }
 
-// make makes an empty file, locked.
-func (r *rescue) make() (*os.File, error) {
-	name := r.path + ".recovered"
+// madeFor ends the name of a file that is to replace a damaged one.
+const madeFor = ".recovered"
+
+// makeFile makes an empty file, locked, in the place of one that was left by a
+// process that was killed. It follows no link.
+func makeFile(name string, patience time.Duration) (*os.File, error) {
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	return lockFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, r.patience)
+	return lockFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, patience)
 }
 
 // swap sets the damaged file aside, unless it is empty, and puts the good one
@@ -202,30 +208,23 @@ func removeOldest(path string, n int) {
 
 // logLoss logs in one line what is lost.
 func (r *rescue) logLoss(s *spare, aside string, found census, cause error) {
-	what := "history file was damaged and there is no good snapshot: every peer is new"
+	what, since := "history file was damaged and there is no good snapshot: every peer is new", "ever"
 	if s.from != "" {
 		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
+		since = s.since.UTC().Format(time.RFC3339)
 	}
 	if r.salvage != "" {
 		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	}
-	r.log.Error(what, "path", r.path, "set_aside", aside, "snapshot", s.from, "since", since(s),
+	r.log.Error(what, "path", r.path, "set_aside", aside, "snapshot", s.from, "since", since,
 		"identities", s.found.records, "damaged", found.damaged, "error", cause)
-}
-
-func since(s *spare) string {
-	if s.from == "" {
-		return "ever"
-	}
-	return s.since.UTC().Format(time.RFC3339)
 }
 
 // rejoin joins the intact records of a file that was set aside with ours.
 func (f *File) rejoin(aside string) {
 	d, found, err := openBolt(aside, f.opts.LockTimeout, nil)
 	if err == nil {
-		err = f.rejoinAll(d)
-		err = errors.Join(err, d.close())
+		err = errors.Join(f.rejoinAll(d), d.close())
 	}
 	if err != nil && !f.stopping() {
 		f.log.Error("the intact records of the damaged history file could not be joined", "path", aside, "error", err)
@@ -236,21 +235,16 @@ func (f *File) rejoin(aside string) {
 
 func (f *File) rejoinAll(d disk) error {
 	today := tlsstate.DayOf(time.Now())
-	for key := appendKey(nil, tlsstate.Identity{}); key != nil; {
-		batch, next, err := d.scan(key, scanBatch)
-		if err != nil {
-			return err
-		}
+	for batch, err := range batches(d.scan, tlsstate.Identity{}) {
 		for _, e := range batch {
 			_, err := f.update(e.id, source{from: e.from, today: today, known: true}, merging(e.h))
 			if err != nil && !errors.Is(err, ErrFuture) {
 				return err
 			}
 		}
-		if err := f.pause(0); err != nil {
+		if err = errors.Join(err, f.pause(0)); err != nil {
 			return err
 		}
-		key = next
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func clearNewestMeta(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	newest, err := newestMeta(file)
+	newest, _, err := newestMeta(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,10 +53,7 @@ func (f *File) Snapshot() error {
 
 // draft makes a verified copy.
 func (f *File) draft(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	to, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // follows no link
+	to, err := makeFile(name, 0)
 	if err != nil {
 		return err
 	}

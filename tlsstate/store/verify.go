@@ -13,9 +13,10 @@ import (
 
 // census is what was found in a file.
 type census struct {
-	fresh   bool // a new file, or one whose making was cut short
-	records int  // that are intact
-	damaged int
+	fresh   bool     // a new file, or one whose making was cut short
+	records int      // that are intact
+	damaged int      // records, and a meta page
+	bad     [][]byte // the keys of damaged records
 	newest  tlsstate.Day
 }
 
@@ -53,7 +54,7 @@ type verifier struct {
 }
 
 func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
-	m, err := newestMeta(r)
+	m, both, err := newestMeta(r)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
 	}
 	v := &verifier{r: r, meta: m, used: make([]uint64, m.pages/64+1)}
 	v.used[0] = 3 // the meta pages
-	if !bothMetas(r, m.pageSize) {
+	if !both {
 		v.seen.damaged++
 	}
 	return v, v.freelist()
@@ -282,6 +283,7 @@ func (v *verifier) record(flags uint64, key, value []byte) error {
 		return fmt.Errorf("%w: %w", ErrNewerVersion, err)
 	case err != nil || kerr != nil:
 		v.seen.damaged++
+		v.seen.bad = append(v.seen.bad, bytes.Clone(key))
 	default:
 		v.seen.records++
 		v.seen.newest = max(v.seen.newest, h.Newest())
