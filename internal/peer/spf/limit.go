@@ -2,9 +2,8 @@ package spf
 
 import (
 	"net/netip"
-	"sync"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -12,9 +11,7 @@ import (
 type limiter struct {
 	o       Limits
 	unknown *rate.Limiter
-
-	mu      sync.Mutex
-	buckets *simplelru.LRU[bucket, *rate.Limiter]
+	buckets *lru.Cache[bucket, *rate.Limiter]
 }
 
 // bucket is what a client network has for claims that are known, and for those
@@ -25,7 +22,7 @@ type bucket struct {
 }
 
 func newLimiter(o Limits) *limiter {
-	buckets, err := simplelru.NewLRU[bucket, *rate.Limiter](o.Networks, nil)
+	buckets, err := lru.New[bucket, *rate.Limiter](o.Networks)
 	if err != nil {
 		panic(err) // Networks must be more than 0
 	}
@@ -33,19 +30,13 @@ func newLimiter(o Limits) *limiter {
 }
 
 func (l *limiter) allow(network netip.Prefix, known bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	key := bucket{network, known}
 	b, ok := l.buckets.Get(key)
 	if !ok {
 		b = rate.NewLimiter(rate.Limit(l.o.NetworkRate), l.o.NetworkBurst)
-		l.buckets.Add(key, b)
+		if other, ok, _ := l.buckets.PeekOrAdd(key, b); ok { // somebody was quicker
+			b = other
+		}
 	}
 	return b.Allow() && (known || l.unknown.Allow())
-}
-
-func (l *limiter) len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buckets.Len()
 }

@@ -126,7 +126,7 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 
 // Stats returns the figures of now.
 func (p *Prover) Stats() Stats {
-	s := Stats{Dropped: p.dropped.Load(), Networks: p.limiter.len()}
+	s := Stats{Dropped: p.dropped.Load(), Networks: p.limiter.buckets.Len()}
 	for i := range s.Results {
 		s.Results[i] = p.results[i].Load()
 	}

@@ -2,10 +2,9 @@ package spf
 
 import (
 	"net/netip"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // How long a claim that was not proven is not tried again: an hour if SPF did
@@ -18,11 +17,10 @@ const (
 // maxTried is how many such claims are kept in mind.
 const maxTried = 20_000
 
-// tried keeps in mind which claims were not proven, so that a sender without SPF
-// costs nothing with each message.
+// tried keeps in mind until when claims that were not proven are not tried
+// again, so that a sender without SPF costs nothing with each message.
 type tried struct {
-	mu     sync.Mutex
-	claims *simplelru.LRU[attempt, time.Time]
+	claims *lru.Cache[attempt, time.Time]
 }
 
 // attempt is a claim of one address: that a neighbour's fails proves nothing about
@@ -33,17 +31,15 @@ type attempt struct {
 }
 
 func newTried() *tried {
-	claims, err := simplelru.NewLRU[attempt, time.Time](maxTried, nil)
+	claims, err := lru.New[attempt, time.Time](maxTried)
 	if err != nil {
 		panic(err) // only for a size that isn't one
 	}
-	return &tried{claims: claims}
+	return &tried{claims}
 }
 
 func (t *tried) note(c *Claim, r Result) {
 	key := attempt{c.ip, c.Identity.Name}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	switch r {
 	case Proven:
 		t.claims.Remove(key)
@@ -55,8 +51,6 @@ func (t *tried) note(c *Claim, r Result) {
 }
 
 func (t *tried) has(c *Claim) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	until, ok := t.claims.Get(attempt{c.ip, c.Identity.Name})
 	return ok && time.Now().Before(until)
 }

@@ -3,9 +3,10 @@ package shared
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"tlsratchet/tlsstate"
 )
@@ -16,7 +17,7 @@ type changed struct {
 	mu  sync.Mutex
 	ids map[tlsstate.Identity]struct{}
 	max int
-	all bool
+	all atomic.Bool // everything is to be sent
 }
 
 func newChanged(limit int) *changed {
@@ -29,7 +30,7 @@ func (c *changed) add(id tlsstate.Identity) bool {
 	defer c.mu.Unlock()
 	if _, known := c.ids[id]; !known && len(c.ids) >= c.max {
 		clear(c.ids)
-		c.all = true
+		c.all.Store(true)
 	}
 	id.Name = strings.Clone(id.Name) // it may be a part of something large
 	c.ids[id] = struct{}{}
@@ -51,60 +52,34 @@ func (c *changed) take(n int) []tlsstate.Identity {
 	return ids
 }
 
-func (c *changed) addAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.all = true
-}
-
-// takeAll reports whether everything is to be sent, once.
-func (c *changed) takeAll() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := c.all
-	c.all = false
-	return all
-}
-
-func (c *changed) everything() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.all
-}
-
 func (c *changed) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.ids)
 }
 
-// recent knows when the server was last asked for an identity. It forgets the
+// recent is when the server was last asked for an identity. It forgets the
 // least recently asked for: they are asked for once more.
 type recent struct {
-	mu  sync.Mutex
-	ids *simplelru.LRU[tlsstate.Identity, time.Time]
+	*lru.Cache[tlsstate.Identity, time.Time]
 }
 
 // recentSize is for about 8 MB.
 const recentSize = 50_000
 
-func newRecent() *recent {
-	ids, _ := simplelru.NewLRU[tlsstate.Identity, time.Time](recentSize, nil) // fails for no size alone
-	return &recent{ids: ids}
+func newRecent() recent {
+	ids, _ := lru.New[tlsstate.Identity, time.Time](recentSize) // fails for no size alone
+	return recent{ids}
 }
 
 // mark notes that the server was asked just now.
-func (r *recent) mark(id tlsstate.Identity) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r recent) mark(id tlsstate.Identity) {
 	id.Name = strings.Clone(id.Name)
-	r.ids.Add(id, time.Now())
+	r.Add(id, time.Now())
 }
 
 // within reports whether the server was asked less than age ago.
-func (r *recent) within(id tlsstate.Identity, age time.Duration) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	at, ok := r.ids.Peek(id)
+func (r recent) within(id tlsstate.Identity, age time.Duration) bool {
+	at, ok := r.Peek(id)
 	return ok && time.Since(at) < age
 }

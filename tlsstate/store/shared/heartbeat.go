@@ -74,7 +74,7 @@ func (l *loop) compare(generation string, masters []node, complete bool) {
 		l.seen.generation = generation
 	}
 	if l.evictions(evicted) || lost {
-		l.changed.addAll()
+		l.changed.all.Store(true)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestLossIsNoticed(t *testing.T) {
 	l := looking()
 	for _, s := range steps {
 		l.compare(s.generation, s.masters, s.complete)
-		if got := l.changed.takeAll(); got != s.lost {
+		if got := l.changed.all.Swap(false); got != s.lost {
 			t.Errorf("%s: sent again: %v, want %v", s.name, got, s.lost)
 		}
 	}

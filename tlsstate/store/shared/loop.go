@@ -78,7 +78,7 @@ func (l *loop) next() time.Duration {
 		return l.delay
 	case l.changed.len() > 0:
 		return l.opts.Gather
-	case !l.seen.evicting && (l.sweep != nil || l.changed.everything()):
+	case !l.seen.evicting && (l.sweep != nil || l.changed.all.Load()):
 		return groupSize * time.Second / time.Duration(l.opts.Pace)
 	}
 	return max(l.opts.Heartbeat-time.Since(l.beaten), grace)
@@ -217,7 +217,7 @@ func (l *loop) sendSome(ctx context.Context, v *server) error {
 	if l.seen.evicting {
 		return nil // it would push out as much again
 	}
-	if l.changed.takeAll() {
+	if l.changed.all.Swap(false) {
 		l.sweeps.Add(1)
 		l.sweepOver()
 		all, failed := l.local.All(tlsstate.Identity{})
@@ -255,7 +255,7 @@ func (l *loop) sweepDone() error {
 	if err == nil || errors.Is(err, store.ErrClosed) {
 		return nil
 	}
-	l.changed.addAll()
+	l.changed.all.Store(true)
 	return fmt.Errorf("%w: %w", errLocal, err)
 }
 

@@ -150,13 +150,13 @@ func TestChanged(t *testing.T) {
 		}
 		c.add(name(i)) // it is there already
 	}
-	if got := c.take(2); len(got) != 2 || c.len() != 1 || c.everything() {
+	if got := c.take(2); len(got) != 2 || c.len() != 1 || c.all.Load() {
 		t.Errorf("took %v, %d are left", got, c.len())
 	}
 	for i := range 3 {
 		c.add(name(10 + i))
 	}
-	if !c.everything() || c.len() != 1 || !c.takeAll() || c.takeAll() {
+	if !c.all.Load() || c.len() != 1 || !c.all.Swap(false) || c.all.Swap(false) {
 		t.Errorf("too many: %d left", c.len())
 	}
 	if got := c.take(99); len(got) != 1 || len(c.take(1)) != 0 {

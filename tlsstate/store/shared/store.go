@@ -23,7 +23,7 @@ type Store struct {
 	answering atomic.Bool            // messages may ask
 	taking    atomic.Bool            // it takes changes
 	changed   *changed
-	recent    *recent
+	recent    recent
 
 	slots   chan struct{} // for those that ask at once
 	wake    chan struct{} // to the loop: something changed
@@ -184,7 +184,7 @@ func (s *Store) Sharing() Stats {
 		Commands: s.commands.Load(), Asked: s.asked.Load(), Late: s.late.Load(), Unasked: s.unasked.Load(),
 		Written: s.written.Load(), Conflicts: s.conflicts.Load(),
 		Undecodable: s.undecodable.Load(), Refused: s.refused.Load(), Evicted: s.evicted.Load(),
-		Sweeps: s.sweeps.Load(), Changed: s.changed.len(), Sweeping: s.sweeping.Load() || s.changed.everything(),
+		Sweeps: s.sweeps.Load(), Changed: s.changed.len(), Sweeping: s.sweeping.Load() || s.changed.all.Load(),
 	}
 }
 
