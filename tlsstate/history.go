@@ -36,7 +36,9 @@ type History struct {
 type Pin struct {
 	// Formed is the day the pin formed, Met the last day that its threshold
 	// was reached. Formations up to the day Void are void.
-	Formed, Met, Void Day
+	Formed Day `json:"formed,omitzero"`
+	Met    Day `json:"met,omitzero"`
+	Void   Day `json:"void,omitzero"`
 }
 
 // Newest returns the latest day that the history speaks of. A store refuses a

@@ -5,37 +5,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 )
 
 // historyJSON is the form in which histories are exported and imported: days
 // as 2026-09-21, sets of days and weeks as hexadecimal numbers whose lowest
 // bit is the last day, and its week. What is zero is left out.
 type historyJSON struct {
-	Epoch      uint16             `json:"epoch,omitempty"`
-	First      string             `json:"first,omitempty"`
-	Last       string             `json:"last,omitempty"`
-	Seen       map[string]string  `json:"seen,omitempty"`
-	WeekTLS    string             `json:"weeks_tls,omitempty"`
-	WeekPlain  string             `json:"weeks_none,omitempty"`
-	CertDays   string             `json:"certificate,omitempty"`
-	NoCertDays string             `json:"no_certificate,omitempty"`
-	Cert       string             `json:"certificate_mark,omitempty"`
-	CertSince  string             `json:"certificate_since,omitempty"`
-	Networks   string             `json:"networks,omitempty"`
-	Addresses  string             `json:"addresses,omitempty"`
-	Bare       string             `json:"addresses_none,omitempty"`
-	Named      string             `json:"addresses_spf,omitempty"`
-	HostNames  string             `json:"host_names,omitempty"`
-	Name       string             `json:"name,omitempty"`
-	NameDay    string             `json:"name_day,omitempty"`
-	Pins       map[string]pinJSON `json:"pins,omitempty"`
-}
-
-type pinJSON struct {
-	Formed string `json:"formed,omitempty"`
-	Met    string `json:"met,omitempty"`
-	Void   string `json:"void,omitempty"`
+	Epoch      uint16           `json:"epoch,omitempty"`
+	First      Day              `json:"first,omitzero"`
+	Last       Day              `json:"last,omitzero"`
+	Seen       map[Level]string `json:"seen,omitempty"`
+	WeekTLS    string           `json:"weeks_tls,omitempty"`
+	WeekPlain  string           `json:"weeks_none,omitempty"`
+	CertDays   string           `json:"certificate,omitempty"`
+	NoCertDays string           `json:"no_certificate,omitempty"`
+	Cert       string           `json:"certificate_mark,omitempty"`
+	CertSince  Day              `json:"certificate_since,omitzero"`
+	Networks   string           `json:"networks,omitempty"`
+	Addresses  string           `json:"addresses,omitempty"`
+	Bare       string           `json:"addresses_none,omitempty"`
+	Named      string           `json:"addresses_spf,omitempty"`
+	HostNames  string           `json:"host_names,omitempty"`
+	Name       string           `json:"name,omitempty"`
+	NameDay    Day              `json:"name_day,omitzero"`
+	Pins       map[string]Pin   `json:"pins,omitempty"`
 }
 
 // certificatePin is the name of the pin on the client certificate.
@@ -44,12 +37,12 @@ const certificatePin = "certificate"
 // MarshalJSON returns the documented form of a history; see docs/commands.md.
 func (h History) MarshalJSON() ([]byte, error) {
 	j := historyJSON{
-		Epoch: h.Epoch, First: dayText(h.First), Last: dayText(h.Last),
-		CertSince: dayText(h.Cert.Since), Name: h.Name.Text, NameDay: dayText(h.Name.Day),
+		Epoch: h.Epoch, First: h.First, Last: h.Last,
+		CertSince: h.Cert.Since, Name: h.Name.Text, NameDay: h.Name.Day,
 	}
 	for l, set := range h.Seen {
 		if set != 0 {
-			j.Seen = put(j.Seen, Level(l).String(), hexText(set))
+			j.Seen = put(j.Seen, Level(l), hexText(set))
 		}
 	}
 	for text, set := range h.sets(&j) {
@@ -57,7 +50,7 @@ func (h History) MarshalJSON() ([]byte, error) {
 	}
 	for name, p := range h.named() {
 		if *p != (Pin{}) {
-			j.Pins = put(j.Pins, name, pinJSON{dayText(p.Formed), dayText(p.Met), dayText(p.Void)})
+			j.Pins = put(j.Pins, name, *p)
 		}
 	}
 	return json.Marshal(j)
@@ -91,14 +84,9 @@ func (h *History) from(j *historyJSON) (err error) {
 			err = e
 		}
 	}
-	keep(parseDay(j.First, &h.First))
-	keep(parseDay(j.Last, &h.Last))
-	keep(parseDay(j.CertSince, &h.Cert.Since))
-	keep(parseDay(j.NameDay, &h.Name.Day))
-	h.Name.Text = j.Name
-	for name, text := range j.Seen {
-		l, e := ParseLevel(name)
-		keep(e)
+	h.First, h.Last, h.Cert.Since = j.First, j.Last, j.CertSince
+	h.Name.Text, h.Name.Day = j.Name, j.NameDay
+	for l, text := range j.Seen {
 		keep(parseHex(text, &h.Seen[l]))
 	}
 	for text, set := range h.sets(j) {
@@ -110,9 +98,7 @@ func (h *History) from(j *historyJSON) (err error) {
 		if !known {
 			return fmt.Errorf("unknown pin %q", name)
 		}
-		keep(parseDay(p.Formed, &pin.Formed))
-		keep(parseDay(p.Met, &pin.Met))
-		keep(parseDay(p.Void, &pin.Void))
+		*pin = p
 	}
 	return err
 }
@@ -134,19 +120,12 @@ func (h *History) named() map[string]*Pin {
 	}
 }
 
-func put[V any](m map[string]V, key string, value V) map[string]V {
+func put[K comparable, V any](m map[K]V, key K, value V) map[K]V {
 	if m == nil {
-		m = make(map[string]V)
+		m = make(map[K]V)
 	}
 	m[key] = value
 	return m
-}
-
-func dayText(d Day) string {
-	if d == 0 {
-		return ""
-	}
-	return d.String()
 }
 
 func hexText(set uint64) string {
@@ -154,20 +133,6 @@ func hexText(set uint64) string {
 		return ""
 	}
 	return strconv.FormatUint(set, 16)
-}
-
-func parseDay(s string, to *Day) error {
-	if s == "" {
-		return nil
-	}
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return fmt.Errorf("day %q: want the form 2026-09-21", s)
-	}
-	if *to = DayOf(t); to.String() != s {
-		return fmt.Errorf("day %q: want 1970-01-02 to %s", s, Day(1<<16-1))
-	}
-	return nil
 }
 
 func parseHex(s string, to *uint64) error {

@@ -19,12 +19,6 @@ const (
 	maxQueue = 64
 )
 
-// The numbers of actions and levels.
-const (
-	actions = int(tlsstate.Reject) + 1
-	levels  = int(tlsstate.TLS13) + 1
-)
-
 // Reason is why an incident closed.
 type Reason string
 
@@ -45,16 +39,16 @@ const (
 type Incident struct {
 	// ID numbers incidents from 1 on, in the order in which they opened.
 	ID       uint64            `json:"id"`
-	Identity tlsstate.Identity `json:"-"`
+	Identity tlsstate.Identity `json:"identity"`
 	// KnownPlaintext marks the one incident that gathers addresses behind a
 	// domain that were never seen with TLS. It is reported once.
 	KnownPlaintext bool `json:"known_plaintext,omitempty"`
 	// Kind is the worst that came.
-	Kind tlsstate.Downgrade `json:"-"`
+	Kind tlsstate.Downgrade `json:"kind"`
 	// Cap is the most that the evidence allows, as in [tlsstate.Verdict].
-	Cap tlsstate.Action `json:"-"`
+	Cap tlsstate.Action `json:"cap"`
 	// Evidence is that of the newest message: see [tlsstate.Verdict].
-	Evidence Evidence `json:"-"`
+	Evidence Evidence `json:"evidence"`
 	// Words is the verdict on the first message in words.
 	Words string `json:"words"`
 
@@ -70,10 +64,10 @@ type Incident struct {
 	// Messages counts downgraded messages; Done those of them by what was done
 	// to them, indexed by action; Undone those that ended before the action
 	// came to its stage. Seen counts them by the level that came.
-	Messages uint64          `json:"messages"`
-	Done     [actions]uint64 `json:"-"`
-	Undone   uint64          `json:"undone,omitempty"`
-	Seen     [levels]uint64  `json:"-"`
+	Messages uint64   `json:"messages"`
+	Done     ByAction `json:"done,omitzero"`
+	Undone   uint64   `json:"undone,omitempty"`
+	Seen     ByLevel  `json:"seen,omitzero"`
 
 	// Clients and From are some of the clients and sender domains.
 	Clients []Client `json:"clients,omitempty"`
@@ -90,13 +84,13 @@ type Incident struct {
 // Evidence is what the pin stands on.
 type Evidence struct {
 	// Pin is the level expected; for kind unauthenticated it is a certificate.
-	Pin tlsstate.Level `json:"-"`
+	Pin tlsstate.Level `json:"pin"`
 	// Required: the configuration requires Pin; it is not from memory.
 	Required bool `json:"required,omitempty"`
 	// Since is the day the pin formed, Last the last day it was met: 0 for a
 	// required level.
-	Since tlsstate.Day `json:"-"`
-	Last  tlsstate.Day `json:"-"`
+	Since tlsstate.Day `json:"since,omitzero"`
+	Last  tlsstate.Day `json:"last,omitzero"`
 	// Days is on how many of the last 64 days it was met, Below on how many
 	// days the peer stayed below it since Last.
 	Days  int `json:"days,omitempty"`

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -125,7 +126,7 @@ func TestLedgerHolds(t *testing.T) {
 		}
 		again := newLedger(5)
 		for _, i := range l.all {
-			b, err := i.MarshalJSON()
+			b, err := json.Marshal(i)
 			if err != nil {
 				t.Fatal(err)
 			}

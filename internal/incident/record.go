@@ -4,57 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"tlsratchet/tlsstate"
 )
 
-// plain is an incident without its methods: its fields as they are tagged.
-type plain Incident
-
-// record is an incident in JSON: on disk, in alerts and for commands. It adds
-// the names of what Go keeps as numbers. Days are as 2026-09-21, times as RFC
-// 3339; counts that are zero are left out.
-type record struct {
-	*plain
-	Identity string            `json:"identity"`
-	Kind     string            `json:"kind"`
-	Cap      string            `json:"cap"`
-	Evidence evidenceJSON      `json:"evidence"`
-	Done     map[string]uint64 `json:"done,omitempty"`
-	Seen     map[string]uint64 `json:"seen,omitempty"`
-}
-
-type evidenceJSON struct {
-	*Evidence
-	Pin   string `json:"pin"`
-	Since string `json:"since,omitempty"`
-	Last  string `json:"last,omitempty"`
-}
-
-func actionName(a int) string { return tlsstate.Action(a).String() }
-func levelName(l int) string  { return tlsstate.Level(l).String() }
-func kindName(k int) string   { return tlsstate.Downgrade(k).String() }
-
-// MarshalJSON returns the documented form.
-func (i Incident) MarshalJSON() ([]byte, error) {
-	e := &i.Evidence
-	return json.Marshal(record{
-		plain: (*plain)(&i), Identity: i.Identity.String(), Kind: i.Kind.String(), Cap: i.Cap.String(),
-		Evidence: evidenceJSON{e, e.Pin.String(), dayText(e.Since), dayText(e.Last)},
-		Done:     named(i.Done[:], actionName), Seen: named(i.Seen[:], levelName),
-	})
-}
-
-// UnmarshalJSON is the inverse of MarshalJSON. Whatever the bytes, the result
-// is an incident within its bounds and of clean texts, or an error.
+// UnmarshalJSON reads the JSON form of an incident: on disk, in alerts and for
+// commands. Days are as 2026-09-21, times as RFC 3339; counts that are zero are
+// left out. Whatever the bytes, the result is an incident within its bounds and
+// of clean texts, or an error.
 func (i *Incident) UnmarshalJSON(b []byte) error {
+	type plain Incident // without this method
 	var read Incident
-	r := record{plain: (*plain)(&read), Evidence: evidenceJSON{Evidence: &read.Evidence}}
-	if err := json.Unmarshal(b, &r); err != nil {
+	if err := json.Unmarshal(b, (*plain)(&read)); err != nil {
 		return err
 	}
-	if err := errors.Join(read.check(), r.parse(&read), r.Evidence.parse()); err != nil {
+	if err := read.check(); err != nil {
 		return err
 	}
 	read.clean()
@@ -65,8 +29,8 @@ func (i *Incident) UnmarshalJSON(b []byte) error {
 // check returns what is out of bounds.
 func (i *Incident) check() error {
 	switch {
-	case i.ID == 0:
-		return errors.New("incident without a number")
+	case i.ID == 0 || i.Identity.IsZero():
+		return errors.New("incident without a number or an identity")
 	case i.Reopened < 0:
 		return fmt.Errorf("reopened %d times", i.Reopened)
 	case len(i.Clients) > MaxClients || len(i.From) > MaxFrom || len(i.Held) > MaxHeld:
@@ -93,80 +57,58 @@ func (i *Incident) clean() {
 	}
 }
 
-// parse reads the names of a record.
-func (r *record) parse(i *Incident) error {
-	var errs [5]error
-	var kind int
-	i.Identity, errs[0] = tlsstate.ParseIdentity(r.Identity)
-	kind, errs[1] = index(int(tlsstate.Unauthenticated)+1, r.Kind, kindName)
-	i.Kind = tlsstate.Downgrade(kind)
-	i.Cap, errs[2] = tlsstate.ParseAction(r.Cap)
-	errs[3] = counts(i.Done[:], r.Done, actionName)
-	errs[4] = counts(i.Seen[:], r.Seen, levelName)
-	return errors.Join(errs[:]...)
-}
+// How many actions, levels and outcomes there are.
+const (
+	actions  = int(tlsstate.Reject) + 1
+	levels   = int(tlsstate.TLS13) + 1
+	outcomes = int(tlsstate.Downgraded) + 1
+)
 
-func (r *evidenceJSON) parse() error {
-	var errs [3]error
-	e := r.Evidence
-	e.Pin, errs[0] = tlsstate.ParseLevel(r.Pin)
-	e.Since, errs[1] = parseDay(r.Since)
-	e.Last, errs[2] = parseDay(r.Last)
-	return errors.Join(errs[:]...)
-}
+// ByAction counts messages by what was done to them; index by action. In JSON it
+// is an object without zeros, as the other counts are.
+type ByAction [actions]uint64
+
+// MarshalJSON implements [json.Marshaler].
+func (c ByAction) MarshalJSON() ([]byte, error) { return json.Marshal(named[tlsstate.Action](c[:])) }
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *ByAction) UnmarshalJSON(b []byte) error { return readNamed[tlsstate.Action](b, c[:]) }
+
+// ByLevel counts messages by the level that came; index by level.
+type ByLevel [levels]uint64
+
+// MarshalJSON implements [json.Marshaler].
+func (c ByLevel) MarshalJSON() ([]byte, error) { return json.Marshal(named[tlsstate.Level](c[:])) }
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *ByLevel) UnmarshalJSON(b []byte) error { return readNamed[tlsstate.Level](b, c[:]) }
+
+// ByOutcome counts messages by the verdict on them; index by outcome.
+type ByOutcome [outcomes]uint64
+
+// MarshalJSON implements [json.Marshaler].
+func (c ByOutcome) MarshalJSON() ([]byte, error) { return json.Marshal(named[tlsstate.Outcome](c[:])) }
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *ByOutcome) UnmarshalJSON(b []byte) error { return readNamed[tlsstate.Outcome](b, c[:]) }
 
 // named returns counts by name, without zeros.
-func named(counts []uint64, name func(int) string) map[string]uint64 {
-	m := make(map[string]uint64)
+func named[K ~uint8](counts []uint64) map[K]uint64 {
+	m := make(map[K]uint64)
 	for i, n := range counts {
 		if n != 0 {
-			m[name(i)] = n
+			m[K(i)] = n
 		}
 	}
 	return m
 }
 
-// counts is the inverse of named.
-func counts(to []uint64, from map[string]uint64, name func(int) string) error {
-	for word, n := range from {
-		i, err := index(len(to), word, name)
-		if err != nil {
-			return err
-		}
-		to[i] = n
+// readNamed is the inverse of named. K has as many names as there are counts.
+func readNamed[K ~uint8](b []byte, counts []uint64) error {
+	var m map[K]uint64
+	err := json.Unmarshal(b, &m)
+	for k, n := range m {
+		counts[k] = n
 	}
-	return nil
-}
-
-// index returns which of n names s is.
-func index(n int, s string, name func(int) string) (int, error) {
-	for i := range n {
-		if name(i) == s {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown word %.32q", s)
-}
-
-// dayText returns a day as 2026-09-21, or "" for never.
-func dayText(d tlsstate.Day) string {
-	if d == 0 {
-		return ""
-	}
-	return d.String()
-}
-
-// parseDay is the inverse of dayText.
-func parseDay(s string) (tlsstate.Day, error) {
-	if s == "" {
-		return 0, nil
-	}
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return 0, fmt.Errorf("unknown day %.32q", s)
-	}
-	if d := tlsstate.DayOf(t); d.String() == s {
-		return d, nil
-	}
-	return 0, fmt.Errorf("day %.32q is out of range", s)
+	return err
 }

@@ -2,18 +2,14 @@ package incident
 
 import (
 	"encoding/json"
-	"errors"
 	"sync"
 	"time"
 
 	"tlsratchet/tlsstate"
 )
 
-// outcomes is how many outcomes there are.
-const outcomes = int(tlsstate.Downgraded) + 1
-
 // Counts are numbers of messages by level and outcome.
-type Counts [levels][outcomes]uint64
+type Counts [levels]ByOutcome
 
 // Level returns the messages of one level.
 func (c *Counts) Level(l tlsstate.Level) (n uint64) {
@@ -29,15 +25,13 @@ func (c *Counts) Judged(l tlsstate.Level) uint64 { return c.Level(l) - c[l][tlss
 
 // DayCounts are those of one UTC day.
 type DayCounts struct {
-	Day    tlsstate.Day
-	Counts Counts
+	Day    tlsstate.Day `json:"day"`
+	Counts Counts       `json:"messages"`
 }
 
 // Tally counts messages for people by day, the oldest first, days without a
 // message left out. Its JSON form is documented in docs/alerts.md.
 type Tally []DayCounts
-
-func outcomeName(o int) string { return tlsstate.Outcome(o).String() }
 
 // tally is the record that counts: one slot a day, for 64 days.
 type tally struct {
@@ -99,47 +93,23 @@ func (t *tally) restore(all Tally) {
 	}
 }
 
-// dayJSON is a day in JSON: messages by level, then by outcome, without zeros.
-type dayJSON struct {
-	Day      string                       `json:"day"`
-	Messages map[string]map[string]uint64 `json:"messages"`
+// MarshalJSON returns messages by level, then by outcome, without zeros.
+func (c Counts) MarshalJSON() ([]byte, error) {
+	m := make(map[tlsstate.Level]ByOutcome)
+	for l, of := range c {
+		if of != (ByOutcome{}) {
+			m[tlsstate.Level(l)] = of
+		}
+	}
+	return json.Marshal(m)
 }
 
-// MarshalJSON returns the documented form.
-func (d DayCounts) MarshalJSON() ([]byte, error) {
-	j := dayJSON{Day: d.Day.String(), Messages: map[string]map[string]uint64{}}
-	for l := range d.Counts {
-		if of := named(d.Counts[l][:], outcomeName); len(of) > 0 {
-			j.Messages[levelName(l)] = of
-		}
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *Counts) UnmarshalJSON(b []byte) error {
+	var m map[tlsstate.Level]ByOutcome
+	err := json.Unmarshal(b, &m)
+	for l, of := range m {
+		c[l] = of
 	}
-	return json.Marshal(j)
-}
-
-// UnmarshalJSON is the inverse of MarshalJSON. The error says what is not in
-// that form.
-func (d *DayCounts) UnmarshalJSON(b []byte) error {
-	var j dayJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return err
-	}
-	read := DayCounts{}
-	var err error
-	if read.Day, err = parseDay(j.Day); err != nil {
-		return err
-	}
-	if read.Day == 0 {
-		return errors.New("counts without a day")
-	}
-	for level, of := range j.Messages {
-		l, err := tlsstate.ParseLevel(level)
-		if err != nil {
-			return err
-		}
-		if err := counts(read.Counts[l][:], of, outcomeName); err != nil {
-			return err
-		}
-	}
-	*d = read
-	return nil
+	return err
 }
