@@ -17,6 +17,7 @@ import (
 
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/statefile"
@@ -93,25 +94,48 @@ func TestBreakerNotice(t *testing.T) {
 	}
 }
 
+// TestOutageOfDestinations: when many destinations fail at once there is one
+// critical message, and one of the end, though a restart is between.
+func TestOutageOfDestinations(t *testing.T) {
+	hook := newWebhook(t)
+	history := filepath.Join(t.TempDir(), "history.db")
+	report := func(o outbound.OutageState) {
+		t.Helper()
+		w := watchOf(t, hook, history)
+		w.outage(o)
+		w.outage(o)
+		if err := w.close(); err != nil { // delivers all there is
+			t.Fatal(err)
+		}
+	}
+	report(outbound.OutageState{Since: time.Now()})
+	hook.wants(t, "outbound-outage open")
+	report(outbound.OutageState{})
+	hook.wants(t, "outbound-outage open, outbound-outage closed")
+}
+
+// watchOf returns a watch on a memory that reports what is critical to a webhook.
+func watchOf(t *testing.T, hook *webhook, history string) *watch {
+	t.Helper()
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: hook.URL}}
+	w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // TestOutageIsReportedOnce: of one outage of ours there is one critical message, and
 // one of its end; none at a restart in its middle, whether it is over by then or
 // not.
 func TestOutageIsReportedOnce(t *testing.T) {
 	hook := newWebhook(t)
 	history := filepath.Join(t.TempDir(), "history.db")
-	begin := func() *watch {
-		t.Helper()
-		cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: hook.URL}}
-		w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
-	}
+	begin := func() *watch { return watchOf(t, hook, history) }
 	end := func(w *watch) {
 		t.Helper()
 		if err := w.close(); err != nil { // delivers all there is
