@@ -69,7 +69,8 @@ func Merge(a, b History) History {
 	case b.Epoch > a.Epoch:
 		return b
 	}
-	a, b = align(a, b.Last), align(b, a.Last)
+	a.align(b.Last)
+	b.align(a.Last)
 	for l := range a.Seen {
 		a.Seen[l] |= b.Seen[l]
 	}
@@ -85,14 +86,15 @@ func Merge(a, b History) History {
 	a.Marks = a.Marks.join(b.Marks)
 	a.Name = a.Name.join(b.Name)
 	a.First = earlier(a.First, b.First)
-	return a.oneOf()
+	a.oneOf()
+	return a
 }
 
 // align slides the windows of h so that they end at the later of its own last
 // day and the given one.
-func align(h History, last Day) History {
+func (h *History) align(last Day) {
 	if last <= h.Last {
-		return h
+		return
 	}
 	n := last.sub(h.Last)
 	for l := range h.Seen {
@@ -104,7 +106,6 @@ func align(h History, last Day) History {
 	h.WeekTLS = slide(h.WeekTLS, weeks)
 	h.WeekPlain = slide(h.WeekPlain, weeks)
 	h.Last = last
-	return h
 }
 
 // earlier is min, where 0 is never.
@@ -115,13 +116,13 @@ func earlier(a, b Day) Day {
 	return a
 }
 
-// record returns h with the session added as it was, a downgrade too.
-func (h History) record(o Observation) History {
+// record adds the session as it was, a downgrade too.
+func (h *History) record(o *Observation) {
 	if o.Day == 0 {
-		return h
+		return
 	}
 	h.First = earlier(h.First, o.Day)
-	h = align(h, o.Day)
+	h.align(o.Day)
 	today := bit(h.Last.sub(o.Day))
 	week := bit(h.Last.week() - o.Day.week())
 	h.Seen[o.Level] |= today
@@ -146,7 +147,7 @@ func (h History) record(o Observation) History {
 	}
 	h.Marks = h.Marks.join(o.Marks)
 	h.Name = h.Name.join(o.Name)
-	return h.oneOf()
+	h.oneOf()
 }
 
 // pin returns the pin at level l, Weak to TLS13.

@@ -22,7 +22,8 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 		v.Kind = Unauthenticated
 	}
 	h.renewCertificate(&o, rule)
-	after := h.record(o)
+	after := h
+	after.record(&o)
 	if after == h {
 		return v, h
 	}

@@ -62,9 +62,8 @@ func (n Name) join(m Name) Name {
 
 // oneOf drops what a history with a name has no room for. Only a domain has
 // these marks, and it has no name: no history of one identity loses anything.
-func (h History) oneOf() History {
+func (h *History) oneOf() {
 	if h.Name.Text != "" {
 		h.Networks, h.Named, h.HostNames = 0, 0, 0
 	}
-	return h
 }

@@ -102,6 +102,9 @@ func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
 	if below && today > p.Void {
 		s.below |= bit(s.end.sub(today))
 	}
+	if s.below == 0 { // as nearly always
+		return PinHolds
+	}
 	if count(s.after(p.Met).below) >= rule.ReleaseAfterDays || !s.mostly && s.stuck(today, rule) {
 		return PinReleased
 	}
