@@ -35,6 +35,8 @@ func TestCombine(t *testing.T) {
 	named, unnamed := held, held
 	named.Named, named.Addresses = sketchOf(3), sketchOf(3)
 	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
+	nearlyNamed := held
+	nearlyNamed.Named, nearlyNamed.Addresses = sketchOf(9), sketchOf(10)
 	moved, otherName, manyNames := held, held, held
 	moved.HostNames, otherName.HostNames, manyNames.HostNames = 1, 2, sketchOf(5)
 	var learned, lapse, plain History
@@ -81,6 +83,7 @@ func TestCombine(t *testing.T) {
 		{"it may be one of too many names", &rule, History{}, manyNames, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"known plaintext under a name with TLS", &rule, plain, moved, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"SPF names the hosts", &rule, History{}, named, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"all but one in ten", &rule, History{}, nearlyNamed, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"or leaves some out", &rule, History{}, unnamed, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"always", &always, History{}, held, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"never", &never, History{}, broad, History{}, Plaintext, "domain downgrade stripped header", true},

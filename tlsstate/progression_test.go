@@ -166,6 +166,14 @@ var lives = []struct {
 		40   TLSv1.2 learning
 		41   TLSv1.2 raised
 	`},
+	{"weeks before an unpin do not pin", nil, `
+		1    TLSv1.2 new
+		31   TLSv1.2 learning
+		61   TLSv1.2 raised
+		62   unpin   -
+		91-121/30 TLSv1.2 learning
+		151  TLSv1.2 raised
+	`},
 	{"two weeks with TLS do not pin", nil, `
 		1    TLSv1.2 new
 		60   TLSv1.2 learning

@@ -25,6 +25,9 @@ func TestViews(t *testing.T) {
 	if got := h.TopPin(&rule, dayZero+186); got != Plaintext {
 		t.Errorf("after it: %s", got)
 	}
+	if _, weak := Judge(none, Observation{Day: dayZero, Security: Security{Level: Weak}}, &rule); weak.Best() != Weak {
+		t.Errorf("only weak TLS: best %s", weak.Best())
+	}
 	rule.PinUpTo = Weak
 	if got := h.TopPin(&rule, dayZero+5); got != Weak {
 		t.Errorf("pinned up to weak: %s", got)
@@ -55,5 +58,51 @@ func TestPartlyEncryptedDomains(t *testing.T) {
 		if got := h.PinState(TLS12, &rule, dayZero+20, true); got != tt.want {
 			t.Errorf("%d of %d addresses bare: %s, want %s", tt.bare, tt.addresses, got, tt.want)
 		}
+	}
+}
+
+// A clock that went back brings sessions from before a pin formed. Only one below
+// the pin precedes it, and the day it formed is not before.
+func TestPrecedes(t *testing.T) {
+	rule := DefaultPolicy()
+	h := pinned(&rule)
+	for _, tt := range []struct {
+		day   Day
+		level Level
+		want  bool
+	}{
+		{4, Plaintext, true}, {4, Weak, true}, {4, TLS12, false}, {4, TLS13, false}, {5, Plaintext, false},
+	} {
+		o := Observation{Day: dayZero + tt.day, Security: Security{Level: tt.level}}
+		if got := h.Precedes(&o); got != tt.want {
+			t.Errorf("day %d, %s: %t", tt.day, tt.level, got)
+		}
+	}
+}
+
+// What another host saw in clear the day before a pin formed contests it.
+func TestContested(t *testing.T) {
+	rule := DefaultPolicy()
+	for day, want := range map[Day]PinState{4: PinContested, 5: PinHolds} {
+		_, other := Judge(History{}, Observation{Day: dayZero + day}, &rule)
+		if got := Merge(pinned(&rule), other).PinState(TLS12, &rule, dayZero+6, true); got != want {
+			t.Errorf("in clear on day %d: %s, want %s", day, got, want)
+		}
+	}
+}
+
+// A session leaves its marks. Another certificate does not replace the first one
+// on the day that this came.
+func TestWhatASessionLeaves(t *testing.T) {
+	rule := DefaultPolicy()
+	marks := Marks{Networks: 1, Addresses: 2, Bare: 4, Named: 8, HostNames: 16}
+	o := Observation{Day: dayZero, Security: Security{Level: TLS12, Certificate: true, CertMark: 7}, Marks: marks}
+	_, h := Judge(History{}, o, &rule)
+	if h.Marks != marks {
+		t.Errorf("marks %+v", h.Marks)
+	}
+	o.CertMark = 9
+	if _, h = Judge(h, o, &rule); h.Cert.Mark != 7 || h.NoCertDays != 1 {
+		t.Errorf("certificate %d, days without it %b", h.Cert.Mark, h.NoCertDays)
 	}
 }
