@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long a script waits for what must come.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // signalTo sends a signal to a background process: signal NAME HUP.
 func signalTo(ts *testscript.TestScript, neg bool, args []string) {

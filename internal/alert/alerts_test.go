@@ -22,7 +22,7 @@ func numbered(n int) incident.Incident {
 	return i
 }
 
-// TestLimit: a few are told one by one, the others together, and a quarter of
+// TestLimit: a few are sent one by one, the others together, and a quarter of
 // an hour later it is as at first.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// TestLeast: each destination hears of what it wants, and what nobody wants is
+// TestLeast: each destination is sent what it wants, and what nobody wants is
 // no part of the limit.
 func TestLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestLeast(t *testing.T) {
 	})
 }
 
-// TestNotices: the same is told once a day, whatever is new at once.
+// TestNotices: the same is sent once a day, whatever is new at once.
 func TestNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
@@ -208,7 +208,7 @@ func TestSetDestinations(t *testing.T) {
 	})
 }
 
-// TestRepeated: a destination that forgets is told every minute what is open.
+// TestRepeated: a destination that forgets is sent every minute what is open.
 func TestRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &repeating{}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestMatters: a restart in the middle of a matter tells nothing again, and its
-// end is told to whoever was told of the worst of it.
+// TestMatters: a restart in the middle of a matter reports nothing again, and its
+// end is sent to whoever was sent the worst of it.
 func TestMatters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := func(kept []byte) (all, worst *recorder, a *Alerts) {
@@ -43,7 +43,7 @@ func TestMatters(t *testing.T) {
 			}
 			synctest.Wait()
 			if got := statuses(all); got != step.all {
-				t.Errorf("step %d: told %q, want %q", i, got, step.all)
+				t.Errorf("step %d: sent %q, want %q", i, got, step.all)
 			}
 			if got := statuses(worst); got != step.worst {
 				t.Errorf("step %d: the critical ones alone: %q, want %q", i, got, step.worst)

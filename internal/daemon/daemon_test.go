@@ -28,7 +28,7 @@ func (l lines) Write(b []byte) (int, error) {
 // until reads lines up to the first one with a text, which it returns.
 func (l lines) until(t *testing.T, text string) string {
 	t.Helper()
-	patience := time.After(30 * time.Second)
+	patience := time.After(time.Minute)
 	for {
 		select {
 		case line := <-l:

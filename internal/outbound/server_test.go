@@ -43,7 +43,7 @@ func serveOn(t testing.TB, limits Limits, answer Answerer) (*Server, string) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(lns...) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -61,7 +61,7 @@ func dial(t testing.TB, path string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -240,7 +240,7 @@ func TestCrowd(t *testing.T) {
 	flood := []byte(strings.Repeat("get bank.example\r\n", 10_000))
 	for i := range 500 {
 		c := dial(t, path)
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		if i%10 == 0 {
 			go c.Write(flood)
 		} else {
@@ -281,7 +281,7 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 	c := dial(t, path)
 	fmt.Fprint(c, "get x\r\n")
 	bufio.NewReader(c).ReadString('\n')
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)

@@ -89,7 +89,7 @@ func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge) 
 	done := make(chan error, 1)
 	go func() { done <- r.server.Serve(ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.server.Shutdown(ctx); err != nil {
 			t.Error(err)

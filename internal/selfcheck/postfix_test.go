@@ -37,7 +37,7 @@ func TestPostfix(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := postfix(t, tc.opts, tc.chain)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			r := selfcheck.Probe(ctx, new(net.Dialer).DialContext, in.Addr(0))
 			if got := r.Problem(r.At); got != tc.want {
@@ -67,7 +67,7 @@ func postfix(t *testing.T, opts posttest.Options, chain []byte) *posttest.Instan
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := in.Start(ctx); err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ type PlainPeer struct {
 	Last tlsstate.Day
 }
 
-// Census counts what is remembered, now and then: only a walk can tell, for
+// Census counts what is remembered, now and then. That takes a walk, because
 // whether a pin holds is derived and never stored.
 type Census struct {
 	// All walks through the memory, as [store.File.All] does. Required.

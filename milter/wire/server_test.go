@@ -561,7 +561,7 @@ func TestShutdownLosesNoReply(t *testing.T) {
 		})
 	}
 	time.Sleep(50 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := d.Shutdown(ctx); err != nil {
 		t.Error(err)
