@@ -106,7 +106,7 @@ var wiretaps = []Wiretap{
 	{Name: "weakened to TLS 1.0 for a day", Count: 20, Hours: 24, Share: 1, Means: Weaken, Hopeless: "`encrypt` accepts what `smtp_tls_mandatory_protocols` does; reported"},
 	{Name: "stripped again, within weeks after a week of it", Count: 15, Hours: 24, Share: 1, Target: Worn, Hopeless: "three days in clear, each of them reported, have released the pin"},
 	{Name: "stripped from the first message on", Count: 20, Hours: 7 * 24, Share: 1, Target: FirstContact, Hopeless: "nothing is known yet"},
-	{Name: "a destination written to each month stripped", Count: 20, Hours: 48, Share: 1, Target: Rare, Hopeless: "met on fewer days than make a pin"},
+	{Name: "a destination written to each month stripped", Count: 20, Hours: 48, Share: 1, Target: Rare, Hopeless: "its weeks pin `weak`, below `outbound.least`"},
 	{Name: "one stripped that turned TLS on this year", Count: 15, Hours: 24, Share: 1, Target: Upgraded, Hopeless: "known for mail in clear until lately"},
 }
 
