@@ -48,7 +48,7 @@ func TestProgressions(t *testing.T) {
 			mail(at(0, 1), bank, tls, "closed address:192.0.2.10"),
 			mail(at(0, 2), bank, tls, ""),
 		}},
-		{"ten more the same day tell nothing", tlsstate.Header, false, []step{
+		{"ten more the same day report nothing", tlsstate.Header, false, []step{
 			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
 			{at(0, 2), 10, bank, clear, ""},
 			look(at(0, 3), ""),
@@ -71,12 +71,12 @@ func TestProgressions(t *testing.T) {
 			mail(at(0, 20), bank, clear, ""),
 			mail(at(1, 1), bank, clear, "grown address:192.0.2.10"),
 		}},
-		{"a worse kind is told at once", tlsstate.Header, false, []step{
+		{"a worse kind is reported at once", tlsstate.Header, false, []step{
 			mail(at(0, 0), bank, tlsstate.Weak, "opened address:192.0.2.10"),
 			mail(at(0, 1), bank, clear, "grown address:192.0.2.10"),
 			mail(at(0, 2), bank, tlsstate.Weak, ""),
 		}},
-		{"now with and now without is told ever more seldom", tlsstate.Header, false, []step{
+		{"now with and now without is reported ever more seldom", tlsstate.Header, false, []step{
 			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
 			mail(at(0, 1), bank, tls, "closed address:192.0.2.10"),
 			mail(at(0, 1), bank, clear, ""),
@@ -107,13 +107,13 @@ func TestProgressions(t *testing.T) {
 			look(at(1, 0), "waiting address:192.0.2.10"),
 			look(at(1, 1), ""),
 		}},
-		{"refused for days that nobody looked at is told once", tlsstate.Tempfail, false, []step{
+		{"refused for days that nobody looked at is reported once", tlsstate.Tempfail, false, []step{
 			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
 			mail(at(1, 23), bank, clear, "grown address:192.0.2.10"),
 			look(at(1, 23), "waiting address:192.0.2.10"),
 			look(at(2, 22), ""),
 		}},
-		{"held mail is told after it closed too", tlsstate.Quarantine, false, []step{
+		{"held mail is reported after it closed too", tlsstate.Quarantine, false, []step{
 			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
 			mail(at(0, 1), bank, tls, "closed address:192.0.2.10"),
 			look(at(0, 23), ""),
@@ -289,9 +289,9 @@ func TestHeldReminderNames(t *testing.T) {
 }
 
 // TestUnpinned: an operator who drops the pin closes the incident, which is
-// told, outlives a restart, and never goes on: what comes later opens another.
+// reported, outlives a restart, and never goes on: what comes later opens another.
 func TestUnpinned(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incidents.db")
+	path := filepath.Join(t.TempDir(), "incidents.json")
 	w := newWorld(t, tlsstate.Tempfail, path)
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
@@ -301,7 +301,7 @@ func TestUnpinned(t *testing.T) {
 	}
 	w.book.Unpinned(first.ID+1, at(0, 1)) // there is none
 	if got := w.reported(); got != "closed address:192.0.2.10" {
-		t.Errorf("told %q", got)
+		t.Errorf("reported %q", got)
 	}
 	w.close()
 	w.open(path)

@@ -27,13 +27,13 @@ import (
 )
 
 // TestAlerts: a stripped peer is reported once everywhere, to a real Alertmanager
-// and through a real Postfix; ten more messages and a restart tell nothing;
+// and through a real Postfix; ten more messages and a restart report nothing;
 // the peer back on TLS closes it everywhere.
 func TestAlerts(t *testing.T) {
 	in := newPostfix(t, posttest.Options{})
 	am := newAlertmanager(t)
 	hook := newReceiver(t)
-	site := &teller{t: t, path: filepath.Join(t.TempDir(), "incidents.json"), settings: []alert.Settings{
+	site := &alerting{t: t, path: filepath.Join(t.TempDir(), "incidents.json"), settings: []alert.Settings{
 		{Kind: alert.KindLog, Least: "warning"},
 		{Kind: alert.KindWebhook, Least: "warning", URL: hook.url},
 		{Kind: alert.KindAlertmanager, Least: "warning", URL: am.url},
@@ -96,8 +96,8 @@ func environment(log io.Writer) alert.Environment {
 	return alert.Environment{Host: "mail.ours.example", Getenv: os.LookupEnv, Log: slog.New(slog.NewTextHandler(log, nil))}
 }
 
-// teller is a book of incidents with alerts on it, as the daemon has them.
-type teller struct {
+// alerting is a book of incidents with alerts on it, as the daemon has them.
+type alerting struct {
 	t        *testing.T
 	path     string
 	settings []alert.Settings
@@ -107,7 +107,7 @@ type teller struct {
 	state    alert.State // of the last stop
 }
 
-func (s *teller) start() {
+func (s *alerting) start() {
 	s.t.Helper()
 	ds, err := alert.NewDestinations(s.settings, environment(&s.log))
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *teller) start() {
 }
 
 // stop delivers all there is.
-func (s *teller) stop() {
+func (s *alerting) stop() {
 	s.t.Helper()
 	if err := s.book.Close(); err != nil {
 		s.t.Error(err)
@@ -136,7 +136,7 @@ func (s *teller) stop() {
 }
 
 // take is a message of the bank's.
-func (s *teller) take(o tlsstate.Outcome, l tlsstate.Level) {
+func (s *alerting) take(o tlsstate.Outcome, l tlsstate.Level) {
 	s.t.Helper()
 	p, err := peer.Identify(peer.Client{Addr: "192.0.2.10", Name: "mx1.bank.example", Resolve: "OK"})
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *teller) take(o tlsstate.Outcome, l tlsstate.Level) {
 }
 
 // wants compares what webhook, mail and log received so far.
-func (s *teller) wants(in *posttest.Instance, hook *receiver, want string) {
+func (s *alerting) wants(in *posttest.Instance, hook *receiver, want string) {
 	s.t.Helper()
 	n := len(strings.Fields(want))
 	eventually(s.t, "the webhook receives "+want, func() bool { return hook.whats() == want })

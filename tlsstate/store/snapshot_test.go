@@ -168,7 +168,7 @@ func TestWhenASnapshotIsDue(t *testing.T) {
 	}
 }
 
-// The chores take one by themselves, and tell trouble once and its end once.
+// The chores take one by themselves, and log trouble once and its end once.
 func TestSnapshotsAreTakenAndLogged(t *testing.T) {
 	path := fill(t, 10)
 	var log lines

@@ -98,7 +98,7 @@ func TestDiskTroubleIsLoggedOnceAndWhenItIsOver(t *testing.T) {
 	})
 }
 
-func TestCloseTellsWhatIsLost(t *testing.T) {
+func TestCloseReportsWhatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDisk()
 		d.full = syscall.EROFS

@@ -75,7 +75,7 @@ func documented(t *testing.T) []string {
 	return nil
 }
 
-// admit makes the user mx, with the rights that the docs tell operators to give
+// admit makes the user mx, with the rights that the docs ask operators to give
 // us.
 func admit(t *testing.T, s *servers.Server) {
 	t.Helper()
