@@ -321,7 +321,7 @@ func TestText(t *testing.T) {
 	for day := 1; day <= 6; day++ {
 		mails = append(mails, mail{at: on(day, 9, 0), who: "mx." + long + "[2001:db8:1:2::25]", tls: "TLSv1.3"})
 	}
-	mails = append(mails, mail{at: on(7, 10, 0), who: "mx." + long + "[203.0.113.200]"}, mail{at: on(7, 11, 0), who: "mx." + long + "[2001:db8:1:2::25]", tls: "TLSv1.1"})
+	mails = append(mails, mail{at: on(7, 10, 0), who: "mx2." + long + "[203.0.113.200]"}, mail{at: on(7, 11, 0), who: "mx." + long + "[2001:db8:1:2::25]", tls: "TLSv1.1"})
 	r := judge(t, mails)
 	r.Lines, r.Began = 123456789, on(1, 0, 0)
 	r.Warnings = append(r.Warnings, strings.Repeat("word ", 30))
