@@ -71,7 +71,8 @@ func Command(root, program string, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args...)
 	libraries, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-*"))
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libraries, ":"),
+	old, _ := filepath.Glob(filepath.Join(root, "lib/*-linux-*")) // before Debian 12
+	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(append(libraries, old...), ":"),
 		"PYTHONPATH="+filepath.Join(root, "usr/lib/python3/dist-packages"))
 	return cmd
 }
