@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -35,7 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	for _, line := range strings.Split(err.Error(), "\n") {
-		fmt.Fprintln(stderr, "tlsratchet:", line)
+		fmt.Fprintln(stderr, "tlsratchet:", strings.Map(printable, line))
 	}
 	var usage usageError
 	var config daemon.ConfigError
@@ -43,6 +44,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// printable replaces what a terminal acts on: the name of a file may hold anything.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {

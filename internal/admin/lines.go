@@ -38,7 +38,11 @@ func Lines(r io.Reader) iter.Seq2[Line, error] {
 func strict(b []byte, l *Line) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(l); err != nil {
+	err := d.Decode(l)
+	if err == nil && d.InputOffset() < int64(len(b)) {
+		err = errors.New("more than one object")
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	return nil
@@ -58,7 +62,7 @@ func rawLines(r io.Reader, split bufio.SplitFunc) iter.Seq2[[]byte, error] {
 		}
 		err := s.Err()
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("%w: %w", ErrBadRequest, err)
+			err = fmt.Errorf("%w: longer than %d bytes", ErrBadRequest, maxLine)
 		}
 		if err != nil {
 			yield(nil, err)

@@ -43,6 +43,25 @@ func TestHostile(t *testing.T) {
 	golden(t, "hostile.golden", fmt.Sprintf("%s\n\n%d lines, %d of smtpd, %d broken\n", got, s.Lines, s.Smtpd, s.Broken))
 }
 
+// What is nested in JSON is read once, not once for each level. A limit of time
+// here would only measure the machine: with one reading for each level this takes
+// minutes.
+func TestNestedJSON(t *testing.T) {
+	const deep = 9990 // encoding/json allows 10,000
+	wide := strings.Repeat("a", 900_000)
+	for _, value := range []string{
+		strings.Repeat("[", deep) + `"` + wide + `"` + strings.Repeat("]", deep),
+		strings.Repeat(`{"hostname":`, deep) + `"` + wide[deep*12:] + `"` + strings.Repeat("}", deep),
+	} {
+		for _, field := range []string{"MESSAGE", "host", "process", "time"} {
+			got := readText(t, `{"__REALTIME_TIMESTAMP":"1795341600000000","SYSLOG_IDENTIFIER":"postfix/smtpd","`+field+`":`+value+"}\n")
+			if len(got.sessions) != 0 {
+				t.Errorf("%s: %v", field, got)
+			}
+		}
+	}
+}
+
 // Archives that were put together are read to their end.
 func TestJoinedArchives(t *testing.T) {
 	later := strings.ReplaceAll(delivery, "Nov 22 10:", "Nov 22 11:")

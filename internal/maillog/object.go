@@ -54,28 +54,37 @@ func (p *beatProcess) UnmarshalJSON(b []byte) error {
 // as an array of bytes, and a field that is there twice as an array.
 type text []byte
 
-// UnmarshalJSON takes the last item of an array of texts, and the letters of a
-// number.
+// UnmarshalJSON takes the last item of an array of texts, the name in an object
+// ("host" of Filebeat), and the letters of a number. It looks one level deep.
 func (t *text) UnmarshalJSON(b []byte) error {
-	switch {
-	case b[0] == '"' && bytes.IndexByte(b, '\\') < 0:
-		*t = bytes.Clone(b[1 : len(b)-1])
-	case b[0] == '"':
-		var s string
-		err := json.Unmarshal(b, &s)
-		*t = text(s)
-		return err
-	case b[0] == '[':
+	switch b[0] {
+	case '"':
+		return t.quoted(b)
+	case '[':
 		return t.array(b)
-	case b[0] == '{': // "host" of Filebeat
-		var host struct{ Hostname, Name text }
+	case '{':
+		var host struct{ Hostname, Name json.RawMessage }
 		err := json.Unmarshal(b, &host)
-		*t = first(host.Hostname, host.Name)
+		if name := first(text(host.Hostname), text(host.Name)); len(name) > 0 && name[0] == '"' {
+			return t.quoted(name)
+		}
 		return err
-	case b[0] != 'n':
+	case 'n':
+	default:
 		*t = bytes.Clone(b)
 	}
 	return nil
+}
+
+func (t *text) quoted(b []byte) error {
+	if bytes.IndexByte(b, '\\') < 0 {
+		*t = bytes.Clone(b[1 : len(b)-1])
+		return nil
+	}
+	var s string
+	err := json.Unmarshal(b, &s)
+	*t = text(s)
+	return err
 }
 
 func (t *text) array(b []byte) error {
@@ -83,15 +92,16 @@ func (t *text) array(b []byte) error {
 	if err := json.Unmarshal(b, &items); err != nil {
 		return err
 	}
-	all := make(text, 0, len(items))
+	*t = make(text, 0, len(items))
 	for _, item := range items {
-		if n, err := strconv.ParseUint(string(item), 10, 8); err == nil {
-			all = append(all, byte(n))
-		} else if err := all.UnmarshalJSON(item); err != nil {
-			return err
+		if item[0] == '"' {
+			if err := t.quoted(item); err != nil {
+				return err
+			}
+		} else if n, err := strconv.ParseUint(string(item), 10, 8); err == nil {
+			*t = append(*t, byte(n))
 		}
 	}
-	*t = all
 	return nil
 }
 
