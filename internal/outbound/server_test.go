@@ -35,7 +35,7 @@ func held(key []byte, _ int32) bool {
 func serveOn(t testing.TB, limits Limits, answer Answerer) (*Server, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "p")
-	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: path}, wire.DefaultListenOptions())
+	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: path}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

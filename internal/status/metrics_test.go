@@ -37,7 +37,7 @@ func sources() status.Sources {
 			return store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8}
 		},
 		Connections: func() wire.Stats {
-			return wire.Stats{Open: 1, Accepted: 20, OverLimit: 3, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8}
+			return wire.Stats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3}, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8}
 		},
 		Errors: func() status.Errors {
 			return status.Errors{Unjudged: 1, NoMacros: 2, Callback: 3, Backend: 4, Accept: 5}

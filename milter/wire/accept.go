@@ -1,19 +1,10 @@
 package wire
 
 import (
-	"errors"
 	"net"
 	"net/textproto"
-	"syscall"
-	"time"
 
 	"github.com/emersion/go-milter"
-)
-
-// How long to wait after a failed accept: the first time, and at most.
-const (
-	firstBackOff = 5 * time.Millisecond
-	maxBackOff   = time.Second
 )
 
 // listener gives go-milter connections that are mended, and no errors but the
@@ -23,78 +14,13 @@ type listener struct {
 	srv *Server
 }
 
-// Accept waits for a connection that may be served. It fails only when the
-// listener was closed or never can accept again; out of descriptors (EMFILE)
-// and clients that are gone (ECONNABORTED) it waits out.
+// Accept waits for a connection that may be served.
 func (l *listener) Accept() (net.Conn, error) {
-	wait := firstBackOff
-	for {
-		raw, err := l.Listener.Accept()
-		if err == nil {
-			if c := l.srv.admit(raw); c != nil {
-				return c, nil
-			}
-			wait = firstBackOff
-			continue
-		}
-		if final(err) || l.srv.draining.Load() {
-			return nil, err
-		}
-		l.srv.acceptFailed(l.Addr(), err)
-		if !l.srv.sleep(wait) {
-			return nil, net.ErrClosed
-		}
-		wait = min(2*wait, maxBackOff)
+	raw, err := l.srv.gate.accept(l.Listener)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// final reports whether an error is of the listener itself and not of the moment.
-func final(err error) bool {
-	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF) ||
-		errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSOCK)
-}
-
-// admit takes a connection on, or closes it: whoever asks must be answered
-// fast or refused fast, for Postfix makes its own client wait meanwhile.
-func (s *Server) admit(raw net.Conn) *conn {
-	if s.counts.open.Add(1) > int64(s.limits.Connections) {
-		s.counts.open.Add(-1)
-		s.counts.overLimit.Add(1)
-		raw.Close()
-		if hidden, ok := s.troubles.allow(time.Now()); ok {
-			s.log.Warn("milter connection refused: too many are open",
-				"limit", s.limits.Connections, "not_logged", hidden)
-		}
-		return nil
-	}
-	c := newConn(raw, s)
-	if !s.add(c) {
-		s.counts.open.Add(-1)
-		raw.Close()
-		return nil
-	}
-	s.counts.accepted.Add(1)
-	return c
-}
-
-func (s *Server) acceptFailed(at net.Addr, err error) {
-	s.counts.acceptErrors.Add(1)
-	if hidden, ok := s.failures.allow(time.Now()); ok {
-		s.log.Error("milter connections can't be accepted; trying again",
-			"listener", at.String(), "error", clean([]byte(err.Error()), 200), "not_logged", hidden)
-	}
-}
-
-// sleep reports false if the server was stopped meanwhile.
-func (s *Server) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stop:
-		return false
-	}
+	return newConn(raw, l.srv), nil
 }
 
 // acceptAll lets everything pass, where a session's own callbacks could not be

@@ -59,10 +59,10 @@ func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *
 		t.Fatal(err)
 	}
 	tp := &tape{in: in}
-	c := newConn(tp, s)
-	s.counts.open.Add(1)
-	s.add(c)
-	return c, tp, log
+	if !s.gate.admit(tp) {
+		t.Fatal("not admitted")
+	}
+	return newConn(tp, s), tp, log
 }
 
 // readFrame reads as go-milter does: the length, then the rest.

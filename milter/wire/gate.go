@@ -2,34 +2,48 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// Gate accepts connections for a server that handles each in a goroutine of its
-// own. It limits how many are open, waits out failures of the moment (EMFILE,
-// ECONNABORTED), recovers from panics, and drains at the end. Make one with
-// [NewGate]; call Serve once and Shutdown from another goroutine.
+// cutGrace is what sessions have to end by themselves once Shutdown's time is
+// over, before their connections are closed under them.
+const cutGrace = 200 * time.Millisecond
+
+// How long to wait after a failed accept: the first time, and at most.
+const (
+	firstBackOff = 5 * time.Millisecond
+	maxBackOff   = time.Second
+)
+
+// Gate accepts connections for a server. It limits how many are open, waits out
+// failures of the moment (EMFILE, ECONNABORTED), and drains at the end. Make one
+// with [NewGate]; call Serve once for each set of listeners, and Shutdown from
+// another goroutine.
 type Gate struct {
 	name     string
 	limit    int64
 	log      *slog.Logger
-	troubles sparse
-	failures sparse
+	troubles sparse // for the limit
+	failures sparse // for failed accepts
 
 	accepted, open, overLimit, acceptErrors, panics atomic.Int64
-	draining                                        atomic.Bool
+
+	draining atomic.Bool // no new connections
+	killed   atomic.Bool // sessions end at their next read
 
 	mu        sync.Mutex
 	conns     map[net.Conn]struct{}
 	listeners []net.Listener
 	stop      chan struct{} // closed when draining begins
-	serving   sync.WaitGroup
+	empty     chan struct{} // closed when draining and no connection is left
 }
 
 // GateStats are counts of connections since the gate was made, but for Open.
@@ -49,7 +63,7 @@ func NewGate(name string, limit int, log *slog.Logger) *Gate {
 	return &Gate{
 		name: name, limit: int64(limit), log: log,
 		troubles: sparse{perMinute: 1}, failures: sparse{perMinute: 1},
-		conns: make(map[net.Conn]struct{}), stop: make(chan struct{}),
+		conns: make(map[net.Conn]struct{}), stop: make(chan struct{}), empty: make(chan struct{}),
 	}
 }
 
@@ -66,10 +80,25 @@ func (g *Gate) Stats() GateStats {
 // deadlines of all connections into the past.
 func (g *Gate) Draining() bool { return g.draining.Load() }
 
-// Serve hands connections of the listeners, which it closes, to handle until
-// Shutdown, and then returns nil. The connection is closed when handle returns.
-// If a listener fails for good, Serve stops all of them and returns the error.
+// Serve hands connections of the listeners, which it closes, to handle, each in
+// a goroutine of its own, until Shutdown, and then returns nil. The connection
+// is closed when handle returns or panics. If a listener fails for good, Serve
+// stops all of them and returns the error.
 func (g *Gate) Serve(handle func(net.Conn), listeners ...net.Listener) error {
+	return g.serve(listeners, func(ln net.Listener) error {
+		for {
+			conn, err := g.accept(ln)
+			if err != nil {
+				return err
+			}
+			go g.handle(conn, handle)
+		}
+	})
+}
+
+// serve has one accept on each of the listeners until Shutdown, or until one
+// fails.
+func (g *Gate) serve(listeners []net.Listener, one func(net.Listener) error) error {
 	g.mu.Lock()
 	g.listeners = append(g.listeners, listeners...)
 	drained := g.draining.Load()
@@ -80,31 +109,32 @@ func (g *Gate) Serve(handle func(net.Conn), listeners ...net.Listener) error {
 	}
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
-		go func() { failed <- g.serve(ln, handle) }()
+		go func() { failed <- one(ln) }()
 	}
 	var first error
-	for range listeners {
-		if err := <-failed; err != nil && first == nil {
-			first = err
+	for _, ln := range listeners {
+		if err := <-failed; err != nil && !g.draining.Load() {
+			first = fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 			g.beginDrain()
 		}
 	}
 	return first
 }
 
-func (g *Gate) serve(ln net.Listener, handle func(net.Conn)) error {
+// accept waits for a connection that may be served; it is to be released. It
+// fails only when the listener was closed or never can accept again.
+func (g *Gate) accept(ln net.Listener) (net.Conn, error) {
 	wait := firstBackOff
 	for {
 		conn, err := ln.Accept()
 		switch {
+		case err == nil && g.admit(conn):
+			return conn, nil
 		case err == nil:
 			wait = firstBackOff
-			g.start(conn, handle)
 			continue
-		case g.draining.Load():
-			return nil
-		case final(err):
-			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+		case final(err) || g.draining.Load():
+			return nil, err
 		}
 		g.acceptErrors.Add(1)
 		if hidden, ok := g.failures.allow(time.Now()); ok {
@@ -114,15 +144,22 @@ func (g *Gate) serve(ln net.Listener, handle func(net.Conn)) error {
 		select {
 		case <-time.After(wait):
 		case <-g.stop:
-			return nil
+			return nil, net.ErrClosed
 		}
 		wait = min(2*wait, maxBackOff)
 	}
 }
 
-// start handles a connection, or closes it where there are too many: whoever
-// asks must be answered fast or refused fast.
-func (g *Gate) start(conn net.Conn, handle func(net.Conn)) {
+// final reports whether an error is of the listener itself and not of the moment.
+func final(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF) ||
+		errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSOCK)
+}
+
+// admit counts a connection, or closes it where there are too many: whoever
+// asks must be answered fast or refused fast, for Postfix makes its own client
+// wait meanwhile.
+func (g *Gate) admit(conn net.Conn) bool {
 	if g.open.Add(1) > g.limit {
 		g.open.Add(-1)
 		g.overLimit.Add(1)
@@ -130,18 +167,39 @@ func (g *Gate) start(conn net.Conn, handle func(net.Conn)) {
 		if hidden, ok := g.troubles.allow(time.Now()); ok {
 			g.log.Warn(g.name+" connection refused: too many are open", "limit", g.limit, "not_logged", hidden)
 		}
-		return
+		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.draining.Load() {
 		g.open.Add(-1)
 		conn.Close()
-		return
+		return false
 	}
 	g.conns[conn] = struct{}{}
 	g.accepted.Add(1)
-	g.serving.Go(func() { g.handle(conn, handle) })
+	return true
+}
+
+// release forgets a connection that was closed.
+func (g *Gate) release(conn net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, conn)
+	g.open.Add(-1)
+	g.checkEmpty()
+}
+
+// checkEmpty needs mu.
+func (g *Gate) checkEmpty() {
+	if !g.draining.Load() || len(g.conns) > 0 {
+		return
+	}
+	select {
+	case <-g.empty:
+	default:
+		close(g.empty)
+	}
 }
 
 func (g *Gate) handle(conn net.Conn, handle func(net.Conn)) {
@@ -152,29 +210,32 @@ func (g *Gate) handle(conn net.Conn, handle func(net.Conn)) {
 				"panic", clean(fmt.Append(nil, v), 200), "stack", clean(debug.Stack(), maxLogText))
 		}
 		conn.Close()
-		g.mu.Lock()
-		delete(g.conns, conn)
-		g.mu.Unlock()
-		g.open.Add(-1)
+		g.release(conn)
 	}()
 	handle(conn)
 }
 
-// Shutdown stops accepting, wakes every handler that waits for its client, and
-// waits until all have returned or ctx ends; then it closes their connections
-// and returns an error that wraps ctx's.
+// Shutdown stops accepting, wakes every session that waits for its client, and
+// waits until all have ended or ctx ends; then it cuts them and returns an error
+// that wraps ctx's.
 func (g *Gate) Shutdown(ctx context.Context) error {
 	g.beginDrain()
-	done := make(chan struct{})
-	go func() { g.serving.Wait(); close(done) }()
 	select {
-	case <-done:
+	case <-g.empty:
 		return nil
 	case <-ctx.Done():
 	}
-	cut := g.each(net.Conn.Close)
+	g.killed.Store(true)
+	cut := g.wake()
 	if cut == 0 {
 		return nil
+	}
+	grace := time.NewTimer(cutGrace)
+	defer grace.Stop()
+	select {
+	case <-g.empty:
+	case <-grace.C:
+		g.each(net.Conn.Close)
 	}
 	return fmt.Errorf("%d %s connections cut: %w", cut, g.name, ctx.Err())
 }
@@ -183,11 +244,23 @@ func (g *Gate) beginDrain() {
 	g.mu.Lock()
 	if !g.draining.Swap(true) {
 		close(g.stop)
+		g.checkEmpty()
 	}
 	listeners := g.listeners
 	g.mu.Unlock()
 	closeAll(listeners)
-	g.each(func(c net.Conn) error { return c.SetReadDeadline(time.Unix(1, 0)) })
+	g.wake()
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		ln.Close()
+	}
+}
+
+// wake makes every session that waits for its client look up.
+func (g *Gate) wake() (sessions int) {
+	return g.each(func(c net.Conn) error { return c.SetReadDeadline(time.Unix(1, 0)) })
 }
 
 func (g *Gate) each(do func(net.Conn) error) int {

@@ -38,12 +38,6 @@ type ListenOptions struct {
 	Group int
 }
 
-// DefaultListenOptions lets everybody on the machine connect, which is what
-// Postfix needs where nothing is known of its group.
-func DefaultListenOptions() ListenOptions {
-	return ListenOptions{Mode: 0o666, Group: -1}
-}
-
 // Listen opens the listeners of a spec: one, but for systemd, where it returns
 // all that were passed (only once in the life of a process). A unix socket
 // is never open wider than the options say, replaces a file only if that is a

@@ -63,12 +63,12 @@ func TestUnixGroup(t *testing.T) {
 
 func TestUnixRemovedAtClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
-	ln := listenAt(t, path, DefaultListenOptions())
+	ln := listenAt(t, path, ListenOptions{Mode: 0o666, Group: -1})
 	ln.Close()
 	if exists(path) {
 		t.Error("the socket file is still there")
 	}
-	ln = listenAt(t, path, DefaultListenOptions())
+	ln = listenAt(t, path, ListenOptions{Mode: 0o666, Group: -1})
 	os.Remove(path)
 	if err := os.WriteFile(path, []byte("somebody's"), 0o600); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestUnixStaleIsReplaced(t *testing.T) {
 	}
 	dead.SetUnlinkOnClose(false)
 	dead.Close()
-	listenAt(t, path, DefaultListenOptions())
+	listenAt(t, path, ListenOptions{Mode: 0o666, Group: -1})
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestUnixRefuses(t *testing.T) {
 		return path
 	}
 	alive := filepath.Join(dir, "alive")
-	listenAt(t, alive, DefaultListenOptions())
+	listenAt(t, alive, ListenOptions{Mode: 0o666, Group: -1})
 	for _, test := range []struct {
 		path string
 		want error
@@ -116,7 +116,7 @@ func TestUnixRefuses(t *testing.T) {
 		{make("link", func(p string) error { return os.Symlink(alive, p) }), ErrNotSocket},
 		{make("fifo", func(p string) error { return syscall.Mkfifo(p, 0o600) }), ErrNotSocket},
 	} {
-		_, err := Listen(Spec{NetworkUnix, test.path}, DefaultListenOptions())
+		_, err := Listen(Spec{NetworkUnix, test.path}, ListenOptions{Mode: 0o666, Group: -1})
 		if !errors.Is(err, test.want) || !strings.Contains(fmt.Sprint(err), test.path) {
 			t.Errorf("%s: got %v, want %v", test.path, err, test.want)
 		}
@@ -124,7 +124,7 @@ func TestUnixRefuses(t *testing.T) {
 			t.Errorf("%s was removed", test.path)
 		}
 	}
-	if _, err := Listen(Spec{NetworkUnix, dir + "/no/m"}, DefaultListenOptions()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Listen(Spec{NetworkUnix, dir + "/no/m"}, ListenOptions{Mode: 0o666, Group: -1}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing directory: %v", err)
 	}
 }

@@ -124,7 +124,7 @@ func start(t testing.TB, f filter, change func(*Config)) *daemon {
 		t.Fatal(err)
 	}
 	spec := Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "m")}
-	lns, err := Listen(spec, DefaultListenOptions())
+	lns, err := Listen(spec, ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestServe(t *testing.T) {
 	}
 	s.Close()
 	until(t, "the end of the session", func() bool { return d.Stats().Open == 0 })
-	if diff := cmp.Diff(Stats{Accepted: 1}, d.Stats()); diff != "" {
+	if diff := cmp.Diff(Stats{GateStats: GateStats{Accepted: 1}}, d.Stats()); diff != "" {
 		t.Error(diff)
 	}
 	if logged := d.log.all(); len(logged) != 0 {
@@ -86,7 +86,7 @@ func TestSeveralListeners(t *testing.T) {
 	}
 	var all []net.Listener
 	for _, spec := range []Spec{{NetworkUnix, filepath.Join(t.TempDir(), "m")}, {NetworkTCP4, "127.0.0.1:0"}} {
-		lns, err := Listen(spec, DefaultListenOptions())
+		lns, err := Listen(spec, ListenOptions{Mode: 0o666, Group: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -484,7 +484,7 @@ func TestShutdownDrains(t *testing.T) {
 			t.Errorf("closed %v after its message", d)
 		}
 		wg.Wait()
-		if logged := log.all(); len(logged) != 0 || s.Stats() != (Stats{Accepted: 3}) {
+		if logged := log.all(); len(logged) != 0 || s.Stats() != (Stats{GateStats: GateStats{Accepted: 3}}) {
 			t.Errorf("%+v %q", s.Stats(), logged)
 		}
 	})
@@ -500,7 +500,7 @@ func TestShutdownCuts(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		err := s.Shutdown(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "1 milter sessions cut") {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "1 milter connections cut") {
 			t.Errorf("Shutdown: %v", err)
 		}
 		if took := time.Since(began); took != 5*time.Second {

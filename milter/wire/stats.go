@@ -8,13 +8,7 @@ import (
 
 // Stats are counts of connections since the server was made, but for Open.
 type Stats struct {
-	// Accepted counts those that were taken on.
-	Accepted int64
-	// Open is how many there are now.
-	Open int64
-	// OverLimit counts those closed at once, for Limits.Connections was
-	// reached.
-	OverLimit int64
+	GateStats
 	// NotMilter counts those closed because what came first was no milter
 	// negotiation.
 	NotMilter int64
@@ -26,8 +20,6 @@ type Stats struct {
 	Timeouts int64
 	// Broken counts those that ended within a packet or by a network error.
 	Broken int64
-	// AcceptErrors counts failed calls of Accept.
-	AcceptErrors int64
 	// BackendPanics counts backends that could not be made. Their sessions
 	// accept everything.
 	BackendPanics int64
@@ -35,21 +27,17 @@ type Stats struct {
 
 // counters are what Stats is a copy of.
 type counters struct {
-	accepted, open, overLimit, notMilter, badFrame, frameTooBig,
-	timeouts, broken, acceptErrors, backendPanics atomic.Int64
+	notMilter, badFrame, frameTooBig, timeouts, broken, backendPanics atomic.Int64
 }
 
-func (c *counters) snapshot() Stats {
+func (c *counters) snapshot(gate GateStats) Stats {
 	return Stats{
-		Accepted:      c.accepted.Load(),
-		Open:          c.open.Load(),
-		OverLimit:     c.overLimit.Load(),
+		GateStats:     gate,
 		NotMilter:     c.notMilter.Load(),
 		BadFrame:      c.badFrame.Load(),
 		FrameTooBig:   c.frameTooBig.Load(),
 		Timeouts:      c.timeouts.Load(),
 		Broken:        c.broken.Load(),
-		AcceptErrors:  c.acceptErrors.Load(),
 		BackendPanics: c.backendPanics.Load(),
 	}
 }

@@ -46,7 +46,7 @@ func (c *conn) between() bool { return c.r == c.w && c.pass == 0 }
 // between two messages. It is asked after the deadline was set, so that
 // Shutdown, which first says so and then moves the deadline, is not missed.
 func (c *conn) leaving() bool {
-	return c.srv.killed.Load() || c.srv.draining.Load() && !c.busy && c.between()
+	return c.srv.gate.killed.Load() || c.srv.gate.draining.Load() && !c.busy && c.between()
 }
 
 // armRead sets the read deadline, seldom: the idle one is renewed once a
@@ -121,7 +121,7 @@ func (c *conn) Close() error {
 	err := c.raw.Close()
 	bufferPool.Put(c.buf)
 	c.buf = nil
-	c.srv.remove(c)
+	c.srv.gate.release(c.raw)
 	return err
 }
 
@@ -138,7 +138,7 @@ func (c *conn) broken(err error) error {
 	quiet := errors.Is(err, io.EOF) && c.between()
 	c.dead = true
 	switch {
-	case quiet || c.srv.killed.Load():
+	case quiet || c.srv.gate.killed.Load():
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.srv.counts.timeouts.Add(1)
 		c.logClosed(slog.LevelWarn, "silent for too long")

@@ -56,7 +56,7 @@ func doNothing(socket string, stdin io.Reader, stderr io.Writer) int {
 }
 
 func serveUntil(server *wire.Server, socket string, stdin io.Reader) error {
-	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.DefaultListenOptions())
+	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func serve(t testing.TB) (addr string) {
 		t.Fatal(err)
 	}
 	addr = filepath.Join(t.TempDir(), "m")
-	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: addr}, wire.DefaultListenOptions())
+	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: addr}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func serve(t *testing.T, mails *sync.Map) string {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(t.TempDir(), "m")
-	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.DefaultListenOptions())
+	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
