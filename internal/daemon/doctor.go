@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"time"
 
 	"tlsratchet/internal/config"
@@ -12,15 +13,13 @@ import (
 // DoctorOptions returns what doctor is to check where this configuration runs.
 func DoctorOptions(cfg *config.Config) doctor.Options {
 	o := doctor.Options{Now: time.Now(), Shared: cfg.Shared.URL != ""}
+	for _, l := range cfg.PolicyService.Listen {
+		o.PolicySockets = append(o.PolicySockets, socketOf(l))
+	}
+	o.Fingerprints = cfg.Policy.PinCertificates == tlsstate.CertByKey ||
+		slices.ContainsFunc(cfg.Peers, func(r tlsstate.Row) bool { return r.Fingerprints != nil })
 	for _, l := range cfg.Listen {
-		switch l.Network {
-		case config.Unix:
-			o.Sockets = append(o.Sockets, l.Address)
-		case config.TCP:
-			o.Sockets = append(o.Sockets, l.String())
-		case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
-			o.Sockets = append(o.Sockets, config.DefaultSocket)
-		}
+		o.Sockets = append(o.Sockets, socketOf(l))
 	}
 	o.Sending.Hold = cfg.Outbound.Action == config.Hold
 	for _, l := range cfg.OutboundListen() {
@@ -33,6 +32,17 @@ func DoctorOptions(cfg *config.Config) doctor.Options {
 		o.MX = cfg.Selfcheck.Address
 	}
 	return o
+}
+
+// socketOf returns a listener as doctor names it.
+func socketOf(l config.Listener) string {
+	switch l.Network {
+	case config.Unix:
+		return l.Address
+	case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
+		return config.DefaultSocket
+	}
+	return l.String()
 }
 
 // DoctorDays returns how many messages of each day were judged and exempt.

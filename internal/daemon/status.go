@@ -10,6 +10,7 @@ import (
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
 	"tlsratchet/milter/wire"
@@ -52,6 +53,8 @@ func newPages(d *Daemon) pages {
 		Breaker:   d.breaker,
 		SelfCheck: d.watch.check.Last,
 		Outbound:  d.sendingStats,
+
+		PolicyService: d.policyStats,
 	})
 	return p
 }
@@ -112,6 +115,14 @@ func (d *Daemon) sendingOverview() (o outbound.Overview) {
 		return o
 	}
 	return d.sending.Overview()
+}
+
+// policyStats returns the counts of the policy service: zeros where it is off.
+func (d *Daemon) policyStats() (s policyservice.Stats) {
+	if d.policy != nil {
+		s = d.policy.Stats()
+	}
+	return s
 }
 
 // sendingStats returns the counts of the sending side: zeros where it is off.

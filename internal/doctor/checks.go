@@ -9,8 +9,9 @@ import (
 )
 
 // milterChecks look at how Postfix asks us. sockets are the paths that the
-// daemon listens on, and other listeners as Postfix names them.
-func (p *Postfix) milterChecks(sockets []string) []Finding {
+// daemon listens on, and other listeners as Postfix names them; policySockets are
+// those of the policy service.
+func (p *Postfix) milterChecks(sockets, policySockets []string) []Finding {
 	public, others := p.smtpd()
 	if len(public) == 0 {
 		return []Finding{note("milter", "master.cf has no smtpd(8) on port 25: this host receives no mail from other hosts", "")}
@@ -18,6 +19,9 @@ func (p *Postfix) milterChecks(sockets []string) []Finding {
 	var all []Finding
 	spreads := false // the new value of main.cf reaches other services
 	for _, s := range public {
+		if _, at, _ := p.find(s, sockets); at < 0 && p.policyIn(s, recipientList, policySockets).at >= 0 {
+			continue // it asks by the other door
+		}
 		found := p.milterCheck(s, sockets)
 		spreads = spreads || found[0].Severity != Fine && !p.isOverridden(s, "smtpd_milters")
 		all = append(all, found...)

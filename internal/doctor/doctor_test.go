@@ -81,7 +81,7 @@ func TestPostfixChecks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := parse(mainCF(tt.lines...), tt.services, tt.overrides)
-			got := append(append(p.milterChecks([]string{ourSocket}), p.tlsChecks()...), p.filterChecks()...)
+			got := append(append(p.milterChecks([]string{ourSocket}, nil), p.tlsChecks()...), p.filterChecks()...)
 			expect(t, got, tt.want)
 		})
 	}
@@ -90,9 +90,9 @@ func TestPostfixChecks(t *testing.T) {
 func TestPort(t *testing.T) {
 	sockets := []string{"inet:127.0.0.1:8891"}
 	p := parse(mainCF("smtpd_milters = "+Entry("inet:127.0.0.1:8891")), stockServices, "submission/inet/smtpd_milters =")
-	expect(t, p.milterChecks(sockets), []string{"ok milter"})
+	expect(t, p.milterChecks(sockets, nil), []string{"ok milter"})
 	p = parse(mainCF("smtpd_milters = "), stockServices, "")
-	expect(t, p.milterChecks(sockets), []string{"broken milter: inet:127.0.0.1:8891 | " + Entry("inet:127.0.0.1:8891"), "note submission: "})
+	expect(t, p.milterChecks(sockets, nil), []string{"broken milter: inet:127.0.0.1:8891 | " + Entry("inet:127.0.0.1:8891"), "note submission: "})
 }
 
 func expect(t *testing.T, got []Finding, want []string) {

@@ -111,7 +111,7 @@ func settle(t *testing.T, dir string) {
 }
 
 func fixesFor(p *Postfix, sockets []string) (fixes []string) {
-	for _, f := range slices.Concat(p.milterChecks(sockets), p.tlsChecks(), p.filterChecks(), p.frontChecks()) {
+	for _, f := range slices.Concat(p.milterChecks(sockets, nil), p.tlsChecks(), p.filterChecks(), p.frontChecks()) {
 		if f.Fix != "" && !slices.Contains(fixes, f.Fix) {
 			fixes = append(fixes, f.Fix)
 		}
@@ -172,6 +172,13 @@ func TestEntry(t *testing.T) {
 	text, err := os.ReadFile("../../contrib/postfix/main.cf.tlsratchet")
 	if err != nil {
 		t.Fatal(err)
+	}
+	policy, err := os.ReadFile("../../contrib/postfix/main.cf.policy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := PolicyEntry("unix:tlsratchet/policy-service.sock"); strings.Count(strings.Join(strings.Fields(string(policy)), " "), want) != 2 {
+		t.Errorf("contrib's main.cf.policy does not have %s twice", want)
 	}
 	_, value, _ := strings.Cut(string(text), "\nsmtpd_milters =")
 	if got, want := strings.Join(strings.Fields(value), " "), Entry("unix:tlsratchet/tlsratchet.sock"); got != want {

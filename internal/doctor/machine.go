@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +24,10 @@ type Options struct {
 	// Sockets are the paths of the unix sockets that it listens on, and other
 	// listeners as Postfix names them: inet:127.0.0.1:8891.
 	Sockets []string
+	// PolicySockets are those of the policy service, likewise; none if it is off.
+	PolicySockets []string
+	// Fingerprints: certificates are known by their fingerprints.
+	Fingerprints bool
 	// Sending is the sending side.
 	Sending Sending
 	// History is the memory's file, or empty.
@@ -49,8 +54,8 @@ type Day struct {
 
 // Check runs all checks.
 func Check(ctx context.Context, p *Postfix, o Options) []Finding {
-	all := p.milterChecks(o.Sockets)
-	for _, s := range o.Sockets {
+	all := append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...)
+	for _, s := range slices.Concat(o.Sockets, o.PolicySockets) {
 		if filepath.IsAbs(s) {
 			all = append(all, p.socketCheck(s, o.Running))
 		} else {

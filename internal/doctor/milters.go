@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"net"
 	"path/filepath"
 	"slices"
@@ -39,14 +40,19 @@ func parseMilters(list string) (all []milter) {
 	return all
 }
 
-// option returns an option of an entry, or the parameter that stands in for it.
-func (p *Postfix) option(m milter, name string) string {
+// own returns an option of an entry, or "".
+func (m milter) own(name string) string {
 	for _, o := range m.options {
 		if key, value, _ := strings.Cut(strings.Trim(o, "{} "), "="); strings.TrimSpace(key) == name {
 			return strings.TrimSpace(value)
 		}
 	}
-	return p.main["milter_"+name]
+	return ""
+}
+
+// option returns an option of an entry, or the parameter that stands in for it.
+func (p *Postfix) option(m milter, name string) string {
+	return cmp.Or(m.own(name), p.main["milter_"+name])
 }
 
 // slow returns the time-out of an entry that is more than five times ours, or "".

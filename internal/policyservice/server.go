@@ -70,9 +70,10 @@ func DefaultLimits() Limits {
 type Stats struct {
 	wire.GateStats
 	// Requests counts all that were answered. NoFacts are messages without a
-	// client's address, Refused connections closed for what came on them,
-	// Timeouts those closed because a deadline had passed.
-	Requests, NoFacts, Refused, Timeouts uint64
+	// client's address, Failures those on which a panic came, Refused connections
+	// closed for what came on them, Timeouts those closed because a deadline had
+	// passed.
+	Requests, NoFacts, Failures, Refused, Timeouts uint64
 }
 
 // Server answers policy requests.
@@ -82,8 +83,8 @@ type Server struct {
 	deps    Deps
 	options atomic.Pointer[Options]
 
-	requests, noFactsCount, refused, timeouts atomic.Uint64
-	misplaced, warned, stacked                atomic.Bool
+	requests, noFactsCount, failures, refused, timeouts atomic.Uint64
+	misplaced, warned, stacked                          atomic.Bool
 	// ends are the listeners of Postfix that ask at the end of messages too.
 	ends   sync.Map
 	logged atomic.Int64 // unix minute of the last line about a connection
@@ -104,7 +105,7 @@ func (s *Server) SetOptions(o Options) { s.options.Store(&o) }
 func (s *Server) Stats() Stats {
 	return Stats{
 		GateStats: s.gate.Stats(), Requests: s.requests.Load(), NoFacts: s.noFactsCount.Load(),
-		Refused: s.refused.Load(), Timeouts: s.timeouts.Load(),
+		Failures: s.failures.Load(), Refused: s.refused.Load(), Timeouts: s.timeouts.Load(),
 	}
 }
 
@@ -201,6 +202,7 @@ func (c *conn) recovered(action *string) {
 	if p == nil {
 		return
 	}
+	c.failures.Add(1)
 	attrs := []any{"error", clean.Text(fmt.Sprint(p), 300)}
 	if c.stacked.CompareAndSwap(false, true) {
 		attrs = append(attrs, "stack", clean.Stack())

@@ -17,6 +17,7 @@ import (
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/peer/spf/resolver"
+	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/status"
@@ -55,6 +56,11 @@ func sources() status.Sources {
 				n.Results[r] = count
 			}
 			return n, resolver.Stats{Hits: 90, Questions: 30, Failures: 5}
+		},
+		PolicyService: func() policyservice.Stats {
+			return policyservice.Stats{
+				GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Requests: 600, NoFacts: 7, Refused: 8, Timeouts: 9, Failures: 10,
+			}
 		},
 		Outbound: func() status.Outbound {
 			return status.Outbound{

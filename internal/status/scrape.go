@@ -8,6 +8,7 @@ import (
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/peer/spf/resolver"
+	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/milter/wire"
@@ -80,6 +81,16 @@ func (w scrape) connections(n wire.Stats) {
 		"over_limit": n.OverLimit, "not_milter": n.NotMilter, "bad_frame": n.BadFrame,
 		"frame_too_big": n.FrameTooBig, "timeout": n.Timeouts, "broken": n.Broken,
 	}, "reason")
+}
+
+func (w scrape) policyService(n policyservice.Stats) {
+	w.gauge("tlsratchet_policy_service_connections", "Connections of Postfix to the policy service that are open.", n.Open)
+	w.counter("tlsratchet_policy_service_connections_accepted_total", "Connections to the policy service accepted.", n.Accepted)
+	w.counter("tlsratchet_policy_service_connections_closed_total", "Connections to the policy service closed by tlsratchet, by reason.",
+		by{"over_limit": n.OverLimit, "not_policy": n.Refused, "timeout": n.Timeouts}, "reason")
+	w.counter("tlsratchet_policy_service_requests_total", "Requests answered by the policy service: one a recipient, and one at the end of a message.", n.Requests)
+	w.counter("tlsratchet_policy_service_errors_total", "Internal failures of the policy service, which then has no opinion, by kind.",
+		by{"no_address": n.NoFacts, "callback": n.Failures, "accept": n.AcceptErrors}, "kind")
 }
 
 func (w scrape) errors(n Errors) {

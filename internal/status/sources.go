@@ -7,6 +7,7 @@ import (
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/peer/spf/resolver"
+	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/milter/wire"
@@ -32,6 +33,8 @@ type Sources struct {
 	Sharing   func() shared.Stats
 	Senders   func() (spf.Stats, resolver.Stats)
 	Outbound  func() Outbound
+	// PolicyService returns zeros where it is off.
+	PolicyService func() policyservice.Stats
 }
 
 // Build is which program this is.
@@ -70,6 +73,7 @@ func (s Sources) Collect(to chan<- prometheus.Metric) {
 	read(w, s.SelfCheck, scrape.selfCheck)
 	read(w, s.Sharing, scrape.sharing)
 	read(w, s.Outbound, scrape.outbound)
+	read(w, s.PolicyService, scrape.policyService)
 	if s.Incidents != nil {
 		w.incidents(s.Incidents())
 	}

@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checkPolicy is the restriction that asks a policy service.
+const checkPolicy = "check_policy_service"
+
+// PolicyEntry returns the restriction for an endpoint, as in contrib/postfix.
+func PolicyEntry(endpoint string) string {
+	return checkPolicy + " { " + endpoint + ", default_action=DUNNO, timeout=5s, try_limit=1 }"
+}
+
+// policy is our entry in a list of restrictions.
+type policy struct {
+	// items are the list's; at is where checkPolicy stands in it, or -1.
+	items []string
+	at    int
+	entry milter
+	// reachable: smtpd(8) can see the socket.
+	reachable bool
+}
+
+// policyIn returns our entry in a list of restrictions of a service.
+func (p *Postfix) policyIn(s service, list string, sockets []string) policy {
+	found := policy{items: split(p.value(s, list)), at: -1}
+	for i, word := range found.items {
+		if word != checkPolicy || i+1 == len(found.items) {
+			continue
+		}
+		for _, m := range parseMilters(found.items[i+1]) {
+			if is, reachable := p.isOurs(m.endpoint, s.chroot, sockets); is {
+				found.at, found.entry, found.reachable = i, m, reachable
+			}
+		}
+	}
+	return found
+}
+
+// policyOption returns an option of our entry, or the parameter that stands in
+// for it.
+func (p *Postfix) policyOption(m milter, name string) string {
+	return cmp.Or(m.own(name), p.main["smtpd_policy_service_"+name])
+}
+
+const recipientList, endList = "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions"
+
+// policyChecks look at how Postfix asks the policy service.
+func (p *Postfix) policyChecks(o Options) (all []Finding) {
+	if len(o.PolicySockets) == 0 {
+		return nil
+	}
+	asked := false
+	public, _ := p.smtpd()
+	for _, s := range public {
+		found := p.policyCheck(s, o.PolicySockets)
+		asked = asked || found[0].Severity == Fine || p.policyIn(s, recipientList, o.PolicySockets).at >= 0
+		all = append(all, found...)
+	}
+	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
+		all = append(all, broken("policy service", "header_checks removes X-TLS-Ratchet, which the policy service adds: only a milter's header comes after it", p.postconf("header_checks = "+p.withoutTable("header_checks", "header_checks.tlsratchet"))))
+	}
+	if asked && o.Fingerprints {
+		all = append(all, p.fingerprintChecks()...)
+	}
+	return all
+}
+
+// policyCheck looks at one public service.
+func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
+	is := p.policyIn(s, recipientList, sockets)
+	bad := func(severity Severity, format string, args ...any) {
+		all = append(all, Finding{"policy service", severity, "service " + s.name + ": " + fmt.Sprintf(format, args...), p.policyFix(s, recipientList, sockets)})
+	}
+	if is.at < 0 {
+		bad(Note, "does not ask the policy service in %s", recipientList)
+		return all
+	}
+	if action := p.policyOption(is.entry, "default_action"); !strings.EqualFold(action, dunno) {
+		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not %s", action, dunno)
+	}
+	if !is.reachable {
+		bad(Broken, "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(is.entry.endpoint, "unix:"))
+	}
+	timeout, tries := p.policyOption(is.entry, "timeout"), p.policyOption(is.entry, "try_limit")
+	if seconds(timeout)*max(seconds(tries), 1) > 25 {
+		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
+	}
+	if after := is.items[is.at+2:]; len(after) > 0 {
+		bad(Note, "%s comes after the check: what it refuses was judged and learned", after[0])
+	}
+	if !slices.Contains(is.items[:is.at], "reject_unlisted_recipient") {
+		bad(Note, "unknown recipients are asked for and learned from: reject_unlisted_recipient does not come before the check")
+	}
+	if len(all) == 0 {
+		all = append(all, fine("policy service", "service "+s.name+" asks last, and works without an answer"))
+	}
+	if p.policyIn(s, endList, sockets).at < 0 {
+		all = append(all, note("policy service", fmt.Sprintf("service %s: %s does not ask: messages without a sender are neither learned nor refused, and quarantine adds no header", s.name, endList), p.policyFix(s, endList, sockets)))
+	}
+	return all
+}
+
+const dunno = "DUNNO"
+
+// policyFix returns the line that puts our check last in a list of restrictions.
+func (p *Postfix) policyFix(s service, list string, sockets []string) string {
+	is := p.policyIn(s, list, sockets)
+	endpoint := p.endpoint(sockets)
+	if is.at >= 0 && is.reachable {
+		endpoint = is.entry.endpoint
+	}
+	kept := split(p.written(s, list))
+	if is.at >= 0 {
+		kept = slices.Delete(slices.Clone(is.items), is.at, is.at+2)
+	}
+	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(kept, unlisted) {
+		kept = append(kept, unlisted)
+	}
+	text := strings.ReplaceAll(strings.Join(append(kept, PolicyEntry(endpoint)), ", "), checkPolicy+", ", checkPolicy+" ")
+	return p.set(s, list, text)
+}
+
+// withoutTable returns a list of tables without those whose name holds a word.
+func (p *Postfix) withoutTable(list, word string) string {
+	tables := slices.DeleteFunc(split(p.main[list]), func(t string) bool { return strings.Contains(t, word) })
+	return strings.Join(tables, ", ")
+}
+
+// fingerprintChecks look at what fingerprints of client certificates need.
+func (p *Postfix) fingerprintChecks() (all []Finding) {
+	const check = "certificates"
+	if p.main["smtpd_tls_ask_ccert"] != "yes" && p.main["smtpd_tls_req_ccert"] != "yes" {
+		all = append(all, broken(check, "smtpd_tls_ask_ccert is not yes: no client shows a certificate", p.postconf("smtpd_tls_ask_ccert = yes")))
+	}
+	if digest := p.main["smtpd_tls_fingerprint_digest"]; digest == "md5" || digest == "sha1" {
+		all = append(all, note(check, fmt.Sprintf("smtpd_tls_fingerprint_digest is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest), p.postconf("smtpd_tls_fingerprint_digest = sha256")))
+	}
+	return all
+}

@@ -1,0 +1,45 @@
+package doctor
+
+import "testing"
+
+func TestPolicyServiceChecks(t *testing.T) {
+	const socket = "/var/spool/postfix/tlsratchet/policy-service.sock"
+	entry := PolicyEntry("unix:tlsratchet/policy-service.sock")
+	atEnd := endList + " = " + entry
+	good := []string{recipientList + " = permit_mynetworks, reject_unlisted_recipient, " + entry, atEnd, "smtpd_milters = "}
+	for _, tt := range []struct {
+		name         string
+		lines        []string
+		services     string
+		fingerprints bool
+		want         []string
+	}{
+		{"all is well, without a milter", good, stockServices, false, []string{"ok policy service: asks last"}},
+		{"with the milter too", append(good, "smtpd_milters = "+Entry("unix:tlsratchet/tlsratchet.sock")), stockServices, false, []string{"ok milter", "ok policy service"}},
+		{"not asked", []string{recipientList + " = permit_mynetworks"}, stockServices, false,
+			[]string{"ok milter", "note policy service: does not ask | postconf -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, " + entry}},
+		{"nothing is asked", []string{"smtpd_milters = "}, stockServices, false,
+			[]string{"broken milter", "note policy service: does not ask | 'smtpd_recipient_restrictions = reject_unlisted_recipient, " + entry}},
+		{"no default action, other restrictions after it", append(good, recipientList+" = check_policy_service unix:tlsratchet/policy-service.sock permit_mynetworks",
+			"smtpd_policy_service_default_action = 451 4.3.5 Server configuration problem", "smtpd_policy_service_timeout = 100s", "smtpd_policy_service_try_limit = 2"), stockServices, false,
+			[]string{`broken policy service: meets "451 4.3.5 | = permit_mynetworks, reject_unlisted_recipient, ` + entry, "note policy service: timeout=100s, try_limit=2", "note policy service: permit_mynetworks comes after", "note policy service: unknown recipients"}},
+		{"not at the end, out of the chroot's sight", []string{recipientList + " = reject_unlisted_recipient, " + PolicyEntry("unix:"+socket), "smtpd_milters = "}, stockServices, false,
+			[]string{"broken policy service: can't see " + socket + " | " + entry, "note policy service: neither learned nor refused | smtpd_end_of_data_restrictions = " + entry}},
+		{"header_checks", append(good, "header_checks = regexp:/etc/postfix/header_checks, regexp:/etc/postfix/header_checks.tlsratchet"), stockServices, false,
+			[]string{"ok policy service", "broken policy service: header_checks removes | 'header_checks = regexp:/etc/postfix/header_checks'"}},
+		{"fingerprints", append(good, "smtpd_tls_fingerprint_digest = md5"), stockServices, true,
+			[]string{"ok policy service", "broken certificates: smtpd_tls_ask_ccert", "note certificates: md5"}},
+		{"in master.cf", good, "smtp inet n - y - - smtpd\n", false, []string{"note policy service: does not ask | postconf -P 'smtp/inet/smtpd_recipient_restrictions=reject_unlisted_recipient,check_policy_service,{unix:tlsratchet/policy-service.sock,default_action=DUNNO,timeout=5s,try_limit=1}'"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			overrides := "submission/inet/smtpd_milters ="
+			if tt.name == "in master.cf" {
+				overrides = "smtp/inet/smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + "\nsmtp/inet/smtpd_recipient_restrictions = reject_unlisted_recipient"
+				tt.want = append([]string{"ok milter"}, tt.want...)
+			}
+			p := parse(mainCF(tt.lines...), tt.services, overrides)
+			o := Options{Sockets: []string{ourSocket}, PolicySockets: []string{socket}, Fingerprints: tt.fingerprints}
+			expect(t, append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...), tt.want)
+		})
+	}
+}
