@@ -3,7 +3,6 @@ package status
 import (
 	"fmt"
 	"html/template"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 // functions are those of the templates.
 var functions = template.FuncMap{
 	"clean":    func(s string) string { return clean.Text(s, 600) },
-	"count":    countOf,
+	"count":    count,
 	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
@@ -26,15 +25,15 @@ var functions = template.FuncMap{
 	"kind":     words.Kind,
 	"closedBy": closedBy,
 	"sure":     sure,
-	"one":      oneOf,
+	"one":      one,
 	// These take an index of an array.
 	"plainOf":  func(l int) string { return words.Level(tlsstate.Level(l)) },
 	"actionOf": func(a int) string { return tlsstate.Action(a).String() },
 }
 
-// count writes a number with thin spaces between thousands.
-func count[N int | uint64](n N) string {
-	s := strconv.FormatUint(uint64(max(n, 0)), 10)
+// count writes a number that is not negative with thin spaces between thousands.
+func count(n any) string {
+	s := fmt.Sprint(n)
 	var b strings.Builder
 	for i, digit := range s {
 		if i > 0 && (len(s)-i)%3 == 0 {
@@ -45,28 +44,9 @@ func count[N int | uint64](n N) string {
 	return b.String()
 }
 
-// countOf is count for the templates.
-func countOf(n any) (string, error) {
-	switch n := n.(type) {
-	case int:
-		return count(n), nil
-	case uint64:
-		return count(n), nil
-	}
-	return "", fmt.Errorf("count of a %T", n)
-}
-
-// oneOf is one for the templates.
-func oneOf(n any, singular, plural string) string {
+// one chooses the singular for the number 1, else the plural.
+func one(n any, singular, plural string) string {
 	if fmt.Sprint(n) == "1" {
-		return singular
-	}
-	return plural
-}
-
-// one chooses the singular for 1, else the plural.
-func one[N int | uint64](n N, singular, plural string) string {
-	if n == 1 {
 		return singular
 	}
 	return plural
