@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 
 	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
@@ -28,24 +29,17 @@ var severityNames = [...]string{"info", "warning", "critical"}
 // String returns the severity in lower case.
 func (s Severity) String() string { return severityNames[min(int(s), len(severityNames)-1)] }
 
-// ParseSeverity is the inverse of [Severity.String]. The error lists the
-// severities.
-func ParseSeverity(s string) (Severity, error) {
-	for i, name := range severityNames {
-		if s == name {
-			return Severity(i), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown severity %.32q: use info, warning or critical", s)
-}
-
 // MarshalText returns the severity in lower case.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText is the inverse of MarshalText.
-func (s *Severity) UnmarshalText(text []byte) (err error) {
-	*s, err = ParseSeverity(string(text))
-	return err
+// UnmarshalText is the inverse of MarshalText. The error lists the severities.
+func (s *Severity) UnmarshalText(text []byte) error {
+	i := slices.Index(severityNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown severity %.32q: use info, warning or critical", text)
+	}
+	*s = Severity(i)
+	return nil
 }
 
 // Of returns the severity of an incident. It does not depend on the action, which

@@ -47,7 +47,7 @@ func TestParseSeverity(t *testing.T) {
 			t.Errorf("%s: got %s", s, got)
 		}
 	}
-	if _, err := ParseSeverity("Critical"); err == nil || !strings.Contains(err.Error(), "use info, warning or critical") {
+	if err := new(Severity).UnmarshalText([]byte("Critical")); err == nil || !strings.Contains(err.Error(), "use info, warning or critical") {
 		t.Errorf("got %v", err)
 	}
 }
