@@ -7,7 +7,7 @@ type Verdicts struct {
 	// Hosts reports that the address's network is known for hosts of the domain
 	// that encrypt: see [History.Hosts].
 	Hosts bool
-	// HostName is the [Mark] of the client name that DNS confirmed, or 0.
+	// HostName is the [HostMark] of the client name that DNS confirmed, or 0.
 	HostName Sketch
 	// Named reports that the SPF record of the domain names the address.
 	Named bool

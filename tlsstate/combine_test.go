@@ -38,7 +38,7 @@ func TestCombine(t *testing.T) {
 	nearlyNamed := held
 	nearlyNamed.Named, nearlyNamed.Addresses = sketchOf(9), sketchOf(10)
 	moved, otherName, manyNames := held, held, held
-	moved.HostNames, otherName.HostNames, manyNames.HostNames = 1, 2, sketchOf(5)
+	moved.HostNames, otherName.HostNames, manyNames.HostNames = 3, 5, sketchOf(9)
 	var learned, lapse, plain History
 	_, learned = Judge(learned, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
 	_, lapse = Judge(learned, Observation{Day: dayZero + 4, Security: Security{Level: Weak}}, &rule)
@@ -110,7 +110,7 @@ func TestCombine(t *testing.T) {
 				v.Identity = Identity{k, "x"}
 				return v
 			}
-			v := Combine(&Verdicts{Address: judge(Address, tt.address), Domain: judge(Domain, tt.domain), Sender: judge(Sender, tt.sender), Hosts: tt.hosts, HostName: 1}, tt.rule)
+			v := Combine(&Verdicts{Address: judge(Address, tt.address), Domain: judge(Domain, tt.domain), Sender: judge(Sender, tt.sender), Hosts: tt.hosts, HostName: 3}, tt.rule)
 			got := v.Identity.Kind.String() + " " + v.Outcome.String() + " " + v.Kind.String() + " " + v.Action.String()
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)

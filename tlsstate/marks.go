@@ -37,6 +37,7 @@ const (
 	namedAddresses  = 3
 	namedOf         = 10 // all but one in so many
 	fewHostNames    = 4
+	hostNameMarks   = 2
 	partlyAddresses = 2
 	partlyOf        = 10
 )
@@ -63,10 +64,16 @@ func (m *Marks) named() bool {
 	return named >= namedAddresses && (m.Addresses.Estimate()-named)*namedOf <= m.Addresses.Estimate()
 }
 
+// HostMark returns the sketch of a client name, not empty. It has two marks: with
+// one, a host without TLS was taken for another host of its domain too often.
+func HostMark(host string) Sketch {
+	return Mark([]byte(host)) | Mark([]byte(host[:len(host)-1]))
+}
+
 // knows reports whether a client name was seen with TLS, in a domain of so few
 // that the sketch hardly takes one for another.
 func (m *Marks) knows(host Sketch) bool {
-	return m.HostNames&host != 0 && m.HostNames.Estimate() <= fewHostNames
+	return host != 0 && m.HostNames&host == host && m.HostNames.Estimate() <= hostNameMarks*fewHostNames
 }
 
 // partly reports whether so many of the addresses came in clear that the

@@ -54,7 +54,7 @@ func Identify(c Client) (Peer, error) {
 	p.Network, p.Mark = marks(ip)
 	if d, ok := organisation(p.Host, ip); ok {
 		p.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: d}
-		p.HostMark = tlsstate.Mark([]byte(p.Host))
+		p.HostMark = tlsstate.HostMark(p.Host)
 	}
 	if l, ok := listenerName(c.DaemonPort); ok {
 		p.Listener = tlsstate.Identity{Kind: tlsstate.Listener, Name: l}

@@ -39,7 +39,7 @@ func TestIdentify(t *testing.T) {
 		Listener: tlsstate.Identity{Kind: tlsstate.Listener, Name: "25"},
 		Network:  tlsstate.Mark([]byte{192, 0, 2}),
 		Mark:     tlsstate.Mark([]byte{192, 0, 2, 10}),
-		HostMark: tlsstate.Mark([]byte("mx1.bank.example")),
+		HostMark: tlsstate.HostMark("mx1.bank.example"),
 	}
 	sameAddr := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	if diff := cmp.Diff(want, identify(t, known()), sameAddr); diff != "" {
