@@ -132,9 +132,6 @@ func (in *Instance) writeConfig() error {
 	if err != nil {
 		return fmt.Errorf("contrib/postfix: %w", err)
 	}
-	if err := in.writeResolver(); err != nil {
-		return err
-	}
 	return errors.Join(
 		writeOld(in.path("etc/main.cf"), []byte(mainCF)),
 		writeOld(in.path("etc/master.cf"), []byte(masterCF)),
@@ -143,15 +140,14 @@ func (in *Instance) writeConfig() error {
 }
 
 // writeResolver writes what a chrooted smtp(8) finds its name server by, and, before
-// Postfix 3.6 (known_tcp_ports), its port.
+// Postfix 3.6 (known_tcp_ports), its port. Debian 13's postfix start writes the same
+// files, with the machine's name server.
 func (in *Instance) writeResolver() error {
 	if in.opts.Resolver == "" {
 		return nil
 	}
-	if err := os.MkdirAll(in.path("spool/etc"), 0o755); err != nil {
-		return err
-	}
 	return errors.Join(
+		os.MkdirAll(in.path("spool/etc"), 0o755),
 		os.WriteFile(in.path("spool/etc/services"), []byte("smtp 25/tcp\n"), 0o644),
 		os.WriteFile(in.path("spool/etc/resolv.conf"), []byte("nameserver "+in.opts.Resolver+"\noptions timeout:1 attempts:2\n"), 0o644))
 }
@@ -202,7 +198,7 @@ func (in *Instance) Start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("%w\n%s", err, strings.Join(lines, "\n")), keep.end(), in.stopSASL())
 	}
 	in.keep = keep
-	return nil
+	return in.writeResolver()
 }
 
 // Stop stops the instance. Its directory stays, and it may be started again.
