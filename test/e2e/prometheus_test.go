@@ -45,6 +45,8 @@ const prometheusDaemon = `
 pin_after_days = 1
 [selfcheck]
 address = %q
+[outbound]
+log = "off"
 [status]
 listen = %q
 `

