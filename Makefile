@@ -18,7 +18,7 @@ TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv
 # Packages without I/O of their own: their tests run under an emulator.
 PURE    ?= ./tlsstate ./internal/clean ./internal/peer ./internal/config ./internal/maillog ./internal/incident ./milter
 
-.PHONY: help build cross emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test release test-systemd versions print-targets clean
+.PHONY: help build cross typecheck emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test release test-systemd versions print-targets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ cross: ## build for every system in TARGETS, into build/SYSTEM/
 			$(GO) build $(FLAGS) -buildvcs=false -o build/$$t/ ./cmd/tlsratchet || exit 1; \
 	done
 	CGO_ENABLED=0 GOARCH=386 $(GO) vet ./...
+
+typecheck: ## check the types for every system in TARGETS, and the tests for 32 bits; half a minute, and no build
+	$(GO) run ./test/cross ./cmd/tlsratchet $(TARGETS)
+	$(GO) run ./test/cross -test ./... linux/386
 
 emulate: ## run the tests of pure packages on a 32-bit and a big-endian machine (Debian's qemu-user)
 	$(GO) run ./test/posttest/install qemu-user
