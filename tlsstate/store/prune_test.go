@@ -347,3 +347,25 @@ func TestTheNetworkThatCameFirstStays(t *testing.T) {
 		}
 	}
 }
+
+// A failure to prune is logged once, and again after pruning worked meanwhile.
+func TestPruningThatFailsIsLoggedOnce(t *testing.T) {
+	var log lines
+	d := newFakeDisk()
+	f := startFake(t, d, Options{Logger: log.logger()})
+	for want := 1; want <= 2; want++ {
+		mustMerge(t, f, peer(want), seen(1))
+		d.set(func() { d.full = errors.New("no space left") })
+		for range 3 {
+			_, _ = f.pruneAndLog()
+		}
+		if n := len(log.with("pruning the history file failed")); n != want {
+			t.Errorf("logged %d times, want %d", n, want)
+		}
+		d.set(func() { d.full = nil })
+		if _, err := f.pruneAndLog(); err != nil {
+			t.Error(err)
+		}
+	}
+	mustClose(t, f)
+}
