@@ -64,7 +64,7 @@ func (r *rig) emitted() string {
 	return text
 }
 
-func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge) *rig {
+func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge, change ...func(*Limits)) *rig {
 	t.Helper()
 	r := &rig{t: t, histories: store.NewMemory(1000), now: time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)}
 	log := slog.New(slog.NewTextHandler(r, nil))
@@ -78,9 +78,13 @@ func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge) 
 		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
 	}
 	options.ExemptRecipients = ratchet.Recipients{"postmaster"}
+	limits := DefaultLimits()
+	for _, c := range change {
+		c(&limits)
+	}
 	r.server = New(Deps{
 		Judge: judge, Now: func() time.Time { return r.now }, Events: r.onEvent, Elsewhere: r.seen.Has, Log: log,
-	}, options, DefaultLimits())
+	}, options, limits)
 	r.addr = filepath.Join(t.TempDir(), "p.sock")
 	ln, err := net.Listen("unix", r.addr)
 	if err != nil {
