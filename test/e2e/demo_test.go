@@ -23,7 +23,7 @@ func TestDemo(t *testing.T) {
 		"3. The same with the action tempfail", "451 4.7.1 127.0.0.2: TLS required",
 		"4. The somebody is gone.", "ESMTPS",
 		"5. The other direction: we send", "carol@bank.example arrived over TLS 1.3",
-		"6. Somebody removes 250-STARTTLS", "dsn=4.7.4, status=deferred", "mail held",
+		"6. Somebody removes 250-STARTTLS", "dsn=4.7.4,", "status=deferred", "mail held",
 		"7. The somebody is gone.", "dave@bank.example arrived over TLS 1.3", "Everything is stopped and removed.",
 	} {
 		_, after, found := strings.Cut(rest, want)
