@@ -296,7 +296,7 @@ func TestJournal(t *testing.T) {
 	f := &Follower{Source: "journal", Sink: found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
 	record := func(n int, message string) string {
-		return fmt.Sprintf(`{"__CURSOR":"s=1;i=%d","__REALTIME_TIMESTAMP":"%d","SYSLOG_IDENTIFIER":"postfix/smtp","SYSLOG_PID":"77","_PID":"9","MESSAGE":%s}`+"\n", n, 1_800_000_000_000_000+n, message)
+		return fmt.Sprintf(`{"__CURSOR":"s=1;i=%d","__REALTIME_TIMESTAMP":"%d","SYSLOG_IDENTIFIER":"postfix/smtp","SYSLOG_PID":"77","_PID":"9","MESSAGE":%s}`+"\n", n, int64(1_800_000_000_000_000)+int64(n), message)
 	}
 	sent := `"Q%d: to=<a@bank.test>, relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)"`
 	bytes := "["

@@ -266,9 +266,10 @@ func writeSent(file string, deliveries int) error {
 	at := time.Now().Add(-time.Duration(deliveries) * time.Millisecond)
 	for n := range deliveries {
 		head := at.Add(time.Duration(n)*time.Millisecond).Format(time.Stamp) + fmt.Sprintf(" mx postfix/smtp[%d]: ", 1000+n%20)
+		id := int64(1)<<40 + int64(n)
 		fmt.Fprintf(b, "%sUntrusted TLS connection established to %s[192.0.2.1]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\n", head, receiver)
-		fmt.Fprintf(b, "%s%X: to=<bob@%s>, relay=%s[192.0.2.1]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 ok)\n", head, int64(1<<40)+int64(n), destination(n), receiver)
-		fmt.Fprintf(b, "%s%X: removed\n", strings.Replace(head, "smtp[", "qmgr[9", 1), 1<<40+n)
+		fmt.Fprintf(b, "%s%X: to=<bob@%s>, relay=%s[192.0.2.1]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 ok)\n", head, id, destination(n), receiver)
+		fmt.Fprintf(b, "%s%X: removed\n", strings.Replace(head, "smtp[", "qmgr[9", 1), id)
 	}
 	return errors.Join(b.Flush(), f.Close())
 }
