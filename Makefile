@@ -48,6 +48,7 @@ demo: build ## see a stripped peer caught at a real Postfix (root; some seconds)
 
 test: ## run all tests, real Postfix included (root; installs what is missing)
 	$(GO) run ./test/posttest/install
+	$(GO) run ./test/posttest/install zsh fish
 	$(GO) vet ./...
 	$(GO) test -timeout 30m $(RACE) ./...
 
