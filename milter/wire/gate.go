@@ -109,12 +109,18 @@ func (g *Gate) serve(listeners []net.Listener, one func(net.Listener) error) err
 	}
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
-		go func() { failed <- one(ln) }()
+		go func() {
+			err := one(ln)
+			if err != nil {
+				err = fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+			}
+			failed <- err
+		}()
 	}
 	var first error
-	for _, ln := range listeners {
+	for range listeners {
 		if err := <-failed; err != nil && !g.draining.Load() {
-			first = fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+			first = err
 			g.beginDrain()
 		}
 	}

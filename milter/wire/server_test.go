@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -448,6 +449,23 @@ func TestListenerFails(t *testing.T) {
 		}
 		c.Close()
 	})
+}
+
+// TestFailedListenerIsNamed: it need not be the first of several.
+func TestFailedListenerIsNamed(t *testing.T) {
+	var all []net.Listener
+	for _, name := range []string{"a.sock", "b.sock"} {
+		ln, err := net.Listen("unix", filepath.Join(t.TempDir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, ln)
+	}
+	all[1].Close()
+	err := NewGate("test", 1, slog.New(slog.DiscardHandler)).Serve(func(net.Conn) {}, all...)
+	if err == nil || !strings.HasPrefix(err.Error(), "accept on "+all[1].Addr().String()+": ") {
+		t.Errorf("%v: want b.sock named", err)
+	}
 }
 
 // A drain closes the idle at once, and lets a message come to its end.
