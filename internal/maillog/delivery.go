@@ -119,8 +119,16 @@ func NewDeliveries(sink DeliverySink) *Deliveries {
 }
 
 // Gap notes that lines from before that time may be missing. Only of a delivery
-// that began later is it believed that it was in clear.
-func (d *Deliveries) Gap(at time.Time) { d.gap = at }
+// that began later is it believed that it was in clear, and only of a connection
+// that was encrypted later that it is the one that was used.
+func (d *Deliveries) Gap(at time.Time) {
+	d.gap = at
+	for _, p := range d.processes {
+		for relay := range p.tls {
+			p.tls[relay] = tlsstate.Security{}
+		}
+	}
+}
 
 // Line reads one line: the program that wrote it ("postfix/smtp"), its process
 // and its message.

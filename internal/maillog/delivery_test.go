@@ -136,6 +136,22 @@ func TestAfterAGapClearIsUnknown(t *testing.T) {
 	}
 }
 
+// A connection that was encrypted before lines were lost may have ended in them,
+// and the delivery have gone over another one.
+func TestAfterAGapTLSIsUnknown(t *testing.T) {
+	var out deliveries
+	d, at := NewDeliveries(&out), time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	d.Gap(at.Add(-time.Hour))
+	d.Line(at, "postfix/smtp", 7, []byte(tls13))
+	d.Line(at.Add(time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
+	d.Line(at.Add(10*time.Second), "postfix/smtp", 7, []byte(sent))
+	d.Line(at.Add(11*time.Second), "postfix/smtp", 7, []byte(tls13))
+	d.Line(at.Add(12*time.Second), "postfix/smtp", 7, []byte(strings.Replace(sent, "4Q1", "4Q2", 1)))
+	if got, want := strings.Join(out.all, "|"), "4Q1 bank.test mx.bank.test unknown|4Q2 bank.test mx.bank.test TLSv1.3"; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func TestProcessesAreBounded(t *testing.T) {
 	found := &deliveries{}
 	d := NewDeliveries(found)
