@@ -1,7 +1,14 @@
 package e2e
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tlsratchet/test/posttest"
@@ -49,4 +56,66 @@ func TestPolicyForged(t *testing.T) {
 	if ours < 0 || ours > received || forged < received {
 		t.Errorf("ours at %d, Received at %d, the forged one at %d:\n%s", ours, received, forged, raw)
 	}
+}
+
+// TestPolicyDaemonStoppedAndDead: mail of a peer that would be refused passes
+// where the policy service hangs, is gone, is silent or talks nonsense, and comes
+// without our header.
+func TestPolicyDaemonStoppedAndDead(t *testing.T) {
+	in := newPostfix(t, posttest.Options{Parts: []string{"main.cf.tls", "main.cf.policy"}})
+	w := world{T: t, Instance: in, policy: true}
+	d := w.serve("", all, "--pin-after-days", "1", "--action", "reject")
+	w.has(w.delivered(w.bank("192.0.2.62", w.tls13()), mail("as it is")), "new;")
+	if r := w.send(w.bank("192.0.2.62", plain()), mail("stripped")); r.Code != 550 {
+		t.Errorf("stripped: %s", r)
+	}
+	passes := func(when string) {
+		t.Helper()
+		if got := w.delivered(w.bank("192.0.2.62", plain()), mail(when)); got != "" {
+			t.Errorf("%s: header %q", when, got)
+		}
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	passes("stopped")
+	d.stop(syscall.SIGKILL)
+	passes("dead")
+	for i, answer := range []string{"", "\n\n", "action=\n\n", "garbage\n\n", "action=551 elsewhere", "\x00\xff=\n\n", "HTTP/1.1 400 Bad Request\r\n\r\n"} {
+		stop := w.imposter(answer)
+		passes(fmt.Sprint("answer ", i))
+		stop()
+	}
+}
+
+// imposter is at the place of the policy service, reads each request and gives
+// one answer; "" closes the connection.
+func (w world) imposter(answer string) (stop func()) {
+	w.Helper()
+	path := filepath.Join(filepath.Dir(w.MilterSocket()), "policy-service.sock")
+	os.Remove(path)
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		w.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			request := bufio.NewReader(c)
+			for line := ""; line != "\n" && err == nil; {
+				line, err = request.ReadString('\n')
+			}
+			io.WriteString(c, answer)
+			c.Close()
+		}
+	}()
+	return func() { ln.Close(); <-done }
 }
