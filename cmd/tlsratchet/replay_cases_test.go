@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,16 +17,21 @@ import (
 
 const cases = "../../internal/replay/testdata/cases"
 
-// replayed is the report of tlsratchet replay --json --action tempfail.
-func replayed(t *testing.T, files ...string) replay.Report {
+// replayed is the report of tlsratchet replay --json --action tempfail in a time
+// zone. The zone is the process's: here it would be that of other tests too.
+func replayed(t *testing.T, zone string, files ...string) replay.Report {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	args := append([]string{"tlsratchet", "replay", "--config", "none", "--json", "--action", "tempfail"}, files...)
-	if code := run(args, &stdout, &stderr); code != 0 {
-		t.Fatalf("exit code %d: %s%s", code, &stderr, &stdout)
+	args := append([]string{"replay", "--config", "none", "--json", "--action", "tempfail"}, files...)
+	cmd := exec.Command("tlsratchet", args...)
+	cmd.Env = append(os.Environ(), "TZ="+zone)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s%s", err, &stderr, stdout)
 	}
 	var r replay.Report
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+	if err := json.Unmarshal(stdout, &r); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -42,21 +48,8 @@ func levels(r *replay.Report) string {
 	return strings.Join(all, ", ")
 }
 
-// in has the test run in a time zone.
-func in(t *testing.T, zone string) {
-	t.Helper()
-	loc, err := time.LoadLocation(zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := time.Local
-	time.Local = loc
-	t.Cleanup(func() { time.Local = before })
-}
-
 // Three sessions, TLS 1.3, TLS 1.2 and in clear, in every form of a log.
 func TestReplayForms(t *testing.T) {
-	in(t, "UTC")
 	files, err := filepath.Glob(filepath.Join(cases, "forms", "*.log"))
 	if err != nil || len(files) != 17 {
 		t.Fatal(files, err)
@@ -71,7 +64,7 @@ func TestReplayForms(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			r := replayed(t, file)
+			r := replayed(t, "UTC", file)
 			if got := levels(&r); got != "TLSv1.3 1, TLSv1.2 1, none 1" || r.Unknown.Sessions != 0 || r.Broken != 0 || len(r.Warnings) != 0 || r.Smtpd != 11 {
 				t.Errorf("%s; %+v", got, r)
 			}
@@ -186,8 +179,7 @@ func TestReplayCases(t *testing.T) {
 		{"end-of-summer-time.log", "Europe/Berlin", "TLSv1.3 3", 0, 0, nil, ""},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
-			in(t, tt.zone)
-			r := replayed(t, filepath.Join(cases, tt.file))
+			r := replayed(t, tt.zone, filepath.Join(cases, tt.file))
 			var incidents []string
 			for _, i := range r.Incidents {
 				incidents = append(incidents, fmt.Sprintf("%s %s %s %d", i.Identity, i.Kind, i.Action, i.Messages))
@@ -207,7 +199,6 @@ func TestReplayCases(t *testing.T) {
 
 // The same mail in several files counts once.
 func TestReplaySameMail(t *testing.T) {
-	in(t, "UTC")
 	dir := t.TempDir()
 	data, err := os.ReadFile(filepath.Join(cases, "tls-then-clear.log"))
 	if err != nil {
@@ -224,7 +215,7 @@ func TestReplaySameMail(t *testing.T) {
 		}
 		files = append(files, file)
 	}
-	r := replayed(t, files...)
+	r := replayed(t, "UTC", files...)
 	if levels(&r) != "TLSv1.3 7, none 1" || r.Unknown.Sessions != 0 || r.Repeated < 30 || len(r.Incidents) != 1 || r.Incidents[0].Messages != 1 {
 		t.Errorf("%+v", r)
 	}
