@@ -79,16 +79,21 @@ func (o *outage) fail(domain, network string, now time.Time) (is, changed bool) 
 	defer o.mu.Unlock()
 	before := o.since
 	o.expire(now)
-	if o.failing == nil {
-		o.failing = make(map[string]failure)
-	}
-	if _, known := o.failing[domain]; known || len(o.failing) < maxFailing {
-		o.failing[domain] = failure{At: now, Network: network}
-	}
+	note(&o.failing, domain, failure{At: now, Network: network})
 	if o.since.IsZero() && o.begins(now) {
 		o.since = now
 	}
 	return !o.since.IsZero() && o.override != Hold, o.since != before
+}
+
+// note sets an entry. Beyond maxFailing only those that are there change.
+func note[V any](all *map[string]V, key string, v V) {
+	if *all == nil {
+		*all = make(map[string]V)
+	}
+	if _, known := (*all)[key]; known || len(*all) < maxFailing {
+		(*all)[key] = v
+	}
 }
 
 // begins reports whether so many fail together that it is an outage: more than are
@@ -129,12 +134,7 @@ func (o *outage) met(domain, network string, now time.Time) (ended bool) {
 		return false
 	}
 	delete(o.failing, domain)
-	if o.reached == nil {
-		o.reached = make(map[string]time.Time)
-	}
-	if len(o.reached) < maxFailing {
-		o.reached[cmp.Or(network, domain)] = now
-	}
+	note(&o.reached, cmp.Or(network, domain), now)
 	expired := o.expire(now)
 	return o.over() || expired
 }
