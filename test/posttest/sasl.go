@@ -8,17 +8,13 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 )
 
 // saslServer answers smtpd(8) as Dovecot's auth process does, in as much of the
 // Dovecot Authentication Protocol v1.1 as AUTH PLAIN needs.
 type saslServer struct {
-	listener net.Listener
-	users    map[string]string
-	mu       sync.Mutex
-	conns    map[net.Conn]bool // nil once closed
-	wg       sync.WaitGroup
+	sessions
+	users map[string]string
 }
 
 func newSASL(path string, users map[string]string) (*saslServer, error) {
@@ -29,48 +25,12 @@ func newSASL(path string, users map[string]string) (*saslServer, error) {
 	if err := os.Chmod(path, 0o666); err != nil {
 		return nil, errors.Join(fmt.Errorf("SASL server: %w", err), l.Close())
 	}
-	s := &saslServer{listener: l, users: users, conns: map[net.Conn]bool{}}
-	s.wg.Go(s.accept)
+	s := &saslServer{users: users}
+	s.serve(l, s.session)
 	return s, nil
 }
 
-// Close ends all sessions and waits for them.
-func (s *saslServer) Close() error {
-	err := s.listener.Close()
-	s.mu.Lock()
-	for c := range s.conns {
-		c.Close()
-	}
-	s.conns = nil
-	s.mu.Unlock()
-	s.wg.Wait()
-	return err
-}
-
-func (s *saslServer) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if err != nil {
-			return
-		}
-		s.mu.Lock()
-		if s.conns == nil {
-			c.Close()
-		} else {
-			s.conns[c] = true
-			s.wg.Go(func() { s.serve(c) })
-		}
-		s.mu.Unlock()
-	}
-}
-
-func (s *saslServer) serve(c net.Conn) {
-	defer func() {
-		c.Close()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
-	}()
+func (s *saslServer) session(c net.Conn) {
 	fmt.Fprintf(c, "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t%d\nCUID\t1\nCOOKIE\t00\nDONE\n", os.Getpid())
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		if answer := s.answer(lines.Text()); answer != "" {

@@ -17,14 +17,12 @@ import (
 // Sink is an SMTP server that takes all mail, behaves as it is set, and notes
 // how each recipient's message came: the receiver's truth.
 type Sink struct {
-	listener net.Listener
-	config   *tls.Config
-	behave   atomic.Pointer[Behaviour]
-	wg       sync.WaitGroup
+	sessions
+	config *tls.Config
+	behave atomic.Pointer[Behaviour]
 
-	mu       sync.Mutex
+	notes    sync.Mutex
 	received []Receipt
-	conns    map[net.Conn]bool
 }
 
 // Behaviour is what a [Sink] does. The zero value offers STARTTLS and takes all.
@@ -61,9 +59,9 @@ func NewSink(addr, host string, ca *CA) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
-	s := &Sink{listener: l, config: &tls.Config{Certificates: []tls.Certificate{cert}}, conns: make(map[net.Conn]bool)}
+	s := &Sink{config: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	s.behave.Store(&Behaviour{})
-	s.wg.Go(s.accept)
+	s.serve(l, s.session)
 	return s, nil
 }
 
@@ -82,46 +80,14 @@ func (s *Sink) Set(b Behaviour) { s.behave.Store(&b) }
 
 // Received returns what came so far.
 func (s *Sink) Received() []Receipt {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.notes.Lock()
+	defer s.notes.Unlock()
 	return append([]Receipt(nil), s.received...)
 }
 
-// Close ends all sessions.
-func (s *Sink) Close() error {
-	err := s.listener.Close()
-	s.mu.Lock()
-	for c := range s.conns {
-		c.Close()
-	}
-	s.conns = nil
-	s.mu.Unlock()
-	s.wg.Wait()
-	return err
-}
-
-func (s *Sink) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if err != nil {
-			return
-		}
-		s.mu.Lock()
-		closed := s.conns == nil
-		if !closed {
-			s.conns[c] = true
-		}
-		s.mu.Unlock()
-		if closed {
-			c.Close()
-			return
-		}
-		s.wg.Go(func() {
-			defer func() { c.Close(); s.mu.Lock(); delete(s.conns, c); s.mu.Unlock() }()
-			c.SetDeadline(time.Now().Add(time.Minute))
-			(&sinkSession{Sink: s, conn: c, in: bufio.NewReader(c), b: *s.behave.Load()}).run()
-		})
-	}
+func (s *Sink) session(c net.Conn) {
+	c.SetDeadline(time.Now().Add(time.Minute))
+	(&sinkSession{Sink: s, conn: c, in: bufio.NewReader(c), b: *s.behave.Load()}).run()
 }
 
 // sinkSession is one SMTP session.
@@ -225,11 +191,11 @@ func (s *sinkSession) data() bool {
 			break
 		}
 	}
-	s.mu.Lock()
+	s.notes.Lock()
 	for _, to := range s.rcpts {
 		s.received = append(s.received, Receipt{Recipient: to, Version: s.version, At: time.Now()})
 	}
-	s.mu.Unlock()
+	s.notes.Unlock()
 	s.rcpts = nil
 	return s.say("250 2.0.0 ok" + s.b.Text)
 }
