@@ -58,6 +58,26 @@ func testConfig(t *testing.T, change ...func(*config.Overrides)) *config.Config 
 	return cfg
 }
 
+// running starts a daemon. stop ends it as a signal does, and wants no error.
+func running(t *testing.T, cfg *config.Config) (d *Daemon, log lines, stop func()) {
+	t.Helper()
+	log = make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- d.Run(t.Context(), done) }()
+	log.until(t, "msg=serving")
+	return d, log, func() {
+		t.Helper()
+		close(done)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // closes reports when the histories are closed.
 type closes struct {
 	histories
@@ -125,14 +145,7 @@ func TestDeletedSocket(t *testing.T) {
 	cfg.PolicyService.Listen = []config.Listener{in("ask.sock")}
 	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{in("policy.sock")}, config.Off
 	sockets := []string{cfg.Listen[0].Address, in("ask.sock").Address, in("policy.sock").Address, cfg.AdminSocket()}
-	log := make(lines, 1000)
-	d, err := New(cfg, "test", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- d.Run(t.Context(), done) }()
-	log.until(t, "msg=serving")
+	d, log, stop := running(t, cfg)
 	for _, socket := range sockets {
 		if err := os.Remove(socket); err != nil {
 			t.Fatal(err)
@@ -152,10 +165,7 @@ func TestDeletedSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	close(done)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	stop()
 	for _, socket := range sockets {
 		if _, err := os.Stat(socket); err == nil {
 			t.Errorf("%s is left behind", socket)

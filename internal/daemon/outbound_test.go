@@ -32,14 +32,7 @@ func TestSlowPostconf(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "policy.sock")
 	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{{Network: "unix", Address: socket}}, filepath.Join(bin, "mail.log")
 
-	log := make(lines, 1000)
-	d, err := New(cfg, "test", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- d.Run(t.Context(), done) }()
-	log.until(t, "msg=serving")
+	d, _, stop := running(t, cfg)
 
 	c, err := net.Dial("unix", socket)
 	if err != nil {
@@ -74,8 +67,5 @@ func TestSlowPostconf(t *testing.T) {
 			t.Fatalf("the first delivery formed no pin: %v, %v", e.Rules, err)
 		}
 	}
-	close(done)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	stop()
 }
