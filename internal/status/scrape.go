@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,12 +45,14 @@ func (w scrape) write(kind prometheus.ValueType, desc *prometheus.Desc, value an
 	w.to <- prometheus.MustNewConstMetric(desc, kind, number(value), labels...)
 }
 
+// number panics for a type that no metric has: a test scrapes all of them.
 func number(value any) float64 {
 	switch v := value.(type) {
 	case bool:
 		if v {
 			return 1
 		}
+		return 0
 	case int:
 		return float64(v)
 	case int64:
@@ -59,7 +62,7 @@ func number(value any) float64 {
 	case time.Time:
 		return float64(v.UnixMilli()) / 1e3
 	}
-	return 0
+	panic(fmt.Sprintf("status: a metric of type %T", value))
 }
 
 func (w scrape) store(n store.Stats) {
