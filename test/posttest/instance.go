@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -212,7 +213,24 @@ func (in *Instance) Stop() error {
 	if err != nil {
 		err = fmt.Errorf("stopping %s: %w", in.opts.Hostname, err)
 	}
+	in.waitSilent()
 	return errors.Join(err, in.stopSASL())
+}
+
+// waitSilent waits until nobody listens any more: the master is gone, but its last
+// processes have its sockets until they find that out. It gives up in the end.
+func (in *Instance) waitSilent() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, addr := range in.addrs {
+		poll(ctx, func() (bool, error) {
+			c, err := net.Dial("tcp", addr)
+			if err == nil {
+				c.Close()
+			}
+			return err != nil, nil
+		})
+	}
 }
 
 func (in *Instance) stopSASL() error {
