@@ -2,7 +2,6 @@ package ratchet
 
 import (
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
@@ -100,15 +99,154 @@ func TestArmsAtHalf(t *testing.T) {
 	}
 }
 
-// TestClockJump: 30 days ahead of the newest record is written, 31 is not.
-func TestClockJump(t *testing.T) {
+// encrypted has a peer of order come with TLS.
+func encrypted(b *Breaker, at time.Time) { b.met(&Session{At: at}) }
+
+// TestInClear: what holds for strangers in clear, whose habit nobody learns
+// while our own TLS is broken.
+func TestInClear(t *testing.T) {
+	fails := func() (bool, time.Time) { return false, boundaryNoon }
+	works := func() (bool, time.Time) { return true, boundaryNoon }
+	suspended := Suspended
 	for _, tt := range []struct {
-		ahead tlsstate.Day
-		want  bool
-	}{{30, true}, {31, false}} {
-		var g clockGuard
-		if got := g.writes(20000+tt.ahead, 20000, slog.New(slog.DiscardHandler)); got != tt.want {
-			t.Errorf("%d days: %v", tt.ahead, got)
+		name      string
+		selfCheck func() (bool, time.Time)
+		stripped  int
+		override  *Answer
+		want      Answer
+	}{
+		{"nothing is known", nil, 0, nil, Armed},
+		{"the self-check works", works, 0, nil, Armed},
+		{"the self-check fails, and nobody was pinned", fails, 0, nil, Suspended},
+		{"eleven came, and there is no self-check", nil, 11, nil, Suspended},
+		{"the operator suspended it", nil, 0, &suspended, Suspended},
+	} {
+		b := boundaryBreaker(t)
+		b.o.SelfCheck = tt.selfCheck
+		b.Override(tt.override)
+		for n := range tt.stripped {
+			strip(b, n, boundaryNoon, nil)
 		}
+		if got := b.inClear(&Session{At: boundaryNoon.Add(time.Second)}); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if got := b.State(boundaryNoon.Add(time.Second)).Began; tt.selfCheck != nil && tt.want == Suspended && !got.Equal(boundaryNoon.Add(time.Second)) {
+			t.Errorf("%s: began %s", tt.name, got)
+		}
+	}
+}
+
+// TestSilenceIsADay: without a self-check names count for 24 hours if nobody
+// comes encrypted, and to the second.
+func TestSilenceIsADay(t *testing.T) {
+	for after, want := range map[time.Duration]Answer{24 * time.Hour: Suspended, 24*time.Hour + time.Second: Armed} {
+		b := boundaryBreaker(t)
+		for n := range 10 {
+			strip(b, n, boundaryNoon, nil)
+		}
+		if strip(b, 10, boundaryNoon.Add(after), nil); b.answer != want {
+			t.Errorf("after %s: %s, want %s", after, b.answer, want)
+		}
+	}
+}
+
+// TestOneOutageOfOurs: what fails again within an hour is the same outage, and
+// who came in clear since it began is excused for three days after it.
+func TestOneOutageOfOurs(t *testing.T) {
+	for gap, began := range map[time.Duration]time.Time{
+		time.Hour:               boundaryNoon,
+		time.Hour + time.Second: boundaryNoon.Add(time.Hour + time.Second),
+	} {
+		b := boundaryBreaker(t)
+		checked := boundaryNoon
+		b.o.SelfCheck = func() (bool, time.Time) { return false, checked }
+		strip(b, 1, boundaryNoon, nil)
+		encrypted(b, boundaryNoon)
+		b.brokenTo = boundaryNoon
+		checked = boundaryNoon.Add(gap)
+		strip(b, 2, checked, nil)
+		s := b.State(checked)
+		if !s.BrokenFrom.Equal(began) || !s.BrokenTo.Equal(checked) {
+			t.Errorf("failed again after %s: broken from %s to %s", gap, s.BrokenFrom, s.BrokenTo)
+		}
+	}
+}
+
+func TestExcused(t *testing.T) {
+	today := tlsstate.DayOf(boundaryNoon)
+	for _, tt := range []struct {
+		name  string
+		after time.Duration
+		kind  tlsstate.Downgrade
+		last  tlsstate.Day
+		want  tlsstate.Action
+	}{
+		{"a second less than three days after it", 72*time.Hour - time.Second, tlsstate.Stripped, today, tlsstate.Header},
+		{"three days after it", 72 * time.Hour, tlsstate.Stripped, today, tlsstate.Reject},
+		{"weakened", time.Hour, tlsstate.Weakened, today, tlsstate.Reject},
+		{"encrypted since", 48 * time.Hour, tlsstate.Stripped, today + 1, tlsstate.Reject},
+		{"the clock went back before it", -time.Second, tlsstate.Stripped, today, tlsstate.Reject},
+	} {
+		b := boundaryBreaker(t)
+		b.brokenFrom, b.brokenTo = boundaryNoon, boundaryNoon
+		if got := strip(b, 1, boundaryNoon.Add(tt.after), func(d *Decision) { d.Kind, d.Last = tt.kind, tt.last }); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestRestored: names that were silent at the stop are forgotten at the first
+// encrypted session, and the first downgrade begins anew where there were none.
+func TestRestored(t *testing.T) {
+	b := boundaryBreaker(t)
+	n := BreakerName{Name: "bank.example", Network: "192.0.2.0/24", At: boundaryNoon}
+	b.Restore(BreakerState{Silent: []BreakerName{n}, Began: boundaryNoon})
+	encrypted(b, boundaryNoon)
+	if got := b.State(boundaryNoon); len(got.Silent) != 0 {
+		t.Errorf("silent still: %v", got.Silent)
+	}
+	later := boundaryNoon.Add(time.Hour)
+	b = boundaryBreaker(t)
+	b.Restore(BreakerState{Began: boundaryNoon})
+	if strip(b, 1, later, nil); !b.began.Equal(later) {
+		t.Errorf("began %s", b.began)
+	}
+	b.Restore(BreakerState{Began: boundaryNoon, Delayed: []BreakerName{n}})
+	if strip(b, 1, later, nil); !b.began.Equal(boundaryNoon) {
+		t.Errorf("with names, began %s", b.began)
+	}
+}
+
+func TestRepaired(t *testing.T) {
+	for _, tt := range []struct {
+		answer Answer
+		after  time.Duration
+		want   bool
+	}{
+		{Softened, 59 * time.Second, true},
+		{Softened, time.Minute, false},
+		{Softened, -time.Minute, false},
+		{Suspended, 0, false},
+		{Armed, 0, false},
+	} {
+		s := BreakerState{Answer: tt.answer, Since: boundaryNoon.Add(tt.after), BrokenTo: boundaryNoon}
+		if got := s.Repaired(); got != tt.want {
+			t.Errorf("%s after %s: %v", tt.answer, tt.after, got)
+		}
+	}
+}
+
+// TestOldestNameGoes: of too many names the one that came longest ago goes.
+func TestOldestNameGoes(t *testing.T) {
+	var l names
+	for i, minute := range []int{5, 3, 9, 7} {
+		l.add(BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint("net", i), At: boundaryNoon.Add(time.Duration(minute) * time.Minute)}, 3)
+	}
+	if len(l) != 3 || l[0].Name != "0" || l[1].Name != "2" || l[2].Name != "3" {
+		t.Errorf("left: %v", l)
+	}
+	l.add(BreakerName{Name: "0", At: boundaryNoon.Add(time.Hour)}, 3)
+	if len(l) != 3 || !l[0].At.Equal(boundaryNoon.Add(time.Hour)) || l[0].Network != "net0" {
+		t.Errorf("came again: %v", l)
 	}
 }

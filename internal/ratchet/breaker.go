@@ -116,10 +116,10 @@ func (b *Breaker) downgraded(s *Session, d *Decision) {
 		return
 	}
 	defer b.lock()()
-	b.settle(s.At)
 	if !b.watching.Swap(true) {
 		b.began = s.At
 	}
+	b.settle(s.At)
 	b.count(s, d)
 	b.trip(s.At)
 	b.apply(s, d)

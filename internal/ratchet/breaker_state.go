@@ -124,7 +124,6 @@ func (b *Breaker) Restore(s BreakerState) {
 	defer b.lock()()
 	b.answer, b.since, b.began = min(s.Answer, Suspended), s.Since, s.Began
 	b.brokenFrom, b.brokenTo = s.BrokenFrom, s.BrokenTo
-	b.recent, b.silent, b.delayed = nil, nil, nil
 	for i, from := range [][]BreakerName{s.Recent, s.Silent, s.Delayed} {
 		to := [...]*names{&b.recent, &b.silent, &b.delayed}[i]
 		for _, n := range from {

@@ -30,7 +30,7 @@ func (g *clockGuard) trusted(day, newest tlsstate.Day) tlsstate.Day {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ahead != 0 && day > g.ahead && int(day) <= int(g.ahead)+jumpDays {
+	if day > g.ahead && int(day) <= int(g.ahead)+jumpDays {
 		return day // a day has passed on this clock, or an operator confirmed it
 	}
 	return newest

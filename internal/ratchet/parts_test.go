@@ -1,0 +1,112 @@
+package ratchet
+
+import (
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// TestClockJump: 30 days ahead of the newest record is written, 31 is not.
+func TestClockJump(t *testing.T) {
+	for _, tt := range []struct {
+		ahead tlsstate.Day
+		want  bool
+	}{{30, true}, {31, false}} {
+		var g clockGuard
+		if got := g.writes(20000+tt.ahead, 20000, slog.New(slog.DiscardHandler)); got != tt.want {
+			t.Errorf("%d days: %v", tt.ahead, got)
+		}
+	}
+}
+
+// TestTrustedClock: a day must pass on a clock that is far ahead, and it may not
+// jump again; then its day is the one to judge by.
+func TestTrustedClock(t *testing.T) {
+	for _, tt := range []struct{ ahead, day, want tlsstate.Day }{
+		{0, 20030, 20030},
+		{0, 20031, 20000},
+		{20100, 20100, 20000},
+		{20100, 20101, 20101},
+		{20100, 20130, 20130},
+		{20100, 20131, 20000},
+	} {
+		var g clockGuard
+		g.set(tt.ahead)
+		if got := g.trusted(tt.day, 20000); got != tt.want {
+			t.Errorf("ahead since %d, on day %d: judged on %d, want %d", tt.ahead, tt.day, got, tt.want)
+		}
+	}
+}
+
+// TestCertify: what a certificate means under a rule.
+func TestCertify(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rule tlsstate.Policy
+		have Fingerprints
+		want tlsstate.Security
+	}{
+		{"by issuer: as Postfix states it", tlsstate.Policy{}, Fingerprints{Known: true, Key: "K"}, tlsstate.Security{Certificate: true, CertMark: 4}},
+		{"by key", tlsstate.Policy{PinCertificates: tlsstate.CertByKey}, Fingerprints{Known: true, Key: "K"}, tlsstate.Security{Certificate: true, CertMark: tlsstate.KeyMark("K")}},
+		{"by key, and none", tlsstate.Policy{PinCertificates: tlsstate.CertByKey}, Fingerprints{Known: true}, tlsstate.Security{CertMark: tlsstate.KeyMark("")}},
+		{"by key, at a milter", tlsstate.Policy{PinCertificates: tlsstate.CertByKey}, Fingerprints{}, tlsstate.Security{CertUnknown: true, CertMark: tlsstate.KeyMark("")}},
+		{"a row: its key", tlsstate.Policy{Fingerprints: []string{"K"}}, Fingerprints{Known: true, Key: "K"}, tlsstate.Security{CertUnknown: true, Certificate: true, CertMark: 4}},
+		{"a row: its certificate", tlsstate.Policy{Fingerprints: []string{"K"}}, Fingerprints{Known: true, Certificate: "K"}, tlsstate.Security{CertUnknown: true, Certificate: true, CertMark: 4}},
+		{"a row: another", tlsstate.Policy{Fingerprints: []string{"K"}}, Fingerprints{Known: true, Key: "L"}, tlsstate.Security{CertUnknown: true, CertWrong: true, CertMark: 4}},
+		{"a row, at a milter", tlsstate.Policy{Fingerprints: []string{"K"}}, Fingerprints{}, tlsstate.Security{CertUnknown: true, CertMark: 4}},
+	} {
+		s := Session{Fingerprints: tt.have, Security: tlsstate.Security{Certificate: true, CertMark: 4, CertWrong: true}}
+		if s.certify(&tt.rule); s.Security != tt.want {
+			t.Errorf("%s: %+v", tt.name, s.Security)
+		}
+	}
+}
+
+// TestObservedOperations: one of 8 decisions, one of 16 loads, every change.
+func TestObservedOperations(t *testing.T) {
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen [3]int
+	r := New(Options{Histories: blank{}, Rules: rules, Log: slog.New(slog.DiscardHandler), Observe: func(op Operation, took time.Duration) {
+		if seen[op]++; took < 0 || took > time.Hour {
+			t.Errorf("took %s", took)
+		}
+	}})
+	s := Session{At: boundaryNoon, Security: tlsstate.Security{Level: tlsstate.TLS13}}
+	s.Peer.IP = netip.MustParseAddr("192.0.2.10")
+	s.Peer.Address = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}
+	for range 33 {
+		r.Decide(&s)
+	}
+	d := r.Decide(&s)
+	if r.Learn(&s, &d); seen != [3]int{Deciding: 5, Loading: 3, Learning: 1} {
+		t.Errorf("seen %v", seen)
+	}
+}
+
+// blank is a memory that knows nothing.
+type blank struct{}
+
+func (blank) Load(tlsstate.Identity) (h tlsstate.History, err error) { return h, nil }
+func (blank) Newest() tlsstate.Day                                   { return 0 }
+func (blank) Learn(_ tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return grow(tlsstate.History{}), nil
+}
+
+// TestDecisionWithoutARule is one of a failure.
+func TestDecisionWithoutARule(t *testing.T) {
+	d := Decision{Unlimited: tlsstate.Tempfail}
+	if d.Row() != "" || d.Configured() != tlsstate.Tempfail {
+		t.Errorf("%q, %s", d.Row(), d.Configured())
+	}
+	d.rule = &tlsstate.Policy{Row: "bank.example", Weakened: tlsstate.Reject}
+	d.Kind = tlsstate.Weakened
+	if d.Row() != "bank.example" || d.Configured() != tlsstate.Reject {
+		t.Errorf("%q, %s", d.Row(), d.Configured())
+	}
+}
