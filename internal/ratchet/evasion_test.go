@@ -307,3 +307,36 @@ func TestYoungDomain(t *testing.T) {
 		})
 	}
 }
+
+// What comes in clear says of a network only that a domain has bare addresses
+// there, and that from the second day on.
+func TestNetworkOfBareHosts(t *testing.T) {
+	f := newFixture(t)
+	f.deliver(session(t, host(2), day(1), tlsstate.TLS13)) // STARTTLS is offered
+	bare := bank
+	bare.Addr, bare.Name = "203.0.200.9", "old.bank.example"
+	s := session(t, bare, day(2), tlsstate.Plaintext)
+	for n := 2; n <= 3; n++ {
+		if h := f.memory.m[s.Peer.NetworkID()]; h != (tlsstate.History{}) {
+			t.Errorf("before day %d: %+v", n, h)
+		}
+		f.deliver(session(t, bare, day(n), tlsstate.Plaintext))
+	}
+	h := f.memory.m[s.Peer.NetworkID()]
+	if h.Bare != tlsstate.Mark([]byte("bank.example")) || h.Addresses != 0 || h.Name != (tlsstate.Name{}) {
+		t.Errorf("%+v", h)
+	}
+}
+
+// A name that DNS confirmed is the client's, though it has no domain that
+// speaks for others: the memory supplies none in its place.
+func TestConfirmedNameWithoutADomain(t *testing.T) {
+	f := newPool(t)
+	dialup := host(30)
+	dialup.Name = "ip-" + strings.ReplaceAll(dialup.Addr, ".", "-") + ".pool.example"
+	f.strip(t, "a customer's own address", dialup, day(11), tlsstate.Observe)
+	dialup.Name, dialup.Resolve = "unknown", "FAIL"
+	if d := f.strip(t, "the same without a name", dialup, day(11), tlsstate.Tempfail); !d.Recalled {
+		t.Error("not by the memory of the network")
+	}
+}

@@ -2,6 +2,7 @@ package ratchet_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"tlsratchet/internal/peer"
@@ -86,5 +87,53 @@ func TestSenderIsNotAskedForNothing(t *testing.T) {
 	}
 	if got := words(f.deliver(fromBank(session(t, bank, day(6), tlsstate.Plaintext)))); got != "address downgrade stripped tempfail" || n.asked != 0 {
 		t.Errorf("got %s, %d proofs", got, n.asked)
+	}
+}
+
+// Where one identity of the client is a downgrade already, that is enough: the
+// address without a name, or the domain at an address never seen.
+func TestOneDowngradeIsEnough(t *testing.T) {
+	nameless := roaming("10")
+	moved := bank
+	moved.Addr = "203.0.113.7"
+	for _, tt := range []struct {
+		pinned, comes peer.Client
+		want          string
+	}{
+		{nameless, nameless, "address downgrade stripped tempfail"},
+		{bank, moved, "domain downgrade stripped tempfail"},
+	} {
+		f, n := newFixture(t), &notary{result: spf.Proven}
+		f.with(func(o *ratchet.Options) { o.Senders = n })
+		for i := 1; i <= 5; i++ {
+			f.deliver(fromBank(session(t, tt.pinned, day(i), tlsstate.TLS13)))
+			for _, learn := range n.later {
+				learn()
+			}
+			n.later = nil
+		}
+		if got := words(f.Decide(fromBank(session(t, tt.comes, day(6), tlsstate.Plaintext)))); got != tt.want || n.asked != 0 {
+			t.Errorf("got %s, want %s; %d proofs", got, tt.want, n.asked)
+		}
+	}
+}
+
+// What SPF proved and can't be saved is counted as any failure is.
+func TestProvenAndNotSaved(t *testing.T) {
+	f, n := newFixture(t), &notary{result: spf.Proven}
+	f.with(func(o *ratchet.Options) { o.Senders = n })
+	f.deliver(fromBank(session(t, bank, day(1), tlsstate.TLS13)))
+	if len(n.later) != 2 || f.Failures() != 0 {
+		t.Fatalf("%d to learn, %d failures", len(n.later), f.Failures())
+	}
+	for i, learn := range n.later {
+		f.memory.update = func(tlsstate.Identity) error { return errors.New("disk gone") }
+		if learn(); f.Failures() != uint64(i+1) {
+			t.Errorf("%d failures after %d", f.Failures(), i+1)
+		}
+		f.memory.update = nil
+		if learn(); f.Failures() != uint64(i+1) {
+			t.Errorf("%d failures where it was saved", f.Failures())
+		}
 	}
 }

@@ -1,0 +1,99 @@
+package ratchet_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/tlsstate"
+)
+
+// silent fails where it is asked anything: explaining must not wait for DNS.
+type silent struct{ t *testing.T }
+
+func (n silent) Prove(context.Context, spf.Claim) spf.Result { n.t.Error("SPF was asked"); return 0 }
+func (n silent) Tried(spf.Claim) bool                        { n.t.Error("SPF was asked"); return false }
+func (n silent) Learn(spf.Claim, func()) bool                { n.t.Error("SPF was asked"); return false }
+
+// kinds are the identities of an explanation.
+func kinds(e ratchet.Explanation) string {
+	var out []string
+	for _, p := range e.Identities {
+		out = append(out, p.Verdict.Identity.String())
+	}
+	return strings.Join(out, " ")
+}
+
+// TestExplainIsWhatDecideDoes: of each identity of a session, as far as it has
+// them, with the states of its pins for that session.
+func TestExplainIsWhatDecideDoes(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	f.with(func(o *ratchet.Options) { o.Senders = silent{t} })
+	s := fromBank(session(t, bank, day(6), tlsstate.Plaintext))
+	e, err := f.Explain(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := kinds(e); got != "address:192.0.2.10 domain:bank.example sender:bank.example/bank.example" {
+		t.Errorf("identities %s", got)
+	}
+	if words(e.Decision) != "address downgrade stripped tempfail" {
+		t.Errorf("decision %s", words(e.Decision))
+	}
+	pins := e.Identities[0].Pins
+	if len(pins) != 2 || pins[1].Level != tlsstate.TLS12 || pins[1].State != tlsstate.PinHolds || pins[1].Pin.Formed != tlsstate.DayOf(day(5)) || pins[1].Pin.Met != tlsstate.DayOf(day(5)) {
+		t.Errorf("pins %+v", pins)
+	}
+}
+
+// TestExplainWithoutAName: an address that DNS confirms no name of has no domain.
+func TestExplainWithoutAName(t *testing.T) {
+	f := newFixture(t)
+	e, err := f.Explain(session(t, roaming("7"), day(6), tlsstate.TLS13))
+	if got := kinds(e); err != nil || got != "address:192.0.2.7" {
+		t.Errorf("identities %s, %v", got, err)
+	}
+	if n := len(e.Identities[0].Pins); n != 2 {
+		t.Errorf("%d pins of an empty history, want the two that can form", n)
+	}
+}
+
+func TestExplainFails(t *testing.T) {
+	f := newFixture(t)
+	f.memory.load = func(tlsstate.Identity) error { return fmt.Errorf("disk gone") }
+	if _, err := f.Explain(session(t, bank, day(6), tlsstate.TLS13)); err == nil || err.Error() != "loading listener:25: disk gone" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSessionOf: a peer that is known by one identity.
+func TestSessionOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"address:192.0.2.10":               "address:192.0.2.10",
+		"domain:bank.example":              "domain:bank.example",
+		"sender:bank.example/bank.example": "sender:bank.example/bank.example",
+		"address:bank":                     "bank is no address",
+		"listener:25":                      "listener:25 is no peer",
+	} {
+		id, err := tlsstate.ParseIdentity(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ratchet.SessionOf(id, day(6), tlsstate.Security{Level: tlsstate.TLS12, Protocol: "TLSv1.2"})
+		if err != nil {
+			if err.Error() != want {
+				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			continue
+		}
+		f := newFixture(t)
+		e, err := f.Explain(s)
+		if got := kinds(e); err != nil || got != want || s.Protocol != "TLSv1.2" || !s.At.Equal(day(6)) {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+}
