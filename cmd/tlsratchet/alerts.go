@@ -28,12 +28,7 @@ func alertCommand(stdout, stderr io.Writer) *cli.Command {
 				return testAlerts(c, stdout, stderr)
 			},
 		}},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usagef("unknown command alert %q: use test", c.Args().First())
-			}
-			return usagef("alert needs test")
-		},
+		Action: needs("test"),
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/config"
 	"tlsratchet/internal/daemon"
 )
 
@@ -23,18 +25,26 @@ func operatorFlags(more ...cli.Flag) []cli.Flag {
 }
 
 // operation runs fn with the daemon's operations, or those on the file if no
-// daemon runs.
+// daemon runs: a command that looks at a memory makes none.
 func operation(fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
-	return operationOn(connect, fn, stderr)
+	return operationOn(daemon.Operate, fn, stderr)
 }
 
+// opener is [daemon.Operate], or [daemon.OperateOrStart] for a command that
+// brings something.
+type opener func(context.Context, *config.Config, io.Writer) (admin.Admin, error)
+
 // operationOn runs fn with what open returns.
-func operationOn(open func(*cli.Context, io.Writer) (admin.Admin, error), fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
+func operationOn(open opener, fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
 	return func(c *cli.Context) (err error) {
 		if err := flagsFirst(c); err != nil {
 			return err
 		}
-		a, err := open(c, stderr)
+		cfg, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		a, err := open(c.Context, cfg, stderr)
 		if err != nil {
 			return err
 		}
@@ -45,26 +55,6 @@ func operationOn(open func(*cli.Context, io.Writer) (admin.Admin, error), fn fun
 		}
 		return err
 	}
-}
-
-// connect returns the operations on a memory that is there: a command that
-// looks at it makes none.
-func connect(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return nil, err
-	}
-	return daemon.Operate(c.Context, cfg, stderr)
-}
-
-// connectOrStart is connect for a command that brings something: it starts a
-// memory where there is none.
-func connectOrStart(c *cli.Context, stderr io.Writer) (admin.Admin, error) {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return nil, err
-	}
-	return daemon.OperateOrStart(c.Context, cfg, stderr)
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/config"
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/doctor"
 )
@@ -39,7 +41,7 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 				return readError(err)
 			}
 			o := daemon.DoctorOptions(cfg)
-			unread := readMemory(c, &o, stderr)
+			unread := readMemory(c.Context, cfg, &o, stderr)
 			return printFindings(append(doctor.Check(c.Context, p, o), unread...), stdout, c.Bool("json"))
 		},
 	}
@@ -47,11 +49,11 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 
 // readMemory asks the daemon, or the file, for what doctor needs. The finding
 // says why it could not.
-func readMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) []doctor.Finding {
+func readMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stderr io.Writer) []doctor.Finding {
 	if _, err := os.Stat(o.History); errors.Is(err, fs.ErrNotExist) && o.History != "" {
 		return nil // doctor reports that itself
 	}
-	err := askMemory(c, o, stderr)
+	err := askMemory(ctx, cfg, o, stderr)
 	if err == nil {
 		return nil
 	}
@@ -62,22 +64,22 @@ func readMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) []doctor.Fi
 	return []doctor.Finding{f}
 }
 
-func askMemory(c *cli.Context, o *doctor.Options, stderr io.Writer) error {
-	a, err := connect(c, stderr)
+func askMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stderr io.Writer) error {
+	a, err := daemon.Operate(ctx, cfg, stderr)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
 	_, o.Running = a.(*admin.Client)
-	s, err := a.Summary(c.Context)
+	s, err := a.Summary(ctx)
 	if err != nil {
 		return err
 	}
 	o.Newest = s.Newest
-	if sending, err := a.Outbound(c.Context); err == nil { // else no daemon, or switched off
+	if sending, err := a.Outbound(ctx); err == nil { // else no daemon, or switched off
 		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
 	}
-	tally, err := a.Tally(c.Context)
+	tally, err := a.Tally(ctx)
 	o.Days = daemon.DoctorDays(tally)
 	return err
 }

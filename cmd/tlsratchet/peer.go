@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/tlsstate"
 )
 
 func peerCommand(stdout, stderr io.Writer) *cli.Command {
@@ -18,17 +19,14 @@ func peerCommand(stdout, stderr io.Writer) *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "show", Usage: "show all that is known of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
-				Action: operation(func(c *cli.Context, a admin.Admin) error { return showPeer(c, a, stdout) }, stderr),
+				Action: operation(func(c *cli.Context, a admin.Admin) error {
+					return onPeer(c, stdout, func(id tlsstate.Identity) (admin.Detail, error) { return a.Peer(c.Context, id) })
+				}, stderr),
 			},
 			actCommand("unpin", "let a peer go, until new days form a new pin", stdout, stderr),
 			actCommand("forget", "forget a peer", stdout, stderr),
 		},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usagef("unknown command peer %q: use show, unpin or forget", c.Args().First())
-			}
-			return usagef("peer needs show, unpin or forget")
-		},
+		Action: needs("show, unpin or forget"),
 	}
 }
 
@@ -39,11 +37,16 @@ func actCommand(name, usage string, stdout, stderr io.Writer) *cli.Command {
 		Name: name, Usage: usage, ArgsUsage: "NAME",
 		Description: aboutNames + "\nA host is one identity by its address and another by its domain: let both go.",
 		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there"}),
-		Action:      operation(func(c *cli.Context, a admin.Admin) error { return act(c, a, name, stdout) }, stderr),
+		Action: operation(func(c *cli.Context, a admin.Admin) error {
+			return onPeer(c, stdout, func(id tlsstate.Identity) (admin.Detail, error) {
+				return a.Do(c.Context, admin.Act{Do: name, Identity: id.String(), Why: c.String("why"), Who: operatorName()})
+			})
+		}, stderr),
 	}
 }
 
-func showPeer(c *cli.Context, a admin.Admin, stdout io.Writer) error {
+// onPeer prints what do returns of the peer that the command line names.
+func onPeer(c *cli.Context, stdout io.Writer, do func(tlsstate.Identity) (admin.Detail, error)) error {
 	name, err := argument(c, "NAME")
 	if err != nil {
 		return err
@@ -52,23 +55,7 @@ func showPeer(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d, err := a.Peer(c.Context, id)
-	if err != nil {
-		return err
-	}
-	return printDetail(d, stdout, c.Bool("json"))
-}
-
-func act(c *cli.Context, a admin.Admin, do string, stdout io.Writer) error {
-	name, err := argument(c, "NAME")
-	if err != nil {
-		return err
-	}
-	id, err := admin.Resolve(name)
-	if err != nil {
-		return err
-	}
-	d, err := a.Do(c.Context, admin.Act{Do: do, Identity: id.String(), Why: c.String("why"), Who: operatorName()})
+	d, err := do(id)
 	if err != nil {
 		return err
 	}

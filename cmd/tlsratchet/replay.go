@@ -20,6 +20,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
@@ -35,7 +36,7 @@ func replayCommand(stdout, stderr io.Writer) *cli.Command {
 			"override the configuration, so that two policies can be compared.",
 		Flags: operatorFlags(append(policyFlags(),
 			&cli.IntFlag{Name: "year", Usage: "`YEAR` in which each file begins, for times without one", DefaultText: "by the time of the file"},
-			&cli.StringFlag{Name: "verdicts", Usage: "write a line of JSON to `FILE` for each group of messages that was judged"},
+			&cli.StringFlag{Name: "verdicts", Usage: "write a line of JSON to a new `FILE` for each group of messages that was judged"},
 			&cli.BoolFlag{Name: "apply", DisableDefaultText: true, Usage: "remember what was learned: merge it into the daemon's memory, or the file"},
 			&cli.StringFlag{Name: "listener", Usage: "with --apply: all of the log came in at `PORT`, so that STARTTLS is known to be offered there"},
 		)...),
@@ -85,7 +86,7 @@ func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
 	}
 	var applied *admin.Imported
 	if c.Bool("apply") {
-		applied, err = apply(c, result, listener, stderr)
+		applied, err = apply(ctx, cfg, result, listener, stderr)
 	}
 	if r := &result.Report; r.Smtpd == 0 && r.Sent == nil && r.Lines > 0 {
 		err = errors.Join(err, errors.New("replay: no line of Postfix's smtpd in these logs"))
@@ -129,9 +130,9 @@ func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr 
 		Sending: &outbound.Settings{Rules: cfg.OutboundRules(), Least: cfg.Outbound.Least},
 	}
 	if name := c.String("verdicts"); name != "" {
-		file, failed := os.Create(name)
+		file, failed := newFile(name)
 		if failed != nil {
-			return nil, fmt.Errorf("--verdicts: %w", failed)
+			return nil, failed
 		}
 		w := bufio.NewWriter(file)
 		defer func() { err = errors.Join(err, w.Flush(), file.Close()) }()
@@ -144,6 +145,19 @@ func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr 
 		err = deniedOf(c.Args().Slice(), err)
 	}
 	return result, err
+}
+
+// newFile opens the file of --verdicts. One that holds something, as a log, is
+// left alone; a device or a pipe is as good.
+func newFile(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("--verdicts: %w", err)
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		return nil, errors.Join(usagef("--verdicts: %s holds something already: name a new file", name), file.Close())
+	}
+	return file, nil
 }
 
 // deniedOf returns an error for the first file that we may not read: it names who
@@ -174,12 +188,12 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 }
 
 // apply merges what was learned into the memory.
-func apply(c *cli.Context, r *replay.Result, listener tlsstate.Identity, stderr io.Writer) (*admin.Imported, error) {
-	a, err := connectOrStart(c, stderr)
+func apply(ctx context.Context, cfg *config.Config, r *replay.Result, listener tlsstate.Identity, stderr io.Writer) (*admin.Imported, error) {
+	a, err := daemon.OperateOrStart(ctx, cfg, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("nothing was applied: %w", err)
 	}
-	done, err := a.Import(c.Context, "replay", operatorName(), learned(r, listener))
+	done, err := a.Import(ctx, "replay", operatorName(), learned(r, listener))
 	if err = errors.Join(err, a.Close()); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}

@@ -31,6 +31,16 @@ func unknownCommand(c *cli.Context, name string) error {
 	return usagef("unknown command %q: try tlsratchet --help", name)
 }
 
+// needs is the action of a command that only its subcommands do anything for.
+func needs(which string) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.NArg() > 0 {
+			return usagef("unknown command %s %q: use %s", c.Command.Name, c.Args().First(), which)
+		}
+		return usagef("%s needs %s", c.Command.Name, which)
+	}
+}
+
 // flagError adds what may have been meant to the error of a flag.
 func flagError(c *cli.Context, err error) error {
 	name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")

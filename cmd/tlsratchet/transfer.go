@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/daemon"
 )
 
 func exportCommand(stdout, stderr io.Writer) *cli.Command {
@@ -40,7 +41,7 @@ func importCommand(stdout, stderr io.Writer) *cli.Command {
 			}
 			defer in.Close()
 			merge := func(c *cli.Context, a admin.Admin) error { return importFile(c, a, name, in, stdout) }
-			return operationOn(connectOrStart, merge, stderr)(c)
+			return operationOn(daemon.OperateOrStart, merge, stderr)(c)
 		},
 	}
 }
