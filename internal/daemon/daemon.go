@@ -65,7 +65,6 @@ type Daemon struct {
 	// look is that of sockets for Postfix.
 	look    wire.ListenOptions
 	doors   []*door
-	milters []string   // the addresses of the milter
 	failed  chan error // of a door for mail
 	running sync.WaitGroup
 	// closers write what is to be kept, each after those that come later.
@@ -141,15 +140,12 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 	if d.server, err = newServer(cfg, d.milter, d.log); err != nil {
 		return err
 	}
-	o := &door{name: "milter", where: cfg.Listen, look: d.look, mail: true, serve: d.server.Serve, stop: d.server.Shutdown}
+	o := &door{name: milterDoor, where: cfg.Listen, look: d.look, mail: true, serve: d.server.Serve, stop: d.server.Shutdown}
 	if err := d.add(o); err != nil {
 		return err
 	}
 	passed := slices.DeleteFunc(slices.Clone(o.listeners), func(l net.Listener) bool { return !isPolicy(l) })
 	o.listeners = slices.DeleteFunc(o.listeners, isPolicy)
-	for _, l := range o.listeners {
-		d.milters = append(d.milters, l.Addr().String())
-	}
 	return d.addSending(cfg, passed)
 }
 
@@ -167,7 +163,7 @@ func (d *Daemon) addPolicyService(cfg *config.Config) (see func(netip.Addr, stri
 		Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Elsewhere: seen.Has, Log: d.log,
 	}, policyservice.Options(milterOptions(cfg)), limits)
 	return seen.See, d.add(&door{
-		name: "policy service", where: cfg.PolicyService.Listen, look: d.look, mail: true, serve: d.policy.Serve, stop: d.policy.Shutdown,
+		name: policyDoor, where: cfg.PolicyService.Listen, look: d.look, mail: true, serve: d.policy.Serve, stop: d.policy.Shutdown,
 	})
 }
 
@@ -222,8 +218,10 @@ func (d *Daemon) ConfirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now
 func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
+	open := make(map[string][]string)
 	for _, o := range d.doors {
 		listeners := o.listeners
+		open[o.name] = addresses(listeners)
 		o.listeners = nil
 		d.running.Go(func() { d.serve(o, listeners) })
 	}
@@ -231,7 +229,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 		d.running.Go(func() { run(background) })
 	}
 	d.sending.run()
-	d.started()
+	d.started(open)
 
 	var err error
 	select {
@@ -273,11 +271,11 @@ func (d *Daemon) warn(cfg *config.Config) {
 	}
 }
 
-// started logs the start in one line.
-func (d *Daemon) started() {
+// started logs the start in one line. open has the addresses of each door.
+func (d *Daemon) started(open map[string][]string) {
 	cfg := d.config.Load()
 	d.warn(cfg)
-	d.log.Info("serving", "version", d.version, "listen", d.milters, "history", cfg.History,
+	d.log.Info("serving", "version", d.version, "listen", open[milterDoor], "policy_service", open[policyDoor], "history", cfg.History,
 		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
 	d.notify.ready()
 }

@@ -173,6 +173,27 @@ func TestDeletedSocket(t *testing.T) {
 	}
 }
 
+// TestServingLine: the line of the start names the sockets that Postfix asks.
+func TestServingLine(t *testing.T) {
+	cfg := testConfig(t)
+	socket := cfg.Listen[0].Address
+	cfg.PolicyService.Listen = []config.Listener{{Network: config.Unix, Address: socket + ".ask"}}
+	log, done, ended := make(lines, 1000), make(chan struct{}), make(chan error, 1)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { ended <- d.Run(t.Context(), done) }()
+	want := " listen=[" + socket + "] policy_service=[" + socket + ".ask] "
+	if line := log.until(t, "msg=serving"); !strings.Contains(line, want) {
+		t.Errorf("%s: want %s", line, want)
+	}
+	close(done)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func send(t *testing.T, s *mtatest.Session, command byte, data string) {
 	t.Helper()
 	if err := s.Send(command, []byte(data)); err != nil {

@@ -33,6 +33,16 @@ type door struct {
 	listeners []net.Listener // open, not served yet
 }
 
+// The names of the doors that Postfix asks about incoming mail.
+const milterDoor, policyDoor = "milter", "policy service"
+
+func addresses(of []net.Listener) (all []string) {
+	for _, l := range of {
+		all = append(all, l.Addr().String())
+	}
+	return all
+}
+
 // httpDoor serves HTTP.
 func httpDoor(name string, server *http.Server, where config.Listener, look wire.ListenOptions) *door {
 	return &door{
