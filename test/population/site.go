@@ -16,7 +16,7 @@ type Site struct {
 // Sites are the sites that are tried.
 func Sites() []Site {
 	return []Site{
-		{Name: "family", Days: 120, Worlds: 10, Peers: 1, Rate: 1},
+		{Name: "family", Days: 120, Worlds: 40, Peers: 1, Rate: 1},
 		{Name: "company", Days: 90, Worlds: 3, Peers: 10, Rate: 3.3},
 		{Name: "university", Days: 32, Worlds: 1, Peers: 70, Rate: 19},
 	}
