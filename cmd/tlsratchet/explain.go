@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -44,14 +44,9 @@ func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if tls := c.String("tls"); !slices.Contains(protocols, tls) {
 		return usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
 	}
-	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls"), From: c.String("from")}
-	if _, err := netip.ParseAddr(name); err == nil {
-		q.Name, q.Client = "", name
-	} else if kind, rest, ok := strings.Cut(name, ":"); ok && kind == "domain" {
-		q.Name = rest
-	} else if ok && kind == "address" {
-		q.Name, q.Client = "", rest
-	}
+	host, address := admin.HostAndAddress(name)
+	client := cmp.Or(address, strings.Trim(c.String("client"), "[]"))
+	q := admin.Question{Name: host, Client: client, TLS: c.String("tls"), From: c.String("from")}
 	answer, err := a.Explain(c.Context, q)
 	if err != nil {
 		return err

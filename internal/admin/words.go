@@ -135,7 +135,11 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 		a.Kind = d.Kind.String()
 		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy asks for %s, at most %s for this identity: %s.",
 			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, d.Unlimited))
-		if d.Breaker != ratchet.Armed {
+		switch {
+		case d.Breaker == ratchet.Armed:
+		case e.Policy.Row != "":
+			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s, which limits no row of the configuration: %s.", d.Breaker, d.Action))
+		default:
 			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s (%s): %s.", d.Breaker, words.Answer(d.Breaker), d.Action))
 		}
 	}
@@ -171,8 +175,8 @@ func partWords(p *ratchet.Part, rule *tlsstate.Policy) string {
 		if !p.Verdict.Broad() {
 			breadth = "not broad"
 		}
-		text += fmt.Sprintf(" About %d addresses in %d networks hold pins under it: %s.",
-			p.History.Addresses.Estimate(), p.History.Networks.Estimate(), breadth)
+		text += fmt.Sprintf(" Pins of addresses under it: about %d, in about %s: %s.",
+			p.History.Addresses.Estimate(), words.Count(p.History.Networks.Estimate(), "network"), breadth)
 	}
 	return text
 }

@@ -44,10 +44,12 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	t := r.newTrial(s)
 	t.dry, t.claim.Identity = true, tlsstate.Identity{}
 	e := Explanation{Policy: *t.rule}
-	if !t.exempt() {
-		if err := r.try(&t); err != nil {
-			return e, err
-		}
+	if t.exempt() {
+		e.Decision = t.decision()
+		return e, nil
+	}
+	if err := r.try(&t); err != nil {
+		return e, err
 	}
 	e.Decision = t.decision()
 	r.o.Breaker.preview(s, &e.Decision)

@@ -6,9 +6,9 @@ import "tlsratchet/internal/ratchet"
 func Answer(a ratchet.Answer) string {
 	switch a {
 	case ratchet.Softened:
-		return "reject is tempfail"
+		return "reject is tempfail, but for [[peer]] rows"
 	case ratchet.Suspended:
-		return "nothing is refused or held; downgrades get a header at most"
+		return "nothing is refused or held, but for [[peer]] rows; downgrades get a header at most"
 	case ratchet.Excused:
 		return "our own TLS was broken lately and this peer was not seen encrypted since; a header at most"
 	}

@@ -59,9 +59,9 @@ func Verdict(v *tlsstate.Verdict) string {
 	text := fmt.Sprintf("%s %s", v.Identity, came(v))
 	switch {
 	case v.Required && v.Kind == tlsstate.Unauthenticated:
-		text += "; the configuration requires one of its fingerprints"
+		text += "; a row of the configuration requires one of its fingerprints"
 	case v.Required:
-		text += fmt.Sprintf("; the configuration requires %s of it", v.Pin)
+		text += fmt.Sprintf("; a row of the configuration requires %s", v.Pin)
 	case v.Kind == tlsstate.Unauthenticated:
 		text += fmt.Sprintf("; it showed it %s, pinned since %s", On(v.Days, v.Last), v.Since)
 	case v.Pin > tlsstate.Plaintext:
@@ -73,7 +73,7 @@ func Verdict(v *tlsstate.Verdict) string {
 // support says why a domain's pin counts against an address without one.
 func support(v *tlsstate.Verdict) (text string) {
 	if v.Recalled {
-		text = "; DNS confirmed no name, and this is the last one known"
+		text = "; DNS confirmed no name: the domain is the last one known of the address or its network"
 	}
 	switch v.Support {
 	case tlsstate.SupportItself:

@@ -60,7 +60,7 @@ func TestTexts(t *testing.T) {
 			"451 4.7.1 192.0.2.10: TLS required: you used it until 2024-06-26; this session is not encrypted",
 			"stripped: 192.0.2.10, seen none, expected TLSv1.2; met until 2024-06-26"},
 		{"a row, no forward secrecy", downgrade(tlsstate.Weakened, static, required),
-			"address:192.0.2.10 came with TLSv1.2 without forward secrecy; the configuration requires TLSv1.2 of it",
+			"address:192.0.2.10 came with TLSv1.2 without forward secrecy; a row of the configuration requires TLSv1.2",
 			"451 4.7.1 192.0.2.10: TLSv1.2 or better required by the recipient's policy; this session uses TLSv1.2 without forward secrecy",
 			"weakened: 192.0.2.10, seen TLSv1.2, expected TLSv1.2"},
 		{"certificate", downgrade(tlsstate.Unauthenticated, tlsstate.Security{Level: tlsstate.TLS13, Protocol: "TLSv1.3"}),
@@ -68,7 +68,7 @@ func TestTexts(t *testing.T) {
 			"451 4.7.1 192.0.2.10: client certificate required: you showed it on 41 of the last 64 days, last on 2024-10-03; this session has none or another one",
 			"unauthenticated: 192.0.2.10, seen TLSv1.3, expected certificate; met on 41/64 days, last on 2024-10-03"},
 		{"certificate of a row", downgrade(tlsstate.Unauthenticated, tlsstate.Security{Level: tlsstate.TLS13, Protocol: "TLSv1.3"}, required, func(v *tlsstate.Verdict) { v.Pin = tlsstate.Plaintext }),
-			"address:192.0.2.10 came with TLSv1.3 but without its client certificate; the configuration requires one of its fingerprints",
+			"address:192.0.2.10 came with TLSv1.3 but without its client certificate; a row of the configuration requires one of its fingerprints",
 			"451 4.7.1 192.0.2.10: your client certificate required by the recipient's policy; this session has none or another one",
 			"unauthenticated: 192.0.2.10, seen TLSv1.3, expected certificate"},
 		{"released", downgrade(tlsstate.NoDowngrade, clear, released),
@@ -137,7 +137,7 @@ func TestPin(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	suspended := ratchet.Suspended
 	s := ratchet.BreakerState{Override: &suspended}
-	if got := words.Breaker(&s); got != "set by an operator: nothing is refused or held; downgrades get a header at most" {
+	if got := words.Breaker(&s); got != "set by an operator: nothing is refused or held, but for [[peer]] rows; downgrades get a header at most" {
 		t.Error(got)
 	}
 }
@@ -202,7 +202,7 @@ func TestLogNamesTheRow(t *testing.T) {
 func TestSupportInWords(t *testing.T) {
 	v := downgrade(tlsstate.Stripped, clear)
 	v.Support, v.Recalled = tlsstate.SupportNetwork, true
-	if got := words.Verdict(v); !strings.HasSuffix(got, "; DNS confirmed no name, and this is the last one known; its hosts in the same network use TLS") {
+	if got := words.Verdict(v); !strings.HasSuffix(got, "; DNS confirmed no name: the domain is the last one known of the address or its network; its hosts in the same network use TLS") {
 		t.Error(got)
 	}
 }
