@@ -83,7 +83,7 @@ func Merge(a, b History) History {
 	}
 	a.CertPin = a.CertPin.join(b.CertPin)
 	a.Cert = a.Cert.join(b.Cert)
-	a.Marks = a.Marks.join(b.Marks)
+	a.Marks.join(&b.Marks)
 	a.Name = a.Name.join(b.Name)
 	a.First = earlier(a.First, b.First)
 	a.oneOf()
@@ -145,7 +145,7 @@ func (h *History) record(o *Observation) {
 	case without:
 		h.NoCertDays |= today
 	}
-	h.Marks = h.Marks.join(o.Marks)
+	h.Marks.join(&o.Marks)
 	h.Name = h.Name.join(o.Name)
 	h.oneOf()
 }

@@ -20,11 +20,12 @@ type Marks struct {
 // stripped must not silence them.
 const BareDays = 2
 
-func (m Marks) join(n Marks) Marks {
-	return Marks{
-		Networks: m.Networks | n.Networks, Addresses: m.Addresses | n.Addresses, Bare: m.Bare | n.Bare,
-		Named: m.Named | n.Named, HostNames: m.HostNames | n.HostNames,
-	}
+func (m *Marks) join(n *Marks) {
+	m.Networks |= n.Networks
+	m.Addresses |= n.Addresses
+	m.Bare |= n.Bare
+	m.Named |= n.Named
+	m.HostNames |= n.HostNames
 }
 
 // The least that a domain must have shown before its pin leads to the full
