@@ -37,13 +37,8 @@ var kindNames = [...]string{
 // LastKind is the last of the kinds; the first is [Address].
 const LastKind = Network
 
-// String returns the kind in lower case, or Kind(n) for one that isn't known.
-func (k Kind) String() string {
-	if k != 0 && int(k) < len(kindNames) {
-		return kindNames[k]
-	}
-	return fmt.Sprintf("Kind(%d)", uint8(k))
-}
+// String returns the kind in lower case, or unknown(n) for one that isn't known.
+func (k Kind) String() string { return word(k, kindNames[:]) }
 
 // Identity is a proven name of a peer, or of a listener of ours. The zero
 // value means that there is none.
@@ -73,12 +68,11 @@ func ParseIdentity(s string) (Identity, error) {
 	if err := checkName(name); err != nil {
 		return Identity{}, fmt.Errorf("identity %q: %w", s, err)
 	}
-	for k, n := range kindNames {
-		if n != "" && n == kind {
-			return Identity{Kind: Kind(k), Name: name}, nil
-		}
+	k, err := parseWord[Kind]("kind", kind, kindNames[Address:])
+	if err != nil {
+		return Identity{}, fmt.Errorf("identity %q: %w", s, err)
 	}
-	return Identity{}, fmt.Errorf("identity %q: unknown kind %q", s, kind)
+	return Identity{Kind: k + Address, Name: name}, nil
 }
 
 func checkName(name string) error {

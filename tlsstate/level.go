@@ -25,12 +25,7 @@ const (
 var levelNames = [...]string{Plaintext: "none", Weak: "weak", TLS12: "TLSv1.2", TLS13: "TLSv1.3"}
 
 // String returns the level as headers, logs and the config spell it.
-func (l Level) String() string {
-	if int(l) < len(levelNames) {
-		return levelNames[l]
-	}
-	return fmt.Sprintf("Level(%d)", uint8(l))
-}
+func (l Level) String() string { return word(l, levelNames[:]) }
 
 // ParseLevel is the inverse of [Level.String], in any case. The error says
 // what would have been right; the caller shows it to whoever wrote s.

@@ -27,7 +27,7 @@ const (
 var pinStateNames = [...]string{"none", "holds", "lapsed", "contested", "released", "relaxed"}
 
 // String returns the state as one lower-case word.
-func (s PinState) String() string { return pinStateNames[min(int(s), len(pinStateNames)-1)] }
+func (s PinState) String() string { return word(s, pinStateNames[:]) }
 
 // sights is what was seen with regard to one threshold: the days at or above
 // it and the days below, both ending at end.

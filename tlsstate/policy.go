@@ -1,10 +1,5 @@
 package tlsstate
 
-import (
-	"fmt"
-	"strings"
-)
-
 // Action is what a downgrade leads to. The actions are ordered by strength.
 type Action uint8
 
@@ -25,23 +20,11 @@ const (
 var actionNames = [...]string{Observe: "observe", Header: "header", Quarantine: "quarantine", Tempfail: "tempfail", Reject: "reject"}
 
 // String returns the action as the config spells it.
-func (a Action) String() string {
-	if int(a) < len(actionNames) {
-		return actionNames[a]
-	}
-	return fmt.Sprintf("Action(%d)", uint8(a))
-}
+func (a Action) String() string { return word(a, actionNames[:]) }
 
 // ParseAction is the inverse of [Action.String]. The error names the actions
 // that there are.
-func ParseAction(s string) (Action, error) {
-	for a, name := range actionNames {
-		if s == name {
-			return Action(a), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown action %q: use %s", s, strings.Join(actionNames[:], ", "))
-}
+func ParseAction(s string) (Action, error) { return parseWord[Action]("action", s, actionNames[:]) }
 
 // Enforce is when a domain's pin may lead to the full action against an
 // address that has no TLS history of its own.
@@ -49,7 +32,7 @@ type Enforce uint8
 
 // The ways to enforce a domain's pin.
 const (
-	// EnforceBroad enforces it where the domain is [Broad].
+	// EnforceBroad enforces it where there is [Support] for that.
 	EnforceBroad Enforce = iota
 	// EnforceAlways enforces every domain's pin.
 	EnforceAlways
@@ -60,22 +43,10 @@ const (
 var enforceNames = [...]string{EnforceBroad: "broad", EnforceAlways: "always", EnforceNever: "never"}
 
 // String returns the word as the config spells it.
-func (e Enforce) String() string {
-	if int(e) < len(enforceNames) {
-		return enforceNames[e]
-	}
-	return fmt.Sprintf("Enforce(%d)", uint8(e))
-}
+func (e Enforce) String() string { return word(e, enforceNames[:]) }
 
 // ParseEnforce is the inverse of [Enforce.String].
-func ParseEnforce(s string) (Enforce, error) {
-	for e, name := range enforceNames {
-		if s == name {
-			return Enforce(e), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown value %q: use %s", s, strings.Join(enforceNames[:], ", "))
-}
+func ParseEnforce(s string) (Enforce, error) { return parseWord[Enforce]("value", s, enforceNames[:]) }
 
 // CertPins is by what a client certificate is remembered.
 type CertPins uint8
@@ -94,21 +65,11 @@ const (
 var certPinNames = [...]string{CertByIssuer: "issuer", CertByKey: "key", CertOff: "off"}
 
 // String returns the word as the config spells it.
-func (c CertPins) String() string {
-	if int(c) < len(certPinNames) {
-		return certPinNames[c]
-	}
-	return fmt.Sprintf("CertPins(%d)", uint8(c))
-}
+func (c CertPins) String() string { return word(c, certPinNames[:]) }
 
 // ParseCertPins is the inverse of [CertPins.String].
 func ParseCertPins(s string) (CertPins, error) {
-	for c, name := range certPinNames {
-		if s == name {
-			return CertPins(c), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown value %q: use %s", s, strings.Join(certPinNames[:], ", "))
+	return parseWord[CertPins]("value", s, certPinNames[:])
 }
 
 // Policy is the rule that a history is judged by. It says what holds, not what

@@ -2,6 +2,8 @@ package tlsstate
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,22 +42,34 @@ func (id *Identity) UnmarshalText(b []byte) (err error) {
 func (d Downgrade) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText.
-func (d *Downgrade) UnmarshalText(b []byte) error { return fromName(b, downgradeNames[:], d) }
+func (d *Downgrade) UnmarshalText(b []byte) (err error) {
+	*d, err = parseWord[Downgrade]("kind", string(b), downgradeNames[:])
+	return err
+}
 
 // MarshalText implements [encoding.TextMarshaler].
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText.
-func (o *Outcome) UnmarshalText(b []byte) error { return fromName(b, outcomeNames[:], o) }
+func (o *Outcome) UnmarshalText(b []byte) (err error) {
+	*o, err = parseWord[Outcome]("outcome", string(b), outcomeNames[:])
+	return err
+}
 
-func fromName[T ~uint8](b []byte, names []string, to *T) error {
-	for n, name := range names {
-		if string(b) == name {
-			*to = T(n)
-			return nil
-		}
+// word returns the name of a value, or unknown(9) for one that has none.
+func word[T ~uint8](v T, names []string) string {
+	if int(v) < len(names) && names[v] != "" {
+		return names[v]
 	}
-	return fmt.Errorf("unknown word %.32q: use one of %q", b, names)
+	return fmt.Sprintf("unknown(%d)", uint8(v))
+}
+
+// parseWord is the inverse of word. The error names what there is.
+func parseWord[T ~uint8](what, s string, names []string) (T, error) {
+	if n := slices.Index(names, s); n >= 0 && s != "" {
+		return T(n), nil
+	}
+	return 0, fmt.Errorf("unknown %s %.32q: use %s", what, s, strings.Join(names, ", "))
 }
 
 // MarshalText implements [encoding.TextMarshaler].

@@ -1,7 +1,5 @@
 package tlsstate
 
-import "fmt"
-
 // Outcome is what one session means against a history.
 type Outcome uint8
 
@@ -27,12 +25,7 @@ const (
 var outcomeNames = [...]string{"unknown", "exempt", "new", "learning", "steady", "raised", "downgrade"}
 
 // String returns the outcome as logs and headers spell it.
-func (o Outcome) String() string {
-	if int(o) < len(outcomeNames) {
-		return outcomeNames[o]
-	}
-	return fmt.Sprintf("Outcome(%d)", uint8(o))
-}
+func (o Outcome) String() string { return word(o, outcomeNames[:]) }
 
 // Downgrade is the kind of a downgrade.
 type Downgrade uint8
@@ -52,12 +45,7 @@ const (
 var downgradeNames = [...]string{"none", "stripped", "weakened", "unauthenticated"}
 
 // String returns the kind as logs and headers spell it.
-func (d Downgrade) String() string {
-	if int(d) < len(downgradeNames) {
-		return downgradeNames[d]
-	}
-	return fmt.Sprintf("Downgrade(%d)", uint8(d))
-}
+func (d Downgrade) String() string { return word(d, downgradeNames[:]) }
 
 // Verdict is what one session means, with its evidence.
 type Verdict struct {
@@ -144,7 +132,7 @@ var supportNames = [...]string{
 }
 
 // String returns the support as one lower-case word.
-func (s Support) String() string { return supportNames[min(int(s), len(supportNames)-1)] }
+func (s Support) String() string { return word(s, supportNames[:]) }
 
 // plaintextDays is on how many days an address without TLS must have come in
 // clear to be known for plaintext.
