@@ -20,7 +20,9 @@ func TestOutboundForged(t *testing.T) {
 	s.sinks["mx1.text.test"].Set(posttest.Behaviour{RefuseMail: true, Text: forged})
 	s.sinks["mx2.text.test"].Set(posttest.Behaviour{Text: forged})
 	s.sinks["mx.first.test"].Set(posttest.Behaviour{RefuseFirst: true, Text: forged})
-	s.sinks["mx.long.test"].Set(posttest.Behaviour{RefuseFirst: true, Text: " " + strings.Repeat("long ", 1000)})
+	// The log's line is cut. A reply over line_length_limit (2,048) would end the
+	// session of newer releases than Postfix 3.7 (docs/postfix-facts.md).
+	s.sinks["mx.long.test"].Set(posttest.Behaviour{RefuseFirst: true, Text: " " + strings.Repeat("long ", 395)})
 	aSecondLater()
 	for n := range 3 {
 		for domain := range map[string]bool{"text.test": true, "first.test": true, "long.test": true} {
