@@ -36,7 +36,7 @@ func TestOutboundLogrotate(t *testing.T) {
 	sink := s.sinks["mx.bank.test"]
 	eventually(t, "all mail arrives", func() bool { return len(sink.Received()) == messages })
 	var out []byte
-	if !within(20*time.Second, func() bool {
+	if !within(2*time.Minute, func() bool {
 		cmd := exec.Command(binary, "report", "--outbound")
 		cmd.Env = append(os.Environ(), "TLSRATCHET_HISTORY="+d.history)
 		out, _ = cmd.CombinedOutput()

@@ -104,7 +104,7 @@ func give(in *posttest.Instance, to ...string) error {
 // TLS that it came with and the host.
 func (s *outbox) arrives(to string) (version uint16, host string) {
 	s.t.Helper()
-	if !within(20*time.Second, func() bool {
+	if !within(2*time.Minute, func() bool {
 		for h, sink := range s.sinks {
 			for _, r := range sink.Received() {
 				if r.Recipient == to {

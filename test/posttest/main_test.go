@@ -65,7 +65,7 @@ func create(t *testing.T, opts posttest.Options) *posttest.Instance {
 // deadline is how long a test may wait for Postfix; nothing is measured by it.
 func deadline(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
