@@ -31,7 +31,7 @@ func (r *Ratchet) Learn(s *Session, d *Decision) {
 func (r *Ratchet) save(s *Session, d *Decision) error {
 	var errs []error
 	t := &trial{Session: s, day: s.day()}
-	if s.Level > tlsstate.Plaintext {
+	if d.offers {
 		errs = append(errs, r.saveListener(t, d.rule))
 	}
 	v, err := r.update(s, s.Peer.Address, t.addressObservation(), d.rule)
@@ -39,9 +39,7 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 	_, err = r.update(s, s.Peer.Domain, t.domainObservation(&v), d.rule)
 	errs = append(errs, err)
 	r.saveNamed(t, &v, d.rule)
-	if o, ok := t.networkObservation(&v); ok {
-		errs = append(errs, r.saveQuietly(t, s.Peer.NetworkID(), o, d.rule))
-	}
+	errs = append(errs, r.saveNetwork(t, &v, d.rule))
 	r.saveSender(s, d)
 	return errors.Join(errs...)
 }
@@ -52,20 +50,26 @@ func (r *Ratchet) saveListener(t *trial, rule *tlsstate.Policy) error {
 		return nil
 	}
 	o := t.listenerObservation()
-	return errors.Join(r.saveQuietly(t, t.Peer.Listener, o, rule), r.saveQuietly(t, anyListener, o, rule))
+	_, err := r.update(t.Session, t.Peer.Listener, o, rule)
+	_, joined := r.update(t.Session, anyListener, o, rule)
+	return errors.Join(err, joined)
 }
 
-// saveQuietly changes a history only where it says something new: many peers
-// have a port and a network in common.
-func (r *Ratchet) saveQuietly(t *trial, id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) error {
-	p := part{id: id}
+// saveNetwork changes the history of the network only where it says something
+// new: many peers have it in common.
+func (r *Ratchet) saveNetwork(t *trial, address *tlsstate.Verdict, rule *tlsstate.Policy) error {
+	o, ok := t.networkObservation(address)
+	if !ok {
+		return nil
+	}
+	p := part{id: t.Peer.NetworkID()}
 	if err := r.loadPart(&p); err != nil {
 		return err
 	}
 	if _, after := tlsstate.Judge(p.history, o, rule); after == p.history {
 		return nil
 	}
-	_, err := r.update(t.Session, id, o, rule)
+	_, err := r.update(t.Session, p.id, o, rule)
 	return err
 }
 

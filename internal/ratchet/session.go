@@ -45,8 +45,9 @@ type Decision struct {
 	Breaker   Answer
 	Unlimited tlsstate.Action
 
-	rule  *tlsstate.Policy
-	claim spf.Claim // of a sender that the session would teach
+	rule   *tlsstate.Policy
+	offers bool      // the session would change the listener's history
+	claim  spf.Claim // of a sender that the session would teach
 }
 
 // Row names the row of the configuration that the session falls under: a domain

@@ -32,10 +32,10 @@ type trial struct {
 	recalled bool
 
 	verdict tlsstate.Verdict
-	// changes says that the session would change a history; teaches that the
-	// sender's is one of them, once SPF proves it.
-	changes, teaches bool
-	reason           error
+	// changes says that the session would change a history; offers that the
+	// listener's is one of them, teaches that the sender's is, once SPF proves it.
+	changes, offers, teaches bool
+	reason                   error
 }
 
 // part is one identity's share in a trial. One that isn't there has the zero
@@ -153,9 +153,9 @@ func (r *Ratchet) judge(t *trial) {
 		return
 	}
 	if t.Level > tlsstate.Plaintext {
-		t.changes = t.judgeIdentity(&t.listener, t.listenerObservation()) || t.changes
+		t.offers = t.judgeIdentity(&t.listener, t.listenerObservation()) || t.changes
 	}
-	t.changes = t.judgeIdentity(&t.address, t.addressObservation()) || t.changes
+	t.changes = t.judgeIdentity(&t.address, t.addressObservation()) || t.changes || t.offers
 	changes := t.judgeIdentity(&t.domain, t.domainObservation(&t.address.verdict))
 	t.changes = t.changes || changes && !t.recalled
 	t.domain.verdict.Recalled = t.recalled
@@ -257,7 +257,7 @@ func (r *Ratchet) proves(c spf.Claim) bool {
 
 // decision is what the trial means, before the breaker limits it.
 func (t *trial) decision() Decision {
-	d := Decision{Verdict: t.verdict, Changes: t.changes, Reason: t.reason, Unlimited: t.verdict.Action, rule: t.rule}
+	d := Decision{Verdict: t.verdict, Changes: t.changes, Reason: t.reason, Unlimited: t.verdict.Action, rule: t.rule, offers: t.offers}
 	if t.teaches {
 		d.claim = t.claim
 	}

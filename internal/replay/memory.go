@@ -10,9 +10,9 @@ import (
 // are no quotas.
 type memory struct {
 	all [kinds]map[string]*entry // by kind and name
-	// recent are the entries that were last found, by kind: most are asked for
-	// several times in a row.
-	recent [kinds]*entry
+	// recent are the entries that were last found: most are asked for several
+	// times in a row.
+	recent recent
 	// fault is true while what is learned comes from an outage of ours, inClear
 	// while it comes from a session in clear.
 	fault, inClear bool
@@ -21,7 +21,11 @@ type memory struct {
 	changes []change
 }
 
-const kinds = 16 // a power of two: more than there are
+const kinds = 8 // a power of two: more than there are
+
+// recent are entries by kind. They are hints: what is another identity's is
+// looked up.
+type recent [kinds]*entry
 
 // entry is what is remembered of one identity.
 type entry struct {

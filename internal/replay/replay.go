@@ -122,8 +122,9 @@ type replay struct {
 // known is the peer that a client is; err is why it is none.
 type known struct {
 	peer.Peer
-	err  error
-	done bool
+	err    error
+	done   bool
+	recent recent // what its last session found in the memory
 }
 
 func (r *replay) peer(c *maillog.Client) *known {
@@ -182,6 +183,8 @@ func (r *replay) message(m *maillog.Session) {
 	s := &r.session
 	*s = ratchet.Session{At: m.At, Security: *m.Security, Peer: k.Peer}
 	s.Peer.Listener = r.listener(m.Listener)
+	r.memory.recent = k.recent
+	defer func() { k.recent = r.memory.recent }()
 	d := r.ratchet.Decide(s)
 	switch {
 	case d.Outcome == tlsstate.Exempt:
