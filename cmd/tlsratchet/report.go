@@ -13,6 +13,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -143,7 +144,7 @@ func (r *report) text(w io.Writer) error {
 		fmt.Fprint(w, "\nPeers that came on the most days and never with TLS:\n")
 	}
 	for _, p := range r.Plain {
-		fmt.Fprintf(w, "  %-47s %d days, last on %s\n", p.Identity, allDays(p), p.Last)
+		fmt.Fprintf(w, "  %-47s %s, last on %s\n", p.Identity, words.Count(allDays(p), "day"), p.Last)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Verify looks at what a configuration refers to beside itself: secrets,
-// templates, authorities, groups. The error is what serve refuses or leaves out.
+// templates, authorities, groups, folders. The error is what serve refuses or leaves out.
 // The warnings are what may be right where the service runs: variables and
 // systemd's credentials, which this process need not have.
 func Verify(cfg *config.Config) (warnings []string, err error) {
@@ -39,7 +39,7 @@ func Verify(cfg *config.Config) (warnings []string, err error) {
 		errs = append(errs, err)
 	}
 	_, err = socketGroup(cfg.Socket.Group)
-	errs = append(errs, err)
+	errs = append(errs, err, places(cfg))
 	group, err := adminGroup(cfg.Admin.Group)
 	if w := adminUnreachable(cfg, group); w != "" {
 		warnings = append(warnings, w)

@@ -148,6 +148,8 @@ func newCheckView(r selfcheck.Result, mx string, now time.Time) checkView {
 	switch problem := r.Problem(now); {
 	case mx == "":
 		v.Word, v.Mark, v.Means = "off", "none", "STARTTLS of this server is not tested."
+	case r.At.IsZero():
+		v.Word, v.Mark, v.Means = "not tried yet", "none", "The first test is under way."
 	case problem == selfcheck.OK:
 		v.Word, v.Mark, v.Means = "works", "good", "STARTTLS works, tested as a peer would."
 	case problem == selfcheck.CertificateExpires:
