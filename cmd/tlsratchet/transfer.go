@@ -12,6 +12,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/daemon"
+	"tlsratchet/internal/words"
 )
 
 func exportCommand(stdout, stderr io.Writer) *cli.Command {
@@ -69,7 +70,7 @@ func importFile(c *cli.Context, a admin.Admin, name string, in io.Reader, stdout
 	if c.Bool("json") {
 		return json.NewEncoder(stdout).Encode(done)
 	}
-	if _, err = fmt.Fprintf(stdout, "%d lines, %d identities changed, %d refused as dated later than tomorrow\n", done.Lines, done.Changed, done.Refused); err != nil {
+	if _, err = fmt.Fprintf(stdout, "%s, %s changed, %d refused as dated later than tomorrow\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused); err != nil {
 		return err
 	}
 	return printLater(stdout, done.Later)

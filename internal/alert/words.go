@@ -128,9 +128,9 @@ func strength(i *incident.Incident) string {
 	case i.KnownPlaintext:
 		return "weak, only other addresses of the domain were seen with TLS, not these"
 	case e.Broad:
-		return fmt.Sprintf("good, about %d addresses in %d networks of this domain came with TLS; these never did", e.Addresses, e.Networks)
+		return fmt.Sprintf("good, about %s in %s of this domain came with TLS; these never did", words.Count(e.Addresses, "address"), words.Count(e.Networks, "network"))
 	case i.Identity.Kind == tlsstate.Domain:
-		return fmt.Sprintf("weak, only about %d addresses in %d networks of this domain came with TLS; these never did", e.Addresses, e.Networks)
+		return fmt.Sprintf("weak, only about %s in %s of this domain came with TLS; these never did", words.Count(e.Addresses, "address"), words.Count(e.Networks, "network"))
 	}
 	return "weak, the sender's domain by SPF, not the client itself"
 }

@@ -18,3 +18,13 @@ func TestOn(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 day": Count(1, "day"), "0 days": Count(0, "day"), "2 identities": Count(2, "identity"), "11 addresses": Count(11, "address"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

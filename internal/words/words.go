@@ -7,6 +7,7 @@ package words
 
 import (
 	"fmt"
+	"strings"
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
@@ -19,10 +20,16 @@ const (
 	maxWords   = 600
 )
 
-// Count returns a number with its noun, as in "1 day" or "3 days".
+// Count returns a number with its noun, as in "1 day", "3 days", "2 addresses" or
+// "2 identities".
 func Count[N int | uint64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok && noun != "day" {
+		noun = stem + "ie"
+	} else if strings.HasSuffix(noun, "s") {
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
