@@ -157,7 +157,7 @@ func (l *Local) stillPinned(domain string) (words []string) {
 	if n == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d of its addresses still hold a pin of their own: tlsratchet peers --domain %s --addresses --pinned lists them.", n, domain)}
+	return []string{fmt.Sprintf("Its addresses that hold a pin of their own: %d; tlsratchet peers --domain %s --addresses --pinned lists them.", n, domain)}
 }
 
 // similar reports whether two names are one within the other, or at most two

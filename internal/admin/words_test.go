@@ -127,7 +127,7 @@ func TestUnpinNamesPinnedAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, err := l.Do(t.Context(), Act{Do: "unpin", Identity: domain.String(), Why: "x"})
-	want := "2 of its addresses still hold a pin of their own: tlsratchet peers --domain bank.example --addresses --pinned lists them."
+	want := "Its addresses that hold a pin of their own: 2; tlsratchet peers --domain bank.example --addresses --pinned lists them."
 	if err != nil || d.Words[len(d.Words)-1] != want {
 		t.Errorf("%q, %v", d.Words, err)
 	}

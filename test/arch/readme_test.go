@@ -47,8 +47,8 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// The commands of the guide are accepted: none of them is wrong usage. On an
-// empty memory some fail.
+// The commands of the guide are accepted: none of them is wrong usage, and those
+// about peers work, on a memory that knows the peers.
 func TestGuideCommands(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs/guide.md"))
 	if err != nil {
@@ -65,14 +65,27 @@ func TestGuideCommands(t *testing.T) {
 		if args[0] == "serve" { // as in the README
 			continue
 		}
+		history := filepath.Join(t.TempDir(), "history.db")
+		learn := exec.Command(program, "import", "--config", "none", "--history", history, "-")
+		learn.Stdin = strings.NewReader(peersOfTheGuide)
+		runOK(t, learn)
+		if i := slices.Index(args, "--history"); i >= 0 {
+			args[i+1] = history
+		}
 		cmd := exec.Command(program, args...)
-		cmd.Env = append(os.Environ(), "TLSRATCHET_HISTORY="+filepath.Join(t.TempDir(), "history.db"))
+		cmd.Env = append(os.Environ(), "TLSRATCHET_HISTORY="+history)
 		out, err := cmd.CombinedOutput()
-		if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 2 && !bytes.Contains(out, []byte("no such file")) {
+		if err != nil && strings.HasPrefix(args[0], "peer") {
+			t.Errorf("%q: %s", args, out)
+		} else if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 2 && !bytes.Contains(out, []byte("no such file")) {
 			t.Errorf("%q: %s", args, out)
 		}
 	}
 }
+
+const peersOfTheGuide = `{"identity":"address:192.0.2.10","history":{"first":"2026-05-01","last":"2026-05-01","seen":{"none":"1"},"weeks_none":"1"}}
+{"identity":"domain:bank.example","history":{"first":"2026-05-01","last":"2026-05-01","seen":{"none":"1"},"weeks_none":"1"}}
+`
 
 // readmeCommands are the lines of its sh blocks.
 func readmeCommands(t *testing.T) (lines []string) {
