@@ -58,13 +58,10 @@ func slide(s days, n int) days {
 
 // newest keeps the n newest days of a set.
 func newest(s days, n int) days {
-	switch {
-	case n <= 0:
+	if n <= 0 {
 		return 0
-	case n >= Window:
-		return s
 	}
-	return s & (1<<n - 1)
+	return s & (1<<n - 1) // of 64 and more all: a shift by 64 is 0 in Go
 }
 
 // count returns how many days are in the set.

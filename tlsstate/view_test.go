@@ -101,6 +101,10 @@ func TestWhatASessionLeaves(t *testing.T) {
 	if h.Marks != marks {
 		t.Errorf("marks %+v", h.Marks)
 	}
+	named := Observation{Day: dayZero, Security: Security{Level: TLS12}, Name: LastName(dayZero, "mx1.bank.example", "bank.example")}
+	if _, h := Judge(History{}, named, &rule); h.Name != named.Name {
+		t.Errorf("name %+v", h.Name)
+	}
 	o.CertMark = 9
 	if _, h = Judge(h, o, &rule); h.Cert.Mark != 7 || h.NoCertDays != 1 {
 		t.Errorf("certificate %d, days without it %b", h.Cert.Mark, h.NoCertDays)

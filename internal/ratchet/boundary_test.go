@@ -211,9 +211,45 @@ func TestRestored(t *testing.T) {
 	if strip(b, 1, later, nil); !b.began.Equal(later) {
 		t.Errorf("began %s", b.began)
 	}
+	var silent []BreakerName
+	for i := range 11 {
+		silent = append(silent, BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: boundaryNoon})
+	}
+	b = boundaryBreaker(t)
+	b.Restore(BreakerState{Answer: Suspended, Silent: silent})
+	if got := b.inClear(&Session{At: later}); got != Suspended {
+		t.Errorf("suspended, and after the start %s", got)
+	}
+	b = boundaryBreaker(t)
 	b.Restore(BreakerState{Began: boundaryNoon, Delayed: []BreakerName{n}})
 	if strip(b, 1, later, nil); !b.began.Equal(boundaryNoon) {
 		t.Errorf("with names, began %s", b.began)
+	}
+}
+
+// TestDelayed lists those that more than a header befell, for a day.
+func TestDelayed(t *testing.T) {
+	b := boundaryBreaker(t)
+	for n, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Header, tlsstate.Quarantine, tlsstate.Tempfail} {
+		strip(b, n, boundaryNoon, func(d *Decision) { d.Action = action })
+	}
+	strip(b, 7, boundaryNoon, func(d *Decision) { d.Required = true })
+	strip(b, 8, boundaryNoon, func(d *Decision) { d.rule = &tlsstate.Policy{Peer: true} })
+	for i, want := range []int{2, 0} {
+		if got := b.State(boundaryNoon.Add(24*time.Hour + time.Duration(i)*time.Second)); len(got.Delayed) != want {
+			t.Errorf("delayed: %v, want %d", got.Delayed, want)
+		}
+	}
+}
+
+// TestOldSelfCheck: a result is believed for an hour.
+func TestOldSelfCheck(t *testing.T) {
+	for age, want := range map[time.Duration]Answer{time.Hour: Suspended, time.Hour + time.Second: Armed, -time.Hour: Suspended} {
+		b := boundaryBreaker(t)
+		b.o.SelfCheck = func() (bool, time.Time) { return false, boundaryNoon.Add(-age) }
+		if strip(b, 1, boundaryNoon, nil); b.answer != want {
+			t.Errorf("%s old: %s", age, b.answer)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlsratchet/internal/peer"
 	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
@@ -59,6 +60,21 @@ func TestExplainWithoutAName(t *testing.T) {
 	}
 	if n := len(e.Identities[0].Pins); n != 2 {
 		t.Errorf("%d pins of an empty history, want the two that can form", n)
+	}
+}
+
+// TestExplainAsksTheBreaker and does not count for it.
+func TestExplainAsksTheBreaker(t *testing.T) {
+	f := newBreakerFixture(t, tlsstate.Reject)
+	f.pin(t, bank)
+	f.check = check{false, day(6)}
+	e, err := f.Explain(session(t, bank, day(6), tlsstate.Plaintext))
+	if err != nil || e.Decision.Action != tlsstate.Reject || e.Decision.Breaker != ratchet.Armed {
+		t.Errorf("before the first: %s, %s, %v", e.Decision.Action, e.Decision.Breaker, err)
+	}
+	f.strip(t, []peer.Client{bank}, day(6), 0)
+	if e, err := f.Explain(session(t, bank, day(6), tlsstate.Plaintext)); err != nil || e.Decision.Action != tlsstate.Header || e.Decision.Breaker != ratchet.Suspended {
+		t.Errorf("after it: %s, %s, %v", e.Decision.Action, e.Decision.Breaker, err)
 	}
 }
 

@@ -1,0 +1,247 @@
+package tlsstate_test
+
+import (
+	"strings"
+	"testing"
+
+	. "tlsratchet/tlsstate"
+)
+
+// seen is a history of sessions at a level, on days after dayZero.
+func seen(h History, rule *Policy, level Level, days ...Day) History {
+	for _, d := range days {
+		_, h = Judge(h, Observation{Day: dayZero + d, Security: Security{Level: level}}, rule)
+	}
+	return h
+}
+
+// TestValid: each way in which a history can't have been made.
+func TestValid(t *testing.T) {
+	rule := DefaultPolicy()
+	good := pinned(&rule)
+	for _, tt := range []struct {
+		want   string // of the error; "" for none
+		change func(*History)
+	}{
+		{"", func(*History) {}},
+		{"first day", func(h *History) { h.First = 0 }},
+		{"first day", func(h *History) { h.First = h.Last + 1 }},
+		{"nothing was seen on the last day", func(h *History) { h.Seen[TLS12] &^= 1 }},
+		{"nothing was seen on the last day", func(h *History) { h.WeekTLS &^= 1 }},
+		{"seen before the first day", func(h *History) { h.Seen[Plaintext] = 1 << 5 }},
+		{"seen before the first week", func(h *History) { h.WeekPlain = 1 << 1 }},
+		{"", func(h *History) { h.NoCertDays = 1 }},
+		{"a certificate on a day without TLS", func(h *History) { h.CertDays = 1 << 5 }},
+		{"a certificate on a day without TLS", func(h *History) { h.Seen[TLS12], h.Seen[Plaintext], h.NoCertDays = 0, 1, 1 }},
+		{"", func(h *History) { h.Seen[Plaintext], h.NoCertDays = 1, 1 }}, // TLS came that day, too
+		{"a pin of", func(h *History) { h.Pins[1].Formed = h.Last + 1 }},
+		{"a pin of", func(h *History) { h.Pins[1].Met = h.Last + 1 }},
+		{"a pin of", func(h *History) { h.CertPin.Met = h.Last + 1 }},
+		{"", func(h *History) { h.Pins[1].Void = h.Last + 1 }},
+		{"a certificate since", func(h *History) { h.Cert.Since = h.Last }},
+		{"a certificate since", func(h *History) { h.Cert.Mark = 2 }},
+		{"", func(h *History) { h.Cert = Certificate{Since: h.Last, Mark: 2} }},
+		{"a certificate since", func(h *History) { h.Cert = Certificate{Since: h.Last + 1, Mark: 2} }},
+		{"", func(h *History) { h.Name = Name{Day: h.Last, Text: "mx1.bank.example"} }},
+		{"later than the last day", func(h *History) { h.Name = Name{Day: h.Last + 1, Text: "mx1.bank.example"} }},
+		{"an empty name", func(h *History) { h.Name.Day = h.Last }},
+		{"", func(h *History) { h.Name.Text = strings.Repeat("x", 29) }},
+		{"a name of 30 bytes", func(h *History) { h.Name.Text = strings.Repeat("x", 30) }},
+		{"byte 0x20", func(h *History) { h.Name.Text = "a b" }},
+		{"", func(h *History) { h.Name.Text, h.Addresses, h.Bare = "x", 1, 1 }},
+		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.Networks = "x", 1 }},
+		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.Named = "x", 1 }},
+		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.HostNames = "x", 1 }},
+	} {
+		h := good
+		tt.change(&h)
+		err := h.Valid()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: %v, want %q", h, err, tt.want)
+		}
+	}
+}
+
+// TestRareSenders: three weeks with TLS pin what is not in clear, once they span
+// six weeks; the number follows the policy, and is three at least.
+func TestRareSenders(t *testing.T) {
+	for _, tt := range []struct {
+		after int
+		weeks []Day
+		want  bool
+	}{
+		{5, []Day{0, 3, 6}, true},
+		{5, []Day{0, 3, 5}, false},
+		{5, []Day{0, 6}, false},
+		{5, []Day{0, 20, 41}, true},
+		{5, []Day{0, 1, 2, 3}, false},
+		{5, []Day{0, 1, 2, 3, 4}, true},
+		{4, []Day{0, 6}, false}, // three at least
+		{4, []Day{0, 3, 6}, true},
+		{6, []Day{0, 3, 6}, false},
+		{6, []Day{0, 2, 4, 6}, true},
+	} {
+		rule := DefaultPolicy()
+		rule.PinAfterDays = tt.after
+		var h History
+		for _, w := range tt.weeks {
+			h = seen(h, &rule, TLS13, 7*w)
+		}
+		if got := h.Holds(Weak, &rule, h.Last); got != tt.want {
+			t.Errorf("pin after %d, weeks %v: pinned %t", tt.after, tt.weeks, got)
+		}
+		if few := len(tt.weeks) < tt.after; h.Holds(TLS12, &rule, h.Last) && few {
+			t.Errorf("pin after %d, weeks %v: weeks pinned TLSv1.2", tt.after, tt.weeks)
+		}
+	}
+}
+
+// TestPlaintextWeeks: plaintext in two of the last 64 weeks, after the void,
+// keeps a pin from forming; in one it does not, once that is out of the days.
+func TestPlaintextWeeks(t *testing.T) {
+	rule := DefaultPolicy()
+	for _, tt := range []struct {
+		plain []Day
+		void  Day
+		want  bool
+	}{
+		{[]Day{0}, 0, true},
+		{[]Day{0, 7}, 0, false},
+		{[]Day{0, 1}, 0, true}, // two days, one week
+		{[]Day{0, 7}, 10, true},
+		{[]Day{0, 7, 21}, 10, true},
+		{[]Day{0, 14, 21}, 10, false},
+	} {
+		h := seen(History{}, &rule, Plaintext, tt.plain...)
+		if tt.void > 0 {
+			h = h.Unpin(dayZero + tt.void)
+		}
+		h = seen(h, &rule, TLS13, 100, 101, 102, 103, 104)
+		if got := h.Holds(TLS12, &rule, h.Last); got != tt.want {
+			t.Errorf("in clear on %v, void on %d: pinned %t", tt.plain, tt.void, got)
+		}
+	}
+}
+
+// TestHosts: a network is known for hosts of a domain that came with TLS there,
+// alone, and never in clear.
+func TestHosts(t *testing.T) {
+	const bank, shop = Sketch(2), Sketch(4)
+	name := Name{Text: "bank.example"}
+	for _, tt := range []struct {
+		h    History
+		want bool
+	}{
+		{History{Marks: Marks{Addresses: bank}, Name: name}, true},
+		{History{Marks: Marks{Addresses: shop}, Name: name}, false},
+		{History{Marks: Marks{Addresses: bank, Bare: bank}, Name: name}, false},
+		{History{Marks: Marks{Addresses: bank, Bare: shop}, Name: name}, true},
+		{History{Marks: Marks{Addresses: bank | shop}, Name: Name{Text: Several}}, false},
+	} {
+		if got := tt.h.Hosts(bank); got != tt.want {
+			t.Errorf("%+v: %t", tt.h, got)
+		}
+	}
+}
+
+// TestYoung: SPF is asked on the path only where it may lead to more.
+func TestYoung(t *testing.T) {
+	rule := DefaultPolicy()
+	rule.Stripped = Tempfail
+	young := Verdict{Outcome: Downgraded, Kind: Stripped, Identity: Identity{Domain, "bank.example"}, Action: Header, Marks: Marks{Addresses: sketchOf(2)}}
+	for _, tt := range []struct {
+		name   string
+		change func(*Verdict, *Policy)
+		want   bool
+	}{
+		{"a young domain", nil, true},
+		{"three addresses are known", func(v *Verdict, _ *Policy) { v.Addresses = sketchOf(3) }, false},
+		{"an address speaks", func(v *Verdict, _ *Policy) { v.Identity.Kind = Address }, false},
+		{"steady", func(v *Verdict, _ *Policy) { v.Outcome = Steady }, false},
+		{"refused already", func(v *Verdict, _ *Policy) { v.Action = Tempfail }, false},
+		{"a header is all that is wanted", func(_ *Verdict, p *Policy) { p.Stripped = Header }, false},
+		{"domains never speak in full", func(_ *Verdict, p *Policy) { p.DomainEnforce = EnforceNever }, false},
+	} {
+		v, p := young, rule
+		if tt.change != nil {
+			tt.change(&v, &p)
+		}
+		if got := v.Young(&p); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}
+
+// TestBare: an address counts against its domain from the second day in clear
+// on, whichever of the two comes first.
+func TestBare(t *testing.T) {
+	rule := DefaultPolicy()
+	for _, tt := range []struct {
+		before []Day
+		level  Level
+		want   bool
+	}{
+		{nil, Plaintext, false},
+		{[]Day{110}, Plaintext, false}, // the same day
+		{[]Day{109}, Plaintext, true},
+		{[]Day{111}, Plaintext, true},   // the clock went back
+		{[]Day{108, 109}, TLS13, false}, // of a session in clear alone
+		{[]Day{110 - 63}, Plaintext, true},
+		{[]Day{110 - 64}, Plaintext, false}, // out of the window
+	} {
+		h := History{}
+		for _, d := range tt.before {
+			_, h = Judge(h, Observation{Day: dayZero + d}, &rule)
+		}
+		v, _ := Judge(h, Observation{Day: dayZero + 110, Security: Security{Level: tt.level}}, &rule)
+		if v.Bare() != tt.want {
+			t.Errorf("in clear on %v, then %s: %t", tt.before, tt.level, v.Bare())
+		}
+	}
+}
+
+// TestCertificateSights: the windows of a certificate end on its last day, or on
+// the session's, whichever is later.
+func TestCertificateSights(t *testing.T) {
+	rule := DefaultPolicy()
+	with := Security{Level: TLS12, Certificate: true, CertMark: 2}
+	var h History
+	for d := Day(1); d <= 5; d++ {
+		_, h = Judge(h, Observation{Day: dayZero + d, Security: with}, &rule)
+	}
+	for _, tt := range []struct {
+		day  Day
+		want PinState
+	}{{4, PinHolds}, {5, PinHolds}, {6, PinHolds}, {185, PinHolds}, {186, PinLapsed}} {
+		if got := h.CertPinState(&rule, dayZero+tt.day, true); got != tt.want {
+			t.Errorf("without it on day %d: %s", tt.day, got)
+		}
+	}
+	for d := Day(6); d <= 7; d++ {
+		_, h = Judge(h, Observation{Day: dayZero + d, Security: Security{Level: TLS12}}, &rule)
+	}
+	for day, want := range map[Day]PinState{6: PinHolds, 7: PinHolds, 8: PinReleased} {
+		if got := h.CertPinState(&rule, dayZero+day, true); got != want {
+			t.Errorf("two days without it, on day %d: %s", day, got)
+		}
+	}
+}
+
+// TestWordsOfASession: the protocol as Postfix names it, the level where it does
+// not, and none in clear.
+func TestWordsOfASession(t *testing.T) {
+	for want, s := range map[string]Security{
+		"none":    {},
+		"TLSv1.2": {Level: TLS12},
+		"TLSv1.1": {Level: Weak, Protocol: "TLSv1.1"},
+		"weak":    {Level: Weak},
+		"TLSv1.4": {Level: TLS13, Protocol: "TLSv1.4"},
+	} {
+		if got := s.Words(); got != want {
+			t.Errorf("%+v: %s, want %s", s, got, want)
+		}
+	}
+	if got := (Security{Protocol: "TLSv1.2"}).Words(); got != "none" {
+		t.Errorf("in clear, whatever it names: %s", got)
+	}
+}
