@@ -5,8 +5,9 @@ package tlsstate
 type Verdicts struct {
 	Address, Domain, Sender Verdict
 	// Hosts reports that the address's network is known for hosts of the domain
-	// that encrypt: see [History.Hosts].
-	Hosts bool
+	// that encrypt: see [History.Hosts]. Mixed reports that several domains were
+	// seen with TLS there.
+	Hosts, Mixed bool
 	// HostName is the [HostMark] of the client name that DNS confirmed, or 0.
 	HostName Sketch
 	// Named reports that the SPF record of the domain names the address.
@@ -79,7 +80,7 @@ func support(vs *Verdicts, rule *Policy) Support {
 		return SupportSPF
 	case vs.Hosts && domain.pool():
 		return SupportNetwork
-	case domain.Broad():
+	case domain.Broad() && !vs.Mixed:
 		return SupportAddresses
 	}
 	return NoSupport

@@ -56,6 +56,17 @@ func TestNewAddressOfAPool(t *testing.T) {
 	}
 }
 
+// In a network of several domains, as hosting companies have them, the number of
+// a domain's addresses says nothing of the next one there.
+func TestNewAddressBesideOthers(t *testing.T) {
+	f := newPool(t)
+	other := host(60)
+	other.Name = "mx.other.example"
+	f.deliver(session(t, other, day(11), tlsstate.TLS13))
+	f.strip(t, "beside another domain", host(64), day(11), tlsstate.Header)
+	f.strip(t, "in the next network", host(65), day(11), tlsstate.Tempfail)
+}
+
 // A server that moves to another address keeps its name: the domain's pin holds
 // there too. It says nothing of another host's.
 func TestServerThatMoves(t *testing.T) {

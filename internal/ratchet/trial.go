@@ -162,7 +162,7 @@ func (r *Ratchet) judge(t *trial) {
 	r.judgeSender(t)
 	vs := tlsstate.Verdicts{
 		Address: t.address.verdict, Domain: t.domain.verdict, Sender: t.sender.verdict,
-		Hosts: t.network.history.Hosts(t.domainMark()), HostName: t.Peer.HostMark,
+		Hosts: t.network.history.Hosts(t.domainMark()), Mixed: t.network.history.Name.Text == tlsstate.Several, HostName: t.Peer.HostMark,
 	}
 	t.verdict = tlsstate.Combine(&vs, t.rule)
 	if t.verdict.Young(t.rule) && r.named(t) {

@@ -61,24 +61,31 @@ type siteWorld struct {
 func TrySite(site *Site, rule *Rule, seed uint64) (*SiteFigures, error) {
 	f := &SiteFigures{Site: site.Name, Rule: rule.Name, By: map[string]int{}}
 	for n := range site.Worlds {
-		w := &siteWorld{
-			site: site, rng: rand.New(rand.NewPCG(seed, uint64(n))), next4: 30 << 16, f: f,
-			tlsDays: map[string]*known{}, delayed: map[string]bool{},
+		w, err := newSiteWorld(site, rule, rand.New(rand.NewPCG(seed, uint64(n))), f)
+		if err != nil {
+			return nil, err
 		}
-		if rule.Other != nil {
-			w.rule = rule.Other()
-		} else {
-			o, err := newOurs(rule)
-			if err != nil {
-				return nil, err
-			}
-			o.from, o.to = siteOutage, siteOutageTo
-			w.rule = o
-		}
-		w.populate()
 		w.live()
 		f.OutageDomains += len(w.delayed)
 	}
 	f.OutageDomains = (f.OutageDomains + site.Worlds - 1) / site.Worlds
 	return f, nil
+}
+
+func newSiteWorld(site *Site, rule *Rule, rng *rand.Rand, f *SiteFigures) (*siteWorld, error) {
+	w := &siteWorld{
+		site: site, rng: rng, next4: 30 << 16, f: f, tlsDays: map[string]*known{}, delayed: map[string]bool{},
+	}
+	w.populate()
+	if rule.Other != nil {
+		w.rule = rule.Other()
+		return w, nil
+	}
+	o, err := newOurs(rule)
+	if err != nil {
+		return nil, err
+	}
+	o.from, o.to = siteOutage, siteOutageTo
+	w.rule = o
+	return w, nil
 }

@@ -29,6 +29,11 @@ func (r *resident) name() string {
 
 func (w *siteWorld) network4() uint32 { w.next4++; return w.next4 }
 
+// inNetwork returns the n-th address of a /24.
+func inNetwork(net uint32, n int) string {
+	return fmt.Sprintf("%d.%d.%d.%d", net>>16&0xff, net>>8&0xff, net&0xff, n)
+}
+
 // hosters is how many there are. Each has hosterNets networks.
 const hosters = 6
 
@@ -40,7 +45,7 @@ func (w *siteWorld) populate() {
 	}
 	for i := range pools {
 		p := &pools[i]
-		r := &resident{pool: p, provider: true, domain: p.domain, rate: p.perDay * w.site.Peers * w.site.Rate, hosts: make([]peer.Peer, p.addresses), phase: float64(w.next4)}
+		r := &resident{pool: p, provider: true, domain: p.domain, rate: p.perDay * w.site.Peers * w.site.Rate, hosts: make([]peer.Peer, p.addresses), phase: float64(w.next4 + 1)}
 		w.next4 += uint32(p.nets)
 		w.residents = append(w.residents, r)
 	}
@@ -75,7 +80,7 @@ func (w *siteWorld) addResident(h *habit, n int) {
 	for i := range hosts {
 		net := nets[i%len(nets)]
 		c := peer.Client{
-			Addr: fmt.Sprintf("%d.%d.%d.%d", net>>16&0xff, net>>8&0xff, net&0xff, 1+w.rng.IntN(250)),
+			Addr: inNetwork(net, 1+w.rng.IntN(250)),
 			Name: fmt.Sprintf(name, i) + r.domain, Resolve: "OK", DaemonPort: listenerPort,
 		}
 		if h.six {
@@ -97,7 +102,7 @@ func (w *siteWorld) peer(r *resident, host int) *peer.Peer {
 	}
 	net := uint32(r.phase) + uint32(host%r.pool.nets)
 	c := peer.Client{
-		Addr: fmt.Sprintf("%d.%d.%d.%d", net>>16&0xff, net>>8&0xff, net&0xff, 1+host/r.pool.nets),
+		Addr: inNetwork(net, 1+host/r.pool.nets),
 		Name: fmt.Sprintf("out-%c%d.%s", 'a'+host%26, host*7, r.domain), Resolve: "OK", DaemonPort: listenerPort,
 	}
 	if r.pool.six && host%3 == 0 {

@@ -184,7 +184,7 @@ func (w *World) addLife(i, h int, nets []uint32, clear bool) {
 // addHost adds a host in a network, or two of them for a dual-stack peer.
 func (w *World) addHost(i int, label string, net uint32, from, to int64) int {
 	p := &w.peers[i]
-	at := w.addAddress(i, label, fmt.Sprintf("%d.%d.%d.%d", net>>16&0xff, net>>8&0xff, net&0xff, 1+len(w.hosts)%250), from, to)
+	at := w.addAddress(i, label, inNetwork(net, 1+len(w.hosts)%250), from, to)
 	if p.kind.Dual {
 		w.next6++
 		w.addAddress(i, label, fmt.Sprintf("2a0f:%x:%x::19", w.next6>>16, w.next6&0xffff), from, to)
