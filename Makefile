@@ -13,8 +13,8 @@ export CGO_ENABLED ?= $(if $(RACE),1,0)
 
 .DEFAULT_GOAL := build
 
-# What is built, beside the machine's own; NetBSD lacks a library, go-systemd.
-TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv64 linux/s390x freebsd/amd64 openbsd/amd64
+# What is built, beside the machine's own.
+TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv64 linux/s390x freebsd/amd64 openbsd/amd64 netbsd/amd64
 # Packages without I/O of their own: their tests run under an emulator.
 PURE    ?= ./tlsstate ./internal/clean ./internal/peer ./internal/config ./internal/maillog ./internal/incident ./milter
 

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package daemon
+
+import (
+	"context"
+	"log/slog"
+)
+
+// notifier does nothing: systemd is a part of Linux.
+type notifier struct{ log *slog.Logger }
+
+func (notifier) ready()                                 {}
+func (notifier) stopping()                              {}
+func (notifier) reloading()                             {}
+func (notifier) watchdog(context.Context, func() error) {}
