@@ -109,7 +109,7 @@ package: ## build the .deb and the .rpm in build/packages
 	packaging/build
 
 package-test: ## build the packages twice, in two folders, compare and check them (root; a minute)
-	$(GO) run ./test/posttest/install lintian
+	$(GO) run ./test/posttest/install lintian rpm
 	$(GO) test -count 1 -v -run Packages ./test/packaging -packages
 
 test-systemd: package ## install, reload, kill, upgrade and purge the package under Debian 12's and 13's systemd (root)

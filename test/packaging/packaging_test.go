@@ -4,6 +4,9 @@ package packaging_test
 
 import (
 	"crypto/sha256"
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -116,8 +119,8 @@ func TestPackages(t *testing.T) {
 				t.Fatal(err)
 			}
 			sums[i][filepath.Base(f)] = fmt.Sprintf("%x", sha256.Sum256(b))
-			if strings.HasSuffix(f, ".deb") && i == 0 {
-				checkDeb(t, f)
+			if i == 0 {
+				checkPackage(t, f)
 			}
 		}
 	}
@@ -129,18 +132,54 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-func checkDeb(t *testing.T, deb string) {
-	if out := run(t, ".", "lintian", "--fail-on", "error,warning", "--allow-root", deb); strings.Contains(out, "tlsratchet:") {
-		t.Errorf("lintian: %s", out)
+// packaged are files of both packages.
+var packaged = []string{
+	"/etc/tlsratchet/tlsratchet.toml", "/usr/sbin/tlsratchet", "/usr/lib/systemd/system/tlsratchet.service", "/usr/lib/systemd/system/tlsratchet.socket",
+	"/usr/share/man/man8/tlsratchet.8.gz", "/usr/share/bash-completion/completions/tlsratchet", "/usr/share/zsh/site-functions/_tlsratchet",
+	"/usr/share/fish/vendor_completions.d/tlsratchet.fish", "/usr/share/doc/tlsratchet/README.md", "/usr/share/doc/tlsratchet/contrib/postfix/README.md",
+	"/usr/share/doc/tlsratchet/third-party-notices.txt", "/usr/share/doc/tlsratchet/sbom.cdx.json",
+}
+
+func checkPackage(t *testing.T, file string) {
+	const conffiles = "/etc/tlsratchet/tlsratchet.toml\n"
+	var list, kept string
+	if strings.HasSuffix(file, ".deb") {
+		if out := run(t, ".", "lintian", "--fail-on", "error,warning", "--allow-root", file); strings.Contains(out, "tlsratchet:") {
+			t.Errorf("lintian: %s", out)
+		}
+		list, kept = run(t, ".", "dpkg-deb", "--contents", file), run(t, ".", "dpkg-deb", "--info", file, "conffiles")
+		checkContents(t, file)
+	} else {
+		list, kept = run(t, ".", "rpm", "-qpl", file), run(t, ".", "rpm", "-qpc", file)
 	}
-	list := run(t, ".", "dpkg-deb", "--contents", deb)
-	for _, name := range []string{
-		"etc/tlsratchet/tlsratchet.toml", "usr/sbin/tlsratchet", "usr/lib/systemd/system/tlsratchet.service", "usr/lib/systemd/system/tlsratchet.socket",
-		"usr/share/man/man8/tlsratchet.8.gz", "usr/share/bash-completion/completions/tlsratchet", "share/doc/tlsratchet/README.md",
-		"share/doc/tlsratchet/contrib/postfix/README.md", "share/doc/tlsratchet/third-party-notices.txt", "share/doc/tlsratchet/sbom.cdx.json",
-	} {
+	for _, name := range packaged {
 		if !strings.Contains(list, name+"\n") {
-			t.Errorf("no %s in the package", name)
+			t.Errorf("no %s in %s", name, file)
+		}
+	}
+	if kept != conffiles {
+		t.Errorf("%s: configuration files %q", file, kept)
+	}
+}
+
+// checkContents: the binary has no symbols, and each of its modules is in the
+// notices and in the bill of materials.
+func checkContents(t *testing.T, deb string) {
+	dir := t.TempDir()
+	run(t, ".", "dpkg-deb", "--extract", deb, dir)
+	binary := dir + "/usr/sbin/tlsratchet"
+	if f, err := elf.Open(binary); err != nil || f.Section(".symtab") != nil || f.Section(".debug_info") != nil {
+		t.Errorf("not stripped, %v", err)
+	}
+	info, err := buildinfo.ReadFile(binary)
+	notices, err1 := os.ReadFile(dir + "/usr/share/doc/tlsratchet/third-party-notices.txt")
+	sbom, err2 := os.ReadFile(dir + "/usr/share/doc/tlsratchet/sbom.cdx.json")
+	if err := errors.Join(err, err1, err2); err != nil || len(info.Deps) == 0 {
+		t.Fatal(err)
+	}
+	for _, m := range info.Deps {
+		if !strings.Contains(string(notices), "==== "+m.Path+" "+m.Version+"\n") || !strings.Contains(string(sbom), `"pkg:golang/`+m.Path+"@"+m.Version) {
+			t.Errorf("%s %s is not in the notices or not in the SBOM", m.Path, m.Version)
 		}
 	}
 }
