@@ -320,3 +320,18 @@ func TestForSender(t *testing.T) {
 		}
 	}
 }
+
+// TestRowIsNamed: a policy names the row that it comes from, for log and page.
+func TestRowIsNamed(t *testing.T) {
+	r := newRules(t, tlsstate.Row{Network: network("192.0.2.0/24"), Least: tlsstate.Weak}, tlsstate.Row{Domain: "bank.example", Least: tlsstate.Weak}, tlsstate.Row{Sender: "shop.example", Least: tlsstate.TLS12})
+	for want, got := range map[string]*tlsstate.Policy{
+		"192.0.2.0/24": r.For(netip.MustParseAddr("192.0.2.7"), "mx1.bank.example"),
+		"bank.example": r.For(netip.MustParseAddr("203.0.113.7"), "bank.example"),
+		"shop.example": r.ForSender(r.Default(), "shop.example"),
+		"":             r.Default(),
+	} {
+		if got.Row != want {
+			t.Errorf("row %q, want %q", got.Row, want)
+		}
+	}
+}

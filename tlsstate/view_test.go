@@ -80,6 +80,23 @@ func TestPrecedes(t *testing.T) {
 	}
 }
 
+// The same of a pin on a certificate.
+func TestPrecedesCertificate(t *testing.T) {
+	rule := DefaultPolicy()
+	var h History
+	for d := Day(1); d <= 5; d++ {
+		_, h = Judge(h, Observation{Day: dayZero + d, Security: Security{Level: TLS12, Certificate: true}}, &rule)
+	}
+	for day, want := range map[Day]bool{4: true, 5: false} {
+		if got := h.Precedes(&Observation{Day: dayZero + day, Security: Security{Level: TLS12}}); got != want {
+			t.Errorf("without it on day %d: %t", day, got)
+		}
+		if h.Precedes(&Observation{Day: dayZero + day, Security: Security{Level: TLS12, Certificate: true}}) {
+			t.Errorf("with it on day %d", day)
+		}
+	}
+}
+
 // What another host saw in clear the day before a pin formed contests it.
 func TestContested(t *testing.T) {
 	rule := DefaultPolicy()

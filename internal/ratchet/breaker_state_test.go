@@ -47,6 +47,16 @@ func TestBreakerState(t *testing.T) {
 	}
 }
 
+func TestAnswersRoundTrip(t *testing.T) {
+	for a := ratchet.Armed; a <= ratchet.Excused; a++ {
+		text, err := a.MarshalText()
+		var back ratchet.Answer
+		if err != nil || back.UnmarshalText(text) != nil || back != a {
+			t.Errorf("%s: %s, %v", a, back, err)
+		}
+	}
+}
+
 func TestBreakerStateBad(t *testing.T) {
 	var s ratchet.BreakerState
 	if err := json.Unmarshal([]byte(`{"answer": "on fire"}`), &s); err == nil {
@@ -68,6 +78,11 @@ func TestBreakerStateBad(t *testing.T) {
 }
 
 func TestNewBreaker(t *testing.T) {
+	for _, domains := range []int{1, 1000} {
+		if _, err := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: domains, Window: 1}); err != nil {
+			t.Errorf("%d domains: %v", domains, err)
+		}
+	}
 	for want, o := range map[string]ratchet.BreakerOptions{
 		"domains = 0: use 1 to 1000":      {Window: time.Minute},
 		"window = 0s: use more than 0":    {Domains: 10},

@@ -3,6 +3,7 @@ package ratchet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"tlsratchet/internal/peer"
@@ -15,10 +16,16 @@ import (
 type notary struct {
 	result spf.Result
 	asked  int
+	known  []bool
 	later  []func()
 }
 
-func (n *notary) Prove(context.Context, spf.Claim) spf.Result { n.asked++; return n.result }
+func (n *notary) Prove(_ context.Context, c spf.Claim) spf.Result {
+	n.asked++
+	n.known = append(n.known, c.Known)
+	return n.result
+}
+
 func (n *notary) Tried(spf.Claim) bool                        { return n.result != spf.Proven }
 func (n *notary) Learn(_ spf.Claim, learn func()) bool {
 	n.later = append(n.later, learn)
@@ -87,6 +94,29 @@ func TestSenderIsNotAskedForNothing(t *testing.T) {
 	}
 	if got := words(f.deliver(fromBank(session(t, bank, day(6), tlsstate.Plaintext)))); got != "address downgrade stripped tempfail" || n.asked != 0 {
 		t.Errorf("got %s, %d proofs", got, n.asked)
+	}
+}
+
+// A claim says whether its sender is known: strangers' are limited first. What a
+// sender is known for already today is not proven again.
+func TestSenderIsProvenOnce(t *testing.T) {
+	f, n := newFixture(t), &notary{result: spf.Proven}
+	f.with(func(o *ratchet.Options) { o.Senders = n })
+	for i := 1; i <= 5; i++ {
+		n.later = nil
+		f.deliver(fromBank(session(t, roaming(fmt.Sprint(i)), day(i), tlsstate.TLS13)))
+		for _, learn := range n.later {
+			learn()
+		}
+		n.later = nil
+		f.deliver(fromBank(session(t, roaming(fmt.Sprint(i)), day(i), tlsstate.TLS13)))
+		if len(n.later) != 0 {
+			t.Errorf("day %d: proven again", i)
+		}
+	}
+	f.Decide(fromBank(session(t, roaming("99"), day(6), tlsstate.Plaintext)))
+	if len(n.known) != 1 || !n.known[0] {
+		t.Errorf("claims known: %v", n.known)
 	}
 }
 
