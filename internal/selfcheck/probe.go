@@ -111,6 +111,9 @@ func tidy(err error) error {
 	if errors.As(err, &reply) {
 		return fmt.Errorf("it answers %d %s", reply.Code, clean.Text(strings.ReplaceAll(reply.Msg, "\n", " "), maxText))
 	}
+	if broken := textproto.ProtocolError(""); errors.As(err, &broken) { // it quotes the line
+		return errors.New(clean.Text(string(broken), maxText))
+	}
 	return err
 }
 
