@@ -87,6 +87,18 @@ func TestPostfixChecks(t *testing.T) {
 	}
 }
 
+// TestFront: what stands in front of Postfix hides the peers, or their TLS.
+func TestFront(t *testing.T) {
+	for line, want := range map[string]string{
+		"smtpd_upstream_proxy_protocol = haproxy":      "note front: their TLS is seen only if the proxy passes STARTTLS through",
+		"postscreen_upstream_proxy_protocol = haproxy": "note front: peers' addresses come from a proxy",
+		"smtpd_authorized_xclient_hosts = 192.0.2.9":   "note front: the TLS is their own",
+	} {
+		expect(t, parse(mainCF(line), stockServices, "").frontChecks(), []string{want})
+	}
+	expect(t, parse(mainCF(), stockServices, "").frontChecks(), nil)
+}
+
 func TestPort(t *testing.T) {
 	sockets := []string{"inet:127.0.0.1:8891"}
 	p := parse(mainCF("smtpd_milters = "+Entry("inet:127.0.0.1:8891")), stockServices, "submission/inet/smtpd_milters =")

@@ -110,3 +110,38 @@ func TestDecisionWithoutARule(t *testing.T) {
 		t.Errorf("%q, %s", d.Row(), d.Configured())
 	}
 }
+
+// TestAppliedAction: a message that was to be refused and was not is an exempt
+// recipient's, and got a header.
+func TestAppliedAction(t *testing.T) {
+	for _, tt := range []struct {
+		action        tlsstate.Action
+		done, refused bool
+		want          tlsstate.Action
+	}{
+		{tlsstate.Tempfail, true, true, tlsstate.Tempfail},
+		{tlsstate.Tempfail, true, false, tlsstate.Header},
+		{tlsstate.Reject, true, false, tlsstate.Header},
+		{tlsstate.Reject, false, false, tlsstate.Reject},
+		{tlsstate.Quarantine, true, false, tlsstate.Quarantine},
+		{tlsstate.Observe, true, false, tlsstate.Observe},
+	} {
+		d := Decision{}
+		d.Action = tt.action
+		e := Event{Decision: &d, Done: tt.done, Refused: tt.refused}
+		if got := e.AppliedAction(); got != tt.want {
+			t.Errorf("%s, done %t, refused %t: %s", tt.action, tt.done, tt.refused, got)
+		}
+	}
+}
+
+func TestClient(t *testing.T) {
+	var s Session
+	s.Peer.IP = netip.MustParseAddr("192.0.2.10")
+	if got := s.Client(); got != "unknown[192.0.2.10]" {
+		t.Error(got)
+	}
+	if s.Peer.Host = "mx1.bank.example"; s.Client() != "mx1.bank.example[192.0.2.10]" {
+		t.Error(s.Client())
+	}
+}
