@@ -26,7 +26,7 @@ func (n *notary) Prove(_ context.Context, c spf.Claim) spf.Result {
 	return n.result
 }
 
-func (n *notary) Tried(spf.Claim) bool                        { return n.result != spf.Proven }
+func (n *notary) Tried(spf.Claim) bool { return n.result != spf.Proven }
 func (n *notary) Learn(_ spf.Claim, learn func()) bool {
 	n.later = append(n.later, learn)
 	return true

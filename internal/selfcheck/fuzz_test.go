@@ -33,7 +33,9 @@ func FuzzReplies(f *testing.F) {
 	f.Add("220 " + strings.Repeat("x", 70_000))
 	f.Add(strings.Repeat("x", 7000) + "\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		dial := func(context.Context, string, string) (net.Conn, error) { return replies{Reader: strings.NewReader(text)}, nil }
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			return replies{Reader: strings.NewReader(text)}, nil
+		}
 		r := selfcheck.Probe(t.Context(), dial, "mx.test:25")
 		if r.Handshake || r.Err == nil {
 			t.Fatalf("%+v", r)
