@@ -101,6 +101,9 @@ func TestBrowser(t *testing.T) {
 			if n := eval[int](tb, hidden); n > 0 && kind != "narrow" {
 				t.Errorf("%s: %d tables are wider than a wide window", name, n)
 			}
+			if n := eval[int](tb, broken); n > 0 {
+				t.Errorf("%s: %d addresses are broken over two lines", name, n)
+			}
 			for _, violation := range eval[[]string](tb, script+axeRun) {
 				t.Errorf("%s: %s", name, violation)
 			}
@@ -119,6 +122,11 @@ func TestBrowser(t *testing.T) {
 
 // hidden counts what must be scrolled to be seen whole.
 const hidden = `Array.from(document.querySelectorAll(".scroll")).filter(e => e.scrollWidth > e.clientWidth).length`
+
+// broken counts the addresses of clients that stand on more than one line.
+const broken = `Array.from(document.querySelectorAll("wbr")).filter(w => {
+	const r = document.createRange(); r.selectNodeContents(w.nextSibling); return r.getClientRects().length > 1;
+}).length`
 
 const axeRun = `;axe.run({resultTypes: ["violations"]}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 200) + " " + n.failureSummary)))`
 

@@ -35,7 +35,7 @@ func TestOverview(t *testing.T) {
 	if code != 200 {
 		t.Fatal(code)
 	}
-	contains(t, body, "came without TLS", "bank.example", "mx1.bank.example[192.0.2.10]", "41 of 64 days", "2026-05-06",
+	contains(t, body, "came without TLS", "bank.example", "mx1.bank.example<wbr>[192.0.2.10]", "41 of 64 days", "2026-05-06",
 		"armed", "STARTTLS works, tested as a peer would", "certificate until 2027-01-21 (60 days)", "printer.partner.example", "not reached", `<svg class="picture"`)
 	if n := strings.Count(body, "<g>"); n != 64 {
 		t.Errorf("%d columns in the picture", n)

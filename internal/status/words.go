@@ -24,11 +24,22 @@ var functions = template.FuncMap{
 	"atLeast":  words.AtLeast,
 	"kind":     words.Kind,
 	"closedBy": closedBy,
+	"client":   client,
 	"sure":     sure,
 	"one":      one,
 	// These take an index of an array.
 	"plainOf":  func(l int) string { return words.Level(tlsstate.Level(l)) },
 	"actionOf": func(a int) string { return tlsstate.Action(a).String() },
+}
+
+// client writes "mx1.bank.example[192.0.2.10]" so that a line may end before the
+// address.
+func client(s string) template.HTML {
+	host, address := clean.Text(s, 600), ""
+	if at := strings.LastIndexByte(host, '['); at > 0 {
+		host, address = host[:at], "<wbr>"+template.HTMLEscapeString(host[at:])
+	}
+	return template.HTML(template.HTMLEscapeString(host) + address)
 }
 
 // count writes a number that is not negative with thin spaces between thousands.
