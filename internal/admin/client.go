@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,10 +13,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"syscall"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -54,9 +55,120 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// ask sends a request and returns the body of an answer that is no failure.
-func (c *Client) ask(ctx context.Context, method, path string, v url.Values, body io.Reader) (io.ReadCloser, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://tlsratchet/v1/"+path+"?"+v.Encode(), body)
+// Peers implements [Admin].
+func (c *Client) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
+	return lines[Row](c.ask(ctx, "peers", q))
+}
+
+// Export implements [Admin].
+func (c *Client) Export(ctx context.Context) iter.Seq2[Line, error] {
+	return lines[Line](c.ask(ctx, "export", nil))
+}
+
+// Peer implements [Admin].
+func (c *Client) Peer(ctx context.Context, id tlsstate.Identity) (Detail, error) {
+	return value[Detail](c.ask(ctx, "peer", id.String()))
+}
+
+// Explain implements [Admin].
+func (c *Client) Explain(ctx context.Context, q Question) (Answer, error) {
+	return value[Answer](c.ask(ctx, "explain", q))
+}
+
+// ExplainTo implements [Admin].
+func (c *Client) ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error) {
+	return value[outbound.Explanation](c.ask(ctx, "explain-to", destination))
+}
+
+// Summary implements [Admin].
+func (c *Client) Summary(ctx context.Context) (Summary, error) {
+	return value[Summary](c.ask(ctx, "summary", nil))
+}
+
+// Tally implements [Admin].
+func (c *Client) Tally(ctx context.Context) (incident.Tally, error) {
+	return value[incident.Tally](c.ask(ctx, "tally", nil))
+}
+
+// Incidents implements [Admin].
+func (c *Client) Incidents(ctx context.Context) ([]incident.Incident, error) {
+	return value[[]incident.Incident](c.ask(ctx, "incidents", nil))
+}
+
+// Do implements [Admin].
+func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
+	return value[Detail](c.ask(ctx, "act", a))
+}
+
+// Breaker implements [Admin].
+func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
+	return value[ratchet.BreakerState](c.ask(ctx, "breaker", nil))
+}
+
+// SetBreaker implements [Admin].
+func (c *Client) SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
+	return value[ratchet.BreakerState](c.ask(ctx, "breaker", o))
+}
+
+// Outbound implements [Admin].
+func (c *Client) Outbound(ctx context.Context) (outbound.Overview, error) {
+	return value[outbound.Overview](c.ask(ctx, "outbound", nil))
+}
+
+// SetOutbound implements [Admin].
+func (c *Client) SetOutbound(ctx context.Context, o Override) (outbound.Overview, error) {
+	return value[outbound.Overview](c.ask(ctx, "outbound", o))
+}
+
+// Import implements [Admin]. A line that can't be read ends it before it is
+// sent; those before it are merged.
+func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error) {
+	r, w := io.Pipe()
+	var wrong error // read after the writer has ended
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		wrong = send(w, lines)
+		w.CloseWithError(wrong)
+	}()
+	v := url.Values{"act": {act}, "who": {who}}
+	done, err := value[Imported](c.request(ctx, http.MethodPost, "import?"+v.Encode(), r))
+	r.Close() // ends the writer, if the daemon stopped reading
+	<-ended
+	if wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {
+		return done, wrong
+	}
+	return done, err
+}
+
+func send(w io.Writer, lines iter.Seq2[Line, error]) error {
+	out := json.NewEncoder(w)
+	for line, err := range lines {
+		if err == nil {
+			err = out.Encode(line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask sends a question, nil for none, and returns the answer.
+func (c *Client) ask(ctx context.Context, what string, question any) (io.ReadCloser, error) {
+	if question == nil {
+		return c.request(ctx, http.MethodGet, what, nil)
+	}
+	b, err := json.Marshal(question)
+	if err != nil {
+		return nil, err
+	}
+	return c.request(ctx, http.MethodPost, what, bytes.NewReader(b))
+}
+
+// request returns the body of an answer that is no failure.
+func (c *Client) request(ctx context.Context, method, what string, body io.Reader) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://tlsratchet/v1/"+what, body)
 	if err != nil {
 		return nil, err
 	}
@@ -86,112 +198,75 @@ func (c *Client) unanswered(err error) error {
 	return fmt.Errorf("asking the daemon on %s: %w", c.socket, err)
 }
 
-// Peers implements [Admin].
-func (c *Client) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
-	v := url.Values{}
-	for name, on := range map[string]bool{"pinned": q.Pinned, "released": q.Released, "downgraded": q.Downgraded, "addresses": q.Addresses} {
-		if on {
-			v.Set(name, "1")
-		}
+// answering is the body of a daemon's answer, which may go away in the middle
+// of it: that is an error, and not an end.
+type answering struct {
+	io.ReadCloser
+	socket string
+}
+
+// Read implements [io.Reader].
+func (a answering) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if isGone(err) && err != io.EOF {
+		err = fmt.Errorf("the daemon on %s went away in the middle of its answer, this is not all of it: %w", a.socket, err)
 	}
-	if q.Leveled {
-		v.Set("level", q.Level.String())
-	}
-	if q.Kind != 0 {
-		v.Set("kind", q.Kind.String())
-	}
-	if q.Below != "" {
-		v.Set("below", q.Below)
-	}
-	if q.Limit > 0 {
-		v.Set("limit", strconv.Itoa(q.Limit))
-	}
-	return many[Row](c.ask(ctx, http.MethodGet, "peers", v, nil))
+	return n, err
 }
 
-// Summary implements [Admin].
-func (c *Client) Summary(ctx context.Context) (Summary, error) {
-	return one[Summary](c.ask(ctx, http.MethodGet, "summary", nil, nil))
+// isGone reports whether an error means that the other end has closed.
+func isGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// Peer implements [Admin].
-func (c *Client) Peer(ctx context.Context, id tlsstate.Identity) (Detail, error) {
-	return one[Detail](c.ask(ctx, http.MethodGet, "peer", url.Values{"identity": {id.String()}}, nil))
-}
-
-// Explain implements [Admin].
-func (c *Client) Explain(ctx context.Context, q Question) (Answer, error) {
-	return one[Answer](c.ask(ctx, http.MethodGet, "explain", url.Values{"name": {q.Name}, "client": {q.Client}, "tls": {q.TLS}, "from": {q.From}}, nil))
-}
-
-// Do implements [Admin].
-func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
-	return submit[Detail](ctx, c, "act", a)
-}
-
-// Tally implements [Admin].
-func (c *Client) Tally(ctx context.Context) (incident.Tally, error) {
-	return one[incident.Tally](c.ask(ctx, http.MethodGet, "tally", nil, nil))
-}
-
-// Incidents implements [Admin].
-func (c *Client) Incidents(ctx context.Context) ([]incident.Incident, error) {
-	return one[[]incident.Incident](c.ask(ctx, http.MethodGet, "incidents", nil, nil))
-}
-
-// submit sends an act, and returns what the daemon makes of it.
-func submit[V any](ctx context.Context, c *Client, where string, act any) (v V, err error) {
-	b, err := json.Marshal(act)
+// value reads an answer of one value.
+func value[V any](body io.ReadCloser, err error) (v V, _ error) {
 	if err != nil {
 		return v, err
 	}
-	return one[V](c.ask(ctx, http.MethodPost, where, nil, bytes.NewReader(b)))
-}
-
-// Breaker implements [Admin].
-func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
-	return one[ratchet.BreakerState](c.ask(ctx, http.MethodGet, "breaker", nil, nil))
-}
-
-// SetBreaker implements [Admin].
-func (c *Client) SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
-	return submit[ratchet.BreakerState](ctx, c, "breaker", o)
-}
-
-// Export implements [Admin].
-func (c *Client) Export(ctx context.Context) iter.Seq2[Line, error] {
-	return many[Line](c.ask(ctx, http.MethodGet, "export", nil, nil))
-}
-
-// Import implements [Admin]. A line that can't be read ends it before it is
-// sent; those before it are merged.
-func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error) {
-	r, w := io.Pipe()
-	var wrong error // read after the writer has ended
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		wrong = send(w, lines)
-		w.CloseWithError(wrong)
-	}()
-	done, err := one[Imported](c.ask(ctx, http.MethodPost, "import", url.Values{"act": {act}, "who": {who}}, r))
-	r.Close() // ends the writer, if the daemon stopped reading
-	<-ended
-	if wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {
-		return done, wrong
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&v); err != nil {
+		return v, fmt.Errorf("reading the answer: %w", err)
 	}
-	return done, err
+	return v, nil
 }
 
-func send(w io.Writer, lines iter.Seq2[Line, error]) error {
-	out := json.NewEncoder(w)
-	for line, err := range lines {
-		if err == nil {
-			err = out.Encode(line)
-		}
+// lines reads an answer that is a list, whose last line may be a failure. A line
+// that was cut is none.
+func lines[V any](body io.ReadCloser, err error) iter.Seq2[V, error] {
+	return func(yield func(v V, err error) bool) {
+		var v V
 		if err != nil {
-			return err
+			yield(v, err)
+			return
+		}
+		defer body.Close()
+		r := bufio.NewReader(body)
+		for {
+			b, err := r.ReadBytes('\n')
+			if err == io.EOF {
+				return
+			}
+			var v V
+			if err == nil {
+				err = result(b, &v)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
 		}
 	}
-	return nil
+}
+
+// result reads one line: a failure's begins with its error.
+func result[V any](b []byte, v *V) error {
+	if !bytes.HasPrefix(b, []byte(`{"error":`)) {
+		return json.Unmarshal(b, v)
+	}
+	var f failure
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	return f.err()
 }

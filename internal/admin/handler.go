@@ -4,60 +4,37 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
-	"strconv"
 
 	"tlsratchet/tlsstate"
 )
 
-// failure is the body of an answer that is an error, and the last line of a
-// list that ended early.
-type failure struct {
-	Error string `json:"error"`
-	// Kind is "unknown" or "request" for the errors that a command distinguishes.
-	Kind string `json:"kind,omitempty"`
-}
-
 // Handler serves an [Admin] over HTTP without authentication: the socket's
-// permissions decide who may connect.
+// permissions decide who may connect. A question is JSON in the body; none is
+// the zero one.
 func Handler(a Admin) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/peers", func(w http.ResponseWriter, r *http.Request) {
-		q, err := parseQuery(r)
+	mux.HandleFunc("/v1/peers", list(a.Peers))
+	mux.HandleFunc("/v1/export", list(func(ctx context.Context, _ struct{}) iter.Seq2[Line, error] { return a.Export(ctx) }))
+	mux.HandleFunc("/v1/peer", one(func(ctx context.Context, identity string) (Detail, error) {
+		id, err := tlsstate.ParseIdentity(identity)
 		if err != nil {
-			fail(w, err)
-			return
+			return Detail{}, errors.Join(ErrBadRequest, err)
 		}
-		stream(w, a.Peers(r.Context(), q))
-	})
-	mux.HandleFunc("GET /v1/summary", get(a.Summary))
-	mux.HandleFunc("GET /v1/peer", func(w http.ResponseWriter, r *http.Request) {
-		id, err := tlsstate.ParseIdentity(r.URL.Query().Get("identity"))
-		if err != nil {
-			fail(w, errors.Join(ErrBadRequest, err))
-			return
-		}
-		d, err := a.Peer(r.Context(), id)
-		reply(w, d, err)
-	})
-	mux.HandleFunc("GET /v1/explain", func(w http.ResponseWriter, r *http.Request) {
-		v := r.URL.Query()
-		answer, err := a.Explain(r.Context(), Question{Name: v.Get("name"), Client: v.Get("client"), TLS: v.Get("tls"), From: v.Get("from")})
-		reply(w, answer, err)
-	})
-	mux.HandleFunc("POST /v1/act", post(a.Do))
-	mux.HandleFunc("GET /v1/tally", get(a.Tally))
-	mux.HandleFunc("GET /v1/incidents", get(a.Incidents))
+		return a.Peer(ctx, id)
+	}))
+	mux.HandleFunc("/v1/explain", one(a.Explain))
+	mux.HandleFunc("/v1/explain-to", one(a.ExplainTo))
+	mux.HandleFunc("/v1/summary", get(a.Summary))
+	mux.HandleFunc("/v1/tally", get(a.Tally))
+	mux.HandleFunc("/v1/incidents", get(a.Incidents))
+	mux.HandleFunc("POST /v1/act", one(a.Do))
 	mux.HandleFunc("GET /v1/breaker", get(a.Breaker))
-	mux.HandleFunc("POST /v1/breaker", post(a.SetBreaker))
+	mux.HandleFunc("POST /v1/breaker", one(a.SetBreaker))
 	mux.HandleFunc("GET /v1/outbound", get(a.Outbound))
-	mux.HandleFunc("POST /v1/outbound", post(a.SetOutbound))
-	mux.HandleFunc("GET /v1/explain-to", func(w http.ResponseWriter, r *http.Request) {
-		answer, err := a.ExplainTo(r.Context(), r.URL.Query().Get("destination"))
-		reply(w, answer, err)
-	})
-	mux.HandleFunc("GET /v1/export", func(w http.ResponseWriter, r *http.Request) { stream(w, a.Export(r.Context())) })
+	mux.HandleFunc("POST /v1/outbound", one(a.SetOutbound))
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
 		done, err := a.Import(r.Context(), v.Get("act"), v.Get("who"), Lines(r.Body))
@@ -68,23 +45,62 @@ func Handler(a Admin) http.Handler {
 
 // get answers with what needs no question.
 func get[V any](ask func(context.Context) (V, error)) http.HandlerFunc {
+	return one(func(ctx context.Context, _ struct{}) (V, error) { return ask(ctx) })
+}
+
+// one answers with one value.
+func one[Q, V any](ask func(context.Context, Q) (V, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v, err := ask(r.Context())
+		q, err := question[Q](w, r)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		v, err := ask(r.Context(), q)
 		reply(w, v, err)
 	}
 }
 
-// post does what the body says.
-func post[Q, V any](do func(context.Context, Q) (V, error)) http.HandlerFunc {
+// flushed is after how many lines a list is sent on: the first at once, so that
+// a person sees something.
+const flushed = 500
+
+// list answers with one object a line. The last may be a failure.
+func list[Q, V any](ask func(context.Context, Q) iter.Seq2[V, error]) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var q Q
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&q); err != nil {
-			fail(w, errors.Join(ErrBadRequest, err))
+		q, err := question[Q](w, r)
+		if err != nil {
+			fail(w, err)
 			return
 		}
-		v, err := do(r.Context(), q)
-		reply(w, v, err)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		out, to := json.NewEncoder(w), http.NewResponseController(w)
+		n := 0
+		for line, err := range ask(r.Context(), q) {
+			if err != nil {
+				out.Encode(describe(err))
+				return
+			}
+			if out.Encode(line) != nil {
+				return // the client is gone
+			}
+			if n%flushed == 0 {
+				to.Flush()
+			}
+			n++
+		}
 	}
+}
+
+func question[Q any](w http.ResponseWriter, r *http.Request) (q Q, err error) {
+	err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLine)).Decode(&q)
+	if errors.Is(err, io.EOF) && r.Method == http.MethodGet {
+		return q, nil
+	}
+	if err != nil {
+		err = errors.Join(ErrBadRequest, err)
+	}
+	return q, err
 }
 
 func reply[V any](w http.ResponseWriter, value V, err error) {
@@ -97,79 +113,47 @@ func reply[V any](w http.ResponseWriter, value V, err error) {
 }
 
 func fail(w http.ResponseWriter, err error) {
-	f, status := describe(err), http.StatusInternalServerError
-	switch f.Kind {
-	case kindUnknown:
-		status = http.StatusNotFound
-	case kindRequest:
-		status = http.StatusBadRequest
-	}
+	f := describe(err)
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
+	w.WriteHeader(kinds[f.Kind].status)
 	json.NewEncoder(w).Encode(f)
 }
 
-const (
-	kindUnknown = "unknown"
-	kindRequest = "request"
-)
+// failure is the body of an answer that is an error, and the last line of a
+// list that ended early.
+type failure struct {
+	Error string `json:"error"`
+	// Kind is one of the kinds.
+	Kind string `json:"kind,omitempty"`
+}
+
+// kinds are the errors that a command distinguishes.
+var kinds = map[string]struct {
+	status int
+	err    error
+}{
+	"unknown": {http.StatusNotFound, ErrUnknownPeer},
+	"request": {http.StatusBadRequest, ErrBadRequest},
+	"":        {http.StatusInternalServerError, nil},
+}
 
 func describe(err error) failure {
-	f := failure{Error: err.Error()}
-	switch {
-	case errors.Is(err, ErrUnknownPeer):
-		f.Kind = kindUnknown
-	case errors.Is(err, ErrBadRequest):
-		f.Kind = kindRequest
+	for kind, k := range kinds {
+		if k.err != nil && errors.Is(err, k.err) {
+			return failure{err.Error(), kind}
+		}
 	}
-	return f
+	return failure{Error: err.Error()}
 }
 
-// flushed is after how many lines a list is sent on: the first at once, so that
-// a person sees something.
-const flushed = 500
+// err is the inverse of describe.
+func (f failure) err() error { return remote{f.Error, kinds[f.Kind].err} }
 
-// stream writes one object a line.
-func stream[V any](w http.ResponseWriter, lines iter.Seq2[V, error]) {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out, to := json.NewEncoder(w), http.NewResponseController(w)
-	n := 0
-	for line, err := range lines {
-		if err != nil {
-			out.Encode(describe(err))
-			return
-		}
-		if out.Encode(line) != nil {
-			return // the client is gone
-		}
-		if n%flushed == 0 {
-			to.Flush()
-		}
-		n++
-	}
+// remote is an error that the daemon sent as text, with its kind.
+type remote struct {
+	text string
+	kind error
 }
 
-func parseQuery(r *http.Request) (q Query, err error) {
-	v := r.URL.Query()
-	q.Pinned, q.Released, q.Downgraded = v.Has("pinned"), v.Has("released"), v.Has("downgraded")
-	q.Below, q.Addresses = v.Get("below"), v.Has("addresses")
-	if s := v.Get("level"); s != "" {
-		q.Leveled = true
-		if q.Level, err = tlsstate.ParseLevel(s); err != nil {
-			return q, errors.Join(ErrBadRequest, err)
-		}
-	}
-	if s := v.Get("kind"); s != "" {
-		id, err := tlsstate.ParseIdentity(s + ":x")
-		if err != nil {
-			return q, errors.Join(ErrBadRequest, err)
-		}
-		q.Kind = id.Kind
-	}
-	if s := v.Get("limit"); s != "" {
-		if q.Limit, err = strconv.Atoi(s); err != nil || q.Limit < 0 {
-			return q, errors.Join(ErrBadRequest, errors.New("limit: want a whole number"))
-		}
-	}
-	return q, nil
-}
+func (e remote) Error() string { return e.text }
+func (e remote) Unwrap() error { return e.kind }

@@ -40,7 +40,7 @@ func large(t *testing.T) (file *store.File, path, socket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := admin.NewLocal(file, func() *tlsstate.Rules { return rules }, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
+	a := &admin.Local{Memory: file, Rules: func() *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 	server := &http.Server{Handler: admin.Handler(a)}
 	go server.Serve(ln)
 	t.Cleanup(func() {

@@ -3,11 +3,17 @@ package admin
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"time"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 )
 
 // maxLine is the longest line of an import, in bytes; a whole history has about
@@ -15,22 +21,34 @@ import (
 const maxLine = 64 << 10
 
 // Lines reads an export: one JSON object a line, empty lines left out and not
-// counted. It ends with the first line that can't be read.
+// counted. It ends with the first line that can't be read. One that is too long
+// is the sender's mistake; what else can't be read isn't.
 func Lines(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		n := 0
-		for b, err := range rawLines(r, bufio.ScanLines) {
-			var l Line
-			n++
-			if err == nil {
-				err = strict(b, &l)
+		s := bufio.NewScanner(r)
+		s.Buffer(make([]byte, 4096), maxLine)
+		n := 1
+		for ; s.Scan(); n++ {
+			b := bytes.TrimSpace(s.Bytes())
+			if len(b) == 0 {
+				n--
+				continue
 			}
+			var l Line
+			err := strict(b, &l)
 			if err != nil {
 				err = fmt.Errorf("line %d: %w", n, err)
 			}
 			if !yield(l, err) || err != nil {
 				return
 			}
+		}
+		err := s.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("%w: longer than %d bytes", ErrBadRequest, maxLine)
+		}
+		if err != nil {
+			yield(Line{}, fmt.Errorf("line %d: %w", n, err))
 		}
 	}
 }
@@ -48,24 +66,97 @@ func strict(b []byte, l *Line) error {
 	return nil
 }
 
-// rawLines splits into lines, empty ones left out. A line that is too long is
-// the sender's mistake; what else can't be read isn't.
-func rawLines(r io.Reader, split bufio.SplitFunc) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		s := bufio.NewScanner(r)
-		s.Buffer(make([]byte, 4096), maxLine)
-		s.Split(split)
-		for s.Scan() {
-			if b := bytes.TrimSpace(s.Bytes()); len(b) > 0 && !yield(b, nil) {
+// Export implements [Admin].
+func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		seq, failed := l.Memory.All(tlsstate.Identity{})
+		for id, h := range seq {
+			if err := ctx.Err(); err != nil {
+				yield(Line{}, err)
+				return
+			}
+			if !yield(Line{Identity: id.String(), History: h}, nil) {
 				return
 			}
 		}
-		err := s.Err()
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("%w: longer than %d bytes", ErrBadRequest, maxLine)
-		}
-		if err != nil {
-			yield(nil, err)
+		if err := failed(); err != nil {
+			yield(Line{}, fmt.Errorf("reading the memory: %w", err))
 		}
 	}
+}
+
+// Import implements [Admin].
+func (l *Local) Import(ctx context.Context, act, claimed string, lines iter.Seq2[Line, error]) (done Imported, err error) {
+	defer func() { // also after a failure: what was merged stays
+		l.Log.Warn("operator", "act", clean.Text(act, 20), "lines", done.Lines, "changed", done.Changed, "refused", done.Refused, "who", who(ctx, claimed))
+	}()
+	for line, err := range lines {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return done, err
+		}
+		if err := l.importOne(ctx, line, &done); err != nil {
+			return done, fmt.Errorf("line %d: %w", done.Lines+1, err)
+		}
+		if done.Lines++; done.Lines%batchLines == 0 {
+			if _, err := l.flush(ctx); err != nil {
+				return done, err
+			}
+		}
+	}
+	done.Later, err = l.flush(ctx)
+	return done, err
+}
+
+const (
+	// batchLines is after how many lines an import waits until they are written:
+	// less than the changes that the memory lets wait.
+	batchLines = 10_000
+	// batchPatience is for how long an import waits for the disk.
+	batchPatience = time.Minute
+)
+
+// patiently repeats do while the disk does not answer in time. A message cannot
+// wait for the disk; a batch can.
+func patiently(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, batchPatience)
+	defer cancel()
+	for {
+		err := do()
+		if !errors.Is(err, store.ErrTimeout) {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (l *Local) importOne(ctx context.Context, line Line, done *Imported) error {
+	id, err := tlsstate.ParseIdentity(line.Identity)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	var before, after tlsstate.History
+	err = patiently(ctx, func() (err error) {
+		if before, err = l.Memory.Load(id); err == nil {
+			after, err = l.Memory.Merge(id, line.History, l.today())
+		}
+		return err
+	})
+	if errors.Is(err, store.ErrFuture) {
+		done.Refused++
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("merging %s: %w", id, err)
+	}
+	if after != before {
+		done.Changed++
+	}
+	return nil
 }

@@ -12,11 +12,11 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
 )
 
@@ -30,81 +30,73 @@ type Memory interface {
 	Flush(ctx context.Context) error
 }
 
-// Local works on the memory itself.
+// Local works on the memory itself. Its fields don't change once it is used.
 type Local struct {
-	memory Memory
-	rules  func() *tlsstate.Rules
-	now    func() time.Time
-	log    *slog.Logger
-	close  func() error
-	// sending is the daemon's sending side, or nil.
-	sending  Sending
-	isDaemon bool
-	// breaker is the daemon's, or nil.
-	breaker *ratchet.Breaker
-	book    *incident.Book // or nil
+	// Memory is what it works on, under the Rules that are current when something
+	// is asked for. Required, as are Now and Log, which gets a line for each act.
+	Memory Memory
+	Rules  func() *tlsstate.Rules
+	Now    func() time.Time
+	Log    *slog.Logger
+	// Release, if not nil, is called by Close, and Acted after each act.
+	Release func() error
+	Acted   func()
+	// Book has the incidents and the counts of messages by day; nil for none.
+	Book *incident.Book
+	// CircuitBreaker is the daemon's circuit breaker, nil where none runs; Sending its
+	// sending side, nil where that is off.
+	CircuitBreaker *ratchet.Breaker
+	Sending        Sending
 }
 
-// WithBook adds the incidents and the counts of messages by day.
-func (l *Local) WithBook(book *incident.Book) *Local {
-	l.book = book
-	return l
-}
-
-// Tally implements [Admin].
-func (l *Local) Tally(context.Context) (incident.Tally, error) {
-	if l.book == nil {
-		return nil, nil
-	}
-	return l.book.Tally(l.today()), nil
-}
-
-// Incidents implements [Admin].
-func (l *Local) Incidents(context.Context) ([]incident.Incident, error) {
-	if l.book == nil {
-		return nil, nil
-	}
-	return l.book.All(), nil
-}
-
-// WithBreaker gives the operations the daemon's circuit breaker.
-func (l *Local) WithBreaker(b *ratchet.Breaker) *Local {
-	l.breaker = b
-	return l
-}
-
-// NewLocal returns the operations on a memory, under the rules that are current
-// when one is asked for. log gets a line for each act; close, which may be nil,
-// is called by Close.
-func NewLocal(memory Memory, rules func() *tlsstate.Rules, now func() time.Time, log *slog.Logger, close func() error) *Local {
-	return &Local{memory: memory, rules: rules, now: now, log: log, close: close}
+// Sending is the daemon's sending side.
+type Sending interface {
+	Overview() outbound.Overview
+	Explain(destination string) (outbound.Explanation, error)
+	Override(wish string) error
 }
 
 // Close releases the memory.
 func (l *Local) Close() error {
-	if l.close == nil {
+	if l.Release == nil {
 		return nil
 	}
-	return l.close()
+	return l.Release()
 }
 
-func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.now()) }
+// Tally implements [Admin].
+func (l *Local) Tally(context.Context) (incident.Tally, error) {
+	if l.Book == nil {
+		return nil, nil
+	}
+	return l.Book.Tally(l.today()), nil
+}
+
+// Incidents implements [Admin].
+func (l *Local) Incidents(context.Context) ([]incident.Incident, error) {
+	if l.Book == nil {
+		return nil, nil
+	}
+	return l.Book.All(), nil
+}
+
+func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.Now()) }
 
 // Summary implements [Admin].
 func (l *Local) Summary(context.Context) (Summary, error) {
-	return Summary{Identities: l.memory.Len(), Newest: l.memory.Newest().String()}, nil
+	return Summary{Identities: l.Memory.Len(), Newest: l.Memory.Newest().String()}, nil
 }
 
 // Peer implements [Admin].
 func (l *Local) Peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
-	h, err := l.memory.Load(id)
+	h, err := l.Memory.Load(id)
 	if err != nil {
 		return Detail{}, fmt.Errorf("loading %s: %w", id, err)
 	}
 	if h == (tlsstate.History{}) {
 		return Detail{}, l.unknown(id)
 	}
-	return detail(id, h, l.rules().Default(), l.today()), nil
+	return detail(id, h, l.Rules().Default(), l.today()), nil
 }
 
 // Do implements [Admin].
@@ -113,8 +105,8 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 	if err != nil {
 		return Detail{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	if a.Why == "" {
-		return Detail{}, fmt.Errorf("%w: say why: it goes into the log", ErrBadRequest)
+	if err := given(a.Why); err != nil {
+		return Detail{}, err
 	}
 	today := l.today()
 	grow := map[string]func(tlsstate.History) tlsstate.History{
@@ -124,17 +116,20 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 	if grow == nil {
 		return Detail{}, fmt.Errorf("%w: unknown act %q: use unpin or forget", ErrBadRequest, a.Do)
 	}
-	if before, err := l.memory.Load(id); err != nil {
+	if before, err := l.Memory.Load(id); err != nil {
 		return Detail{}, fmt.Errorf("loading %s: %w", id, err)
 	} else if before == (tlsstate.History{}) {
 		return Detail{}, l.unknown(id)
 	}
-	h, err := l.memory.Update(id, today, grow)
+	h, err := l.Memory.Update(id, today, grow)
 	if err != nil {
 		return Detail{}, fmt.Errorf("%s %s: %w", a.Do, id, err)
 	}
-	l.log.Warn("operator", "act", a.Do, "identity", id.String(), "why", clean.Text(a.Why, 300), "who", who(ctx, a.Who))
-	d := detail(id, h, l.rules().Default(), today)
+	l.audit(ctx, a.Do, a.Why, a.Who, "identity", id.String())
+	if l.Acted != nil {
+		l.Acted()
+	}
+	d := detail(id, h, l.Rules().Default(), today)
 	if id.Kind == tlsstate.Domain {
 		d.Words = append(d.Words, l.stillPinned(id.Name)...)
 	}
@@ -145,80 +140,11 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 // flush writes what was changed. Where hosts share the memory and their server
 // is away, it is done here, and later states that the other hosts follow.
 func (l *Local) flush(ctx context.Context) (later string, err error) {
-	err = l.memory.Flush(ctx)
+	err = l.Memory.Flush(ctx)
 	if errors.Is(err, shared.ErrAway) {
 		return "Done on this host; " + err.Error(), nil
 	}
 	return "", err
-}
-
-// Export implements [Admin].
-func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
-	return func(yield func(Line, error) bool) {
-		seq, failed := l.memory.All(tlsstate.Identity{})
-		for id, h := range seq {
-			if err := ctx.Err(); err != nil {
-				yield(Line{}, err)
-				return
-			}
-			if !yield(Line{Identity: id.String(), History: h}, nil) {
-				return
-			}
-		}
-		if err := failed(); err != nil {
-			yield(Line{}, fmt.Errorf("reading the memory: %w", err))
-		}
-	}
-}
-
-// Import implements [Admin].
-func (l *Local) Import(ctx context.Context, act, claimed string, lines iter.Seq2[Line, error]) (done Imported, err error) {
-	defer func() { // also after a failure: what was merged stays
-		l.log.Warn("operator", "act", clean.Text(act, 20), "lines", done.Lines, "changed", done.Changed, "refused", done.Refused, "who", who(ctx, claimed))
-	}()
-	for line, err := range lines {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return done, err
-		}
-		if err := l.importOne(ctx, line, &done); err != nil {
-			return done, fmt.Errorf("line %d: %w", done.Lines+1, err)
-		}
-		if done.Lines++; done.Lines%batchLines == 0 {
-			if _, err := l.flush(ctx); err != nil {
-				return done, err
-			}
-		}
-	}
-	done.Later, err = l.flush(ctx)
-	return done, err
-}
-
-func (l *Local) importOne(ctx context.Context, line Line, done *Imported) error {
-	id, err := tlsstate.ParseIdentity(line.Identity)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBadRequest, err)
-	}
-	var before, after tlsstate.History
-	err = patiently(ctx, func() (err error) {
-		if before, err = l.memory.Load(id); err == nil {
-			after, err = l.memory.Merge(id, line.History, l.today())
-		}
-		return err
-	})
-	if errors.Is(err, store.ErrFuture) {
-		done.Refused++
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("merging %s: %w", id, err)
-	}
-	if after != before {
-		done.Changed++
-	}
-	return nil
 }
 
 // Explain implements [Admin].
@@ -227,7 +153,7 @@ func (l *Local) Explain(_ context.Context, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	e, err := ratchet.New(ratchet.Options{Histories: l.memory, Rules: l.rules(), Breaker: l.breaker, Log: l.log}).Explain(s)
+	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(), Breaker: l.CircuitBreaker, Log: l.Log}).Explain(s)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -254,7 +180,7 @@ func stranger(e *ratchet.Explanation) (id tlsstate.Identity, ok bool) {
 
 // session makes up the session of a question.
 func (l *Local) session(q Question) (*ratchet.Session, error) {
-	s := &ratchet.Session{At: l.now(), From: q.From}
+	s := &ratchet.Session{At: l.Now(), From: q.From}
 	if q.From != "" && spf.DomainOf(q.From) == "" {
 		return nil, fmt.Errorf("%q is no sender: want an address, such as alice@partner.example", clean.Text(q.From, 300))
 	}

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"strings"
 
+	"github.com/xrash/smetrics"
+
 	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 )
@@ -14,11 +16,11 @@ import (
 // Peers implements [Admin].
 func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		rule, today, n := l.rules().Default(), l.today(), 0
+		rule, today, n := l.Rules().Default(), l.today(), 0
 		if q.Addresses {
 			q.Kind = tlsstate.Address
 		}
-		seq, failed := l.memory.All(tlsstate.Identity{Kind: q.Kind})
+		seq, failed := l.Memory.All(tlsstate.Identity{Kind: q.Kind})
 		for id, h := range seq {
 			if err := ctx.Err(); err != nil {
 				yield(Row{}, err)
@@ -116,8 +118,8 @@ func (l *Local) unknown(id tlsstate.Identity) error {
 
 // here lists what this host knows of a kind, but no more than is searched.
 func (l *Local) here(kind tlsstate.Kind) iter.Seq2[tlsstate.Identity, tlsstate.History] {
-	all := l.memory.All
-	if m, ok := l.memory.(hosts); ok {
+	all := l.Memory.All
+	if m, ok := l.Memory.(hosts); ok {
 		all = m.Here
 	}
 	return func(yield func(tlsstate.Identity, tlsstate.History) bool) {
@@ -147,7 +149,7 @@ func (l *Local) near(id tlsstate.Identity) (near []string) {
 // stillPinned says which pins an operator who dropped that of a domain may have
 // overlooked: those of its addresses.
 func (l *Local) stillPinned(domain string) (words []string) {
-	rule, today, n := l.rules().Default(), l.today(), 0
+	rule, today, n := l.Rules().Default(), l.today(), 0
 	q := Query{Kind: tlsstate.Address, Addresses: true, Below: domain, Pinned: true}
 	for id, h := range l.here(tlsstate.Address) {
 		if q.wants(id, &h, rule, today) {
@@ -166,27 +168,5 @@ func similar(a, b string) bool {
 	if len(a) >= 4 && strings.Contains(b, a) || len(b) >= 4 && strings.Contains(a, b) {
 		return true
 	}
-	return len(a) > 4 && abs(len(a)-len(b)) <= 2 && distance(a, b) <= 2
-}
-
-func abs(n int) int { return max(n, -n) }
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return len(a) > 4 && smetrics.WagnerFischer(a, b, 1, 1, 1) <= 2
 }

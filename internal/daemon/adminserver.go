@@ -34,9 +34,14 @@ func (d *Daemon) addAdmin(cfg *config.Config) error {
 // adminHandler is the operations, and the profiles of the process.
 func (d *Daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	local := admin.NewLocal(d.whole(), d.rules, time.Now, d.log, nil).WithBreaker(d.watch.breaker.Breaker).WithBook(d.watch.book)
-	local.WithOutbound(d.sending.admin())
-	mux.Handle("/v1/", admin.Handler(acts{local, func() { d.watch.unpinned(d.histories.Load) }}))
+	local := &admin.Local{
+		Memory: d.whole(), Rules: d.rules, Now: time.Now, Log: d.log, Book: d.watch.book, CircuitBreaker: d.watch.breaker.Breaker,
+		Acted: func() { d.watch.unpinned(d.histories.Load) },
+	}
+	if d.sending != nil {
+		local.Sending = d.sending
+	}
+	mux.Handle("/v1/", admin.Handler(local))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

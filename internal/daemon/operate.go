@@ -12,7 +12,6 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
-	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
 
@@ -68,8 +67,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
-	rules := cfg.Rules()
 	book := openIncidents(cfg, nil, log)
-	close := func() error { return errors.Join(book.Close(), file.Close()) }
-	return admin.NewLocal(file, func() *tlsstate.Rules { return rules }, time.Now, log, close).WithBook(book), nil
+	return &admin.Local{
+		Memory: file, Rules: cfg.Rules, Now: time.Now, Log: log, Book: book,
+		Release: func() error { return errors.Join(book.Close(), file.Close()) },
+	}, nil
 }

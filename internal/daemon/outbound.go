@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"tlsratchet/internal/admin"
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
@@ -178,15 +177,6 @@ func (s *sending) reload(cfg *config.Config) {
 // by its name.
 func isPolicy(l net.Listener) bool {
 	return l.Addr().Network() == "unix" && filepath.Base(l.Addr().String()) == config.PolicySocket
-}
-
-// admin returns what the operators' commands see, or nil where the sending side
-// is switched off.
-func (s *sending) admin() admin.Sending {
-	if s == nil {
-		return nil
-	}
-	return s
 }
 
 // Overview implements [admin.Sending].

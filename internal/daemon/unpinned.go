@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"tlsratchet/internal/admin"
 	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
 )
@@ -51,18 +50,4 @@ func dropped(h *tlsstate.History, i *incident.Incident) bool {
 		pin = h.Pins[i.Evidence.Pin-1]
 	}
 	return pin.Void > 0 && pin.Formed <= pin.Void
-}
-
-// acts are the operations of the daemon, where a pin that is dropped closes its
-// incident at once.
-type acts struct {
-	admin.Admin
-	dropped func()
-}
-
-// Do is that of the operations within.
-func (a acts) Do(ctx context.Context, act admin.Act) (admin.Detail, error) {
-	d, err := a.Admin.Do(ctx, act)
-	a.dropped() // an error may be that only others don't know yet
-	return d, err
 }
