@@ -225,7 +225,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 		o.listeners = nil
 		d.running.Go(func() { d.serve(o, listeners) })
 	}
-	for _, run := range []func(context.Context){d.watchdog, d.pages.census.Run, d.watch.check.Run, d.watchPins} {
+	for _, run := range []func(context.Context){d.watchdog, d.count, d.watch.check.Run, d.watchPins} {
 		d.running.Go(func() { run(background) })
 	}
 	d.sending.run()

@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"context"
+	"bytes"
 	"io"
 	"log/slog"
 	"os"
@@ -31,17 +31,9 @@ func formatHandler(w io.Writer, format string, options *slog.HandlerOptions) slo
 	return slog.NewTextHandler(w, options)
 }
 
-// byPriority has a handler for each priority of the journal: error, warning,
-// info, debug.
-type byPriority [4]slog.Handler
-
+// journalHandler writes for systemd's journal.
 func journalHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}
-	var all byPriority
-	for i, prefix := range [...]string{"<3>", "<4>", "<6>", "<7>"} {
-		all[i] = formatHandler(prefixWriter{w, prefix}, format, options)
-	}
-	return all
+	return formatHandler(journalWriter{w}, format, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime})
 }
 
 func withoutTime(groups []string, a slog.Attr) slog.Attr {
@@ -51,51 +43,18 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// at returns the handler of a level.
-func (p byPriority) at(l slog.Level) slog.Handler {
-	switch {
-	case l >= slog.LevelError:
-		return p[0]
-	case l >= slog.LevelWarn:
-		return p[1]
-	case l >= slog.LevelInfo:
-		return p[2]
-	}
-	return p[3]
-}
-
-// Enabled implements [slog.Handler].
-func (p byPriority) Enabled(ctx context.Context, l slog.Level) bool { return p[0].Enabled(ctx, l) }
-
-// Handle implements [slog.Handler].
-func (p byPriority) Handle(ctx context.Context, r slog.Record) error {
-	return p.at(r.Level).Handle(ctx, r)
-}
-
-// WithAttrs implements [slog.Handler].
-func (p byPriority) WithAttrs(attrs []slog.Attr) slog.Handler {
-	for i := range p {
-		p[i] = p[i].WithAttrs(attrs)
-	}
-	return p
-}
-
-// WithGroup implements [slog.Handler].
-func (p byPriority) WithGroup(name string) slog.Handler {
-	for i := range p {
-		p[i] = p[i].WithGroup(name)
-	}
-	return p
-}
-
-// prefixWriter puts a prefix before each write, which is one line.
-type prefixWriter struct {
-	w      io.Writer
-	prefix string
-}
+// journalWriter puts its priority before each line, which a handler writes at
+// once. Without a time, a line begins with its level.
+type journalWriter struct{ w io.Writer }
 
 // Write implements [io.Writer].
-func (p prefixWriter) Write(b []byte) (int, error) {
-	n, err := p.w.Write(append([]byte(p.prefix), b...))
-	return max(n-len(p.prefix), 0), err
+func (j journalWriter) Write(b []byte) (int, error) {
+	level, priority := bytes.TrimLeft(b, `{"level":=`), "<7>"
+	for prefix, p := range map[string]string{"ERROR": "<3>", "WARN": "<4>", "INFO": "<6>"} {
+		if bytes.HasPrefix(level, []byte(prefix)) {
+			priority = p
+		}
+	}
+	n, err := j.w.Write(append([]byte(priority), b...))
+	return max(n-len(priority), 0), err
 }

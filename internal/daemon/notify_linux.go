@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
@@ -40,18 +39,11 @@ func (n notifier) watchdog(ctx context.Context, alive func() error) {
 	if err != nil || interval == 0 {
 		return
 	}
-	tick := time.NewTicker(interval / 2)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+	every(ctx, interval/2, nil, func() {
+		if err := alive(); err != nil {
+			n.log.Error("health check failed; watchdog not notified", "error", err)
 			return
-		case <-tick.C:
-			if err := alive(); err != nil {
-				n.log.Error("health check failed; watchdog not notified", "error", err)
-				continue
-			}
-			n.send(sd.SdNotifyWatchdog)
 		}
-	}
+		n.send(sd.SdNotifyWatchdog)
+	})
 }

@@ -125,21 +125,7 @@ func (s *sending) run() {
 			s.follower.Run(ctx, journal)
 		}
 	})
-	s.running.Go(func() { s.keep(ctx) })
-}
-
-// keep writes the state now and then.
-func (s *sending) keep(ctx context.Context) {
-	tick := time.NewTicker(keepSending)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.write()
-		}
-	}
+	s.running.Go(func() { every(ctx, keepSending, nil, s.write) })
 }
 
 func (s *sending) write() {

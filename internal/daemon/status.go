@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"net"
 	"runtime"
 	"time"
@@ -34,7 +35,7 @@ type pages struct {
 // there; the rest is asked for when somebody looks.
 func newPages(d *Daemon) pages {
 	p := pages{
-		census: &status.Census{All: d.histories.All, Rules: d.rules, Every: censusEvery, Log: d.log},
+		census: &status.Census{All: d.histories.All, Rules: d.rules},
 		recent: &status.Recent{},
 	}
 	p.metrics = status.NewMetrics(status.Sources{
@@ -57,6 +58,15 @@ func newPages(d *Daemon) pages {
 		PolicyService: d.policyStats,
 	})
 	return p
+}
+
+// count walks through the memory again and again until ctx ends.
+func (d *Daemon) count(ctx context.Context) {
+	every(ctx, censusEvery, nil, func() {
+		if err := d.pages.census.Count(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("the memory was not counted", "error", err)
+		}
+	})
 }
 
 // take is on the mail path.

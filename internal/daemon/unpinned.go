@@ -27,16 +27,7 @@ func (w *watch) unpinned(load load) {
 
 // watchPins does so now, and again and again until ctx ends.
 func (d *Daemon) watchPins(ctx context.Context) {
-	tick := time.NewTicker(unpinnedEvery)
-	defer tick.Stop()
-	for {
-		d.watch.unpinned(d.histories.Load)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	every(ctx, unpinnedEvery, nil, func() { d.watch.unpinned(d.histories.Load) })
 }
 
 // dropped reports whether the pin that an incident is about was dropped by an

@@ -55,7 +55,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
 		w.notices.emit(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
-	go w.breaker.run()
+	w.breaker.run()
 	return w, nil
 }
 
@@ -122,7 +122,7 @@ func (w *watch) take(e ratchet.Event) {
 func (w *watch) close() error {
 	var errs []error
 	close(w.closing)
-	if err := w.breaker.close(time.Now()); err != nil {
+	if err := w.breaker.close(); err != nil {
 		errs = append(errs, fmt.Errorf("keep the breaker's state: %w", err))
 	}
 	if err := w.book.Close(); err != nil {

@@ -50,7 +50,7 @@ func TestBreakerArmsItself(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			go k.run()
+			k.run()
 			return k
 		}
 		k := begin()
@@ -60,13 +60,13 @@ func TestBreakerArmsItself(t *testing.T) {
 		}
 		k.Restore(state)
 		time.Sleep(cfg.Breaker.Window / 2)
-		if err := k.close(time.Now()); err != nil {
+		if err := k.close(); err != nil {
 			t.Fatal(err)
 		}
 		k.changed(state) // too late, and no harm
 		k = begin()
 		time.Sleep(cfg.Breaker.Window)
-		if err := k.close(time.Now()); err != nil {
+		if err := k.close(); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(answers, " "); got != "softened softened armed" {

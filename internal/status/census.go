@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"log/slog"
 	"math/bits"
 	"slices"
 	"sync/atomic"
@@ -47,28 +46,8 @@ type Census struct {
 	All func(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	// Rules are the rules of today. Required.
 	Rules func() *tlsstate.Rules
-	// Every is the time between two walks: more than 0.
-	Every time.Duration
-	// Log gets a line for a walk that failed. Required.
-	Log *slog.Logger
 
 	last atomic.Pointer[Count]
-}
-
-// Run counts at once, and again and again until ctx ends.
-func (c *Census) Run(ctx context.Context) {
-	tick := time.NewTicker(c.Every)
-	defer tick.Stop()
-	for {
-		if err := c.count(ctx); err != nil && ctx.Err() == nil {
-			c.Log.Error("the memory was not counted", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // Last returns the newest count: the zero one before the first walk ended.
@@ -79,7 +58,8 @@ func (c *Census) Last() Count {
 	return Count{}
 }
 
-func (c *Census) count(ctx context.Context) error {
+// Count counts now. The count before stays if it fails.
+func (c *Census) Count(ctx context.Context) error {
 	var n Count
 	today, rule := tlsstate.DayOf(time.Now()), c.Rules().Default()
 	all, failed := c.All(tlsstate.Identity{})

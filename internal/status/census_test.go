@@ -1,11 +1,9 @@
 package status_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,10 +45,9 @@ func TestCensus(t *testing.T) {
 		}
 
 		c := census(m.All, rules(t))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { c.Run(ctx); close(done) }()
-		synctest.Wait()
+		if err := c.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		n := c.Last()
 		if n.At.IsZero() || n.Known != [8]int{0, 2, 32, 0, 1} || n.Pinned != [8]int{0, 1, 1, 0, 0} {
 			t.Errorf("%+v", n)
@@ -59,44 +56,40 @@ func TestCensus(t *testing.T) {
 			t.Errorf("%+v", n.Plain)
 		}
 		teach(address("192.0.2.3"), tlsstate.TLS13, 1)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if again := c.Last(); again.Known[tlsstate.Address] != 3 || !again.At.After(n.At) {
+		if err := c.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again := c.Last(); again.Known[tlsstate.Address] != 3 {
 			t.Errorf("%+v", again)
 		}
-		cancel()
-		<-done
 	})
 }
 
 func census(all func(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error), r *tlsstate.Rules) *status.Census {
-	return &status.Census{All: all, Rules: func() *tlsstate.Rules { return r }, Every: time.Minute, Log: quietLog()}
+	return &status.Census{All: all, Rules: func() *tlsstate.Rules { return r }}
 }
 
 // TestCensusFails: a walk that fails leaves the count before.
 func TestCensusFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var broken atomic.Bool
-		c := census(func(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
-			one := func(yield func(tlsstate.Identity, tlsstate.History) bool) {
-				yield(address("192.0.2.1"), tlsstate.History{First: 1, Last: 1})
-			}
-			if broken.Load() {
-				return one, func() error { return errors.New("disk gone") }
-			}
-			return one, func() error { return nil }
-		}, rules(t))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { c.Run(ctx); close(done) }()
-		synctest.Wait()
-		first := c.Last()
-		broken.Store(true)
-		time.Sleep(2 * time.Minute)
-		cancel()
-		<-done
-		if last := c.Last(); first.Known[tlsstate.Address] != 1 || last.At != first.At {
-			t.Errorf("%+v, then %+v", first, last)
+	broken := false
+	c := census(func(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
+		one := func(yield func(tlsstate.Identity, tlsstate.History) bool) {
+			yield(address("192.0.2.1"), tlsstate.History{First: 1, Last: 1})
 		}
-	})
+		if broken {
+			return one, func() error { return errors.New("disk gone") }
+		}
+		return one, func() error { return nil }
+	}, rules(t))
+	if err := c.Count(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := c.Last()
+	broken = true
+	if err := c.Count(t.Context()); err == nil {
+		t.Error("no error of a disk that is gone")
+	}
+	if last := c.Last(); first.Known[tlsstate.Address] != 1 || last.At != first.At {
+		t.Errorf("%+v, then %+v", first, last)
+	}
 }
