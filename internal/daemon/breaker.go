@@ -50,7 +50,9 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 		return k, nil
 	}
 	k.Restore(s)
-	k.atStart = s.Answer
+	if k.atStart = s.Answer; k.atStart != ratchet.Armed {
+		k.reported = ratchet.Excused // none: what holds now is reported at once
+	}
 	return k, nil
 }
 

@@ -38,8 +38,12 @@ func (n *notices) emit(all ...alert.Notice) {
 	}
 }
 
-// ownKeys is what the keys of the self-check's notices begin with.
-const ownKeys = "own-"
+// ownKeys is what the keys of the self-check's notices begin with, ownServer their
+// titles.
+const (
+	ownKeys   = "own-"
+	ownServer = "STARTTLS of this server: "
+)
 
 // alertState reads the alerts' state of the last run. Without a self-check, what
 // it had found is left out: nobody would report its end.
@@ -86,11 +90,11 @@ func broken(p selfcheck.Problem) bool { return p > selfcheck.CertificateExpires 
 
 // cause is what the self-check found wrong, or "".
 func cause(r selfcheck.Result) string {
-	switch {
+	switch p := r.Problem(r.At); {
 	case r.Err != nil:
 		return clean.Text(r.Err.Error(), 255)
-	case r.Problem(r.At) == selfcheck.CertificateInvalid:
-		return "the certificate of our own MX is not valid now"
+	case broken(p):
+		return p.Words()
 	}
 	return ""
 }
@@ -102,16 +106,8 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 	if n.Problem == selfcheck.OK {
 		level = slog.LevelInfo
 	}
-	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", clean.Text(n.String(), 600))
+	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", n.String())
 	w.notices.emit(selfcheckNotices(n)...)
-}
-
-// ownWords are the titles of what may be wrong with our own STARTTLS.
-var ownWords = map[selfcheck.Problem]string{
-	selfcheck.NotOffered:         "STARTTLS is not offered by this server",
-	selfcheck.HandshakeFails:     "STARTTLS of this server is offered but fails",
-	selfcheck.CertificateInvalid: "STARTTLS certificate of this server is not valid",
-	selfcheck.CertificateExpires: "STARTTLS certificate expires soon",
 }
 
 // selfcheckNotices report our own STARTTLS, and its certificate's end: two
@@ -125,11 +121,11 @@ func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
 		is          func(selfcheck.Problem) bool
 		over, hints string
 	}{
-		{ownKeys + "starttls", alert.Critical, broken, "STARTTLS of this server works again", meanwhile},
-		{ownKeys + "certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }, "STARTTLS certificate renewed", ""},
+		{ownKeys + "starttls", alert.Critical, broken, ownServer + "works again", meanwhile},
+		{ownKeys + "certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }, ownServer + "certificate renewed", ""},
 	} {
 		notice := alert.Notice{
-			Key: m.key, Severity: m.severity, At: n.Result.At, Title: ownWords[n.Problem], Text: n.String() + m.hints,
+			Key: m.key, Severity: m.severity, At: n.Result.At, Title: ownServer + n.Problem.Words(), Text: n.String() + m.hints,
 			Next: []string{"tlsratchet doctor"},
 		}
 		if !m.is(n.Problem) {

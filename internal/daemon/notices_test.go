@@ -30,18 +30,18 @@ func TestSelfcheckNotices(t *testing.T) {
 		before, now selfcheck.Problem
 		want        string
 	}{
-		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: STARTTLS of this server is offered but fails"},
-		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: STARTTLS of this server works again"},
+		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: STARTTLS of this server: handshake fails"},
+		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: STARTTLS of this server: works again"},
 		{selfcheck.CertificateInvalid, selfcheck.CertificateExpires,
-			"own-starttls critical closed: STARTTLS of this server works again, own-certificate warning open: STARTTLS certificate expires soon"},
+			"own-starttls critical closed: STARTTLS of this server: works again, own-certificate warning open: STARTTLS of this server: certificate expires soon"},
 		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
-			"own-starttls critical open: STARTTLS certificate of this server is not valid, own-certificate warning closed: STARTTLS certificate renewed"},
-		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: STARTTLS certificate renewed"},
+			"own-starttls critical open: STARTTLS of this server: certificate not valid, own-certificate warning closed: STARTTLS of this server: certificate renewed"},
+		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: STARTTLS of this server: certificate renewed"},
 		// After a start, what was reported before it may be over.
 		{selfcheck.Unknown, selfcheck.NotOffered,
-			"own-starttls critical open: STARTTLS is not offered by this server, own-certificate warning closed: STARTTLS certificate renewed"},
+			"own-starttls critical open: STARTTLS of this server: not offered, own-certificate warning closed: STARTTLS of this server: certificate renewed"},
 		{selfcheck.Unknown, selfcheck.OK,
-			"own-starttls critical closed: STARTTLS of this server works again, own-certificate warning closed: STARTTLS certificate renewed"},
+			"own-starttls critical closed: STARTTLS of this server: works again, own-certificate warning closed: STARTTLS of this server: certificate renewed"},
 	} {
 		var got []string
 		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Before: tt.before, Address: "mx:25"}) {
@@ -65,7 +65,7 @@ func TestCause(t *testing.T) {
 	for want, r := range map[string]selfcheck.Result{
 		"":                        {},
 		"STARTTLS is not offered": {At: noon, Reachable: true, Err: selfcheck.ErrNotOffered},
-		"the certificate of our own MX is not valid now": expired,
+		"certificate not valid":   expired,
 	} {
 		if got := cause(r); got != want {
 			t.Errorf("%q, want %q", got, want)

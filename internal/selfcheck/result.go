@@ -4,7 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tlsratchet/internal/clean"
 )
+
+// maxWords is the length, in bytes, of a description.
+const maxWords = 600
 
 // What may be wrong with STARTTLS. They are wrapped by [Result.Err].
 var (
@@ -60,10 +65,19 @@ const (
 // for those that renew themselves have 30 left by then.
 const ExpiresSoon = 14 * 24 * time.Hour
 
-var problemNames = [...]string{"unknown", "ok", "certificate_expires", "certificate_invalid", "handshake_fails", "not_offered"}
+// problems are the names of the problems, and what they are called before people.
+var problems = [...]struct{ name, words string }{
+	{"unknown", "no answer"}, {"ok", "works"}, {"certificate_expires", "certificate expires soon"},
+	{"certificate_invalid", "certificate not valid"}, {"handshake_fails", "handshake fails"}, {"not_offered", "not offered"},
+}
+
+func (p Problem) row() int { return min(int(p), len(problems)-1) }
 
 // String returns the problem as one lower-case word.
-func (p Problem) String() string { return problemNames[min(int(p), len(problemNames)-1)] }
+func (p Problem) String() string { return problems[p.row()].name }
+
+// Words returns the state of STARTTLS as people call it, such as "not offered".
+func (p Problem) Words() string { return problems[p.row()].words }
 
 // Problem returns what the result means at the given time: a certificate ages.
 func (r Result) Problem(now time.Time) Problem {
@@ -106,29 +120,28 @@ type Notice struct {
 	Result  Result
 }
 
-// String describes what happened and where to look. It holds text of the
-// server's.
-func (n Notice) String() string {
+// String describes what was found and where to look. It is clean.
+func (n Notice) String() string { return n.Result.Describe(n.Address, n.Problem) }
+
+// Describe says that a result of the server at an address has a problem, and
+// where to look. It is clean.
+func (r *Result) Describe(address string, p Problem) string {
 	const look = "see smtpd_tls_security_level, the certificate files and the lines of smtpd in Postfix's log"
-	r := n.Result
-	switch n.Problem {
-	case NotOffered:
-		return fmt.Sprintf("our own %s does not offer STARTTLS, so that every peer falls back to plaintext: %s", n.Address, look)
-	case HandshakeFails:
-		return fmt.Sprintf("our own %s offers STARTTLS, but it fails (%v): %s", n.Address, r.Err, look)
-	case CertificateInvalid:
-		return fmt.Sprintf("the certificate of our own %s is valid from %s to %s, not now: renew it and reload Postfix",
-			n.Address, r.CertNotBefore.UTC().Format(time.DateOnly), r.CertNotAfter.UTC().Format(time.DateOnly))
-	case CertificateExpires:
-		return fmt.Sprintf("the certificate of our own %s ends on %s, in %d days: renew it and reload Postfix",
-			n.Address, r.CertNotAfter.UTC().Format(time.DateOnly), r.DaysLeft(r.At))
-	case OK:
-		again := " again"
-		if n.Before == Unknown {
-			again = ""
-		}
-		return fmt.Sprintf("STARTTLS of our own %s works%s (%s, certificate until %s)",
-			n.Address, again, r.Version, r.CertNotAfter.UTC().Format(time.DateOnly))
+	from, until := r.CertNotBefore.UTC().Format(time.DateOnly), r.CertNotAfter.UTC().Format(time.DateOnly)
+	text := fmt.Sprintf("our own %s has not answered yet", address)
+	switch {
+	case p == NotOffered:
+		text = fmt.Sprintf("our own %s does not offer STARTTLS, so that every peer falls back to plaintext: %s", address, look)
+	case p == HandshakeFails:
+		text = fmt.Sprintf("our own %s offers STARTTLS, but it fails (%v): %s", address, r.Err, look)
+	case p == CertificateInvalid:
+		text = fmt.Sprintf("the certificate of our own %s is valid from %s to %s, not now: renew it and reload Postfix", address, from, until)
+	case p == CertificateExpires:
+		text = fmt.Sprintf("the certificate of our own %s ends on %s, in %d days: renew it and reload Postfix", address, until, r.DaysLeft(r.At))
+	case p == OK:
+		text = fmt.Sprintf("STARTTLS of our own %s works (%s, certificate until %s, %d days)", address, r.Version, until, r.DaysLeft(r.At))
+	case r.Err != nil:
+		text = fmt.Sprintf("our own %s does not answer: %v", address, r.Err)
 	}
-	return fmt.Sprintf("our own %s does not answer: %v", n.Address, r.Err)
+	return clean.Text(text, maxWords)
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"time"
 
 	"tlsratchet/internal/incident"
@@ -127,41 +128,24 @@ type breakerView struct {
 }
 
 func newBreakerView(s ratchet.BreakerState) breakerView {
-	v := breakerView{Word: s.Holds().String(), Means: words.Breaker(&s), State: s}
-	v.Mark = map[ratchet.Answer]string{ratchet.Armed: "good", ratchet.Softened: "fair"}[s.Holds()]
-	if v.Mark == "" {
-		v.Mark = "bad"
-	}
-	return v
+	mark := map[ratchet.Answer]string{ratchet.Armed: "good", ratchet.Softened: "fair"}[s.Holds()]
+	return breakerView{Word: s.Holds().String(), Means: words.Breaker(&s), Mark: cmp.Or(mark, "bad"), State: s}
 }
 
 // checkView is the self-check in words.
 type checkView struct {
 	Word, Means, Mark string
-	Result            selfcheck.Result
-	MX                string
-	DaysLeft          int
+	At                time.Time
 }
 
 func newCheckView(r selfcheck.Result, mx string, now time.Time) checkView {
-	v := checkView{Result: r, MX: mx, DaysLeft: r.DaysLeft(now)}
-	switch problem := r.Problem(now); {
-	case mx == "":
-		v.Word, v.Mark, v.Means = "off", "none", "STARTTLS of this server is not tested."
-	case r.At.IsZero():
-		v.Word, v.Mark, v.Means = "not tried yet", "none", "The first test is under way."
-	case problem == selfcheck.OK:
-		v.Word, v.Mark, v.Means = "works", "good", "STARTTLS works, tested as a peer would."
-	case problem == selfcheck.CertificateExpires:
-		v.Word, v.Mark, v.Means = "certificate expires soon", "fair", "Renew the certificate and reload Postfix."
-	case problem == selfcheck.CertificateInvalid:
-		v.Word, v.Mark, v.Means = "certificate not valid", "bad", "Peers that check it may come in clear or not at all. Renew it and reload Postfix."
-	case problem == selfcheck.HandshakeFails:
-		v.Word, v.Mark, v.Means = "handshake fails", "bad", "STARTTLS is offered but fails: see Postfix's log."
-	case problem == selfcheck.NotOffered:
-		v.Word, v.Mark, v.Means = "STARTTLS not offered", "bad", "Every peer comes in clear. Check smtpd_tls_security_level and the certificate files."
-	default:
-		v.Word, v.Mark, v.Means = "no answer", "none", "The test could not connect, which says nothing about TLS."
+	if mx == "" {
+		return checkView{Word: "off", Mark: "none", Means: "STARTTLS of this server is not tested"}
 	}
-	return v
+	if r.At.IsZero() {
+		return checkView{Word: "not tried yet", Mark: "none", Means: "The first test is under way"}
+	}
+	p := r.Problem(now)
+	mark := map[selfcheck.Problem]string{selfcheck.Unknown: "none", selfcheck.OK: "good", selfcheck.CertificateExpires: "fair"}[p]
+	return checkView{Word: p.Words(), Mark: cmp.Or(mark, "bad"), Means: r.Describe(mx, p), At: r.At}
 }

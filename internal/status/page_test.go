@@ -36,7 +36,7 @@ func TestOverview(t *testing.T) {
 		t.Fatal(code)
 	}
 	contains(t, body, "came without TLS", "bank.example", "mx1.bank.example<wbr>[192.0.2.10]", "41 of 64 days", "2026-05-06",
-		"armed", "STARTTLS works, tested as a peer would", "certificate until 2027-01-21 (60 days)", "printer.partner.example", "not reached", `<svg class="picture"`)
+		"armed", "STARTTLS of our own", "certificate until 2027-01-21, 60 days", "printer.partner.example", "not reached", `<svg class="picture"`)
 	if n := strings.Count(body, "<g>"); n != 64 {
 		t.Errorf("%d columns in the picture", n)
 	}
@@ -240,7 +240,7 @@ func TestBreakerAndSelfCheck(t *testing.T) {
 	expired.CertNotAfter = noon.AddDate(0, 0, -1)
 	refused.Handshake, gone.Offered = false, false
 	for want, r := range map[string]selfcheck.Result{
-		"certificate expires soon": mended, "certificate not valid": expired, "handshake fails": refused, "STARTTLS not offered": gone, "no answer": {At: mended.At}, "not tried yet": {},
+		"certificate expires soon": mended, "certificate not valid": expired, "handshake fails": refused, "not offered": gone, "no answer": {At: mended.At}, "not tried yet": {},
 	} {
 		p := busyPage(t)
 		p.SelfCheck = func() selfcheck.Result { return r }
