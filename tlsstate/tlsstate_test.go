@@ -1,6 +1,7 @@
 package tlsstate_test
 
 import (
+	"fmt"
 	"hash/crc32"
 	"testing"
 	"time"
@@ -55,7 +56,12 @@ func TestWordsRoundTrip(t *testing.T) {
 			t.Errorf("ParseEnforce(%q) = %v, %v", e, got, err)
 		}
 	}
-	for k := Address; k <= Listener; k++ {
+	for c := CertByIssuer; c <= CertOff; c++ {
+		if got, err := ParseCertPins(c.String()); err != nil || got != c {
+			t.Errorf("ParseCertPins(%q) = %v, %v", c, got, err)
+		}
+	}
+	for k := Address; k <= LastKind; k++ {
 		id := Identity{k, "192.0.2.10"}
 		if got, err := ParseIdentity(id.String()); err != nil || got != id {
 			t.Errorf("ParseIdentity(%q) = %v, %v", id, got, err)
@@ -66,9 +72,19 @@ func TestWordsRoundTrip(t *testing.T) {
 			t.Errorf("ParseIdentity(%q) = %v, want an error", bad, got)
 		}
 	}
-	for _, s := range []string{Level(9).String(), Action(9).String(), Enforce(9).String(), Kind(9).String(), Outcome(9).String(), Downgrade(9).String()} {
-		if len(s) == 0 {
-			t.Error("an unknown value has no name")
+	for _, s := range []string{Level(9).String(), Action(9).String(), Enforce(9).String(), Kind(9).String(), Outcome(9).String(), Downgrade(9).String(), CertPins(9).String(), Support(9).String(), PinState(9).String()} {
+		if s != "unknown(9)" {
+			t.Errorf("an unknown value is %q", s)
+		}
+	}
+	if got := Kind(0).String(); got != "unknown(0)" {
+		t.Errorf("no kind is %q", got)
+	}
+	for s, want := range map[fmt.Stringer]string{
+		PinHolds: "holds", PinRelaxed: "relaxed", SupportItself: "itself", SupportHostName: "host-name", SupportAddresses: "addresses", Raised: "raised", Unauthenticated: "unauthenticated",
+	} {
+		if s.String() != want {
+			t.Errorf("%q, want %q", s, want)
 		}
 	}
 	for _, bad := range []string{"TLS1.2", "tls", ""} {

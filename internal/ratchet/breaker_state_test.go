@@ -57,6 +57,12 @@ func TestAnswersRoundTrip(t *testing.T) {
 	}
 }
 
+func TestAnswerNobodyKnows(t *testing.T) {
+	if got := ratchet.Answer(200).String(); got != "excused" {
+		t.Error(got)
+	}
+}
+
 func TestBreakerStateBad(t *testing.T) {
 	var s ratchet.BreakerState
 	if err := json.Unmarshal([]byte(`{"answer": "on fire"}`), &s); err == nil {
