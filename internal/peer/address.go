@@ -45,17 +45,15 @@ func marks(ip netip.Addr) (network, address tlsstate.Sketch) {
 	return tlsstate.Mark(b[:6]), tlsstate.Mark(b[:])
 }
 
-// networkName returns the network of an address: its /24, or /48 of IPv6.
-func networkName(ip netip.Addr) string {
+// Network returns the network that an address counts as: its /24, or /48 of
+// IPv6. The zero address has none.
+func Network(ip netip.Addr) netip.Prefix {
 	bits := 48
 	if ip.Is4() {
 		bits = 24
 	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
+	p, _ := ip.Prefix(bits)
+	return p
 }
 
 // listenerName returns the name of a listener: its port. Whoever strips can

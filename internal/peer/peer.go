@@ -68,7 +68,7 @@ func (p *Peer) NetworkID() tlsstate.Identity {
 	if !p.IP.IsValid() {
 		return tlsstate.Identity{}
 	}
-	return tlsstate.Identity{Kind: tlsstate.Network, Name: networkName(p.IP)}
+	return tlsstate.Identity{Kind: tlsstate.Network, Name: Network(p.IP).String()}
 }
 
 // confirmed returns the client name that Postfix confirmed, or "".

@@ -23,9 +23,6 @@ type Claim struct {
 	// proven before: strangers can't use up what it may ask of DNS. The caller
 	// sets it.
 	Known bool
-	// HELO is the client's HELO or EHLO name, for the rare record that looks at it; ""
-	// is fine. The caller sets it.
-	HELO string
 
 	ip     netip.Addr
 	domain string // of MAIL FROM, normalised
@@ -42,15 +39,11 @@ func ClaimOf(p *peer.Peer, from string) (c Claim, ok bool) {
 		return Claim{}, false
 	}
 	c.ip = p.IP
-	var buf [len("ffff:ffff:ffff::/48")]byte
-	client := buf[:0]
-	if p.Domain.IsZero() {
-		client = network(p.IP).AppendTo(client)
-		c.Identity.Name = c.domain + "/" + string(client)
-	} else {
-		c.Identity.Name = c.domain + "/" + p.Domain.Name
+	client := p.Domain.Name
+	if client == "" {
+		client = p.NetworkID().Name
 	}
-	c.Identity.Kind = tlsstate.Sender
+	c.Identity = tlsstate.Identity{Kind: tlsstate.Sender, Name: c.domain + "/" + client}
 	return c, true
 }
 
@@ -98,14 +91,6 @@ func (c *Claim) sender() string {
 	return local + "@" + c.domain
 }
 
-// helo returns the HELO name if it is one, for macros too.
-func (c *Claim) helo() string {
-	if host, err := peer.Normalize(c.HELO); err == nil {
-		return host
-	}
-	return ""
-}
-
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '@' || c == '\\' {
@@ -113,19 +98,6 @@ func plain(s string) bool {
 		}
 	}
 	return true
-}
-
-// network returns the network that an address counts as: /24, or /48 of IPv6.
-func network(ip netip.Addr) netip.Prefix {
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // only of the zero address
-	}
-	return p
 }
 
 // flipped returns an address that shares all but the last bit of the widest

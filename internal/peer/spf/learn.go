@@ -2,7 +2,9 @@ package spf
 
 import (
 	"fmt"
-	"runtime/debug"
+
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/peer"
 )
 
 // task is a claim to be proven, and what to do then.
@@ -23,7 +25,7 @@ func (p *Prover) Learn(c Claim, learn func()) bool {
 	if _, ok := p.waiting[c.Identity]; ok {
 		return true
 	}
-	net := network(c.ip)
+	net := peer.Network(c.ip)
 	if p.closed || c.Identity.IsZero() || p.shares[net] >= p.o.PerNetwork || len(p.tasks) == cap(p.tasks) {
 		p.dropped.Add(1)
 		return false
@@ -47,7 +49,7 @@ func (p *Prover) work() {
 func (p *Prover) call(learn func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.log.Error("sender not learned", "error", fmt.Sprintf("panic: %v", r), "stack", string(debug.Stack()))
+			p.log.Error("sender not learned", "error", fmt.Sprintf("panic: %v", r), "stack", clean.Stack())
 		}
 	}()
 	learn()
@@ -57,7 +59,7 @@ func (p *Prover) forget(c *Claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, c.Identity)
-	net := network(c.ip)
+	net := peer.Network(c.ip)
 	if p.shares[net]--; p.shares[net] == 0 {
 		delete(p.shares, net)
 	}

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/peer"
 	"tlsratchet/internal/peer/spf/resolver"
 	"tlsratchet/tlsstate"
 )
@@ -110,7 +111,7 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 	defer func() {
 		if r := recover(); r != nil {
 			result = Failed
-			p.log.Error("sender not proven", "error", fmt.Sprintf("panic: %v", r), "stack", string(debug.Stack()))
+			p.log.Error("sender not proven", "error", fmt.Sprintf("panic: %v", r), "stack", clean.Stack())
 		}
 		p.results[result].Add(1)
 		p.tried.note(&c, result)
@@ -120,7 +121,7 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
-	net := network(c.ip)
+	net := peer.Network(c.ip)
 	return newProof(p.resolver, c.ip, func() bool { return p.limiter.allow(net, c.Known) }).check(ctx, &c, p.o.Terms)
 }
 
