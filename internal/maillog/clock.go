@@ -2,6 +2,7 @@ package maillog
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 	"time"
 )
@@ -126,54 +127,43 @@ func suffixOf(b []byte) []byte {
 		return b[:max(end, 0)]
 	}
 	word, _, _ := bytes.Cut(b[1:], space)
-	if _, known := zones[string(word)]; known || isYear(word) || isOffset(word) {
+	if _, _, known := zone(word); known {
 		return b[:1+len(word)]
 	}
 	return nil
 }
 
-func isYear(b []byte) bool {
-	n, digits := number(b)
-	return digits == 4 && len(b) == 4 && n >= 1980 && n <= 2148
-}
-
-// isOffset reports whether a word is "Z", "+01", "+0100" or "+01:00".
-func isOffset(b []byte) bool {
-	_, ok := offset(b)
-	return ok
-}
-
-func offset(b []byte) (seconds int, ok bool) {
-	if string(b) == "Z" {
-		return 0, true
+// zone reads a year, or a zone: an abbreviation, "+01", "+0100" or "+01:00". loc is
+// nil where there is no zone.
+func zone(word []byte) (year int, loc *time.Location, ok bool) {
+	if n, digits := number(word); digits == 4 && len(word) == 4 && n >= 1980 && n <= 2148 {
+		return int(n), nil, true
+	}
+	if seconds, ok := zones[string(word)]; ok {
+		return 0, time.FixedZone("", seconds), true
 	}
 	for _, layout := range []string{"-07:00", "-0700", "-07"} {
-		if t, err := time.Parse(layout, string(b)); err == nil {
-			_, seconds = t.Zone()
-			return seconds, true
+		if t, err := time.Parse(layout, string(word)); err == nil {
+			_, seconds := t.Zone()
+			return 0, time.FixedZone("", seconds), true
 		}
 	}
-	return 0, false
+	return 0, nil, false
 }
 
 // complete sets the start of the hour: t with the year and the zone that the
 // suffix states, or that are known otherwise.
 func (c *clock) complete(t time.Time, suffix []byte) bool {
-	year, loc := t.Year(), c.loc
-	if isYear(suffix) {
-		year, _ = strconv.Atoi(string(suffix))
-	} else if seconds, ok := offset(suffix); ok {
-		loc = time.FixedZone("", seconds)
-	} else if seconds, ok := zones[string(suffix)]; ok {
-		loc = time.FixedZone("", seconds)
-	} else if len(suffix) > 0 {
+	year, loc, ok := zone(suffix)
+	if !ok && len(suffix) > 0 {
 		return false
 	}
+	year = cmp.Or(year, t.Year())
 	if c.yearless = year == 0; c.yearless {
 		c.turn(t.Month())
 		year = c.year
 	}
-	c.begin(time.Date(year, t.Month(), t.Day(), t.Hour(), 0, 0, 0, loc))
+	c.begin(time.Date(year, t.Month(), t.Day(), t.Hour(), 0, 0, 0, cmp.Or(loc, c.loc)))
 	return true
 }
 
@@ -191,7 +181,7 @@ func (c *clock) begin(t time.Time) {
 
 // zones are offsets in seconds of abbreviations that mean one zone alone.
 var zones = map[string]int{
-	"UTC": 0, "GMT": 0, "WEST": 3600, "CET": 3600, "CEST": 7200, "EET": 7200, "EEST": 10800, "MSK": 10800, "JST": 32400,
+	"Z": 0, "UTC": 0, "GMT": 0, "WEST": 3600, "CET": 3600, "CEST": 7200, "EET": 7200, "EEST": 10800, "MSK": 10800, "JST": 32400,
 	"EST": -18000, "EDT": -14400, "CDT": -18000, "MDT": -21600, "PST": -28800, "PDT": -25200,
 }
 

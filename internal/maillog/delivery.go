@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"bytes"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -195,7 +196,7 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 		p.drop(host)
 		return
 	}
-	if relay, ok := failureLine(msg); ok {
+	if relay, _, ok := relayAfter(msg, connectError); ok {
 		p.failed[hostOf(relay)] = true
 		delete(p.tls, relay)
 		return
@@ -270,20 +271,22 @@ func (p *client) trouble(msg []byte) {
 	if !ok {
 		return
 	}
-	switch t := troubleOf(rest); t {
-	case troubleRequired:
-		host := hostAfter(rest, "host ")
+	host := hostAfter(rest, "")
+	switch {
+	case bytes.HasPrefix(rest, required):
+		host = hostAfter(rest, "host ")
 		p.skipped = append(p.skipped, host)
 		p.drop(host)
-	case troubleHandshake:
+	case bytes.HasPrefix(rest, cannotStart):
 		clear(p.tls)
-	case troubleHost:
-		p.drop(hostAfter(rest, ""))
-	case troubleCut:
+	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, []byte(")")):
+		// Postfix cuts lines at 2,000 bytes: it is not known to what it is a reply.
 		for relay := range p.tls {
-			if hostOf(relay) == hostAfter(rest, "") {
+			if hostOf(relay) == host {
 				p.tls[relay] = tlsstate.Security{}
 			}
 		}
+	case bytes.HasPrefix(rest, lostWith), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
+		p.drop(host)
 	}
 }

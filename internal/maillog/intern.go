@@ -60,28 +60,20 @@ func addrOf(client []byte) []byte {
 	return client[bytes.IndexByte(client, '[')+1 : len(client)-1]
 }
 
-// security reads "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)".
-func (j *joiner) security(e *event) *tlsstate.Security {
-	if s := j.lastSecurity; s != nil && s.Certificate == e.trusted && bytes.Equal(j.lastText, e.text) {
-		return s
-	}
-	s := j.interned(e)
-	j.lastSecurity, j.lastText = s, append(j.lastText[:0], e.text...)
-	return s
+// encryption is the text about it, and whether the client was trusted.
+type encryption struct {
+	text    string
+	trusted bool
 }
 
-func (j *joiner) interned(e *event) *tlsstate.Security {
-	key := e.text
-	if e.trusted {
-		key = append([]byte("+"), key...)
-	}
-	if s := j.securitys[string(key)]; s != nil {
+func (j *joiner) security(e *event) *tlsstate.Security {
+	if s := j.securitys[encryption{string(e.text), e.trusted}]; s != nil {
 		return s
 	}
 	s := securityOf(string(e.text))
 	s.Certificate = e.trusted
 	if len(j.securitys) < maxSecuritys {
-		j.securitys[string(key)] = &s
+		j.securitys[encryption{string(e.text), e.trusted}] = &s
 	}
 	return &s
 }

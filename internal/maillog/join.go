@@ -19,7 +19,7 @@ type joiner struct {
 
 	listeners map[string]*listener
 	clients   map[string]*Client
-	securitys map[string]*tlsstate.Security
+	securitys map[encryption]*tlsstate.Security
 	clear     *tlsstate.Security
 
 	// sessions are the last of each process.
@@ -34,13 +34,7 @@ type joiner struct {
 	// began and ended are the times of the first and last line that counted.
 	began, ended int64
 
-	// the source and the encryption of the line before: often those of this one
-	lastListener *listener
-	lastText     []byte
-	lastSecurity *tlsstate.Security
-
-	out    Session // lent to the sink
-	failed Failure // as well
+	lastListener *listener // of the line before: often that of this one
 }
 
 // listener is a Listener with its number and its source as logged.
@@ -72,21 +66,16 @@ type session struct {
 
 // group is messages that differ in nothing that matters.
 type group struct {
-	session       *session // nil after it ended
-	listener      *listener
-	client        *Client
-	security      *tlsstate.Security
-	authenticated bool
+	Session          // lent to the sink
+	session *session // nil after it ended
 	// foreign is true if the client is not the one that connected.
-	foreign  bool
-	at       int64
-	messages int
-	unknown  Reason
+	foreign bool
+	at      int64
 	// ended is when the session ended. unproven is true if nothing but missing
 	// lines shows that it was in clear: a note that lines were lost may follow.
 	ended    int64
 	unproven bool
-	failure  []byte // the address of a handshake that failed: no messages
+	failure  Failure // a handshake that failed: no messages
 }
 
 // end is how a session ended.
@@ -113,7 +102,7 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 		latest:    tlsstate.DayOf(now) + 1,
 		listeners: make(map[string]*listener),
 		clients:   make(map[string]*Client),
-		securitys: make(map[string]*tlsstate.Security),
+		securitys: make(map[encryption]*tlsstate.Security),
 		clear:     &tlsstate.Security{},
 		sessions:  make(map[process]*session),
 		dropped:   make(map[string]int32),
@@ -146,7 +135,7 @@ func (j *joiner) take(e *event, source []byte) {
 	switch e.kind {
 	case kindFailure:
 		g := j.queue.add()
-		g.failure, g.at = append(g.failure, addrOf(e.client)...), e.at
+		g.failure.Addr, g.at = append(g.failure.Addr, addrOf(e.client)...), e.at
 	case kindConnect:
 		l.Connects++
 		s = j.begin(l, s, e)
@@ -218,23 +207,23 @@ func (j *joiner) message(s *session, e *event) {
 	client := j.client(e.client)
 	if n := len(s.groups); n > 0 {
 		g := s.groups[n-1]
-		if g.client == client && g.security == security && g.authenticated == e.authenticated && g.at/day == e.at/day {
-			g.messages++
+		if g.Client == client && g.Security == security && g.Authenticated == e.authenticated && g.at/day == e.at/day {
+			g.Messages++
 			return
 		}
 	}
 	g := j.queue.add()
-	g.session, g.listener, g.client, g.security, g.authenticated = s, s.listener, client, security, e.authenticated
-	g.foreign, g.at, g.messages = !bytes.Equal(s.client, e.client), e.at, 1
+	g.Session = Session{Messages: 1, Client: client, Listener: &s.listener.Listener, Security: security, Authenticated: e.authenticated}
+	g.session, g.foreign, g.at = s, !bytes.Equal(s.client, e.client), e.at
 	s.groups = append(s.groups, g)
 }
 
 // finish ends a session and decides what is known of its messages.
 func (j *joiner) finish(s *session, how end) {
 	for _, g := range s.groups {
-		g.unknown = s.unknown(g, how, j.clear)
+		g.Unknown = s.unknown(g, how, j.clear)
 		g.session, g.ended = nil, s.last
-		g.unproven = g.unknown == "" && g.security == j.clear && !how.summary
+		g.unproven = g.Unknown == "" && g.Security == j.clear && !how.summary
 	}
 	s.open, s.groups = false, s.groups[:0]
 }
@@ -245,7 +234,7 @@ func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
 	switch {
 	case (g.foreign || s.mixed) && !how.xclient:
 		return Mixed
-	case g.security != clear:
+	case g.Security != clear:
 		return ""
 	case !s.began:
 		return NoBegin
@@ -277,8 +266,8 @@ func (j *joiner) gap(e *event, source []byte) {
 		}
 	}
 	for _, g := range j.queue.all {
-		if g.unproven && g.listener.Host == host {
-			g.unknown = Lost
+		if g.unproven && g.Listener.Host == host {
+			g.Unknown = Lost
 		}
 	}
 }

@@ -49,17 +49,30 @@ type event struct {
 var (
 	connectFrom    = []byte("connect from ")
 	disconnectFrom = []byte("disconnect from ")
-	established    = []byte("TLS connection established from ")
 	serverName     = []byte(" to ")
-	acceptError    = []byte("SSL_accept error from ")
 	clientIs       = []byte("client=")
 	space          = []byte(" ")
+	equals         = []byte("=")
 	withCipher     = []byte(" with cipher ")
-	trustedWord    = []byte("Trusted")
-	verifiedWord   = []byte("Verified")
 	saslField      = []byte(", sasl_")
 	origField      = []byte(", orig_")
 )
+
+// openings are how the messages of interest begin, but for those with a queue id.
+var openings = []struct {
+	text    []byte
+	kind    kind
+	trusted bool
+}{
+	{connectFrom, kindConnect, false},
+	{disconnectFrom, kindDisconnect, false},
+	{[]byte("SSL_accept error from "), kindFailure, false},
+	{[]byte("Anonymous TLS connection established from "), kindTLS, false},
+	{[]byte("Untrusted TLS connection established from "), kindTLS, false},
+	{[]byte("Trusted TLS connection established from "), kindTLS, true},
+	{[]byte("Verified TLS connection established from "), kindTLS, true},
+	{[]byte("TLS connection established from "), kindTLS, false}, // before Postfix 2.5
+}
 
 // message reads a message of smtpd(8) into e. It returns false for one of no
 // interest. A message that is known and cannot be read is a kindBroken.
@@ -68,57 +81,33 @@ func (e *event) message(msg []byte) bool {
 		e.kind = kindBroken
 		return true
 	}
-	ok := true
-	switch msg[0] {
-	case 'c':
-		if !bytes.HasPrefix(msg, connectFrom) {
-			return e.queued(msg)
+	for i := range openings {
+		o := &openings[i]
+		if msg[0] != o.text[0] || !bytes.HasPrefix(msg, o.text) {
+			continue
 		}
-		e.kind = kindConnect
-		_, ok = e.from(msg[len(connectFrom):])
-	case 'd':
-		if !bytes.HasPrefix(msg, disconnectFrom) {
-			return e.queued(msg)
+		ok, rest := true, msg[len(o.text):]
+		e.kind, e.trusted = o.kind, o.trusted
+		switch e.kind {
+		case kindTLS:
+			ok = e.encryption(rest)
+		case kindDisconnect:
+			ok = e.disconnect(rest)
+		default:
+			_, ok = e.from(rest)
 		}
-		e.kind = kindDisconnect
-		ok = e.disconnect(msg[len(disconnectFrom):])
-	case 'A', 'U', 'T', 'V':
-		word, rest := []byte(nil), msg // Postfix before 2.5 has no first word
-		if !bytes.HasPrefix(msg, established) {
-			word, rest, _ = bytes.Cut(msg, space)
+		if !ok {
+			e.kind = kindBroken
 		}
-		if !bytes.HasPrefix(rest, established) {
-			return e.queued(msg)
-		}
-		e.kind = kindTLS
-		e.trusted = bytes.Equal(word, trustedWord) || bytes.Equal(word, verifiedWord)
-		ok = e.encryption(rest[len(established):])
-	case 'S':
-		if !bytes.HasPrefix(msg, acceptError) {
-			return e.queued(msg)
-		}
-		e.kind = kindFailure
-		_, ok = e.from(msg[len(acceptError):])
-	default:
-		return e.queued(msg)
+		return true
 	}
-	if !ok {
-		e.kind = kindBroken
-	}
-	return true
-}
-
-// openings are how the messages of interest begin.
-var openings = [][]byte{
-	connectFrom, disconnectFrom, acceptError,
-	[]byte("Anonymous TLS connection established from "), []byte("Untrusted TLS connection established from "),
-	[]byte("Trusted TLS connection established from "), []byte("Verified TLS connection established from "), established,
+	return e.queued(msg)
 }
 
 // cutShort reports whether a message ends in the middle of such a beginning.
 func cutShort(msg []byte) bool {
-	for _, o := range openings {
-		if bytes.HasPrefix(o, msg) {
+	for i := range openings {
+		if bytes.HasPrefix(openings[i].text, msg) {
 			return true
 		}
 	}
@@ -204,30 +193,21 @@ func (e *event) encryption(b []byte) bool {
 // Postfix 3.0 there was no summary.
 func (e *event) disconnect(b []byte) bool {
 	rest, ok := e.from(b)
-	if !ok {
-		return false
+	if !ok || len(rest) == 0 {
+		return ok
 	}
-	if len(rest) == 0 {
-		return true
-	}
-	for len(rest) > 0 {
-		if rest[0] != ' ' {
+	rest, more := bytes.CutPrefix(rest, space)
+	for more {
+		var field []byte
+		field, rest, more = bytes.Cut(rest, space)
+		name, count, ok := bytes.Cut(field, equals)
+		if !ok {
 			return false
 		}
-		field := rest[1:]
-		if i := bytes.IndexByte(field, ' '); i >= 0 {
-			field = field[:i]
-		}
-		rest = rest[1+len(field):]
-		equals := bytes.IndexByte(field, '=')
-		if equals < 0 {
-			return false
-		}
-		name, count := field[:equals], field[equals+1:]
 		// XCLIENT that worked reads xclient=0/1: it begins the session anew.
-		switch string(name) {
+		switch n, _ := number(count); string(name) {
 		case "starttls":
-			e.startTLS = worked(count)
+			e.startTLS = int32(n) // the first number of "1/2": those that worked
 		case "xclient":
 			e.xclient = true
 		case "commands":
@@ -235,15 +215,4 @@ func (e *event) disconnect(b []byte) bool {
 		}
 	}
 	return e.summary // it comes last: without it the line was cut
-}
-
-// worked reads the first number of "1" or "1/2".
-func worked(b []byte) (n int32) {
-	for _, c := range b {
-		if c < '0' || c > '9' || n > 1000 {
-			break
-		}
-		n = n*10 + int32(c-'0')
-	}
-	return n
 }

@@ -26,7 +26,7 @@ func (q *queue) add() *group {
 	g := &group{}
 	if n := len(q.free); n > 0 {
 		g, q.free = q.free[n-1], q.free[:n-1]
-		*g = group{failure: g.failure[:0]}
+		*g = group{failure: Failure{Addr: g.failure.Addr[:0]}}
 	}
 	q.all = append(q.all, g)
 	return g
@@ -58,17 +58,14 @@ func (j *joiner) release(now int64) {
 // emit passes on the first messages of the queue.
 func (j *joiner) emit() {
 	g := j.queue.pop()
-	switch at := time.Unix(g.at, 0).UTC(); {
-	case len(g.failure) > 0:
-		j.failed = Failure{At: at, Addr: g.failure}
-		j.sink.Failure(&j.failed)
-	case tlsstate.DayOf(at) > j.latest:
+	g.At = time.Unix(g.at, 0).UTC()
+	switch {
+	case len(g.failure.Addr) > 0:
+		g.failure.At = g.At
+		j.sink.Failure(&g.failure)
+	case tlsstate.DayOf(g.At) > j.latest:
 		j.stats.Future++
 	default:
-		j.out = Session{
-			At: at, Messages: g.messages, Client: g.client, Listener: &g.listener.Listener,
-			Security: g.security, Unknown: g.unknown, Authenticated: g.authenticated,
-		}
-		j.sink.Session(&j.out)
+		j.sink.Session(&g.Session)
 	}
 }

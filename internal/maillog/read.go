@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -115,12 +114,15 @@ func newFeed(s *source, o *Options, sending bool) *feed {
 func (f *feed) run(ctx context.Context, wg *sync.WaitGroup) {
 	defer wg.Done()
 	defer close(f.batches)
-	in, done, err := f.open()
+	var err error
+	if f.source.stream == nil {
+		err = f.source.open(f.options.Progress)
+	}
 	if err != nil {
 		f.batches <- &batch{err: err}
 		return
 	}
-	defer done()
+	defer f.source.done()
 	for err == nil {
 		var b *batch
 		select {
@@ -130,30 +132,13 @@ func (f *feed) run(ctx context.Context, wg *sync.WaitGroup) {
 		}
 		*b = batch{events: b.events[:0], sources: b.sources[:0], texts: b.texts[:0]}
 		for err == nil && len(b.events) < batchEvents && b.lines < batchLines {
-			err = f.next(in, b)
+			err = f.next(f.source.stream, b)
 		}
 		if err != io.EOF {
 			b.err = err
 		}
 		f.batches <- b
 	}
-}
-
-func (f *feed) open() (in *bufio.Reader, done func(), err error) {
-	s := f.source
-	if s.stream != nil {
-		return s.stream, s.done, nil
-	}
-	file, err := os.Open(s.Name)
-	if err != nil {
-		return nil, nil, err
-	}
-	plain, _, end, err := decompressed(counted{file, f.options.Progress})
-	if err != nil {
-		file.Close()
-		return nil, nil, err
-	}
-	return bufio.NewReaderSize(plain, readSize), func() { end(); file.Close() }, nil
 }
 
 // next reads one line, or one record of several lines, into the batch.

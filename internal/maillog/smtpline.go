@@ -11,8 +11,8 @@ import (
 
 // The lines of smtp(8), as Postfix 3.4 to 3.12 write them.
 var (
-	establishedTo = []byte(" TLS connection established to ")
-	reusedTo      = []byte(" TLS connection reused to ")
+	establishedTo = []byte("TLS connection established to ")
+	reusedTo      = []byte("TLS connection reused to ")
 	offeredBy     = []byte("Host offered STARTTLS: [")
 	connectError  = []byte("SSL_connect error to ")
 	toField       = []byte("to=<")
@@ -34,46 +34,29 @@ func daemonOf(program string) string { return program[strings.LastIndexByte(prog
 // tlsLine reads "Trusted TLS connection established to H[A]:P: TLSv1.3 with
 // cipher X (256/256 bits) …".
 func tlsLine(msg []byte) (relay string, security tlsstate.Security, ok bool) {
-	n := bytes.IndexByte(msg, ' ')
-	if n <= 0 {
-		return "", security, false
-	}
-	rest, ok := bytes.CutPrefix(msg[n:], establishedTo)
+	_, rest, _ := bytes.Cut(msg, space)
+	relay, what, ok := relayAfter(rest, establishedTo)
 	if !ok {
-		if rest, ok = bytes.CutPrefix(msg[n:], reusedTo); !ok {
-			return "", security, false
-		}
-	}
-	to, what, ok := bytes.Cut(rest, []byte(": "))
-	if !ok {
-		return "", security, false
+		relay, what, ok = relayAfter(rest, reusedTo)
 	}
 	security = securityOf(string(what))
-	return withoutNexthop(to), security, security.Protocol != "" && security.Cipher != ""
+	return relay, security, ok && security.Protocol != "" && security.Cipher != ""
 }
 
-// withoutNexthop cuts what newer versions write behind "H[A]:P" in the same
-// place.
-func withoutNexthop(to []byte) string {
-	if n := bytes.IndexByte(to, ' '); n >= 0 {
-		to = to[:n]
+// relayAfter reads "H[A]:P: REST" behind a text, without what newer versions write
+// behind "H[A]:P".
+func relayAfter(msg, text []byte) (relay string, rest []byte, ok bool) {
+	if msg, ok = bytes.CutPrefix(msg, text); !ok {
+		return "", nil, false
 	}
-	return string(to)
+	to, rest, ok := bytes.Cut(msg, []byte(": "))
+	to, _, _ = bytes.Cut(to, space)
+	return string(to), rest, ok
 }
 
 func offerLine(msg []byte) (host string, ok bool) {
 	rest, ok := bytes.CutPrefix(msg, offeredBy)
 	return string(bytes.TrimSuffix(rest, []byte("]"))), ok
-}
-
-// failureLine reads "SSL_connect error to H[A]:P: …".
-func failureLine(msg []byte) (relay string, ok bool) {
-	rest, ok := bytes.CutPrefix(msg, connectError)
-	if !ok {
-		return "", false
-	}
-	to, _, ok := bytes.Cut(rest, []byte(": "))
-	return withoutNexthop(to), ok
 }
 
 // queueID cuts "4Q1: " off.
@@ -215,35 +198,6 @@ func (s *status) reason() []byte {
 }
 
 func (s *status) suspended() bool { return bytes.HasPrefix(s.text, suspended) }
-
-// trouble is what ended the session with one of several hosts.
-type trouble uint8
-
-const (
-	noTrouble trouble = iota
-	troubleRequired
-	troubleHandshake
-	troubleHost
-	// troubleCut is a reply without its end, which states to what it is one:
-	// Postfix cuts lines at 2,000 bytes.
-	troubleCut
-)
-
-func troubleOf(rest []byte) trouble {
-	switch {
-	case bytes.HasPrefix(rest, required):
-		return troubleRequired
-	case bytes.HasPrefix(rest, cannotStart):
-		return troubleHandshake
-	case bytes.HasPrefix(rest, lostWith):
-		return troubleHost
-	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, []byte(")")):
-		return troubleCut
-	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
-		return troubleHost
-	}
-	return noTrouble
-}
 
 // hostAfter returns H of the first "H[A]" behind a word.
 func hostAfter(b []byte, word string) string {

@@ -27,9 +27,12 @@ const headSize = 1 << 16
 // source is a Source that was looked at.
 type source struct {
 	Source
-	info   os.FileInfo // nil for a stream
-	stream *bufio.Reader
-	done   func() // after the stream was read
+	info   os.FileInfo   // nil for a stream
+	file   *os.File      // nil for a stream, and until open
+	stream *bufio.Reader // in clear, once open
+	clear  bool          // not compressed
+	packed time.Time     // of the file, if its compression keeps it
+	done   func()        // closes it
 	head   []byte
 	form   form
 	// first is the time of the first line that has one, math.MaxInt64 if none
@@ -73,63 +76,56 @@ func (s *source) size() int64 {
 	return s.info.Size()
 }
 
-// look opens a source. What is no regular file can be read only once, and stays
-// open.
+// look opens a source and looks at its head. A file is opened again to be read;
+// what is no regular file can be read only once, and stays open.
 func (s Source) look(o *Options) (*source, error) {
 	one := &source{Source: s, first: math.MaxInt64}
-	if s.Stream != nil {
-		return one, one.lookAt(s.Stream, o, func() {})
+	when, years, progress := o.Now, 0, o.Progress
+	if s.Stream == nil {
+		info, err := os.Stat(s.Name)
+		if err != nil {
+			return nil, reason(err)
+		}
+		if info.IsDir() {
+			return nil, errors.New("is a directory: name the logs in it")
+		}
+		if info.Mode().IsRegular() {
+			one.info, when, progress = info, info.ModTime(), nil
+		}
 	}
-	f, err := os.Open(s.Name)
-	if err != nil {
+	if err := one.open(progress); err != nil {
 		return nil, reason(err)
 	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.IsDir():
-		err = errors.New("is a directory: name the logs in it")
-	case !info.Mode().IsRegular():
-		if err = one.lookAt(f, o, func() { f.Close() }); err == nil {
-			return one, nil
+	head, _ := one.stream.Peek(headSize) // a fault shows when it is read
+	one.head = slices.Clone(head)
+	if one.info != nil {
+		if one.clear {
+			years = newYears(one.file, one.size())
 		}
-	default:
-		one.info = info
-		err = one.lookInto(f, o)
+		one.done()
+		one.stream = nil
 	}
-	f.Close()
-	return one, reason(err)
+	one.learn(o, written(one.packed, when, o), years)
+	return one, nil
 }
 
-// lookAt looks at a stream, and keeps what it read.
-func (s *source) lookAt(stream io.Reader, o *Options, done func()) error {
-	plain, at, end, err := decompressed(counted{stream, o.Progress})
+// open opens the source to be read in clear.
+func (s *source) open(progress *Progress) (err error) {
+	in, closed := s.Stream, func() {}
+	if in == nil {
+		if s.file, err = os.Open(s.Name); err != nil {
+			return err
+		}
+		in, closed = s.file, func() { s.file.Close() }
+	}
+	plain, at, end, err := decompressed(counted{in, progress})
 	if err != nil {
+		closed()
 		return err
 	}
-	s.done = func() { end(); done() }
-	s.stream = bufio.NewReaderSize(plain, readSize)
-	s.head, _ = s.stream.Peek(headSize) // a fault shows when it is read
-	s.head = slices.Clone(s.head)
-	s.learn(o, written(at, o.Now, o), 0)
-	return nil
-}
-
-// lookInto looks at a file, which is opened again to be read.
-func (s *source) lookInto(f *os.File, o *Options) error {
-	plain, at, done, err := decompressed(f)
-	if err != nil {
-		return err
-	}
-	defer done()
-	s.head = make([]byte, headSize)
-	n, _ := io.ReadFull(plain, s.head) // as above
-	s.head = slices.Clip(s.head[:n])
-	years := 0
-	if _, inClear := plain.(*bufio.Reader); inClear {
-		years = newYears(f, s.size())
-	}
-	s.learn(o, written(at, s.info.ModTime(), o), years)
+	_, s.clear = plain.(*bufio.Reader)
+	s.stream, s.packed = bufio.NewReaderSize(plain, readSize), at
+	s.done = func() { end(); closed() }
 	return nil
 }
 

@@ -57,9 +57,10 @@ func (p *parser) line(line []byte, r *record) bool {
 		r.at, r.timed = at, true
 		if n := len(p.last); n > 0 && len(rest) > n && rest[n] == '[' && string(rest[:n]) == string(p.last) {
 			r.source, r.program = rest[:n], smtpd
-			return r.process(rest[n:])
+			r.process(rest[n:])
+			return true
 		}
-		if p.plain(rest, r) {
+		if p.named(rest, r) {
 			return true
 		}
 		if !p.wrapped && !bytes.Contains(line, smtpWord) {
@@ -74,8 +75,8 @@ func (p *parser) line(line []byte, r *record) bool {
 	return !r.timed && (bytes.Contains(line, smtpdTag) || bytes.Contains(line, jsonTag))
 }
 
-// plain reads "HOST PROGRAM[PID]: MESSAGE", the most common form.
-func (p *parser) plain(b []byte, r *record) bool {
+// named reads "HOST PROGRAM[PID]: MESSAGE".
+func (p *parser) named(b []byte, r *record) bool {
 	n := bytes.IndexByte(b, ' ')
 	if n <= 0 {
 		return false
@@ -89,7 +90,10 @@ func (p *parser) plain(b []byte, r *record) bool {
 	if kind == smtpd {
 		p.last = append(p.last[:0], r.source...)
 	}
-	return kind == logger || r.process(r.message)
+	if kind != logger {
+		r.process(r.message)
+	}
+	return true
 }
 
 // ofInterest reports whether a line of JSON may matter, at little cost.
@@ -119,7 +123,7 @@ func programOf(tag []byte) (program, int) {
 }
 
 // process reads "[PID]: MESSAGE". A line of smtpd without that is damaged.
-func (r *record) process(b []byte) bool {
+func (r *record) process(b []byte) {
 	pid, digits := number(b[1:])
 	b = b[1+digits:]
 	if digits == 0 || len(b) < 3 || b[0] != ']' || b[1] != ':' || b[2] != ' ' {
@@ -128,7 +132,7 @@ func (r *record) process(b []byte) bool {
 		} else {
 			r.program = other
 		}
-		return true
+		return
 	}
 	r.pid, r.message = pid, b[3:]
 	if len(r.message) > 0 && r.message[0] == '[' { // Solaris: "[ID 197553 mail.info] "
@@ -136,7 +140,6 @@ func (r *record) process(b []byte) bool {
 			r.message = rest
 		}
 	}
-	return true
 }
 
 // number reads digits: at most 9 of them.

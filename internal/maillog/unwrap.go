@@ -32,7 +32,7 @@ func (p *parser) unwrap(line []byte, r *record) bool {
 			continue
 		}
 		if r.timed {
-			return p.named(line, r)
+			return p.named(p.usual(line), r)
 		}
 		var ok bool
 		if line, ok = afterPrefix(line); !ok {
@@ -117,9 +117,9 @@ func afterPrefix(line []byte) (rest []byte, ok bool) {
 	return nil, false
 }
 
-// named reads "HOST PROGRAM[PID]: MESSAGE", with a priority before or after the
-// host, as FreeBSD, BusyBox and AIX write it.
-func (p *parser) named(b []byte, r *record) bool {
+// usual returns "HOST PROGRAM[PID]: MESSAGE" of a line with a priority before or
+// after the host, as FreeBSD, BusyBox and AIX write it.
+func (p *parser) usual(b []byte) []byte {
 	if b[0] == '<' { // FreeBSD: "<mail.info>" or "<2.6>"
 		_, b, _ = bytes.Cut(b, []byte("> "))
 	}
@@ -127,27 +127,11 @@ func (p *parser) named(b []byte, r *record) bool {
 	if from, ok := bytes.CutPrefix(b, []byte("Message forwarded from ")); ok { // AIX
 		host, rest, _ = bytes.Cut(from, []byte(": "))
 	}
-	word, after, _ := bytes.Cut(rest, space)
-	if isPriority(word) {
+	if word, after, _ := bytes.Cut(rest, space); isPriority(word) {
 		rest = after
 	}
-	tag, _, _ := bytes.Cut(rest, space)
-	kind, end := programOf(tag)
-	if kind == other || len(host) == 0 {
-		return false
-	}
-	r.set(p, host, rest[:end], kind)
-	if kind == logger {
-		r.message = rest[end:]
-		return true
-	}
-	return r.process(rest[end:])
-}
-
-// set sets the source of a record.
-func (r *record) set(p *parser, host, name []byte, kind program) {
-	p.scratch = append(append(append(p.scratch[:0], host...), ' '), name...)
-	r.source, r.program = p.scratch, kind
+	p.scratch = append(append(append(p.scratch[:0], host...), ' '), rest...)
+	return p.scratch
 }
 
 // isPriority reports whether a word is a facility and a severity: "mail.info",
@@ -196,7 +180,7 @@ func (p *parser) fields(host, name, pid, message []byte, r *record) bool {
 	if kind != logger && (digits == 0 || digits != len(pid)) || bytes.IndexByte(host, ' ') >= 0 || bytes.IndexByte(name, ' ') >= 0 {
 		kind = damaged
 	}
-	r.set(p, host, name, kind)
-	r.pid, r.message = n, message
+	p.scratch = append(append(append(p.scratch[:0], host...), ' '), name...)
+	r.source, r.program, r.pid, r.message = p.scratch, kind, n, message
 	return true
 }
