@@ -48,12 +48,16 @@ type Client struct {
 // syslog name. What it counts is complete when [Read] returns.
 type Listener struct {
 	// Host and Service are as logged: "mx1" and "postfix/smtpd".
-	Host, Service string
+	Host    string `json:"host"`
+	Service string `json:"service"`
 	// Connects and Messages were logged; TLS counts the lines about TLS
 	// connections, StartTLS the STARTTLS commands that worked, by the summaries
 	// at the end of sessions. TLS 0 with StartTLS more than that means that
 	// smtpd_tls_loglevel = 1 is missing; both 0, that or no STARTTLS.
-	Connects, Messages, TLS, StartTLS int64
+	Connects int64 `json:"connects"`
+	Messages int64 `json:"messages"`
+	TLS      int64 `json:"tls"`
+	StartTLS int64 `json:"starttls"`
 }
 
 // Identity returns a listener's identity for the histories of a replay,
@@ -84,34 +88,38 @@ const (
 	Mixed Reason = "the lines are of more than one client"
 )
 
-// Stats is what a log held.
+// Stats is what a log held. Its JSON is a part of what tlsratchet replay --json
+// prints.
 type Stats struct {
+	// Began and Ended are the times of the first and last line that counted, in
+	// UTC: zero if there was none.
+	Began time.Time `json:"began,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
 	// Lines are all lines, Smtpd those of smtpd(8), and Broken those of them
 	// that were cut, mixed up or otherwise could not be read. Lines longer
 	// than a megabyte are broken too.
-	Lines, Smtpd, Broken int64
+	Lines  int64 `json:"lines"`
+	Smtpd  int64 `json:"smtpd"`
+	Broken int64 `json:"broken"`
 	// Sending are lines of smtp(8), error(8) and qmgr(8), if they were asked for.
-	Sending int64
+	Sending int64 `json:"-"`
 	// Gaps are notes of the journal or of rsyslog that they dropped lines.
-	Gaps int64
+	Gaps int64 `json:"gaps"`
 	// Repeated are lines of interest that were read already, in another file or
 	// in an earlier part of the same: they count once.
-	Repeated int64
+	Repeated int64 `json:"repeated"`
 	// Returned are messages that a content filter gave back.
-	Returned int64
+	Returned int64 `json:"returned"`
 	// Future are sessions dated later than tomorrow, which were left out.
-	Future int64
-	// Began and Ended are the times of the first and last line that counted:
-	// zero if there was none.
-	Began, Ended time.Time
+	Future int64 `json:"future"`
 	// Listeners are in order of host and service.
-	Listeners []*Listener
+	Listeners []*Listener `json:"listeners"`
 	// Years are the years in which files without a year in their times begin,
 	// where the time of the file decided that.
-	Years []int
+	Years []int `json:"years,omitempty"`
 	// Problems are what was wrong with single files, which were read as far
 	// as they went. Show them.
-	Problems []error
+	Problems []error `json:"-"`
 }
 
 // Progress is how far a [Read] has come, for others to look at meanwhile.

@@ -7,13 +7,10 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// counts are what a replay counts.
+// counts is a report that is being counted.
 type counts struct {
-	Unknown, Authenticated, Exempt, Unreadable Count
-
-	all      Count
-	levels   [4]Count
-	reasons  map[string]int // sessions
+	Report
+	levels   [tlsstate.TLS13 + 1]Count
 	messages [tlsstate.Reject + 1]int
 	peers    [tlsstate.Reject + 1]map[tlsstate.Identity]bool
 	// gateways are the messages of private addresses, which are not judged.
@@ -21,7 +18,7 @@ type counts struct {
 }
 
 func newCounts() counts {
-	return counts{reasons: make(map[string]int), gateways: make(map[string]int)}
+	return counts{Report: Report{Reasons: make(map[string]int)}, gateways: make(map[string]int)}
 }
 
 func (c *Count) plus(o Count) {
@@ -30,7 +27,7 @@ func (c *Count) plus(o Count) {
 }
 
 func (c *counts) unknown(why string, n Count) {
-	c.reasons[why] += n.Sessions
+	c.Reasons[why] += n.Sessions
 	c.Unknown.plus(n)
 }
 
@@ -44,7 +41,7 @@ func (c *counts) exempt(s *ratchet.Session, d *ratchet.Decision, n Count) {
 
 // judged counts a session that was judged, and what a downgrade would have met.
 func (c *counts) judged(d *ratchet.Decision, n Count) {
-	c.all.plus(n)
+	c.Judged.plus(n)
 	c.levels[d.Seen.Level].plus(n)
 	if d.Outcome != tlsstate.Downgraded {
 		return
@@ -56,22 +53,21 @@ func (c *counts) judged(d *ratchet.Decision, n Count) {
 	c.peers[d.Action][d.Identity] = true
 }
 
-// take fills in what was counted.
-func (r *Report) take(c *counts) {
-	r.Unknown, r.Authenticated, r.Exempt, r.Unreadable = c.Unknown, c.Authenticated, c.Exempt, c.Unreadable
-	r.Judged, r.Reasons = c.all, c.reasons
+// sum fills in what follows from what was counted.
+func (c *counts) sum() {
 	for l := tlsstate.TLS13; ; l-- {
-		r.Levels = append(r.Levels, LevelCount{l.String(), c.levels[l]})
+		c.Levels = append(c.Levels, LevelCount{l.String(), c.levels[l]})
 		if l == tlsstate.Plaintext {
 			break
 		}
 	}
-	if n := r.Judged.Messages; n > 0 {
-		r.Encrypted = float64(n-c.levels[tlsstate.Plaintext].Messages) / float64(n)
+	if n := c.Judged.Messages; n > 0 {
+		c.Encrypted = float64(n-c.levels[tlsstate.Plaintext].Messages) / float64(n)
 	}
+	c.Actions = []ActionCount{}
 	for a := tlsstate.Reject; ; a-- {
 		if n := c.messages[a]; n > 0 {
-			r.Actions = append(r.Actions, ActionCount{a.String(), n, len(c.peers[a])})
+			c.Actions = append(c.Actions, ActionCount{a.String(), n, len(c.peers[a])})
 		}
 		if a == tlsstate.Observe {
 			break

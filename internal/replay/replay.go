@@ -247,7 +247,10 @@ func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 		h, _ := r.memory.Load(id)
 		res.Offered = tlsstate.Merge(res.Offered, h)
 	}
-	res.Report = newReport(stats, rule, &r.counts)
+	r.counts.take(stats, rule)
+	r.counts.sum()
+	r.counts.warn(r.counts.gateways)
+	res.Report = r.counts.Report
 	today := tlsstate.DayOf(stats.Ended)
 	r.memory.each(func(e *entry) {
 		res.Report.Peers.add(e.id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)

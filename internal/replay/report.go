@@ -3,7 +3,6 @@ package replay
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/maillog"
@@ -13,20 +12,7 @@ import (
 // Report is what a policy would have done to the mail of a log. Its JSON is
 // what tlsratchet replay --json prints; keys are added, never changed.
 type Report struct {
-	// Began and Ended are the times of the first and the last line that
-	// counted, in UTC; left out if there was none.
-	Began time.Time `json:"began,omitzero"`
-	Ended time.Time `json:"ended,omitzero"`
-	// Lines are all lines, Smtpd those of smtpd(8), Broken those of them that
-	// could not be read, and Gaps notes that lines were dropped.
-	Lines  int64 `json:"lines"`
-	Smtpd  int64 `json:"smtpd"`
-	Broken int64 `json:"broken"`
-	Gaps   int64 `json:"gaps"`
-	// Repeated are lines that are in several files, or twice in one: they count
-	// once. Years are those that times without one were read as of.
-	Repeated int64 `json:"repeated"`
-	Years    []int `json:"years,omitempty"`
+	maillog.Stats
 	// Policy is the one that was tried.
 	Policy Policy `json:"policy"`
 
@@ -38,15 +24,12 @@ type Report struct {
 	Encrypted float64 `json:"encrypted"`
 	// Not judged: sessions whose TLS state is not known (Reasons counts them by
 	// why), of clients that logged in, of exempt peers, of clients without a
-	// readable address; messages that a content filter gave back; sessions
-	// dated later than tomorrow.
+	// readable address; and what the log's Returned and Future are.
 	Unknown       Count          `json:"unknown"`
 	Reasons       map[string]int `json:"unknown_reasons,omitempty"`
 	Authenticated Count          `json:"authenticated"`
 	Exempt        Count          `json:"exempt"`
 	Unreadable    Count          `json:"unreadable"`
-	Returned      int64          `json:"returned"`
-	Future        int64          `json:"future"`
 
 	// Peers are the identities seen, and those of them with a pin that holds
 	// on the last day.
@@ -61,11 +44,10 @@ type Report struct {
 	// Sent is about our own mail; nil if the log has none.
 	Sent *Sent `json:"sent,omitempty"`
 
-	// Listeners are where mail came in; Warnings what to know before believing
-	// the rest; Summary is the last sentence.
-	Listeners []Listener `json:"listeners"`
-	Warnings  []string   `json:"warnings,omitempty"`
-	Summary   string     `json:"summary"`
+	// Warnings are what to know before believing the rest; Summary is the last
+	// sentence.
+	Warnings []string `json:"warnings,omitempty"`
+	Summary  string   `json:"summary"`
 }
 
 // Policy is what of a policy decides, spelt as in the configuration.
@@ -108,45 +90,27 @@ type ActionCount struct {
 	Peers    int    `json:"peers"`
 }
 
-// Listener is a host and a syslog name that mail came in by. TLS 0 means that
-// nothing in clear there could be judged.
-type Listener struct {
-	Host     string `json:"host"`
-	Service  string `json:"service"`
-	Connects int64  `json:"connects"`
-	Messages int64  `json:"messages"`
-	TLS      int64  `json:"tls"`
-	StartTLS int64  `json:"starttls"`
-}
-
-func newReport(s *maillog.Stats, p *tlsstate.Policy, c *counts) Report {
-	r := Report{
-		Began: s.Began, Ended: s.Ended, Lines: s.Lines, Smtpd: s.Smtpd, Broken: s.Broken, Gaps: s.Gaps,
-		Repeated: s.Repeated, Years: s.Years, Returned: s.Returned, Future: s.Future, Incidents: []Incident{}, Actions: []ActionCount{}, Listeners: []Listener{},
-		Policy: Policy{
-			Stripped: p.Stripped.String(), Weakened: p.Weakened.String(), Unauthenticated: p.Unauthenticated.String(),
-			PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
-			RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo.String(), DomainEnforce: p.DomainEnforce.String(),
-		},
+// take fills in what the log held and the policy that was tried.
+func (r *Report) take(s *maillog.Stats, p *tlsstate.Policy) {
+	r.Stats = *s
+	r.Incidents, r.Listeners = []Incident{}, append([]*maillog.Listener{}, s.Listeners...)
+	for _, l := range r.Listeners {
+		l.Host, l.Service = clip(l.Host), clip(l.Service)
 	}
-	for _, at := range s.Listeners {
-		r.Listeners = append(r.Listeners, Listener{
-			Host: clip(at.Host), Service: clip(at.Service),
-			Connects: at.Connects, Messages: at.Messages, TLS: at.TLS, StartTLS: at.StartTLS,
-		})
+	r.Policy = Policy{
+		Stripped: p.Stripped.String(), Weakened: p.Weakened.String(), Unauthenticated: p.Unauthenticated.String(),
+		PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
+		RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo.String(), DomainEnforce: p.DomainEnforce.String(),
 	}
-	r.take(c)
-	r.warn(s, c.gateways)
-	return r
 }
 
 // warn gathers what to know before believing the rest.
-func (r *Report) warn(s *maillog.Stats, gateways map[string]int) {
+func (r *Report) warn(gateways map[string]int) {
 	for addr, n := range gateways {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sent mail in %s. It is a private address, so it is a gateway, a proxy or a NAT in front of many clients: nothing it sends is judged. If it is a real peer, name it in judge_networks; else have the clients' own addresses reach Postfix.", addr, plural(n, "session")))
 	}
 	slices.Sort(r.Warnings)
-	for _, err := range s.Problems {
+	for _, err := range r.Problems {
 		r.Warnings = append(r.Warnings, clean.Text(err.Error(), maxText))
 	}
 	for _, l := range r.Listeners {
@@ -185,7 +149,7 @@ func (p *Peers) add(k tlsstate.Kind, pinned bool) {
 	}
 }
 
-// finish adds what follows from the rest.
+// finish adds what follows from the incidents.
 func (r *Report) finish() {
 	for _, i := range r.Incidents {
 		if i.Fault != "" {

@@ -15,10 +15,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	r.head(&b)
 	r.counts(&b)
-	r.table(&b)
+	rows(&b, "Incidents", r.Incidents, func(i *Incident) bool { return i.Fault == "" })
+	rows(&b, "Incidents that look like our own fault", r.Incidents, func(i *Incident) bool { return i.Fault != "" })
 	if r.Sent != nil {
 		r.Sent.writeText(&b)
-		rows(&b, "Incidents of our own mail", pointers(r.Sent.Incidents))
+		rows(&b, "Incidents of our own mail", r.Sent.Incidents, func(*Incident) bool { return true })
 	}
 	for _, text := range r.Warnings {
 		b.WriteString("\n" + wrap("Note: "+text))
@@ -84,34 +85,16 @@ func (r *Report) counts(b *strings.Builder) {
 	fmt.Fprintf(b, "%-17s%14s%14s\n", "domains", grouped(r.Peers.Domains), grouped(r.Peers.DomainsPinned))
 }
 
-// table writes the incidents, those that look like our own fault apart.
-func (r *Report) table(b *strings.Builder) {
-	var theirs, ours []*Incident
-	for n := range r.Incidents {
-		if i := &r.Incidents[n]; i.Fault != "" {
-			ours = append(ours, i)
-		} else {
-			theirs = append(theirs, i)
-		}
-	}
-	rows(b, "Incidents", theirs)
-	rows(b, "Incidents that look like our own fault", ours)
-}
-
-func pointers(list []Incident) (all []*Incident) {
-	for n := range list {
-		all = append(all, &list[n])
-	}
-	return all
-}
-
-func rows(b *strings.Builder, title string, list []*Incident) {
+// rows writes a table of the incidents that are wanted.
+func rows(b *strings.Builder, title string, all []Incident, wanted func(*Incident) bool) {
+	list := slices.DeleteFunc(slices.Clone(all), func(i Incident) bool { return !wanted(&i) })
 	if len(list) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\n%s: %s\n", title, grouped(len(list)))
 	fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", "from (UTC)", "peer", "days", "was, came", "mails", "action")
-	for _, i := range list {
+	for n := range list {
+		i := &list[n]
 		change := short(i.Pin) + ", " + short(i.Seen)
 		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(grouped(i.Messages), 5), cut(i.Action, 10))
 		if i.Fault != "" {
