@@ -61,7 +61,7 @@ const (
 )
 
 // Open returns a book with what its file holds. A damaged file is renamed, with
-// a line in the log, and a new one made: no decision depends on it. Errors:
+// a line in the log, and a new one made of what can be read in it. Errors:
 // [ErrNewerVersion], or those of the system. Mail doesn't need a book: continue
 // with one in memory, and log that.
 func Open(o Options) (*Book, error) {
@@ -76,7 +76,7 @@ func Open(o Options) (*Book, error) {
 func newBook(o Options) *Book {
 	b := &Book{
 		changed: o.Changed, log: o.Log, ledger: newLedger(maxIncidents),
-		save:  func(s saved) error { return o.File.Write(s) },
+		save:  func(s saved) error { return s.write(o.File) },
 		notes: make(chan note, backlog),
 		saved: marks{at: time.Now()},
 		stop:  make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),

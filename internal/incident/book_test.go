@@ -87,7 +87,7 @@ func TestForgotten(t *testing.T) {
 }
 
 // TestBadFiles: a file of a newer version, or one that can't be read, is an error
-// and left alone; a damaged one is set aside.
+// and left alone; a damaged one is set aside, and costs what the damaged lines hold.
 func TestBadFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incidents.json")
 	w := newWorld(t, tlsstate.Header, path)
@@ -116,17 +116,26 @@ func TestBadFiles(t *testing.T) {
 	if _, err := incident.Open(incident.Options{File: statefile.At(filepath.Dir(path))}); err == nil {
 		t.Error("a folder is no file")
 	}
-	for name, damaged := range map[string]string{
-		"cut short":     string(whole[:len(whole)/2]),
-		"no file of it": strings.Repeat("not a file of incidents ", 1000),
-		"a hole":        string(whole[:40]) + strings.Repeat("\x00", 20) + string(whole[60:]),
-		"a bad record":  strings.Replace(string(whole), `"cap":"reject"`, `"cap":"rejekt"`, 1),
-		"no incident":   `{"version":1,"incidents":[null]}`,
+	_, record, _ := strings.Cut(string(whole), "\n")
+	for name, tt := range map[string]struct {
+		damaged string
+		left    int
+	}{
+		"cut short":       {string(whole[:len(whole)/2]), 0},
+		"no file of it":   {strings.Repeat("not a file of incidents ", 1000), 0},
+		"empty":           {"", 0},
+		"a hole":          {string(whole[:40]) + strings.Repeat("\x00", 20) + string(whole[60:]), 1},
+		"a bad record":    {strings.Replace(string(whole), `"cap":"reject"`, `"cap":"rejekt"`, 1), 0},
+		"no incident":     {`{"version":1}` + "\nnull\n", 0},
+		"one of two":      {`{"version":1}` + "\n" + strings.Repeat("\x00", 20) + "\n" + record, 1},
+		"no end of line":  {`{"version":1}` + "\n" + record[:len(record)/2] + record, 0},
+		"two ends of one": {`{"version":1}` + "\n" + record + "\n", 1},
 	} {
+		damaged := tt.damaged
 		write(damaged)
 		w.open(path)
-		if n := len(w.book.All()); n != 0 {
-			t.Errorf("%s: %d incidents", name, n)
+		if n := len(w.book.All()); n != tt.left {
+			t.Errorf("%s: %d incidents, want %d", name, n, tt.left)
 		}
 		w.deliver(bank, at(0, 0), clear)
 		w.close()

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,43 +12,58 @@ import (
 // ErrNewerVersion: a newer tlsratchet wrote the file. It is unchanged.
 var ErrNewerVersion = errors.New("written by a newer version")
 
-// saved is the content of the file. The incidents are ordered from the newest.
+// saved is the content of the file: a first line, and one for each incident, from
+// the newest. So a damaged one costs no other.
 type saved struct {
-	Version   version    `json:"version"`
+	Version   int        `json:"version"`
 	Tally     Tally      `json:"tally"`
-	Incidents []Incident `json:"incidents"`
+	Incidents []Incident `json:"-"`
 }
 
-// version is that of the file. Decoding accepts ours alone.
-type version int
+// ours is the version of the file.
+const ours = 1
 
-const ours version = 1
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (v *version) UnmarshalJSON(b []byte) error {
-	if *v = ours; string(b) != fmt.Sprint(int(ours)) {
-		return fmt.Errorf("%w: version %.32q, this one reads %d", ErrNewerVersion, b, ours)
+// write writes the file.
+func (s saved) write(file statefile.File) error {
+	lines := []any{s}
+	for i := range s.Incidents {
+		lines = append(lines, &s.Incidents[i])
 	}
-	return nil
+	return file.Write(lines...)
 }
 
-// read fills the book from its file.
+// read fills the book from its file. One with a damaged line is renamed, so that
+// nothing of it is overwritten.
 func (b *Book) read(file statefile.File) error {
-	s := saved{Version: ours}
-	err := file.Read(&s)
-	if errors.Is(err, statefile.ErrDamaged) && !errors.Is(err, ErrNewerVersion) {
-		aside, moved := file.SetAside()
-		b.log.Error("damaged file of incidents renamed; a new one is made", "renamed", aside, "error", errors.Join(err, moved))
-		return moved
-	}
-	if err != nil {
+	lines, err := file.Lines()
+	if err != nil || lines == nil {
 		return err
 	}
-	for n := range s.Incidents[:min(len(s.Incidents), maxIncidents)] {
-		b.ledger.add(&s.Incidents[n])
+	s := saved{Version: ours}
+	var damaged []error
+	if err := json.Unmarshal(lines[0], &s); err != nil {
+		damaged = append(damaged, err)
+	}
+	if s.Version != ours {
+		return fmt.Errorf("%w: version %d, this one reads %d", ErrNewerVersion, s.Version, ours)
+	}
+	for _, line := range lines[1:min(len(lines), 1+maxIncidents)] {
+		i := new(Incident)
+		if err := json.Unmarshal(line, i); err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		b.ledger.add(i)
 	}
 	b.tally.restore(s.Tally)
-	return nil
+	if damaged == nil {
+		return nil
+	}
+	aside, err := file.SetAside()
+	b.ledger.changes++ // what is left is to be written
+	b.log.Error("damaged lines in the file of incidents; it is renamed and a new one is made of the others",
+		"renamed", aside, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", errors.Join(damaged[0], err))
+	return err
 }
 
 const (

@@ -64,51 +64,35 @@ const (
 	outcomes = int(tlsstate.Downgraded) + 1
 )
 
-// ByAction counts messages by what was done to them; index by action. In JSON it
-// is an object without zeros, as the other counts are.
-type ByAction [actions]uint64
+// By has a count V for each K, which is its index. In JSON it is an object without
+// zeros.
+type By[K ~uint8, V comparable] [8]V
+
+// The counts of messages: by what was done to them, by the level that came, by
+// the verdict on them.
+type (
+	ByAction  = By[tlsstate.Action, uint64]
+	ByLevel   = By[tlsstate.Level, uint64]
+	ByOutcome = By[tlsstate.Outcome, uint64]
+)
 
 // MarshalJSON implements [json.Marshaler].
-func (c ByAction) MarshalJSON() ([]byte, error) { return json.Marshal(named[tlsstate.Action](c[:])) }
-
-// UnmarshalJSON is the inverse of MarshalJSON.
-func (c *ByAction) UnmarshalJSON(b []byte) error { return readNamed[tlsstate.Action](b, c[:]) }
-
-// ByLevel counts messages by the level that came; index by level.
-type ByLevel [levels]uint64
-
-// MarshalJSON implements [json.Marshaler].
-func (c ByLevel) MarshalJSON() ([]byte, error) { return json.Marshal(named[tlsstate.Level](c[:])) }
-
-// UnmarshalJSON is the inverse of MarshalJSON.
-func (c *ByLevel) UnmarshalJSON(b []byte) error { return readNamed[tlsstate.Level](b, c[:]) }
-
-// ByOutcome counts messages by the verdict on them; index by outcome.
-type ByOutcome [outcomes]uint64
-
-// MarshalJSON implements [json.Marshaler].
-func (c ByOutcome) MarshalJSON() ([]byte, error) { return json.Marshal(named[tlsstate.Outcome](c[:])) }
-
-// UnmarshalJSON is the inverse of MarshalJSON.
-func (c *ByOutcome) UnmarshalJSON(b []byte) error { return readNamed[tlsstate.Outcome](b, c[:]) }
-
-// named returns counts by name, without zeros.
-func named[K ~uint8](counts []uint64) map[K]uint64 {
-	m := make(map[K]uint64)
-	for i, n := range counts {
-		if n != 0 {
+func (c By[K, V]) MarshalJSON() ([]byte, error) {
+	m := make(map[K]V)
+	for i, n := range c {
+		if n != *new(V) {
 			m[K(i)] = n
 		}
 	}
-	return m
+	return json.Marshal(m)
 }
 
-// readNamed is the inverse of named. K has as many names as there are counts.
-func readNamed[K ~uint8](b []byte, counts []uint64) error {
-	var m map[K]uint64
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *By[K, V]) UnmarshalJSON(b []byte) error {
+	var m map[K]V
 	err := json.Unmarshal(b, &m)
 	for k, n := range m {
-		counts[k] = n
+		c[k] = n
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -9,7 +8,7 @@ import (
 )
 
 // Counts are numbers of messages by level and outcome.
-type Counts [levels]ByOutcome
+type Counts By[tlsstate.Level, ByOutcome]
 
 // Level returns the messages of one level.
 func (c *Counts) Level(l tlsstate.Level) (n uint64) {
@@ -94,22 +93,9 @@ func (t *tally) restore(all Tally) {
 }
 
 // MarshalJSON returns messages by level, then by outcome, without zeros.
-func (c Counts) MarshalJSON() ([]byte, error) {
-	m := make(map[tlsstate.Level]ByOutcome)
-	for l, of := range c {
-		if of != (ByOutcome{}) {
-			m[tlsstate.Level(l)] = of
-		}
-	}
-	return json.Marshal(m)
-}
+func (c Counts) MarshalJSON() ([]byte, error) { return By[tlsstate.Level, ByOutcome](c).MarshalJSON() }
 
 // UnmarshalJSON is the inverse of MarshalJSON.
 func (c *Counts) UnmarshalJSON(b []byte) error {
-	var m map[tlsstate.Level]ByOutcome
-	err := json.Unmarshal(b, &m)
-	for l, of := range m {
-		c[l] = of
-	}
-	return err
+	return (*By[tlsstate.Level, ByOutcome])(c).UnmarshalJSON(b)
 }

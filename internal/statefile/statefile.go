@@ -1,4 +1,5 @@
-// Package statefile keeps a small value in a JSON file that outlives a restart.
+// Package statefile keeps a small value, or a list, as JSON in a file that
+// outlives a restart.
 //
 // A file is replaced whole: a reader sees the old value or the new one, also
 // after a power cut. Its folder may belong to somebody whom the process does
@@ -7,6 +8,7 @@
 package statefile
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,15 +37,37 @@ func At(path string) File { return File{path} }
 // Read decodes the file into v, a pointer. Where there is no file, v stays as
 // it is and the error is nil.
 func (f File) Read(v any) error {
+	b, err := f.read()
+	if b == nil || err != nil {
+		return err
+	}
+	if err = json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("read %s: %w: %w", f.path, ErrDamaged, err)
+	}
+	return nil
+}
+
+// Lines returns the lines of the file, each the JSON of one value that
+// was written; none where there is no file.
+func (f File) Lines() ([][]byte, error) {
+	b, err := f.read()
+	if b == nil || err != nil {
+		return nil, err
+	}
+	return bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n")), nil
+}
+
+// read returns the content, nil where there is no file.
+func (f File) read() ([]byte, error) {
 	if f.path == "" {
-		return nil
+		return nil, nil
 	}
 	file, err := Open(f.path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, maxSize+1))
@@ -51,12 +75,9 @@ func (f File) Read(v any) error {
 		err = fmt.Errorf("larger than %d bytes", maxSize)
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", f.path, err)
+		return nil, fmt.Errorf("read %s: %w", f.path, err)
 	}
-	if err = json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("read %s: %w: %w", f.path, ErrDamaged, err)
-	}
-	return nil
+	return b, nil
 }
 
 // SetAside renames a damaged file, and returns its new name: path.damaged.
@@ -65,21 +86,25 @@ func (f File) SetAside() (string, error) {
 	return aside, os.Rename(f.path, aside)
 }
 
-// Write replaces the file by the JSON of v, with mode 0600. On an error the old
-// file is still there.
-func (f File) Write(v any) error {
+// Write replaces the file by the JSON of the values, a line each, with mode 0600.
+// On an error the old file is still there.
+func (f File) Write(values ...any) error {
 	if f.path == "" {
 		return nil
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", f.path, err)
+	var b bytes.Buffer
+	lines := json.NewEncoder(&b)
+	for _, v := range values {
+		if err := lines.Encode(v); err != nil {
+			return fmt.Errorf("write %s: %w", f.path, err)
+		}
 	}
 	next := f.path + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // left by a process that was killed
 	}
-	if err = create(next, b); err == nil {
+	err := create(next, b.Bytes())
+	if err == nil {
 		err = os.Rename(next, f.path)
 	}
 	if err != nil {
