@@ -32,47 +32,22 @@ func destinationTitle(c *incident.Change) string {
 	return fmt.Sprintf("mail to %s was sent in clear; it always took TLS", to)
 }
 
-func destinationText(c *incident.Change) []string {
-	i, e := &c.Incident, &c.Incident.Evidence
-	expected := words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})
-	all := []string{
-		"Expected: " + expected + ". Seen: " + counts(i.Seen[:], levelName) + ".", times(i),
-	}
-	if !e.Required {
-		all = append(all, "Evidence: mail to it met the pin "+words.On(e.Days, e.Last)+".")
-	}
-	if len(i.Clients) > 0 {
-		all = append(all, "Its hosts that failed: "+some(i.Clients, client, incident.MaxClients)+".")
-	}
+// whatWaits says what becomes of mail to a destination.
+func whatWaits(c *incident.Change) []string {
+	i := &c.Incident
 	switch {
 	case c.What == incident.Closed && holds(i):
-		all = append(all, "Mail that waits for it is sent when Postfix tries it again.")
+		return []string{"Mail that waits for it is sent when Postfix tries it again."}
 	case c.What == incident.Closed:
-	case i.Kind == tlsstate.Weakened:
-		all = append(all, "It was sent: outbound.action = hold keeps back mail in clear alone.")
-	case !holds(i):
-		all = append(all, "Nothing was held: the action is observe. With hold this mail would have waited.")
-	case e.Required:
-		all = append(all, "Its mail waits until TLS is back: the configuration requires it.")
-	default:
-		all = append(all, fmt.Sprintf("Its mail waits in Postfix's queue. It failed on %s since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.", words.Count(uint64(e.Below), "day")))
-	}
-	return all
-}
-
-func destinationNext(c *incident.Change) []string {
-	id := c.Identity
-	if !isPlain(id.String()) {
 		return nil
+	case i.Kind == tlsstate.Weakened:
+		return []string{"It was sent: outbound.action = hold keeps back mail in clear alone."}
+	case !holds(i):
+		return []string{"Nothing was held: the action is observe. With hold this mail would have waited."}
+	case i.Evidence.Required:
+		return []string{"Its mail waits until TLS is back: the configuration requires it."}
 	}
-	all := []string{"tlsratchet explain --to " + id.Name, "tlsratchet outbound"}
-	if c.What != incident.Closed && !c.Incident.Evidence.Required {
-		all = append(all, "tlsratchet peer unpin --why 'REASON' "+id.String())
-	}
-	if holds(&c.Incident) {
-		all = append(all, "postqueue -f")
-	}
-	return all
+	return []string{fmt.Sprintf("Its mail waits in Postfix's queue. It failed on %s since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.", words.Count(i.Evidence.Below, "day"))}
 }
 
 // OutageNotice is the notice that many destinations began to fail at once, at a

@@ -48,10 +48,14 @@ func TestDestinations(t *testing.T) {
 	}{
 		{"held", changeOf(incident.Opened, sending(tlsstate.Tempfail)), `mail to bank.example waits: it stopped offering TLS; 3 attempts so far
 --
-Expected: TLSv1.2 or better. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: open.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: tempfail 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Its mail waits in Postfix's queue. It failed on 1 day since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.
 --
 tlsratchet explain --to bank.example
@@ -60,10 +64,14 @@ tlsratchet peer unpin --why 'REASON' destination:bank.example
 postqueue -f`},
 		{"observed", changeOf(incident.Opened, sending(tlsstate.Observe)), `mail to bank.example was sent in clear; it always took TLS
 --
-Expected: TLSv1.2 or better. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: open.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: observe 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Nothing was held: the action is observe. With hold this mail would have waited.
 --
 tlsratchet explain --to bank.example
@@ -71,9 +79,14 @@ tlsratchet outbound
 tlsratchet peer unpin --why 'REASON' destination:bank.example`},
 		{"required", changeOf(incident.Grown, required), `mail to bank.example waits: it stopped offering TLS; 3 attempts so far
 --
-Expected: TLSv1.2 or better, by the configuration. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
+State: open.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better, by the configuration.
+Seen: none 3.
+Evidence: none needed, the configuration requires it.
+Actions: tempfail 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Its mail waits until TLS is back: the configuration requires it.
 --
 tlsratchet explain --to bank.example
@@ -81,10 +94,14 @@ tlsratchet outbound
 postqueue -f`},
 		{"weaker", changeOf(incident.Opened, weaker), `mail to bank.example was sent with weaker TLS than before
 --
-Expected: TLSv1.2 or better. Seen: weak 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: open.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: weak 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: observe 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 It was sent: outbound.action = hold keeps back mail in clear alone.
 --
 tlsratchet explain --to bank.example
@@ -92,10 +109,14 @@ tlsratchet outbound
 tlsratchet peer unpin --why 'REASON' destination:bank.example`},
 		{"over", closed(incident.Met), `mail to bank.example is sent over TLS again
 --
-Expected: TLSv1.2 or better. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC. Closed at 2026-09-21 13:00 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: closed at 2026-09-21 13:00 UTC: the pin is met again.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: tempfail 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Mail that waits for it is sent when Postfix tries it again.
 --
 tlsratchet explain --to bank.example
@@ -103,10 +124,14 @@ tlsratchet outbound
 postqueue -f`},
 		{"unpinned", closed(incident.Unpinned), `bank.example: pin dropped by an operator
 --
-Expected: TLSv1.2 or better. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC. Closed at 2026-09-21 13:00 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: closed at 2026-09-21 13:00 UTC: an operator dropped the pin.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: tempfail 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Mail that waits for it is sent when Postfix tries it again.
 --
 tlsratchet explain --to bank.example
@@ -114,10 +139,14 @@ tlsratchet outbound
 postqueue -f`},
 		{"quiet", closed(incident.Quiet), `mail to bank.example: no failure for 24 hours
 --
-Expected: TLSv1.2 or better. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC. Closed at 2026-09-21 13:00 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: closed at 2026-09-21 13:00 UTC: no downgrade for 24 hours.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: tempfail 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Mail that waits for it is sent when Postfix tries it again.
 --
 tlsratchet explain --to bank.example
@@ -125,10 +154,14 @@ tlsratchet outbound
 postqueue -f`},
 		{"a name with a shell in it", changeOf(incident.Opened, odd), `mail to bank.example??reboot waits: it stopped offering TLS; 3 attempts so far
 --
-Expected: TLSv1.2 or better. Seen: none 3.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04.
+State: open.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
+Actions: tempfail 3.
 Its hosts that failed: mx1.bank.example (192.0.2.10).
+Sender domains: bank.example.
 Its mail waits in Postfix's queue. It failed on 1 day since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.
 --
 `},

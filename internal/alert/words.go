@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -42,9 +43,6 @@ func noteOf(c *incident.Change, host string) *Message {
 	}
 	m.Title, m.Text = inert(name(c.Identity.String())+" "+event[c.What], maxTitle), lines(c.Words)
 	m.Next = commands(c.Identity, false)
-	if c.Identity.Kind == tlsstate.Destination {
-		m.Next = m.Next[:0]
-	}
 	return m
 }
 
@@ -82,102 +80,35 @@ func peerName(i *incident.Incident) string {
 	return name(i.Identity.Name)
 }
 
+// brackets are markup in some chats.
+var brackets = strings.NewReplacer("[", " (", "]", ")")
+
 // text is what a postmaster needs to know of an incident.
-func text(c *incident.Change) []string {
-	i := &c.Incident
+func text(c *incident.Change) (all []string) {
+	i := c.Incident
+	if verdict := cmp.Or(c.Words, i.Words); i.Identity.Kind != tlsstate.Destination {
+		all = append(all, verdict+".")
+	}
+	if c.What == incident.Holding {
+		i.Held = c.Held
+	}
+	for _, f := range i.Facts() {
+		all = append(all, f.Key+": "+brackets.Replace(strings.Join(f.Values, ", "))+".")
+	}
 	if i.Identity.Kind == tlsstate.Destination {
-		return destinationText(c)
-	}
-	verdict := i.Words
-	if c.Words != "" {
-		verdict = c.Words
-	}
-	e := &i.Evidence
-	expected := words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})
-	all := []string{
-		verdict + ".", "Expected: " + expected + ". Seen: " + counts(i.Seen[:], levelName) + ".",
-		"Evidence: " + strength(i) + ".", times(i), "Actions: " + actions(i) + ".",
-	}
-	if len(i.Clients) > 0 {
-		all = append(all, "Clients: "+some(i.Clients, client, incident.MaxClients)+".")
-	}
-	if len(i.From) > 0 {
-		all = append(all, "Sender domains: "+some(i.From, name, incident.MaxFrom)+".")
-	}
-	held := c.Held
-	if c.What != incident.Holding {
-		held = i.Held
-	}
-	if len(held) > 0 {
-		all = append(all, "Put into the hold queue: "+some(held, queueID, incident.MaxHeld)+".")
-	}
-	if c.What == incident.Waiting {
+		all = append(all, whatWaits(c)...)
+	} else if c.What == incident.Waiting {
 		all = append(all, "Senders usually give up after five days, some after one. If the peer has turned TLS off, unpin it. Otherwise its pin is released after policy.release_after_days, unless the configuration requires TLS of it.")
 	}
 	return all
 }
 
-// strength is how strong the evidence is, and why.
-func strength(i *incident.Incident) string {
-	e := &i.Evidence
-	switch {
-	case e.Required:
-		return "none needed, the configuration requires it"
-	case i.Identity.Kind == tlsstate.Address:
-		return "strong, this address itself met the pin " + words.On(e.Days, e.Last)
-	case i.KnownPlaintext:
-		return "weak, only other addresses of the domain were seen with TLS, not these"
-	case e.Broad:
-		return fmt.Sprintf("good, about %s in %s of this domain came with TLS; these never did", words.Count(e.Addresses, "address"), words.Count(e.Networks, "network"))
-	case i.Identity.Kind == tlsstate.Domain:
-		return fmt.Sprintf("weak, only about %s in %s of this domain came with TLS; these never did", words.Count(e.Addresses, "address"), words.Count(e.Networks, "network"))
-	}
-	return "weak, the sender's domain by SPF, not the client itself"
-}
-
-func times(i *incident.Incident) string {
-	s := fmt.Sprintf("Since %s: %s, the last at %s.", stamp(i.Opened), words.Count(i.Messages, "message"), stamp(i.Last))
-	if !i.IsOpen() {
-		s += " Closed at " + stamp(i.Closed) + "."
-	}
-	return s
-}
-
-// actions lists what was done to the messages.
-func actions(i *incident.Incident) string {
-	s := counts(i.Done[:], func(a int) string { return tlsstate.Action(a).String() })
-	if i.Undone == 0 {
-		return s
-	}
-	ended := words.Count(i.Undone, "message") + " ended before the action"
-	if s == "none" {
-		return ended
-	}
-	return s + ", " + ended
-}
-
-func levelName(l int) string { return tlsstate.Level(l).String() }
-
-// counts lists what is not zero, as in "header 3, quarantine 1".
-func counts(ns []uint64, name func(int) string) string {
-	var all []string
-	for i, n := range ns {
-		if n > 0 {
-			all = append(all, fmt.Sprintf("%s %d", name(i), n))
-		}
-	}
-	if len(all) == 0 {
-		return "none"
-	}
-	return strings.Join(all, ", ")
-}
-
 // next are the commands: to explain, to unpin, to release held mail.
 func next(c *incident.Change) []string {
-	if c.Identity.Kind == tlsstate.Destination {
-		return destinationNext(c)
-	}
 	all := commands(c.Identity, c.What != incident.Closed && !c.Incident.Evidence.Required)
+	if c.Identity.Kind == tlsstate.Destination && len(all) > 0 && holds(&c.Incident) {
+		all = append(all, "postqueue -f")
+	}
 	held := c.Held
 	if c.What == incident.Opened || c.What == incident.Grown {
 		held = c.Incident.Held
@@ -200,29 +131,13 @@ func commands(id tlsstate.Identity, unpin bool) []string {
 		return nil
 	}
 	all := []string{"tlsratchet explain " + id.String()}
+	if id.Kind == tlsstate.Destination {
+		all = []string{"tlsratchet explain --to " + id.Name, "tlsratchet outbound"}
+	}
 	if unpin {
 		all = append(all, "tlsratchet peer unpin --why 'REASON' "+id.String())
 	}
 	return all
-}
-
-// client names a host that an incident is about.
-func client(c incident.Client) string {
-	if c.Host == "" {
-		return name(c.Address)
-	}
-	return fmt.Sprintf("%s (%s)", name(c.Host), name(c.Address))
-}
-
-func queueID(h incident.Held) string { return name(h.QueueID) }
-
-// some lists names; at most most of them are recorded.
-func some[T any](list []T, name func(T) string, most int) string {
-	s := joined(list, name)
-	if len(list) >= most {
-		s += " and possibly others"
-	}
-	return s
 }
 
 func joined[T any](list []T, name func(T) string) string {
@@ -232,8 +147,6 @@ func joined[T any](list []T, name func(T) string) string {
 	}
 	return strings.Join(all, ", ")
 }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // span is a duration in words: whole days, hours or minutes.
 func span(d time.Duration) string {

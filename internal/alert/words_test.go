@@ -61,9 +61,11 @@ func TestOpened(t *testing.T) {
 		Host: "mail.here.example", At: noon.Add(time.Hour), Incident: m.Incident,
 		Title: "mx1.bank.example (192.0.2.10) came without TLS",
 		Text: `address:192.0.2.10 came in clear.
-Expected: TLSv1.2 or better. Seen: none 3.
-Evidence: strong, this address itself met the pin on 41 of the last 64 days, last on 2026-09-04.
-Since 2026-09-21 12:00 UTC: 3 messages, the last at 2026-09-21 12:05 UTC.
+State: open.
+Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
+Expected: TLSv1.2 or better.
+Seen: none 3.
+Evidence: strong, this address itself met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
 Actions: header 1, quarantine 2.
 Clients: mx1.bank.example (192.0.2.10).
 Sender domains: bank.example.
@@ -106,14 +108,14 @@ func TestWords(t *testing.T) {
 	}{
 		{"grown", changeOf(incident.Grown, domain), []string{"bank.example came without TLS: 3 messages so far", "good, about 16 addresses in 4 networks"}},
 		{"narrow", changeOf(incident.Opened, narrow), []string{"weak, only about 16 addresses in 4 networks"}},
-		{"waiting", changeOf(incident.Waiting, refused), []string{"has been refused for 24 hours; senders will soon get their mail back", "release_after_days", ", 1 message ended before"}},
+		{"waiting", changeOf(incident.Waiting, refused), []string{"has been refused for 24 hours; senders will soon get their mail back", "release_after_days", ", 1 ended before the action"}},
 		{"required", changeOf(incident.Opened, required), []string{"TLSv1.3 or better, by the configuration", "none needed"}},
-		{"met", changeOf(incident.Closed, met), []string{"meets its pin again", "Closed at 2026-09-21 13:00 UTC."}},
+		{"met", changeOf(incident.Closed, met), []string{"meets its pin again", "closed at 2026-09-21 13:00 UTC: the pin is met again."}},
 		{"quiet", changeOf(incident.Closed, quiet), []string{"no downgrade for 24 hours"}},
-		{"unpinned", changeOf(incident.Closed, unpinned), []string{"pin dropped by an operator", "Closed at 2026-09-21 13:00 UTC."}},
+		{"unpinned", changeOf(incident.Closed, unpinned), []string{"pin dropped by an operator", "closed at 2026-09-21 13:00 UTC: an operator"}},
 		{"holding", holding, []string{"1 message of mx1.bank.example (192.0.2.10) may still be in the hold queue", "hold queue: 4XyZ12."}},
 		{"certificate", changeOf(incident.Opened, certificate), []string{"without its client certificate", "Expected: its client certificate."}},
-		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than before", "Actions: none."}},
+		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than before"}},
 		{"pinned", incident.Change{What: incident.Pinned, At: noon, Identity: domain.Identity, Words: "so it is"}, []string{"domain:bank.example is pinned: TLS is expected from now on\nso it is"}},
 		{"released", incident.Change{What: incident.Released, At: noon, Identity: domain.Identity}, []string{"is accepted again without TLS"}},
 		{"lapsed", incident.Change{What: incident.Lapsed, At: noon, Identity: domain.Identity}, []string{"has lapsed"}},

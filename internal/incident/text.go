@@ -1,8 +1,10 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,42 +12,124 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Write writes all of an incident for people, a line for each fact.
-func (i *Incident) Write(w io.Writer) {
-	line := func(key, format string, args ...any) {
-		fmt.Fprintf(w, "  %-15s %s\n", key, fmt.Sprintf(format, args...))
-	}
-	fmt.Fprintf(w, "Incident %d: %s %s\n", i.ID, i.Identity, words.Kind(i.Kind))
-	line("first message", "%s", i.Words)
-	line("opened", "%s", Stamp(i.Opened))
-	line("last message", "%s", Stamp(i.Last))
-	if i.IsOpen() {
-		line("state", "open")
-	} else {
-		line("state", "closed %s (%s)", Stamp(i.Closed), i.ClosedBy)
-	}
+// Fact is something known of an incident, for people.
+type Fact struct {
+	// Key names it, as in "Expected".
+	Key string
+	// Values are its value, or several where it is a list.
+	Values []string
+}
+
+// Facts lists what is known of an incident, as command, alert and page show it.
+func (i *Incident) Facts() []Fact {
 	e := &i.Evidence
-	line("expected", "%s", words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin}))
-	if e.Since > 0 {
-		line("evidence", "pinned since %s, met %s", e.Since, words.On(e.Days, e.Last))
+	all := []Fact{
+		{"State", []string{i.state()}},
+		{"Messages", []string{fmt.Sprintf("%d since %s, the last at %s UTC", i.Messages, Stamp(i.Opened), Stamp(i.Last))}},
+		{"Expected", []string{words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})}},
+		{"Seen", together(counts(i.Seen[:], func(l int) string { return tlsstate.Level(l).String() }))},
+		{"Evidence", []string{i.strength()}},
+		{"Actions", together(i.actions())},
+		{"Clients", some(i.Clients, Client.String, MaxClients)},
+		{"Sender domains", some(i.From, func(s string) string { return s }, MaxFrom)},
+		{"Put into the hold queue", some(i.Held, func(h Held) string { return h.QueueID }, MaxHeld)},
 	}
-	line("messages", "%d", i.Messages)
-	for a, n := range i.Done {
+	if i.Identity.Kind == tlsstate.Destination {
+		all[6].Key = "Its hosts that failed"
+	}
+	return slices.DeleteFunc(all, func(f Fact) bool { return len(f.Values) == 0 })
+}
+
+// together is a list in one line; nothing for none.
+func together(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return []string{strings.Join(list, ", ")}
+}
+
+func (i *Incident) actions() []string {
+	all := counts(i.Done[:], func(a int) string { return tlsstate.Action(a).String() })
+	if i.Undone > 0 {
+		all = append(all, fmt.Sprintf("%d ended before the action", i.Undone))
+	}
+	return all
+}
+
+func (i *Incident) state() string {
+	s := "open"
+	if !i.IsOpen() {
+		s = fmt.Sprintf("closed at %s UTC: %s", Stamp(i.Closed), cmp.Or(reasons[i.ClosedBy], string(i.ClosedBy)))
+	}
+	if i.KnownPlaintext {
+		s += ", known plaintext"
+	}
+	if i.Reopened > 0 {
+		s += ", reopened " + words.Count(i.Reopened, "time")
+	}
+	return s
+}
+
+// reasons are why an incident closed, in words.
+var reasons = map[Reason]string{
+	Met: "the pin is met again", Quiet: "no downgrade for 24 hours", Unpinned: "an operator dropped the pin",
+}
+
+// strength is how strong the evidence is, and why.
+func (i *Incident) strength() string {
+	e := &i.Evidence
+	met := "met the pin " + words.On(e.Days, e.Last)
+	if e.Since > 0 {
+		met += ", pinned since " + e.Since.String()
+	}
+	breadth := fmt.Sprintf("about %s in %s", words.Count(e.Addresses, "address"), words.Count(e.Networks, "network"))
+	switch {
+	case e.Required:
+		return "none needed, the configuration requires it"
+	case i.Identity.Kind == tlsstate.Destination:
+		return "mail to it " + met
+	case i.Identity.Kind == tlsstate.Address:
+		return "strong, this address itself " + met
+	case i.KnownPlaintext:
+		return "weak, only other addresses of the domain were seen with TLS, not these"
+	case e.Broad:
+		return "good, " + breadth + " of this domain came with TLS; these never did"
+	case i.Identity.Kind == tlsstate.Domain:
+		return "weak, only " + breadth + " of this domain came with TLS; these never did"
+	}
+	return "weak, the sender's domain by SPF, not the client itself"
+}
+
+// counts lists what is not zero, as in "header 3", "quarantine 1".
+func counts(ns []uint64, name func(int) string) (all []string) {
+	for i, n := range ns {
 		if n > 0 {
-			line("  "+tlsstate.Action(a).String(), "%d", n)
+			all = append(all, fmt.Sprintf("%s %d", name(i), n))
 		}
 	}
-	if i.Undone > 0 {
-		line("  not reached", "%d ended before the action", i.Undone)
+	return all
+}
+
+// some names those of a list, of which at most most are kept.
+func some[T any](list []T, name func(T) string, most int) (all []string) {
+	for _, v := range list {
+		all = append(all, name(v))
 	}
-	for _, c := range i.Clients {
-		line("client", "%s", c)
+	if len(list) >= most {
+		all = append(all, "and possibly others")
 	}
-	if len(i.From) > 0 {
-		line("sender domains", "%s", strings.Join(i.From, ", "))
-	}
-	for _, h := range i.Held {
-		line("held", "%s, %s", h.QueueID, Stamp(h.At))
+	return all
+}
+
+// Write writes all of an incident for people, a line for each fact.
+func (i *Incident) Write(w io.Writer) {
+	line := func(key, value string) { fmt.Fprintf(w, "  %-23s %s\n", key, value) }
+	fmt.Fprintf(w, "Incident %d: %s %s\n", i.ID, i.Identity, words.Kind(i.Kind))
+	line("first message", i.Words)
+	for _, f := range i.Facts() {
+		for _, v := range f.Values {
+			line(strings.ToLower(f.Key), v)
+		}
 	}
 }
 

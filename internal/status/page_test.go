@@ -80,7 +80,7 @@ func TestBreakerWords(t *testing.T) {
 // TestClosedBy: why an incident is over, in words.
 func TestClosedBy(t *testing.T) {
 	for reason, want := range map[incident.Reason]string{
-		incident.Met: "the peer met its pin again", incident.Quiet: "no downgrade for 24 hours", incident.Unpinned: "an operator dropped the pin", "new": "new",
+		incident.Met: "the pin is met again", incident.Quiet: "no downgrade for 24 hours", incident.Unpinned: "an operator dropped the pin", "new": "new",
 	} {
 		p := busyPage(t)
 		p.Of = func(id tlsstate.Identity) []incident.Incident {
@@ -89,7 +89,7 @@ func TestClosedBy(t *testing.T) {
 			return all
 		}
 		_, body := get(t, serve(t, p), "/peer?name=bank.example")
-		contains(t, body, "closed 2026-11-22 12:34: "+want+"</dd>")
+		contains(t, body, "closed at 2026-11-22 12:34 UTC: "+want+"</dd>")
 	}
 }
 
@@ -124,7 +124,7 @@ func TestQuiet(t *testing.T) {
 func TestIncidents(t *testing.T) {
 	_, body := get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents")
 	contains(t, body, "it used TLSv1.2 or better on 41 of the last 64 days", "about 11 addresses in 3 networks",
-		"header 8, tempfail 3, ended before the action 1", "newsletter.bank.example", "4XyZ1A2b3C", "a client certificate",
+		"header 8, tempfail 3, 1 ended before the action", "newsletter.bank.example", "4XyZ1A2b3C", "its client certificate",
 		`tlsratchet peer unpin <span class="all">--why TEXT</span> domain:bank.example`)
 }
 

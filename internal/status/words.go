@@ -7,29 +7,24 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
-	"tlsratchet/internal/incident"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
 // functions are those of the templates.
 var functions = template.FuncMap{
-	"clean":    func(s string) string { return clean.Text(s, 600) },
-	"count":    count,
-	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"plain":    words.Level,
-	"atLeast":  words.AtLeast,
-	"kind":     words.Kind,
-	"closedBy": closedBy,
-	"client":   client,
-	"sure":     sure,
-	"one":      one,
-	// These take an index of an array.
-	"plainOf":  func(l int) string { return words.Level(tlsstate.Level(l)) },
-	"actionOf": func(a int) string { return tlsstate.Action(a).String() },
+	"clean":   func(s string) string { return clean.Text(s, 600) },
+	"count":   count,
+	"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"plain":   words.Level,
+	"atLeast": words.AtLeast,
+	"kind":    words.Kind,
+	"client":  client,
+	"sure":    sure,
+	"one":     one,
 }
 
 // client writes "mx1.bank.example[192.0.2.10]" so that a line may end before the
@@ -73,19 +68,6 @@ func percent(part, whole uint64) string {
 		return fmt.Sprintf("%d\u202f%%", tenths/10)
 	}
 	return fmt.Sprintf("%d.%d\u202f%%", tenths/10, tenths%10)
-}
-
-// closedBy is why an incident closed.
-func closedBy(r incident.Reason) string {
-	switch r {
-	case incident.Met:
-		return "the peer met its pin again"
-	case incident.Quiet:
-		return "no downgrade for 24 hours"
-	case incident.Unpinned:
-		return "an operator dropped the pin"
-	}
-	return string(r)
 }
 
 // sure reports whether a name is safe in a shell command, such as the page shows.
