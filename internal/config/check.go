@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -51,19 +52,19 @@ const noFingerprints = "a milter never gets fingerprints of certificates: set po
 // checkAddresses refuses one address for two listeners: the second would not
 // come up, or take the first one's place.
 func (l *loader) checkAddresses() {
-	c, first := l.config, make(map[Listener]string)
+	c, first := l.config, make(map[wire.Spec]string)
 	for _, door := range []struct {
 		key   string
-		where []Listener
+		where []wire.Spec
 	}{
 		{"listen", c.Listen},
 		{"policy_service.listen", c.PolicyService.Listen},
 		{"outbound.listen", c.OutboundListen()},
-		{"admin.socket", []Listener{{Unix, c.AdminSocket()}}},
-		{"status.listen", []Listener{{TCP, c.Status.Listen}}},
+		{"admin.socket", []wire.Spec{{Network: wire.NetworkUnix, Address: c.AdminSocket()}}},
+		{"status.listen", []wire.Spec{{Network: wire.NetworkTCP, Address: c.Status.Listen}}},
 	} {
 		for _, at := range door.where {
-			if other := first[at]; other != "" && at.Network != Systemd {
+			if other := first[at]; other != "" && at.Network != wire.NetworkSystemd {
 				l.noteKey(door.key, fmt.Errorf("%s is the address of %s already", at, other))
 			}
 			first[at] = door.key

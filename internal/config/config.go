@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"tlsratchet/contrib"
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -34,7 +35,7 @@ const (
 // contrib/tlsratchet.toml.
 type Config struct {
 	// Listen holds at least one listener, none of them twice.
-	Listen []Listener
+	Listen []wire.Spec
 	// History is the clean absolute path of the history file, or [Memory].
 	History string
 	// Header is [HeaderDowngrade] or [HeaderAll].

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -62,12 +63,12 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Listen:           []config.Listener{{Network: config.Unix, Address: "/var/spool/postfix/tlsratchet/tlsratchet.sock"}},
+		Listen:           []wire.Spec{{Network: wire.NetworkUnix, Address: "/var/spool/postfix/tlsratchet/tlsratchet.sock"}},
 		History:          "/var/lib/tlsratchet/history.db",
 		Header:           config.HeaderDowngrade,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		JudgeNetworks:    []netip.Prefix{},
-		PolicyService:    config.PolicyService{Listen: []config.Listener{}},
+		PolicyService:    config.PolicyService{Listen: []wire.Spec{}},
 		PlainListeners:   []string{},
 		ExemptRecipients: []string{"postmaster", "abuse"},
 		Socket:           config.Socket{Mode: 0o660},
@@ -83,7 +84,7 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
 		Outbound: config.Outbound{
-			Listen: []config.Listener{{Network: config.Beside}}, Log: config.Journal, Action: config.Observe,
+			Listen: []wire.Spec{{Network: config.Beside}}, Log: config.Journal, Action: config.Observe,
 			OnOutage: config.Hold, Postfix: []string{"/etc/postfix"}, Least: tlsstate.TLS12,
 		},
 	}
@@ -103,18 +104,18 @@ func TestEveryKey(t *testing.T) {
 	got := load(t, everything)
 	tempfail := tlsstate.Tempfail
 	want := &config.Config{
-		Listen: []config.Listener{
-			{Network: config.Unix, Address: "/run/a b/milter.sock"},
-			{Network: config.TCP, Address: "127.0.0.1:8891"},
-			{Network: config.TCP, Address: "[::1]:8891"},
-			{Network: config.TCP, Address: "mail.example:8891"},
-			{Network: config.Systemd},
+		Listen: []wire.Spec{
+			{Network: wire.NetworkUnix, Address: "/run/a b/milter.sock"},
+			{Network: wire.NetworkTCP, Address: "127.0.0.1:8891"},
+			{Network: wire.NetworkTCP, Address: "[::1]:8891"},
+			{Network: wire.NetworkTCP, Address: "mail.example:8891"},
+			{Network: wire.NetworkSystemd},
 		},
 		History:          config.Memory,
 		Header:           config.HeaderAll,
 		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		JudgeNetworks:    []netip.Prefix{netip.MustParsePrefix("192.168.7.0/24")},
-		PolicyService:    config.PolicyService{Listen: []config.Listener{{Network: config.Unix, Address: "/run/policy.sock"}}},
+		PolicyService:    config.PolicyService{Listen: []wire.Spec{{Network: wire.NetworkUnix, Address: "/run/policy.sock"}}},
 		PlainListeners:   []string{"10025"},
 		ExemptRecipients: []string{"help", "jörg@bank.example"},
 		Socket:           config.Socket{Mode: 0o600, Group: "postfix"},
@@ -130,7 +131,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		Breaker: config.Breaker{Domains: 20, Window: time.Hour, PinDays: 14},
 		Outbound: config.Outbound{
-			Listen: []config.Listener{{Network: config.Unix, Address: "/run/p.sock"}, {Network: config.TCP, Address: "127.0.0.1:8892"}},
+			Listen: []wire.Spec{{Network: wire.NetworkUnix, Address: "/run/p.sock"}, {Network: wire.NetworkTCP, Address: "127.0.0.1:8892"}},
 			Log:    "/var/log/mail.log", Action: config.Hold, OnOutage: config.Release, Postfix: []string{"/etc/postfix-out"},
 			Least: tlsstate.TLS13, PinAfterDays: 6, PinMaxAgeDays: 7, ReleaseAfterDays: 8, RelaxAfterDays: 9,
 		},

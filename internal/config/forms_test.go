@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -31,18 +32,18 @@ func refuses[V comparable](t *testing.T, parse func(string) (V, error), texts ..
 
 func TestListeners(t *testing.T) {
 	long := "/" + strings.Repeat("a", maxSocketPath-1)
-	accepts(t, parseListener, map[string]Listener{
-		"systemd":                    {Network: Systemd},
-		"unix:/run/m.sock":           {Network: Unix, Address: "/run/m.sock"},
-		"unix://run/x/../m.sock":     {Network: Unix, Address: "/run/m.sock"},
-		"unix:/run/with space:colon": {Network: Unix, Address: "/run/with space:colon"},
-		"unix:/run/ümlaut":           {Network: Unix, Address: "/run/ümlaut"},
-		"unix:" + long:               {Network: Unix, Address: long},
-		"inet:127.0.0.1:1":           {Network: TCP, Address: "127.0.0.1:1"},
-		"inet:0.0.0.0:65535":         {Network: TCP, Address: "0.0.0.0:65535"},
-		"inet:[2001:DB8::0:1]:25":    {Network: TCP, Address: "[2001:db8::1]:25"},
-		"inet:[fe80::1%eth0]:25":     {Network: TCP, Address: "[fe80::1%eth0]:25"},
-		"inet:LOCALHOST:25":          {Network: TCP, Address: "localhost:25"},
+	accepts(t, parseListener, map[string]wire.Spec{
+		"systemd":                    {Network: wire.NetworkSystemd},
+		"unix:/run/m.sock":           {Network: wire.NetworkUnix, Address: "/run/m.sock"},
+		"unix://run/x/../m.sock":     {Network: wire.NetworkUnix, Address: "/run/m.sock"},
+		"unix:/run/with space:colon": {Network: wire.NetworkUnix, Address: "/run/with space:colon"},
+		"unix:/run/ümlaut":           {Network: wire.NetworkUnix, Address: "/run/ümlaut"},
+		"unix:" + long:               {Network: wire.NetworkUnix, Address: long},
+		"inet:127.0.0.1:1":           {Network: wire.NetworkTCP, Address: "127.0.0.1:1"},
+		"inet:0.0.0.0:65535":         {Network: wire.NetworkTCP, Address: "0.0.0.0:65535"},
+		"inet:[2001:DB8::0:1]:25":    {Network: wire.NetworkTCP, Address: "[2001:db8::1]:25"},
+		"inet:[fe80::1%eth0]:25":     {Network: wire.NetworkTCP, Address: "[fe80::1%eth0]:25"},
+		"inet:LOCALHOST:25":          {Network: wire.NetworkTCP, Address: "localhost:25"},
 	})
 	refuses(t, parseListener,
 		"", "unix", "unix:", "unix:m.sock", "unix:./m.sock", "unix:/..", "unix:"+long+"a", "unix:/a\x00b", "unix:/a\u0085b",

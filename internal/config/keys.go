@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -12,7 +13,7 @@ import (
 // policy are those of [tlsstate.Policy].
 func settings(c *Config) []setting {
 	return []setting{
-		key("listen", &c.Listen, list(1, parseListener, Listener.String)),
+		key("listen", &c.Listen, list(1, parseListener, wire.Spec.String)),
 		key("history", &c.History, text(or(parsePath, `or "memory"`, Memory))),
 		key("header", &c.Header, oneOf(HeaderDowngrade, HeaderAll)),
 		key("exempt_networks", &c.ExemptNetworks, list(0, parseExemptNetwork, netip.Prefix.String)),
@@ -53,9 +54,9 @@ func settings(c *Config) []setting {
 		key("policy.pin_up_to", &c.Policy.PinUpTo, word(parseLevel, tlsstate.Level.String)),
 		key("policy.domain_enforce", &c.Policy.DomainEnforce, word(tlsstate.ParseEnforce, tlsstate.Enforce.String)),
 
-		key("policy_service.listen", &c.PolicyService.Listen, list(0, ownListener(), Listener.String)),
+		key("policy_service.listen", &c.PolicyService.Listen, list(0, ownListener(), wire.Spec.String)),
 
-		key("outbound.listen", &c.Outbound.Listen, list(0, ownListener(Beside), Listener.String)),
+		key("outbound.listen", &c.Outbound.Listen, list(0, ownListener(Beside), wire.Spec.String)),
 		key("outbound.log", &c.Outbound.Log, text(or(parsePath, `"journal" or "off"`, Journal, Off))),
 		key("outbound.action", &c.Outbound.Action, oneOf(Observe, Hold)),
 		key("outbound.on_outage", &c.Outbound.OnOutage, oneOf(Hold, Release)),

@@ -7,60 +7,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tlsratchet/milter/wire"
 )
-
-// The values of [Listener.Network].
-const (
-	Unix    = "unix"
-	TCP     = "tcp"
-	Systemd = "systemd"
-)
-
-// Listener is where Postfix finds us.
-type Listener struct {
-	// Network is [Unix], [TCP] or [Systemd].
-	Network string
-	// Address is a clean absolute path, or host:port; "" for Systemd.
-	Address string
-}
-
-// String returns the listener as the file spells it.
-func (l Listener) String() string {
-	switch l.Network {
-	case Unix:
-		return "unix:" + l.Address
-	case TCP:
-		return "inet:" + l.Address
-	}
-	return l.Network
-}
 
 // maxSocketPath is what fits into sun_path with its NUL.
 const maxSocketPath = 107
 
-func parseListener(s string) (Listener, error) {
+func parseListener(s string) (wire.Spec, error) {
 	form, rest, _ := strings.Cut(s, ":")
 	switch {
-	case s == Systemd:
-		return Listener{Network: Systemd}, nil
+	case s == wire.NetworkSystemd:
+		return wire.Spec{Network: wire.NetworkSystemd}, nil
 	case form == "unix":
 		file, err := parseSocketPath(rest)
-		return Listener{Network: Unix, Address: file}, err
+		return wire.Spec{Network: wire.NetworkUnix, Address: file}, err
 	case form == "inet":
 		address, err := parseHostPort(rest)
-		return Listener{Network: TCP, Address: address}, err
+		return wire.Spec{Network: wire.NetworkTCP, Address: address}, err
 	}
-	return Listener{}, fmt.Errorf("unknown listener %s: use unix:/path, inet:host:port or systemd", shown(s))
+	return wire.Spec{}, fmt.Errorf("unknown listener %s: use unix:/path, inet:host:port or systemd", shown(s))
 }
 
 // ownListener parses a listener that systemd does not open, or one of the words.
-func ownListener(words ...string) func(string) (Listener, error) {
-	return func(s string) (Listener, error) {
+func ownListener(words ...string) func(string) (wire.Spec, error) {
+	return func(s string) (wire.Spec, error) {
 		if slices.Contains(words, s) {
-			return Listener{Network: s}, nil
+			return wire.Spec{Network: s}, nil
 		}
 		l, err := parseListener(s)
-		if err != nil || l.Network == Systemd {
+		if err != nil || l.Network == wire.NetworkSystemd {
 			err = fmt.Errorf("unknown listener %s: use %s", shown(s), strings.Join(append(words, "unix:/path or inet:host:port"), ", "))
 		}
 		return l, err

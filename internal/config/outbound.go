@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -28,7 +29,7 @@ const (
 type Outbound struct {
 	// Listen are the sockets on which Postfix asks; none turns the sending side
 	// off. One may be [Beside]: see [Config.OutboundListen].
-	Listen []Listener
+	Listen []wire.Spec
 	// Log is [Journal], the clean absolute path of Postfix's log, or [Off].
 	Log string
 	// Action is [Hold] or [Observe].
@@ -46,20 +47,20 @@ type Outbound struct {
 }
 
 // OutboundListen returns where Postfix asks, with [Beside] resolved: a unix
-// socket, or [Systemd]. It is left out where the milter listens on TCP alone.
-func (c *Config) OutboundListen() (all []Listener) {
+// socket, or one of systemd. It is left out where the milter listens on TCP alone.
+func (c *Config) OutboundListen() (all []wire.Spec) {
 	for _, l := range c.Outbound.Listen {
 		if l.Network != Beside {
 			all = append(all, l)
 			continue
 		}
 		for _, m := range c.Listen {
-			if m.Network == Systemd {
+			if m.Network == wire.NetworkSystemd {
 				all = append(all, m)
 				break
 			}
-			if file := path.Join(path.Dir(m.Address), PolicySocket); m.Network == Unix && len(file) <= maxSocketPath {
-				all = append(all, Listener{Network: Unix, Address: file})
+			if file := path.Join(path.Dir(m.Address), PolicySocket); m.Network == wire.NetworkUnix && len(file) <= maxSocketPath {
+				all = append(all, wire.Spec{Network: wire.NetworkUnix, Address: file})
 				break
 			}
 		}

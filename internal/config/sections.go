@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"path/filepath"
 	"time"
+
+	"tlsratchet/milter/wire"
 )
 
 // Off, as the address of something, leaves it out.
@@ -121,7 +123,7 @@ type SPF struct {
 // PolicyService is Postfix's policy delegation, beside the milter.
 type PolicyService struct {
 	// Listen is where Postfix asks: empty for nowhere.
-	Listen []Listener
+	Listen []wire.Spec
 }
 
 // Admin is where the commands find the daemon.

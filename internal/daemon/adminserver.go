@@ -27,7 +27,7 @@ func (d *Daemon) addAdmin(cfg *config.Config) error {
 		d.log.Warn("the group of the admin socket can't reach it", "reason", w)
 	}
 	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second, ConnContext: admin.ConnContext}
-	where := config.Listener{Network: config.Unix, Address: cfg.AdminSocket()}
+	where := wire.Spec{Network: wire.NetworkUnix, Address: cfg.AdminSocket()}
 	return d.add(httpDoor("admin socket", server, where, wire.ListenOptions{Mode: adminMode, Group: group}))
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
 )
 
@@ -139,11 +140,11 @@ func TestFailingListener(t *testing.T) {
 func TestDeletedSocket(t *testing.T) {
 	cfg := testConfig(t)
 	folder := filepath.Dir(cfg.Listen[0].Address)
-	in := func(name string) config.Listener {
-		return config.Listener{Network: config.Unix, Address: filepath.Join(folder, name)}
+	in := func(name string) wire.Spec {
+		return wire.Spec{Network: wire.NetworkUnix, Address: filepath.Join(folder, name)}
 	}
-	cfg.PolicyService.Listen = []config.Listener{in("ask.sock")}
-	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{in("policy.sock")}, config.Off
+	cfg.PolicyService.Listen = []wire.Spec{in("ask.sock")}
+	cfg.Outbound.Listen, cfg.Outbound.Log = []wire.Spec{in("policy.sock")}, config.Off
 	sockets := []string{cfg.Listen[0].Address, in("ask.sock").Address, in("policy.sock").Address, cfg.AdminSocket()}
 	d, log, stop := running(t, cfg)
 	for _, socket := range sockets {
@@ -177,7 +178,7 @@ func TestDeletedSocket(t *testing.T) {
 func TestServingLine(t *testing.T) {
 	cfg := testConfig(t)
 	socket := cfg.Listen[0].Address
-	cfg.PolicyService.Listen = []config.Listener{{Network: config.Unix, Address: socket + ".ask"}}
+	cfg.PolicyService.Listen = []wire.Spec{{Network: wire.NetworkUnix, Address: socket + ".ask"}}
 	log, done, ended := make(lines, 1000), make(chan struct{}), make(chan error, 1)
 	d, err := New(cfg, "test", log)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/doctor"
 	"tlsratchet/internal/incident"
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -35,11 +36,11 @@ func DoctorOptions(cfg *config.Config) doctor.Options {
 }
 
 // socketOf returns a listener as doctor names it.
-func socketOf(l config.Listener) string {
+func socketOf(l wire.Spec) string {
 	switch l.Network {
-	case config.Unix:
+	case wire.NetworkUnix:
 		return l.Address
-	case config.Systemd: // contrib/systemd/tlsratchet.socket opens it there
+	case wire.NetworkSystemd: // contrib/systemd/tlsratchet.socket opens it there
 		return config.DefaultSocket
 	}
 	return l.String()

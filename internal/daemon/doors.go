@@ -19,7 +19,7 @@ import (
 type door struct {
 	// name is what log lines call it.
 	name  string
-	where []config.Listener
+	where []wire.Spec
 	// look is that of its unix sockets.
 	look wire.ListenOptions
 	// mail: Postfix needs an answer here. The daemon does not run without such a
@@ -44,9 +44,9 @@ func addresses(of []net.Listener) (all []string) {
 }
 
 // httpDoor serves HTTP.
-func httpDoor(name string, server *http.Server, where config.Listener, look wire.ListenOptions) *door {
+func httpDoor(name string, server *http.Server, where wire.Spec, look wire.ListenOptions) *door {
 	return &door{
-		name: name, where: []config.Listener{where}, look: look,
+		name: name, where: []wire.Spec{where}, look: look,
 		serve: func(l ...net.Listener) error {
 			if err := server.Serve(l[0]); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -79,11 +79,11 @@ func (d *Daemon) add(o *door) error {
 	return nil
 }
 
-func (o *door) open(l config.Listener) ([]net.Listener, error) {
+func (o *door) open(l wire.Spec) ([]net.Listener, error) {
 	if err := makeDefaultFolder(l.Address, config.DefaultSocket, 0o755); err != nil {
 		return nil, err
 	}
-	return wire.Listen(wire.Spec(l), o.look)
+	return wire.Listen(l, o.look)
 }
 
 // serve serves a door. Where one for mail fails, the daemon stops.
@@ -109,7 +109,7 @@ func (d *Daemon) serve(o *door, listeners []net.Listener) {
 func (d *Daemon) restoreSockets() {
 	for _, o := range d.doors {
 		for _, l := range o.where {
-			if _, err := os.Stat(l.Address); l.Network != config.Unix || !errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Stat(l.Address); l.Network != wire.NetworkUnix || !errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			listeners, err := o.open(l)

@@ -13,6 +13,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/statefile"
+	"tlsratchet/milter/wire"
 )
 
 // sending is the sending side: it answers Postfix's look-ups, and follows its
@@ -63,7 +64,7 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	}
 	d.sending = s
 	d.closers = append(d.closers, s.close)
-	where = slices.DeleteFunc(where, func(l config.Listener) bool { return l.Network == config.Systemd })
+	where = slices.DeleteFunc(where, func(l wire.Spec) bool { return l.Network == wire.NetworkSystemd })
 	return d.add(&door{
 		name: "outbound listener", where: where, look: d.look, listeners: passed,
 		serve: func(l ...net.Listener) error { <-s.permitted; return s.server.Serve(l...) },

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/milter/wire"
 )
 
 // TestSlowPostconf: received mail does not wait for Postfix's settings of the
@@ -30,7 +31,7 @@ func TestSlowPostconf(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	socket := filepath.Join(t.TempDir(), "policy.sock")
-	cfg.Outbound.Listen, cfg.Outbound.Log = []config.Listener{{Network: "unix", Address: socket}}, filepath.Join(bin, "mail.log")
+	cfg.Outbound.Listen, cfg.Outbound.Log = []wire.Spec{{Network: "unix", Address: socket}}, filepath.Join(bin, "mail.log")
 
 	d, _, stop := running(t, cfg)
 

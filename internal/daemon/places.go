@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/milter/wire"
 )
 
 // places returns why serve can't have its sockets or its history where the
@@ -17,7 +18,7 @@ import (
 func places(cfg *config.Config) error {
 	var errs []error
 	for _, l := range slices.Concat(cfg.Listen, cfg.PolicyService.Listen, cfg.Outbound.Listen) {
-		if l.Network == config.Unix {
+		if l.Network == wire.NetworkUnix {
 			errs = append(errs, place("listen on "+l.String(), l.Address, fs.ModeSocket, "this file is not a socket"))
 		}
 	}

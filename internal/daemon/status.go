@@ -99,7 +99,7 @@ func (d *Daemon) addStatus(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	o := httpDoor("metrics and status page", server, config.Listener{Network: config.TCP, Address: cfg.Status.Listen}, wire.ListenOptions{})
+	o := httpDoor("metrics and status page", server, wire.Spec{Network: wire.NetworkTCP, Address: cfg.Status.Listen}, wire.ListenOptions{})
 	serve := o.serve
 	o.serve = func(l ...net.Listener) error { return serve(netutil.LimitListener(l[0], maxReaders)) }
 	return d.add(o)

@@ -27,12 +27,12 @@ type Spec struct {
 // String returns the spec as the configuration spells it.
 func (s Spec) String() string {
 	switch s.Network {
-	case NetworkSystemd:
-		return "systemd"
 	case NetworkUnix:
 		return "unix:" + s.Address
+	case NetworkTCP, NetworkTCP4, NetworkTCP6:
+		return "inet:" + s.Address
 	}
-	return "inet:" + s.Address
+	return s.Network
 }
 
 // network is exact where the host is an address: under plain "tcp" Go takes

@@ -13,8 +13,8 @@ import (
 // alone.
 var floors = [][]string{
 	{"contrib", "internal/clean", "internal/shell", "tlsstate"},
-	{"internal/config", "internal/statefile", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
-	{"tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
+	{"internal/statefile", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
+	{"internal/config", "tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
 	{"internal/ratchet"},
 	{"internal/words"},
 	{"milter", "internal/policyservice", "internal/incident", "internal/maillog"},
