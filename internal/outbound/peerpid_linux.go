@@ -9,7 +9,7 @@ import (
 // it connected (SO_PEERCRED, unix(7)); 0 if that can't be known. It is the one
 // in "postfix/smtp[pid]", chrooted or not.
 func peerPID(c net.Conn) (pid int32) {
-	u, ok := c.(*net.UnixConn)
+	u, ok := c.(syscall.Conn)
 	if !ok {
 		return 0
 	}

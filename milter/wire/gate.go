@@ -133,6 +133,7 @@ func (g *Gate) accept(ln net.Listener) (net.Conn, error) {
 	wait := firstBackOff
 	for {
 		conn, err := ln.Accept()
+		conn = quick(conn)
 		switch {
 		case err == nil && g.admit(conn):
 			return conn, nil

@@ -1,0 +1,91 @@
+//go:build linux && !race
+
+package wire
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// quickConn reads and writes with system calls that Go's scheduler is not
+// notified of: they never wait. The usual ones wake the runtime's monitor thread
+// with each message that comes to an idle process, which costs more context
+// switches than the message. One goroutine may read and one may write.
+type quickConn struct {
+	net.Conn
+	raw         syscall.RawConn
+	read, write call
+}
+
+// call is a system call on a buffer, and its outcome.
+type call struct {
+	trap   uintptr
+	buffer []byte
+	n      int
+	errno  syscall.Errno
+	once   func(fd uintptr) (done bool)
+}
+
+// quick wraps the connection of a socket, and returns any other one as it is.
+func quick(c net.Conn) net.Conn {
+	socket, ok := c.(syscall.Conn)
+	if !ok {
+		return c
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return c
+	}
+	q := &quickConn{Conn: c, raw: raw, read: call{trap: syscall.SYS_READ}, write: call{trap: syscall.SYS_WRITE}}
+	q.read.once, q.write.once = q.read.try, q.write.try
+	return q
+}
+
+// SyscallConn returns the connection of the socket.
+func (q *quickConn) SyscallConn() (syscall.RawConn, error) { return q.raw, nil }
+
+// Read reads what is here, or waits for it until the deadline.
+func (q *quickConn) Read(p []byte) (int, error) {
+	n, err := q.read.do(q.raw.Read, "read", p)
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Write writes all of p, or what it can until the deadline.
+func (q *quickConn) Write(p []byte) (written int, err error) {
+	for written < len(p) && err == nil {
+		var n int
+		n, err = q.write.do(q.raw.Write, "write", p[written:])
+		written += n
+	}
+	return written, err
+}
+
+// do tries until the call is done, and has wait wait in between.
+func (c *call) do(wait func(once func(uintptr) bool) error, name string, p []byte) (int, error) {
+	c.buffer = p
+	err := wait(c.once)
+	c.buffer = nil
+	if err == nil && c.errno != 0 {
+		err = os.NewSyscallError(name, c.errno)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return c.n, nil
+}
+
+// try is not done where the call would have to wait.
+func (c *call) try(fd uintptr) (done bool) {
+	for {
+		n, _, errno := syscall.RawSyscall(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.buffer))), uintptr(len(c.buffer)))
+		if c.n, c.errno = int(n), errno; errno != syscall.EINTR {
+			return errno != syscall.EAGAIN
+		}
+	}
+}
