@@ -67,16 +67,10 @@ func parseGroup(s string) (string, error) {
 	return s, nil
 }
 
-func parseLogLevel(s string) (slog.Level, error) {
-	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
-		if s == showLogLevel(l) {
-			return l, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown level %s: use debug, info, warn, error", shown(s))
+func logLevel() form[slog.Level] {
+	name := func(l slog.Level) string { return strings.ToLower(l.String()) }
+	return named("level", name, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError)
 }
-
-func showLogLevel(l slog.Level) string { return strings.ToLower(l.String()) }
 
 // parseLevel parses a level that a peer can be held to.
 func parseLevel(s string) (tlsstate.Level, error) {
@@ -207,11 +201,6 @@ const On = "on"
 // systemResolver is the zero [SPF.Resolver] in words.
 const systemResolver = "system"
 
-func parseOnOff(s string) (bool, error) {
-	on, err := pick(On, Off)(s)
-	return on == On, err
-}
-
 func showOnOff(on bool) string {
 	if on {
 		return On
@@ -250,16 +239,4 @@ func parseFingerprint(s string) (string, error) {
 		return "", fmt.Errorf("unknown fingerprint %s: want 16 to 64 bytes as hexadecimal digits, with colons or without, as Postfix logs it", shown(s))
 	}
 	return fingerprint, nil
-}
-
-func parseRowAction(s string) (*tlsstate.Action, error) {
-	a, err := tlsstate.ParseAction(s)
-	return &a, err
-}
-
-func showRowAction(a *tlsstate.Action) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
 }

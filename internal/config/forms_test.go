@@ -92,6 +92,7 @@ func TestModesAndGroups(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
+	parseLogLevel := func(s string) (slog.Level, error) { return logLevel().parse(s) }
 	accepts(t, parseLogLevel, map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	})

@@ -20,7 +20,7 @@ func settings(c *Config) []setting {
 		key("judge_networks", &c.JudgeNetworks, list(0, parseNetwork, netip.Prefix.String)),
 		key("plain_listeners", &c.PlainListeners, list(0, parsePort, same)),
 		key("exempt_recipients", &c.ExemptRecipients, list(0, parseRecipient, same)),
-		key("spf", &c.SPF.On, word(parseOnOff, showOnOff)),
+		key("spf", &c.SPF.On, named("value", showOnOff, true, false)),
 
 		key("shared", &c.Shared.URL, text(parseShared)),
 		key("shared_password_file", &c.Shared.PasswordFile, text(or(parsePath, "", ""))),
@@ -32,7 +32,7 @@ func settings(c *Config) []setting {
 		key("socket.group", &c.Socket.Group, text(parseGroup)),
 
 		key("log.format", &c.Log.Format, oneOf(LogText, LogJSON)),
-		key("log.level", &c.Log.Level, word(parseLogLevel, showLogLevel)),
+		key("log.level", &c.Log.Level, logLevel()),
 
 		key("limits.connections", &c.Limits.Connections, integer(1, 65536)),
 		key("limits.idle_seconds", &c.Limits.Idle, span(time.Second, 60, 86400)),
@@ -96,7 +96,7 @@ func peerSettings(r *tlsstate.Row) []setting {
 		key("peer.subdomains", &r.Subdomains, boolean()),
 		key("peer.network", &r.Network, word(parseNetwork, netip.Prefix.String)),
 		key("peer.sender", &r.Sender, text(parseDomain)),
-		key("peer.action", &r.Action, word(parseRowAction, showRowAction)),
+		key("peer.action", &r.Action, optional(word(tlsstate.ParseAction, tlsstate.Action.String))),
 		key("peer.least", &r.Least, word(parseLevel, tlsstate.Level.String)),
 		key("peer.fingerprint", &r.Fingerprints, list(1, parseFingerprint, same)),
 		key("peer.exempt", &r.Exempt, boolean()),
@@ -108,7 +108,7 @@ func sendSettings(r *tlsstate.Row) []setting {
 	return []setting{
 		key("send.domain", &r.Domain, text(parseDomain)),
 		key("send.subdomains", &r.Subdomains, boolean()),
-		key("send.action", &r.Action, word(parseSendAction, showSendAction)),
+		key("send.action", &r.Action, optional(named("value", sendAction, tlsstate.Observe, tlsstate.Tempfail))),
 		key("send.least", &r.Least, word(parseLevel, tlsstate.Level.String)),
 		key("send.exempt", &r.Exempt, boolean()),
 	}

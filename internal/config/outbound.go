@@ -88,20 +88,9 @@ func (c *Config) outboundPolicy() tlsstate.Policy {
 // ready.
 func (c *Config) OutboundRules() *tlsstate.Rules { return c.outboundRules }
 
-func parseSendAction(s string) (*tlsstate.Action, error) {
-	word, err := pick(Observe, Hold)(s)
-	a := tlsstate.Observe
-	if word == Hold {
-		a = tlsstate.Tempfail
-	}
-	return &a, err
-}
-
-func showSendAction(a *tlsstate.Action) string {
-	switch {
-	case a == nil:
-		return ""
-	case *a == tlsstate.Observe:
+// sendAction names the action of a [[send]] row.
+func sendAction(a tlsstate.Action) string {
+	if a == tlsstate.Observe {
 		return Observe
 	}
 	return Hold

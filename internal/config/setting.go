@@ -206,13 +206,36 @@ func commas(s string) any {
 }
 
 // oneOf is the form of one of the words.
-func oneOf(words ...string) form[string] { return text(pick(words...)) }
+func oneOf(words ...string) form[string] { return named("value", same, words...) }
 
-// pick parses one of the words.
-func pick(words ...string) func(string) (string, error) {
-	return or(func(s string) (string, error) {
-		return "", fmt.Errorf("unknown value %s: use %s", shown(s), strings.Join(words, ", "))
-	}, "", words...)
+// named is the form of one of the values, by its name. what is what they are.
+func named[V any](what string, name func(V) string, values ...V) form[V] {
+	return word(func(s string) (none V, _ error) {
+		var names []string
+		for _, v := range values {
+			if names = append(names, name(v)); name(v) == s {
+				return v, nil
+			}
+		}
+		return none, fmt.Errorf("unknown %s %s: use %s", what, shown(s), strings.Join(names, ", "))
+	}, name)
+}
+
+// optional is the form of a value that may be unset: nil.
+func optional[V any](f form[V]) form[*V] {
+	return form[*V]{
+		parse: func(raw any) (*V, error) {
+			v, err := f.parse(raw)
+			return &v, err
+		},
+		text: f.text,
+		show: func(v *V) string {
+			if v == nil {
+				return ""
+			}
+			return f.show(*v)
+		},
+	}
 }
 
 // shown returns a value for an error message: short, and printable ASCII.
