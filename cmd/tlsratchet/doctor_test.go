@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,7 +29,11 @@ func TestDoctorOptions(t *testing.T) {
 		if tt.shared != "" {
 			env = func(name string) (string, bool) { return tt.shared, name == "TLSRATCHET_SHARED" }
 		}
-		cfg, err := config.Load("", env, config.Overrides{Listen: tt.listen})
+		flags := config.Flags{}
+		if tt.listen != nil {
+			flags["listen"] = strings.Join(tt.listen, ",")
+		}
+		cfg, err := config.Load("", env, flags)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -51,23 +53,17 @@ func configFile(named, usual string) string {
 
 // loadConfig reads the configuration that the command line asks for.
 func loadConfig(c *cli.Context) (*config.Config, error) {
-	flags := config.Overrides{Listen: c.StringSlice("listen")}
-	for name, to := range map[string]**string{"history": &flags.History, "action": &flags.Action} {
+	flags := config.Flags{}
+	if listen := c.StringSlice("listen"); listen != nil {
+		flags["listen"] = strings.Join(listen, ",")
+	}
+	names := []string{"history", "action", "pin-after-days"}
+	for _, f := range otherPolicyFlags {
+		names = append(names, f.name)
+	}
+	for _, name := range names {
 		if c.IsSet(name) {
-			value := c.String(name)
-			*to = &value
-		}
-	}
-	if c.IsSet("pin-after-days") {
-		n := c.Int("pin-after-days")
-		flags.PinAfterDays = &n
-	}
-	for _, k := range otherPolicyKeys {
-		if c.IsSet(k.flag) {
-			if flags.Policy == nil {
-				flags.Policy = make(map[string]string)
-			}
-			flags.Policy[k.key] = c.String(k.flag)
+			flags[name] = fmt.Sprint(c.Value(name))
 		}
 	}
 	file := configFile(c.String("config"), config.DefaultFile)

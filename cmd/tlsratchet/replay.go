@@ -50,20 +50,20 @@ func policyFlags() []cli.Flag {
 		&cli.StringFlag{Name: "action", Usage: "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
 		&cli.IntFlag{Name: "pin-after-days", DefaultText: "5", Usage: "pin a level once seen on `N` days"},
 	}
-	for _, f := range otherPolicyKeys {
-		all = append(all, &cli.StringFlag{Name: f.flag, Usage: f.usage})
+	for _, f := range otherPolicyFlags {
+		all = append(all, &cli.StringFlag{Name: f.name, Usage: f.usage})
 	}
 	return all
 }
 
-var otherPolicyKeys = []struct{ flag, key, usage string }{
-	{"weakened", "weakened", "`ACTION` for a lower level of TLS"},
-	{"unauthenticated", "unauthenticated", "`ACTION` for a client certificate that is gone"},
-	{"pin-max-age-days", "pin_max_age_days", "a pin that was not met for `N` days lapses"},
-	{"release-after-days", "release_after_days", "on the `N`th day below its pin a peer is let through"},
-	{"relax-after-days", "relax_after_days", "`N` days of 64 below a pin mean a peer that is only partly encrypted"},
-	{"pin-up-to", "pin_up_to", "the highest `LEVEL` that is pinned"},
-	{"domain-enforce", "domain_enforce", "`WHEN` pins of domains are enforced: broad, always or never"},
+var otherPolicyFlags = []struct{ name, usage string }{
+	{"weakened", "`ACTION` for a lower level of TLS"},
+	{"unauthenticated", "`ACTION` for a client certificate that is gone"},
+	{"pin-max-age-days", "a pin that was not met for `N` days lapses"},
+	{"release-after-days", "on the `N`th day below its pin a peer is let through"},
+	{"relax-after-days", "`N` days of 64 below a pin mean a peer that is only partly encrypted"},
+	{"pin-up-to", "the highest `LEVEL` that is pinned"},
+	{"domain-enforce", "`WHEN` pins of domains are enforced: broad, always or never"},
 }
 
 func runReplay(c *cli.Context, stdout, stderr io.Writer) error {

@@ -89,7 +89,7 @@ func TestBadDestinations(t *testing.T) {
 func TestNoSecretIsShown(t *testing.T) {
 	for _, key := range []string{"url", "secret", "token"} {
 		for _, value := range []string{"s3cr3t", "https://x.example/hooks/s3cr3t", "https://s3cr3t@x.example", "env:s3-cr3t"} {
-			_, err := config.Load(write(t, "[[destination]]\nkind = 'webhook'\n"+key+" = '"+value+"'\n"), nil, config.Overrides{})
+			_, err := config.Load(write(t, "[[destination]]\nkind = 'webhook'\n"+key+" = '"+value+"'\n"), nil, config.Flags{})
 			if err == nil || strings.Contains(err.Error(), "s3cr3t") {
 				t.Errorf("%s = %s: %v", key, value, err)
 			}

@@ -183,7 +183,7 @@ func TestBadPeers(t *testing.T) {
 // check wants the one error of a file; want begins with its line.
 func check(t *testing.T, file, want string) {
 	t.Helper()
-	c, err := config.Load(write(t, file), nil, config.Overrides{})
+	c, err := config.Load(write(t, file), nil, config.Flags{})
 	if want = "tlsratchet.toml:" + want; err == nil || err.Error() != want || c != nil {
 		t.Errorf("%q:\ngot  %v\nwant %s", file, err, want)
 	}
@@ -208,8 +208,7 @@ key = 1
 domain = "bank.example"
 `)
 	env := vars(map[string]string{"TLSRATCHET_LISTEN": "", "TLSRATCHET_POLICY_STRIPPED": "temp-fail", "TLSRATCHET_LIMITS_CACHE": "many"})
-	none := 0
-	_, err := config.Load(file, env, config.Overrides{PinAfterDays: &none})
+	_, err := config.Load(file, env, config.Flags{"pin-after-days": "0"})
 	want := strings.Join([]string{
 		"tlsratchet.toml:2: peer.domain: com with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it",
 		`tlsratchet.toml:6: peer.network: network "192.0.2.1" has no prefix length: use 192.0.2.1/32`,
@@ -233,7 +232,7 @@ func TestBadVariablesAndFlags(t *testing.T) {
 	bad, empty := "never", ""
 	for _, tc := range []struct {
 		env   map[string]string
-		flags config.Overrides
+		flags config.Flags
 		want  string
 	}{
 		{env: map[string]string{"TLSRATCHET_LISTEN": "unix:/a,unix:/a"}, want: "TLSRATCHET_LISTEN: unix:/a is there twice: leave one out"},
@@ -241,10 +240,10 @@ func TestBadVariablesAndFlags(t *testing.T) {
 		{env: map[string]string{"TLSRATCHET_POLICY_PIN_AFTER_DAYS": ""}, want: `TLSRATCHET_POLICY_PIN_AFTER_DAYS: want a whole number from 1 to 64, got ""`},
 		{env: map[string]string{"TLSRATCHET_REPLY_CONTACT": "a\xffb"}, want: `TLSRATCHET_REPLY_CONTACT: contact "a\xffb": want a URL or an address, printable ASCII, at most 200 characters`},
 		{env: map[string]string{"TLSRATCHET_HISTORY": "/a\xffb"}, want: `TLSRATCHET_HISTORY: path "/a\xffb": want one without control characters, or "memory"`},
-		{flags: config.Overrides{Action: &bad}, want: `--action: unknown action "never": use observe, header, quarantine, tempfail, reject`},
-		{flags: config.Overrides{History: &empty}, want: `--history: path "": want an absolute path of a file, or "memory"`},
-		{flags: config.Overrides{Listen: []string{}}, want: "--listen: the list is empty: want 1 at least"},
-		{flags: config.Overrides{Listen: []string{"inet:25"}}, want: `--listen: unknown address "25": use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891`},
+		{flags: config.Flags{"action": bad}, want: `--action: unknown action "never": use observe, header, quarantine, tempfail, reject`},
+		{flags: config.Flags{"history": empty}, want: `--history: path "": want an absolute path of a file, or "memory"`},
+		{flags: config.Flags{"listen": ""}, want: "--listen: the list is empty: want 1 at least"},
+		{flags: config.Flags{"listen": "inet:25"}, want: `--listen: unknown address "25": use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891`},
 	} {
 		_, err := config.Load("", vars(tc.env), tc.flags)
 		if err == nil || err.Error() != tc.want {

@@ -26,7 +26,7 @@ func TestRefusedTogether(t *testing.T) {
 		"listen = ['inet:127.0.0.1:8']\n[status]\nlisten = '127.0.0.1:8'\n":                                    "tlsratchet.toml:3: status.listen: inet:127.0.0.1:8 is the address of listen already",
 		strings.Repeat("a", 10) + strings.Repeat(".a", 100_000) + " = 1\n":                                     "tlsratchet.toml:1: " + "unknown",
 	} {
-		_, err := config.Load(write(t, file), nil, config.Overrides{})
+		_, err := config.Load(write(t, file), nil, config.Flags{})
 		if strings.HasSuffix(want, "unknown") {
 			if err == nil || len(err.Error()) > 2000 {
 				t.Errorf("a key of 100,000 parts: an error of %d bytes", len(fmt.Sprint(err)))
@@ -71,7 +71,7 @@ func TestManyKeys(t *testing.T) {
 	for i := range 100_000 {
 		fmt.Fprintf(&dotted, "a.b%d.c = 1\n", i)
 	}
-	_, err := config.Load(write(t, dotted.String()), nil, config.Overrides{})
+	_, err := config.Load(write(t, dotted.String()), nil, config.Flags{})
 	if err == nil || len(err.Error()) > 1000 {
 		t.Errorf("an error of %d bytes", len(fmt.Sprint(err)))
 	}

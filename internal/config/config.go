@@ -81,27 +81,17 @@ type Config struct {
 	warnings             []string
 }
 
-// Overrides are the flags of a trial; nil is a flag that wasn't given.
-type Overrides struct {
-	// Listen is --listen, one item each time it was given.
-	Listen []string
-	// History is --history. A relative path is seen from the working folder.
-	History *string
-	// Action is --action, the action for stripped.
-	Action *string
-	// PinAfterDays is --pin-after-days.
-	PinAfterDays *int
-	// Policy are other keys of [policy] as text, such as "relax_after_days"; the
-	// flag has hyphens.
-	Policy map[string]string
-}
+// Flags are those of a trial: their texts by their names, which are "listen" (with
+// commas between several), "history" (a relative path is seen from the working
+// folder), "action" (for stripped), and the other keys of [policy] with hyphens.
+type Flags map[string]string
 
 // Load returns the configuration of a file, the variables that env finds
 // ([os.LookupEnv]) and flags. With path "" there is no file, with a nil env no
 // variables; a variable that is set but empty is a value. The error joins one error for each thing that is wrong, those of
 // the file first, by line; show it to whoever wrote them, and keep the
 // configuration that was running.
-func Load(path string, env func(string) (string, bool), flags Overrides) (*Config, error) {
+func Load(path string, env func(string) (string, bool), flags Flags) (*Config, error) {
 	var data []byte
 	if path != "" {
 		var err error
@@ -112,7 +102,7 @@ func Load(path string, env func(string) (string, bool), flags Overrides) (*Confi
 	return load(path, data, env, flags)
 }
 
-func load(name string, data []byte, env func(string) (string, bool), flags Overrides) (*Config, error) {
+func load(name string, data []byte, env func(string) (string, bool), flags Flags) (*Config, error) {
 	l := newLoader(name, defaults())
 	l.fromFile(data)
 	if env != nil {

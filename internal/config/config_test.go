@@ -37,7 +37,7 @@ func write(t *testing.T, content string) string {
 
 func load(t *testing.T, content string) *config.Config {
 	t.Helper()
-	c, err := config.Load(write(t, content), nil, config.Overrides{})
+	c, err := config.Load(write(t, content), nil, config.Flags{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func text(t *testing.T, c *config.Config) string {
 }
 
 func TestNoFileIsTheDefaults(t *testing.T) {
-	got, err := config.Load("", nil, config.Overrides{})
+	got, err := config.Load("", nil, config.Flags{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	action, history, memory, days := "reject", "trial.db", "memory", 7
+	action, history, memory, days := "reject", "trial.db", "memory", "7"
 	type view struct {
 		Listen, Networks, Recipients int
 		History, Stripped            string
@@ -319,17 +319,17 @@ func TestLayers(t *testing.T) {
 		name  string
 		path  string
 		env   func(string) (string, bool)
-		flags config.Overrides
+		flags config.Flags
 		want  view
 	}{
-		{"defaults", "", nil, config.Overrides{}, view{1, 2, 2, "/var/lib/tlsratchet/history.db", "header", 5}},
-		{"file", file, nil, config.Overrides{}, view{1, 2, 2, "/srv/file.db", "observe", 9}},
-		{"variables over the file", file, env, config.Overrides{}, view{2, 0, 0, "/srv/env.db", "tempfail", 8}},
-		{"variables alone", "", env, config.Overrides{}, view{2, 0, 0, "/srv/env.db", "tempfail", 8}},
+		{"defaults", "", nil, config.Flags{}, view{1, 2, 2, "/var/lib/tlsratchet/history.db", "header", 5}},
+		{"file", file, nil, config.Flags{}, view{1, 2, 2, "/srv/file.db", "observe", 9}},
+		{"variables over the file", file, env, config.Flags{}, view{2, 0, 0, "/srv/env.db", "tempfail", 8}},
+		{"variables alone", "", env, config.Flags{}, view{2, 0, 0, "/srv/env.db", "tempfail", 8}},
 		{"flags over all", file, env,
-			config.Overrides{Listen: []string{"systemd"}, History: &history, Action: &action, PinAfterDays: &days},
+			config.Flags{"listen": "systemd", "history": history, "action": action, "pin-after-days": days},
 			view{1, 0, 0, filepath.Join(here, "trial.db"), "reject", 7}},
-		{"in memory", file, nil, config.Overrides{History: &memory}, view{1, 2, 2, "memory", "observe", 9}},
+		{"in memory", file, nil, config.Flags{"history": memory}, view{1, 2, 2, "memory", "observe", 9}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := config.Load(tc.path, tc.env, tc.flags)
@@ -348,7 +348,7 @@ func TestLayers(t *testing.T) {
 }
 
 func TestMissingFile(t *testing.T) {
-	_, err := config.Load("/nonexistent/tlsratchet.toml", nil, config.Overrides{})
+	_, err := config.Load("/nonexistent/tlsratchet.toml", nil, config.Flags{})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "read the configuration: ") {
 		t.Errorf("got %v", err)
 	}
@@ -400,14 +400,14 @@ func TestAdminSocket(t *testing.T) {
 }
 
 func TestPolicyFlags(t *testing.T) {
-	c, err := config.Load("", nil, config.Overrides{Policy: map[string]string{"relax_after_days": "9", "pin_up_to": "TLSv1.3", "domain_enforce": "never"}})
+	c, err := config.Load("", nil, config.Flags{"relax-after-days": "9", "pin-up-to": "TLSv1.3", "domain-enforce": "never"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Policy.RelaxAfterDays != 9 || c.Policy.PinUpTo != tlsstate.TLS13 || c.Policy.DomainEnforce != tlsstate.EnforceNever {
 		t.Errorf("%+v", c.Policy)
 	}
-	_, err = config.Load("", nil, config.Overrides{Policy: map[string]string{"release_after_days": "0", "weakened": "frown"}})
+	_, err = config.Load("", nil, config.Flags{"release-after-days": "0", "weakened": "frown"})
 	want := "--release-after-days: want a whole number from 2 to 64, got 0\n--weakened: unknown action \"frown\": use observe, header, quarantine, tempfail, reject"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v", err)

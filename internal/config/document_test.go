@@ -143,7 +143,7 @@ func TestErrorsAreOnTheirLine(t *testing.T) {
 			}
 			lines = append(lines, line)
 		}
-		_, err := load("f", []byte(strings.Join(lines, "\n")), nil, Overrides{})
+		_, err := load("f", []byte(strings.Join(lines, "\n")), nil, Flags{})
 		want := fmt.Sprintf("f:%d: ", -at)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("got %v, want one error that begins with %s", err, want)

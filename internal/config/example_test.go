@@ -26,11 +26,11 @@ func uncommented(t *testing.T) string {
 }
 
 func TestExampleIsTheDefaults(t *testing.T) {
-	want, err := config.Load("", nil, config.Overrides{})
+	want, err := config.Load("", nil, config.Flags{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := config.Load(example, nil, config.Overrides{})
+	got, err := config.Load(example, nil, config.Flags{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestExampleRowsLoad(t *testing.T) {
 // knows.
 func TestExampleHasEveryKey(t *testing.T) {
 	content := uncommented(t)
-	defaults, err := config.Load("", nil, config.Overrides{})
+	defaults, err := config.Load("", nil, config.Flags{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestExampleNamesEveryVariable(t *testing.T) {
 	for _, m := range found {
 		variable, key := string(m[1]), string(m[2])
 		// Wrong for every key but the lists and words that take any text.
-		_, err := config.Load("", vars(map[string]string{variable: "\x7f,"}), config.Overrides{})
+		_, err := config.Load("", vars(map[string]string{variable: "\x7f,"}), config.Flags{})
 		if err == nil || !strings.HasPrefix(err.Error(), variable+": ") {
 			t.Errorf("%s (%s) is not read: %v", variable, key, err)
 		}

@@ -23,7 +23,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("peer = [{domain = 'a.example', exempt = true}, {}]\npolicy.stripped = ''\n[a.b]\n[[a.c]]\n[[a.c.d]]\n"))
 	f.Add([]byte("listen = ['inet:[fe80::1%a\"b]:25', 'unix:/\\\"']\nexempt_recipients = ['İ@a', 'a@b@c.d']"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := load("file", data, nil, Overrides{})
+		c, err := load("file", data, nil, Flags{})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !strings.HasPrefix(line, "file:") {
@@ -50,7 +50,7 @@ func FuzzVariables(f *testing.F) {
 			}
 			return "", false
 		}
-		if c, err := load("", nil, env, Overrides{History: &history, Action: &action}); err == nil {
+		if c, err := load("", nil, env, Flags{"history": history, "action": action}); err == nil {
 			roundTrip(t, c)
 		}
 	})
@@ -65,7 +65,7 @@ func roundTrip(t interface {
 	if err := c.Write(&first); err != nil {
 		t.Fatalf("%v", err)
 	}
-	again, err := load("written", first.Bytes(), nil, Overrides{})
+	again, err := load("written", first.Bytes(), nil, Flags{})
 	if err != nil {
 		t.Fatalf("what was written doesn't load: %v\n%s", err, first.Bytes())
 	}

@@ -194,26 +194,17 @@ func (l *loader) fromEnv(env func(string) (string, bool)) {
 	}
 }
 
-func (l *loader) fromFlags(flags Overrides) {
+func (l *loader) fromFlags(flags Flags) {
 	for _, s := range l.settings {
-		switch {
-		case s.name == "listen" && flags.Listen != nil:
-			var items []any
-			for _, item := range flags.Listen {
-				items = append(items, item)
-			}
-			l.override("--listen", s, items)
-		case s.name == "history" && flags.History != nil:
-			l.override("--history", s, absolute(*flags.History))
-		case s.name == "policy.stripped" && flags.Action != nil:
-			l.override("--action", s, *flags.Action)
-		case s.name == "policy.pin_after_days" && flags.PinAfterDays != nil:
-			l.override("--pin-after-days", s, int64(*flags.PinAfterDays))
+		name := strings.ReplaceAll(strings.TrimPrefix(s.name, "policy."), "_", "-")
+		if s.name == "policy.stripped" {
+			name = "action"
 		}
-		if key, ok := strings.CutPrefix(s.name, "policy."); ok {
-			if text, given := flags.Policy[key]; given {
-				l.override("--"+strings.ReplaceAll(key, "_", "-"), s, s.text(text))
+		if text, given := flags[name]; given {
+			if name == "history" {
+				text = absolute(text)
 			}
+			l.override("--"+name, s, s.text(text))
 		}
 	}
 }

@@ -76,7 +76,7 @@ func TestEveryVariableSetsItsKey(t *testing.T) {
 	before := strings.Split(written(t, defaults()), "\n")
 	for _, tc := range table {
 		env := func(name string) (string, bool) { return tc.value, name == tc.variable }
-		c, err := load("", nil, env, Overrides{})
+		c, err := load("", nil, env, Flags{})
 		if err != nil {
 			t.Errorf("%s: %v", tc.variable, err)
 			continue

@@ -15,7 +15,7 @@ func TestSharedServers(t *testing.T) {
 		"redis://[2001:db8::25]:6379/", "rediss://h:1", "unix:///run/valkey/valkey.sock", "unix://mx@/run/v.sock?db=2",
 		"valkey://a:1?addr=b:2&addr=c:3", "valkey://s1:26379?addr=s2:26379&master_set=mx",
 	} {
-		c, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": "true"}), config.Overrides{})
+		c, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": "true"}), config.Flags{})
 		if err != nil || c.Shared.URL != url {
 			t.Errorf("%q: %v", url, err)
 		}
@@ -30,13 +30,13 @@ func TestSharedInClear(t *testing.T) {
 		"valkey://valkey.example": false, "redis://mx@192.0.2.1:6379": false, "valkey://localhost:1?addr=b:2": false, "valkey://10.0.0.1": false,
 	} {
 		for insecure, want := range map[string]bool{"false": ok, "true": true} {
-			_, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": insecure}), config.Overrides{})
+			_, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": insecure}), config.Flags{})
 			if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "shared: ") {
 				t.Errorf("%s, shared_insecure = %s: %v", url, insecure, err)
 			}
 		}
 	}
-	_, err := config.Load(write(t, "header = 'all'\nshared = 'valkey://valkey.example'\n"), nil, config.Overrides{})
+	_, err := config.Load(write(t, "header = 'all'\nshared = 'valkey://valkey.example'\n"), nil, config.Flags{})
 	if err == nil || !strings.Contains(err.Error(), ":2: shared: \"valkey.example\" is another host and the connection is in clear: use valkeys://, or set shared_insecure = true") {
 		t.Error(err)
 	}
@@ -63,7 +63,7 @@ func TestBadSharedServers(t *testing.T) {
 		"valkey://mx:hunter2@h:1\x7f":       "unknown server",
 		"unix://mx:hunter2@/run/v.sock?x=1": "no password belongs here",
 	} {
-		_, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url}), config.Overrides{})
+		_, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url}), config.Flags{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v, want %q and no password", url, err, want)
 		}

@@ -65,7 +65,7 @@ least = "weak"
 // TestDefaultsNeverRefuse: no action of a new installation is stronger than a
 // header.
 func TestDefaultsNeverRefuse(t *testing.T) {
-	c, err := config.Load("", nil, config.Overrides{})
+	c, err := config.Load("", nil, config.Flags{})
 	if err != nil {
 		t.Fatal(err)
 	}

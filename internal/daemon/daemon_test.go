@@ -43,13 +43,13 @@ func (l lines) until(t *testing.T, text string) string {
 }
 
 // testConfig is one whose files are in a folder of the test.
-func testConfig(t *testing.T, change ...func(*config.Overrides)) *config.Config {
+func testConfig(t *testing.T, change ...func(config.Flags)) *config.Config {
 	t.Helper()
 	folder := t.TempDir()
 	history := filepath.Join(folder, "history.db")
-	o := config.Overrides{History: &history, Listen: []string{"unix:" + filepath.Join(folder, "m.sock")}}
+	o := config.Flags{"history": history, "listen": "unix:" + filepath.Join(folder, "m.sock")}
 	for _, c := range change {
-		c(&o)
+		c(o)
 	}
 	cfg, err := config.Load("", nil, o)
 	if err != nil {

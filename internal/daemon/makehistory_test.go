@@ -20,7 +20,7 @@ func TestOperateOrStartAsRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	history := filepath.Join(dir, "history.db")
-	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Flags{"history": history})
 	if err != nil {
 		t.Fatal(err)
 	}

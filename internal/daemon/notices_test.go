@@ -117,7 +117,7 @@ func TestOutageOfDestinations(t *testing.T) {
 // watchOf returns a watch on a memory that reports what is critical to a webhook.
 func watchOf(t *testing.T, hook *webhook, history string) *watch {
 	t.Helper()
-	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Flags{"history": history})
 	if err != nil {
 		t.Fatal(err)
 	}

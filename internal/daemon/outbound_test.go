@@ -19,7 +19,7 @@ import (
 // sending side, which postconf(1) takes a second to refuse where there is no
 // main.cf. Look-ups do: nobody answers them before it is known what is allowed.
 func TestSlowPostconf(t *testing.T) {
-	cfg := testConfig(t, func(o *config.Overrides) { o.PinAfterDays = new(1) })
+	cfg := testConfig(t, func(o config.Flags) { o["pin-after-days"] = "1" })
 	bin := t.TempDir()
 	gate := filepath.Join(bin, "gate")
 	if err := unix.Mkfifo(gate, 0o600); err != nil {

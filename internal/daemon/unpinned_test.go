@@ -84,7 +84,7 @@ func TestDropped(t *testing.T) {
 func newTestWatch(t *testing.T) *watch {
 	t.Helper()
 	history := filepath.Join(t.TempDir(), "history.db")
-	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Flags{"history": history})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestRepaired(t *testing.T) {
 func TestBreakerArmsItself(t *testing.T) {
 	history := filepath.Join(t.TempDir(), "history.db")
 	synctest.Test(t, func(t *testing.T) {
-		cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Overrides{History: &history})
+		cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Flags{"history": history})
 		if err != nil {
 			t.Fatal(err)
 		}
