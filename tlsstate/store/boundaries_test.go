@@ -1,0 +1,181 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"hash/fnv"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A meta page is one of bbolt's, with its checksum and a page size that can be.
+func TestMetaPages(t *testing.T) {
+	tests := []struct {
+		name  string
+		alter func(b []byte)
+		good  bool
+	}{
+		{"4096", func([]byte) {}, true},
+		{"the smallest page", func(b []byte) { order.PutUint32(b[8:], 1024) }, true},
+		{"the largest page", func(b []byte) { order.PutUint32(b[8:], 1<<24) }, true},
+		{"a smaller one", func(b []byte) { order.PutUint32(b[8:], 512) }, false},
+		{"a larger one", func(b []byte) { order.PutUint32(b[8:], 1<<25) }, false},
+		{"no power of two", func(b []byte) { order.PutUint32(b[8:], 4097) }, false},
+		{"another magic", func(b []byte) { b[0]++ }, false},
+		{"another version", func(b []byte) { order.PutUint32(b[4:], boltVersion+1) }, false},
+	}
+	for _, tt := range tests {
+		b := make([]byte, pageHead+metaLen)
+		m := b[pageHead:]
+		order.PutUint32(m, boltMagic)
+		order.PutUint32(m[4:], boltVersion)
+		order.PutUint32(m[8:], 4096)
+		tt.alter(m)
+		sum := fnv.New64a()
+		_, _ = sum.Write(m[:56])
+		order.PutUint64(m[56:], sum.Sum64())
+		if _, good := readMeta(bytes.NewReader(b), 0); good != tt.good {
+			t.Errorf("%s: %v", tt.name, good)
+		}
+		m[56]++
+		if _, good := readMeta(bytes.NewReader(b), 0); good {
+			t.Errorf("%s: a wrong checksum is good", tt.name)
+		}
+	}
+}
+
+// A tree that is too deep is damage, whatever is on the page.
+func TestDepthIsBounded(t *testing.T) {
+	file, err := os.Open(fill(t, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := newVerifier(file, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.page(v.meta.root, maxDepth); !errors.Is(err, ErrDamaged) {
+		t.Errorf("too deep: %v", err)
+	}
+	if _, err := v.page(v.meta.root, maxDepth-1); err != nil {
+		t.Errorf("the deepest: %v", err)
+	}
+}
+
+// A copy is synced, and rests, each time that so much was written.
+func TestACopyIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, newFakeDisk(), Options{})
+		defer mustClose(t, f)
+		to, err := os.Create(newPath(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer to.Close()
+		w := &pacedWriter{f: f, to: to}
+		for i, step := range []struct{ write, since int }{
+			{snapshotStep - 1, snapshotStep - 1}, {1, 0}, {7, 7}, {snapshotStep, 0}, {0, 0},
+		} {
+			if n, err := w.Write(make([]byte, step.write)); n != step.write || err != nil {
+				t.Errorf("write %d: %d, %v", i, n, err)
+			}
+			if w.n != step.since {
+				t.Errorf("write %d: %d bytes since the last pause, want %d", i, w.n, step.since)
+			}
+		}
+	})
+}
+
+// A process that waits for the file gets it when the other is done.
+func TestTheLockIsWaitedFor(t *testing.T) {
+	path := fill(t, 3)
+	f := mustOpen(t, path, Options{})
+	if _, err := Open(path, Options{LockTimeout: 1}); !errors.Is(err, ErrLocked) {
+		t.Errorf("in use: %v", err)
+	}
+	time.AfterFunc(3*lockPause, func() { _ = f.Close() })
+	mustClose(t, mustOpen(t, path, Options{LockTimeout: patience}))
+}
+
+// Once a day what is too old goes, whatever the cap.
+func TestOldIdentitiesGoDaily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, newFakeDisk(), Options{})
+		defer mustClose(t, f)
+		mustMerge(t, f, peer(1), seenUntil(today-700, 3))
+		mustMerge(t, f, peer(2), seen(3))
+		mustFlush(t, f)
+		f.lookAfter()
+		if s := f.Stats(); s.Pruned != 1 || f.Len() != 1 {
+			t.Errorf("%+v, %d are left", s, f.Len())
+		}
+		mustMerge(t, f, peer(3), seenUntil(today-700, 3))
+		mustFlush(t, f)
+		f.lookAfter()
+		if s := f.Stats(); s.Pruned != 1 {
+			t.Errorf("again on the same day: %+v", s)
+		}
+	})
+}
+
+// Pruning doesn't run ahead of a writer that is stuck, and ends with the store.
+func TestPruningWaitsForTheWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDisk()
+		d.stuck = make(chan struct{})
+		f := startFake(t, d, Options{})
+		for i := range pruneAhead + 1 {
+			id := host(i>>16, i>>8&255, i&255)
+			f.table.swap(id, f.table.pendingOf(id), seen(6), f.table.now(), source{})
+		}
+		ended := make(chan error)
+		go func() {
+			_, err := f.drop(newPruning(today, 628), nil)
+			ended <- err
+		}()
+		time.Sleep(10 * writerPause)
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Errorf("it went on: %v", err)
+		default:
+		}
+		go func() { _ = f.Close() }()
+		if err := <-ended; !errors.Is(err, ErrClosed) {
+			t.Errorf("it ended with %v", err)
+		}
+		close(d.stuck)
+		<-f.done
+	})
+}
+
+// The log says which of the two it is: age, or the cap.
+func TestPruningIsLoggedByItsReason(t *testing.T) {
+	for _, tt := range []struct {
+		p    pruning
+		text string
+	}{
+		{pruning{newest: today, aged: 1}, "not seen for long"},
+		{pruning{newest: today, aged: 1, strangers: 2}, "more identities than the cap"},
+		{pruning{newest: today, others: 2}, "more identities than the cap"},
+		{pruning{newest: today, strangers: 1, others: 1}, "more identities than the cap"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log lines
+			f := startFake(t, newFakeDisk(), Options{Logger: log.logger()})
+			defer mustClose(t, f)
+			f.logPruning(&tt.p)
+			f.logPruning(&tt.p)
+			if all := log.with(tt.text); len(all) != 1 {
+				t.Errorf("%+v: %q", tt.p, all)
+			}
+		})
+	}
+}
