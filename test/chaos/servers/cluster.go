@@ -40,7 +40,7 @@ func StartCluster(kind Kind, dir string) (nodes []*Server, err error) {
 			return nodes, err
 		}
 	}
-	for range 400 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		ready := 0
 		for _, s := range nodes {
 			if info, err := s.Do("CLUSTER", "INFO"); err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3") {
@@ -50,7 +50,6 @@ func StartCluster(kind Kind, dir string) (nodes []*Server, err error) {
 		if ready == len(nodes) {
 			return nodes, nil
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	return nodes, fmt.Errorf("the %s cluster doesn't come up", kind)
 }

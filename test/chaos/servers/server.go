@@ -41,14 +41,19 @@ func Start(kind Kind, dir string, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freeAddr()
-	if err != nil {
-		return nil, err
+	for tries := 1; ; tries++ {
+		addr, err := freeAddr()
+		if err != nil {
+			return nil, err
+		}
+		_, port, _ := net.SplitHostPort(addr)
+		s := &Server{Kind: kind, Addr: addr, root: root, dir: dir}
+		s.args = append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--appendonly", "no"}, settings...)
+		if err := s.Restart(); !errors.Is(err, errEnded) || tries == 5 {
+			return s, err
+		}
+		// somebody was quicker to take the port
 	}
-	_, port, _ := net.SplitHostPort(addr)
-	s := &Server{Kind: kind, Addr: addr, root: root, dir: dir}
-	s.args = append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--appendonly", "no"}, settings...)
-	return s, s.Restart()
 }
 
 // StartSentinel runs a Sentinel that watches master under the name "mx", and
@@ -98,18 +103,23 @@ func (s *Server) Restart() error {
 	return nil
 }
 
+// patience is for a machine that is busy.
+const patience = time.Minute
+
+var errEnded = errors.New("it ended")
+
 // await waits until it answers, were it only to refuse us.
 func (s *Server) await() (err error) {
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
 		select {
 		case <-s.gone:
-			return errors.New("it ended")
+			return errEnded
 		default:
 		}
 		var c net.Conn
-		if c, err = net.DialTimeout("tcp", s.Addr, time.Second); err == nil {
+		if c, err = net.DialTimeout("tcp", s.Addr, patience); err == nil {
 			b := make([]byte, 1)
-			_ = c.SetDeadline(time.Now().Add(time.Second))
+			_ = c.SetDeadline(time.Now().Add(patience))
 			_, _ = c.Write([]byte("PING\r\n"))
 			_, err = c.Read(b)
 			c.Close()
@@ -117,7 +127,6 @@ func (s *Server) await() (err error) {
 				return nil
 			}
 		}
-		time.Sleep(25 * time.Millisecond)
 	}
 	return err
 }
@@ -156,7 +165,7 @@ func (s *Server) Do(args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r := client.Do(ctx, client.B().Arbitrary(args...).Build())
 	if text, err := r.ToString(); err == nil || valkey.IsValkeyNil(err) {

@@ -97,7 +97,7 @@ func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error)
 			s.opts.Logger.Error("query to the shared server failed", "error", err)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(s.ctx, replyTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, s.opts.reply())
 	defer cancel()
 	met, err := s.meetAll(ctx, v, ids)
 	for i := range met {

@@ -18,7 +18,7 @@ import (
 
 // patient never gives an answer up: these tests are about answers.
 func patient(prefix string) shared.Options {
-	return shared.Options{Prefix: prefix, Timeout: 5 * time.Second}
+	return shared.Options{Prefix: prefix, Timeout: patience}
 }
 
 // two returns two hosts of one memory.

@@ -23,7 +23,7 @@ import (
 // meets has two hosts meet on a server.
 func meets(t *testing.T, url string, o shared.Options) (mx1, mx2 *host) {
 	t.Helper()
-	o.Prefix, o.Timeout = prefix(), 5*time.Second
+	o.Prefix, o.Timeout = prefix(), 10*time.Second // a silent node is waited for
 	mx1, mx2 = newHost(t, url, o).up(), newHost(t, url, o).up()
 	for i := range 50 {
 		mx1.seesDays(peerOf(i), 5)
@@ -219,7 +219,7 @@ func TestSentinel(t *testing.T) {
 			info, err := sentinel.Do("INFO", "sentinel")
 			return err == nil && strings.Contains(info, "slaves=1")
 		}
-		for end := time.Now().Add(20 * time.Second); !known(); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(patience); !known(); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("the Sentinel doesn't find the replica")
 			}

@@ -25,7 +25,7 @@ func survive(t *testing.T, kind servers.Kind, f servers.Fault) {
 	t.Parallel()
 	s := own(t, kind, f.Settings...)
 	net := proxy(t, s)
-	o := shared.Options{Prefix: prefix(), Timeout: time.Second}
+	o := shared.Options{Prefix: prefix(), Timeout: 10 * time.Second} // one fault is silence: it is waited for
 	mx1, mx2 := newHost(t, net.URL(), o).up(), newHost(t, net.URL(), o).up()
 	want := map[tlsstate.Identity]tlsstate.History{}
 	sees := func(h *host, i int, day tlsstate.Day, l tlsstate.Level) {

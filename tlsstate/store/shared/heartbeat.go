@@ -28,7 +28,7 @@ var errSlow = errors.New("too slow for messages to wait for")
 // after a restart from an old file or a failover to a replica that was behind;
 // or it stopped evicting keys.
 func (l *loop) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.opts.reply())
 	defer cancel()
 	v, key := l.server.Load(), l.opts.Prefix+"generation"
 	began := time.Now()

@@ -161,7 +161,7 @@ const contests = 5
 // sendGroup joins the histories of identities with what the server has, both
 // ways.
 func (l *loop) sendGroup(ctx context.Context, v *server, ids []tlsstate.Identity) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*replyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*l.opts.reply())
 	defer cancel()
 	for range contests {
 		met, err := l.meetAll(ctx, v, ids)

@@ -24,6 +24,9 @@ const (
 	replyTimeout = 2 * time.Second
 )
 
+// reply is how long: never less than a message may wait.
+func (o *Options) reply() time.Duration { return max(replyTimeout, o.Timeout) }
+
 // swapScript writes a record if the one that was read is still there: one byte
 // more would be another. It returns 1, or 0 if another host was quicker.
 const swapScript = `if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1]) ~= ARGV[1] then return 0 end
@@ -52,7 +55,7 @@ func clientOption(o *Options) (valkey.ClientOption, error) {
 	}
 	c.Dialer.Timeout = dialTimeout
 	c.Dialer.KeepAlive = o.Heartbeat
-	c.ConnWriteTimeout = replyTimeout
+	c.ConnWriteTimeout = o.reply()
 	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16
 	c.DisableCache = true     // a record is asked for once
 	c.DisableRetry = true     // we do, when it is time
