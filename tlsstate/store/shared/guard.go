@@ -1,11 +1,13 @@
 package shared
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -54,174 +56,140 @@ func dialTCP(ctx context.Context, addr string, d *net.Dialer, config *tls.Config
 	return (&tls.Dialer{NetDialer: d, Config: config}).DialContext(ctx, "tcp", addr)
 }
 
-// guard is a connection to a server.
+// guard is a connection to a server. It passes a reply on when all of it has come
+// and is sound (RESP, versions 2 and 3).
 type guard struct {
 	net.Conn
-	commands, replies scanner
-	unanswered        atomic.Int64 // commands without a reply
+	in     *bufio.Reader
+	pushes bool // the server may send what is no reply, as Sentinel does
+	// unanswered are the commands without a reply. Of the one that is being
+	// written args are still to come, and skip bytes of the first of these.
+	unanswered atomic.Int64
+	args, skip int
+	line       []byte
+
+	reply          bytes.Buffer // not read yet
+	bulk, elements int          // announced in it
 }
 
-// newGuard returns a guard. pushes says that the server may send messages that
-// are no replies, as Sentinel does to its subscribers.
 func newGuard(conn net.Conn, pushes bool) *guard {
-	g := &guard{Conn: conn}
-	g.commands.begin = func(byte) error {
-		g.unanswered.Add(1)
-		return nil
-	}
-	g.replies.begin = func(kind byte) error {
-		if kind == '>' && !pushes {
-			return errors.New("a message that nobody subscribed to")
-		}
-		if kind != '>' && g.unanswered.Add(-1) < 0 && !pushes {
-			return errors.New("a reply to no command")
-		}
-		return nil
-	}
-	return g
+	return &guard{Conn: conn, in: bufio.NewReaderSize(conn, maxLine), pushes: pushes}
 }
 
-// Write implements [net.Conn].
+// Write implements [net.Conn]. It counts commands: arrays of strings.
 func (g *guard) Write(b []byte) (int, error) {
-	if err := g.commands.scan(b); err != nil { // the library's own: it can't be
-		return 0, err
+	for rest := b; len(rest) > 0; {
+		if n := min(g.skip, len(rest)); n > 0 {
+			g.skip, rest = g.skip-n, rest[n:]
+			continue
+		}
+		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		g.line, rest = append(g.line, line...), after
+		if !whole {
+			break
+		}
+		n, _ := strconv.Atoi(string(bytes.Trim(g.line, "*$\r")))
+		if g.line = g.line[:0]; g.args == 0 {
+			g.args = n
+			g.unanswered.Add(1)
+		} else {
+			g.args, g.skip = g.args-1, n+2
+		}
 	}
 	return g.Conn.Write(b)
 }
 
-// Read implements [net.Conn]. What comes with a malformed reply is lost: the
+// Read implements [net.Conn]. Of a malformed reply nothing is passed on: the
 // connection is closed.
 func (g *guard) Read(b []byte) (int, error) {
-	n, err := g.Conn.Read(b)
-	if bad := g.replies.scan(b[:n]); bad != nil {
-		return 0, fmt.Errorf("%w: %w", errReply, bad)
-	}
-	return n, err
-}
-
-// scanner follows the messages of one direction (RESP, versions 2 and 3).
-type scanner struct {
-	begin func(kind byte) error // called at the start of each message
-
-	line           []byte // the part of a line that has come
-	rest           int    // bytes of a string that are still to come
-	open           []int  // for each array around: elements still to come
-	bulk, elements int    // announced in this message
-	failed         error
-}
-
-// scan takes the next bytes. After an error it returns that error for ever.
-func (s *scanner) scan(b []byte) error {
-	for len(b) > 0 && s.failed == nil {
-		if s.rest > 0 {
-			n := min(s.rest, len(b))
-			b, s.rest = b[n:], s.rest-n
-			if s.rest == 0 {
-				s.end()
-			}
-			continue
-		}
-		n := bytes.IndexByte(b, '\n') + 1
-		whole := n > 0
-		if !whole {
-			n = len(b)
-		}
-		s.line = append(s.line, b[:n]...)
-		b = b[n:]
-		switch {
-		case len(s.line) > maxLine:
-			s.failed = errors.New("a line without end")
-		case whole:
-			s.failed = s.header(s.line)
-			s.line = s.line[:0]
+	if g.reply.Len() == 0 {
+		g.bulk, g.elements = 0, 0
+		if err := g.next(0); err != nil {
+			g.reply.Reset()
+			return 0, err
 		}
 	}
-	return s.failed
+	return g.reply.Read(b)
 }
 
-// header takes the line that begins a message or an element of one.
-func (s *scanner) header(line []byte) error {
-	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	if !ok || len(text) == 0 {
-		return errors.New("a line that does not end in CRLF")
+// next reads a message, or an element in so many arrays.
+func (g *guard) next(depth int) error {
+	b, err := g.in.ReadSlice('\n')
+	if err != nil && err != bufio.ErrBufferFull {
+		return err
 	}
-	kind, text := text[0], text[1:]
-	if len(s.open) == 0 {
-		s.bulk, s.elements = 0, 0
-		if err := s.begin(kind); err != nil {
-			return err
+	g.reply.Write(b)
+	line, ok := strings.CutSuffix(string(b), "\r\n")
+	if !ok || line == "" {
+		return fmt.Errorf("%w: a line that does not end in CRLF", errReply)
+	}
+	more, elements, err := g.header(line[0], line[1:], depth)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errReply, err)
+	}
+	_, err = io.CopyN(&g.reply, g.in, int64(more))
+	for ; elements > 0 && err == nil; elements-- {
+		err = g.next(depth + 1)
+	}
+	return err
+}
+
+// header checks the line that begins a message or an element, and returns how many
+// bytes, or elements, belong to it.
+func (g *guard) header(kind byte, text string, depth int) (more, elements int, err error) {
+	if depth == 0 {
+		if err := g.expected(kind); err != nil {
+			return 0, 0, err
 		}
 	}
 	switch kind {
 	case '+', '-', ',', '(':
-		s.end()
-		return checkText(kind, string(text))
+		return 0, 0, checkText(kind, text)
 	case '_', '#', ':':
-		s.end()
-		return checkScalar(kind, string(text))
-	case '$', '=':
-		return s.string(text)
-	case '*', '~', '%', '>':
-		return s.array(kind, text)
+		return 0, 0, checkScalar(kind, text)
+	case '$', '=', '*', '~', '%', '>':
+	default:
+		return 0, 0, fmt.Errorf("unknown type %q", kind)
 	}
-	return fmt.Errorf("unknown type %q", kind)
-}
-
-// string takes the length of a string; -1 is for none.
-func (s *scanner) string(text []byte) error {
-	n, err := length(text)
-	if err != nil {
-		return err
-	}
-	if n < 0 {
-		s.end()
-		return nil
-	}
-	if s.bulk += n; s.bulk > maxBulk {
-		return fmt.Errorf("more than %d bytes", maxBulk)
-	}
-	s.rest = n + 2
-	return nil
-}
-
-// array takes the length of an array, a set, a map or a push; -1 is for none.
-func (s *scanner) array(kind byte, text []byte) error {
-	n, err := length(text)
+	n, err := length(text) // -1 is for none
 	switch {
 	case err != nil:
-		return err
-	case kind == '>' && (len(s.open) > 0 || n < 1), kind != '*' && n < 0:
-		return fmt.Errorf("%c%s", kind, text)
-	case n <= 0:
-		s.end()
-		return nil
-	}
-	if kind == '%' {
+		return 0, 0, err
+	case kind == '>' && (depth > 0 || n < 1), strings.IndexByte("~%", kind) >= 0 && n < 0:
+		return 0, 0, fmt.Errorf("%c%s", kind, text)
+	case n < 0:
+		return 0, 0, nil
+	case kind == '$' || kind == '=':
+		if g.bulk += n; g.bulk > maxBulk {
+			return 0, 0, fmt.Errorf("more than %d bytes", maxBulk)
+		}
+		return n + 2, 0, nil
+	case kind == '%':
 		n *= 2
 	}
-	if s.elements += n; s.elements > maxElements || len(s.open) == maxNesting {
-		return fmt.Errorf("more than %d elements, or %d arrays in arrays", maxElements, maxNesting)
+	if g.elements += n; g.elements > maxElements || n > 0 && depth == maxNesting {
+		return 0, 0, fmt.Errorf("more than %d elements, or %d arrays in arrays", maxElements, maxNesting)
 	}
-	s.open = append(s.open, n)
-	return nil
+	return 0, n, nil
 }
 
-// end notes that an element, and all that end with it, is over.
-func (s *scanner) end() {
-	for n := len(s.open) - 1; n >= 0; n-- {
-		if s.open[n]--; s.open[n] > 0 {
-			return
-		}
-		s.open = s.open[:n]
+// expected counts a reply.
+func (g *guard) expected(kind byte) error {
+	if kind == '>' && !g.pushes {
+		return errors.New("a message that nobody subscribed to")
 	}
+	if kind != '>' && g.unanswered.Add(-1) < 0 && !g.pushes {
+		return errors.New("a reply to no command")
+	}
+	return nil
 }
 
 // length parses a length: a whole number, or -1.
-func length(text []byte) (int, error) {
-	if n, err := strconv.ParseUint(string(text), 10, 31); err == nil {
+func length(text string) (int, error) {
+	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
 		return int(n), nil
 	}
-	if string(text) == "-1" {
+	if text == "-1" {
 		return -1, nil
 	}
 	return 0, fmt.Errorf("a length of %.20q", text)
