@@ -3,7 +3,6 @@ package shared
 import (
 	"context"
 	"errors"
-	"iter"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -15,9 +14,12 @@ import (
 
 // Store is a host's local store that shares what it knows. It is safe for
 // concurrent use. Call Close when done.
+//
+// Load, Newest, Len, Stats and All are those of the local store: what this host
+// knows. For what all hosts know see [Whole]; [Store.Sharing] is about the server.
 type Store struct {
-	local Local
-	opts  Options
+	local
+	opts Options
 
 	server    atomic.Pointer[server] // nil until the first connection
 	answering atomic.Bool            // messages may ask
@@ -39,6 +41,8 @@ type Store struct {
 	undecodable, refused, sweeps, evicted                    atomic.Uint64
 	sweeping, mistakeLogged                                  atomic.Bool
 }
+
+type local = Local
 
 // askers is how many messages may ask at once; one more is answered from the
 // local memory alone.
@@ -70,25 +74,6 @@ func New(local Local, opts Options) (*Store, error) {
 }
 
 func (s *Store) today() tlsstate.Day { return tlsstate.DayOf(s.opts.Now()) }
-
-// Load returns what this host knows, as [store.File.Load].
-func (s *Store) Load(id tlsstate.Identity) (tlsstate.History, error) { return s.local.Load(id) }
-
-// Newest is as [store.File.Newest], of this host.
-func (s *Store) Newest() tlsstate.Day { return s.local.Newest() }
-
-// Len is as [store.File.Len], of this host.
-func (s *Store) Len() int { return s.local.Len() }
-
-// Stats returns what the local store counted. [Store.Sharing] is about the
-// server.
-func (s *Store) Stats() store.Stats { return s.local.Stats() }
-
-// All returns what this host knows, as [store.File.All]. For what all hosts
-// know see [Whole].
-func (s *Store) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
-	return s.local.All(start)
-}
 
 // Update is as [store.File.Update]; a change is sent a moment later.
 func (s *Store) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
