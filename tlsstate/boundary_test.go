@@ -245,3 +245,24 @@ func TestWordsOfASession(t *testing.T) {
 		t.Errorf("in clear, whatever it names: %s", got)
 	}
 }
+
+// TestLongestRecords: of an address of which everything is known, and of a
+// domain.
+func TestLongestRecords(t *testing.T) {
+	full := History{Epoch: 1, First: 1000, Last: 1001, Seen: [4]uint64{3, 3, 3, 3}, WeekTLS: 1, WeekPlain: 1, CertDays: 1, NoCertDays: 2}
+	for i := range full.Pins {
+		full.Pins[i] = Pin{Formed: 1001, Met: 1001, Void: 1000}
+	}
+	full.CertPin, full.Cert = full.Pins[0], Certificate{Since: 1000, Mark: 2}
+	address, domain := full, full
+	address.Marks, address.Name = Marks{Addresses: 1, Bare: 1}, Name{Day: 1001, Text: strings.Repeat("x", 29)}
+	domain.Marks = Marks{Networks: 1, Addresses: 1, Bare: 1, Named: 1, HostNames: 1}
+	for want, h := range map[int]History{MaxRecord: address, 152: domain} {
+		if err := h.Valid(); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := h.AppendBinary(nil); len(b) != want {
+			t.Errorf("%d bytes, want %d", len(b), want)
+		}
+	}
+}
