@@ -266,3 +266,155 @@ func TestLongestRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestOperatorsActs: an act is dated, and drops the pin on the certificate too.
+func TestOperatorsActs(t *testing.T) {
+	rule := DefaultPolicy()
+	var h History
+	for d := Day(1); d <= 5; d++ {
+		_, h = Judge(h, Observation{Day: dayZero + d, Security: Security{Level: TLS12, Certificate: true}}, &rule)
+	}
+	if h.Newest() != dayZero+5 || h.Tombstone() || (History{}).Tombstone() {
+		t.Errorf("newest %s, tombstone %t", h.Newest(), h.Tombstone())
+	}
+	if got := h.CertPinState(&rule, dayZero+6, true); got != PinHolds {
+		t.Fatal(got)
+	}
+	for name, after := range map[string]History{"unpin": h.Unpin(dayZero + 9), "forget": h.Forget(dayZero + 9)} {
+		if after.Newest() != dayZero+9 || after.Tombstone() != (name == "forget") {
+			t.Errorf("%s: newest %s, tombstone %t", name, after.Newest(), after.Tombstone())
+		}
+		if got := after.CertPinState(&rule, dayZero+9, true); got != PinNone {
+			t.Errorf("%s: the certificate's pin %s", name, got)
+		}
+	}
+	// A session that is dated like the void, after a pin formed anew, is no evidence
+	// against that.
+	h = seen(h.Unpin(dayZero+9), &rule, TLS12, 20, 21, 22, 23, 24)
+	if got := h.PinState(TLS12, &rule, dayZero+9, true); got != PinHolds {
+		t.Errorf("on the day of the void: %s", got)
+	}
+}
+
+// TestStuck: five days below in a row release a pin, whatever else came, where it
+// is released by five days or fewer.
+func TestStuck(t *testing.T) {
+	for release, want := range map[int]PinState{3: PinReleased, 5: PinReleased, 6: PinHolds} {
+		rule := DefaultPolicy()
+		rule.ReleaseAfterDays, rule.RelaxAfterDays = release, 64
+		h := pinned(&rule)
+		for d := Day(6); d <= 9; d++ {
+			h = seen(seen(h, &rule, TLS12, d), &rule, Plaintext, d)
+		}
+		h = seen(h, &rule, TLS12, 10)
+		if got := h.PinState(TLS12, &rule, dayZero+10, true); got != want {
+			t.Errorf("release after %d: %s, want %s", release, got, want)
+		}
+	}
+}
+
+// TestFirstCertificate is pinned on the day it came, where one day is enough.
+func TestFirstCertificate(t *testing.T) {
+	rule := DefaultPolicy()
+	rule.PinAfterDays = 1
+	_, h := Judge(History{}, Observation{Day: dayZero, Security: Security{Level: TLS12, Certificate: true, CertMark: 2}}, &rule)
+	v, _ := Judge(h, Observation{Day: dayZero + 1, Security: Security{Level: TLS12}}, &rule)
+	if v.Kind != Unauthenticated || v.Since != dayZero || v.Last != dayZero || v.Days != 1 || v.Below != 1 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestEvidence: what a verdict says of its pin.
+func TestEvidence(t *testing.T) {
+	rule := DefaultPolicy()
+	h := seen(History{}, &rule, TLS12, 1, 2, 3, 4)
+	v, h := Judge(h, Observation{Day: dayZero + 5, Security: Security{Level: TLS12}}, &rule)
+	if v.Outcome != Raised || v.Since != dayZero+5 || v.Last != dayZero+5 || v.Days != 5 || v.Below != 0 {
+		t.Errorf("raised: %+v", v)
+	}
+	_, h = Judge(h, Observation{Day: dayZero + 6}, &rule)
+	v, _ = Judge(h, Observation{Day: dayZero + 7}, &rule)
+	if v.Since != dayZero+5 || v.Last != dayZero+5 || v.Days != 5 || v.Below != 2 {
+		t.Errorf("stripped on the second day: %+v", v)
+	}
+	v, _ = Judge(h, Observation{Day: dayZero + 7, Security: Security{Level: TLS12}}, &rule)
+	if v.Last != dayZero+7 || v.Below != 0 {
+		t.Errorf("steady again: %+v", v)
+	}
+	rule.Least = TLS12
+	v, _ = Judge(h, Observation{Day: dayZero + 7}, &rule)
+	if !v.Required || v.Since != 0 || v.Last != 0 || v.Days != 0 || v.Below != 0 {
+		t.Errorf("required: %+v", v)
+	}
+}
+
+// TestNames: labels go from the front of a name that is too long, never from its
+// organisational domain.
+func TestNames(t *testing.T) {
+	long := strings.Repeat("x", 20) + "."
+	for _, tt := range []struct{ host, domain, want string }{
+		{"mx1.bank.example", "bank.example", "mx1.bank.example"},
+		{"bank.example", "bank.example", "bank.example"},
+		{strings.Repeat("x", 16) + ".bank.example", "bank.example", strings.Repeat("x", 16) + ".bank.example"}, // 29 bytes
+		{strings.Repeat("x", 17) + ".bank.example", "bank.example", "bank.example"},
+		{"a.b." + long + "bank.example", "bank.example", "bank.example"},
+		{"mx." + long + "yy.example", long + "yy.example", ""},
+	} {
+		want := Name{}
+		if tt.want != "" {
+			want = Name{Day: 7, Text: tt.want}
+		}
+		if got := LastName(7, tt.host, tt.domain); got != want {
+			t.Errorf("%s: %+v, want %+v", tt.host, got, want)
+		}
+	}
+	if got := LastName(0, "mx1.bank.example", "bank.example"); got != (Name{}) {
+		t.Errorf("without a day: %+v", got)
+	}
+	for domain, want := range map[string]string{strings.Repeat("x", 29): strings.Repeat("x", 29), strings.Repeat("x", 30): Several} {
+		if got := OnlyName(domain); got.Text != want || got.Day != 0 {
+			t.Errorf("%s: %+v", domain, got)
+		}
+	}
+}
+
+// TestHostMark: a name has two marks, the second without its last letter.
+func TestHostMark(t *testing.T) {
+	if got := HostMark("mx1"); got != Mark([]byte("mx1"))|Mark([]byte("mx")) {
+		t.Errorf("%x", got)
+	}
+	if got := HostMark("a"); got != Mark([]byte("a"))|Mark(nil) {
+		t.Errorf("%x", got)
+	}
+}
+
+// TestMarksStay: sketches are stored and shared, so that a thing keeps its mark.
+func TestMarksStay(t *testing.T) {
+	for thing, want := range map[string]Sketch{"": 1 << 18, "bank.example": 1 << 37, "\xc0\x00\x02\x0a": 1 << 50} {
+		if got := Mark([]byte(thing)); got != want {
+			t.Errorf("%q: %b", thing, got)
+		}
+	}
+}
+
+// TestSameDayCertificates: of two that came first on one day both orders keep the
+// same one.
+func TestSameDayCertificates(t *testing.T) {
+	rule := DefaultPolicy()
+	with := func(mark uint64) (h History) {
+		_, h = Judge(h, Observation{Day: dayZero, Security: Security{Level: TLS12, Certificate: true, CertMark: mark}}, &rule)
+		return h
+	}
+	if a, b := Merge(with(4), with(2)), Merge(with(2), with(4)); a.Cert.Mark != 4 || b.Cert.Mark != 4 {
+		t.Errorf("%d, %d", a.Cert.Mark, b.Cert.Mark)
+	}
+}
+
+// TestNamesOfIdentities: every character that is seen, and none too many.
+func TestNamesOfIdentities(t *testing.T) {
+	for name, ok := range map[string]bool{"!~": true, "\x7f": false, " ": false, strings.Repeat("x", MaxName): true, strings.Repeat("x", MaxName+1): false} {
+		if _, err := ParseIdentity("domain:" + name); (err == nil) != ok {
+			t.Errorf("%.20q: %v", name, err)
+		}
+	}
+}

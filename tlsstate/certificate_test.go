@@ -7,6 +7,14 @@ import (
 	. "tlsratchet/tlsstate"
 )
 
+func TestFingerprintLengths(t *testing.T) {
+	for digits, want := range map[int]bool{30: false, 32: true, 128: true, 130: false} {
+		if _, ok := Fingerprint(strings.Repeat("0", digits)); ok != want {
+			t.Errorf("%d digits: %t", digits, ok)
+		}
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	const sha1 = "0A:1B:2C:3D:4E:5F:60:71:82:93:A4:B5:C6:D7:E8:F9:00:11:22:33"
 	for _, s := range []string{sha1, strings.ToLower(sha1), strings.ReplaceAll(sha1, ":", "")} {
@@ -47,6 +55,7 @@ func TestCertificatesByKey(t *testing.T) {
 	session("downgrade", Security{})
 	session("steady", shown(own))
 	session("downgrade", shown(other))
+	session("downgrade", shown(other)) // it did not take the place of the first
 	session("steady", shown(own))
 	rule.PinCertificates = CertOff
 	session("steady", Security{})

@@ -20,9 +20,7 @@ type Verdicts struct {
 // verdicts are used up.
 func Combine(vs *Verdicts, rule *Policy) Verdict {
 	v := speaker(vs, rule)
-	v.Action = Observe
 	if v.Outcome != Downgraded {
-		v.Cap = Observe
 		return v
 	}
 	if rule.Peer {
@@ -37,8 +35,6 @@ func Combine(vs *Verdicts, rule *Policy) Verdict {
 func speaker(vs *Verdicts, rule *Policy) Verdict {
 	address, domain, sender := &vs.Address, &vs.Domain, &vs.Sender
 	switch {
-	case rule.Exempt:
-		address.Outcome = Exempt
 	case address.Outcome == Downgraded:
 		address.Cap = Reject
 	case domain.Outcome == Downgraded && (domain.Required || !address.letGo()):

@@ -32,6 +32,8 @@ func TestCombine(t *testing.T) {
 	pool, fewHosts, partlyPool := held, held, held
 	pool.Addresses, fewHosts.Addresses = sketchOf(8), sketchOf(7)
 	partlyPool.Addresses, partlyPool.Bare = sketchOf(8), sketchOf(1)
+	oneInTen := held
+	oneInTen.Addresses, oneInTen.Bare = sketchOf(10), sketchOf(1)
 	named, unnamed := held, held
 	named.Named, named.Addresses = sketchOf(3), sketchOf(3)
 	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
@@ -77,6 +79,7 @@ func TestCombine(t *testing.T) {
 		{"hosts of a pool in its network speak for it", &rule, History{}, pool, History{}, Plaintext, "domain downgrade stripped reject", true},
 		{"those of a few hosts don't", &rule, History{}, fewHosts, History{}, Plaintext, "domain downgrade stripped header", true},
 		{"nor those of a partly encrypted pool", &rule, History{}, partlyPool, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"nor those of one of which a tenth is bare", &rule, History{}, oneInTen, History{}, Plaintext, "domain downgrade stripped header", true},
 		{"nor a pool elsewhere", &rule, History{}, pool, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"a host of its name came with TLS", &rule, History{}, moved, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"one of another name did", &rule, History{}, otherName, History{}, Plaintext, "domain downgrade stripped header", false},
@@ -119,6 +122,48 @@ func TestCombine(t *testing.T) {
 				t.Errorf("KnownPlaintext is %t, want %t", v.KnownPlaintext(), known)
 			}
 		})
+	}
+}
+
+// A domain that is pinned higher speaks for an address whose own pin is met.
+func TestDomainPinnedHigher(t *testing.T) {
+	rule := DefaultPolicy()
+	rule.PinUpTo = TLS13
+	address := seen(History{}, &rule, TLS12, 1, 2, 3, 4, 5)
+	domain := seen(History{}, &rule, TLS13, 1, 2, 3, 4, 5)
+	o := Observation{Day: dayZero + 6, Security: Security{Level: TLS12}}
+	var vs Verdicts
+	vs.Address, _ = Judge(address, o, &rule)
+	vs.Domain, _ = Judge(domain, o, &rule)
+	vs.Address.Identity, vs.Domain.Identity = Identity{Address, "x"}, Identity{Domain, "y"}
+	if v := Combine(&vs, &rule); v.Kind != Weakened || v.Identity.Kind != Domain || v.Action != Header {
+		t.Errorf("%s %s %s", v.Identity, v.Kind, v.Action)
+	}
+}
+
+// TestItself: what an address with too little TLS for a pin was seen to do
+// speaks for it as long as a pin would, at each level.
+func TestItself(t *testing.T) {
+	rule := DefaultPolicy()
+	rule.Stripped, rule.Weakened = Tempfail, Tempfail
+	for _, tt := range []struct {
+		level Level
+		after Day
+		want  Support
+	}{
+		{TLS12, 1, SupportItself}, {TLS12, 180, SupportItself}, {TLS12, 181, NoSupport}, {Weak, 1, SupportItself},
+	} {
+		domain := seen(History{}, &rule, tt.level, 1, 2, 3, 4, 5)
+		domain = seen(domain, &rule, tt.level, 5+tt.after-1)
+		address := seen(History{}, &rule, tt.level, 5)
+		o := Observation{Day: dayZero + 5 + tt.after}
+		var vs Verdicts
+		vs.Address, _ = Judge(address, o, &rule)
+		vs.Domain, _ = Judge(domain, o, &rule)
+		vs.Domain.Identity = Identity{Domain, "y"}
+		if v := Combine(&vs, &rule); v.Support != tt.want || v.Outcome != Downgraded {
+			t.Errorf("%s %d days ago: %s by %s", tt.level, tt.after, v.Outcome, v.Support)
+		}
 	}
 }
 

@@ -42,26 +42,20 @@ type days = uint64
 
 // bit returns the set that holds only the day ago days before the end.
 func bit(ago int) days {
-	if ago < 0 || ago >= Window {
+	if ago < 0 {
 		return 0
 	}
-	return 1 << ago
+	return 1 << ago // a shift by 64 and more is 0 in Go
 }
 
 // slide moves the end of the window n days later.
 func slide(s days, n int) days {
-	if n <= 0 {
-		return s
-	}
-	return s << min(n, Window) // a shift by 64 is 0 in Go
+	return s << max(n, 0)
 }
 
 // newest keeps the n newest days of a set.
 func newest(s days, n int) days {
-	if n <= 0 {
-		return 0
-	}
-	return s & (1<<n - 1) // of 64 and more all: a shift by 64 is 0 in Go
+	return s & (1<<max(n, 0) - 1) // of 64 and more all
 }
 
 // count returns how many days are in the set.

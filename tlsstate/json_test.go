@@ -2,6 +2,7 @@ package tlsstate_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -51,6 +52,7 @@ func TestJSONRefuses(t *testing.T) {
 		`{"first":"2026-09-21"}`:      "first day 2026-09-21, last day never",
 		`{"weeks_tls":"1"}`:           "nothing was seen",
 		`{"pins":{"weak":{"met":1}}}`: "cannot unmarshal",
+		`{"colour":"red"}`:            `unknown field "colour"`,
 	} {
 		h := History{Epoch: 9}
 		err := json.Unmarshal([]byte(text), &h)
@@ -59,6 +61,33 @@ func TestJSONRefuses(t *testing.T) {
 		}
 		if h != (History{Epoch: 9}) {
 			t.Errorf("%s: the history was changed", text)
+		}
+	}
+}
+
+// TestWordsInJSON: each word is itself, as a value and as a key, and a word that
+// nobody knows is an error.
+func TestWordsInJSON(t *testing.T) {
+	type words struct {
+		Action   Action
+		Identity Identity
+		Kind     Downgrade
+		Outcome  Outcome
+		Level    Level
+		Days     map[Level]Day
+	}
+	want := words{Reject, Identity{Domain, "bank.example"}, Weakened, Raised, TLS12, map[Level]Day{TLS13: dayZero}}
+	b, err := json.Marshal(want)
+	if text := `{"Action":"reject","Identity":"domain:bank.example","Kind":"weakened","Outcome":"raised","Level":"TLSv1.2","Days":{"TLSv1.3":"2024-10-04"}}`; err != nil || string(b) != text {
+		t.Fatalf("%s, %v", b, err)
+	}
+	var got words
+	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{`{"Action":"x"}`, `{"Identity":"x"}`, `{"Kind":"x"}`, `{"Outcome":"x"}`, `{"Level":"x"}`, `{"Days":{"weak":"x"}}`} {
+		if err := json.Unmarshal([]byte(text), &got); err == nil {
+			t.Errorf("%s: no error", text)
 		}
 	}
 }

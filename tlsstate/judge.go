@@ -38,8 +38,7 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 // session was seen on it within 180 days. Where it doesn't, a session in clear
 // says nothing of the peer.
 func (h History) Offers(today Day) bool {
-	met := h.pin(Weak).Met
-	return met > 0 && today.sub(met) <= offersDays
+	return today.sub(h.pin(Weak).Met) <= offersDays
 }
 
 const offersDays = 180

@@ -244,6 +244,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	good, _ := fold(History{}, []act{{'o', Observation{Day: 9, Security: Security{Level: TLS12}}}}, &Policy{PinAfterDays: 1, PinUpTo: TLS12}).AppendBinary(nil)
 	newer := seal(append([]byte{RecordVersion + 1}, good[1:len(good)-4]...))
+	named, _ := fold(History{}, []act{{'o', Observation{Day: 9, Name: LastName(9, "mx1.bank.example", "bank.example")}}}, &Policy{}).AppendBinary(nil)
 	for _, tt := range []struct {
 		name string
 		b    []byte
@@ -257,6 +258,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"field missing", seal(good[:len(good)-6]), ErrDamaged},
 		{"field too many", seal(append(append([]byte(nil), good[:len(good)-4]...), 1)), ErrDamaged},
 		{"last before first", seal([]byte{RecordVersion, 0, 0, 0, 0, 9, 0, 8, 0}), ErrDamaged},
+		{"name cut", seal(named[:len(named)-5]), ErrDamaged},
+		{"name's head cut", seal(named[:len(named)-4-len("mx1.bank.example")-1]), ErrDamaged},
 		{"nothing seen", seal([]byte{RecordVersion, 0, 0, 0, 0, 9, 0, 9, 0}), ErrDamaged},
 	} {
 		if _, err := Decode(tt.b); !errors.Is(err, tt.want) {

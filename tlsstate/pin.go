@@ -208,7 +208,7 @@ const (
 
 // rare reports whether the weeks with TLS are enough for a pin.
 func rare(weeks days, rule *Policy) bool {
-	n, span := count(weeks), bits.Len64(weeks)-1-bits.TrailingZeros64(weeks)
+	n, span := count(weeks), bits.Len64(weeks)-1 // the last week has TLS, or there was plaintext of late
 	return n >= rule.PinAfterDays || n >= max(rule.PinAfterDays-rareFewer, rareLeast) && span >= rareSpan
 }
 

@@ -321,6 +321,20 @@ func TestForSender(t *testing.T) {
 	}
 }
 
+// TestSenderRowDemandsMore: of equal demands the client's own row holds.
+func TestSenderRowDemandsMore(t *testing.T) {
+	r := newRules(t, tlsstate.Row{Domain: "bank.example", Least: tlsstate.TLS12}, tlsstate.Row{Sender: "shop.example", Least: tlsstate.TLS12})
+	if got := r.ForSender(r.For(netip.Addr{}, "bank.example"), "shop.example"); got.Row != "bank.example" {
+		t.Errorf("row %s", got.Row)
+	}
+	if !r.NamesSenders() || newRules(t).NamesSenders() {
+		t.Error("rows of senders are not known as such")
+	}
+	if _, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{{Network: network("8.0.0.0/8"), Exempt: true}}); err != nil {
+		t.Errorf("a /8 that is exempt: %v", err)
+	}
+}
+
 // TestRowIsNamed: a policy names the row that it comes from, for log and page.
 func TestRowIsNamed(t *testing.T) {
 	r := newRules(t, tlsstate.Row{Network: network("192.0.2.0/24"), Least: tlsstate.Weak}, tlsstate.Row{Domain: "bank.example", Least: tlsstate.Weak}, tlsstate.Row{Sender: "shop.example", Least: tlsstate.TLS12})

@@ -3,6 +3,7 @@ package tlsstate_test
 import (
 	"fmt"
 	"hash/crc32"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,11 @@ func TestWordsRoundTrip(t *testing.T) {
 	for _, bad := range []string{"", "address", "address:", "nothing:x", "domain:a b", "domain:\x1b[1m", ":x"} {
 		if got, err := ParseIdentity(bad); err == nil {
 			t.Errorf("ParseIdentity(%q) = %v, want an error", bad, got)
+		}
+	}
+	for _, s := range []fmt.Stringer{Level(4), Action(5), Enforce(3), CertPins(3), Outcome(7), Downgrade(4), LastKind + 1} {
+		if !strings.HasPrefix(s.String(), "unknown(") {
+			t.Errorf("an unknown value is %q", s)
 		}
 	}
 	for _, s := range []string{Level(9).String(), Action(9).String(), Enforce(9).String(), Kind(9).String(), Outcome(9).String(), Downgrade(9).String(), CertPins(9).String(), Support(9).String(), PinState(9).String()} {
