@@ -150,83 +150,6 @@ func TestSilenceIsADay(t *testing.T) {
 	}
 }
 
-// TestOneOutageOfOurs: what fails again within an hour is the same outage, and
-// who came in clear since it began is excused for three days after it.
-func TestOneOutageOfOurs(t *testing.T) {
-	for gap, began := range map[time.Duration]time.Time{
-		time.Hour:               boundaryNoon,
-		time.Hour + time.Second: boundaryNoon.Add(time.Hour + time.Second),
-	} {
-		b := boundaryBreaker(t)
-		checked := boundaryNoon
-		b.o.SelfCheck = func() (bool, time.Time) { return false, checked }
-		strip(b, 1, boundaryNoon, nil)
-		encrypted(b, boundaryNoon)
-		b.brokenTo = boundaryNoon
-		checked = boundaryNoon.Add(gap)
-		strip(b, 2, checked, nil)
-		s := b.State(checked)
-		if !s.BrokenFrom.Equal(began) || !s.BrokenTo.Equal(checked) {
-			t.Errorf("failed again after %s: broken from %s to %s", gap, s.BrokenFrom, s.BrokenTo)
-		}
-	}
-}
-
-func TestExcused(t *testing.T) {
-	today := tlsstate.DayOf(boundaryNoon)
-	for _, tt := range []struct {
-		name  string
-		after time.Duration
-		kind  tlsstate.Downgrade
-		last  tlsstate.Day
-		want  tlsstate.Action
-	}{
-		{"a second less than three days after it", 72*time.Hour - time.Second, tlsstate.Stripped, today, tlsstate.Header},
-		{"three days after it", 72 * time.Hour, tlsstate.Stripped, today, tlsstate.Reject},
-		{"weakened", time.Hour, tlsstate.Weakened, today, tlsstate.Reject},
-		{"encrypted since", 48 * time.Hour, tlsstate.Stripped, today + 1, tlsstate.Reject},
-		{"the clock went back before it", -time.Second, tlsstate.Stripped, today, tlsstate.Reject},
-	} {
-		b := boundaryBreaker(t)
-		b.brokenFrom, b.brokenTo = boundaryNoon, boundaryNoon
-		if got := strip(b, 1, boundaryNoon.Add(tt.after), func(d *Decision) { d.Kind, d.Last = tt.kind, tt.last }); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
-// TestRestored: names that were silent at the stop are forgotten at the first
-// encrypted session, and the first downgrade begins anew where there were none.
-func TestRestored(t *testing.T) {
-	b := boundaryBreaker(t)
-	n := BreakerName{Name: "bank.example", Network: "192.0.2.0/24", At: boundaryNoon}
-	b.Restore(BreakerState{Silent: []BreakerName{n}, Began: boundaryNoon})
-	encrypted(b, boundaryNoon)
-	if got := b.State(boundaryNoon); len(got.Silent) != 0 {
-		t.Errorf("silent still: %v", got.Silent)
-	}
-	later := boundaryNoon.Add(time.Hour)
-	b = boundaryBreaker(t)
-	b.Restore(BreakerState{Began: boundaryNoon})
-	if strip(b, 1, later, nil); !b.began.Equal(later) {
-		t.Errorf("began %s", b.began)
-	}
-	var silent []BreakerName
-	for i := range 11 {
-		silent = append(silent, BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: boundaryNoon})
-	}
-	b = boundaryBreaker(t)
-	b.Restore(BreakerState{Answer: Suspended, Silent: silent})
-	if got := b.inClear(&Session{At: later}); got != Suspended {
-		t.Errorf("suspended, and after the start %s", got)
-	}
-	b = boundaryBreaker(t)
-	b.Restore(BreakerState{Began: boundaryNoon, Delayed: []BreakerName{n}})
-	if strip(b, 1, later, nil); !b.began.Equal(boundaryNoon) {
-		t.Errorf("with names, began %s", b.began)
-	}
-}
-
 // TestDelayed lists those that more than a header befell, for a day.
 func TestDelayed(t *testing.T) {
 	b := boundaryBreaker(t)
@@ -238,36 +161,6 @@ func TestDelayed(t *testing.T) {
 	for i, want := range []int{2, 0} {
 		if got := b.State(boundaryNoon.Add(24*time.Hour + time.Duration(i)*time.Second)); len(got.Delayed) != want {
 			t.Errorf("delayed: %v, want %d", got.Delayed, want)
-		}
-	}
-}
-
-// TestOldSelfCheck: a result is believed for an hour.
-func TestOldSelfCheck(t *testing.T) {
-	for age, want := range map[time.Duration]Answer{time.Hour: Suspended, time.Hour + time.Second: Armed, -time.Hour: Suspended} {
-		b := boundaryBreaker(t)
-		b.o.SelfCheck = func() (bool, time.Time) { return false, boundaryNoon.Add(-age) }
-		if strip(b, 1, boundaryNoon, nil); b.answer != want {
-			t.Errorf("%s old: %s", age, b.answer)
-		}
-	}
-}
-
-func TestRepaired(t *testing.T) {
-	for _, tt := range []struct {
-		answer Answer
-		after  time.Duration
-		want   bool
-	}{
-		{Softened, 59 * time.Second, true},
-		{Softened, time.Minute, false},
-		{Softened, -time.Minute, false},
-		{Suspended, 0, false},
-		{Armed, 0, false},
-	} {
-		s := BreakerState{Answer: tt.answer, Since: boundaryNoon.Add(tt.after), BrokenTo: boundaryNoon}
-		if got := s.Repaired(); got != tt.want {
-			t.Errorf("%s after %s: %v", tt.answer, tt.after, got)
 		}
 	}
 }
@@ -284,5 +177,49 @@ func TestOldestNameGoes(t *testing.T) {
 	l.add(BreakerName{Name: "0", At: boundaryNoon.Add(time.Hour)}, 3)
 	if len(l) != 3 || !l[0].At.Equal(boundaryNoon.Add(time.Hour)) || l[0].Network != "net0" {
 		t.Errorf("came again: %v", l)
+	}
+}
+
+// TestQuietArms: a day without names arms the breaker for whoever asks first,
+// and a self-check that fails meanwhile suspends without another downgrade.
+func TestQuietArms(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ask  func(b *Breaker, at time.Time) Answer
+	}{
+		{"a downgrade", func(b *Breaker, at time.Time) Answer { strip(b, 1, at, nil); return b.answer }},
+		{"a stranger in clear", func(b *Breaker, at time.Time) Answer { return b.inClear(&Session{At: at}) }},
+		{"explain", func(b *Breaker, at time.Time) Answer {
+			d := Decision{rule: &tlsstate.Policy{}}
+			d.Outcome = tlsstate.Downgraded
+			b.preview(&Session{At: at}, &d)
+			return d.Breaker
+		}},
+		{"a state", func(b *Breaker, at time.Time) Answer { return b.State(at).Answer }},
+	} {
+		b, works := boundaryBreaker(t), true
+		at := boundaryNoon
+		b.o.SelfCheck = func() (bool, time.Time) { return works, at }
+		for n := range 11 {
+			strip(b, n, boundaryNoon, nil)
+		}
+		if b.answer != Softened {
+			t.Fatalf("eleven: %s", b.answer)
+		}
+		at = boundaryNoon.Add(25 * time.Hour) // a day later the silence is over, too
+		if got := tt.ask(b, at); got != Armed {
+			t.Errorf("%s, a day later: %s", tt.name, got)
+		}
+		if works = false; b.State(at).Answer != Armed { // nobody came
+			t.Errorf("%s: a state trips it", tt.name)
+		}
+	}
+	b, works := boundaryBreaker(t), true
+	b.o.SelfCheck = func() (bool, time.Time) { return works, boundaryNoon }
+	for n := range 11 {
+		strip(b, n, boundaryNoon, nil)
+	}
+	if works = false; b.State(boundaryNoon.Add(time.Second)).Answer != Suspended {
+		t.Errorf("the self-check failed: %s", b.answer)
 	}
 }

@@ -2,6 +2,7 @@ package ratchet_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -75,6 +76,37 @@ func TestExplainAsksTheBreaker(t *testing.T) {
 	f.strip(t, []peer.Client{bank}, day(6), 0)
 	if e, err := f.Explain(session(t, bank, day(6), tlsstate.Plaintext)); err != nil || e.Decision.Action != tlsstate.Header || e.Decision.Breaker != ratchet.Suspended {
 		t.Errorf("after it: %s, %s, %v", e.Decision.Action, e.Decision.Breaker, err)
+	}
+}
+
+// TestExplainExempt: whoever is not judged has no parts, and a reason.
+func TestExplainExempt(t *testing.T) {
+	f := newFixture(t)
+	s := session(t, bank, day(6), tlsstate.Plaintext)
+	s.Authenticated = true
+	e, err := f.Explain(s)
+	if err != nil || e.Decision.Outcome != tlsstate.Exempt || !errors.Is(e.Decision.Reason, ratchet.ErrAuthenticated) || len(e.Identities) != 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// TestExplainPins: the states are those for the session: what it meets holds,
+// what it is below is released on its third day.
+func TestExplainPins(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	for n := 6; n <= 7; n++ {
+		f.deliver(session(t, bank, day(n), tlsstate.Plaintext))
+	}
+	for level, want := range map[tlsstate.Level]string{tlsstate.Plaintext: "released released", tlsstate.Weak: "holds released", tlsstate.TLS12: "holds holds"} {
+		e, err := f.Explain(session(t, bank, day(8), level))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pins := e.Identities[0].Pins
+		if got := pins[0].State.String() + " " + pins[1].State.String(); got != want {
+			t.Errorf("%s: %s, want %s", level, got, want)
+		}
 	}
 }
 

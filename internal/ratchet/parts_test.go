@@ -41,6 +41,20 @@ func TestTrustedClock(t *testing.T) {
 	}
 }
 
+// TestClockAgain: 30 days after a jump are days that pass, more are another jump.
+func TestClockAgain(t *testing.T) {
+	for day, want := range map[tlsstate.Day]bool{20100: false, 20101: true, 20130: true, 20131: false} {
+		var g clockGuard
+		log := slog.New(slog.DiscardHandler)
+		if g.writes(20100, 20000, log) {
+			t.Fatal("a jump is written")
+		}
+		if got := g.writes(day, 20000, log); got != want {
+			t.Errorf("day %d: %t", day, got)
+		}
+	}
+}
+
 // TestCertify: what a certificate means under a rule.
 func TestCertify(t *testing.T) {
 	for _, tt := range []struct {

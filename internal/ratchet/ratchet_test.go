@@ -230,8 +230,11 @@ func TestExempt(t *testing.T) {
 	user.Name = "laptop.isp.example"
 	s := session(t, user, day(1), tlsstate.TLS13)
 	s.Authenticated = true
-	if d := f.deliver(s); d.Outcome != tlsstate.Exempt || f.memory.updates != 0 {
-		t.Errorf("authenticated: %s, %d updates", words(d), f.memory.updates)
+	if d := f.deliver(s); d.Outcome != tlsstate.Exempt || f.memory.updates != 0 || !errors.Is(d.Reason, ratchet.ErrAuthenticated) {
+		t.Errorf("authenticated: %s, %v, %d updates", words(d), d.Reason, f.memory.updates)
+	}
+	if d := f.Decide(session(t, bank, day(6), tlsstate.Plaintext)); !errors.Is(d.Reason, ratchet.ErrExempt) {
+		t.Errorf("exempt by a row: %v", d.Reason)
 	}
 }
 
@@ -265,6 +268,54 @@ func TestSteadyWritesNothing(t *testing.T) {
 	}
 	if f.memory.updates != before {
 		t.Errorf("%d updates", f.memory.updates-before)
+	}
+}
+
+// What one identity knows already, another may still learn, and a session in
+// clear teaches nothing of the listener.
+func TestWhatChanges(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	in := session(t, bank, day(5), tlsstate.TLS13)
+	delete(f.memory.m, in.Peer.Domain)
+	if d := f.Decide(in); !d.Changes {
+		t.Error("a domain that is not known changes nothing")
+	}
+	stranger := bank
+	stranger.Addr, stranger.Name = "203.0.113.99", "unknown"
+	for i, want := range []bool{true, false} {
+		if d := f.deliver(session(t, stranger, day(5), tlsstate.Plaintext)); d.Changes != want {
+			t.Errorf("in clear, message %d: changes %t", i, d.Changes)
+		}
+	}
+}
+
+// One identity that can't be saved is a failure, whichever it is.
+func TestEachIdentityIsSaved(t *testing.T) {
+	for _, kind := range []tlsstate.Kind{tlsstate.Address, tlsstate.Domain, tlsstate.Listener, tlsstate.Network} {
+		f := newFixture(t)
+		f.memory.update = func(id tlsstate.Identity) error {
+			if id.Kind == kind {
+				return errors.New("disk gone")
+			}
+			return nil
+		}
+		if f.deliver(session(t, bank, day(1), tlsstate.TLS13)); f.Failures() != 1 {
+			t.Errorf("%s: %d failures", kind, f.Failures())
+		}
+	}
+}
+
+// The rule says what a certificate means, at each decision.
+func TestCertificateOfARow(t *testing.T) {
+	reject := tlsstate.Reject
+	f := newFixture(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Fingerprints: []string{"AA"}, Action: &reject})
+	for key, want := range map[string]tlsstate.Action{"AA": tlsstate.Observe, "BB": tlsstate.Reject} {
+		s := session(t, bank, day(1), tlsstate.TLS13)
+		s.Fingerprints = ratchet.Fingerprints{Known: true, Key: key}
+		if d := f.Decide(s); d.Action != want {
+			t.Errorf("%s: %s", key, words(d))
+		}
 	}
 }
 
@@ -476,8 +527,14 @@ func TestPrivateAddresses(t *testing.T) {
 			t.Errorf("%s: %s, %v", tt.addr, d.Outcome, d.Reason)
 		}
 	}
-	if s := f.log.String(); strings.Count(s, "private address") != 1 || !strings.Contains(s, "client=unknown[172.17.0.1]") {
+	if s := f.log.String(); strings.Count(s, "private address") != 1 || !strings.Contains(s, "client=unknown[172.17.0.1] tls=true") {
 		t.Errorf("want one line, for the first:\n%s", s)
+	}
+	f = newFixture(t)
+	gateway := bank
+	gateway.Addr = "10.0.0.1"
+	if f.Decide(session(t, gateway, day(1), tlsstate.Plaintext)); !strings.Contains(f.log.String(), "tls=false") {
+		t.Errorf("in clear:\n%s", f.log)
 	}
 }
 
