@@ -150,7 +150,7 @@ func (a *Alerts) startWorkers(to []*Destination) {
 // stopWorkers has workers deliver what waits, within ctx, and end.
 func stopWorkers(ctx context.Context, old []*worker) {
 	for _, w := range old {
-		w.end()
+		close(w.queue) // nobody adds to it any more
 	}
 	for _, w := range old {
 		w.wait(ctx)

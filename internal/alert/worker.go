@@ -3,7 +3,6 @@ package alert
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,9 +18,7 @@ type worker struct {
 	// open returns what a repeater is sent every minute.
 	open func() []*Message
 
-	stop    chan struct{} // deliver what waits, then end
 	done    chan struct{}
-	ending  sync.Once
 	ctx     context.Context // of all deliveries
 	cancel  context.CancelFunc
 	failing bool
@@ -33,8 +30,7 @@ type tally struct{ delivered, failed, dropped atomic.Uint64 }
 
 func newWorker(to *Destination, log *slog.Logger, open func() []*Message, counts *tally) *worker {
 	w := &worker{
-		to: to, log: log, open: open, queue: make(chan *Message, backlog), counts: counts,
-		stop: make(chan struct{}), done: make(chan struct{}),
+		to: to, log: log, open: open, queue: make(chan *Message, backlog), counts: counts, done: make(chan struct{}),
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	return w
@@ -49,32 +45,27 @@ func (w *worker) add(m *Message) {
 	}
 }
 
-// run delivers until stop, then what waits.
+// run delivers until the queue is closed and empty.
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
-	ticks, stop := w.ticks()
-	defer stop()
-	for {
+	var ticks <-chan time.Time
+	if _, ok := w.to.sender.(repeater); ok {
+		t := time.NewTicker(repeatEvery)
+		defer t.Stop()
+		ticks = t.C
+	}
+	for w.ctx.Err() == nil {
 		select {
-		case m := <-w.queue:
+		case m, ok := <-w.queue:
+			if !ok {
+				return
+			}
 			w.deliver(m)
 		case now := <-ticks:
 			w.repeat(now)
-		case <-w.stop:
-			w.drain()
-			return
 		}
 	}
-}
-
-// ticks tick for a repeater.
-func (w *worker) ticks() (<-chan time.Time, func()) {
-	if _, ok := w.to.sender.(repeater); !ok {
-		return nil, func() {}
-	}
-	t := time.NewTicker(repeatEvery)
-	return t.C, t.Stop
 }
 
 // catchUp queues the messages that the destination wants, the oldest first; more
@@ -97,17 +88,6 @@ func (w *worker) catchUp(all []*Message, host string) {
 	}
 	for _, m := range wanted {
 		w.add(m)
-	}
-}
-
-func (w *worker) drain() {
-	for w.ctx.Err() == nil {
-		select {
-		case m := <-w.queue:
-			w.deliver(m)
-		default:
-			return
-		}
 	}
 }
 
@@ -149,9 +129,6 @@ func (w *worker) outcome(err error) {
 	}
 	w.failing = err != nil
 }
-
-// end makes the worker deliver what waits, and end.
-func (w *worker) end() { w.ending.Do(func() { close(w.stop) }) }
 
 // wait waits until the worker has ended, and makes it end with ctx.
 func (w *worker) wait(ctx context.Context) {
