@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Options are what a [Check] is made of.
@@ -55,28 +57,22 @@ func New(o Options) *Check {
 // ever answered there is no result: where no MX listens, there is none to
 // check, and at boot it may come after us.
 func (c *Check) Run(ctx context.Context) {
-	deaf := time.Duration(0) // minimum delay before the next requested check
+	requested := rate.NewLimiter(rate.Every(gap), 1)
 	for c != nil && ctx.Err() == nil {
 		c.try(ctx)
-		pause(ctx, deaf, nil)
-		poked := pause(ctx, max(c.o.Every-deaf, 0), c.poke)
-		if deaf = 0; poked {
-			deaf = gap
+		timer := time.NewTimer(c.o.Every)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-c.poke:
+			_ = requested.Wait(ctx) // it fails as ctx ends
+			select {
+			case <-c.poke: // meanwhile: the same try is for it
+			default:
+			}
 		}
+		timer.Stop()
 	}
-}
-
-// pause waits for a time, or until poked, which it returns, or until ctx ends.
-func pause(ctx context.Context, d time.Duration, poke <-chan struct{}) (poked bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-poke:
-		return true
-	}
-	return false
 }
 
 func (c *Check) try(ctx context.Context) {
