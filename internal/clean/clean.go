@@ -2,7 +2,10 @@
 // names. The law holds for headers, replies, log lines and pages alike.
 package clean
 
-import "strings"
+import (
+	"runtime/debug"
+	"strings"
+)
 
 // Text returns s with only 0x20 to 0x7E left, every other byte as '?', and cut
 // to limit bytes, which "..." after it marks.
@@ -35,4 +38,10 @@ func isClean(s string) bool {
 		}
 	}
 	return true
+}
+
+// Stack returns the stack of the calling goroutine on one line, for a log:
+// 8,000 bytes at most.
+func Stack() string {
+	return Text(strings.Join(strings.Fields(string(debug.Stack())), " "), 8000)
 }

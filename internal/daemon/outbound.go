@@ -166,9 +166,13 @@ func isPolicy(l net.Listener) bool {
 	return l.Addr().Network() == "unix" && filepath.Base(l.Addr().String()) == config.PolicySocket
 }
 
-// Overview implements [admin.Sending].
-func (s *sending) Overview() outbound.Overview {
-	o, asked := s.out.Overview(), s.server.Stats()
+// Overview implements [admin.Sending]. It is the zero one where it is off.
+func (s *sending) Overview() (o outbound.Overview) {
+	if s == nil {
+		return o
+	}
+	o = s.out.Overview()
+	asked := s.server.Stats()
 	o.Lookups, o.Encrypts, o.Log = asked.Lookups, asked.Encrypts, config.Off
 	if s.follower != nil {
 		f := s.follower.Stats()

@@ -10,7 +10,6 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
@@ -53,7 +52,7 @@ func newPages(d *Daemon) pages {
 		Alerts:    d.watch.alerts.Stats,
 		Breaker:   d.breaker,
 		SelfCheck: d.watch.check.Last,
-		Outbound:  d.sendingStats,
+		Outbound:  func() status.Outbound { return d.sending.stats() },
 
 		PolicyService: d.policyStats,
 	})
@@ -110,21 +109,13 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		Version: d.version, Now: time.Now,
 		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
 		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
-		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sendingOverview,
+		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sending.Overview,
 		Resolve: admin.Resolve, Load: d.histories.Load, Explain: d.ratchet.Explain,
 	}
 	if d.watch.check != nil {
 		p.MX = cfg.Selfcheck.Address
 	}
 	return p
-}
-
-// sendingOverview returns the sending side: the zero one where it is off.
-func (d *Daemon) sendingOverview() (o outbound.Overview) {
-	if d.sending == nil {
-		return o
-	}
-	return d.sending.Overview()
 }
 
 // policyStats returns the counts of the policy service: zeros where it is off.
@@ -135,14 +126,14 @@ func (d *Daemon) policyStats() (s policyservice.Stats) {
 	return s
 }
 
-// sendingStats returns the counts of the sending side: zeros where it is off.
-func (d *Daemon) sendingStats() (s status.Outbound) {
-	if d.sending == nil {
-		return s
+// stats returns the counts of the sending side: zeros where it is off.
+func (s *sending) stats() (n status.Outbound) {
+	if s == nil {
+		return n
 	}
-	s.Deliveries, s.Server = d.sending.out.Stats(), d.sending.server.Stats()
-	if d.sending.follower != nil {
-		s.Follower = d.sending.follower.Stats()
+	n.Deliveries, n.Server = s.out.Stats(), s.server.Stats()
+	if s.follower != nil {
+		n.Follower = s.follower.Stats()
 	}
-	return s
+	return n
 }
