@@ -75,10 +75,19 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	return append(all, judgedCheck(o)...)
 }
 
-const (
-	start  = "systemctl enable --now tlsratchet.socket tlsratchet.service"
-	asRoot = "sudo tlsratchet doctor"
-)
+const asRoot = "sudo tlsratchet doctor"
+
+// start and listenAgain are for systemd where that runs (sd_booted(3)).
+func start() string { return bySystemd("enable --now", "tlsratchet serve &") }
+
+func listenAgain() string { return bySystemd("restart", "pkill -HUP -x tlsratchet") }
+
+func bySystemd(act, otherwise string) string {
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return otherwise
+	}
+	return "systemctl " + act + " tlsratchet.socket tlsratchet.service"
+}
 
 // socketCheck tries the socket, and reports whether Postfix's user may use it.
 func (p *Postfix) socketCheck(path string, running bool) Finding {
@@ -86,9 +95,9 @@ func (p *Postfix) socketCheck(path string, running bool) Finding {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && running:
-		return broken(check, path+" was deleted under the running daemon, which Postfix can't reach any more", "systemctl restart tlsratchet.socket tlsratchet.service")
+		return broken(check, path+" was deleted under the running daemon, which Postfix can't reach any more", listenAgain())
 	case errors.Is(err, fs.ErrNotExist):
-		return broken(check, path+" does not exist: the daemon is not running", start)
+		return broken(check, path+" does not exist: the daemon is not running", start())
 	case errors.Is(err, fs.ErrPermission):
 		return note(check, err.Error()+": not checked", asRoot)
 	case err != nil:
@@ -107,7 +116,7 @@ func (p *Postfix) socketCheck(path string, running bool) Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return note(check, err.Error()+": not checked", asRoot)
 	case err != nil:
-		return broken(check, fmt.Sprintf("nothing answers on %s: %v", path, err), start)
+		return broken(check, fmt.Sprintf("nothing answers on %s: %v", path, err), start())
 	}
 	conn.Close()
 	return fine(check, fmt.Sprintf("%s answers, and Postfix's user %s may use it", path, owner))
@@ -118,7 +127,7 @@ func portCheck(listener string) Finding {
 	address := strings.TrimPrefix(listener, "inet:")
 	conn, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {
-		return broken("socket", fmt.Sprintf("nothing answers on %s: %v", listener, err), start)
+		return broken("socket", fmt.Sprintf("nothing answers on %s: %v", listener, err), start())
 	}
 	conn.Close()
 	return fine("socket", listener+" answers")
