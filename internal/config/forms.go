@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
 )
 
@@ -146,44 +146,20 @@ func printable(s string) bool {
 // underscore that is met in practice), and returns it in lower case without a
 // trailing dot.
 func parseDomain(s string) (string, error) {
-	domain := strings.ToLower(strings.TrimSuffix(s, "."))
-	if err := checkDomain(domain); err != nil {
-		return "", fmt.Errorf("%s is no domain: %w", shown(s), err)
+	host, err := peer.Normalize(s)
+	_, notAddr := netip.ParseAddr(strings.TrimSuffix(s, "."))
+	why := "want labels of letters, digits and hyphens, as in bank.example"
+	switch {
+	case !printable(s):
+		why = "write it in A-labels (xn--…)"
+	case strings.Contains(s, "*"):
+		why = "there are no wildcards, use subdomains = true"
+	case notAddr == nil:
+		why = "use network for an address"
+	case err == nil:
+		return host, nil
 	}
-	return domain, nil
-}
-
-func checkDomain(domain string) error {
-	if !printable(domain) {
-		return errors.New("write it in A-labels (xn--…)")
-	}
-	if strings.Contains(domain, "*") {
-		return errors.New("there are no wildcards, use subdomains = true")
-	}
-	if _, err := netip.ParseAddr(domain); err == nil {
-		return errors.New("use network for an address")
-	}
-	if len(domain) > 253 {
-		return errors.New("it is longer than 253 characters")
-	}
-	for label := range strings.SplitSeq(domain, ".") {
-		if !isLabel(label) {
-			return errors.New("want labels of letters, digits and hyphens, as in bank.example")
-		}
-	}
-	if last := domain[strings.LastIndexByte(domain, '.')+1:]; strings.Trim(last, "0123456789") == "" {
-		return errors.New("the last label is a number")
-	}
-	return nil
-}
-
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
+	return "", fmt.Errorf("%s is no domain: %s", shown(s), why)
 }
 
 // parsePort reads a port of ours.
