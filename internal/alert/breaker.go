@@ -1,6 +1,9 @@
 package alert
 
-import "tlsratchet/internal/ratchet"
+import (
+	"tlsratchet/internal/clean"
+	"tlsratchet/internal/ratchet"
+)
 
 // BreakerNotice is the notice of a breaker's new state. cause is the self-check's
 // error, "" if it found none or is off.
@@ -39,5 +42,5 @@ func breakerNames(s ratchet.BreakerState) string {
 			list = other
 		}
 	}
-	return joined(list[:min(len(list), few)], func(n ratchet.BreakerName) string { return name(n.Name) })
+	return joined(list[:min(len(list), few)], func(n ratchet.BreakerName) string { return clean.Name(n.Name) })
 }

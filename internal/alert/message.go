@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
 )
 
@@ -112,7 +113,7 @@ func (n *Notice) message(host string) *Message {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	m := newMessage(host, name(n.Key), WhatNotice, status, n.Severity, at)
+	m := newMessage(host, clean.Name(n.Key), WhatNotice, status, n.Severity, at)
 	m.Title, m.Text = inert(n.Title, maxTitle), lines(n.Text)
 	for _, c := range n.Next {
 		m.Next = append(m.Next, inert(c, maxTitle))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
@@ -16,7 +17,7 @@ func holds(i *incident.Incident) bool { return i.Strongest() >= tlsstate.Tempfai
 
 func destinationTitle(c *incident.Change) string {
 	i := &c.Incident
-	to := name(i.Identity.Name)
+	to := clean.Name(i.Identity.Name)
 	switch {
 	case c.What == incident.Closed && i.ClosedBy == incident.Met:
 		return fmt.Sprintf("mail to %s is sent over TLS again", to)
@@ -62,7 +63,7 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Notice {
 	n.Title = "many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server"
 	n.Text = "With outbound.action = hold their mail waits in Postfix's queue. Days in the outage do not count against the pins. Mail is sent on the third day at the latest.\n" +
 		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
-	n.Text += "\nSome of them: " + joined(failing[:min(len(failing), few)], name) + "."
+	n.Text += "\nSome of them: " + joined(failing[:min(len(failing), few)], clean.Name) + "."
 	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")
 	return n
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"tlsratchet/internal/clean"
 )
 
 // Result is the result of a test message.
@@ -34,6 +36,6 @@ func Test(ctx context.Context, to []*Destination, host string) []Result {
 func testMessage(host string, at time.Time) *Message {
 	m := newMessage(host, WhatTest, WhatTest, StatusNone, Info, at)
 	m.Title = "test alert of tlsratchet"
-	m.Text = "Sent by the command tlsratchet alert test at " + name(host) + ". No action is needed."
+	m.Text = "Sent by the command tlsratchet alert test at " + clean.Name(host) + ". No action is needed."
 	return m
 }

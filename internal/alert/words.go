@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
@@ -32,7 +33,7 @@ func keyOf(i *incident.Incident) string { return "incident-" + strconv.FormatUin
 
 // noteOf is for changes without an incident.
 func noteOf(c *incident.Change, host string) *Message {
-	m := newMessage(host, name(c.What.String()+"-"+c.Identity.String()), c.What.String(), StatusNone, Info, c.At)
+	m := newMessage(host, clean.Name(c.What.String()+"-"+c.Identity.String()), c.What.String(), StatusNone, Info, c.At)
 	event := map[incident.What]string{
 		incident.Pinned:   "is pinned: TLS is expected from now on",
 		incident.Lapsed:   "came below a pin that has lapsed",
@@ -41,7 +42,7 @@ func noteOf(c *incident.Change, host string) *Message {
 	if c.Identity.Kind == tlsstate.Destination {
 		event[incident.Released] = "gets its mail without TLS again: its pin was released"
 	}
-	m.Title, m.Text = inert(name(c.Identity.String())+" "+event[c.What], maxTitle), lines(c.Words)
+	m.Title, m.Text = inert(clean.Name(c.Identity.String())+" "+event[c.What], maxTitle), lines(c.Words)
 	m.Next = commands(c.Identity, false)
 	return m
 }
@@ -75,9 +76,9 @@ func title(c *incident.Change) string {
 // peerName names the peer of an incident, with its host if there is only one.
 func peerName(i *incident.Incident) string {
 	if i.Identity.Kind == tlsstate.Address && len(i.Clients) == 1 && i.Clients[0].Host != "" {
-		return fmt.Sprintf("%s (%s)", name(i.Clients[0].Host), name(i.Identity.Name))
+		return fmt.Sprintf("%s (%s)", clean.Name(i.Clients[0].Host), clean.Name(i.Identity.Name))
 	}
-	return name(i.Identity.Name)
+	return clean.Name(i.Identity.Name)
 }
 
 // brackets are markup in some chats.
@@ -114,7 +115,7 @@ func next(c *incident.Change) []string {
 		held = c.Incident.Held
 	}
 	for _, h := range held {
-		if isPlain(h.QueueID) && len(all) < maxNext {
+		if clean.IsWord(h.QueueID) && len(all) < maxNext {
 			all = append(all, "postsuper -H "+h.QueueID)
 		}
 	}
@@ -127,7 +128,7 @@ const maxNext = 10
 // commands are those to explain and unpin an identity; none for a name that is
 // not safe in a shell command.
 func commands(id tlsstate.Identity, unpin bool) []string {
-	if !isPlain(id.String()) {
+	if !clean.IsWord(id.String()) {
 		return nil
 	}
 	all := []string{"tlsratchet explain " + id.String()}

@@ -45,3 +45,24 @@ func isClean(s string) bool {
 func Stack() string {
 	return Text(strings.Join(strings.Fields(string(debug.Stack())), " "), 8000)
 }
+
+// Name returns a name of a peer's choice; all but letters, digits and ".-_:/"
+// becomes '?'.
+func Name(s string) string {
+	return strings.Map(func(r rune) rune {
+		if isName(r) {
+			return r
+		}
+		return '?'
+	}, Text(s, 255))
+}
+
+// IsWord reports whether a name, of at most 600 bytes, is one word of a shell
+// command, and no option.
+func IsWord(s string) bool {
+	return s != "" && len(s) <= 600 && s[0] != '-' && !strings.ContainsFunc(s, func(r rune) bool { return !isName(r) })
+}
+
+func isName(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_:/", r)
+}

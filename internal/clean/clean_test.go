@@ -40,3 +40,18 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// TestWords: what stands in a command is one word, and no option.
+func TestWords(t *testing.T) {
+	for s, want := range map[string]bool{
+		"address:2001:db8::1": true, "sender:a.example/b.example": true, "4XyZ12": true,
+		"": false, "-r": false, "a b": false, "a;b": false, "a'b": false, "$(a)": false, "a\nb": false, "é": false, strings.Repeat("a", 601): false,
+	} {
+		if got := clean.IsWord(s); got != want {
+			t.Errorf("%q: %t", s, got)
+		}
+	}
+	if got := clean.Name("a b;c\n.example"); got != "a?b?c?.example" {
+		t.Error(got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"tlsratchet/internal/config"
@@ -59,15 +60,7 @@ func mayGive(gid string) bool {
 		return true
 	}
 	groups, err := os.Getgroups()
-	if err != nil {
-		return false
-	}
-	for _, g := range groups {
-		if strconv.Itoa(g) == gid {
-			return true
-		}
-	}
-	return false
+	return err == nil && slices.ContainsFunc(groups, func(g int) bool { return strconv.Itoa(g) == gid })
 }
 
 // makeDefaultFolder makes the folder of a default path, so that serve runs with

@@ -82,23 +82,13 @@ func (n *Count) add(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Po
 		return
 	}
 	n.Known[id.Kind]++
-	if holds(h, rule, today) {
+	if h.TopPin(rule, today) > tlsstate.Plaintext {
 		n.Pinned[id.Kind]++
 		return
 	}
 	if id.Kind == tlsstate.Address || id.Kind == tlsstate.Domain {
 		n.plain(PlainPeer{Identity: id, Days: plainDays(h, today), Last: h.Last})
 	}
-}
-
-// holds reports whether any pin does.
-func holds(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
-	for l := tlsstate.Weak; l <= tlsstate.TLS13; l++ {
-		if h.PinState(l, rule, today, false) == tlsstate.PinHolds {
-			return true
-		}
-	}
-	return false
 }
 
 // plainDays is on how many days of the last 64 a peer without TLS came in

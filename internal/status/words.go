@@ -8,7 +8,6 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/words"
-	"tlsratchet/tlsstate"
 )
 
 // functions are those of the templates.
@@ -23,7 +22,7 @@ var functions = template.FuncMap{
 	"atLeast": words.AtLeast,
 	"kind":    words.Kind,
 	"client":  client,
-	"sure":    sure,
+	"sure":    clean.IsWord,
 	"one":     one,
 }
 
@@ -68,11 +67,4 @@ func percent(part, whole uint64) string {
 		return fmt.Sprintf("%d\u202f%%", tenths/10)
 	}
 	return fmt.Sprintf("%d.%d\u202f%%", tenths/10, tenths%10)
-}
-
-// sure reports whether a name is safe in a shell command, such as the page shows.
-func sure(id tlsstate.Identity) bool {
-	return !strings.ContainsFunc(id.Name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._:/@+-", r)
-	})
 }
