@@ -30,6 +30,7 @@ func TestRareSenders(t *testing.T) {
 		{5, []Day{0, 1, 2, 3, 4}, true},
 		{4, []Day{0, 6}, false}, // three at least
 		{4, []Day{0, 3, 6}, true},
+		{2, []Day{0, 20}, true},
 		{6, []Day{0, 3, 6}, false},
 		{6, []Day{0, 2, 4, 6}, true},
 	} {
@@ -200,11 +201,21 @@ func TestOperatorsActs(t *testing.T) {
 			t.Errorf("%s: the certificate's pin %s", name, got)
 		}
 	}
+	onlyVoid := h
+	if onlyVoid.Pins[1].Void = dayZero + 8; onlyVoid.Newest() != dayZero+8 {
+		t.Errorf("a void of one pin: newest %s", onlyVoid.Newest())
+	}
 	// A session that is dated like the void, after a pin formed anew, is no evidence
 	// against that.
 	h = seen(h.Unpin(dayZero+9), &rule, TLS12, 20, 21, 22, 23, 24)
+	for d := Day(26); d <= 34; d += 2 { // one day below more would relax it
+		h = seen(seen(h, &rule, Plaintext, d), &rule, TLS12, d+1)
+	}
 	if got := h.PinState(TLS12, &rule, dayZero+9, true); got != PinHolds {
 		t.Errorf("on the day of the void: %s", got)
+	}
+	if got := h.PinState(TLS12, &rule, dayZero+36, true); got != PinRelaxed {
+		t.Errorf("a day below more: %s", got)
 	}
 }
 
@@ -222,6 +233,31 @@ func TestStuck(t *testing.T) {
 		if got := h.PinState(TLS12, &rule, dayZero+10, true); got != want {
 			t.Errorf("release after %d: %s, want %s", release, got, want)
 		}
+	}
+}
+
+// TestReleasedCertificate: another certificate takes the place of one that is
+// released, and not before.
+func TestReleasedCertificate(t *testing.T) {
+	rule := DefaultPolicy()
+	var h History
+	session := func(day Day, mark uint64) Verdict {
+		var v Verdict
+		v, h = Judge(h, Observation{Day: dayZero + day, Security: Security{Level: TLS12, Certificate: true, CertMark: mark}}, &rule)
+		return v
+	}
+	for d := Day(1); d <= 5; d++ {
+		session(d, 2)
+	}
+	for d, want := range []Downgrade{6: Unauthenticated, 7: Unauthenticated, 8: NoDowngrade} {
+		if d >= 6 {
+			if v := session(Day(d), 4); v.Kind != want {
+				t.Errorf("another one on day %d: %s", d, v.Kind)
+			}
+		}
+	}
+	if h.Cert.Mark != 4 || h.Cert.Since != dayZero+8 {
+		t.Errorf("%+v", h.Cert)
 	}
 }
 

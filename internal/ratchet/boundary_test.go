@@ -216,6 +216,14 @@ func TestQuietArms(t *testing.T) {
 	}
 	b, works := boundaryBreaker(t), true
 	b.o.SelfCheck = func() (bool, time.Time) { return works, boundaryNoon }
+	var changes []Answer
+	b.o.Changed = func(s BreakerState) { changes = append(changes, s.Answer) }
+	for n := range 11 {
+		strip(b, n, boundaryNoon, nil)
+	}
+	if encrypted(b, boundaryNoon.Add(time.Hour)); len(changes) != 2 || changes[1] != Armed {
+		t.Errorf("the first encrypted session, an hour later: %v", changes)
+	}
 	for n := range 11 {
 		strip(b, n, boundaryNoon, nil)
 	}

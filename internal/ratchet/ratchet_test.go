@@ -288,6 +288,9 @@ func TestWhatChanges(t *testing.T) {
 			t.Errorf("in clear, message %d: changes %t", i, d.Changes)
 		}
 	}
+	if h := f.memory.m[in.Peer.Listener]; h.Seen[tlsstate.Plaintext] != 0 {
+		t.Errorf("the listener learned %b", h.Seen[tlsstate.Plaintext])
+	}
 }
 
 // One identity that can't be saved is a failure, whichever it is.
