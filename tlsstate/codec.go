@@ -121,56 +121,48 @@ func Decode(b []byte) (History, error) {
 
 func decodeBody(b []byte) (History, error) {
 	present := uint32(b[1]) | uint32(b[2])<<8 | uint32(b[3])<<16
-	h := History{
-		Epoch: binary.LittleEndian.Uint16(b[4:]),
-		First: Day(binary.LittleEndian.Uint16(b[6:])),
-		Last:  Day(binary.LittleEndian.Uint16(b[8:])),
-	}
-	version, rest := b[0], b[recordHead:]
+	f := fields{rest: b[4:]}
+	h := History{Epoch: uint16(f.day()), First: f.day(), Last: f.day()}
 	for i, w := range h.words() {
 		if present&(1<<i) != 0 {
-			if len(rest) < 8 {
-				return h, errors.New("cut short")
-			}
-			*w, rest = binary.LittleEndian.Uint64(rest), rest[8:]
+			*w = f.word()
 		}
 	}
 	for i, p := range h.pins() {
 		if present&(1<<(words+i)) != 0 {
-			if len(rest) < 6 {
-				return h, errors.New("cut short")
-			}
-			*p, rest = decodePin(rest), rest[6:]
+			*p = Pin{Formed: f.day(), Met: f.day(), Void: f.day()}
 		}
 	}
 	if present&(1<<certBit) != 0 {
-		if len(rest) < 10 {
-			return h, errors.New("cut short")
-		}
-		h.Cert = Certificate{Since: Day(binary.LittleEndian.Uint16(rest)), Mark: binary.LittleEndian.Uint64(rest[2:])}
-		rest = rest[10:]
+		h.Cert = Certificate{Since: f.day(), Mark: f.word()}
 	}
 	if present&(1<<nameBit) != 0 {
-		if len(rest) < 3 || len(rest) < 3+int(rest[2]) {
-			return h, errors.New("cut short")
-		}
-		end := 3 + int(rest[2])
-		h.Name = Name{Day: Day(binary.LittleEndian.Uint16(rest)), Text: string(rest[3:end])}
-		rest = rest[end:]
+		h.Name = Name{Day: f.day(), Text: f.text()}
 	}
-	if version != RecordVersion || len(rest) != 0 || present>>(nameBit+1) != 0 {
+	if b[0] != RecordVersion || f.short || len(f.rest) != 0 || present>>(nameBit+1) != 0 {
 		return h, errors.New("not in the form of its version")
 	}
 	return h, h.Valid()
 }
 
-func decodePin(b []byte) Pin {
-	return Pin{
-		Formed: Day(binary.LittleEndian.Uint16(b)),
-		Met:    Day(binary.LittleEndian.Uint16(b[2:])),
-		Void:   Day(binary.LittleEndian.Uint16(b[4:])),
-	}
+// fields are what is left of a record. What is missing is zero, and noted.
+type fields struct {
+	rest  []byte
+	short bool
 }
+
+func (f *fields) next(n int) []byte {
+	if len(f.rest) < n {
+		f.rest, f.short = make([]byte, n), true
+	}
+	field := f.rest[:n]
+	f.rest = f.rest[n:]
+	return field
+}
+
+func (f *fields) day() Day     { return Day(binary.LittleEndian.Uint16(f.next(2))) }
+func (f *fields) word() uint64 { return binary.LittleEndian.Uint64(f.next(8)) }
+func (f *fields) text() string { return string(f.next(int(f.next(1)[0]))) }
 
 // Valid reports whether sessions and operators could have made this history.
 // [Merge] of valid histories is valid.
