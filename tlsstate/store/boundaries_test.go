@@ -179,3 +179,75 @@ func TestPruningIsLoggedByItsReason(t *testing.T) {
 		})
 	}
 }
+
+// The format is one key, its value to the letter, and nothing beside it.
+func TestFormat(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		flags      uint64
+		key, value string
+		want       error
+	}{
+		{"ours", 0, "format", string(formatText(Format)), nil},
+		{"a bucket", 1, "format", string(formatText(Format)), ErrDamaged},
+		{"another key", 0, "formau", string(formatText(Format)), ErrDamaged},
+		{"something behind it", 0, "format", string(formatText(Format)) + " ", ErrDamaged},
+		{"a wrong sum", 0, "format", "tlsratchet 1 00000000", ErrDamaged},
+		{"no format", 0, "format", "", ErrDamaged},
+		{"a newer one", 0, "format", string(formatText(Format + 1)), ErrNewerVersion},
+		{"an older one", 0, "format", string(formatText(Format - 1)), ErrDamaged},
+	} {
+		if err := checkFormat(tt.flags, []byte(tt.key), []byte(tt.value)); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// A file that bbolt is no longer trusted with can be closed, without bbolt.
+func TestABrokenFileIsClosed(t *testing.T) {
+	d, _, err := openBolt(fill(t, 3), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.broken.Store(true)
+	if err := d.close(); err != nil {
+		t.Errorf("closing it: %v", err)
+	}
+	if err := d.close(); err == nil {
+		t.Error("it was not closed the first time")
+	}
+}
+
+// A file that is over the cap when it is opened is pruned without a newcomer.
+func TestACrowdedFileIsPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDisk()
+		for i := range 500 {
+			d.kept[peer(i)] = seen(1)
+		}
+		f, err := start("histories", Options{MaxIdentities: 100, SnapshotEvery: -1}.withDefaults(), d, census{records: 500, newest: today}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mustClose(t, f)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := f.Len(); n > 100 {
+			t.Errorf("%d are left", n)
+		}
+	})
+}
+
+// What was read before it was pruned is out of date after.
+func TestAReadDuringPruning(t *testing.T) {
+	tab := smallTable(t)
+	_, at, _ := tab.get(peer(1))
+	if n, _ := tab.remove([]entry{{id: peer(1), h: seen(3)}}); n != 1 {
+		t.Fatalf("%d removed", n)
+	}
+	tab.written(tab.group(10))
+	tab.fill(peer(1), seen(3), at)
+	if h, ok := tab.peek(peer(1)); ok {
+		t.Errorf("the cache took %+v", h)
+	}
+}

@@ -86,6 +86,19 @@ func TestFilesThatLie(t *testing.T) {
 			_, id := c.leafOf(0)
 			order.PutUint32(c.page(int(id)).data[pageHead+4:], 1<<30)
 		}, "out of order"},
+		{"two keys exchanged", func(c *crafted) {
+			_, id := c.leafOf(0)
+			p := c.page(int(id))
+			for i := 2; ; i++ {
+				_, a, _ := p.leaf(i - 1)
+				if _, b, _ := p.leaf(i); len(a) == len(b) {
+					was := string(a)
+					copy(a, b)
+					copy(b, was)
+					return
+				}
+			}
+		}, "out of order"},
 		{"a branch of nothing", func(c *crafted) { order.PutUint16(c.page(c.root).data[10:], 0) }, "unknown type"},
 	}
 	for _, tt := range tests {
