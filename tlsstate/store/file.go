@@ -33,12 +33,10 @@ type File struct {
 	closing sync.Once
 	ended   error // of the writer, once done is closed
 
-	writes, commits, failed, damaged, future atomic.Uint64
-	damageLogged                             atomic.Bool
-	pruned, snapshots                        atomic.Uint64
-	refusalLogged                            atomic.Uint32 // the day
-	putting                                  atomic.Int64  // since when, in ns; 0 for not now
-	snapshotting                             sync.Mutex
+	damageLogged  atomic.Bool
+	refusalLogged atomic.Uint32 // the day
+	putting       atomic.Int64  // since when, in ns; 0 for not now
+	snapshotting  sync.Mutex
 
 	// Of the chores alone:
 	agedOn, pruningLogged tlsstate.Day
@@ -90,7 +88,7 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	if err != nil {
 		return nil, err
 	}
-	t.known, t.newest = found.records, found.newest
+	t.known, t.newest, t.stats.Damaged = found.records, found.newest, uint64(found.damaged)
 	f := &File{
 		path: path, opts: opts, log: opts.Logger, disk: d, table: t,
 		jobs:    make(chan func()),
@@ -101,7 +99,6 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
-	f.damaged.Store(uint64(found.damaged))
 	for range readers {
 		f.readers.Go(f.read)
 	}
@@ -156,7 +153,7 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 		}
 		next, err := grown(cur, by.today, grow)
 		if err != nil {
-			f.future.Add(futures(err))
+			f.table.count(func(s *Stats) { s.Future += futures(err) })
 			return cur, fmt.Errorf("%s: %w", id, err)
 		}
 		if next == cur {
@@ -220,13 +217,9 @@ func (f *File) Len() int {
 func (f *File) Stats() Stats {
 	f.table.mu.Lock()
 	defer f.table.mu.Unlock()
-	return Stats{
-		Hits: f.table.hits, Misses: f.table.misses,
-		Writes: f.writes.Load(), Commits: f.commits.Load(), FailedCommits: f.failed.Load(),
-		Dropped: f.table.dropped, Refused: f.table.refused, Pruned: f.pruned.Load(),
-		Damaged: f.damaged.Load(), Future: f.future.Load(), Snapshots: f.snapshots.Load(),
-		Pending: len(f.table.pending),
-	}
+	s := f.table.stats
+	s.Pending = len(f.table.pending)
+	return s
 }
 
 // Flush writes what is pending. It returns when that is on the disk, when it

@@ -37,15 +37,13 @@ type operator struct {
 	left int // and so many of this one
 }
 
-func (o *operator) strangers() (n int) {
-	for _, m := range o.has[:strangers] {
-		n += int(m)
-	}
-	return n
-}
+// class is the ranks of strangers, or those of the others.
+type class struct{ from, to int }
 
-func (o *operator) others() (n int) {
-	for _, m := range o.has[strangers:] {
+var classes = [2]class{{0, strangers}, {strangers, ranks}}
+
+func (o *operator) count(of class) (n int) {
+	for _, m := range o.has[of.from:of.to] {
 		n += int(m)
 	}
 	return n
@@ -118,29 +116,30 @@ func (p *pruning) weigh(e *entry) {
 
 // plan decides who goes, so that need of those who were weighed do, or all.
 func (p *pruning) plan(need int) {
-	need = max(need, 0)
-	p.strangers = min(need, p.above(0, (*operator).strangers))
-	p.others = min(need-p.strangers, p.above(0, (*operator).others))
-	few := p.level(p.strangers, (*operator).strangers)
-	many := p.level(p.others, (*operator).others)
+	var going, level [2]int
+	for i, of := range classes {
+		going[i] = min(max(need, 0)-going[0], p.above(0, of))
+		level[i] = p.level(going[i], of)
+	}
+	p.strangers, p.others = going[0], going[1]
 	for _, o := range p.operators {
-		o.drop(max(o.strangers()-few, 0) + max(o.others()-many, 0))
+		o.drop(max(o.count(classes[0])-level[0], 0) + max(o.count(classes[1])-level[1], 0))
 	}
 }
 
 // level returns the most that each operator may keep if need are to go.
-func (p *pruning) level(need int, count func(*operator) int) int {
+func (p *pruning) level(need int, of class) int {
 	most := 0
 	for _, o := range p.operators {
-		most = max(most, count(o))
+		most = max(most, o.count(of))
 	}
-	return sort.Search(most, func(level int) bool { return p.above(level+1, count) < need })
+	return sort.Search(most, func(level int) bool { return p.above(level+1, of) < need })
 }
 
 // above returns how many are above a level.
-func (p *pruning) above(level int, count func(*operator) int) (n int) {
+func (p *pruning) above(level int, of class) (n int) {
 	for _, o := range p.operators {
-		n += max(count(o)-level, 0)
+		n += max(o.count(of)-level, 0)
 	}
 	return n
 }
@@ -205,7 +204,6 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 		}
 	}
 	n, waiting := f.table.remove(going)
-	f.pruned.Add(uint64(n))
 	if n > 0 {
 		poke(f.wake)
 		f.signal(waiting)
@@ -258,5 +256,5 @@ func (f *File) logPruning(p *pruning) {
 		write, text = f.log.Warn, "pruning: more identities than the cap; the least known and those of the heaviest networks are forgotten; further ones today are counted, not logged"
 	}
 	write(text, "path", f.path, "identities", f.Len(), "cap", f.opts.MaxIdentities,
-		"aged", p.aged, "one_day", p.strangers, "heaviest", p.others, "forgotten_before", f.pruned.Load())
+		"aged", p.aged, "one_day", p.strangers, "heaviest", p.others, "forgotten_before", f.Stats().Pruned)
 }

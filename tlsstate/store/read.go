@@ -62,7 +62,7 @@ func (f *File) noteDamage(err error) {
 	if !errors.Is(err, ErrDamaged) && !errors.Is(err, tlsstate.ErrDamaged) {
 		return
 	}
-	f.damaged.Add(1)
+	f.table.count(func(s *Stats) { s.Damaged++ })
 	if !f.damageLogged.Swap(true) {
 		f.log.Error("damaged data in the history file; further damage is counted, not logged", "path", f.path, "error", err)
 	}

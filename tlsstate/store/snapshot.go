@@ -47,7 +47,7 @@ func (f *File) Snapshot() error {
 		_ = os.Remove(draft)
 		return fmt.Errorf("taking a snapshot of history file %s: %w", f.path, err)
 	}
-	f.snapshots.Add(1)
+	f.table.count(func(s *Stats) { s.Snapshots++ })
 	return nil
 }
 

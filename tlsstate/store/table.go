@@ -32,8 +32,14 @@ type table struct {
 
 	known  int // identities with a history, pending ones too
 	newest tlsstate.Day
+	stats  Stats
+}
 
-	hits, misses, dropped, refused uint64
+// count changes what is counted.
+func (t *table) count(change func(*Stats)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(&t.stats)
 }
 
 // change is what a history is to become, and the network that it was learned
@@ -70,9 +76,9 @@ func (t *table) get(id tlsstate.Identity) (h tlsstate.History, at uint64, ok boo
 		h = c.h
 	}
 	if ok {
-		t.hits++
+		t.stats.Hits++
 	} else {
-		t.misses++
+		t.stats.Misses++
 	}
 	return h, t.changes, ok
 }
@@ -136,10 +142,10 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	case ok && now != old, !ok && t.changes != at:
 		return stale, 0
 	case !t.room(id, &next), newcomer && t.known >= t.most:
-		t.dropped++
+		t.stats.Dropped++
 		return dropped, 0
 	case newcomer && !t.quota.admits(by.from, by.today):
-		t.refused++
+		t.stats.Refused++
 		return refused, 0
 	}
 	id, next = clone(id), cloneText(next)
@@ -206,6 +212,8 @@ func (t *table) group(n int) []entry {
 func (t *table) written(group []entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.stats.Commits++
+	t.stats.Writes += uint64(len(group))
 	for i := range group {
 		id := group[i].id
 		switch c, ok := t.pending[id]; {
@@ -221,6 +229,7 @@ func (t *table) written(group []entry) {
 func (t *table) failed(group []entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.stats.FailedCommits++
 	t.queue.giveBack(group)
 }
 
@@ -259,6 +268,7 @@ func (t *table) remove(found []entry) (removed, waiting int) {
 		removed++
 	}
 	t.known -= removed
+	t.stats.Pruned += uint64(removed)
 	return removed, len(t.pending)
 }
 

@@ -78,12 +78,9 @@ func (f *File) commitAll(bad *trouble) error {
 		f.putting.Store(0)
 		if err != nil {
 			f.table.failed(group)
-			f.failed.Add(1)
 			f.began(bad, err)
 			return fmt.Errorf("writing history file %s: %w", f.path, err)
 		}
-		f.commits.Add(1)
-		f.writes.Add(uint64(len(group)))
 		f.table.written(group)
 		f.over(bad)
 	}
