@@ -98,16 +98,7 @@ type client struct {
 	// name.
 	offered, failed map[string]bool
 	skipped         []string
-	last            finished
-}
-
-// finished is a delivery that may have more recipients.
-type finished struct {
-	at              time.Time
-	queueID, relay  string
-	use             TLSUse
-	security        tlsstate.Security
-	offered, failed bool
+	last            status // it may have more recipients
 }
 
 // maxClients bounds the processes that are remembered.
@@ -212,39 +203,36 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 func (d *Deliveries) final(at time.Time, pid uint32, p *client, s *status) {
 	// Delays are rounded to two digits; the time of a line is cut to seconds.
 	known := at.Add(-s.took - s.took/10 - 200*time.Millisecond).After(d.gap)
-	d.out = Delivery{
-		At: at, PID: pid, QueueID: s.queueID, Domain: s.domain, Host: hostOf(s.relay), Addr: addressOf(s.relay),
-		Reused: s.reused, Status: s.status, Refusal: s.refusal(), Suspended: s.suspended(), Skipped: p.skipped,
-	}
-	f := p.finish(at, s, known)
-	if s.status == Sent {
-		d.out.TLS, d.out.Security, d.out.Offered, d.out.Failed = f.use, f.security, f.offered, f.failed
+	s.At, s.PID, s.Skipped = at, pid, p.skipped
+	p.finish(s, known)
+	if d.out = s.Delivery; s.Status != Sent {
+		d.out.TLS, d.out.Security, d.out.Offered, d.out.Failed = TLSUnknown, tlsstate.Security{}, false, false
 	}
 	d.sink.Delivered(&d.out)
 }
 
-// finish returns how the delivery went. Further recipients of a message went
-// with the first; a later attempt did not.
-func (p *client) finish(at time.Time, s *status, known bool) *finished {
+// finish finds how the delivery went. Further recipients of a message went with
+// the first; a later attempt did not.
+func (p *client) finish(s *status, known bool) {
 	security, encrypted := p.tls[s.relay]
-	host := hostOf(s.relay)
-	same := p.last.queueID == s.queueID && p.last.relay == s.relay && !at.Add(-s.took-time.Second).After(p.last.at)
-	if same && !encrypted && !p.offered[host] && !p.failed[host] {
-		return &p.last
+	s.Offered, s.Failed = p.offered[s.Host], p.failed[s.Host]
+	l := &p.last
+	same := l.QueueID == s.QueueID && l.relay == s.relay && !s.At.Add(-s.took-time.Second).After(l.At)
+	if same && !encrypted && !s.Offered && !s.Failed {
+		s.TLS, s.Security, s.Offered, s.Failed = l.TLS, l.Security, l.Offered, l.Failed
+		return
 	}
-	p.last = finished{at: at, queueID: s.queueID, relay: s.relay, offered: p.offered[host], failed: p.failed[host]}
 	switch use := s.tlsField(); {
 	case encrypted && security.Protocol == "" && use != Clear:
-	case use == Encrypted || use == TLSUnknown && encrypted:
-		p.last.use, p.last.security = Encrypted, security
-		if !encrypted { // its line is missing: at least there was TLS
-			p.last.use = TLSUnknown
-		}
+	case encrypted && use != Clear:
+		s.TLS, s.Security = Encrypted, security
+	case use == Encrypted: // its line is missing: at least there was TLS
 	case use == Clear || known:
-		p.last.use = Clear
+		s.TLS = Clear
 	}
+	p.last = *s
+	p.last.text = nil // it is only lent
 	p.reset()
-	return &p.last
 }
 
 // reset forgets what belongs to the delivery that ended.

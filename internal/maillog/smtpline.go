@@ -71,15 +71,14 @@ func queueID(msg []byte) (id, rest []byte, ok bool) {
 	return msg[:n], msg[n+2:], true
 }
 
-// status is a recipient's line.
+// status is a recipient's line: the delivery, but for what other lines state.
 type status struct {
-	queueID, domain, relay string
-	reused                 bool
-	status                 Status
-	tls                    string // the field of Postfix 3.11 and later
+	Delivery
+	relay string // "H[A]:P", "" for none
+	tls   string // the field of Postfix 3.11 and later
 	// took is the time for connecting and sending.
-	took      time.Duration
-	dsn, text []byte
+	took time.Duration
+	text []byte
 }
 
 // statusLine reads "4Q1: to=<a@b>, orig_to=<c@d>, relay=H[A]:P, conn_use=2,
@@ -97,29 +96,29 @@ func statusLine(msg []byte) (s status, ok bool) {
 	if !ok || !bytes.HasPrefix(fields, relayField) {
 		return s, false
 	}
-	s.queueID, s.domain = string(id), domain
+	s.QueueID, s.Domain = string(id), domain
 	for len(fields) > 0 {
 		name, rest, _ := bytes.Cut(fields, []byte("="))
 		var value []byte
 		value, fields, _ = bytes.Cut(rest, []byte(", "))
 		switch string(name) {
 		case "relay":
-			if s.relay = string(value); s.relay == "none" {
-				s.relay = ""
+			if string(value) != "none" {
+				s.relay = string(value)
+				s.Host, s.Addr = hostOf(s.relay), addressOf(s.relay)
 			}
 		case "conn_use":
-			s.reused = true
+			s.Reused = true
 		case "delays":
 			s.took = took(string(value))
 		case "tls":
 			s.tls = string(value)
-		case "dsn":
-			s.dsn = value
 		case "status":
 			var word []byte
 			word, s.text, _ = bytes.Cut(rest, space)
-			s.status = statusOf(word)
-			return s, s.status != 0
+			s.Status = statusOf(word)
+			s.Refusal, s.Suspended = s.refusal(), bytes.HasPrefix(s.text, suspended)
+			return s, s.Status != 0
 		}
 	}
 	return s, false
@@ -182,7 +181,7 @@ func (s *status) tlsField() TLSUse {
 
 func (s *status) refusal() Refusal {
 	switch {
-	case s.status == Sent:
+	case s.Status == Sent:
 	case bytes.HasPrefix(s.reason(), required):
 		return NotOffered
 	case bytes.HasPrefix(s.reason(), cannotStart):
@@ -196,8 +195,6 @@ func (s *status) reason() []byte {
 	text := bytes.TrimPrefix(s.text, []byte("("))
 	return bytes.TrimPrefix(text, suspension)
 }
-
-func (s *status) suspended() bool { return bytes.HasPrefix(s.text, suspended) }
 
 // hostAfter returns H of the first "H[A]" behind a word.
 func hostAfter(b []byte, word string) string {
