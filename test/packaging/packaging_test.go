@@ -183,3 +183,30 @@ func checkContents(t *testing.T, deb string) {
 		}
 	}
 }
+
+// A release is made from a clean tree, tagged as the changelog's version.
+func TestReleaseRefuses(t *testing.T) {
+	dir := copyTree(t)
+	git := func(args ...string) {
+		run(t, dir, "git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.org"}, args...)...)
+	}
+	refused := func(want string) {
+		t.Helper()
+		cmd := exec.Command("packaging/release")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v, want %q:\n%s", err, want, out)
+		}
+	}
+	git("init", "--quiet")
+	refused("changes that are not committed")
+	git("add", "--all")
+	git("commit", "--quiet", "--message", "all")
+	version := strings.TrimSpace(run(t, dir, "packaging/version"))
+	refused("this commit is not tagged v" + version)
+	git("tag", "-a", "v"+version, "-m", "x")
+	run(t, dir, "sed", "-i", "0,/^## /s/^## .*/## Unreleased: "+version+"/", "CHANGELOG.md")
+	git("commit", "--quiet", "--allow-empty", "--all", "--message", "unreleased")
+	git("tag", "-f", "-a", "v"+version, "-m", "x")
+	refused("CHANGELOG.md begins with")
+}
