@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -95,9 +97,23 @@ func (d *daemon) stop(sig syscall.Signal) {
 	if err := d.cmd.Process.Signal(sig); err != nil {
 		d.t.Fatal(err)
 	}
+	d.cmd.Process.Signal(syscall.SIGCONT) // where it is frozen
 	err := d.cmd.Wait()
 	if sig == syscall.SIGTERM && err != nil {
 		d.t.Errorf("SIGTERM: %v", err)
+	}
+}
+
+// freeze stops the process by SIGSTOP, and returns once all of its threads have
+// stopped: until then they answer.
+func (d *daemon) freeze() {
+	d.t.Helper()
+	err := d.cmd.Process.Signal(syscall.SIGSTOP)
+	if err == nil {
+		err = unix.Waitid(unix.P_PID, d.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+	}
+	if err != nil {
+		d.t.Fatal(err)
 	}
 }
 

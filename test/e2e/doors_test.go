@@ -75,9 +75,7 @@ func TestPolicyDaemonStoppedAndDead(t *testing.T) {
 			t.Errorf("%s: header %q", when, got)
 		}
 	}
-	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	d.freeze()
 	passes("stopped")
 	d.stop(syscall.SIGKILL)
 	passes("dead")

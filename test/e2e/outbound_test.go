@@ -265,20 +265,20 @@ func TestOutboundDaemonStoppedAndDead(t *testing.T) {
 		}
 	}
 
-	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
-		if err := d.cmd.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-		to := fmt.Sprintf("open%d@bank.test", sig)
+	for _, tt := range []struct {
+		name string
+		end  func()
+	}{{"stopped", d.freeze}, {"dead", func() { d.stop(syscall.SIGKILL) }}} {
+		tt.end()
+		to := tt.name + "@bank.test"
 		s.send(to)
 		if v, _ := s.arrives(to); v != 0 {
-			t.Errorf("after %s: version %x", sig, v)
+			t.Errorf("%s: version %x", tt.name, v)
 		}
 		if took := s.took(to); took > failOpen {
-			t.Errorf("after %s: delivered after %.1f s", sig, took)
+			t.Errorf("%s: delivered after %.1f s", tt.name, took)
 		}
 	}
-	d.cmd.Wait()
 	if n := len(sink.Received()); n != 3 {
 		t.Errorf("%d messages arrived, want 3", n)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
 )
 
 const container = root + "/contrib/container/"
@@ -175,6 +176,9 @@ func TestContainer(t *testing.T) {
 		t.Errorf("the socket: %s, %d:%d", info.Mode(), owner.Uid, owner.Gid)
 	}
 	daemon.Process.Signal(syscall.SIGSTOP)
+	if err := unix.Waitid(unix.P_PID, daemon.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
 	hung := inside(words(t, "HEALTHCHECK")...)
 	if err := hung.Start(); err != nil {
 		t.Fatal(err)
