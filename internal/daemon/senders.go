@@ -26,15 +26,6 @@ func newSenders(cfg config.SPF, log *slog.Logger) senders {
 	return senders{prover: spf.New(res, options, log), resolver: res}
 }
 
-// proving returns what is counted of proofs; nil where there are none. The
-// senders come after the pages, which ask when somebody looks.
-func (d *Daemon) proving() func() (spf.Stats, resolver.Stats) {
-	if !d.config.Load().SPF.On {
-		return nil
-	}
-	return func() (spf.Stats, resolver.Stats) { return d.senders.prover.Stats(), d.senders.resolver.Stats() }
-}
-
 // close ends proofs under way; the prover goes before its resolver.
 func (s senders) close() error {
 	if s.prover != nil {

@@ -57,11 +57,3 @@ func (d *Daemon) whole() admin.Memory {
 	}
 	return d.histories
 }
-
-// sharing returns what the metrics show of the server; nil where there is none.
-func sharing(h histories) func() shared.Stats {
-	if s, ok := h.(*shared.Store); ok {
-		return s.Sharing
-	}
-	return nil
-}

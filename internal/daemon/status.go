@@ -10,11 +10,11 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store/shared"
 )
 
 // maxReaders is how many connections to metrics and page are open at once.
@@ -37,26 +37,37 @@ func newPages(d *Daemon) pages {
 		census: &status.Census{All: d.histories.All, Rules: d.rules},
 		recent: &status.Recent{},
 	}
-	p.metrics = status.NewMetrics(status.Sources{
-		Sharing:     sharing(d.histories),
-		Senders:     d.proving(),
-		Build:       status.Build{Version: d.version, Go: runtime.Version()},
-		Store:       d.histories.Stats,
-		Connections: func() wire.Stats { return d.server.Stats() },
-		Errors:      d.errors,
-		Census:      p.census.Last,
-		Incidents: func() (int, uint64) {
-			open, _ := d.watch.book.Count()
-			return open, d.watch.book.Dropped()
-		},
-		Alerts:    d.watch.alerts.Stats,
-		Breaker:   d.breaker,
-		SelfCheck: d.watch.check.Last,
-		Outbound:  func() status.Outbound { return d.sending.stats() },
-
-		PolicyService: d.policyStats,
-	})
+	p.metrics = status.NewMetrics(d.counts)
 	return p
+}
+
+// counts are what the metrics show at a scrape.
+func (d *Daemon) counts() status.Counts {
+	open, _ := d.watch.book.Count()
+	n := status.Counts{
+		Build:         status.Build{Version: d.version, Go: runtime.Version()},
+		Store:         d.histories.Stats(),
+		Connections:   d.server.Stats(),
+		Errors:        d.errors(),
+		Census:        d.pages.census.Last(),
+		OpenIncidents: open,
+		DroppedEvents: d.watch.book.Dropped(),
+		Alerts:        d.watch.alerts.Stats(),
+		Breaker:       d.breaker(),
+		SelfCheck:     d.watch.check.Last(),
+		Outbound:      d.sending.stats(),
+	}
+	if d.policy != nil {
+		n.PolicyService = d.policy.Stats()
+	}
+	if s, ok := d.histories.(*shared.Store); ok {
+		sharing := s.Sharing()
+		n.Sharing = &sharing
+	}
+	if s := d.senders; s.prover != nil {
+		n.Senders = &status.Senders{Proofs: s.prover.Stats(), DNS: s.resolver.Stats()}
+	}
+	return n
 }
 
 // count walks through the memory again and again until ctx ends.
@@ -116,14 +127,6 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		p.MX = cfg.Selfcheck.Address
 	}
 	return p
-}
-
-// policyStats returns the counts of the policy service: zeros where it is off.
-func (d *Daemon) policyStats() (s policyservice.Stats) {
-	if d.policy != nil {
-		s = d.policy.Stats()
-	}
-	return s
 }
 
 // stats returns the counts of the sending side: zeros where it is off.

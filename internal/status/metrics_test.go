@@ -30,58 +30,39 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// sources are those of a daemon that has seen a lot.
-func sources() status.Sources {
-	return status.Sources{
-		Build: status.Build{Version: "1.2.3", Go: "go1.26.0"},
-		Store: func() store.Stats {
-			return store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8}
+// counts are those of a daemon that has seen a lot.
+func counts() status.Counts {
+	proofs := spf.Stats{Dropped: 7, Waiting: 8}
+	for r, count := range map[spf.Result]uint64{spf.Proven: 50, spf.NotPassed: 4, spf.Wide: 3, spf.NoAnswer: 2, spf.Limited: 6, spf.Failed: 1} {
+		proofs.Results[r] = count
+	}
+	return status.Counts{
+		Build:         status.Build{Version: "1.2.3", Go: "go1.26.0"},
+		Store:         store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8},
+		Connections:   wire.Stats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3}, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8},
+		Errors:        status.Errors{Unjudged: 1, NoMacros: 2, Callback: 3, Backend: 4, Accept: 5},
+		Census:        status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}},
+		OpenIncidents: 3, DroppedEvents: 1,
+		Sharing: &shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11},
+		Senders: &status.Senders{Proofs: proofs, DNS: resolver.Stats{Hits: 90, Questions: 30, Failures: 5}},
+		PolicyService: policyservice.Stats{
+			GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Requests: 600, NoFacts: 7, Refused: 8, Timeouts: 9, Failures: 10,
 		},
-		Connections: func() wire.Stats {
-			return wire.Stats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3}, NotMilter: 4, BadFrame: 5, FrameTooBig: 6, Timeouts: 7, Broken: 8}
+		Outbound: status.Outbound{
+			Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6, Outage: true},
+			Server:     outbound.ServerStats{Lookups: 100, Encrypts: 40},
+			Follower:   outbound.FollowerStats{Lines: 7000, Fault: "permission denied"},
 		},
-		Errors: func() status.Errors {
-			return status.Errors{Unjudged: 1, NoMacros: 2, Callback: 3, Backend: 4, Accept: 5}
-		},
-		Census: func() status.Count {
-			return status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}}
-		},
-		Incidents: func() (int, uint64) { return 3, 1 },
-		Sharing: func() shared.Stats {
-			return shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11}
-		},
-		Senders: func() (spf.Stats, resolver.Stats) {
-			n := spf.Stats{Dropped: 7, Waiting: 8}
-			for r, count := range map[spf.Result]uint64{spf.Proven: 50, spf.NotPassed: 4, spf.Wide: 3, spf.NoAnswer: 2, spf.Limited: 6, spf.Failed: 1} {
-				n.Results[r] = count
-			}
-			return n, resolver.Stats{Hits: 90, Questions: 30, Failures: 5}
-		},
-		PolicyService: func() policyservice.Stats {
-			return policyservice.Stats{
-				GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Requests: 600, NoFacts: 7, Refused: 8, Timeouts: 9, Failures: 10,
-			}
-		},
-		Outbound: func() status.Outbound {
-			return status.Outbound{
-				Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6, Outage: true},
-				Server:     outbound.ServerStats{Lookups: 100, Encrypts: 40},
-				Follower:   outbound.FollowerStats{Lines: 7000, Fault: "permission denied"},
-			}
-		},
-		Alerts: func() map[string]alert.Stats {
-			return map[string]alert.Stats{"log": {Delivered: 5}, "chat": {Delivered: 3, Failed: 2, Dropped: 1}}
-		},
-		Breaker: func() ratchet.BreakerState {
-			return ratchet.BreakerState{Answer: ratchet.Softened, Recent: make([]ratchet.BreakerName, 11)}
-		},
-		SelfCheck: func() selfcheck.Result {
-			// Long past, so that what it means does not change with the clock.
-			return selfcheck.Result{At: noon.AddDate(-5, 0, 0), Reachable: true, Offered: true, Handshake: true,
-				CertNotBefore: noon.AddDate(-6, 0, 0), CertNotAfter: noon.AddDate(-5, 0, 30)}
-		},
+		Alerts:  map[string]alert.Stats{"log": {Delivered: 5}, "chat": {Delivered: 3, Failed: 2, Dropped: 1}},
+		Breaker: ratchet.BreakerState{Answer: ratchet.Softened, Recent: make([]ratchet.BreakerName, 11)},
+		// Long past, so that what it means does not change with the clock.
+		SelfCheck: selfcheck.Result{At: noon.AddDate(-5, 0, 0), Reachable: true, Offered: true, Handshake: true,
+			CertNotBefore: noon.AddDate(-6, 0, 0), CertNotAfter: noon.AddDate(-5, 0, 30)},
 	}
 }
+
+// nothing are the counts of a daemon that just started.
+func nothing() status.Counts { return status.Counts{} }
 
 // verdicts are one of each outcome and kind.
 func verdicts() (all []tlsstate.Verdict) {
@@ -96,7 +77,7 @@ func verdicts() (all []tlsstate.Verdict) {
 
 // busyMetrics have taken one event of each kind, and more.
 func busyMetrics() *status.Metrics {
-	m := status.NewMetrics(sources())
+	m := status.NewMetrics(counts)
 	for _, v := range verdicts() {
 		m.Take(event(v, tlsstate.TLS13, "192.0.2.10"))
 	}
@@ -186,11 +167,8 @@ func TestFormats(t *testing.T) {
 
 // TestNothingKnown: what is not there is not exported as 0.
 func TestNothingKnown(t *testing.T) {
-	_, body := scrape(t, status.NewMetrics(status.Sources{
-		Census:    func() status.Count { return status.Count{} },
-		SelfCheck: func() selfcheck.Result { return selfcheck.Result{} },
-	}), "text/plain")
-	for _, name := range []string{"tlsratchet_selfcheck", "tlsratchet_identities", "tlsratchet_store_reads", "tlsratchet_connections", "tlsratchet_incidents"} {
+	_, body := scrape(t, status.NewMetrics(nothing), "text/plain")
+	for _, name := range []string{"tlsratchet_selfcheck", "tlsratchet_identities", "tlsratchet_shared", "tlsratchet_spf", "tlsratchet_dns"} {
 		if strings.Contains(body, name) {
 			t.Errorf("%s is exported", name)
 		}
@@ -199,7 +177,7 @@ func TestNothingKnown(t *testing.T) {
 
 // TestNoLabelOfAPeers: nothing of what a peer chooses is in the metrics.
 func TestNoLabelOfAPeers(t *testing.T) {
-	m := status.NewMetrics(sources())
+	m := status.NewMetrics(counts)
 	e := event(tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Identity: domain("peers.choice")}, tlsstate.TLS12, "203.0.113.77")
 	e.Session.Peer.Host, e.Session.Protocol, e.Session.Cipher, e.From, e.QueueID = "peers.choice", "peers.choice", "peers.choice", "a@peers.choice", "peers.choice"
 	m.Take(e)
@@ -211,7 +189,7 @@ func TestNoLabelOfAPeers(t *testing.T) {
 // TestNumbersOutOfRange: what no version of ours knows yet is counted
 // somewhere, and nothing panics.
 func TestNumbersOutOfRange(t *testing.T) {
-	m := status.NewMetrics(status.Sources{})
+	m := status.NewMetrics(nothing)
 	for _, v := range []tlsstate.Verdict{
 		{Outcome: 200}, {Outcome: tlsstate.Downgraded, Kind: 200, Action: 200}, {Outcome: tlsstate.Downgraded},
 	} {
@@ -223,7 +201,7 @@ func TestNumbersOutOfRange(t *testing.T) {
 
 // TestTakeAllocatesNothing, on any event.
 func TestTakeAllocatesNothing(t *testing.T) {
-	m := status.NewMetrics(status.Sources{})
+	m := status.NewMetrics(nothing)
 	for _, v := range verdicts() {
 		e := event(v, tlsstate.TLS12, "192.0.2.10")
 		e.Decision.Breaker = ratchet.Softened
@@ -235,7 +213,7 @@ func TestTakeAllocatesNothing(t *testing.T) {
 
 // TestObserve: each operation has a metric of its own.
 func TestObserve(t *testing.T) {
-	m := status.NewMetrics(status.Sources{})
+	m := status.NewMetrics(nothing)
 	for n, op := range []ratchet.Operation{ratchet.Deciding, ratchet.Loading, ratchet.Learning} {
 		for range n + 1 {
 			m.Observe(op, time.Millisecond)
@@ -257,7 +235,7 @@ func TestObserve(t *testing.T) {
 }
 
 func BenchmarkTake(b *testing.B) {
-	m := status.NewMetrics(status.Sources{})
+	m := status.NewMetrics(nothing)
 	e := event(tlsstate.Verdict{Outcome: tlsstate.Steady}, tlsstate.TLS13, "192.0.2.10")
 	for b.Loop() {
 		m.Take(e)

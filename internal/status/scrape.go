@@ -197,26 +197,33 @@ func (w scrape) outbound(n Outbound) {
 	w.gauge("tlsratchet_outbound_log_up", "Whether Postfix's log can be read: 1 if it can.", n.Follower.Fault == "")
 }
 
-// Sources are counts of other packages. Each is read once at a scrape, from any
-// goroutine, and must not block for long. What is nil is not exported.
-type Sources struct {
+// Counts are what other packages count.
+type Counts struct {
 	Build       Build
-	Store       func() store.Stats
-	Connections func() wire.Stats
-	Errors      func() Errors
-	Census      func() Count
-	// Incidents returns how many are open, and how many events found no room on
-	// their way to them since the start.
-	Incidents func() (open int, dropped uint64)
-	// Alerts returns the counts by destination; its name is the operator's.
-	Alerts    func() map[string]alert.Stats
-	Breaker   func() ratchet.BreakerState
-	SelfCheck func() selfcheck.Result
-	Sharing   func() shared.Stats
-	Senders   func() (spf.Stats, resolver.Stats)
-	Outbound  func() Outbound
-	// PolicyService returns zeros where it is off.
-	PolicyService func() policyservice.Stats
+	Store       store.Stats
+	Connections wire.Stats
+	Errors      Errors
+	Census      Count
+	// OpenIncidents is how many are open, DroppedEvents how many events found no
+	// room on their way to them since the start.
+	OpenIncidents int
+	DroppedEvents uint64
+	// Alerts are by destination; its name is the operator's.
+	Alerts    map[string]alert.Stats
+	Breaker   ratchet.BreakerState
+	SelfCheck selfcheck.Result
+	// Sharing and Senders are nil where they are off, and not exported then.
+	Sharing *shared.Stats
+	Senders *Senders
+	// Outbound and PolicyService are zeros where they are off.
+	Outbound      Outbound
+	PolicyService policyservice.Stats
+}
+
+// Senders are the counts of the proofs of senders.
+type Senders struct {
+	Proofs spf.Stats
+	DNS    resolver.Stats
 }
 
 // Build is which program this is.
@@ -238,35 +245,32 @@ type Outbound struct {
 	Follower   outbound.FollowerStats
 }
 
+// source reads all counts at a scrape, from any goroutine. It must not block for
+// long.
+type source func() Counts
+
 // Describe is a part of [prometheus.Collector]. It describes nothing: what is
 // exported is known at each scrape.
-func (s Sources) Describe(chan<- *prometheus.Desc) {}
+func (s source) Describe(chan<- *prometheus.Desc) {}
 
 // Collect is a part of [prometheus.Collector].
-func (s Sources) Collect(to chan<- prometheus.Metric) {
-	w := scrape{to}
-	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{s.Build.Version: by{s.Build.Go: 1}}, "version", "goversion")
-	read(w, s.Store, scrape.store)
-	read(w, s.Connections, scrape.connections)
-	read(w, s.Errors, scrape.errors)
-	read(w, s.Census, scrape.census)
-	read(w, s.Alerts, scrape.alerts)
-	read(w, s.Breaker, scrape.breaker)
-	read(w, s.SelfCheck, scrape.selfCheck)
-	read(w, s.Sharing, scrape.sharing)
-	read(w, s.Outbound, scrape.outbound)
-	read(w, s.PolicyService, scrape.policyService)
-	if s.Incidents != nil {
-		w.incidents(s.Incidents())
+func (s source) Collect(to chan<- prometheus.Metric) {
+	w, n := scrape{to}, s()
+	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{n.Build.Version: by{n.Build.Go: 1}}, "version", "goversion")
+	w.store(n.Store)
+	w.connections(n.Connections)
+	w.errors(n.Errors)
+	w.census(n.Census)
+	w.alerts(n.Alerts)
+	w.breaker(n.Breaker)
+	w.selfCheck(n.SelfCheck)
+	w.outbound(n.Outbound)
+	w.policyService(n.PolicyService)
+	w.incidents(n.OpenIncidents, n.DroppedEvents)
+	if n.Sharing != nil {
+		w.sharing(*n.Sharing)
 	}
-	if s.Senders != nil {
-		w.senders(s.Senders())
-	}
-}
-
-// read reads a source that is there, and writes it.
-func read[T any](w scrape, source func() T, write func(scrape, T)) {
-	if source != nil {
-		write(w, source())
+	if n.Senders != nil {
+		w.senders(n.Senders.Proofs, n.Senders.DNS)
 	}
 }

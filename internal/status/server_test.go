@@ -46,7 +46,7 @@ func TestHosts(t *testing.T) {
 		{"0.0.0.0:9125", nil, "evil.example:9125", 421},
 	} {
 		s, err := status.NewServer(status.ServerOptions{
-			Address: tc.address, Names: tc.names, Metrics: status.NewMetrics(status.Sources{}), Page: emptyPage(t), Log: quietLog(),
+			Address: tc.address, Names: tc.names, Metrics: status.NewMetrics(nothing), Page: emptyPage(t), Log: quietLog(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func TestHosts(t *testing.T) {
 }
 
 func TestBadAddress(t *testing.T) {
-	_, err := status.NewServer(status.ServerOptions{Address: "127.0.0.1", Metrics: status.NewMetrics(status.Sources{}), Page: emptyPage(t), Log: quietLog()})
+	_, err := status.NewServer(status.ServerOptions{Address: "127.0.0.1", Metrics: status.NewMetrics(nothing), Page: emptyPage(t), Log: quietLog()})
 	if err == nil || !strings.Contains(err.Error(), "address of the status page") {
 		t.Error(err)
 	}
@@ -127,7 +127,7 @@ func TestHeaders(t *testing.T) {
 func TestHealth(t *testing.T) {
 	wrong := errors.New("the memory doesn't answer:\n\x1b[2J")
 	s, err := status.NewServer(status.ServerOptions{
-		Address: "127.0.0.1:9125", Metrics: status.NewMetrics(status.Sources{}), Page: emptyPage(t), Log: quietLog(),
+		Address: "127.0.0.1:9125", Metrics: status.NewMetrics(nothing), Page: emptyPage(t), Log: quietLog(),
 		Alive: func() error { return nil }, Ready: func() error { return wrong },
 	})
 	if err != nil {

@@ -252,7 +252,7 @@ func trained(until int) (h tlsstate.History) {
 func serve(t *testing.T, p status.Page, names ...string) *http.Server {
 	t.Helper()
 	s, err := status.NewServer(status.ServerOptions{
-		Address: "127.0.0.1:9125", Names: names, Metrics: status.NewMetrics(status.Sources{}), Page: p,
+		Address: "127.0.0.1:9125", Names: names, Metrics: status.NewMetrics(nothing), Page: p,
 		Alive: func() error { return nil }, Ready: func() error { return nil }, Log: quietLog(),
 	})
 	if err != nil {
