@@ -19,34 +19,42 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-func TestParseCPU(t *testing.T) {
-	for stat, want := range map[string]time.Duration{
-		"123 (tlsratchet) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0":       2 * time.Second,
-		"123 (a (b) S 9 9) c) S 1 2 3 4 5 6 7 8 9 10 1 2 0 0 20 0": 30 * time.Millisecond,
-		"":                                       0,
-		"123 (cut) S 1 2 3":                      0,
-		"123 (odd) S 1 2 3 4 5 6 7 8 9 10 x y 0": 0,
-	} {
-		if got := parseCPU(stat); got != want {
-			t.Errorf("%q: %v, want %v", stat, got, want)
-		}
-	}
-	if own := (*process)(nil).cpu(); own != 0 {
-		t.Errorf("of no process: %v", own)
-	}
-}
-
 // TestTreeCPU: a process and its children, those that have ended too.
 func TestTreeCPU(t *testing.T) {
-	spin := exec.CommandContext(t.Context(), "sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done")
-	if err := spin.Run(); err != nil {
+	busy := func() *exec.Cmd {
+		return exec.CommandContext(t.Context(), "sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo; read end; true")
+	}
+	if err := busy().Run(); err != nil {
 		t.Fatal(err)
 	}
-	if got := treeCPU(os.Getpid()); got <= 0 {
-		t.Errorf("%v after a child that worked", got)
+	ended := treeCPU(os.Getpid()) - processClock(os.Getpid())
+	if ended <= 0 {
+		t.Errorf("%v of a child that has ended", ended)
 	}
-	if got := treeCPU(-1); got != 0 {
+	child := busy()
+	out, err := child.StdoutPipe()
+	in, failed := child.StdinPipe()
+	if err := errors.Join(err, failed, child.Start()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	worked := processClock(child.Process.Pid)
+	if all := treeCPU(os.Getpid()); worked <= 0 || all < worked+ended {
+		t.Errorf("%v, of a child %v, of one that has ended %v", all, worked, ended)
+	}
+	in.Close()
+	if err := child.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := treeCPU(-1) + processClock(child.Process.Pid) + (*process)(nil).cpu(); got != 0 {
 		t.Errorf("%v of no process", got)
+	}
+	for _, odd := range []string{"", "123 (cut) S 1 2 3", "123 (odd (b) S 9 9) c) S x y"} {
+		if got := ticks(statFields(odd)); got != 0 {
+			t.Errorf("%q: %v", odd, got)
+		}
 	}
 }
 
@@ -192,16 +200,48 @@ func sample() *report {
 
 func TestAims(t *testing.T) {
 	want := []aim{
-		{"allocations of " + partJudge, "at most 0", "0", true},
-		{"allocations of " + partDecide, "at most 2", "3", false},
-		{"rate to " + nameGo + ", 200 a session", "at least 0.93", "0.95", true},
-		{"rate to " + nameC + ", 200 a session", "at least 1.10", "1.19", true},
-		{"p99 to " + nameC + ", 200 a session", "at most 1.50", "1.00", true},
-		{"rate through Postfix to none, 4 KB", "at least 0.97", "0.96", false},
-		{"start with 1,000,000 identities", "1 s", "0.80 s", true},
+		{"allocations of " + partJudge, "at most 0", "0", true, false},
+		{"allocations of " + partDecide, "at most 2", "3", false, false},
+		{"rate to " + nameGo + ", 200 a session", "at least 0.93", "0.95", true, false},
+		{"rate to " + nameC + ", 200 a session", "at least 1.10", "1.19", true, false},
+		{"p99 to " + nameC + ", 200 a session", "at most 1.50", "1.00", true, false},
+		{"rate through Postfix to none, 4 KB", "at least 0.97", "0.96", false, false},
+		{"start with 1,000,000 identities", "1 s", "0.80 s", true, false},
 	}
 	if diff := cmp.Diff(want, sample().allAims(), cmp.AllowUnexported(aim{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An aim of what mail costs is met or missed where the noise can't change that,
+// and else open.
+func TestCostAims(t *testing.T) {
+	cost := func(us ...int) (s measure.Series) {
+		for _, v := range us {
+			s = append(s, measure.Figures{System: time.Duration(v) * time.Microsecond})
+		}
+		return s
+	}
+	none, c := cost(1000, 2000, 1000, 1000), cost(1100, 2100, 1100, 1100)
+	for _, tt := range []struct {
+		ours, policy measure.Series
+		want         []string
+	}{
+		{cost(1080, 2080, 1080, 1080), cost(1060, 2060, 1060, 1060), []string{"0.80 met", "0.60 missed"}},
+		{cost(1080, 2300, 1080, 1000), cost(1020, 2020, 1020, 1020), []string{"0.80 open", "0.20 met"}},
+	} {
+		r := report{options: &options{}, mail: []mailing{{4, standings{{nameNone, none}, {nameC, c}, {nameOurs, tt.ours}, {nameOursPolicy, tt.policy}}}}}
+		var b bytes.Buffer
+		r.tables(&b)
+		text := regexp.MustCompile(`[ |]+`).ReplaceAllString(b.String(), " ")
+		for i, want := range tt.want {
+			if want = []string{" at most 0.9 ", " at most 0.5 "}[i] + want; !strings.Contains(text, want) {
+				t.Errorf("no %q in:\n%s", want, text)
+			}
+		}
+		if want := " do-nothing libmilter (C) 1.10 ms 100 µs (100 to 100) 1.00 "; !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
 	}
 }
 

@@ -135,8 +135,8 @@ func (c *contest) works(ctx context.Context, m mtatest.Message) error {
 	return errors.Join(err, s.Close())
 }
 
-// rounds has all run once a round, forwards and backwards by turns, after a
-// round that doesn't count.
+// rounds has all run once a round, forwards and backwards by turns and another
+// one first each time, after a round that doesn't count.
 func (c *contest) rounds(ctx context.Context, n int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
 	all := make(standings, len(c.all))
 	for round := range n + 1 {
@@ -144,6 +144,7 @@ func (c *contest) rounds(ctx context.Context, n int, run func(context.Context, i
 			if round%2 == 1 {
 				i = len(c.all) - 1 - i
 			}
+			i = (i + round) % len(c.all)
 			all[i].name = c.all[i].name
 			runtime.GC() // not in the middle of somebody's turn
 			before, served := c.all[i].milter.cpu(), c.served()

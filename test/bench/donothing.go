@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,7 +47,7 @@ func doNothing(socket string, stdin io.Reader, stderr io.Writer) int {
 		Log:        slog.New(slog.NewTextHandler(stderr, nil)),
 	})
 	if err == nil {
-		err = serveUntil(server, socket, stdin)
+		err = serveUntil(server.Serve, server.Shutdown, socket, stdin)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "donothing:", err)
@@ -55,16 +56,17 @@ func doNothing(socket string, stdin io.Reader, stderr io.Writer) int {
 	return 0
 }
 
-func serveUntil(server *wire.Server, socket string, stdin io.Reader) error {
+// serveUntil serves on a socket until its standard input ends.
+func serveUntil(serve func(...net.Listener) error, shutdown func(context.Context) error, socket string, stdin io.Reader) error {
 	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		return err
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, stdin)
-		_ = server.Shutdown(context.Background())
+		_ = shutdown(context.Background())
 	}()
-	return server.Serve(lns...)
+	return serve(lns...)
 }
 
 // startDoNothing starts this program again as the do-nothing go-milter.

@@ -5,38 +5,29 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+
+	"tlsratchet/milter/wire"
 )
 
 // doNothingPolicy serves Postfix's policy delegation protocol (SMTPD_POLICY_README)
-// and answers DUNNO to each question, until its standard input ends. It returns
-// the exit code.
+// on the connections of tlsratchet's server, and answers DUNNO to each question,
+// until its standard input ends. It returns the exit code.
 func doNothingPolicy(socket string, stdin io.Reader, stderr io.Writer) int {
-	l, err := net.Listen("unix", socket)
-	if err == nil {
-		err = os.Chmod(socket, 0o666)
-	}
-	if err != nil {
+	gate := wire.NewGate("policy", wire.DefaultLimits().Connections, slog.New(slog.NewTextHandler(stderr, nil)))
+	serve := func(lns ...net.Listener) error { return gate.Serve(answerDunno, lns...) }
+	if err := serveUntil(serve, gate.Shutdown, socket, stdin); err != nil {
 		fmt.Fprintln(stderr, "donothing-policy:", err)
 		return 1
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, stdin)
-		l.Close()
-	}()
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return 0
-		}
-		go answerDunno(conn)
-	}
+	return 0
 }
 
+// answerDunno answers until the client leaves.
 func answerDunno(conn net.Conn) {
-	defer conn.Close()
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		if len(lines.Bytes()) > 0 {
 			continue

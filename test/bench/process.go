@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tlsratchet/test/mtatest"
 )
 
@@ -88,20 +90,28 @@ func (p *process) stop() error {
 	return err
 }
 
-// cpu is what the process has worked so far; 0 without one.
+// cpu is what the process has worked so far, to the nanosecond; 0 without one.
 func (p *process) cpu() time.Duration {
 	if p == nil {
 		return 0
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
+	return processClock(p.cmd.Process.Pid)
+}
+
+// processClock is the processor time of a process, its ended threads included
+// (clock_getcpuclockid(3)); 0 if there is none.
+func processClock(pid int) time.Duration {
+	const scheduled = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &t); err != nil {
 		return 0
 	}
-	return parseCPU(string(text))
+	return time.Duration(t.Nano())
 }
 
 // treeCPU is what a process, its children and those that have ended have worked
-// so far.
+// so far. Of those that have ended the kernel knows no more than hundredths of a
+// second.
 func treeCPU(parent int) time.Duration {
 	var sum time.Duration
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -111,12 +121,13 @@ func treeCPU(parent int) time.Duration {
 			continue // it has ended
 		}
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		switch fields := statFields(string(text)); {
+		fields := statFields(string(text))
+		switch {
 		case len(fields) < 15:
 		case pid == parent:
-			sum += ticks(fields[11:15])
+			sum += processClock(pid) + ticks(fields[13:15])
 		case fields[1] == strconv.Itoa(parent):
-			sum += ticks(fields[11:13])
+			sum += processClock(pid)
 		}
 	}
 	return sum
@@ -141,16 +152,6 @@ func ticks(fields []string) time.Duration {
 		sum += time.Duration(n) * tick
 	}
 	return sum
-}
-
-// parseCPU adds up user and system time of a line of proc_pid_stat(5); 0 if it
-// isn't one.
-func parseCPU(stat string) time.Duration {
-	fields := statFields(stat)
-	if len(fields) < 13 {
-		return 0
-	}
-	return ticks(fields[11:13])
 }
 
 // tail keeps what a process says, the last of it.

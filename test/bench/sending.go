@@ -179,7 +179,7 @@ func (s *sender) deliver(ctx context.Context, o *options) (standings, error) {
 			return to
 		},
 	}
-	return s.contest.rounds(ctx, o.rounds, func(ctx context.Context, i int) (measure.Run, error) {
+	return s.contest.rounds(ctx, o.shortRounds(), func(ctx context.Context, i int) (measure.Run, error) {
 		l.Server = []*posttest.Instance{s.alone, s.ours}[i].Addr(0)
 		began, before := time.Now(), len(s.sink.Received())
 		given, err := l.Run(ctx)

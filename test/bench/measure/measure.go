@@ -6,6 +6,7 @@
 package measure
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -118,24 +119,47 @@ func (s Series) Range(get Get) (least, most float64) {
 
 // Ratio returns the median over the rounds of this one's figure divided by the
 // other's in the same round; 0 if there is no round that both have.
-func (s Series) Ratio(other Series, get Get) float64 {
+func (s Series) Ratio(other Series, get Get) float64 { return s.Ratios(other, get).Median }
+
+// Ratios estimates what Ratio returns.
+func (s Series) Ratios(other Series, get Get) Estimate {
 	var all []float64
 	for i := range min(len(s), len(other)) {
 		if base := get(other[i]); base > 0 {
 			all = append(all, get(s[i])/base)
 		}
 	}
-	return Median(all)
+	return estimate(all)
 }
 
-// Above returns the median over the rounds of how much more one figure is than
-// the other's in the same round.
-func (s Series) Above(other Series, get Get) float64 {
+// Estimate is a median over the rounds, and the range that holds the true one
+// in 19 of 20 cases.
+type Estimate struct{ Median, Low, High float64 }
+
+// Above estimates how much more one figure is than the other's in the same
+// round.
+func (s Series) Above(other Series, get Get) Estimate { return s.Excess(other, 0, other, get) }
+
+// Excess estimates how much more than this share of another's figure one is,
+// both above the base of the same round.
+func (s Series) Excess(base Series, share float64, other Series, get Get) Estimate {
 	var all []float64
-	for i := range min(len(s), len(other)) {
-		all = append(all, get(s[i])-get(other[i]))
+	for i := range min(len(s), len(base), len(other)) {
+		zero := get(base[i])
+		all = append(all, get(s[i])-zero-share*(get(other[i])-zero))
 	}
-	return Median(all)
+	return estimate(all)
+}
+
+// estimate takes the range from the order of the values, whatever their
+// distribution: half of their number, and 0.98 of its root to either side.
+func estimate(values []float64) Estimate {
+	if len(values) == 0 {
+		return Estimate{}
+	}
+	sorted, n := slices.Sorted(slices.Values(values)), float64(len(values))
+	low := int(max(0, n/2-0.98*math.Sqrt(n)))
+	return Estimate{Median(sorted), sorted[low], sorted[len(sorted)-1-low]}
 }
 
 func (s Series) each(get Get) []float64 {

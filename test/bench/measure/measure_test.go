@@ -109,3 +109,27 @@ func TestSeries(t *testing.T) {
 		t.Errorf("of nothing: %v to %v", least, most)
 	}
 }
+
+// What a machine does to both falls out, and one bad round moves nothing.
+func TestExcess(t *testing.T) {
+	var none, c, ours Series
+	for i := range 100 {
+		slow := time.Duration(i) * time.Millisecond
+		none = append(none, Figures{System: slow})
+		c = append(c, Figures{System: slow + 200*time.Microsecond})
+		ours = append(ours, Figures{System: slow + time.Duration(50+i)*time.Microsecond})
+	}
+	ours[50].System = time.Hour
+	us := func(e Estimate) [3]int {
+		return [3]int{int(math.Round(e.Median * 1e6)), int(math.Round(e.Low * 1e6)), int(math.Round(e.High * 1e6))}
+	}
+	if got := us(ours.Above(none, System)); got != [3]int{100, 90, 110} {
+		t.Errorf("above: %v", got)
+	}
+	if got := us(ours.Excess(none, 0.5, c, System)); got != [3]int{0, -10, 10} {
+		t.Errorf("above half of the other's: %v", got)
+	}
+	if got := (Series(nil)).Above(none, System); got != (Estimate{}) {
+		t.Errorf("of nothing: %v", got)
+	}
+}
