@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,7 +89,7 @@ func TestPolicyDaemonStoppedAndDead(t *testing.T) {
 // one answer; "" closes the connection.
 func (w world) imposter(answer string) (stop func()) {
 	w.Helper()
-	path := filepath.Join(filepath.Dir(w.MilterSocket()), "policy-service.sock")
+	path := w.policySocket()
 	os.Remove(path)
 	ln, err := net.Listen("unix", path)
 	if err != nil {

@@ -21,9 +21,14 @@ type world struct {
 func (w world) serve(history, config string, flags ...string) *daemon {
 	w.Helper()
 	if w.policy {
-		config += "\n[policy_service]\nlisten = [\"unix:" + filepath.Join(filepath.Dir(w.MilterSocket()), "policy-service.sock") + "\"]\n"
+		config += "\n[policy_service]\nlisten = [\"unix:" + w.policySocket() + "\"]\n"
 	}
 	return serve(w.T, w.MilterSocket(), history, config, flags...)
+}
+
+// policySocket is where contrib/postfix has the policy service.
+func (w world) policySocket() string {
+	return filepath.Join(filepath.Dir(w.MilterSocket()), "policy-service.sock")
 }
 
 // plain, tls12 and tls13 are how a peer sends.
