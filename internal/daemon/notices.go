@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"tlsratchet/internal/alert"
@@ -16,25 +15,16 @@ import (
 	"tlsratchet/internal/words"
 )
 
-// notices report the breaker and our own STARTTLS, and save what is open for the
-// next start.
-type notices struct {
-	alerts *alert.Alerts
-	log    *slog.Logger
-
-	mu    sync.Mutex // one at a time: so that the file has the newest state
-	state statefile.File
-}
-
-// emit reports notices, and saves the state of the alerts.
-func (n *notices) emit(all ...alert.Notice) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// notify reports notices of the breaker, our own STARTTLS and the sending side, and
+// saves the state of the alerts for the next start.
+func (w *watch) notify(all ...alert.Notice) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, one := range all {
-		n.alerts.Notice(one)
+		w.alerts.Notice(one)
 	}
-	if err := n.state.Write(n.alerts.State()); err != nil {
-		n.log.Error("could not save the alert state; alerts may repeat after a restart", "error", err)
+	if err := w.state.Write(w.alerts.State()); err != nil {
+		w.log.Error("could not save the alert state; alerts may repeat after a restart", "error", err)
 	}
 }
 
@@ -72,7 +62,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 	}
 	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", words.Breaker(&s))
 	if !s.Repaired() {
-		w.notices.emit(breakerNotice(s, w.check.Last()))
+		w.notify(breakerNotice(s, w.check.Last()))
 	}
 }
 
@@ -107,7 +97,7 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 		level = slog.LevelInfo
 	}
 	w.log.Log(context.Background(), level, "self-check", "state", n.Problem.String(), "meaning", n.String())
-	w.notices.emit(selfcheckNotices(n)...)
+	w.notify(selfcheckNotices(n)...)
 }
 
 // selfcheckNotices report our own STARTTLS, and its certificate's end: two

@@ -203,5 +203,5 @@ func (w *watch) outage(o outbound.OutageState) {
 		w.log.Error("many destinations fail at once: our own network is at fault, or somebody strips STARTTLS close to us; pins are not worn out, and mail waits until the release",
 			"destinations", len(o.Failing), "release_now", "tlsratchet outbound --set release")
 	}
-	w.notices.emit(alert.OutageNotice(o.Since, o.Names(), time.Now()))
+	w.notify(alert.OutageNotice(o.Since, o.Names(), time.Now()))
 }

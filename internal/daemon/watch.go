@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"tlsratchet/internal/alert"
@@ -24,9 +25,12 @@ type watch struct {
 	check   *selfcheck.Check // nil: switched off
 	breaker *breakerKeeper
 	alerts  *alert.Alerts
-	notices *notices
 	log     *slog.Logger
-	closing chan struct{}
+	ctx     context.Context // ends when it closes
+	stop    context.CancelFunc
+
+	mu    sync.Mutex     // one notice at a time: so that state has the newest
+	state statefile.File // of the alerts
 }
 
 // looking is how long the breaker's new answer waits for the self-check: it may
@@ -34,7 +38,8 @@ type watch struct {
 const looking = 10 * time.Second
 
 func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
-	w := &watch{log: log, closing: make(chan struct{})}
+	w := &watch{log: log, state: stateFile(cfg, "notices.json")}
+	w.ctx, w.stop = context.WithCancel(context.Background())
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
 	}
@@ -42,18 +47,16 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if err != nil {
 		log.Error("alerts do not reach every destination: those with an error are left out", "error", err)
 	}
-	state := stateFile(cfg, "notices.json")
-	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(state, w.check != nil, log), Log: log}, to)
-	w.notices = &notices{alerts: w.alerts, state: state, log: log}
+	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(w.state, w.check != nil, log), Log: log}, to)
 	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
 		closeAlerts(w.alerts)
 		return nil, err
 	}
 	w.book = openIncidents(cfg, w.alerts.Change, log)
 	w.alerts.Follow(w.book.OpenIncidents)
-	w.notices.emit()                        // the destinations of today
+	w.notify()                              // the destinations of today
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
-		w.notices.emit(alert.BreakerNotice(ratchet.BreakerState{}, ""))
+		w.notify(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
 	w.breaker.run()
 	return w, nil
@@ -70,7 +73,7 @@ func (w *watch) reload(cfg *config.Config) {
 	defer cancel()
 	w.alerts.SetPerHour(cfg.Alert.PerHour)
 	w.alerts.SetDestinations(ctx, to)
-	w.notices.emit()
+	w.notify()
 }
 
 // openIncidents opens the incidents. Mail doesn't need them: where their file is
@@ -93,18 +96,13 @@ func (w *watch) lookSince(t time.Time) {
 		return
 	}
 	w.check.Poke()
-	end := time.After(looking)
-	every := time.NewTicker(50 * time.Millisecond)
-	defer every.Stop()
-	for w.check.Last().At.Before(t) {
-		select {
-		case <-every.C:
-		case <-end:
-			return
-		case <-w.closing:
-			return
+	ctx, cancel := context.WithTimeout(w.ctx, looking)
+	defer cancel()
+	every(ctx, 50*time.Millisecond, nil, func() {
+		if !w.check.Last().At.Before(t) {
+			cancel()
 		}
-	}
+	})
 }
 
 // take passes an event on, and has our own STARTTLS looked at as soon as one
@@ -121,7 +119,7 @@ func (w *watch) take(e ratchet.Event) {
 // more.
 func (w *watch) close() error {
 	var errs []error
-	close(w.closing)
+	w.stop()
 	if err := w.breaker.close(); err != nil {
 		errs = append(errs, fmt.Errorf("keep the breaker's state: %w", err))
 	}
