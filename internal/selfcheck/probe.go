@@ -16,9 +16,8 @@ import (
 
 const (
 	// maxRead is how much of one session is read: certificates are not counted.
-	maxRead  = 64 << 10
-	maxNames = 20
-	maxText  = 255
+	maxRead = 64 << 10
+	maxText = 255
 )
 
 // Dial connects; [net.Dialer.DialContext] is one.
@@ -78,9 +77,6 @@ func (r *Result) encrypted(ctx context.Context, conn net.Conn) error {
 	if len(state.PeerCertificates) > 0 {
 		cert := state.PeerCertificates[0]
 		r.CertNotBefore, r.CertNotAfter = cert.NotBefore, cert.NotAfter
-		for _, name := range cert.DNSNames[:min(len(cert.DNSNames), maxNames)] {
-			r.Names = append(r.Names, clean.Text(name, maxText))
-		}
 	}
 	code, _, err := ask(newText(client), 221, "QUIT")
 	if r.Handshake = code > 0; !r.Handshake {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,12 +87,8 @@ func TestProbe(t *testing.T) {
 }
 
 func TestProbeLooksAtTheCertificate(t *testing.T) {
-	names := []string{"mx.test", "b\x1bd.test"}
-	for range 30 {
-		names = append(names, "more.test")
-	}
-	r := probe(offering(certificate(t, -1, 60, names...)))
-	if r.Version != "TLS 1.3" || r.DaysLeft(r.At) != 60 || len(r.Names) != 20 || !slices.Equal(r.Names[:2], []string{"mx.test", "b?d.test"}) {
+	r := probe(offering(certificate(t, -1, 60)))
+	if r.Version != "TLS 1.3" || r.DaysLeft(r.At) != 60 {
 		t.Errorf("%+v", r)
 	}
 }

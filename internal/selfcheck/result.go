@@ -34,9 +34,8 @@ type Result struct {
 	// Version is the version of TLS as "TLS 1.3".
 	Version string
 	// CertNotBefore and CertNotAfter bound the life of the server's
-	// certificate. Names are its host names, clean, 20 at most.
+	// certificate.
 	CertNotBefore, CertNotAfter time.Time
-	Names                       []string
 	// Err is what went wrong, if anything did. It holds text of the server's.
 	Err error
 }
