@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"sort"
@@ -73,11 +74,14 @@ func woven(found, pending []entry) []entry {
 }
 
 // batches yields the intact records from an identity on, some at a time, until
-// the end or an error. scan is that of a disk.
+// the end or an error; damaged ones are left out. scan is that of a disk.
 func batches(scan func([]byte, int) ([]entry, []byte, error), start tlsstate.Identity) iter.Seq2[[]entry, error] {
 	return func(yield func([]entry, error) bool) {
 		for key := appendKey(nil, start); key != nil; {
 			found, next, err := scan(key, scanBatch)
+			if errors.Is(err, tlsstate.ErrDamaged) {
+				err = nil
+			}
 			if !yield(found, err) || err != nil {
 				return
 			}

@@ -1,9 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"runtime/debug"
@@ -32,6 +32,7 @@ const Format = 1
 type boltDisk struct {
 	db   *bolt.DB
 	file *os.File
+	fill float64 // of the pages; 0 for bbolt's own
 	// broken is set once bbolt may hang on locks of its own, or its file is
 	// not to be trusted with a write.
 	broken atomic.Bool
@@ -121,9 +122,9 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// transaction is a guarded read transaction. A fault while it begins leaves
+// view is a guarded read transaction. A fault while it begins leaves
 // bbolt's own lock taken: no other may begin then.
-func (d *boltDisk) transaction(fn func(*bolt.Tx) error) error {
+func (d *boltDisk) view(fn func(*bolt.Bucket) error) error {
 	if d.broken.Load() {
 		return ErrDamaged
 	}
@@ -131,23 +132,17 @@ func (d *boltDisk) transaction(fn func(*bolt.Tx) error) error {
 	err := guarded(func() error {
 		return d.db.View(func(tx *bolt.Tx) error {
 			begun = true
-			return fn(tx)
+			b := tx.Bucket(bucketHistories)
+			if b == nil {
+				return fmt.Errorf("%w: no histories", ErrDamaged)
+			}
+			return fn(b)
 		})
 	})
 	if !begun && errors.Is(err, ErrDamaged) {
 		d.broken.Store(true)
 	}
 	return err
-}
-
-func (d *boltDisk) view(fn func(*bolt.Bucket) error) error {
-	return d.transaction(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketHistories)
-		if b == nil {
-			return fmt.Errorf("%w: no histories", ErrDamaged)
-		}
-		return fn(b)
-	})
 }
 
 func (d *boltDisk) get(id tlsstate.Identity) (h tlsstate.History, err error) {
@@ -165,6 +160,7 @@ func (d *boltDisk) get(id tlsstate.Identity) (h tlsstate.History, err error) {
 }
 
 func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err error) {
+	damaged := 0
 	err = d.view(func(b *bolt.Bucket) error {
 		c := b.Cursor()
 		k, v := c.Seek(key)
@@ -172,6 +168,8 @@ func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 			id, err := parseKey(k)
 			if h, from, verr := parseValue(k, v); err == nil && verr == nil {
 				found = append(found, entry{id, h, from})
+			} else {
+				damaged++
 			}
 			k, v = c.Next()
 		}
@@ -180,6 +178,9 @@ func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 		}
 		return nil
 	})
+	if err == nil && damaged > 0 {
+		err = fmt.Errorf("%w: %d of %d", tlsstate.ErrDamaged, damaged, damaged+len(found))
+	}
 	return found, next, err
 }
 
@@ -190,7 +191,7 @@ func (d *boltDisk) put(group []entry) error {
 		return fmt.Errorf("%w: nothing is written until a restart", ErrDamaged)
 	}
 	err := guarded(func() error {
-		return d.db.Update(func(tx *bolt.Tx) error { return putAll(tx, group) })
+		return d.db.Update(func(tx *bolt.Tx) error { return d.putAll(tx, group) })
 	})
 	if errors.Is(err, ErrDamaged) {
 		d.broken.Store(true)
@@ -198,11 +199,12 @@ func (d *boltDisk) put(group []entry) error {
 	return err
 }
 
-func putAll(tx *bolt.Tx, group []entry) error {
+func (d *boltDisk) putAll(tx *bolt.Tx, group []entry) error {
 	b := tx.Bucket(bucketHistories)
 	if b == nil {
 		return fmt.Errorf("%w: no histories", ErrDamaged)
 	}
+	b.FillPercent = cmp.Or(d.fill, b.FillPercent)
 	for i := range group {
 		if err := putOne(b, &group[i]); err != nil {
 			return err
@@ -236,15 +238,6 @@ func (d *boltDisk) sweep(keys [][]byte) error {
 			}
 			return err
 		})
-	})
-}
-
-// copyTo writes the file as one transaction sees it. bbolt reads it by ordinary
-// reads for that.
-func (d *boltDisk) copyTo(w io.Writer) error {
-	return d.transaction(func(tx *bolt.Tx) error {
-		_, err := tx.WriteTo(w)
-		return err
 	})
 }
 

@@ -69,30 +69,6 @@ func TestDepthIsBounded(t *testing.T) {
 	}
 }
 
-// A copy is synced, and rests, each time that so much was written.
-func TestACopyIsPaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := startFake(t, newFakeDisk(), Options{})
-		defer mustClose(t, f)
-		to, err := os.Create(newPath(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer to.Close()
-		w := &pacedWriter{f: f, to: to}
-		for i, step := range []struct{ write, since int }{
-			{snapshotStep - 1, snapshotStep - 1}, {1, 0}, {7, 7}, {snapshotStep, 0}, {0, 0},
-		} {
-			if n, err := w.Write(make([]byte, step.write)); n != step.write || err != nil {
-				t.Errorf("write %d: %d, %v", i, n, err)
-			}
-			if w.n != step.since {
-				t.Errorf("write %d: %d bytes since the last pause, want %d", i, w.n, step.since)
-			}
-		}
-	})
-}
-
 // A process that waits for the file gets it when the other is done.
 func TestTheLockIsWaitedFor(t *testing.T) {
 	path := fill(t, 3)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -35,7 +34,6 @@ type File struct {
 
 	damageLogged  atomic.Bool
 	refusalLogged atomic.Uint32 // the day
-	putting       atomic.Int64  // since when, in ns; 0 for not now
 	snapshotting  sync.Mutex
 
 	// Of the chores alone:
@@ -54,10 +52,9 @@ type disk interface {
 	// put writes all of a group or nothing.
 	put(group []entry) error
 	// scan returns the intact records among the next n from the key on, and
-	// the key to go on with: nil at the end.
+	// the key to go on with: nil at the end. If others were among them, the error
+	// wraps [tlsstate.ErrDamaged].
 	scan(key []byte, n int) (found []entry, next []byte, err error)
-	// copyTo writes a copy of the whole file as it is at one moment.
-	copyTo(w io.Writer) error
 	close() error
 }
 

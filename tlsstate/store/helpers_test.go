@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -170,8 +169,6 @@ func (d *fakeDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 	}
 	return found, nil, nil
 }
-
-func (d *fakeDisk) copyTo(io.Writer) error { return nil }
 
 func (d *fakeDisk) close() error { return nil }
 

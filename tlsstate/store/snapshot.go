@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"tlsratchet/tlsstate"
 )
 
 // snapshots are the names of the snapshots of a file, the newest first.
@@ -15,25 +13,11 @@ func snapshots(path string) []string {
 	return []string{path + ".snapshot-1", path + ".snapshot-2"}
 }
 
-// ErrBusy: a snapshot was given up because reading and writing waited for it.
-// Try again later.
-var ErrBusy = errors.New("reads and writes are waiting for it")
-
-const (
-	// snapshotStep is how much is copied before the disk is given a rest.
-	snapshotStep = 4 << 20
-	// snapshotPause bounds that rest.
-	snapshotPause = time.Second
-	// snapshotYield is how long a group, and then a read, may take while a
-	// snapshot is taken. A transaction as long as that keeps bbolt from moving
-	// its mapping: who must waits, and with him all who read.
-	snapshotYield = 250 * time.Millisecond
-)
-
-// Snapshot copies the file as it is now, pending changes left out, next to it:
-// to path.snapshot-1, after what was there became path.snapshot-2. Damage is
-// not copied: the copy is verified first. It is slow on purpose, so that
-// reads and writes go on. A File does it by itself once a day.
+// Snapshot copies the file, pending changes left out, next to it: to
+// path.snapshot-1, after what was there became path.snapshot-2. It is an error if
+// damaged records are met. It is slow on purpose, so that reads and writes go on;
+// what changes meanwhile may or may not be in it. A File does it by itself once a
+// day.
 func (f *File) Snapshot() error {
 	f.snapshotting.Lock()
 	defer f.snapshotting.Unlock()
@@ -51,26 +35,23 @@ func (f *File) Snapshot() error {
 	return nil
 }
 
-// draft makes a verified copy.
+// draft copies record by record: a transaction that is open for long keeps bbolt
+// from using free pages and from moving its mapping, and then all wait.
 func (f *File) draft(name string) error {
-	to, err := makeFile(name, 0)
+	empty, err := makeFile(name, 0)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = to.Close() }()
-	w := &pacedWriter{f: f, to: to}
-	if err := f.disk.copyTo(w); err != nil {
-		if w.err != nil {
-			return w.err // bbolt doesn't wrap it
-		}
+	_ = empty.Close()
+	to, _, err := openBolt(name, 0, nil)
+	if err != nil {
 		return err
 	}
-	if err := to.Sync(); err != nil {
-		return err
-	}
-	found, err := verify(to)
-	if err == nil && found.damaged > 0 {
-		err = fmt.Errorf("%w: %d records", ErrDamaged, found.damaged)
+	to.fill, to.db.NoSync = 0.95, true // in the order of keys, and synced once
+	before := f.Stats().Damaged
+	err = errors.Join(f.each(to.put), to.db.Sync(), to.close())
+	if met := f.Stats().Damaged - before; err == nil && met > 0 {
+		err = fmt.Errorf("%w: %d records", ErrDamaged, met)
 	}
 	return err
 }
@@ -98,47 +79,6 @@ func syncFolder(name string) error {
 	}
 	defer func() { _ = dir.Close() }()
 	return dir.Sync()
-}
-
-// pacedWriter writes with pauses, and gives up when the store is closed or its
-// writer is held up.
-type pacedWriter struct {
-	f   *File
-	to  *os.File
-	n   int // since the last pause
-	err error
-}
-
-func (w *pacedWriter) Write(b []byte) (n int, err error) {
-	if w.err = w.mayGoOn(); w.err != nil {
-		return 0, w.err
-	}
-	n, w.err = w.to.Write(b)
-	if w.n += n; w.err != nil || w.n < snapshotStep {
-		return n, w.err
-	}
-	w.n = 0
-	began := time.Now()
-	if w.err = w.to.Sync(); w.err == nil {
-		w.err = w.f.pause(min(time.Since(began), snapshotPause))
-	}
-	return n, w.err
-}
-
-func (w *pacedWriter) mayGoOn() error {
-	if w.f.stopping() {
-		return ErrClosed
-	}
-	since := w.f.putting.Load()
-	if since == 0 || time.Now().UnixNano()-since < int64(snapshotYield) {
-		return nil
-	}
-	nobody := tlsstate.Identity{Kind: tlsstate.Listener, Name: "nobody"}
-	_, err := ask(w.f, snapshotYield, func() (tlsstate.History, error) { return w.f.disk.get(nobody) })
-	if errors.Is(err, ErrTimeout) {
-		return ErrBusy
-	}
-	return nil // the disk is slow, but not because of us
 }
 
 // snapshotDue reports whether a snapshot is due. One dated in the future was made

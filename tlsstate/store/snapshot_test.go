@@ -2,7 +2,10 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,44 +101,74 @@ func TestADamagedFileGivesNoSnapshot(t *testing.T) {
 	}
 }
 
-// stuckReads is a disk that can't be read until it isn't stuck.
-type stuckReads struct {
+// stuckScan is a disk that can't be gone through until it isn't stuck.
+type stuckScan struct {
 	disk
 	stuck chan struct{}
 }
 
-func (d *stuckReads) get(id tlsstate.Identity) (tlsstate.History, error) {
+func (d *stuckScan) scan(key []byte, n int) ([]entry, []byte, error) {
 	<-d.stuck
-	return d.disk.get(id)
+	return d.disk.scan(key, n)
 }
 
+// A disk that is stuck, or a store that is closed, is an error, and leaves nothing
+// behind.
 func TestASnapshotGivesUp(t *testing.T) {
 	path := fill(t, 3000)
 	real, found, err := openBolt(path, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &stuckReads{disk: real, stuck: make(chan struct{})}
-	f, err := start(path, Options{ReadTimeout: patience, SnapshotEvery: -1}.withDefaults(), d, found, "")
+	d := &stuckScan{disk: real, stuck: make(chan struct{})}
+	f, err := start(path, Options{ReadTimeout: time.Millisecond, SnapshotEvery: -1}.withDefaults(), d, found, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.putting.Store(time.Now().Add(-2 * snapshotYield).UnixNano())
-	if err := f.Snapshot(); !errors.Is(err, ErrBusy) {
-		t.Errorf("while all wait: %v", err)
+	if err := f.Snapshot(); !errors.Is(err, ErrTimeout) {
+		t.Errorf("while the disk is stuck: %v", err)
 	}
 	close(d.stuck)
-	if err := f.Snapshot(); err != nil {
-		t.Errorf("while the disk is slow: %v", err)
-	}
-	remove(t, snapshots(path)[0])
-	f.putting.Store(0)
 	mustClose(t, f)
 	if err := f.Snapshot(); err == nil {
 		t.Error("of a closed store")
 	}
 	if names := beside(t, path); len(names) != 0 {
 		t.Errorf("left behind: %q", names)
+	}
+}
+
+// A snapshot has all that the file has: every history, and where it came from.
+func TestASnapshotIsTheFile(t *testing.T) {
+	path := newPath(t)
+	f := mustOpen(t, path, Options{})
+	for i := range 3*scanBatch + 7 {
+		id := tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("p%d.example", i)}
+		if _, err := f.Learn(id, netip.AddrFrom4([4]byte{192, byte(i >> 4), byte(i), 1}), today, merging(seen(1+i%9))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustFlush(t, f)
+	if err := f.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, f)
+	all := func(name string) (all []entry) {
+		d, _, err := openBolt(name, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = d.close() }()
+		for found, err := range batches(d.scan, tlsstate.Identity{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, found...)
+		}
+		return all
+	}
+	if want := all(path); len(want) != 3*scanBatch+7 || !slices.Equal(all(snapshots(path)[0]), want) {
+		t.Errorf("%d records, and not the same", len(want))
 	}
 }
 

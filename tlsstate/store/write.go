@@ -73,9 +73,7 @@ func (f *File) commitAll(bad *trouble) error {
 		if len(group) == 0 {
 			continue // all of them were written before their turn
 		}
-		f.putting.Store(time.Now().UnixNano())
 		err := f.disk.put(group)
-		f.putting.Store(0)
 		if err != nil {
 			f.table.failed(group)
 			f.began(bad, err)
