@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -50,10 +49,9 @@ type boltDisk struct {
 func openBolt(path string, patience time.Duration, replace replacement) (*boltDisk, census, error) {
 	d, found := &boltDisk{}, census{}
 	opts := &bolt.Options{
-		Timeout:         time.Second, // we have the lock already
-		FreelistType:    bolt.FreelistMapType,
-		NoStatistics:    true,
-		InitialMmapSize: mapRoom(path),
+		Timeout:      time.Second, // we have the lock already
+		FreelistType: bolt.FreelistMapType,
+		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode fs.FileMode) (f *os.File, err error) {
 			if f, err = lockFile(name, flag, mode, patience); err != nil {
 				return nil, err
@@ -87,16 +85,6 @@ func openBolt(path string, patience time.Duration, replace replacement) (*boltDi
 // replacement returns the file to go on with, instead of one that was verified
 // so.
 type replacement func(*os.File, census, error) (*os.File, census, error)
-
-// mapRoom is how much of the address space is kept for a file of some size:
-// while a snapshot is taken, the mapping can't be moved, and who would move it
-// waits.
-func mapRoom(path string) int {
-	if info, err := os.Stat(path); err != nil || info.Size() < 16<<20 {
-		return 0
-	}
-	return 1 << (strconv.IntSize/2 + 1) // 8 GiB, or next to nothing where there is less
-}
 
 // format makes the buckets of a new file.
 func format(tx *bolt.Tx) error {
