@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -32,7 +31,7 @@ type loop struct {
 	beaten           time.Time     // the last good heartbeat
 	delay            time.Duration // until the next try; 0 when all is well
 	seen             seen
-	sweep            *sweep // nil when not everything is being sent
+	from             tlsstate.Identity // while everything is being sent: the next
 }
 
 func newLoop(s *Store) *loop {
@@ -78,7 +77,7 @@ func (l *loop) next() time.Duration {
 		return l.delay
 	case l.changed.len() > 0:
 		return l.opts.Gather
-	case !l.seen.evicting && (l.sweep != nil || l.changed.all.Load()):
+	case !l.seen.evicting && (l.sweeping.Load() || l.changed.all.Load()):
 		return groupSize * time.Second / time.Duration(l.opts.Pace)
 	}
 	return max(l.opts.Heartbeat-time.Since(l.beaten), grace)
@@ -205,72 +204,51 @@ func (l *loop) contested(ids []tlsstate.Identity, made []bool) (again []tlsstate
 	return again
 }
 
-// sweep is everything, being sent.
-type sweep struct {
-	next   func() (tlsstate.Identity, tlsstate.History, bool)
-	stop   func()
-	failed func() error
-}
-
-// sendSome sends the next group of everything, if everything is to be sent.
+// sendSome sends the next group of everything, if everything is to be sent. What
+// fails to be sent counts as changed; if the local store fails, all begins again.
 func (l *loop) sendSome(ctx context.Context, v *server) error {
 	if l.seen.evicting {
 		return nil // it would push out as much again
 	}
 	if l.changed.all.Swap(false) {
 		l.sweeps.Add(1)
-		l.sweepOver()
-		all, failed := l.local.All(tlsstate.Identity{})
-		next, stop := iter.Pull2(all)
-		l.sweep = &sweep{next, stop, failed}
 		l.sweeping.Store(true)
+		l.from = tlsstate.Identity{}
 	}
-	if l.sweep == nil {
+	if !l.sweeping.Load() {
 		return nil
 	}
-	ids := make([]tlsstate.Identity, 0, groupSize)
-	for len(ids) < groupSize {
-		id, _, ok := l.sweep.next()
-		if !ok {
-			break
+	ids, failed := l.some()
+	if err := l.sendGroup(ctx, v, ids); err != nil {
+		l.note(ids...)
+		return err
+	}
+	if failed == nil || errors.Is(failed, store.ErrClosed) {
+		return nil
+	}
+	l.changed.all.Store(true)
+	return fmt.Errorf("%w: %w", errLocal, failed)
+}
+
+// some returns the next group of everything, and ends the sweep with the last.
+func (l *loop) some() (ids []tlsstate.Identity, err error) {
+	all, failed := l.local.All(l.from)
+	for id := range all {
+		if len(ids) == groupSize {
+			l.from = id
+			return ids, nil
 		}
 		if shareable(id) {
 			ids = append(ids, id)
 		}
 	}
-	if err := l.sendGroup(ctx, v, ids); err != nil {
-		l.note(ids...)
-		return err
-	}
-	if len(ids) < groupSize {
-		return l.sweepDone()
-	}
-	return nil
-}
-
-// sweepDone ends a sweep that came to its end. One that didn't begins again.
-func (l *loop) sweepDone() error {
-	err := l.sweep.failed()
-	l.sweepOver()
-	if err == nil || errors.Is(err, store.ErrClosed) {
-		return nil
-	}
-	l.changed.all.Store(true)
-	return fmt.Errorf("%w: %w", errLocal, err)
-}
-
-func (l *loop) sweepOver() {
-	if l.sweep != nil {
-		l.sweep.stop()
-		l.sweep = nil
-		l.sweeping.Store(false)
-	}
+	l.sweeping.Store(false)
+	return ids, failed()
 }
 
 // farewell sends what changed, if the server answers, and disconnects.
 func (l *loop) farewell() {
 	v := l.server.Load()
-	l.sweepOver()
 	if v == nil {
 		return
 	}
