@@ -91,11 +91,11 @@ func (p *Postfix) has(list string, sockets []string) bool {
 }
 
 // names reports whether an entry is one of our sockets, for a chrooted service
-// or another.
+// or another; or the default one, which nobody else has.
 func (p *Postfix) names(m milter, sockets []string) bool {
 	plain, _ := p.isOurs(m.endpoint, false, sockets)
 	chrooted, _ := p.isOurs(m.endpoint, true, sockets)
-	return plain || chrooted
+	return plain || chrooted || strings.HasSuffix(m.endpoint, "tlsratchet/tlsratchet.sock")
 }
 
 // without returns a list without our entries: as it is written, or expanded

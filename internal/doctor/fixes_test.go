@@ -47,6 +47,7 @@ var configurations = []struct{ name, main, master, listen string }{
 	{"2002", "smtpd_use_tls = yes\nsmtpd_tls_cert_file = /dev/null\nsmtpd_tls_loglevel = 0\nsmtpd_client_new_tls_session_rate_limit = 10\n", smtpd, ""},
 	{"no TLS at all", "", smtpd + submission, ""},
 	{"a milter on TCP, listening everywhere", mayTLS + "smtpd_milters = inet:localhost:11332\n", smtpd, "inet:0.0.0.0:8893"},
+	{"ours, by the default socket of before", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }, inet:localhost:11332\n", smtpd + submission, "inet:127.0.0.1:8893"},
 	{"a quote in a value", mayTLS + "smtpd_milters = unix:it's/here, inet:localhost:11332\n", smtpd + submission, ""},
 }
 
@@ -82,6 +83,9 @@ func TestFixes(t *testing.T) {
 			after := read(t, dir)
 			if rest := fixesFor(after, sockets); len(rest) > 0 {
 				t.Errorf("after %q\nthere is still %q", fixes, rest)
+			}
+			if list := after.main["smtpd_milters"]; strings.Count(list, "tlsratchet/") > 1 || tt.listen != "" && strings.Contains(list, "tlsratchet/") {
+				t.Errorf("we are in it by another socket: %s", list)
 			}
 			compare(t, before.meaning(sockets), after.meaning(sockets), fixes)
 		})
