@@ -83,7 +83,8 @@ func TestTheLockIsWaitedFor(t *testing.T) {
 // Once a day what is too old goes, whatever the cap.
 func TestOldIdentitiesGoDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := startFake(t, newFakeDisk(), Options{})
+		var log lines
+		f := startFake(t, newFakeDisk(), Options{Logger: log.logger()})
 		defer mustClose(t, f)
 		mustMerge(t, f, peer(1), seenUntil(today-700, 3))
 		mustMerge(t, f, peer(2), seen(3))
@@ -97,6 +98,9 @@ func TestOldIdentitiesGoDaily(t *testing.T) {
 		f.lookAfter()
 		if s := f.Stats(); s.Pruned != 1 {
 			t.Errorf("again on the same day: %+v", s)
+		}
+		if bad := log.with("level=ERROR"); bad != nil {
+			t.Errorf("logged: %q", bad)
 		}
 	})
 }
@@ -225,5 +229,49 @@ func TestAReadDuringPruning(t *testing.T) {
 	tab.fill(peer(1), seen(3), at)
 	if h, ok := tab.peek(peer(1)); ok {
 		t.Errorf("the cache took %+v", h)
+	}
+}
+
+// A store that is over the cap by what can't be pruned tries again later and later.
+func TestRelievingIsNotTriedAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDisk()
+		f := startFake(t, d, Options{MaxIdentities: 100})
+		for i := range 200 {
+			h := seen(3)
+			h.Epoch = 1 // an operator's act is never weighed
+			d.kept[peer(i)] = h
+		}
+		f.table.mu.Lock()
+		f.table.known, f.table.newest = 200, today
+		f.table.mu.Unlock()
+		for _, want := range []time.Duration{1, 2, 4} {
+			began := time.Now()
+			f.relieve()
+			if took := time.Since(began); took != want*time.Second {
+				t.Errorf("it paused for %s, want %d s", took, want)
+			}
+		}
+		mustClose(t, f)
+		if n := len(d.kept); n != 200 {
+			t.Errorf("%d are left", n)
+		}
+	})
+}
+
+// A meta page that counts more pages than there are, or fewer than there must be.
+func TestPagesOfTheMeta(t *testing.T) {
+	for _, pages := range []uint64{0, 3, 1 << 60, 1 << 63} {
+		c := craft(t)
+		for at := range 2 {
+			m := c.b[at*c.size+pageHead:]
+			order.PutUint64(m[40:], pages)
+			sum := fnv.New64a()
+			_, _ = sum.Write(m[:56])
+			order.PutUint64(m[56:], sum.Sum64())
+		}
+		if _, err := newVerifier(bytes.NewReader(c.b), int64(len(c.b))); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%d pages: %v", pages, err)
+		}
 	}
 }
