@@ -44,11 +44,16 @@ type breakerShown struct {
 	Means     string         `json:"means"`
 }
 
-func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
-	state, err := a.Breaker(c.Context)
-	if answer := c.String("set"); answer != "" && err == nil {
-		state, err = a.SetBreaker(c.Context, admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()})
+// override is what --set and --why ask for; the zero one without --set.
+func override(c *cli.Context) (o admin.Override) {
+	if answer := c.String("set"); answer != "" {
+		o = admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()}
 	}
+	return o
+}
+
+func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
+	state, err := a.Breaker(c.Context, override(c))
 	if err != nil {
 		return err
 	}

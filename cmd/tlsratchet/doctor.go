@@ -76,7 +76,7 @@ func askMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stder
 		return err
 	}
 	o.Newest = s.Newest
-	if sending, err := a.Outbound(ctx); err == nil { // else no daemon, or switched off
+	if sending, err := a.Outbound(ctx, admin.Override{}); err == nil { // else no daemon, or switched off
 		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
 	}
 	tally, err := a.Tally(ctx)

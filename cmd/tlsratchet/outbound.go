@@ -21,10 +21,7 @@ func outboundCommand(stdout, stderr io.Writer) *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			o, err := a.Outbound(c.Context)
-			if answer := c.String("set"); answer != "" && err == nil {
-				o, err = a.SetOutbound(c.Context, admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()})
-			}
+			o, err := a.Outbound(c.Context, override(c))
 			if err != nil {
 				return err
 			}
@@ -50,7 +47,7 @@ func explainTo(c *cli.Context, a admin.Admin, w io.Writer) error {
 
 // reportOutbound prints how much of our own mail was sent encrypted.
 func reportOutbound(c *cli.Context, a admin.Admin, w io.Writer) error {
-	o, err := a.Outbound(c.Context)
+	o, err := a.Outbound(c.Context, admin.Override{})
 	if err != nil {
 		return err
 	}

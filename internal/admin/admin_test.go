@@ -214,22 +214,22 @@ func TestSlipsAreCheap(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	both(t, func(t *testing.T, w world) {
-		if s, err := w.Breaker(t.Context()); err != nil || s.Answer != ratchet.Armed || s.Override != nil {
+		if s, err := w.Breaker(t.Context(), admin.Override{}); err != nil || s.Answer != ratchet.Armed || s.Override != nil {
 			t.Errorf("%+v, %v", s, err)
 		}
 		o := admin.Override{Answer: "suspended", Why: "moving house", Who: "root"}
-		if s, err := w.SetBreaker(t.Context(), o); err != nil || s.Override == nil || *s.Override != ratchet.Suspended {
+		if s, err := w.Breaker(t.Context(), o); err != nil || s.Override == nil || *s.Override != ratchet.Suspended {
 			t.Errorf("%+v, %v", s, err)
 		}
 		if got := w.log.String(); !strings.Contains(got, `act=breaker answer=suspended why="moving house" who=root`) {
 			t.Errorf("log: %s", got)
 		}
 		o.Answer = "auto"
-		if s, err := w.SetBreaker(t.Context(), o); err != nil || s.Override != nil {
+		if s, err := w.Breaker(t.Context(), o); err != nil || s.Override != nil {
 			t.Errorf("%+v, %v", s, err)
 		}
 		for _, bad := range []admin.Override{{Answer: "off", Why: "x"}, {Answer: "armed"}} {
-			if _, err := w.SetBreaker(t.Context(), bad); !errors.Is(err, admin.ErrBadRequest) {
+			if _, err := w.Breaker(t.Context(), bad); !errors.Is(err, admin.ErrBadRequest) {
 				t.Errorf("%+v: %v", bad, err)
 			}
 		}
@@ -280,7 +280,7 @@ func TestExplain(t *testing.T) {
 // TestExplainBreaker: what the breaker makes of the action is in the answer.
 func TestExplainBreaker(t *testing.T) {
 	both(t, func(t *testing.T, w world) {
-		if _, err := w.SetBreaker(t.Context(), admin.Override{Answer: "suspended", Why: "test"}); err != nil {
+		if _, err := w.Breaker(t.Context(), admin.Override{Answer: "suspended", Why: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		a, err := w.Explain(t.Context(), admin.Question{Client: "192.0.2.10", TLS: "none"})

@@ -101,22 +101,12 @@ func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
 }
 
 // Breaker implements [Admin].
-func (c *Client) Breaker(ctx context.Context) (ratchet.BreakerState, error) {
-	return value[ratchet.BreakerState](c.ask(ctx, "breaker", nil))
-}
-
-// SetBreaker implements [Admin].
-func (c *Client) SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
+func (c *Client) Breaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
 	return value[ratchet.BreakerState](c.ask(ctx, "breaker", o))
 }
 
 // Outbound implements [Admin].
-func (c *Client) Outbound(ctx context.Context) (outbound.Overview, error) {
-	return value[outbound.Overview](c.ask(ctx, "outbound", nil))
-}
-
-// SetOutbound implements [Admin].
-func (c *Client) SetOutbound(ctx context.Context, o Override) (outbound.Overview, error) {
+func (c *Client) Outbound(ctx context.Context, o Override) (outbound.Overview, error) {
 	return value[outbound.Overview](c.ask(ctx, "outbound", o))
 }
 

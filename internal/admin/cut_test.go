@@ -78,7 +78,7 @@ func TestCutAnswer(t *testing.T) {
 		"act":       func(c *admin.Client) error { _, err := c.Do(t.Context(), admin.Act{}); return err },
 		"tally":     func(c *admin.Client) error { _, err := c.Tally(t.Context()); return err },
 		"incidents": func(c *admin.Client) error { _, err := c.Incidents(t.Context()); return err },
-		"breaker":   func(c *admin.Client) error { _, err := c.Breaker(t.Context()); return err },
+		"breaker":   func(c *admin.Client) error { _, err := c.Breaker(t.Context(), admin.Override{}); return err },
 		"import": func(c *admin.Client) error {
 			_, err := c.Import(t.Context(), "import", "alice", seq([]admin.Line{line}))
 			return err

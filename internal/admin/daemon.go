@@ -11,27 +11,34 @@ import (
 )
 
 // Breaker implements [Admin].
-func (l *Local) Breaker(context.Context) (s ratchet.BreakerState, err error) {
+func (l *Local) Breaker(ctx context.Context, o Override) (s ratchet.BreakerState, err error) {
 	if l.CircuitBreaker == nil {
 		return s, fmt.Errorf("%w: the circuit breaker is the daemon's", ErrNoDaemon)
 	}
-	return l.CircuitBreaker.State(l.Now()), nil
+	err = l.override(ctx, "breaker", o, func() error {
+		answer, err := parseAnswer(o.Answer)
+		if err == nil {
+			l.CircuitBreaker.Override(answer)
+		}
+		return err
+	})
+	return l.CircuitBreaker.State(l.Now()), err
 }
 
-// SetBreaker implements [Admin].
-func (l *Local) SetBreaker(ctx context.Context, o Override) (s ratchet.BreakerState, err error) {
-	if err := given(o.Why); err != nil {
-		return s, err
+// override does what an operator wants, if anything, and leaves an audit line.
+func (l *Local) override(ctx context.Context, what string, o Override, do func() error) error {
+	if o == (Override{}) {
+		return nil
 	}
-	answer, err := parseAnswer(o.Answer)
+	err := given(o.Why)
+	if err == nil {
+		err = do()
+	}
 	if err != nil {
-		return s, err
+		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	if l.CircuitBreaker != nil {
-		l.CircuitBreaker.Override(answer)
-		l.audit(ctx, "breaker", o.Why, o.Who, "answer", o.Answer)
-	}
-	return l.Breaker(ctx)
+	l.audit(ctx, what, o.Why, o.Who, "answer", o.Answer)
+	return nil
 }
 
 // parseAnswer returns nil for "auto".
@@ -44,7 +51,7 @@ func parseAnswer(s string) (*ratchet.Answer, error) {
 			return &a, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: unknown answer %q: use auto, armed, softened or suspended", ErrBadRequest, clean.Text(s, 40))
+	return nil, fmt.Errorf("unknown answer %q: use auto, armed, softened or suspended", clean.Text(s, 40))
 }
 
 // sending reports why there is no sending side.
@@ -59,26 +66,12 @@ func (l *Local) sending() error {
 }
 
 // Outbound implements [Admin].
-func (l *Local) Outbound(context.Context) (o outbound.Overview, err error) {
-	if err := l.sending(); err != nil {
-		return o, err
-	}
-	return l.Sending.Overview(), nil
-}
-
-// SetOutbound implements [Admin].
-func (l *Local) SetOutbound(ctx context.Context, o Override) (now outbound.Overview, err error) {
-	if err := given(o.Why); err != nil {
-		return now, err
-	}
+func (l *Local) Outbound(ctx context.Context, o Override) (now outbound.Overview, err error) {
 	if err := l.sending(); err != nil {
 		return now, err
 	}
-	if err := l.Sending.Override(o.Answer); err != nil {
-		return now, fmt.Errorf("%w: %w", ErrBadRequest, err)
-	}
-	l.audit(ctx, "outbound", o.Why, o.Who, "answer", o.Answer)
-	return l.Outbound(ctx)
+	err = l.override(ctx, "outbound", o, func() error { return l.Sending.Override(o.Answer) })
+	return l.Sending.Overview(), err
 }
 
 // ExplainTo implements [Admin].
@@ -95,7 +88,7 @@ func (l *Local) ExplainTo(_ context.Context, destination string) (e outbound.Exp
 // given checks the reason for an act.
 func given(why string) error {
 	if why == "" {
-		return fmt.Errorf("%w: say why: it goes into the log", ErrBadRequest)
+		return errors.New("say why: it goes into the log")
 	}
 	return nil
 }

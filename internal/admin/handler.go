@@ -31,10 +31,8 @@ func Handler(a Admin) http.Handler {
 	mux.HandleFunc("/v1/tally", get(a.Tally))
 	mux.HandleFunc("/v1/incidents", get(a.Incidents))
 	mux.HandleFunc("POST /v1/act", one(a.Do))
-	mux.HandleFunc("GET /v1/breaker", get(a.Breaker))
-	mux.HandleFunc("POST /v1/breaker", one(a.SetBreaker))
-	mux.HandleFunc("GET /v1/outbound", get(a.Outbound))
-	mux.HandleFunc("POST /v1/outbound", one(a.SetOutbound))
+	mux.HandleFunc("/v1/breaker", one(a.Breaker))
+	mux.HandleFunc("/v1/outbound", one(a.Outbound))
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
 		done, err := a.Import(r.Context(), v.Get("act"), v.Get("who"), Lines(r.Body))

@@ -106,7 +106,7 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 		return Detail{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	if err := given(a.Why); err != nil {
-		return Detail{}, err
+		return Detail{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	today := l.today()
 	grow := map[string]func(tlsstate.History) tlsstate.History{

@@ -30,22 +30,18 @@ type Admin interface {
 	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
 	// Summary describes the memory as a whole.
 	Summary(ctx context.Context) (Summary, error)
-	// Breaker shows the circuit breaker. Only a daemon has one: the error wraps
-	// [ErrNoDaemon] else.
-	Breaker(ctx context.Context) (ratchet.BreakerState, error)
-	// SetBreaker overrides its answer, and leaves an audit line in the log.
-	SetBreaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
+	// Breaker overrides the answer of the circuit breaker, unless o is zero, which
+	// leaves an audit line in the log, and shows it. Only a daemon has one: the
+	// error wraps [ErrNoDaemon] else.
+	Breaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
 	// Tally returns the counts of messages by day, for people.
 	Tally(ctx context.Context) (incident.Tally, error)
 	// Incidents returns all incidents, the newest first.
 	Incidents(ctx context.Context) ([]incident.Incident, error)
-	// Outbound shows the sending side, and ExplainTo what Postfix is answered
-	// for a destination. Only a daemon has it: the errors wrap [ErrNoDaemon]
-	// else.
-	Outbound(ctx context.Context) (outbound.Overview, error)
-	// SetOutbound overrides what is made of an outage of our own network, and
-	// leaves an audit line in the log.
-	SetOutbound(ctx context.Context, o Override) (outbound.Overview, error)
+	// Outbound does the same for what the sending side makes of an outage of our
+	// own network.
+	Outbound(ctx context.Context, o Override) (outbound.Overview, error)
+	// ExplainTo returns what Postfix is answered for a destination.
 	ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error)
 	// Close releases the memory or the connection.
 	Close() error
