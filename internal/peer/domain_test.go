@@ -163,7 +163,22 @@ var domains = []struct{ addr, host, want string }{
 	{"192.0.2.10", "host.2-10.example", "2-10.example"},
 	{"192.0.2.10", "mx1921680210.isp.example", "isp.example"},
 	{"192.0.2.10", "mx-999-2-300-10.host.isp.example", "isp.example"},
+	{"192.0.2.10", "192-0-99999-2-10.isp.example", "isp.example"}, // a longer number ends a row
+	{"1.2.3.4", "mx16909060.isp.example", ""},
+	{"192.255.2.10", "192-255-2.isp.example", ""},
+	{"192.0.2.10", "c000z020a.isp.example", "isp.example"},
 	// IPv6.
+	{"2001:db8:1::5", "2001-db8-abcdef-1.isp.example", "isp.example"},
+	{"2001:db8:1::5", "2001.db8.1.isp.example", ""},
+	{"2001:db8:1::5", "2001_db8_1.isp.example", ""},
+	{"2001:db8:1::5", "2001-db8z1.isp.example", "isp.example"},
+	{"ff:1:2::5", "ff-1-2.isp.example", "isp.example"}, // all look like small numbers
+	{"100:1:2::5", "100-1-2.isp.example", ""},
+	{"1:2:ff::5", "1-2-ff.isp.example", "isp.example"},
+	{"1:2:100::5", "1-2-100.isp.example", ""},
+	{"2001:db8:0:1::5", "2001-db8--1.isp.example", ""},
+	{"2001:db8:0:1::5", "2001-db8-1.isp.example", "isp.example"},
+	{"2001:db8:1:2::5", "2001-db8--1.isp.example", ""},
 	{"2001:db8:0:1::1", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.isp.example", ""},
 	{"2001:db8:0:1::1", "2.0.0.1.0.d.b.8.0.0.0.0.0.0.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.isp.example", ""},
 	{"2003:c0:1f00::42", "p200300C01F0000000000000000000042.dip0.t-ipconnect.de", ""},

@@ -27,6 +27,7 @@ func TestNormalize(t *testing.T) {
 		{"mail。例え。jp。", "mail.xn--r8jz45g.jp"},
 		{"ｍｘ１.bank.example", "mx1.bank.example"},
 		{"דואר.example", "xn--4dbfg1f.example"},
+		{"例え", "xn--r8jz45g"},
 		{longest, longest},
 		{longest + ".", longest},
 	} {

@@ -192,3 +192,16 @@ func TestIdentifyAllocates(t *testing.T) {
 func clean(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e }) < 0
 }
+
+// TestNetwork: the /24 or /48; an address that isn't there has none.
+func TestNetwork(t *testing.T) {
+	for addr, want := range map[string]string{"192.0.2.10": "192.0.2.0/24", "IPv6:2001:db8:1:2::3": "2001:db8:1::/48"} {
+		p, err := peer.Identify(peer.Client{Addr: addr})
+		if got := p.NetworkID(); err != nil || got.Name != want || got.Kind != tlsstate.Network {
+			t.Errorf("%s: %s, %v", addr, got, err)
+		}
+	}
+	if id := new(peer.Peer).NetworkID(); !id.IsZero() || peer.Network(netip.Addr{}).IsValid() {
+		t.Errorf("of none: %s", id)
+	}
+}
