@@ -106,13 +106,13 @@ func (l *loader) checkOverruled(rows []tlsstate.Row) {
 			if other.Network.IsValid() {
 				return other.Network.Bits() < row.Network.Bits() && other.Network.Contains(row.Network.Addr())
 			}
-			return i < len(l.tables) // a domain's hosts may be anywhere, but hardly in a list of our own
+			return i < len(l.config.Peers) // a domain's hosts may be anywhere, but hardly in a list of our own
 		})
 		if at < 0 {
 			continue
 		}
 		position, key := "exempt_networks", "exempt_networks"
-		if i < len(l.tables) {
+		if i < len(l.config.Peers) {
 			position, key = dotted(l.tables[i], "network"), "peer.network"
 		}
 		name := rows[at].Domain

@@ -17,10 +17,8 @@ type loader struct {
 	config *Config
 	// settings are those of config.
 	settings []setting
-	// lists are the keys of the rows that come after those of config.Peers.
-	lists []string
-	// tables are the positions in the file of the rows in config.Peers,
-	// sendTables of those in config.Sends.
+	// tables are the positions in the file of the rows in config.Peers and, after
+	// them, the keys of the lists of networks; sendTables of those in config.Sends.
 	tables, sendTables []string
 
 	problems []problem
@@ -220,11 +218,10 @@ func (l *loader) override(where string, s setting, raw any) {
 // row's.
 func (l *loader) rules() {
 	rows := slices.Clone(l.config.Peers)
-	l.lists = nil
 	add := func(key string, row tlsstate.Row) {
 		same := func(other tlsstate.Row) bool { return other.Network == row.Network }
 		if !slices.ContainsFunc(l.config.Peers, same) {
-			rows, l.lists = append(rows, row), append(l.lists, key)
+			rows, l.tables = append(rows, row), append(l.tables, key)
 		}
 	}
 	for _, network := range l.config.ExemptNetworks {
@@ -243,28 +240,28 @@ func (l *loader) rules() {
 }
 
 // rowErrors notes what is wrong with rows of a name, whose positions are in
-// tables; rows beyond those are of the lists of networks.
+// tables.
 func (l *loader) rowErrors(err error, name string, tables []string) {
-	if err == nil {
-		return
-	}
 	for _, err := range unjoin(err) {
 		var row *tlsstate.RowError
-		if !errors.As(err, &row) {
+		switch {
+		case !errors.As(err, &row):
 			l.problems = append(l.problems, problem{err: err})
-			continue
+		case strings.HasSuffix(tables[row.Row], "]"):
+			l.atRow(tables[row.Row], name, row.Key, row.Err)
+		default:
+			l.at(tables[row.Row], tables[row.Row], row.Err)
 		}
-		if beyond := row.Row - len(tables); beyond >= 0 {
-			l.at(l.lists[beyond], l.lists[beyond], row.Err)
-			continue
-		}
-		l.atRow(tables[row.Row], name, row.Key, row.Err)
 	}
 }
 
+// unjoin returns the errors that one joins; none for nil.
 func unjoin(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
 	}
 	return []error{err}
 }
