@@ -54,18 +54,12 @@ var files embed.FS
 
 // register puts the views on the mux.
 func (p Page) register(mux *http.ServeMux, log *slog.Logger) {
-	v := views{page: p, log: log}
-	mux.HandleFunc("/{$}", v.serve("overview.html", func(*http.Request) any { return p.overview() }))
-	mux.HandleFunc("/incidents", v.serve("incidents.html", func(*http.Request) any { return p.incidents() }))
-	mux.HandleFunc("/peer", v.serve("peer.html", func(r *http.Request) any { return p.peer(r.FormValue("name")) }))
-	mux.HandleFunc("/style.css", asset("style.css", "text/css; charset=utf-8"))
-	mux.HandleFunc("/icon.svg", asset("icon.svg", "image/svg+xml"))
-}
-
-// views make HTML of what the page shows.
-type views struct {
-	page Page
-	log  *slog.Logger
+	mux.HandleFunc("/{$}", p.serve(log, "overview.html", func(*http.Request) any { return p.overview() }))
+	mux.HandleFunc("/incidents", p.serve(log, "incidents.html", func(*http.Request) any { return p.incidents() }))
+	mux.HandleFunc("/peer", p.serve(log, "peer.html", func(r *http.Request) any { return p.peer(r.FormValue("name")) }))
+	for _, asset := range []string{"style.css", "icon.svg"} {
+		mux.HandleFunc("/"+asset, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "page/"+asset) })
+	}
 }
 
 // frame is what every view is in.
@@ -79,29 +73,18 @@ type frame struct {
 	Body   any
 }
 
-func (v views) serve(name string, body func(*http.Request) any) http.HandlerFunc {
+// serve makes HTML of a view.
+func (p Page) serve(log *slog.Logger, name string, body func(*http.Request) any) http.HandlerFunc {
 	t := template.Must(template.New("frame.html").Funcs(functions).ParseFS(files, "page/frame.html", "page/parts.html", "page/"+name))
 	return func(w http.ResponseWriter, r *http.Request) {
-		f := frame{Version: v.page.Version, At: v.page.Now().UTC(), View: name, Search: clean.Text(r.FormValue("name"), maxName), Body: body(r)}
+		f := frame{Version: p.Version, At: p.Now().UTC(), View: name, Search: clean.Text(r.FormValue("name"), maxName), Body: body(r)}
 		var b bytes.Buffer // so that half a page is never sent
 		if err := t.Execute(&b, f); err != nil {
-			v.log.Error("could not make the page", "view", name, "error", clean.Text(err.Error(), maxName))
+			log.Error("could not make the page", "view", name, "error", clean.Text(err.Error(), maxName))
 			http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = b.WriteTo(w)
-	}
-}
-
-func asset(name, kind string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		b, err := files.ReadFile("page/" + name)
-		if err != nil {
-			http.Error(w, "not there", http.StatusNotFound)
-			return
-		}
-		w.Header().Set("Content-Type", kind)
-		_, _ = w.Write(b)
 	}
 }
