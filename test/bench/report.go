@@ -172,7 +172,10 @@ func (s standings) table(b *bytes.Buffer, first, second string) {
 const costWords = `What a message costs the whole system: the processor time of Postfix's processes
 and of the milter or policy service, until the queue is empty. On two busy cores
 that says more than a rate. What is above no milter is the median of the rounds'
-differences, with the range that holds the true one in 19 of 20 cases.
+differences, with the range that holds the true one in 19 of 20 cases. CPU above is
+the part of it that is the milter's or policy service's own. What was tried to lower
+ours, with counts of system calls and context switches, which the noise of a machine
+does not change: [decisions/wake-ups.md](decisions/wake-ups.md).
 
 `
 
