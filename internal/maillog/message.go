@@ -207,7 +207,7 @@ func (e *event) disconnect(b []byte) bool {
 		// XCLIENT that worked reads xclient=0/1: it begins the session anew.
 		switch n, _ := number(count); string(name) {
 		case "starttls":
-			e.startTLS = int32(n) // the first number of "1/2": those that worked
+			e.startTLS = int32(min(n, 9999)) // the first number of "1/2": those that worked
 		case "xclient":
 			e.xclient = true
 		case "commands":
