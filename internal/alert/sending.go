@@ -19,12 +19,8 @@ func destinationTitle(c *incident.Change) string {
 	i := &c.Incident
 	to := clean.Name(i.Identity.Name)
 	switch {
-	case c.What == incident.Closed && i.ClosedBy == incident.Met:
-		return fmt.Sprintf("mail to %s is sent over TLS again", to)
-	case c.What == incident.Closed && i.ClosedBy == incident.Unpinned:
-		return fmt.Sprintf("%s: pin dropped by an operator", to)
 	case c.What == incident.Closed:
-		return fmt.Sprintf("mail to %s: no failure for 24 hours", to)
+		return fmt.Sprintf("mail to %s: %s", to, i.ClosedBy.Words())
 	case holds(i):
 		return fmt.Sprintf("mail to %s waits: it stopped offering TLS; %s so far", to, words.Count(i.Messages, "attempt"))
 	case i.Kind == tlsstate.Weakened:

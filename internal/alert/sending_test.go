@@ -107,7 +107,7 @@ It was sent: outbound.action = hold keeps back mail in clear alone.
 tlsratchet explain --to bank.example
 tlsratchet outbound
 tlsratchet peer unpin --why 'REASON' destination:bank.example`},
-		{"over", closed(incident.Met), `mail to bank.example is sent over TLS again
+		{"over", closed(incident.Met), `mail to bank.example: the pin is met again
 --
 State: closed at 2026-09-21 13:00 UTC: the pin is met again.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -122,7 +122,7 @@ Mail that waits for it is sent when Postfix tries it again.
 tlsratchet explain --to bank.example
 tlsratchet outbound
 postqueue -f`},
-		{"unpinned", closed(incident.Unpinned), `bank.example: pin dropped by an operator
+		{"unpinned", closed(incident.Unpinned), `mail to bank.example: an operator dropped the pin
 --
 State: closed at 2026-09-21 13:00 UTC: an operator dropped the pin.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -137,7 +137,7 @@ Mail that waits for it is sent when Postfix tries it again.
 tlsratchet explain --to bank.example
 tlsratchet outbound
 postqueue -f`},
-		{"quiet", closed(incident.Quiet), `mail to bank.example: no failure for 24 hours
+		{"quiet", closed(incident.Quiet), `mail to bank.example: no downgrade for 24 hours
 --
 State: closed at 2026-09-21 13:00 UTC: no downgrade for 24 hours.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.

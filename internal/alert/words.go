@@ -62,13 +62,7 @@ func title(c *incident.Change) string {
 	case incident.Holding:
 		return fmt.Sprintf("%s of %s may still be in the hold queue", words.Count(len(c.Held), "message"), who)
 	case incident.Closed:
-		switch i.ClosedBy {
-		case incident.Met:
-			return fmt.Sprintf("%s meets its pin again", who)
-		case incident.Unpinned:
-			return fmt.Sprintf("%s: pin dropped by an operator", who)
-		}
-		return fmt.Sprintf("%s: no downgrade for 24 hours", who)
+		return who + ": " + i.ClosedBy.Words()
 	}
 	return who + " " + words.Kind(i.Kind)
 }

@@ -59,7 +59,7 @@ func (i *Incident) actions() []string {
 func (i *Incident) state() string {
 	s := "open"
 	if !i.IsOpen() {
-		s = fmt.Sprintf("closed at %s UTC: %s", Stamp(i.Closed), cmp.Or(reasons[i.ClosedBy], string(i.ClosedBy)))
+		s = fmt.Sprintf("closed at %s UTC: %s", Stamp(i.Closed), i.ClosedBy.Words())
 	}
 	if i.KnownPlaintext {
 		s += ", known plaintext"
@@ -74,6 +74,9 @@ func (i *Incident) state() string {
 var reasons = map[Reason]string{
 	Met: "the pin is met again", Quiet: "no downgrade for 24 hours", Unpinned: "an operator dropped the pin",
 }
+
+// Words says why an incident closed.
+func (r Reason) Words() string { return cmp.Or(reasons[r], string(r)) }
 
 // strength is how strong the evidence is, and why.
 func (i *Incident) strength() string {
