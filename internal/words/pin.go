@@ -7,18 +7,10 @@ import (
 	"tlsratchet/tlsstate"
 )
 
+var levels = [...]string{tlsstate.Plaintext: "in clear", tlsstate.Weak: "weak TLS", tlsstate.TLS12: "TLS 1.2", tlsstate.TLS13: "TLS 1.3"}
+
 // Level names a level for people.
-func Level(l tlsstate.Level) string {
-	switch l {
-	case tlsstate.Plaintext:
-		return "in clear"
-	case tlsstate.Weak:
-		return "weak TLS"
-	case tlsstate.TLS12:
-		return "TLS 1.2"
-	}
-	return "TLS 1.3"
-}
+func Level(l tlsstate.Level) string { return levels[min(int(l), len(levels)-1)] }
 
 // AtLeast names the levels from l on, as a pin expects them.
 func AtLeast(l tlsstate.Level) string {

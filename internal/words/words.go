@@ -77,24 +77,20 @@ func Verdict(v *tlsstate.Verdict) string {
 	return clean.Text(text+state(v)+support(v), maxWords)
 }
 
-// support says why a domain's pin counts against an address without one.
-func support(v *tlsstate.Verdict) (text string) {
+// supports are why a domain's pin counts against an address without one.
+var supports = map[tlsstate.Support]string{
+	tlsstate.SupportItself:    "; the address itself used TLS before",
+	tlsstate.SupportHostName:  "; a host of the same name used TLS",
+	tlsstate.SupportSPF:       "; the domain's SPF record names its hosts",
+	tlsstate.SupportNetwork:   "; its hosts in the same network use TLS",
+	tlsstate.SupportAddresses: "; nearly all of its many addresses use TLS",
+}
+
+func support(v *tlsstate.Verdict) string {
 	if v.Recalled {
-		text = "; DNS confirmed no name: the domain is the last one known of the address or its network"
+		return "; DNS confirmed no name: the domain is the last one known of the address or its network" + supports[v.Support]
 	}
-	switch v.Support {
-	case tlsstate.SupportItself:
-		return text + "; the address itself used TLS before"
-	case tlsstate.SupportHostName:
-		return text + "; a host of the same name used TLS"
-	case tlsstate.SupportSPF:
-		return text + "; the domain's SPF record names its hosts"
-	case tlsstate.SupportNetwork:
-		return text + "; its hosts in the same network use TLS"
-	case tlsstate.SupportAddresses:
-		return text + "; nearly all of its many addresses use TLS"
-	}
-	return text
+	return supports[v.Support]
 }
 
 // On says on how many days of the window a pin was met, and when last. A pin may
