@@ -30,7 +30,7 @@ var functions = template.FuncMap{
 // address.
 func client(s string) template.HTML {
 	host, address := clean.Text(s, 600), ""
-	if at := strings.LastIndexByte(host, '['); at > 0 {
+	if at := strings.LastIndexByte(host, '['); at > 0 && strings.HasSuffix(host, "]") {
 		host, address = host[:at], "<wbr>"+template.HTMLEscapeString(host[at:])
 	}
 	return template.HTML(template.HTMLEscapeString(host) + address)
