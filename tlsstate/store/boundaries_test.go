@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // A meta page is one of bbolt's, with its checksum and a page size that can be.
@@ -273,5 +275,25 @@ func TestPagesOfTheMeta(t *testing.T) {
 		if _, err := newVerifier(bytes.NewReader(c.b), int64(len(c.b))); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%d pages: %v", pages, err)
 		}
+	}
+}
+
+// A fault in one read leaves the file in use: bbolt ended that transaction.
+func TestAFaultInOneRead(t *testing.T) {
+	d, _, err := openBolt(fill(t, 3), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.view(func(*bolt.Bucket) error { panic("a page that is none") }); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a panic: %v", err)
+	}
+	if h, err := d.get(peer(1)); err != nil || h != seen(2) || d.broken.Load() {
+		t.Errorf("the next read: %+v, %v, broken %v", h, err, d.broken.Load())
+	}
+	if err := d.close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.get(peer(1)); err == nil || d.broken.Load() {
+		t.Errorf("after it was closed: %v, broken %v", err, d.broken.Load())
 	}
 }
