@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -94,17 +93,17 @@ func denied(path, what string, bits fs.FileMode, name string) error {
 }
 
 func userName(id uint32) string {
-	text := strconv.FormatUint(uint64(id), 10)
-	if u, err := user.LookupId(text); err == nil {
-		return u.Username
+	u, err := user.LookupId(fmt.Sprint(id))
+	if err != nil {
+		return fmt.Sprint(id)
 	}
-	return text
+	return u.Username
 }
 
 func groupName(id uint32) string {
-	text := strconv.FormatUint(uint64(id), 10)
-	if g, err := user.LookupGroupId(text); err == nil {
-		return g.Name
+	g, err := user.LookupGroupId(fmt.Sprint(id))
+	if err != nil {
+		return fmt.Sprint(id)
 	}
-	return text
+	return g.Name
 }
