@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/storetest"
 )
@@ -37,4 +38,23 @@ func open(t testing.TB, path string, opts store.Options) *store.File {
 		t.Fatalf("Open: %v", err)
 	}
 	return f
+}
+
+func TestMemoryCountsHitsAndMisses(t *testing.T) {
+	m := store.NewMemory(10)
+	id := tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}
+	for range 2 {
+		if _, err := m.Load(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := m.Merge(id, storetest.Sees(tlsstate.History{}, storetest.Today, tlsstate.TLS12), storetest.Today); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Load(id); err != nil {
+		t.Fatal(err)
+	}
+	if s := m.Stats(); s.Hits != 1 || s.Misses != 3 || s.Writes != 1 {
+		t.Errorf("%+v", s)
+	}
 }
