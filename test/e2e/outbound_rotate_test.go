@@ -28,6 +28,10 @@ func TestOutboundLogrotate(t *testing.T) {
 	})
 	for range 2 {
 		time.Sleep(600 * time.Millisecond)
+		eventually(t, "Postfix has a log to rotate", func() bool {
+			info, err := os.Stat(s.in.Maillog())
+			return err == nil && info.Size() > 0
+		})
 		if err := s.in.Logrotate(limit(t)); err != nil {
 			t.Error(err)
 		}
