@@ -14,7 +14,7 @@ import (
 	"tlsratchet/test/posttest"
 )
 
-// TestGuideTrial does what docs/guide.md tells a postmaster without a second
+// TestGuideTrial does what docs/guide.md has a postmaster do without a second
 // host, line by line, at a Postfix of its own.
 func TestGuideTrial(t *testing.T) {
 	swaks(t)
