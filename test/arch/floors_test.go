@@ -87,7 +87,7 @@ func isFree(room string) bool {
 
 // isTest reports whether a room only tests or measures.
 func isTest(room string) bool {
-	return strings.HasPrefix(room, "test/") || room == "tlsstate/store/storetest"
+	return strings.HasPrefix(room, "test/")
 }
 
 // list returns the rooms and, of each, the packages that it imports (Imports)

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 func TestMemoryContract(t *testing.T) {

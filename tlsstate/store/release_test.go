@@ -15,9 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 var release = flag.String("release", "", "write the files of this version into testdata/releases")

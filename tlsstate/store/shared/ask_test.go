@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"tlsratchet/test/chaos/servers"
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 // patient never gives an answer up: these tests are about answers.

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"tlsratchet/test/chaos/servers"
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 // shares returns what puts a local store onto a server, under a prefix of its

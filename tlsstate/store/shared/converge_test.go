@@ -10,9 +10,9 @@ import (
 	"pgregory.net/rapid"
 
 	"tlsratchet/test/chaos/servers"
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 const peersOfAll = 3

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"tlsratchet/test/chaos/servers"
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 // Whatever happens to the server: sessions are judged by the local memory

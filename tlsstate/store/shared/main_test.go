@@ -14,10 +14,10 @@ import (
 	"go.uber.org/goleak"
 
 	"tlsratchet/test/chaos/servers"
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 const today = storetest.Today

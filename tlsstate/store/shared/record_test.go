@@ -9,9 +9,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tlsratchet/test/storetest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
-	"tlsratchet/tlsstate/store/storetest"
 )
 
 const today = storetest.Today
