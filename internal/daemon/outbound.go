@@ -14,6 +14,7 @@ import (
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/statefile"
 	"tlsratchet/milter/wire"
+	"tlsratchet/tlsstate"
 )
 
 // sending is the sending side: it answers Postfix's look-ups, and follows its
@@ -93,11 +94,17 @@ func (s *sending) permit(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if p.Reason != s.reason && s.cfg.Outbound.Action == config.Hold {
+	if p.Reason != s.reason && wantsHold(s.cfg) {
 		s.log.Warn("destinations are not held", "reason", p.Reason)
 	}
 	s.reason = p.Reason
 	s.out.SetSettings(settings(s.cfg, p))
+}
+
+// wantsHold reports whether any mail is to be held.
+func wantsHold(cfg *config.Config) bool {
+	return cfg.Outbound.Action == config.Hold ||
+		slices.ContainsFunc(cfg.Sends, func(r tlsstate.Row) bool { return r.Action != nil && *r.Action == tlsstate.Tempfail })
 }
 
 // run follows until close. Postfix's settings come first, which may take

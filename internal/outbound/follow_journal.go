@@ -70,7 +70,7 @@ func (f *Follower) journal(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	f.readJournal(bufio.NewReaderSize(out, maxLine), from.At)
+	f.readJournal(bufio.NewReaderSize(out, maxLine), from)
 	err = cmd.Wait()
 	if text := clean.Text(strings.TrimSpace(errs.String()), 300); text != "" {
 		return errors.New("journalctl: " + text + journalRights(text))
@@ -89,9 +89,10 @@ func journalRights(text string) string {
 	return ""
 }
 
-// readJournal reads records, one JSON object a line, until the end. Those up to a
-// time were read before.
-func (f *Follower) readJournal(in *bufio.Reader, before int64) {
+// readJournal reads records, one JSON object a line, until the end. Those up to the
+// cursor were read before.
+func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
+	f.muted = true
 	for {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
@@ -104,12 +105,13 @@ func (f *Follower) readJournal(in *bufio.Reader, before int64) {
 			return
 		}
 		f.works()
-		f.record(line, before)
+		f.record(line, from)
 	}
 }
 
-// record reads one record of the journal.
-func (f *Follower) record(line []byte, before int64) {
+// record reads one record of the journal. The first one behind the cursor ends the
+// reading again, whatever the clock shows later: somebody may set it back.
+func (f *Follower) record(line []byte, from Cursor) {
 	var r struct {
 		Cursor  string `json:"__CURSOR"`
 		Time    string `json:"__REALTIME_TIMESTAMP"`
@@ -129,12 +131,13 @@ func (f *Follower) record(line []byte, before int64) {
 	if r.SyslogPID == "" {
 		r.SyslogPID = r.PID
 	}
-	f.muted = micros <= before
+	f.muted = f.muted && micros <= from.At
 	pid, _ := strconv.ParseUint(r.SyslogPID, 10, 31)
 	f.read(&maillog.Line{At: time.UnixMicro(micros), Program: r.Program, PID: uint32(pid), Message: messageOf(r.Message)})
 	if !f.muted {
 		f.cursor.Store(&Cursor{Journal: r.Cursor, At: micros})
 	}
+	f.muted = f.muted && r.Cursor != from.Journal
 }
 
 // messageOf returns the text of a record: a string, or bytes where it is not

@@ -290,15 +290,27 @@ func TestMissingLogIsReported(t *testing.T) {
 	eventually(t, "a fault", func() bool { return strings.Contains(f.Stats().Fault, "no such file") })
 }
 
-// TestJournal reads a recorded stream through the code that reads journalctl.
-func TestJournal(t *testing.T) {
+// journalRecord is one record as journalctl -o json writes it, so many microseconds
+// after the begin of the recording.
+func journalRecord(n, micros int, message string) string {
+	return fmt.Sprintf(`{"__CURSOR":"s=1;i=%d","__REALTIME_TIMESTAMP":"%d","SYSLOG_IDENTIFIER":"postfix/smtp","SYSLOG_PID":"77","_PID":"9","MESSAGE":%s}`+"\n", n, recorded+int64(micros), message)
+}
+
+const (
+	recorded    = int64(1_800_000_000_000_000)
+	journalSent = `"Q%d: to=<a@bank.test>, relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)"`
+)
+
+// readRecords reads a recorded stream through the code that reads journalctl.
+func readRecords(stream string, from Cursor) (*Follower, *ids) {
 	found := &ids{}
 	f := &Follower{Source: "journal", Sink: found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
-	record := func(n int, message string) string {
-		return fmt.Sprintf(`{"__CURSOR":"s=1;i=%d","__REALTIME_TIMESTAMP":"%d","SYSLOG_IDENTIFIER":"postfix/smtp","SYSLOG_PID":"77","_PID":"9","MESSAGE":%s}`+"\n", n, int64(1_800_000_000_000_000)+int64(n), message)
-	}
-	sent := `"Q%d: to=<a@bank.test>, relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)"`
+	f.readJournal(bufio.NewReaderSize(strings.NewReader(stream), maxLine), from)
+	return f, found
+}
+
+func TestJournal(t *testing.T) {
 	bytes := "["
 	for i, c := range []byte("Untrusted TLS connection established to mx[192.0.2.1]:25: TLSv1.3 with cipher X (1/1 bits)") {
 		if i > 0 {
@@ -306,12 +318,39 @@ func TestJournal(t *testing.T) {
 		}
 		bytes += fmt.Sprint(c)
 	}
-	stream := record(1, fmt.Sprintf(sent, 1)) + "no JSON\n" + record(2, bytes+"]") + strings.Repeat("x", 2*maxLine) + "\n" + record(3, fmt.Sprintf(sent, 3))
-	f.readJournal(bufio.NewReaderSize(strings.NewReader(stream), maxLine), 1_800_000_000_000_001)
+	stream := journalRecord(1, 1, fmt.Sprintf(journalSent, 1)) + "no JSON\n" + journalRecord(2, 2, bytes+"]") +
+		strings.Repeat("x", 2*maxLine) + "\n" + journalRecord(3, 3, fmt.Sprintf(journalSent, 3))
+	f, found := readRecords(stream, Cursor{Journal: "s=1;i=1", At: recorded + 1})
 	if got := fmt.Sprint(found.all, found.use["Q3"]); got != fmt.Sprint([]string{"Q3"}, maillog.Encrypted) {
 		t.Errorf("%s: the first was read before, the second is encrypted", got)
 	}
-	if c := f.Cursor(); c.Journal != "s=1;i=3" || c.At != 1_800_000_000_000_003 {
+	if c := f.Cursor(); c.Journal != "s=1;i=3" || c.At != recorded+3 {
 		t.Errorf("cursor %+v", c)
+	}
+}
+
+// TestJournalCursor: what stands behind the cursor is read once, in whatever time.
+func TestJournalCursor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		micros []int // of the records 1, 2 and so on
+		from   Cursor
+		want   string
+	}{
+		"in order":                   {[]int{1, 2, 3}, Cursor{Journal: "s=1;i=1", At: recorded + 1}, "[Q2 Q3]"},
+		"several in one microsecond": {[]int{1, 1, 1}, Cursor{Journal: "s=1;i=2", At: recorded + 1}, "[Q3]"},
+		"the clock was set back":     {[]int{9, 2, 3}, Cursor{Journal: "s=1;i=1", At: recorded + 9}, "[Q2 Q3]"},
+		"and later again":            {[]int{9, 12, 3}, Cursor{At: recorded + 10}, "[Q2 Q3]"},
+		"the cursor's is gone":       {[]int{1, 2, 3}, Cursor{Journal: "s=0;i=7", At: recorded + 1}, "[Q2 Q3]"},
+		"no cursor yet":              {[]int{1, 2, 3}, Cursor{At: recorded + 2}, "[Q3]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stream := ""
+			for i, at := range tt.micros {
+				stream += journalRecord(i+1, at, fmt.Sprintf(journalSent, i+1))
+			}
+			if _, found := readRecords(stream, tt.from); fmt.Sprint(found.all) != tt.want {
+				t.Errorf("%v, want %s", found.all, tt.want)
+			}
+		})
 	}
 }

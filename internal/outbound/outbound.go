@@ -98,7 +98,7 @@ func (b *Outbound) Asked() bool { return b.asked.ever.Load() }
 func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool {
 	s := b.settings.Load()
 	rule := s.Rules.For(noAddr, domain)
-	if rule.Stripped < tlsstate.Tempfail || !rule.Peer && !s.Permission.Allowed {
+	if rule.Stripped < tlsstate.Tempfail || !s.Permission.Allowed {
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)

@@ -130,6 +130,11 @@ func TestWhoIsHeld(t *testing.T) {
 			rows(tlsstate.Row{Domain: "new.test", Least: tlsstate.TLS12})(p, s)
 			s.Permission.Allowed = false
 		}, tls12, "new.test", false},
+		"held by a row, Postfix forbids it": {func(p *tlsstate.Policy, s *Settings) {
+			hold := tlsstate.Tempfail
+			rows(tlsstate.Row{Domain: "bank.test", Least: tlsstate.TLS12, Action: &hold})(p, s)
+			s.Permission.Allowed = false
+		}, tls12, "bank.test", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, tt.change)

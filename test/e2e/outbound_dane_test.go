@@ -34,16 +34,18 @@ func TestOutboundNeverWeakens(t *testing.T) {
 }
 
 // daneDomains are in a signed zone. All but the last publish TLSA records, all
-// are pinned, and the last two are stripped.
+// are pinned and required by rows of the configuration, and the last two are
+// stripped.
 var daneDomains = []string{"right.test", "wrong.test", "stripped.test", "none.test"}
 
 // TestOutboundDANE: at a real signed zone and a validating resolver, a delivery is
 // never weaker with us than without.
 func TestOutboundDANE(t *testing.T) {
-	mx, pinned := map[string][]string{}, []string(nil)
+	mx, pinned, rows := map[string][]string{}, []string(nil), ""
 	for _, domain := range daneDomains {
 		mx[domain] = []string{"mx." + domain}
 		pinned = append(pinned, "destination:"+domain)
+		rows += fmt.Sprintf("[[send]]\ndomain = %q\nleast = \"TLSv1.2\"\naction = \"hold\"\n", domain)
 	}
 	s, addrs := newReceivers(t, mx)
 	resolver := posttest.Loopback()
@@ -76,7 +78,7 @@ func TestOutboundDANE(t *testing.T) {
 			s := &outbox{t: t, sinks: s.sinks}
 			s.in = newSender(t, resolver, append(tt.main, "smtp_dns_support_level = dnssec")...)
 			if tt.with {
-				serve(t, s.in.MilterSocket(), taught(t, tlsstate.TLS12, 30, pinned...), s.config(hold))
+				serve(t, s.in.MilterSocket(), taught(t, tlsstate.TLS12, 30, pinned...), s.config(hold)+rows)
 			}
 			for n, domain := range daneDomains {
 				if got := s.fate(fmt.Sprintf("n%d@%s", i, domain)); got != tt.want[n] {
