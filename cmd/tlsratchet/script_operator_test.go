@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,12 +124,12 @@ func makeMemory(file string, more int) error {
 		"address:192.0.2.10": pinned, "domain:bank.example": pinned, "listener:198.51.100.1:25": pinned, "domain:plain.example": plain,
 	} {
 		id, perr := tlsstate.ParseIdentity(identity)
-		_, merr := s.Merge(id, h, today)
+		_, merr := s.Update(id, netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return h })
 		err = errors.Join(err, perr, merr)
 	}
 	const stride = 7_368_787 // a prime: spreads the keys, as peers come
 	for i := 0; i < more && err == nil; i++ {
-		if _, err = s.Merge(manyIdentity(i*stride%more), pinned, today); err == nil && i%20_000 == 0 {
+		if _, err = s.Update(manyIdentity(i*stride%more), netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return pinned }); err == nil && i%20_000 == 0 {
 			err = s.Flush(context.Background())
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,7 +90,7 @@ func (w world) teach(t *testing.T, identity string, level tlsstate.Level, from, 
 	rule, today := tlsstate.DefaultPolicy(), tlsstate.DayOf(now)
 	for ago := from; ago >= to; ago-- {
 		o := tlsstate.Observation{Day: today - tlsstate.Day(ago), Security: tlsstate.Security{Level: level}}
-		if _, err := w.memory.Update(id, today, func(h tlsstate.History) tlsstate.History {
+		if _, err := w.memory.Update(id, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History {
 			_, after := tlsstate.Judge(h, o, &rule)
 			return after
 		}); err != nil {

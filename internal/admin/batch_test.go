@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -26,11 +27,11 @@ func (s *slowDisk) Load(id tlsstate.Identity) (tlsstate.History, error) {
 	return s.Memory.Load(id)
 }
 
-func (s *slowDisk) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
+func (s *slowDisk) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	if s.merges++; s.merges%7 == 1 {
 		return tlsstate.History{}, store.ErrTimeout
 	}
-	return s.Memory.Merge(id, h, today)
+	return s.Memory.Update(id, client, today, grow)
 }
 
 // A batch waits for the disk; a message does not.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -65,7 +66,7 @@ func touch(t *testing.T, file *store.File, day tlsstate.Day) {
 	o := tlsstate.Observation{Day: today - 60 + day, Security: tlsstate.Security{Level: tlsstate.TLS13}}
 	for i := range many {
 		id := tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("d%05d.example", i)}
-		_, err := file.Update(id, today, func(h tlsstate.History) tlsstate.History {
+		_, err := file.Update(id, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History {
 			_, after := tlsstate.Judge(h, o, &rule)
 			return after
 		})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/netip"
 	"time"
 
 	"tlsratchet/internal/clean"
@@ -144,7 +145,9 @@ func (l *Local) importOne(ctx context.Context, line Line, done *Imported) error 
 	var before, after tlsstate.History
 	err = patiently(ctx, func() (err error) {
 		if before, err = l.Memory.Load(id); err == nil {
-			after, err = l.Memory.Merge(id, line.History, l.today())
+			after, err = l.Memory.Update(id, netip.Addr{}, l.today(), func(tlsstate.History) tlsstate.History {
+				return line.History // the store joins it with what is there
+			})
 		}
 		return err
 	})

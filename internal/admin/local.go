@@ -23,9 +23,7 @@ import (
 // Memory is what Local works on: a store of package tlsstate/store.
 type Memory interface {
 	ratchet.Histories
-	Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	Len() int
-	Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Flush(ctx context.Context) error
 }
@@ -121,7 +119,7 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 	} else if before == (tlsstate.History{}) {
 		return Detail{}, l.unknown(id)
 	}
-	h, err := l.Memory.Update(id, today, grow)
+	h, err := l.Memory.Update(id, netip.Addr{}, today, grow)
 	if err != nil {
 		return Detail{}, fmt.Errorf("%s %s: %w", a.Do, id, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,12 +119,12 @@ func TestUnpinNamesPinnedAddresses(t *testing.T) {
 	for name, host := range map[string]string{"192.0.2.1": "mx1.bank.example", "192.0.2.2": "mx.otherbank.example", "192.0.2.3": "bank.example"} {
 		h := pinnedUntil(20_000)
 		h.Name = tlsstate.LastName(20_000, host, host)
-		if _, err := memory.Merge(tlsstate.Identity{Kind: tlsstate.Address, Name: name}, h, 20_000); err != nil {
+		if _, err := memory.Update(tlsstate.Identity{Kind: tlsstate.Address, Name: name}, netip.Addr{}, 20_000, func(tlsstate.History) tlsstate.History { return h }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	domain := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
-	if _, err := memory.Merge(domain, pinnedUntil(20_000), 20_000); err != nil {
+	if _, err := memory.Update(domain, netip.Addr{}, 20_000, func(tlsstate.History) tlsstate.History { return pinnedUntil(20_000) }); err != nil {
 		t.Fatal(err)
 	}
 	d, err := l.Do(t.Context(), Act{Do: "unpin", Identity: domain.String(), Why: "x"})

@@ -31,7 +31,7 @@ type memory map[tlsstate.Identity]tlsstate.History
 
 func (m memory) Load(id tlsstate.Identity) (tlsstate.History, error) { return m[id], nil }
 
-func (m memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (m memory) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	m[id] = grow(m[id])
 	return m[id], nil
 }

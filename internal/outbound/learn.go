@@ -192,7 +192,7 @@ func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tls
 		return
 	}
 	// Without an address there is no quota: we chose whom to send to.
-	_, err := b.o.Histories.Learn(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
+	_, err := b.o.Histories.Update(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
 		_, after := tlsstate.Judge(h, o, rule)
 		return after
 	})

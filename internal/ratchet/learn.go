@@ -115,7 +115,7 @@ func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observatio
 	if r.o.Observe != nil {
 		defer r.timed(Learning, time.Now())
 	}
-	_, err = r.o.Histories.Learn(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
+	_, err = r.o.Histories.Update(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
 		var after tlsstate.History
 		if v, after = tlsstate.Judge(h, o, rule); h.Precedes(&o) {
 			return h

@@ -108,7 +108,7 @@ type blank struct{}
 
 func (blank) Load(tlsstate.Identity) (h tlsstate.History, err error) { return h, nil }
 func (blank) Newest() tlsstate.Day                                   { return 0 }
-func (blank) Learn(_ tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (blank) Update(_ tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	return grow(tlsstate.History{}), nil
 }
 

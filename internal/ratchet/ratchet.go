@@ -34,10 +34,10 @@ var (
 type Histories interface {
 	// Load returns the zero history for an identity never seen.
 	Load(tlsstate.Identity) (tlsstate.History, error)
-	// Learn replaces a history by what grow, which is pure and may be called
+	// Update joins a history with what grow, which is pure and may be called
 	// more than once, makes of the one that is current. The client's address is
 	// for quotas on newcomers: one too many is forgotten, and no error.
-	Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	// Newest returns the newest day in any history, or 0.
 	Newest() tlsstate.Day
 }

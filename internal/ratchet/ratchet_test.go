@@ -38,7 +38,7 @@ func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
 	return m.m[id], nil
 }
 
-func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (m *memory) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.update != nil {

@@ -25,7 +25,7 @@ type histories map[tlsstate.Identity]tlsstate.History
 
 func (h histories) Load(id tlsstate.Identity) (tlsstate.History, error) { return h[id], nil }
 func (h histories) Newest() tlsstate.Day                                { return 0 }
-func (h histories) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (h histories) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	h[id] = grow(h[id])
 	return h[id], nil
 }

@@ -93,9 +93,9 @@ func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
 // maxChanges bounds the changes that can be taken back.
 const maxChanges = 1 << 15
 
-// Learn replaces a history by what grow makes of it. Nobody else has it, and
+// Update replaces a history by what grow makes of it. Nobody else has it, and
 // grow only ever grows it: there is nothing to merge.
-func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (m *memory) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	e := m.find(id)
 	if e == nil {
 		e = &entry{id: id}

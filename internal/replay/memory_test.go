@@ -47,7 +47,7 @@ func TestMemory(t *testing.T) {
 		t.Helper()
 		id := tlsstate.Identity{Kind: tlsstate.Address, Name: name}
 		before, _ := m.Load(id)
-		h, err := m.Learn(id, netip.Addr{}, 1, grow)
+		h, err := m.Update(id, netip.Addr{}, 1, grow)
 		if after, _ := m.Load(id); err != nil || h.Epoch != before.Epoch+1 || after != h {
 			t.Errorf("%+v, %+v, %v", h, after, err)
 		}
@@ -64,7 +64,7 @@ func TestMemory(t *testing.T) {
 	m.fault = false
 	learn("b")
 	m.undo()
-	if _, err := m.Learn(tlsstate.Identity{Kind: tlsstate.Listener, Name: "log"}, netip.Addr{}, 1, grow); err != nil || m.Newest() != 0 {
+	if _, err := m.Update(tlsstate.Identity{Kind: tlsstate.Listener, Name: "log"}, netip.Addr{}, 1, grow); err != nil || m.Newest() != 0 {
 		t.Error(err)
 	}
 	want := map[string]uint16{"a": 2, "b": 1, "late": 1}

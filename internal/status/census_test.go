@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ func TestCensus(t *testing.T) {
 		teach := func(id tlsstate.Identity, level tlsstate.Level, days int) {
 			for ago := days - 1; ago >= 0; ago-- {
 				day := now - tlsstate.Day(ago)
-				if _, err := m.Update(id, day, func(h tlsstate.History) tlsstate.History {
+				if _, err := m.Update(id, netip.Addr{}, day, func(h tlsstate.History) tlsstate.History {
 					_, h = tlsstate.Judge(h, tlsstate.Observation{Day: day, Security: tlsstate.Security{Level: level}}, &rule)
 					return h
 				}); err != nil {
@@ -40,7 +41,7 @@ func TestCensus(t *testing.T) {
 		}
 		teach(domain("both.example"), tlsstate.Plaintext, 60)
 		teach(domain("both.example"), tlsstate.TLS12, 1)
-		if _, err := m.Update(domain("forgotten.example"), now, func(h tlsstate.History) tlsstate.History { return h.Forget(now) }); err != nil {
+		if _, err := m.Update(domain("forgotten.example"), netip.Addr{}, now, func(h tlsstate.History) tlsstate.History { return h.Forget(now) }); err != nil {
 			t.Fatal(err)
 		}
 

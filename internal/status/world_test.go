@@ -77,7 +77,7 @@ func noHistory(tlsstate.Identity) (tlsstate.History, error) { return tlsstate.Hi
 type memory func(tlsstate.Identity) (tlsstate.History, error)
 
 func (m memory) Load(id tlsstate.Identity) (tlsstate.History, error) { return m(id) }
-func (memory) Learn(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (memory) Update(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	return tlsstate.History{}, errors.New("read-only")
 }
 func (memory) Newest() tlsstate.Day { return today() }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,7 +155,7 @@ func teachDestinations(file string, now time.Time) error {
 	rule, today := tlsstate.DefaultPolicy(), tlsstate.DayOf(now)
 	for n := range destinations {
 		id := tlsstate.Identity{Kind: tlsstate.Destination, Name: destination(n)}
-		_, failed := memory.Update(id, today, func(h tlsstate.History) tlsstate.History {
+		_, failed := memory.Update(id, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History {
 			for ago := steadyDays - 1; ago >= 0; ago-- {
 				o := tlsstate.Observation{Day: today - tlsstate.Day(ago), Security: tlsstate.Security{Level: tlsstate.TLS13}}
 				_, h = tlsstate.Judge(h, o, &rule)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -140,7 +141,7 @@ func fillLarge(ctx context.Context, file string, n int) error {
 	h := pinnedHistory(today)
 	const stride = 7_368_787 // a prime: spreads the keys, as peers come
 	for i := range n {
-		if _, err = s.Merge(manyIdentity(i*stride%n), h, today); err != nil {
+		if _, err = s.Update(manyIdentity(i*stride%n), netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return h }); err != nil {
 			break
 		}
 		if i%20_000 == 0 {

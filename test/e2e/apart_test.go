@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func kept(t *testing.T, live life, ids ...string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Update(identity, tlsstate.DayOf(time.Now()), live); err != nil {
+		if _, err := s.Update(identity, netip.Addr{}, tlsstate.DayOf(time.Now()), live); err != nil {
 			t.Fatal(err)
 		}
 	}

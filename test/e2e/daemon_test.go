@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,7 +164,7 @@ func taught(t *testing.T, level tlsstate.Level, days int, ids ...string) string 
 		}
 		for ago := days; ago > 0; ago-- {
 			o := tlsstate.Observation{Day: today - tlsstate.Day(ago), Security: tlsstate.Security{Level: level}}
-			if _, err := s.Update(identity, today, func(h tlsstate.History) tlsstate.History {
+			if _, err := s.Update(identity, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History {
 				_, after := tlsstate.Judge(h, o, &rule)
 				return after
 			}); err != nil {

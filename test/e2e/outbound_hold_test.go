@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -149,7 +150,7 @@ func heldBefore(t *testing.T, file, id string) {
 		t.Fatal(err)
 	}
 	today, rule := tlsstate.DayOf(time.Now()), tlsstate.DefaultPolicy()
-	if _, err := memory.Update(identity, today, func(old tlsstate.History) tlsstate.History {
+	if _, err := memory.Update(identity, netip.Addr{}, today, func(old tlsstate.History) tlsstate.History {
 		h := tlsstate.History{Epoch: old.Epoch + 1}
 		for ago := 30; ago >= 0; ago-- {
 			o := tlsstate.Observation{Day: today - tlsstate.Day(ago), Security: tlsstate.Security{Level: tlsstate.TLS12}}

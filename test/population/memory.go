@@ -24,7 +24,7 @@ func (m *memory) Load(id tlsstate.Identity) (tlsstate.History, error) {
 }
 
 // Learn joins what grow makes of a history to it.
-func (m *memory) Learn(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (m *memory) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	before := m.histories[id]
 	after := tlsstate.Merge(before, grow(before)).Form(m.rule)
 	m.histories[id] = after

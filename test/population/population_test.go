@@ -124,7 +124,7 @@ func TestMemory(t *testing.T) {
 			if i == 1 {
 				d = 20005 - n
 			}
-			_, err := m.Learn(id, netip.MustParseAddr(id.Name), d, func(h tlsstate.History) tlsstate.History {
+			_, err := m.Update(id, netip.MustParseAddr(id.Name), d, func(h tlsstate.History) tlsstate.History {
 				_, after := tlsstate.Judge(h, tlsstate.Observation{Day: d, Security: tlsstate.Security{Level: tlsstate.TLS13}}, &rule)
 				return after
 			})

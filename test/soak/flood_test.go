@@ -178,7 +178,7 @@ func TestAFloodThatPins(t *testing.T) {
 		for i := range tries {
 			client := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 8), byte(i)})
 			grow := func(h tlsstate.History) tlsstate.History { return session(h, day, tlsstate.TLS12) }
-			if _, err := f.Learn(domain("flood", i), client, day, grow); err != nil {
+			if _, err := f.Update(domain("flood", i), client, day, grow); err != nil {
 				t.Fatal(err)
 			}
 			if i%(limit/12) == 0 { // a day is long enough for that

@@ -26,13 +26,13 @@ func load(path string, first int) error {
 		return err
 	}
 	for i := first; ; i++ {
-		if _, err := f.Merge(domain("pin", i), pinned, today); err != nil {
+		if _, err := f.Update(domain("pin", i), netip.Addr{}, today, setting(pinned)); err != nil {
 			return err
 		}
 		fmt.Println("pin", i, time.Now().UnixNano())
 		for n := range 20 {
 			client := netip.AddrFrom4([4]byte{21, byte(i >> 8), byte(i), byte(n)})
-			if _, err := f.Learn(domain("one-day", i*20+n), client, today, setting(seen(today, 1))); err != nil {
+			if _, err := f.Update(domain("one-day", i*20+n), client, today, setting(seen(today, 1))); err != nil {
 				return err
 			}
 		}

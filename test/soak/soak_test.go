@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,7 +114,7 @@ func merge(f *store.File, n int) error { return mergeAll(f, n, pinned) }
 
 func mergeAll(f *store.File, n int, h tlsstate.History) error {
 	for i := range n {
-		if _, err := f.Merge(peer(i), h, h.Last); err != nil {
+		if _, err := f.Update(peer(i), netip.Addr{}, h.Last, setting(h)); err != nil {
 			return err
 		}
 		if err := paced(f, i); err != nil {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"maps"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +20,10 @@ func Sees(h tlsstate.History, day tlsstate.Day, l tlsstate.Level) tlsstate.Histo
 
 func seeing(day tlsstate.Day, l tlsstate.Level) func(tlsstate.History) tlsstate.History {
 	return func(h tlsstate.History) tlsstate.History { return Sees(h, day, l) }
+}
+
+func merging(h tlsstate.History) func(tlsstate.History) tlsstate.History {
+	return func(tlsstate.History) tlsstate.History { return h }
 }
 
 // pinned is the history of a peer that used TLS on ten days.
@@ -52,7 +57,7 @@ func Full() map[tlsstate.Identity]tlsstate.History {
 
 func update(t testing.TB, s Store, id tlsstate.Identity, grow func(tlsstate.History) tlsstate.History) tlsstate.History {
 	t.Helper()
-	h, err := s.Update(id, Today, grow)
+	h, err := s.Update(id, netip.Addr{}, Today, grow)
 	if err != nil {
 		t.Fatalf("Update(%s): %v", id, err)
 	}
@@ -61,7 +66,7 @@ func update(t testing.TB, s Store, id tlsstate.Identity, grow func(tlsstate.Hist
 
 func merge(t testing.TB, s Store, id tlsstate.Identity, h tlsstate.History) {
 	t.Helper()
-	if _, err := s.Merge(id, h, Today); err != nil {
+	if _, err := s.Update(id, netip.Addr{}, Today, merging(h)); err != nil {
 		t.Fatalf("Merge(%s): %v", id, err)
 	}
 }

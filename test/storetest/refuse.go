@@ -18,7 +18,7 @@ func future(t *testing.T, s Store) {
 	for _, day := range []tlsstate.Day{Today + 2, Today + 365} {
 		h := Sees(tlsstate.History{}, day, tlsstate.TLS12)
 		for _, id := range []tlsstate.Identity{address(1), address(2)} {
-			if _, err := s.Merge(id, h, Today); !errors.Is(err, store.ErrFuture) {
+			if _, err := s.Update(id, netip.Addr{}, Today, merging(h)); !errors.Is(err, store.ErrFuture) {
 				t.Errorf("Merge of %s: %v, want ErrFuture", day, err)
 			}
 		}
@@ -29,19 +29,19 @@ func future(t *testing.T, s Store) {
 		t.Errorf("%d refused, the newest day %s, %d histories", n, s.Newest(), s.Len())
 	}
 	// The clock is set back: what is there already must not bar what is true.
-	if _, err := s.Update(address(1), Today-10, seeing(Today-10, tlsstate.TLS12)); err != nil {
+	if _, err := s.Update(address(1), netip.Addr{}, Today-10, seeing(Today-10, tlsstate.TLS12)); err != nil {
 		t.Errorf("after the clock was set back: %v", err)
 	}
 }
 
 func impossible(t *testing.T, s Store) {
 	bad := tlsstate.History{First: Today, Last: Today - 1}
-	if _, err := s.Merge(address(1), bad, Today); !errors.Is(err, store.ErrInvalid) {
+	if _, err := s.Update(address(1), netip.Addr{}, Today, merging(bad)); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("Merge of an impossible history: %v", err)
 	}
 	long := tlsstate.Identity{Kind: tlsstate.Domain, Name: string(make([]byte, tlsstate.MaxName+1))}
 	for _, id := range []tlsstate.Identity{{}, {Kind: tlsstate.Domain}, {Name: "example.com"}, long} {
-		if _, err := s.Merge(id, pinned(), Today); !errors.Is(err, store.ErrInvalid) {
+		if _, err := s.Update(id, netip.Addr{}, Today, merging(pinned())); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("Merge under %d bytes of kind %d: %v", len(id.Name), id.Kind, err)
 		}
 		if _, err := s.Load(id); !errors.Is(err, store.ErrInvalid) {
@@ -56,8 +56,8 @@ func impossible(t *testing.T, s Store) {
 func quotas(t *testing.T, s Store) {
 	learn := func(i int, from string, day tlsstate.Day) {
 		t.Helper()
-		if _, err := s.Learn(domain(i), netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12)); err != nil {
-			t.Fatalf("Learn: %v", err)
+		if _, err := s.Update(domain(i), netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12)); err != nil {
+			t.Fatalf("Update: %v", err)
 		}
 	}
 	steps := []struct {
@@ -95,7 +95,7 @@ func quotas(t *testing.T, s Store) {
 		merge(t, s, domain(600+i), pinned())
 	}
 	listener := tlsstate.Identity{Kind: tlsstate.Listener, Name: "192.0.2.25:25"}
-	if h, err := s.Learn(listener, netip.MustParseAddr("2001:db8:1::1"), Today, seeing(Today, tlsstate.TLS12)); err != nil || h.Last != Today {
+	if h, err := s.Update(listener, netip.MustParseAddr("2001:db8:1::1"), Today, seeing(Today, tlsstate.TLS12)); err != nil || h.Last != Today {
 		t.Errorf("a listener: %+v, %v", h, err)
 	}
 	loads(t, s, listener, Sees(tlsstate.History{}, Today, tlsstate.TLS12))

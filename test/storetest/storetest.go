@@ -19,9 +19,7 @@ import (
 // Store is what is held to the contract.
 type Store interface {
 	Load(tlsstate.Identity) (tlsstate.History, error)
-	Update(tlsstate.Identity, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
-	Learn(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
-	Merge(tlsstate.Identity, tlsstate.History, tlsstate.Day) (tlsstate.History, error)
+	Update(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Newest() tlsstate.Day
 	Len() int
@@ -84,7 +82,7 @@ func grows(t *testing.T, s Store) {
 	var want tlsstate.History
 	for day := Today - 9; day <= Today; day++ {
 		want = Sees(want, day, tlsstate.TLS12)
-		if got, err := s.Update(address(1), day, seeing(day, tlsstate.TLS12)); err != nil || got != want {
+		if got, err := s.Update(address(1), netip.Addr{}, day, seeing(day, tlsstate.TLS12)); err != nil || got != want {
 			t.Fatalf("Update on %s = %+v, %v, want %+v", day, got, err, want)
 		}
 		loads(t, s, address(1), want)
@@ -124,8 +122,8 @@ func shrinks(t *testing.T, s Store) {
 			t.Errorf("Update = %+v, want %+v", got, want)
 		}
 		loads(t, s, address(1), want)
-		if got, err := s.Learn(address(1), netip.MustParseAddr("192.0.2.1"), Today, less); err != nil || got != want {
-			t.Errorf("Learn = %+v, %v, want %+v", got, err, want)
+		if got, err := s.Update(address(1), netip.MustParseAddr("192.0.2.1"), Today, less); err != nil || got != want {
+			t.Errorf("Update by a session = %+v, %v, want %+v", got, err, want)
 		}
 		flush(t, s)
 		loads(t, s, address(1), want)
@@ -146,10 +144,10 @@ func concurrent(t *testing.T, s Store) {
 		all.Go(func() {
 			for i := w; i < days; i += workers {
 				day := Today - days + tlsstate.Day(i)
-				if _, err := s.Update(address(1), Today, seeing(day, tlsstate.TLS12)); err != nil {
+				if _, err := s.Update(address(1), netip.Addr{}, Today, seeing(day, tlsstate.TLS12)); err != nil {
 					t.Errorf("Update: %v", err)
 				}
-				_, _ = s.Update(address(2+i), Today, seeing(day, tlsstate.Plaintext))
+				_, _ = s.Update(address(2+i), netip.Addr{}, Today, seeing(day, tlsstate.Plaintext))
 			}
 		})
 	}
@@ -172,7 +170,7 @@ func merges(t *testing.T, s Store) {
 	}
 	for n, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 1, 3, 0, 2, 2}} {
 		for _, i := range order {
-			if _, err := s.Merge(address(n), parts[i], Today); err != nil {
+			if _, err := s.Update(address(n), netip.Addr{}, Today, merging(parts[i])); err != nil {
 				t.Fatalf("Merge: %v", err)
 			}
 		}
@@ -267,7 +265,7 @@ func closed(t *testing.T, s Store) {
 	if _, err := s.Load(address(1)); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Load: %v", err)
 	}
-	if _, err := s.Merge(address(2), pinned(), Today); !errors.Is(err, store.ErrClosed) {
+	if _, err := s.Update(address(2), netip.Addr{}, Today, merging(pinned())); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Merge: %v", err)
 	}
 	if err := s.Flush(t.Context()); !errors.Is(err, store.ErrClosed) {

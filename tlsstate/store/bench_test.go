@@ -1,6 +1,7 @@
 package store
 
 import (
+	"net/netip"
 	"testing"
 
 	"tlsratchet/tlsstate"
@@ -40,7 +41,7 @@ func BenchmarkUpdateSteady(b *testing.B) {
 	grow := func(h tlsstate.History) tlsstate.History { return session(h, today, tlsstate.TLS12) }
 	b.ReportAllocs()
 	for b.Loop() {
-		_, _ = f.Update(peer1, today, grow)
+		_, _ = f.Update(peer1, netip.Addr{}, today, grow)
 	}
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -48,7 +49,9 @@ func TestMemoryCountsHitsAndMisses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := m.Merge(id, storetest.Sees(tlsstate.History{}, storetest.Today, tlsstate.TLS12), storetest.Today); err != nil {
+	if _, err := m.Update(id, netip.Addr{}, storetest.Today, func(tlsstate.History) tlsstate.History {
+		return storetest.Sees(tlsstate.History{}, storetest.Today, tlsstate.TLS12)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Load(id); err != nil {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -29,7 +30,7 @@ func ExampleOpen() {
 	peer := tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}
 	for day := tlsstate.Day(20_000); day < 20_005; day++ {
 		session := tlsstate.Observation{Day: day, Security: tlsstate.Security{Level: tlsstate.TLS13, Protocol: "TLSv1.3"}}
-		_, err := histories.Update(peer, day, func(h tlsstate.History) tlsstate.History {
+		_, err := histories.Update(peer, netip.Addr{}, day, func(h tlsstate.History) tlsstate.History {
 			_, after := tlsstate.Judge(h, session, &rule)
 			return after
 		})

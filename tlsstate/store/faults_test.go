@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -107,7 +108,7 @@ func TestFaultsOverARealFile(t *testing.T) {
 		d.fault.Store(&fault)
 		for i := range 400 { // some known, some new
 			id := peer(300*(round+1) + i)
-			h, err := f.Merge(id, seen(10+round), today)
+			h, err := f.Update(id, netip.Addr{}, today, merging(seen(10+round)))
 			if err != nil {
 				t.Fatal(err)
 			}

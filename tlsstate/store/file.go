@@ -131,14 +131,12 @@ func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
 // must be pure; it may be called more than once, when others change the same
 // history. Nothing is written if nothing changed. today is a UTC day. On an
 // error, those of Load or [ErrFuture], nothing was kept.
-func (f *File) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return f.update(id, source{today: today}, grow)
-}
-
-// Learn is Update for what the session of a client teaches. Of new identities
-// it keeps no more than 64 a day from one /24, or /48 of IPv6; identities that
-// are known are never affected. What was not kept is counted, and no error.
-func (f *File) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+//
+// client is the address whose session teaches this, the zero Addr where it comes
+// from elsewhere: an operator, an import, another host. Of new identities no more
+// than 64 a day from one /24, or /48 of IPv6, are kept; identities that are known
+// are never affected. What was not kept is counted, and no error.
+func (f *File) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	return f.update(id, source{from: networkOf(client), today: today}, grow)
 }
 
@@ -188,12 +186,6 @@ func (f *File) logRefusal(by source) {
 		f.log.Warn("more newcomers from one network than the daily limit; further ones today are counted, not logged",
 			"network", by.from.String(), "limit", networkNewcomers, "refused", f.Stats().Refused)
 	}
-}
-
-// Merge joins the history of an identity with h, which came from elsewhere: an
-// import, a log, another host. Otherwise it works as Update.
-func (f *File) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
-	return f.Update(id, today, merging(h))
 }
 
 // Newest returns the newest day in any history, 0 if there is none.

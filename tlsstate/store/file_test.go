@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,16 +159,16 @@ func TestTheSteadyPathAllocatesNothing(t *testing.T) {
 	grow := func(h tlsstate.History) tlsstate.History { return session(h, today, tlsstate.TLS12) }
 	for name, s := range map[string]interface {
 		Load(tlsstate.Identity) (tlsstate.History, error)
-		Update(tlsstate.Identity, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+		Update(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	}{"file": f, "memory": m} {
-		if _, err := s.Update(id, today, merging(h)); err != nil {
+		if _, err := s.Update(id, netip.Addr{}, today, merging(h)); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = s.Load(id)
 		if n := testing.AllocsPerRun(100, func() { _, _ = s.Load(id) }); n != 0 {
 			t.Errorf("%s: Load allocates %v times", name, n)
 		}
-		if n := testing.AllocsPerRun(100, func() { _, _ = s.Update(id, today, grow) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _, _ = s.Update(id, netip.Addr{}, today, grow) }); n != 0 {
 			t.Errorf("%s: Update allocates %v times", name, n)
 		}
 	}
@@ -192,12 +193,12 @@ func TestHitsAndMissesAreCounted(t *testing.T) {
 func TestAFloodOfStrangersLeavesPinsInMemory(t *testing.T) {
 	m := NewMemory(400)
 	for i := range 200 {
-		if _, err := m.Merge(peer(i), seen(6), today); err != nil {
+		if _, err := m.Update(peer(i), netip.Addr{}, today, merging(seen(6))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range 5000 {
-		if _, err := m.Merge(peer(1000+i), seen(1), today); err != nil {
+		if _, err := m.Update(peer(1000+i), netip.Addr{}, today, merging(seen(1))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,7 +51,7 @@ func session(h tlsstate.History, day tlsstate.Day, l tlsstate.Level) tlsstate.Hi
 
 func mustMerge(t testing.TB, f *File, id tlsstate.Identity, h tlsstate.History) {
 	t.Helper()
-	if _, err := f.Merge(id, h, today); err != nil {
+	if _, err := f.Update(id, netip.Addr{}, today, merging(h)); err != nil {
 		t.Fatalf("Merge(%s): %v", id, err)
 	}
 }
@@ -202,4 +203,9 @@ func startFake(t testing.TB, d disk, opts Options) *File {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// merging is the grow that joins with h.
+func merging(h tlsstate.History) func(tlsstate.History) tlsstate.History {
+	return func(tlsstate.History) tlsstate.History { return h }
 }

@@ -69,16 +69,8 @@ func (m *Memory) load(id tlsstate.Identity) (tlsstate.History, error) {
 }
 
 // Update is as [File.Update]; it never waits.
-func (m *Memory) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return m.update(id, source{today: today}, grow)
-}
-
-// Learn is as [File.Learn]; it never waits.
-func (m *Memory) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return m.update(id, source{from: networkOf(client), today: today}, grow)
-}
-
-func (m *Memory) update(id tlsstate.Identity, by source, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (m *Memory) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	by := source{from: networkOf(client), today: today}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	cur, err := m.load(id)
@@ -111,11 +103,6 @@ func (m *Memory) put(id tlsstate.Identity, h tlsstate.History) {
 	if room.Add(clone(id), cloneText(h)) {
 		m.stats.Dropped++
 	}
-}
-
-// Merge is as [File.Merge].
-func (m *Memory) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
-	return m.Update(id, today, merging(h))
 }
 
 // All is as [File.All]; it takes a copy first, and never ends early by itself.

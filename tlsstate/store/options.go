@@ -97,7 +97,7 @@ type Stats struct {
 	Pruned uint64
 	// Snapshots are those that were taken.
 	Snapshots uint64
-	// Refused are newcomers that Learn did not keep, because their network had
+	// Refused are newcomers that Update did not keep, because their network had
 	// brought its 64 of the day.
 	Refused uint64
 	// Pending is how many changes wait to be written now.
@@ -119,11 +119,6 @@ func grown(cur tlsstate.History, today tlsstate.Day, grow func(tlsstate.History)
 		return cur, fmt.Errorf("%w history: %w", ErrInvalid, err)
 	}
 	return next, nil
-}
-
-// merging is the grow that joins with h.
-func merging(h tlsstate.History) func(tlsstate.History) tlsstate.History {
-	return func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) }
 }
 
 // pinned reports whether a history holds what no message could make again: a

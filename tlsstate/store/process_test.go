@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -39,7 +40,7 @@ func child(role, path string) int {
 	switch role {
 	case "hold": // until it is killed
 		for i := range 50 {
-			_, err = f.Merge(peer(i), seen(6), today)
+			_, err = f.Update(peer(i), netip.Addr{}, today, merging(seen(6)))
 		}
 		fmt.Println("held", err)
 		select {}
@@ -119,7 +120,7 @@ func fullDisk(f *File, path string) error {
 	}
 	refused := 0
 	for i := range 5000 {
-		if _, err := f.Merge(peer(i), seen(6), today); err != nil {
+		if _, err := f.Update(peer(i), netip.Addr{}, today, merging(seen(6))); err != nil {
 			return err
 		}
 		if i%500 == 499 {

@@ -189,7 +189,7 @@ func TestTheCapHolds(t *testing.T) {
 	for i := range 6000 { // one-day domains of many networks
 		id := tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("flood%d.example", i)}
 		client := netip.AddrFrom4([4]byte{20, byte(i), byte(i >> 8), 1})
-		if _, err := f.Learn(id, client, today, merging(seen(1))); err != nil {
+		if _, err := f.Update(id, client, today, merging(seen(1))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,7 +232,7 @@ func TestAFloodThatPinsPushesOutItself(t *testing.T) {
 			client := netip.AddrFrom16([16]byte{0x20, 0x01, 0xd, 0xb8, byte(i >> 6)})
 			id := tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("f%d.example", i)}
 			grow := func(h tlsstate.History) tlsstate.History { return session(h, today-5+day, tlsstate.TLS12) }
-			if _, err := f.Learn(id, client, today-5+day, grow); err != nil {
+			if _, err := f.Update(id, client, today-5+day, grow); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -327,7 +327,7 @@ func TestTheNetworkThatCameFirstStays(t *testing.T) {
 	id := tlsstate.Identity{Kind: tlsstate.Domain, Name: "example.com"}
 	learn := func(addr string, days int) {
 		t.Helper()
-		if _, err := f.Learn(id, netip.MustParseAddr(addr), today, merging(seen(days))); err != nil {
+		if _, err := f.Update(id, netip.MustParseAddr(addr), today, merging(seen(days))); err != nil {
 			t.Fatal(err)
 		}
 		mustFlush(t, f)

@@ -100,7 +100,7 @@ func TestRefusalsAreLoggedOnceADay(t *testing.T) {
 	client := netip.MustParseAddr("203.0.113.7")
 	for day := range tlsstate.Day(2) {
 		for i := range 200 {
-			if _, err := f.Learn(peer(i+1000*int(day)), client, today-1+day, merging(seen(1).Unpin(today-1))); err != nil {
+			if _, err := f.Update(peer(i+1000*int(day)), client, today-1+day, merging(seen(1).Unpin(today-1))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -237,7 +237,7 @@ func (f *File) rejoinAll(d disk) error {
 	today := tlsstate.DayOf(time.Now())
 	for batch, err := range batches(d.scan, tlsstate.Identity{}) {
 		for _, e := range batch {
-			_, err := f.update(e.id, source{from: e.from, today: today, known: true}, merging(e.h))
+			_, err := f.update(e.id, source{from: e.from, today: today, known: true}, func(tlsstate.History) tlsstate.History { return e.h })
 			if err != nil && !errors.Is(err, ErrFuture) {
 				return err
 			}

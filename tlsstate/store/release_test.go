@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,7 +60,9 @@ func TestReleases(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || failed() != nil {
 			t.Errorf("%s: %v, export - history +:\n%s", folder, failed(), diff)
 		}
-		_, err = f.Merge(tlsstate.Identity{Kind: tlsstate.Domain, Name: "new.example"}, storetest.Sees(tlsstate.History{}, storetest.Today, tlsstate.TLS12), storetest.Today)
+		_, err = f.Update(tlsstate.Identity{Kind: tlsstate.Domain, Name: "new.example"}, netip.Addr{}, storetest.Today, func(tlsstate.History) tlsstate.History {
+			return storetest.Sees(tlsstate.History{}, storetest.Today, tlsstate.TLS12)
+		})
 		if err = errors.Join(err, f.Close()); err != nil { // it is in use
 			t.Error(err)
 		}
@@ -100,7 +103,7 @@ func writeRelease(t *testing.T, folder string) {
 	}
 	full := storetest.Full()
 	for id, h := range full {
-		if _, err := f.Merge(id, h, storetest.Today); err != nil {
+		if _, err := f.Update(id, netip.Addr{}, storetest.Today, func(tlsstate.History) tlsstate.History { return h }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -144,7 +144,7 @@ func TestASnapshotIsTheFile(t *testing.T) {
 	f := mustOpen(t, path, Options{})
 	for i := range 3*scanBatch + 7 {
 		id := tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("p%d.example", i)}
-		if _, err := f.Learn(id, netip.AddrFrom4([4]byte{192, byte(i >> 4), byte(i), 1}), today, merging(seen(1+i%9))); err != nil {
+		if _, err := f.Update(id, netip.AddrFrom4([4]byte{192, byte(i >> 4), byte(i), 1}), today, merging(seen(1+i%9))); err != nil {
 			t.Fatal(err)
 		}
 	}

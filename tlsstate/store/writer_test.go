@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -193,7 +194,7 @@ func TestAStuckDiskCostsNoMoreThanItsTimeout(t *testing.T) {
 		for i := range 50 {
 			all.Go(func() {
 				began := time.Now()
-				if _, err := f.Update(peer(i), today, merging(seen(1))); !errors.Is(err, ErrTimeout) {
+				if _, err := f.Update(peer(i), netip.Addr{}, today, merging(seen(1))); !errors.Is(err, ErrTimeout) {
 					t.Errorf("Update: %v", err)
 				}
 				if d := time.Since(began); d != 100*time.Millisecond {
@@ -261,7 +262,7 @@ func TestASlowReadDoesNotUndoAChange(t *testing.T) {
 		for i := range 4 {
 			all.Go(func() {
 				day := today - tlsstate.Day(i)
-				_, err := f.Update(peer(1), today, func(h tlsstate.History) tlsstate.History {
+				_, err := f.Update(peer(1), netip.Addr{}, today, func(h tlsstate.History) tlsstate.History {
 					return session(h, day, tlsstate.TLS12)
 				})
 				if err != nil {
@@ -340,7 +341,7 @@ func TestFlushUnderLoad(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					_, _ = f.Merge(peer(1000+w*20_000+i%20_000), seen(1+i/20_000%9), today)
+					_, _ = f.Update(peer(1000+w*20_000+i%20_000), netip.Addr{}, today, merging(seen(1+i/20_000%9)))
 				}
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -93,7 +94,7 @@ func (s *stage) teach() error {
 	}
 	rule, today := tlsstate.DefaultPolicy(), tlsstate.DayOf(time.Now())
 	bank := tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.example"}
-	_, err = memory.Update(bank, today, func(h tlsstate.History) tlsstate.History {
+	_, err = memory.Update(bank, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History {
 		for ago := tlsstate.Day(30); ago > 0; ago-- {
 			_, h = tlsstate.Judge(h, tlsstate.Observation{Day: today - ago, Security: tlsstate.Security{Level: tlsstate.TLS12}}, &rule)
 		}

@@ -3,6 +3,7 @@ package shared_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"syscall"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestCloseWithoutServer(t *testing.T) {
 			file := t.TempDir() + "/history.db"
 			o := shared.Options{URL: s.URL(), Prefix: prefix(), Now: today.Time, Policy: rule}
 			mx1 := onFile(t, file, o)
-			if _, err := mx1.Merge(peerOf(1), tlsstate.History{}, today); err != nil {
+			if _, err := mx1.Update(peerOf(1), netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return tlsstate.History{} }); err != nil {
 				t.Fatal(err)
 			}
 			harm(s)

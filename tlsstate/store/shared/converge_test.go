@@ -2,6 +2,7 @@ package shared_test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func (w *world) live(rt *rapid.T) {
 	}
 	was := h.knows(id)
 	next := tlsstate.Merge(was, grow(was))
-	if _, err := h.Merge(id, next, w.today(i)); err != nil {
+	if _, err := h.Update(id, netip.Addr{}, w.today(i), func(tlsstate.History) tlsstate.History { return next }); err != nil {
 		rt.Fatal(err)
 	}
 	w.parts[id] = append(w.parts[id], next)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -195,7 +196,7 @@ func peerOf(i int) tlsstate.Identity {
 // sees has a host learn a session.
 func (h *host) sees(id tlsstate.Identity, day tlsstate.Day, l tlsstate.Level) {
 	h.t.Helper()
-	if _, err := h.Update(id, today, func(was tlsstate.History) tlsstate.History { return storetest.Sees(was, day, l) }); err != nil {
+	if _, err := h.Update(id, netip.Addr{}, today, func(was tlsstate.History) tlsstate.History { return storetest.Sees(was, day, l) }); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -225,7 +226,7 @@ func (h *host) holds(id tlsstate.Identity) bool {
 
 func (h *host) do(id tlsstate.Identity, act func(tlsstate.History, tlsstate.Day) tlsstate.History) {
 	h.t.Helper()
-	if _, err := (shared.Whole{Store: h.Store}).Update(id, today, func(was tlsstate.History) tlsstate.History { return act(was, today) }); err != nil {
+	if _, err := (shared.Whole{Store: h.Store}).Update(id, netip.Addr{}, today, func(was tlsstate.History) tlsstate.History { return act(was, today) }); err != nil {
 		h.t.Fatal(err)
 	}
 }

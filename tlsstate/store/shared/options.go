@@ -26,8 +26,7 @@ var ErrPartial = errors.New("the shared server is away: this is what this host a
 // Local is the store of one host: a [store.File] or a [store.Memory].
 type Local interface {
 	Load(tlsstate.Identity) (tlsstate.History, error)
-	Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
-	Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Newest() tlsstate.Day
 	Len() int

@@ -3,6 +3,7 @@ package shared
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"tlsratchet/tlsstate"
@@ -80,16 +81,11 @@ func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
 		m.mine, err = s.local.Load(id)
 		return m, err
 	}
-	var before tlsstate.History
-	m.mine, err = s.local.Update(id, s.today(), func(cur tlsstate.History) tlsstate.History {
-		before = cur
-		return s.join(cur, h)
-	})
+	m.mine, m.news, err = s.update(id, netip.Addr{}, s.today(), func(cur tlsstate.History) tlsstate.History { return s.join(cur, h) })
 	if errors.Is(err, store.ErrFuture) || errors.Is(err, store.ErrInvalid) {
 		s.refused.Add(1)
 		return m, fmt.Errorf("%w: %w", errMistaken, err)
 	}
-	m.news = m.mine != before
 	return m, err
 }
 

@@ -3,6 +3,7 @@ package shared
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func alone(t testing.TB, known tlsstate.History) *Store {
 	rule := tlsstate.DefaultPolicy()
 	o := Options{Now: today.Time, Policy: func() *tlsstate.Policy { return &rule }}.withDefaults()
 	s := &Store{local: store.NewMemory(100), opts: o, changed: newChanged(o.MaxChanged), recent: newRecent()}
-	if _, err := s.Merge(bank, known, today); err != nil {
+	if _, err := s.Update(bank, netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return known }); err != nil {
 		t.Fatal(err)
 	}
 	return s

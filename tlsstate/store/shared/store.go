@@ -76,35 +76,22 @@ func New(local Local, opts Options) (*Store, error) {
 func (s *Store) today() tlsstate.Day { return tlsstate.DayOf(s.opts.Now()) }
 
 // Update is as [store.File.Update]; a change is sent a moment later.
-func (s *Store) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return s.noting(id, grow, func(grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-		return s.local.Update(id, today, grow)
-	})
+func (s *Store) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	h, changed, err := s.update(id, client, today, grow)
+	if changed {
+		s.note(id)
+	}
+	return h, err
 }
 
-// Learn is as [store.File.Learn]; a change is sent a moment later.
-func (s *Store) Learn(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	return s.noting(id, grow, func(grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-		return s.local.Learn(id, client, today, grow)
-	})
-}
-
-// Merge joins a history that came from elsewhere, as [store.File.Merge].
-func (s *Store) Merge(id tlsstate.Identity, h tlsstate.History, today tlsstate.Day) (tlsstate.History, error) {
-	return s.Update(id, today, func(cur tlsstate.History) tlsstate.History { return tlsstate.Merge(cur, h) })
-}
-
-// noting does an update, and notes the identity if it changed.
-func (s *Store) noting(id tlsstate.Identity, grow func(tlsstate.History) tlsstate.History, update func(func(tlsstate.History) tlsstate.History) (tlsstate.History, error)) (tlsstate.History, error) {
+// update updates the local store, and reports whether that changed the history.
+func (s *Store) update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (after tlsstate.History, changed bool, err error) {
 	var before tlsstate.History
-	after, err := update(func(cur tlsstate.History) tlsstate.History {
+	after, err = s.local.Update(id, client, today, func(cur tlsstate.History) tlsstate.History {
 		before = cur
 		return grow(cur)
 	})
-	if err == nil && after != before {
-		s.note(id)
-	}
-	return after, err
+	return after, err == nil && after != before, err
 }
 
 // note has the loop send histories.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -31,9 +32,9 @@ func (w Whole) Load(id tlsstate.Identity) (tlsstate.History, error) {
 
 // Update is an operator's act on what all hosts know: its epoch is above
 // theirs. Follow it by Flush, whose error reports if others don't know it yet.
-func (w Whole) Update(id tlsstate.Identity, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+func (w Whole) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	w.refresh(operatorPatience, 0, []tlsstate.Identity{id})
-	return w.Store.Update(id, today, grow)
+	return w.Store.Update(id, client, today, grow)
 }
 
 // All returns what all hosts know: what the server has is joined into the local
