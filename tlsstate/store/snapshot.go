@@ -15,9 +15,9 @@ func snapshots(path string) []string {
 
 // Snapshot copies the file, pending changes left out, next to it: to
 // path.snapshot-1, after what was there became path.snapshot-2. It is an error if
-// damaged records are met. It is slow on purpose, so that reads and writes go on;
-// what changes meanwhile may or may not be in it. A File does it by itself once a
-// day.
+// damaged records are met, or if the copy is no good. It is slow on purpose, so
+// that reads and writes go on; what changes meanwhile may or may not be in it. A
+// File does it by itself once a day.
 func (f *File) Snapshot() error {
 	f.snapshotting.Lock()
 	defer f.snapshotting.Unlock()
@@ -48,10 +48,28 @@ func (f *File) draft(name string) error {
 		return err
 	}
 	to.fill, to.db.NoSync = 0.95, true // in the order of keys, and synced once
-	before := f.Stats().Damaged
-	err = errors.Join(f.each(to.put), to.db.Sync(), to.close())
-	if met := f.Stats().Damaged - before; err == nil && met > 0 {
-		err = fmt.Errorf("%w: %d records", ErrDamaged, met)
+	before, copied := f.Stats().Damaged, 0
+	err = errors.Join(f.each(func(batch []entry) error {
+		copied += len(batch)
+		return to.put(batch)
+	}), to.db.Sync(), to.close())
+	if err != nil {
+		return err
+	}
+	return verifyCopy(name, copied+int(f.Stats().Damaged-before)) // what is damaged is not copied
+}
+
+// verifyCopy verifies a copy of so many records: it is to take the place of one
+// that is good.
+func verifyCopy(name string, records int) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	found, err := verify(f)
+	if err == nil && (found.damaged > 0 || found.records != records) {
+		err = fmt.Errorf("%w: the copy has %d records, want %d", ErrDamaged, found.records, records)
 	}
 	return err
 }

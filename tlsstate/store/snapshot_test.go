@@ -101,6 +101,45 @@ func TestADamagedFileGivesNoSnapshot(t *testing.T) {
 	}
 }
 
+// strayScan is a disk that finds a record which can't be read again, as memory
+// that flips bits does.
+type strayScan struct{ disk }
+
+func (d strayScan) scan(key []byte, n int) ([]entry, []byte, error) {
+	found, next, err := d.disk.scan(key, n)
+	return append(found, entry{id: peer(9999), h: tlsstate.History{First: today, Last: today - 1}}), next, err
+}
+
+// A copy that is no good never takes the place of a snapshot that is.
+func TestACopyIsVerified(t *testing.T) {
+	path := withSnapshot(t, 300)
+	real, found, err := openBolt(path, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := start(path, Options{ReadTimeout: patience, SnapshotEvery: -1}.withDefaults(), strayScan{real}, found, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mustClose(t, f)
+	if err := f.Snapshot(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Snapshot: %v", err)
+	}
+	if names := beside(t, path); len(names) != 1 || holds(t, path+names[0]).records != 300 || f.Stats().Snapshots != 0 {
+		t.Errorf("beside it: %q, %+v", names, f.Stats())
+	}
+	if err := verifyCopy(path, 301); err != nil {
+		t.Errorf("a whole copy: %v", err)
+	}
+	if err := verifyCopy(path, 302); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a copy that lacks a record: %v", err)
+	}
+	flipRecord(t, snapshots(path)[0], peer(7))
+	if err := verifyCopy(snapshots(path)[0], 299); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a copy with a damaged record: %v", err)
+	}
+}
+
 // stuckScan is a disk that can't be gone through until it isn't stuck.
 type stuckScan struct {
 	disk
