@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -189,20 +187,9 @@ func setAside(path string, now time.Time) (string, error) {
 
 // removeOldest leaves n of the files that were set aside.
 func removeOldest(path string, n int) {
-	dir, base := filepath.Split(path)
-	files, err := os.ReadDir(filepath.Clean(dir))
-	if err != nil {
-		return
-	}
-	var names []string
-	for _, file := range files {
-		if strings.HasPrefix(file.Name(), base+asideMark) {
-			names = append(names, file.Name())
-		}
-	}
-	slices.Sort(names)
+	names, _ := filepath.Glob(path + asideMark + "*") // sorted by their dates
 	for i := range len(names) - n {
-		_ = os.Remove(filepath.Join(dir, names[i]))
+		_ = os.Remove(names[i])
 	}
 }
 
