@@ -10,7 +10,6 @@ import (
 
 	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 )
 
 // life is what a host knows of a peer; kept makes a history file of it.
@@ -19,10 +18,7 @@ type life func(tlsstate.History) tlsstate.History
 func kept(t *testing.T, live life, ids ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "history.db")
-	s, err := store.Open(file, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openMemory(t, file)
 	for _, id := range ids {
 		identity, err := tlsstate.ParseIdentity(id)
 		if err != nil {

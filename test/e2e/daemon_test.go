@@ -127,12 +127,20 @@ func (d *daemon) remembered(id string) tlsstate.History {
 	return recall(d.t, d.history, id)
 }
 
-func recall(t *testing.T, file, id string) tlsstate.History {
+// openMemory opens a history file and waits for a busy disk: the defaults are those
+// of a daemon whose mail must not wait.
+func openMemory(t *testing.T, file string) *store.File {
 	t.Helper()
-	s, err := store.Open(file, store.Options{})
+	s, err := store.Open(file, store.Options{ReadTimeout: time.Minute, LockTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+func recall(t *testing.T, file, id string) tlsstate.History {
+	t.Helper()
+	s := openMemory(t, file)
 	defer s.Close()
 	identity, err := tlsstate.ParseIdentity(id)
 	if err != nil {
@@ -150,10 +158,7 @@ func recall(t *testing.T, file, id string) tlsstate.History {
 func taught(t *testing.T, level tlsstate.Level, days int, ids ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "history.db")
-	s, err := store.Open(file, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openMemory(t, file)
 	rule := tlsstate.DefaultPolicy()
 	rule.PinUpTo = tlsstate.TLS13
 	today := tlsstate.DayOf(time.Now())

@@ -13,7 +13,6 @@ import (
 
 	"tlsratchet/test/posttest"
 	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 )
 
 const hold = "action = \"hold\""
@@ -140,10 +139,7 @@ func TestOutboundReleaseOnTheThirdDay(t *testing.T) {
 // on the two days since.
 func heldBefore(t *testing.T, file, id string) {
 	t.Helper()
-	memory, err := store.Open(file, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	memory := openMemory(t, file)
 	defer memory.Close()
 	identity, err := tlsstate.ParseIdentity(id)
 	if err != nil {

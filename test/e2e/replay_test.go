@@ -16,7 +16,6 @@ import (
 
 	"tlsratchet/test/posttest"
 	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 )
 
 // The daemon learns from a Postfix, and a replay of that Postfix's log learns
@@ -87,10 +86,7 @@ func converse(w world) {
 // names otherwise, and without the names of certificates, which it doesn't hold.
 func everything(t *testing.T, file string) map[string]tlsstate.History {
 	t.Helper()
-	s, err := store.Open(file, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openMemory(t, file)
 	defer s.Close()
 	all := make(map[string]tlsstate.History)
 	seq, failed := s.All(tlsstate.Identity{})
