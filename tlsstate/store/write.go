@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// commitDelay is how long changes gather, so that none waits for longer
-	// than a second, committing included.
+	// commitDelay is how long changes gather, those that come during a commit
+	// from its begin: none waits longer before its own commit begins, unless
+	// the one before takes longer.
 	commitDelay = time.Second / 2
 	// groupSize bounds a transaction, and with it the memory it takes.
 	groupSize = 2000
@@ -43,6 +44,7 @@ func (f *File) write() {
 		if bad.delay > 0 {
 			full = nil // keep to the back-off
 		}
+		var answer chan error
 		select {
 		case <-f.wake:
 			if due == nil {
@@ -50,18 +52,20 @@ func (f *File) write() {
 			}
 			continue
 		case <-full:
-			f.commitAll(&bad)
 		case <-due:
-			f.commitAll(&bad)
-		case answer := <-f.flushes:
-			answer <- f.commitAll(&bad)
+		case answer = <-f.flushes:
 		case <-f.stop:
 			f.ended = f.end(&bad)
 			return
 		}
+		began := time.Now()
+		err := f.commitAll(&bad)
+		if answer != nil {
+			answer <- err
+		}
 		due = nil
 		if f.table.waiting() > 0 {
-			due = time.After(max(bad.delay, commitDelay))
+			due = time.After(max(bad.delay, commitDelay-time.Since(began)))
 		}
 	}
 }

@@ -44,6 +44,37 @@ func TestChangesAreWrittenWithinASecond(t *testing.T) {
 	})
 }
 
+// slowDisk takes its time for each group.
+type slowDisk struct {
+	*fakeDisk
+	takes time.Duration
+}
+
+func (d slowDisk) put(group []entry) error {
+	time.Sleep(d.takes)
+	return d.fakeDisk.put(group)
+}
+
+func TestChangesGatherDuringACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := slowDisk{newFakeDisk(), commitDelay * 4 / 5}
+		f := startFake(t, d, Options{})
+		mustMerge(t, f, peer(1), seen(6))
+		time.Sleep(commitDelay + time.Millisecond) // its commit has begun
+		mustMerge(t, f, peer(2), seen(6))
+		time.Sleep(commitDelay + d.takes - 2*time.Millisecond)
+		if got := d.tried(); len(got) != 1 {
+			t.Errorf("groups %v, want the first alone", got)
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if got := d.tried(); len(got) != 2 {
+			t.Errorf("groups %v: the second waits longer than to gather and to be written", got)
+		}
+		mustClose(t, f)
+	})
+}
+
 func TestManyChangesGoInGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDisk()
