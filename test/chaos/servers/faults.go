@@ -13,6 +13,8 @@ type Fault struct {
 	Name string
 	// Settings are what the server must be started with.
 	Settings []string
+	// Silent: nothing shows it but that no answer comes.
+	Silent bool
 	// Begin and End are its two ends.
 	Begin, End func(*Server, *Proxy) error
 }
@@ -33,11 +35,11 @@ func Faults() []Fault {
 			Begin: func(s *Server, _ *Proxy) error { s.Kill(); return s.Forget() },
 			End:   func(s *Server, _ *Proxy) error { return s.Restart() },
 		}, {
-			Name:  "stopped (SIGSTOP)",
+			Name: "stopped (SIGSTOP)", Silent: true,
 			Begin: func(s *Server, _ *Proxy) error { s.Signal(syscall.SIGSTOP); return nil },
 			End:   func(s *Server, _ *Proxy) error { s.Signal(syscall.SIGCONT); return nil },
 		}, {
-			Name:  "partitioned (silent network)",
+			Name: "partitioned (silent network)", Silent: true,
 			Begin: func(_ *Server, p *Proxy) error { p.Partition(); return nil },
 			End:   func(_ *Server, p *Proxy) error { p.Heal(); return nil },
 		}, {

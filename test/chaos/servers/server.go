@@ -57,7 +57,7 @@ func Start(kind Kind, dir string, settings ...string) (*Server, error) {
 }
 
 // StartSentinel runs a Sentinel that watches master under the name "mx", and
-// makes a replica master half a second after it went.
+// makes a replica master five seconds after it went.
 func StartSentinel(master *Server, dir string) (*Server, error) {
 	addr, err := freeAddr()
 	if err != nil {
@@ -67,7 +67,7 @@ func StartSentinel(master *Server, dir string) (*Server, error) {
 	_, watched, _ := net.SplitHostPort(master.Addr)
 	s := &Server{Kind: master.Kind, Addr: addr, root: master.root, dir: dir}
 	config := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor mx 127.0.0.1 %s 1\n"+
-		"sentinel down-after-milliseconds mx 500\nsentinel failover-timeout mx 2000\n", port, dir, watched)
+		"sentinel down-after-milliseconds mx 5000\nsentinel failover-timeout mx 2000\n", port, dir, watched)
 	if err := os.WriteFile(s.Path("sentinel.conf"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
@@ -186,6 +186,7 @@ func (s *Server) connect() (valkey.Client, error) {
 	var err error
 	s.client, err = valkey.NewClient(valkey.ClientOption{
 		InitAddress: []string{s.Addr}, DisableCache: true, ForceSingleClient: true, PipelineMultiplex: -1,
+		Dialer: net.Dialer{Timeout: patience}, ConnWriteTimeout: patience,
 	})
 	return s.client, err
 }

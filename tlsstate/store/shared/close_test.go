@@ -70,7 +70,7 @@ func TestCloseWithoutServer(t *testing.T) {
 
 func onFile(t *testing.T, path string, o shared.Options) *shared.Store {
 	t.Helper()
-	file, err := store.Open(path, store.Options{})
+	file, err := store.Open(path, store.Options{ReadTimeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package shared_test
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -23,22 +24,18 @@ import (
 // meets has two hosts meet on a server.
 func meets(t *testing.T, url string, o shared.Options) (mx1, mx2 *host) {
 	t.Helper()
-	o.Prefix, o.Timeout = prefix(), 10*time.Second // a silent node is waited for
+	o.Prefix, o.Timeout = prefix(), cmp.Or(o.Timeout, patience)
 	mx1, mx2 = newHost(t, url, o).up(), newHost(t, url, o).up()
 	for i := range 50 {
 		mx1.seesDays(peerOf(i), 5)
 	}
 	mx1.settled()
 	for i := range 50 {
-		if mx2.Refresh(0, peerOf(i)); !mx2.holds(peerOf(i)) {
-			t.Fatalf("%s: %s is not held at mx2", url, peerOf(i))
-		}
+		mx2.eventually(url+": held at mx2", func() bool { mx2.Refresh(0, peerOf(i)); return mx2.holds(peerOf(i)) })
 	}
 	mx2.sees(peerOf(99), today, tlsstate.TLS12)
 	mx2.settled()
-	if err := mx1.Pull(t.Context()); err != nil || mx1.Len() != 51 {
-		t.Errorf("%s: all are %d, %v", url, mx1.Len(), err)
-	}
+	mx1.eventually(url+": all 51", func() bool { return mx1.Pull(t.Context()) == nil && mx1.Len() == 51 })
 	return mx1, mx2
 }
 
@@ -114,7 +111,7 @@ func TestWrongPassword(t *testing.T) {
 		var password atomic.Pointer[string]
 		use := func(p string) { password.Store(&p) }
 		use("wrong")
-		mx1 := newHost(t, s.URL(), shared.Options{Prefix: prefix(), Password: func() (string, error) {
+		mx1 := newHost(t, s.URL(), shared.Options{Prefix: prefix(), Timeout: patience, Password: func() (string, error) {
 			if *password.Load() == "" {
 				return "", errors.New("no such file")
 			}
@@ -155,7 +152,7 @@ func TestTLS(t *testing.T) {
 		_, port, _ := net.SplitHostPort(freeAddr(t))
 		own(t, kind, "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no")
 		meets(t, "valkeys://localhost:"+port, shared.Options{Roots: ca.Pool()})
-		stranger := newHost(t, "rediss://localhost:"+port, shared.Options{})
+		stranger := newHost(t, "rediss://localhost:"+port, patient(prefix()))
 		stranger.eventually("logged", func() bool { return stranger.log.lines("certificate") == 1 })
 	}
 }
@@ -189,13 +186,14 @@ func TestCluster(t *testing.T) {
 		for _, n := range nodes {
 			admit(t, n)
 		}
-		mx1, _ := meets(t, "valkey://mx@"+nodes[0].Addr+"?addr="+nodes[1].Addr+"&addr="+nodes[2].Addr, shared.Options{Password: secret})
-		nodes[2].Signal(syscall.SIGSTOP) // a third of the peers can't be asked for
+		mx1, _ := meets(t, "valkey://mx@"+nodes[0].Addr+"?addr="+nodes[1].Addr+"&addr="+nodes[2].Addr, shared.Options{Password: secret, Timeout: 10 * time.Second})
+		away := mx1.Sharing().Away
+		nodes[2].Signal(syscall.SIGSTOP) // a third of the peers can't be asked for: only silence shows it
 		mx1.sees(peerOf(7), today+1, tlsstate.TLS12)
 		for i := range 50 {
 			mx1.sees(peerOf(i), today+1, tlsstate.TLS12)
 		}
-		mx1.eventually("logged", func() bool { return mx1.Sharing().Away > 0 })
+		mx1.eventually("logged", func() bool { return mx1.Sharing().Away > away })
 		nodes[2].Signal(syscall.SIGCONT)
 		mx1.up()
 	}
@@ -228,14 +226,22 @@ func TestSentinel(t *testing.T) {
 		admit(t, replica)
 		mx1, mx2 := meets(t, "valkey://mx@"+sentinel.Addr+"?master_set=mx", shared.Options{Password: secret})
 		sweeps := mx1.Sharing().Sweeps
+		info, err := sentinel.Do("INFO", "sentinel")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(info, "address="+replica.Addr+",") { // a stall of the machine was enough
+			master = replica
+		}
 		master.Kill()
 		mx1.sees(peerOf(1), today+1, tlsstate.TLS12)
 		mx1.eventually("the failover", func() bool { s := mx1.Sharing(); return s.Sweeps > sweeps && s.Taking && s.Answering })
 		mx1.settled()
 		mx2.up()
-		if mx2.Refresh(0, peerOf(1)); mx2.knows(peerOf(1)) != mx1.knows(peerOf(1)) {
-			t.Errorf("after the failover: %+v, %+v", mx1.knows(peerOf(1)), mx2.knows(peerOf(1)))
-		}
+		mx2.eventually("the same after the failover", func() bool {
+			mx2.Refresh(0, peerOf(1))
+			return mx2.knows(peerOf(1)) == mx1.knows(peerOf(1))
+		})
 	}
 }
 

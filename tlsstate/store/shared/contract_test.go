@@ -16,11 +16,11 @@ import (
 func shares(s *servers.Server) func(testing.TB, shared.Local) storetest.Store {
 	return func(t testing.TB, local shared.Local) storetest.Store {
 		t.Helper()
-		sharing, err := shared.New(local, shared.Options{URL: s.URL(), Prefix: prefix(), Now: today.Time})
+		sharing, err := shared.New(local, shared.Options{URL: s.URL(), Prefix: prefix(), Timeout: patience, Now: today.Time})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for end := time.Now().Add(10 * time.Second); !sharing.Sharing().Taking; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); !sharing.Sharing().Taking; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("no connection: %+v", sharing.Sharing())
 			}

@@ -49,7 +49,7 @@ type world struct {
 func newWorld(t *testing.T, s *servers.Server) *world {
 	w := &world{t: t, server: s}
 	w.day.Store(uint32(today))
-	o := shared.Options{Prefix: prefix(), Timeout: 2 * time.Second, Heartbeat: 20 * time.Millisecond, MaxChanged: 2}
+	o := shared.Options{Prefix: prefix(), Timeout: patience, Heartbeat: 20 * time.Millisecond, MaxChanged: 2}
 	for i := range w.hosts {
 		w.nets[i] = proxy(t, s)
 		o.Now = func() time.Time { return w.today(i).Time() }

@@ -20,8 +20,8 @@ const (
 	// minBackoff and maxBackoff bound the wait between tries.
 	minBackoff = 250 * time.Millisecond
 	maxBackoff = 5 * time.Second
-	// patience is how long a Close may take to send what changed.
-	patience = time.Second
+	// farewellTimeout is how long a Close may take to send what changed.
+	farewellTimeout = time.Second
 )
 
 // loop is the one goroutine that connects, looks after the server and sends.
@@ -252,7 +252,7 @@ func (l *loop) farewell() {
 	if v == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), l.opts.patience(farewellTimeout))
 	defer cancel()
 	l.seen.evicting = true // no sweep now
 	if l.delay == 0 && l.changed.len() > 0 {

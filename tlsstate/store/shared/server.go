@@ -18,14 +18,17 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// How long the server may take for what no message waits for.
+// How long the server may take for what no message waits for: see patience.
 const (
 	dialTimeout  = time.Second
 	replyTimeout = 2 * time.Second
 )
 
-// reply is how long: never less than a message may wait.
-func (o *Options) reply() time.Duration { return max(replyTimeout, o.Timeout) }
+// patience returns d, or how long a message may wait where that is longer.
+func (o *Options) patience(d time.Duration) time.Duration { return max(d, o.Timeout) }
+
+// reply is how long an answer may take.
+func (o *Options) reply() time.Duration { return o.patience(replyTimeout) }
 
 // swapScript writes a record if the one that was read is still there: one byte
 // more would be another. It returns 1, or 0 if another host was quicker.
@@ -53,7 +56,7 @@ func clientOption(o *Options) (valkey.ClientOption, error) {
 	if c.TLSConfig != nil {
 		c.TLSConfig.MinVersion, c.TLSConfig.RootCAs = tls.VersionTLS12, o.Roots
 	}
-	c.Dialer.Timeout = dialTimeout
+	c.Dialer.Timeout = o.patience(dialTimeout)
 	c.Dialer.KeepAlive = o.Heartbeat
 	c.ConnWriteTimeout = o.reply()
 	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16

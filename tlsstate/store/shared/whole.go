@@ -26,14 +26,14 @@ const (
 
 // Load returns what all hosts know of an identity.
 func (w Whole) Load(id tlsstate.Identity) (tlsstate.History, error) {
-	w.refresh(operatorPatience, 0, []tlsstate.Identity{id})
+	w.refresh(w.opts.patience(operatorPatience), 0, []tlsstate.Identity{id})
 	return w.Store.Load(id)
 }
 
 // Update is an operator's act on what all hosts know: its epoch is above
 // theirs. Follow it by Flush, whose error reports if others don't know it yet.
 func (w Whole) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	w.refresh(operatorPatience, 0, []tlsstate.Identity{id})
+	w.refresh(w.opts.patience(operatorPatience), 0, []tlsstate.Identity{id})
 	return w.Store.Update(id, client, today, grow)
 }
 
@@ -59,7 +59,7 @@ func (s *Store) Pull(ctx context.Context) error {
 		return ErrPartial
 	}
 	defer s.leave()
-	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.opts.patience(listPatience))
 	defer cancel()
 	err := v.scan(ctx, s.opts.Prefix, func(keys []string) error {
 		var ids []tlsstate.Identity
