@@ -75,7 +75,7 @@ func openBolt(path string, patience time.Duration, replace replacement) (*boltDi
 	})
 	if err != nil {
 		if d.file != nil {
-			_ = d.file.Close() // releases the lock, whatever bbolt did
+			_ = unlock(d.file) // whatever bbolt did
 		}
 		return nil, census{}, err
 	}
@@ -209,9 +209,7 @@ func putOne(b *bolt.Bucket, e *entry) error {
 		return b.Delete(key)
 	}
 	from := e.from
-	if e.id.Kind == tlsstate.Address || e.id.Kind == tlsstate.Network {
-		from = 0 // it is in the name
-	} else if _, first, err := parseValue(key, b.Get(key)); err == nil && first != 0 {
+	if _, first, err := parseValue(key, b.Get(key)); err == nil && first != 0 {
 		from = first
 	}
 	return b.Put(key, appendValue(make([]byte, 0, tlsstate.MaxRecord+valueTail), key, e.h, from))
@@ -233,7 +231,7 @@ func (d *boltDisk) sweep(keys [][]byte) error {
 // bbolt might wait for its lock for ever.
 func (d *boltDisk) close() error {
 	if d.broken.Load() {
-		return d.file.Close()
+		return unlock(d.file)
 	}
 	return guarded(d.db.Close)
 }

@@ -187,7 +187,8 @@ func TestFormat(t *testing.T) {
 
 // A file that bbolt is no longer trusted with can be closed, without bbolt.
 func TestABrokenFileIsClosed(t *testing.T) {
-	d, _, err := openBolt(fill(t, 3), 0, nil)
+	path := fill(t, 3)
+	d, _, err := openBolt(path, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +196,7 @@ func TestABrokenFileIsClosed(t *testing.T) {
 	if err := d.close(); err != nil {
 		t.Errorf("closing it: %v", err)
 	}
+	mustClose(t, mustOpen(t, path, Options{})) // the lock is released
 	if err := d.close(); err == nil {
 		t.Error("it was not closed the first time")
 	}
@@ -254,10 +256,27 @@ func TestRelievingIsNotTriedAllTheTime(t *testing.T) {
 				t.Errorf("it paused for %s, want %d s", took, want)
 			}
 		}
-		mustClose(t, f)
 		if n := len(d.kept); n != 200 {
 			t.Errorf("%d are left", n)
 		}
+		for i := range 150 { // once some can go, the pauses begin again
+			d.kept[peer(i)] = seen(1)
+		}
+		relieved := func(want time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if f.relieve(); time.Since(began) != want {
+				t.Errorf("it paused for %s, want %s", time.Since(began), want)
+			}
+		}
+		relieved(0)
+		f.table.mu.Lock()
+		f.table.known = 200 // as if newcomers had come that can't be pruned
+		f.table.mu.Unlock()
+		mustFlush(t, f)
+		clear(d.kept)
+		relieved(time.Second)
+		mustClose(t, f)
 	})
 }
 

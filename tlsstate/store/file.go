@@ -230,12 +230,12 @@ func (f *File) Flush(ctx context.Context) error {
 	}
 }
 
-// closeTimeout bounds Close when the disk is stuck.
+// closeTimeout bounds Close when the disk is stuck, or a longer ReadTimeout does.
 const closeTimeout = 5 * time.Second
 
 // Close writes what is pending and closes the file. An error means that not all
 // changes were written; [ErrTimeout] means that the disk did not answer within
-// 5 s. In both cases the store is closed, and closing it again is harmless.
+// 5 s, or a longer ReadTimeout. In both cases the store is closed, and closing it again is harmless.
 func (f *File) Close() error {
 	f.closing.Do(func() {
 		f.table.close()
@@ -244,7 +244,7 @@ func (f *File) Close() error {
 	select {
 	case <-f.done:
 		return f.ended
-	case <-time.After(closeTimeout):
+	case <-time.After(max(closeTimeout, f.opts.ReadTimeout)):
 		return fmt.Errorf("closing history file %s: %w", f.path, ErrTimeout)
 	}
 }

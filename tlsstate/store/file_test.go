@@ -56,7 +56,7 @@ func TestWhatIsNoHistoryFile(t *testing.T) {
 		{"a device", "/dev/null", nil, "not a regular file"},
 		{"another's database", foreign, ErrDamaged, "not a history file"},
 	}
-	for _, tt := range tests {
+	for _, tt := range append(tests, tests...) { // twice: what is refused is not held
 		f, err := Open(tt.path, Options{})
 		if err == nil {
 			mustClose(t, f)
@@ -209,6 +209,17 @@ func TestAFloodOfStrangersLeavesPinsInMemory(t *testing.T) {
 	}
 	if m.Len() != 300 || m.Stats().Dropped != 4900 {
 		t.Errorf("%d histories, %+v", m.Len(), m.Stats())
+	}
+	for i := range 1000 {
+		if _, err := m.Update(peer(i), netip.Addr{}, today, merging(seen(6))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.Len() != 400 {
+		t.Errorf("%d histories, room is for 400", m.Len())
+	}
+	if err := m.Close(); err != nil || m.Len() != 0 {
+		t.Errorf("closed: %v, %d histories", err, m.Len())
 	}
 }
 

@@ -50,3 +50,8 @@ func lock(f *os.File, patience time.Duration) error {
 		time.Sleep(lockPause)
 	}
 }
+
+// unlock closes the file. While it is mapped, closing alone would keep the lock.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}

@@ -225,10 +225,15 @@ func (v *verifier) buckets() (census, error) {
 	if meta == nil {
 		return census{}, fmt.Errorf("%w: not a history file", ErrDamaged)
 	}
-	if err := v.bucket(meta, checkFormat); err != nil {
+	known := false
+	err = v.bucket(meta, func(flags uint64, key, value []byte) error {
+		known = true
+		return checkFormat(flags, key, value)
+	})
+	if err != nil {
 		return census{}, err
 	}
-	if histories == nil || len(found) != 2 {
+	if !known || histories == nil || len(found) != 2 {
 		return census{}, fmt.Errorf("%w: not the buckets of its format", ErrDamaged)
 	}
 	err = v.bucket(histories, v.record)
