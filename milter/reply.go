@@ -11,18 +11,10 @@ import (
 	"tlsratchet/internal/words"
 )
 
-// answer is a reply whose Continue is true, so that go-milter keeps the backend
-// for the session's next message instead of making a new one.
-type answer struct{ message *gomilter.Message }
-
-// Response and Continue implement gomilter.Response.
-func (a answer) Response() *gomilter.Message { return a.message }
-func (a answer) Continue() bool              { return true }
-
+// The replies without a text. noAnswer is for a stage negotiated as no-reply.
 var (
-	accept   gomilter.Response = answer{&gomilter.Message{Code: byte(gomilter.ActAccept)}}
-	goOn     gomilter.Response = answer{&gomilter.Message{Code: byte(gomilter.ActContinue)}}
-	noAnswer gomilter.Response // for a stage negotiated as no-reply
+	accept, goOn gomilter.Response = gomilter.RespAccept, gomilter.RespContinue
+	noAnswer     gomilter.Response
 )
 
 // replyCode is SMFIR_REPLYCODE: a text of our own. go-milter doesn't take it

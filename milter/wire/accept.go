@@ -1,26 +1,61 @@
 package wire
 
 import (
+	"encoding/binary"
 	"net"
 	"net/textproto"
 
 	"github.com/emersion/go-milter"
 )
 
-// listener gives go-milter connections that are mended, and no errors but the
-// last.
-type listener struct {
+// once is a listener for one connection.
+type once struct {
 	net.Listener
-	srv *Server
+	conn net.Conn
 }
 
-// Accept waits for a connection that may be served.
-func (l *listener) Accept() (net.Conn, error) {
-	raw, err := l.srv.gate.accept(l.Listener)
-	if err != nil {
+// Accept returns the connection, and then an end.
+func (o *once) Accept() (c net.Conn, err error) {
+	if c, o.conn = o.conn, nil; c == nil {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+// Close does nothing: the session closes its connection.
+func (o *once) Close() error { return nil }
+
+// answering writes the replies of a connection's callbacks: go-milter, which
+// sees none, would make a buffer of 4 KiB for each.
+type answering struct {
+	milter.Milter
+	conn *conn
+}
+
+// MailFrom calls the backend and writes its reply.
+func (a *answering) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
+	return a.write(a.Milter.MailFrom(from, m))
+}
+
+// RcptTo calls the backend and writes its reply.
+func (a *answering) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
+	return a.write(a.Milter.RcptTo(to, m))
+}
+
+// Body calls the backend and writes its reply.
+func (a *answering) Body(m *milter.Modifier) (milter.Response, error) {
+	return a.write(a.Milter.Body(m))
+}
+
+func (a *answering) write(r milter.Response, err error) (milter.Response, error) {
+	if r == nil || err != nil {
 		return nil, err
 	}
-	return newConn(raw, l.srv), nil
+	reply := r.Response()
+	head := [headSize]byte{lengthSize: reply.Code}
+	binary.BigEndian.PutUint32(head[:], uint32(1+len(reply.Data)))
+	_, err = a.conn.Write(append(head[:], reply.Data...))
+	return nil, err
 }
 
 // acceptAll lets everything pass, where a session's own callbacks could not be

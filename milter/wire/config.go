@@ -50,9 +50,8 @@ func DefaultLimits() Limits {
 
 // Config is what a [Server] is made of.
 type Config struct {
-	// Backend makes the callbacks of one session, and after each reply that
-	// ends a message those of the session's next. If it panics, the session
-	// gets callbacks that accept everything.
+	// Backend makes the callbacks of one connection, for all of its messages. If
+	// it panics, the connection gets callbacks that accept everything.
 	Backend func() milter.Milter
 	// Actions, Protocol and SymList are what is negotiated. To Protocol
 	// OptNoUnknown is added, for go-milter can't take that command.

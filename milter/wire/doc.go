@@ -3,11 +3,11 @@
 // without a buffer, believes any length up to 1 MiB, knows no deadline and no
 // limit, gives up on the first failed Accept, and can't be drained.
 //
-// [Listen] opens the sockets. [Server] runs one go-milter server for each of
-// them behind connections of its own, which read buffered, gather replies
-// until the next read, refuse what is no milter client before go-milter sees
-// it, and can be drained without losing a reply. The package knows frames and
-// nothing of verdicts.
+// [Listen] opens the sockets. [Server] accepts, and gives each connection a
+// go-milter server of its own behind a net.Conn that reads buffered, gathers
+// replies until the next read, refuses what is no milter client before
+// go-milter sees it, and can be drained without losing a reply. The package
+// knows frames and nothing of verdicts.
 //
 // The protocol has no RFC; the names are those of libmilter's mfdef.h
 // (SMFIC_ for commands, SMFIR_ for replies, SMFIP_ for protocol options), as

@@ -46,21 +46,29 @@ func (s *Server) Stats() Stats { return s.counts.snapshot(s.gate.Stats()) }
 // message, and the caller should still call Shutdown to wait for them.
 func (s *Server) Serve(listeners ...net.Listener) error { return s.gate.serve(listeners, s.serve) }
 
-// serve runs a go-milter server of its own on one listener: its list of
-// listeners is not safe for several, and its Close races with Serve, so that
-// is never called.
+// serve gives each connection of a listener to a go-milter server of its own,
+// which starts the session's goroutine and returns: so that the callbacks know
+// their connection.
 func (s *Server) serve(ln net.Listener) error {
-	inner := &milter.Server{
-		NewMilter: s.backend,
-		Actions:   s.config.Actions,
-		Protocol:  s.config.Protocol,
-		SymList:   s.config.SymList,
+	for {
+		raw, err := s.gate.accept(ln)
+		if err != nil {
+			return err
+		}
+		c := newConn(raw, s)
+		callbacks := &answering{Milter: s.backend(), conn: c}
+		inner := milter.Server{
+			NewMilter: func() milter.Milter { return callbacks },
+			Actions:   s.config.Actions,
+			Protocol:  s.config.Protocol,
+			SymList:   s.config.SymList,
+		}
+		_ = inner.Serve(&once{conn: c}) // ends with the end of the listener
 	}
-	return inner.Serve(&listener{Listener: ln, srv: s})
 }
 
-// backend makes a session's callbacks. go-milter calls it in its accept loop,
-// where a panic would end the process.
+// backend makes a connection's callbacks. It is called in the accept loop, where
+// a panic would end the process.
 func (s *Server) backend() (m milter.Milter) {
 	defer func() {
 		if v := recover(); v != nil {
