@@ -54,7 +54,8 @@ type Config struct {
 	// it panics, the connection gets callbacks that accept everything.
 	Backend func() milter.Milter
 	// Actions, Protocol and SymList are what is negotiated. To Protocol
-	// OptNoUnknown is added, for go-milter can't take that command.
+	// OptNoUnknown is added, for go-milter can't take that command. The macros
+	// that Postfix sends for a stage that Protocol leaves out are dropped.
 	Actions  milter.OptAction
 	Protocol milter.OptProtocol
 	SymList  map[milter.Stage][]string

@@ -150,19 +150,19 @@ func (c *conn) greet(length int) error {
 	return nil
 }
 
-// wanted asks the filter whether a header is for go-milter. The macros that
-// Postfix sends before each header are of no use to who chooses by name.
+// wanted reports whether go-milter is given a packet: not a header that nobody
+// asked for, and not the macros of an event that does not come, or of one header.
 func (c *conn) wanted(cmd byte, length int) bool {
 	keep := c.srv.keepHeader
-	if keep == nil || cmd != cmdHeader && cmd != cmdMacro {
-		return true
-	}
 	data := c.buf.in[c.r+headSize : c.r+min(lengthSize+length, inSize)]
-	if cmd == cmdMacro {
-		return len(data) == 0 || data[0] != cmdHeader
+	switch {
+	case cmd == cmdMacro && len(data) > 0:
+		return !(keep != nil && data[0] == cmdHeader) && c.srv.config.Protocol&leavesOut(data[0]) == 0
+	case cmd == cmdHeader && keep != nil:
+		name := headerName(data)
+		return len(name) > 0 && keep(name)
 	}
-	name := headerName(data)
-	return len(name) > 0 && keep(name)
+	return true
 }
 
 // drop passes over the rest of the current packet.

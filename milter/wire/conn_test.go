@@ -172,6 +172,28 @@ func TestRepeatsAreOfOneConnection(t *testing.T) {
 	}
 }
 
+// Postfix sends macros for events too that it was asked not to send.
+func TestMacrosOfNoEventAreDropped(t *testing.T) {
+	c, _, _ := onTape(t, nil, optNeg(), join(
+		frame('D', "Cj\x00mx.ours.example\x00"), frame('D', "H{tls_version}\x00TLSv1.3\x00"),
+		frame('D', "M{client_addr}\x00192.0.2.1\x00"), frame('M', "<a@b>\x00"), frame('D', "Ri\x00"), frame('R', "<c@d>\x00"),
+		frame('D', "Ti\x00"), frame('D', "Ni\x00"), frame('D', "Bi\x00"), frame('D', "Ei\x00"), frame('E', "")))
+	defer c.Close()
+	got := ""
+	for {
+		f, err := readFrame(c)
+		if err != nil {
+			break
+		}
+		if got += string(f[lengthSize]); f[lengthSize] == cmdMacro {
+			got += string(f[headSize])
+		}
+	}
+	if want := "ODMMDRRDEE"; got != want {
+		t.Errorf("go-milter sees %s, want %s", got, want)
+	}
+}
+
 // Large packets go through, whatever the sizes of reads, and so does the one
 // that is exactly as large as may be.
 func TestLargeFrames(t *testing.T) {

@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/emersion/go-milter"
+)
 
 // A milter packet is a length of four bytes, big endian, that counts the
 // command byte and the data, and then these.
@@ -49,6 +53,24 @@ func known(cmd byte) bool {
 		return true
 	}
 	return false
+}
+
+// leavesOut returns the protocol flag by which a milter asks not to be sent a
+// command, or 0. Postfix sends the command's macros all the same.
+func leavesOut(cmd byte) milter.OptProtocol {
+	switch cmd {
+	case cmdConn:
+		return milter.OptNoConnect
+	case cmdHelo:
+		return milter.OptNoHelo
+	case cmdData:
+		return milter.OptNoData
+	case cmdEOH:
+		return milter.OptNoEOH
+	case cmdBody:
+		return milter.OptNoBody
+	}
+	return 0
 }
 
 // inMessage reports whether the session is in the middle of a message after this
