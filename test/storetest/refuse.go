@@ -51,6 +51,9 @@ func impossible(t *testing.T, s Store) {
 	if s.Len() != 0 {
 		t.Errorf("%d histories", s.Len())
 	}
+	longest := tlsstate.Identity{Kind: tlsstate.Domain, Name: long.Name[1:]}
+	merge(t, s, longest, pinned())
+	loads(t, s, longest, pinned())
 }
 
 func quotas(t *testing.T, s Store) {

@@ -48,6 +48,45 @@ func TestMetaPages(t *testing.T) {
 	}
 }
 
+// metaAt is a file with nothing in it but a meta page at an offset.
+type metaAt struct {
+	off  int64
+	page []byte
+}
+
+func (m metaAt) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	if off >= m.off && off < m.off+int64(len(m.page)) {
+		copy(b, m.page[off-m.off:])
+	}
+	return len(b), nil
+}
+
+// Where the first meta page is lost, the second is found, whatever the size of
+// pages; what looks like one and states another size is none.
+func TestTheSecondMetaPageAlone(t *testing.T) {
+	page := func(size int64) []byte {
+		b := make([]byte, pageHead+metaLen)
+		m := b[pageHead:]
+		order.PutUint32(m, boltMagic)
+		order.PutUint32(m[4:], boltVersion)
+		order.PutUint32(m[8:], uint32(size))
+		sum := fnv.New64a()
+		_, _ = sum.Write(m[:56])
+		order.PutUint64(m[56:], sum.Sum64())
+		return b
+	}
+	for size := int64(1024); size <= 1<<24; size *= 2 {
+		m, both, err := newestMeta(metaAt{size, page(size)})
+		if err != nil || both || m.pageSize != size {
+			t.Errorf("pages of %d: %+v, both %v, %v", size, m, both, err)
+		}
+		if m, _, err := newestMeta(metaAt{size, page(2 * size)}); err == nil {
+			t.Errorf("at %d: %+v", size, m)
+		}
+	}
+}
+
 // A tree that is too deep is damage, whatever is on the page.
 func TestDepthIsBounded(t *testing.T) {
 	file, err := os.Open(fill(t, 300))
@@ -226,7 +265,7 @@ func TestACrowdedFileIsPruned(t *testing.T) {
 func TestAReadDuringPruning(t *testing.T) {
 	tab := smallTable(t)
 	_, at, _ := tab.get(peer(1))
-	if n, _ := tab.remove([]entry{{id: peer(1), h: seen(3)}}); n != 1 {
+	if n := tab.remove([]entry{{id: peer(1), h: seen(3)}}); n != 1 {
 		t.Fatalf("%d removed", n)
 	}
 	tab.written(tab.group(10))

@@ -86,6 +86,20 @@ func TestFilesThatLie(t *testing.T) {
 			_, id := c.leafOf(0)
 			order.PutUint32(c.page(int(id)).data[pageHead+4:], 1<<30)
 		}, "out of order"},
+		{"a key among the elements", func(c *crafted) {
+			_, id := c.leafOf(0)
+			order.PutUint32(c.page(int(id)).data[pageHead+4:], 0)
+		}, "out of order"},
+		{"a key of nothing in a branch", func(c *crafted) { order.PutUint32(c.page(c.root).data[pageHead+4:], 0) }, "out of order"},
+		{"a key in two leaves", func(c *crafted) {
+			_, id := c.leafOf(0)
+			next, _ := c.leafOf(1)
+			p := c.page(int(id))
+			_, last, _ := p.leaf(p.count - 1)
+			if copy(last, next) != len(next) || len(last) != len(next) {
+				panic("keys of different lengths")
+			}
+		}, "out of order"},
 		{"two keys exchanged", func(c *crafted) {
 			_, id := c.leafOf(0)
 			p := c.page(int(id))

@@ -19,6 +19,7 @@ func TestOpeningWritesNothing(t *testing.T) {
 	path := fill(t, 10)
 	before := read(t, path)
 	mustClose(t, mustOpen(t, path, Options{}))
+	mustClose(t, mustRecover(t, path, Options{}))
 	if !bytes.Equal(read(t, path), before) {
 		t.Error("it was written to")
 	}

@@ -179,8 +179,6 @@ func (f *File) prune() (int, error) {
 	}
 	if known := f.Len() - p.aged; known > f.opts.MaxIdentities {
 		p.plan(known - f.opts.MaxIdentities*9/10)
-	} else {
-		p.operators = nil
 	}
 	if p.aged+p.strangers+p.others == 0 {
 		return 0, nil
@@ -203,11 +201,8 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 			going = append(going, batch[i])
 		}
 	}
-	n, waiting := f.table.remove(going)
-	if n > 0 {
-		poke(f.wake)
-		f.signal(waiting)
-	}
+	n := f.table.remove(going)
+	poke(f.wake)
 	for f.table.waiting() > pruneAhead { // the writer comes first
 		if err := f.pause(writerPause); err != nil {
 			return n, err

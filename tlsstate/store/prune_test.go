@@ -253,8 +253,8 @@ func TestAPrunedPeerComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustMerge(t, f, peer(3), seen(9)) // changed since it was read
-	if n, waiting := f.table.remove(all); n != 2 || waiting != 3 {
-		t.Errorf("%d removed, %d wait", n, waiting)
+	if n := f.table.remove(all); n != 2 || f.table.waiting() != 3 {
+		t.Errorf("%d removed, %d wait", n, f.table.waiting())
 	}
 	for i, want := range map[int]tlsstate.History{1: {}, 2: {}, 3: seen(9)} {
 		if h, err := f.Load(peer(i)); err != nil || h != want {
@@ -345,6 +345,50 @@ func TestTheNetworkThatCameFirstStays(t *testing.T) {
 		if got := e.network().String(); got != want {
 			t.Errorf("%s is in %s, want %s", name, got, want)
 		}
+	}
+}
+
+// What is too old does not count against the cap; over it, a tenth more goes, and
+// what goes is written by itself.
+func TestHowManyArePruned(t *testing.T) {
+	const limit = 100
+	tests := []struct {
+		name                          string
+		aged, strangers, pinned, want int
+	}{
+		{"at the cap", 0, 0, limit, 0},
+		{"over it with what is too old", 20, 40, 60, 20},
+		{"one over it", 0, 0, limit + 1, 11},
+		{"as many too old as strangers over it", 11, limit + 1, 0, 22},
+		{"as many strangers as others", 0, 6, limit + 2 - 6, 12},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			d := newFakeDisk()
+			f := startFake(t, d, Options{MaxIdentities: 10 * limit})
+			for i := range tt.aged + tt.strangers + tt.pinned {
+				h := seen(6)
+				switch {
+				case i < tt.aged:
+					h = seenUntil(today-700, 6)
+				case i < tt.aged+tt.strangers:
+					h = seen(1)
+				}
+				mustMerge(t, f, peer(i), h)
+			}
+			mustFlush(t, f)
+			f.opts.MaxIdentities = limit
+			all := len(d.kept)
+			if n, err := f.prune(); n != tt.want || err != nil || f.Len() != all-tt.want {
+				t.Errorf("%s: %d pruned, %v, %d left; want %d pruned", tt.name, n, err, f.Len(), tt.want)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if n := len(d.kept); n != all-tt.want {
+				t.Errorf("%s: %d are on the disk", tt.name, n)
+			}
+			mustClose(t, f)
+		})
 	}
 }
 

@@ -79,6 +79,26 @@ func TestQuotaOfAnOperator(t *testing.T) {
 	if n := count(6, 300); n != operatorNewcomers {
 		t.Errorf("a /32: %d newcomers, want %d", n, operatorNewcomers)
 	}
+	if !q.admits(network(6)<<familyBits|network(299), 1001) {
+		t.Error("a new day brings nothing to a /32 that had its share")
+	}
+}
+
+// What was counted of a day is forgotten with it, in both rows.
+func TestCountersAreCleared(t *testing.T) {
+	c := newCounters[uint8](4)
+	for hash := range uint64(4) {
+		for range 9 {
+			c.add(hash<<32 | hash)
+		}
+	}
+	c.clear()
+	for i := range uint64(16) {
+		hash := i/4<<32 | i%4
+		if a, b := c.at(hash); *a+*b != 0 {
+			t.Errorf("%x: %d, %d", hash, *a, *b)
+		}
+	}
 }
 
 // A clock that went far ahead and came back leaves no day behind that never

@@ -14,10 +14,12 @@ func TestKeysAreOrderedLikeIdentities(t *testing.T) {
 		{Kind: tlsstate.Address, Name: "192.0.2.1"},
 		{Kind: tlsstate.Address, Name: "192.0.2.10"},
 		{Kind: tlsstate.Address, Name: "2001:db8::"},
+		{Kind: tlsstate.Domain, Name: "a"},
 		{Kind: tlsstate.Domain, Name: "a.example"},
 		{Kind: tlsstate.Domain, Name: "a.example.org"},
 		{Kind: tlsstate.Sender, Name: "a.example"},
 		{Kind: tlsstate.Listener, Name: "192.0.2.1:25"},
+		{Kind: tlsstate.Listener, Name: strings.Repeat("9", tlsstate.MaxName)},
 	}
 	for i, a := range ids {
 		key := appendKey(nil, a)

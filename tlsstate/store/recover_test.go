@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,11 +139,28 @@ func TestRecovery(t *testing.T) {
 			var log lines
 			f := mustRecover(t, path, Options{Logger: log.logger()})
 			rejoined(t, f, tt.known)
+			snapshot, err := os.Stat(snapshots(path)[0])
+			if since := "since="; tt.aside && err == nil && !strings.Contains(tt.name, "snapshot") {
+				since += snapshot.ModTime().UTC().Format(time.RFC3339)
+				if len(log.with(since)) != 1 {
+					t.Errorf("logged: %q, want %s", log.with("level=ERROR"), since)
+				}
+			}
 			mustMerge(t, f, peer(n+5), seen(3)) // it is in use
 			mustFlush(t, f)
 			mustClose(t, f)
 			if lines := log.with("level=ERROR"); (tt.logged == "") != (len(lines) == 0) || (tt.logged != "" && !strings.Contains(lines[0], tt.logged)) {
 				t.Errorf("logged: %q, want …%s…", lines, tt.logged)
+			}
+			unusable := 0
+			if strings.Contains(tt.name, "snapshot is ruined") || tt.name == "no good snapshot" {
+				unusable = 1
+			}
+			if lines := log.with("not usable"); len(lines) != unusable {
+				t.Errorf("logged of snapshots: %q", lines)
+			}
+			if joined := log.with("level=INFO"); len(joined) != strings.Count(tt.logged, "are joined") {
+				t.Errorf("logged: %q", joined)
 			}
 			aside := slices.ContainsFunc(beside(t, path), func(name string) bool { return strings.HasPrefix(name, ".damaged-20") })
 			if aside != tt.aside {
@@ -287,5 +305,65 @@ func TestRecoveryThatCannotBe(t *testing.T) {
 	}
 	if names := beside(t, path); len(names) != 1 {
 		t.Errorf("beside it: %q", names)
+	}
+}
+
+// A damaged file that can't be set aside stays as it is, and nothing of ours is
+// left beside it.
+func TestWhatCannotBeSetAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("n", 240)) // with a date it is too long
+	mustClose(t, mustOpen(t, path, Options{}))
+	ruin(t, path)
+	before := read(t, path)
+	var log lines
+	if _, err := OpenOrRecover(path, Options{Logger: log.logger()}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("OpenOrRecover: %v", err)
+	}
+	if names := beside(t, path); len(names) != 0 || !bytes.Equal(read(t, path), before) {
+		t.Errorf("beside it: %q", names)
+	}
+	if lines := log.with("can't be set aside"); len(lines) != 1 || len(log.with("level=")) != 1 {
+		t.Errorf("logged: %q", log.with("level="))
+	}
+}
+
+// Of a file that was set aside all intact records are joined, but for those from
+// the future; what goes wrong with it is logged.
+func TestRejoining(t *testing.T) {
+	aside := newPath(t)
+	old := mustOpen(t, aside, Options{})
+	const n = 3 * scanBatch
+	for i := range n {
+		mustMerge(t, old, peer(i), seen(1+i%9))
+	}
+	soon := tlsstate.DayOf(time.Now()) + 30
+	if _, err := old.Update(peer(7), netip.Addr{}, soon, merging(session(tlsstate.History{}, soon, tlsstate.TLS13))); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, old)
+	var log lines
+	f := mustOpen(t, newPath(t), Options{Logger: log.logger()})
+	f.rejoin(aside)
+	for i := range n {
+		want := seen(1 + i%9)
+		if i == 7 {
+			want = tlsstate.History{}
+		}
+		if h, err := f.Load(peer(i)); err != nil || h != want {
+			t.Fatalf("%s: %+v, %v", peer(i), h, err)
+		}
+	}
+	if all := log.with("level="); len(all) != 1 || !strings.Contains(all[0], "level=INFO") {
+		t.Errorf("logged: %q", all)
+	}
+	ruin(t, aside)
+	f.rejoin(aside)
+	if all := log.with("level="); len(all) != 2 || !strings.Contains(all[1], "could not be joined") {
+		t.Errorf("logged of a ruined one: %q", all)
+	}
+	mustClose(t, f)
+	f.rejoin(fill(t, 3)) // the store is closed
+	if all := log.with("level=ERROR"); len(all) != 1 {
+		t.Errorf("logged of a closed store: %q", all)
 	}
 }

@@ -118,7 +118,6 @@ func (f *File) logSnapshot(err error) {
 	switch {
 	case err != nil && !f.snapshotFailed && !f.stopping():
 		f.snapshotFailed = true
-		f.noteDamage(err)
 		f.log.Error("no snapshot of the history file: if it is damaged, more will be lost", "path", f.path, "error", err)
 	case err == nil && f.snapshotFailed:
 		f.snapshotFailed = false

@@ -209,6 +209,15 @@ func TestASnapshotIsTheFile(t *testing.T) {
 	if want := all(path); len(want) != 3*scanBatch+7 || !slices.Equal(all(snapshots(path)[0]), want) {
 		t.Errorf("%d records, and not the same", len(want))
 	}
+	copied, err := os.Open(snapshots(path)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	m, _, err := newestMeta(copied)
+	if size := int(m.pages) * int(m.pageSize) / (3 * scanBatch); err != nil || size > 256 {
+		t.Errorf("%d bytes a record: its pages are half empty, %v", size, err)
+	}
 }
 
 func TestWhenASnapshotIsDue(t *testing.T) {
@@ -270,6 +279,9 @@ func TestSnapshotsAreTakenAndLogged(t *testing.T) {
 	f.snapshotting.Unlock()
 	wait("its end isn't logged", func() bool { return len(log.with("are taken again")) > 0 })
 	mustClose(t, f)
+	if again := log.with("are taken again"); len(again) != 1 {
+		t.Errorf("its end is logged %d times", len(again))
+	}
 	if lines := log.with("no snapshot of"); len(lines) != 1 || !strings.Contains(lines[0], "exists") && !strings.Contains(lines[0], "directory") {
 		t.Errorf("logged: %q", lines)
 	}

@@ -248,12 +248,12 @@ func (t *table) due(mark uint64) bool {
 }
 
 // remove makes histories that were read from the disk forgotten, but not those
-// that changed since. It returns how many, and how many changes are pending.
-func (t *table) remove(found []entry) (removed, waiting int) {
+// that changed since. It returns how many.
+func (t *table) remove(found []entry) (removed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return 0, 0
+		return 0
 	}
 	t.changes++
 	for i := range found {
@@ -269,7 +269,7 @@ func (t *table) remove(found []entry) (removed, waiting int) {
 	}
 	t.known -= removed
 	t.stats.Pruned += uint64(removed)
-	return removed, len(t.pending)
+	return removed
 }
 
 // crowded reports whether there are more identities than the cap.

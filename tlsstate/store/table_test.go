@@ -80,7 +80,7 @@ func TestPruningLeavesAPendingChange(t *testing.T) {
 		if !cached {
 			tab.cache.Remove(peer(1))
 		}
-		if n, _ := tab.remove([]entry{{id: peer(1), h: seen(1)}, {id: peer(2), h: seen(1)}}); n != 1 {
+		if n := tab.remove([]entry{{id: peer(1), h: seen(1)}, {id: peer(2), h: seen(1)}}); n != 1 {
 			t.Errorf("cached %v: %d removed, want the one without a change", cached, n)
 		}
 		if h := tab.pendingOf(peer(1)); h != seen(5) {

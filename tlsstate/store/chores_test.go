@@ -1,0 +1,66 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// Once an hour, more often where snapshots are to be, and six times as often
+// while they fail.
+func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
+	for _, tt := range []struct {
+		every  time.Duration
+		failed bool
+		want   time.Duration
+	}{
+		{24 * time.Hour, false, time.Hour},
+		{24 * time.Hour, true, 10 * time.Minute},
+		{time.Minute, false, time.Minute},
+		{time.Minute, true, time.Minute},
+		{-1, false, time.Hour},
+		{-1, true, 10 * time.Minute},
+	} {
+		f := &File{opts: Options{SnapshotEvery: tt.every}, snapshotFailed: tt.failed}
+		if got := f.choresEvery(); got != tt.want {
+			t.Errorf("snapshots every %s, failed %v: %s, want %s", tt.every, tt.failed, got, tt.want)
+		}
+	}
+}
+
+// slowScan is a disk of which a batch takes a second.
+type slowScan struct{ disk }
+
+func (d slowScan) scan(key []byte, n int) ([]entry, []byte, error) {
+	time.Sleep(time.Second)
+	return d.disk.scan(key, n)
+}
+
+// Going through the file leaves half of the time to others, unless newcomers are
+// turned away meanwhile.
+func TestGoingThroughTheFileIsUnhurried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDisk()
+		const batches = 4
+		for i := range batches * scanBatch {
+			d.kept[tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprint("d", i)}] = seen(1)
+		}
+		f := startFake(t, slowScan{d}, Options{MaxIdentities: 100})
+		for known, want := range map[int]time.Duration{100: 2 * batches * time.Second, 110: batches * time.Second} {
+			f.table.mu.Lock()
+			f.table.known = known
+			f.table.mu.Unlock()
+			began := time.Now()
+			if err := f.each(func([]entry) error { return nil }); err != nil || time.Since(began) != want {
+				t.Errorf("%d known: %s, %v; want %s", known, time.Since(began), err, want)
+			}
+		}
+		f.table.mu.Lock()
+		f.table.known = 0
+		f.table.mu.Unlock()
+		mustClose(t, f)
+	})
+}
