@@ -14,7 +14,7 @@ import (
 // present has a bit for each field below that is not zero; the others are left
 // out. A field is a word of 8 bytes, a pin of 6, a certificate of 10, or a name
 // of 3 and its text. That is 14 bytes for nothing, about 80 for an address that
-// always uses TLS, and 152 for a domain of which everything is known.
+// always uses TLS, and 160 for a domain of which everything is known.
 
 // RecordVersion is the version that [History.AppendBinary] writes.
 const RecordVersion = 1
@@ -25,10 +25,10 @@ const MaxRecord = recordHead + (words-unnamedWords)*8 + pins*6 + 10 + 3 + maxNam
 const (
 	recordHead = 10
 	recordSum  = 4
-	words      = 13
+	words      = 14
 	pins       = 4
 	// unnamedWords are those that a history with a name doesn't have.
-	unnamedWords = 3
+	unnamedWords = 4
 
 	certBit = words + pins
 	nameBit = certBit + 1
@@ -48,7 +48,7 @@ func (h *History) words() [words]*uint64 {
 		&h.Seen[Plaintext], &h.Seen[Weak], &h.Seen[TLS12], &h.Seen[TLS13],
 		&h.WeekTLS, &h.WeekPlain, &h.CertDays, &h.NoCertDays,
 		(*uint64)(&h.Networks), (*uint64)(&h.Addresses), (*uint64)(&h.Bare), (*uint64)(&h.Named),
-		(*uint64)(&h.HostNames),
+		(*uint64)(&h.HostNames), (*uint64)(&h.Senders),
 	}
 }
 
@@ -205,7 +205,7 @@ func (h *History) validNames() error {
 		return nil
 	case len(h.Name.Text) > maxName:
 		return fmt.Errorf("a name of %d bytes", len(h.Name.Text))
-	case h.Networks|h.Named|h.HostNames != 0:
+	case h.Networks|h.Named|h.HostNames|Sketch(h.Senders) != 0:
 		return errors.New("a name beside the marks of a domain")
 	}
 	return checkName(h.Name.Text)

@@ -34,6 +34,9 @@ func TestCombine(t *testing.T) {
 	partlyPool.Addresses, partlyPool.Bare = sketchOf(8), sketchOf(1)
 	oneInTen := held
 	oneInTen.Addresses, oneInTen.Bare = sketchOf(10), sketchOf(1)
+	customers, twoStay, someMove, moreMove := pool, pool, broad, broad
+	customers.Senders, twoStay.Senders = 7, 3
+	someMove.Senders, moreMove.Senders = 8<<32|7, 3<<32|63 // three stay for one that moves; four for two
 	named, unnamed := held, held
 	named.Named, named.Addresses = sketchOf(3), sketchOf(3)
 	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
@@ -80,6 +83,10 @@ func TestCombine(t *testing.T) {
 		{"those of a few hosts don't", &rule, History{}, fewHosts, History{}, Plaintext, "domain downgrade stripped header", true},
 		{"nor those of a partly encrypted pool", &rule, History{}, partlyPool, History{}, Plaintext, "domain downgrade stripped header", true},
 		{"nor those of one of which a tenth is bare", &rule, History{}, oneInTen, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"nor where senders keep to an address each", &rule, History{}, customers, History{}, Plaintext, "domain downgrade stripped header", true},
+		{"of two that may be chance", &rule, History{}, twoStay, History{}, Plaintext, "domain downgrade stripped reject", true},
+		{"nor many addresses, where hardly any sender moves", &rule, History{}, someMove, History{}, Plaintext, "domain downgrade stripped header", false},
+		{"they do where a third of the senders move", &rule, History{}, moreMove, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"nor a pool elsewhere", &rule, History{}, pool, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"a host of its name came with TLS", &rule, History{}, moved, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"one of another name did", &rule, History{}, otherName, History{}, Plaintext, "domain downgrade stripped header", false},

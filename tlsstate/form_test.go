@@ -1,6 +1,8 @@
 package tlsstate_test
 
 import (
+	"fmt"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -44,6 +46,7 @@ func TestValid(t *testing.T) {
 		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.Networks = "x", 1 }},
 		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.Named = "x", 1 }},
 		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.HostNames = "x", 1 }},
+		{"beside the marks of a domain", func(h *History) { h.Name.Text, h.Senders = "x", 1 }},
 	} {
 		h := good
 		tt.change(&h)
@@ -64,13 +67,13 @@ func TestLongestRecords(t *testing.T) {
 	full.CertPin, full.Cert = full.Pins[0], Certificate{Since: 1000, Mark: 2}
 	address, domain := full, full
 	address.Marks, address.Name = Marks{Addresses: 1, Bare: 1}, Name{Day: 1001, Text: strings.Repeat("x", 29)}
-	domain.Marks = Marks{Networks: 1, Addresses: 1, Bare: 1, Named: 1, HostNames: 1}
-	for want, h := range map[int]History{MaxRecord: address, 152: domain} {
+	domain.Marks = Marks{Networks: 1, Addresses: 1, Bare: 1, Named: 1, HostNames: 1, Senders: 1}
+	for _, h := range []History{address, domain} {
 		if err := h.Valid(); err != nil {
 			t.Fatal(err)
 		}
-		if b, _ := h.AppendBinary(nil); len(b) != want {
-			t.Errorf("%d bytes, want %d", len(b), want)
+		if b, _ := h.AppendBinary(nil); len(b) != 160 || MaxRecord != 160 {
+			t.Errorf("%d bytes, the longest record %d, want 160", len(b), MaxRecord)
 		}
 	}
 }
@@ -112,6 +115,17 @@ func TestHostMark(t *testing.T) {
 	}
 	if got := HostMark("a"); got != Mark([]byte("a"))|Mark(nil) {
 		t.Errorf("%x", got)
+	}
+}
+
+// TestSenderMark: one bit for a sender, in the half that says what it does.
+func TestSenderMark(t *testing.T) {
+	for n := range 200 {
+		name := fmt.Sprintf("customer%d.example", n)
+		stays, moves := SenderMark(name, false), SenderMark(name, true)
+		if bits.OnesCount64(uint64(stays)) != 1 || stays >= 1<<32 || moves != stays<<32 {
+			t.Fatalf("%s: %x, %x", name, stays, moves)
+		}
 	}
 }
 

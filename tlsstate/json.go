@@ -26,6 +26,7 @@ type historyJSON struct {
 	Bare       string           `json:"addresses_none,omitempty"`
 	Named      string           `json:"addresses_spf,omitempty"`
 	HostNames  string           `json:"host_names,omitempty"`
+	Senders    string           `json:"senders,omitempty"`
 	Name       string           `json:"name,omitempty"`
 	NameDay    Day              `json:"name_day,omitzero"`
 	Pins       map[string]Pin   `json:"pins,omitempty"`
@@ -109,7 +110,7 @@ func (h *History) sets(j *historyJSON) map[*string]*uint64 {
 		&j.WeekTLS: &h.WeekTLS, &j.WeekPlain: &h.WeekPlain,
 		&j.CertDays: &h.CertDays, &j.NoCertDays: &h.NoCertDays,
 		&j.Networks: (*uint64)(&h.Networks), &j.Addresses: (*uint64)(&h.Addresses), &j.Bare: (*uint64)(&h.Bare),
-		&j.Named: (*uint64)(&h.Named), &j.HostNames: (*uint64)(&h.HostNames), &j.Cert: &h.Cert.Mark,
+		&j.Named: (*uint64)(&h.Named), &j.HostNames: (*uint64)(&h.HostNames), &j.Senders: (*uint64)(&h.Senders), &j.Cert: &h.Cert.Mark,
 	}
 }
 

@@ -46,7 +46,7 @@ var acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
 
 func drawMarks(t *rapid.T) Marks {
 	draw := func(name string) Sketch { return Sketch(rapid.Uint64Range(0, 3).Draw(t, name)) }
-	return Marks{Networks: draw("networks"), Addresses: draw("addresses"), Bare: draw("bare"), Named: draw("named"), HostNames: draw("host names")}
+	return Marks{Networks: draw("networks"), Addresses: draw("addresses"), Bare: draw("bare"), Named: draw("named"), HostNames: draw("host names"), Senders: Senders(draw("senders"))}
 }
 
 func drawName(t *rapid.T) Name {

@@ -9,10 +9,12 @@ type Marks struct {
 	// Bare are the addresses that came in clear on [BareDays] days or more.
 	Bare Sketch
 	// Named are the addresses seen with TLS that the SPF record of the domain
-	// names.
+	// names. In the history of a sender they are the first ones that proved it.
 	Named Sketch
 	// HostNames are the confirmed client names that were seen with TLS.
 	HostNames Sketch
+	// Senders shows whether senders move between the addresses.
+	Senders Senders
 }
 
 // BareDays is on how many days an address must have come in clear before it
@@ -26,6 +28,7 @@ func (m *Marks) join(n *Marks) {
 	m.Bare |= n.Bare
 	m.Named |= n.Named
 	m.HostNames |= n.HostNames
+	m.Senders |= n.Senders
 }
 
 // The least that a domain must have shown before its pin leads to the full
@@ -48,14 +51,14 @@ const (
 func (m *Marks) Broad() bool {
 	addresses := m.Addresses.Estimate()
 	return m.Networks.Estimate() >= broadNetworks && addresses >= broadAddresses &&
-		m.Bare.Estimate()*broadBareOf < addresses
+		m.Bare.Estimate()*broadBareOf < addresses && !m.Senders.stay()
 }
 
 // pool reports whether a domain has enough addresses for one of its networks
 // to say something of the next address in it.
 func (m *Marks) pool() bool {
 	addresses := m.Addresses.Estimate()
-	return addresses >= poolAddresses && m.Bare.Estimate()*partlyOf < addresses
+	return addresses >= poolAddresses && m.Bare.Estimate()*partlyOf < addresses && !m.Senders.stay()
 }
 
 // named reports whether the domain's SPF record names its hosts, so that they

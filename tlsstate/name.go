@@ -64,6 +64,6 @@ func (n Name) join(m Name) Name {
 // these marks, and it has no name: no history of one identity loses anything.
 func (h *History) oneOf() {
 	if h.Name.Text != "" {
-		h.Networks, h.Named, h.HostNames = 0, 0, 0
+		h.Networks, h.Named, h.HostNames, h.Senders = 0, 0, 0, 0
 	}
 }

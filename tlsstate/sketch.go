@@ -29,3 +29,33 @@ func (s Sketch) Estimate() int {
 	}
 	return int(math.Round(64 * math.Log(64/float64(zero))))
 }
+
+// Senders counts the senders of a domain that SPF proved: in its low half those
+// that came again from the address they had, in its high half those that came
+// from another one. A sender has the same bit in both.
+type Senders uint64
+
+const halfSenders = 32
+
+// SenderMark returns the mark of one sender, given by its name.
+func SenderMark(sender string, moves bool) Senders {
+	bit := bits.TrailingZeros64(uint64(Mark([]byte(sender)))) % halfSenders
+	if moves {
+		bit += halfSenders
+	}
+	return 1 << bit
+}
+
+// stay reports whether the senders keep to one address each: they are customers
+// with hosts of their own, and no pool. Senders that move outweigh those that
+// stay: some have an address to themselves at a pool, too.
+func (s Senders) stay() bool {
+	moving := uint32(s >> halfSenders)
+	staying := bits.OnesCount32(uint32(s) &^ moving)
+	return staying >= stayingSenders && staying > stayingOf*bits.OnesCount32(moving)
+}
+
+const (
+	stayingSenders = 3
+	stayingOf      = 2
+)

@@ -112,7 +112,7 @@ func TestContested(t *testing.T) {
 // on the day that this came.
 func TestWhatASessionLeaves(t *testing.T) {
 	rule := DefaultPolicy()
-	marks := Marks{Networks: 1, Addresses: 2, Bare: 4, Named: 8, HostNames: 16}
+	marks := Marks{Networks: 1, Addresses: 2, Bare: 4, Named: 8, HostNames: 16, Senders: 32}
 	o := Observation{Day: dayZero, Security: Security{Level: TLS12, Certificate: true, CertMark: 7}, Marks: marks}
 	_, h := Judge(History{}, o, &rule)
 	if h.Marks != marks {

@@ -99,6 +99,48 @@ func TestHostersCustomers(t *testing.T) {
 	f.strip(t, "the thirteenth", customer(12), day(6), tlsstate.Header)
 }
 
+// Hundreds of customers who encrypt look like a pool, but for their senders: each
+// keeps to its address. Those of a pool move, and some that have an address to
+// themselves change nothing.
+func TestSendersOfAPool(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		stay, move int
+		sender     string
+		result     spf.Result
+		want       tlsstate.Action
+	}{
+		{"customers", 6, 0, "customer%d.example", spf.Proven, tlsstate.Header},
+		{"too few to say", 2, 0, "customer%d.example", spf.Proven, tlsstate.Tempfail},
+		{"a pool", 0, 6, "customer%d.example", spf.Proven, tlsstate.Tempfail},
+		{"a pool with addresses for some", 3, 3, "customer%d.example", spf.Proven, tlsstate.Tempfail},
+		{"not proven", 6, 0, "customer%d.example", spf.NotPassed, tlsstate.Tempfail},
+		{"in the domain's own names", 6, 0, "host%d.pool.example", spf.Proven, tlsstate.Tempfail},
+	} {
+		f, n := newPool(t), &notary{result: tt.result}
+		f.with(func(o *ratchet.Options) { o.Senders = n })
+		for i := range tt.stay + tt.move {
+			for d := range 2 {
+				c := host(i)
+				if i >= tt.stay {
+					c = host(10 + i + d)
+				}
+				s := session(t, c, day(11+d), tlsstate.TLS13)
+				s.From = "news@" + fmt.Sprintf(tt.sender, i)
+				f.deliver(s)
+				for _, learn := range n.later {
+					learn()
+				}
+				n.later = nil
+			}
+		}
+		f.strip(t, tt.name+": in a network of it", host(40), day(13), tt.want)
+		far := host(41)
+		far.Addr = "198.18.0.9"
+		f.strip(t, tt.name+": elsewhere", far, day(13), tt.want)
+	}
+}
+
 // One stripped message on each of six days silences nobody.
 func TestSixMessagesBuyNoSilence(t *testing.T) {
 	f := newPool(t)

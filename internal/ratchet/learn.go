@@ -93,7 +93,8 @@ func (r *Ratchet) saveNamed(t *trial, address *tlsstate.Verdict, rule *tlsstate.
 	})
 }
 
-// saveSender has the session learned for its sender once that is proven.
+// saveSender has the session learned for its sender once that is proven, and the
+// domain of the client learn whether the sender moves.
 func (r *Ratchet) saveSender(s *Session, d *Decision) {
 	if d.claim.Identity.IsZero() {
 		return
@@ -101,8 +102,13 @@ func (r *Ratchet) saveSender(s *Session, d *Decision) {
 	// That comes later: of what is only lent it needs copies.
 	session, rule, id := *s, d.rule, d.claim.Identity
 	r.o.Senders.Learn(d.claim, func() {
-		o := tlsstate.Observation{Day: session.day(), Security: session.Security}
-		if _, err := r.update(&session, id, o, rule); err != nil {
+		t := &trial{Session: &session, day: session.day(), sender: part{id: id}}
+		v, err := r.update(&session, id, t.senderObservation(), rule)
+		o := t.domainObservation(&v)
+		if o.Senders = t.sendersOf(&v); err == nil && o.Senders != 0 {
+			_, err = r.update(&session, t.proven(), o, rule)
+		}
+		if err != nil {
 			r.failures.note(err)
 		}
 	})

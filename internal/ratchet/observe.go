@@ -1,6 +1,10 @@
 package ratchet
 
-import "tlsratchet/tlsstate"
+import (
+	"strings"
+
+	"tlsratchet/tlsstate"
+)
 
 // The observations: what each identity learns of a session.
 
@@ -45,6 +49,33 @@ func (t *trial) networkObservation(address *tlsstate.Verdict) (o tlsstate.Observ
 		return o, false
 	}
 	return o, true
+}
+
+// senderObservation carries the mark of the address, of the first two that a
+// sender came from: that shows whether senders move between the addresses of the
+// client's domain.
+func (t *trial) senderObservation() tlsstate.Observation {
+	o := tlsstate.Observation{Day: t.day, Security: t.Security}
+	known := t.sender.history.Named
+	if several := known&(known-1) != 0; !several && t.Level > tlsstate.Plaintext && !t.proven().IsZero() {
+		o.Named = t.Peer.Mark
+	}
+	return o
+}
+
+// sendersOf returns what the domain learns of a sender that it knew: whether it
+// came again from its address, or from another. A domain's own sender says
+// nothing: at some providers each host has one, under its name.
+func (t *trial) sendersOf(sender *tlsstate.Verdict) tlsstate.Senders {
+	name, _, _ := strings.Cut(t.sender.id.Name, "/")
+	switch own := strings.HasSuffix("."+name, "."+t.proven().Name); {
+	case sender.Named == 0 || own || t.Level == tlsstate.Plaintext:
+	case sender.Named == t.Peer.Mark:
+		return tlsstate.SenderMark(name, false)
+	case sender.Named&t.Peer.Mark == 0:
+		return tlsstate.SenderMark(name, true)
+	}
+	return 0
 }
 
 // proven returns the domain that DNS confirmed, or the zero identity.

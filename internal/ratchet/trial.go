@@ -216,7 +216,7 @@ func (t *trial) judgeIdentity(p *part, o tlsstate.Observation) (changes bool) {
 // judgeSender judges the session for the sender that it claims. Where the
 // address or the domain is a downgrade already nobody waits for a proof.
 func (r *Ratchet) judgeSender(t *trial) {
-	changes := t.judgeIdentity(&t.sender, tlsstate.Observation{Day: t.day, Security: t.Security})
+	changes := t.judgeIdentity(&t.sender, t.senderObservation())
 	if t.claim.Identity.IsZero() { // there is none, or it is proven
 		return
 	}

@@ -41,7 +41,7 @@ func Full() map[tlsstate.Identity]tlsstate.History {
 	named.Name = tlsstate.LastName(Today-1, "mx1.bank.example", "bank.example")
 	named.Cert = tlsstate.Certificate{Since: Today - 3, Mark: 1 << 63}
 	named.CertDays, named.CertPin = named.NoCertDays, tlsstate.Pin{Formed: Today - 2, Met: Today - 1, Void: Today - 5}
-	marked.Marks = tlsstate.Marks{Networks: 1, Addresses: 1 << 63, Bare: 6, Named: 7}
+	marked.Marks = tlsstate.Marks{Networks: 1, Addresses: 1 << 63, Bare: 6, Named: 7, HostNames: 3, Senders: 5}
 	network.Name = tlsstate.OnlyName("bank.example")
 	full := map[tlsstate.Identity]tlsstate.History{
 		{Kind: tlsstate.Address, Name: "2001:db8::1"}:          named,
