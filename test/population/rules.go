@@ -133,7 +133,7 @@ func newOurs(r *Rule) (*ours, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := ratchet.Options{Histories: newMemory(rules.Default()), Rules: rules, Log: slog.New(slog.DiscardHandler)}
+	parts := ratchet.Options{Histories: newMemory(rules.Default()), Rules: rules, Senders: notary{}, Log: slog.New(slog.DiscardHandler)}
 	o := &ours{rule: rules.Default(), trial: ratchet.New(parts), from: outageFrom, to: outageTo}
 	if r.Breaker == Unbroken {
 		o.live = ratchet.New(parts)

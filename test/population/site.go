@@ -52,6 +52,7 @@ type siteWorld struct {
 	queue     waiting
 	next4     uint32
 	hosters   []uint32
+	taken     map[string]bool // addresses in /24s
 	tlsDays   map[string]*known
 	delayed   map[string]bool
 	f         *SiteFigures
@@ -74,7 +75,7 @@ func TrySite(site *Site, rule *Rule, seed uint64) (*SiteFigures, error) {
 
 func newSiteWorld(site *Site, rule *Rule, rng *rand.Rand, f *SiteFigures) (*siteWorld, error) {
 	w := &siteWorld{
-		site: site, rng: rng, next4: 30 << 16, f: f, tlsDays: map[string]*known{}, delayed: map[string]bool{},
+		site: site, rng: rng, next4: 30 << 16, f: f, taken: map[string]bool{}, tlsDays: map[string]*known{}, delayed: map[string]bool{},
 	}
 	w.populate()
 	if rule.Other != nil {

@@ -8,17 +8,23 @@ type pool struct {
 	addresses, nets int
 	perDay          float64
 	six             bool
+	// senders is how many domains send by it at a family's server, one of them
+	// the share first of its mail; dedicated is the share of the others that
+	// have an address to themselves. Without any, each host sends in the name of
+	// the provider.
+	senders          int
+	first, dedicated float64
 }
 
 var pools = []pool{
-	{"mailgoogle.example", 1500, 40, 22, true},
-	{"outlookers.example", 4000, 120, 19, true},
-	{"cloudses.example", 3000, 100, 9, false},
-	{"yahooligans.example", 800, 40, 6, false},
-	{"sendgrids.example", 2500, 60, 6, false},
-	{"icloudy.example", 200, 12, 4, false},
-	{"mailchimps.example", 600, 20, 4, false},
-	{"freemail.example", 40, 4, 5, true},
+	{"mailgoogle.example", 1500, 40, 22, true, 100, 0.5, 0},
+	{"outlookers.example", 4000, 120, 19, true, 150, 0.3, 0},
+	{"cloudses.example", 3000, 100, 9, false, 80, 0.1, 0.1},
+	{"yahooligans.example", 800, 40, 6, false, 0, 0, 0},
+	{"sendgrids.example", 2500, 60, 6, false, 100, 0, 0.25},
+	{"icloudy.example", 200, 12, 4, false, 10, 0.9, 0},
+	{"mailchimps.example", 600, 20, 4, false, 0, 0, 0},
+	{"freemail.example", 40, 4, 5, true, 10, 0.9, 0},
 }
 
 // habit is one row of the table of the other peers.

@@ -15,6 +15,7 @@ type letter struct {
 	from      *resident
 	host      int
 	level     tlsstate.Level
+	sender    string // MAIL FROM
 	tries     int
 	junk, own bool // own: while our own TLS was broken
 }
@@ -71,7 +72,7 @@ func (w *siteWorld) live() {
 func (w *siteWorld) write(r *resident, at int64) *letter {
 	l := &letter{at: at, from: r, host: w.rng.IntN(len(r.hosts)), level: tlsstate.TLS13}
 	h := r.habit
-	if h == nil {
+	if l.sender = w.sender(l); h == nil {
 		return l
 	}
 	switch {
@@ -88,7 +89,7 @@ func (w *siteWorld) write(r *resident, at int64) *letter {
 func (w *siteWorld) attempt(l *letter) {
 	p := *w.peer(l.from, l.host)
 	x := transaction{bits: spfPass}
-	x.At, x.Peer, x.Level = epoch.Add(time.Duration(l.at)*time.Second), p, l.level
+	x.At, x.Peer, x.Level, x.From = epoch.Add(time.Duration(l.at)*time.Second), p, l.level, l.sender
 	if l.at >= siteOutage && l.at < siteOutageTo {
 		x.Level, l.own = tlsstate.Plaintext, true
 	} else if l.level > tlsstate.Plaintext && l.tries == 0 {

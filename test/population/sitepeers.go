@@ -34,6 +34,16 @@ func inNetwork(net uint32, n int) string {
 	return fmt.Sprintf("%d.%d.%d.%d", net>>16&0xff, net>>8&0xff, net&0xff, n)
 }
 
+// free returns the n-th address of a /24, or the next one that nobody has.
+func (w *siteWorld) free(net uint32, n int) string {
+	for w.taken[inNetwork(net, 1+n%250)] {
+		n++
+	}
+	addr := inNetwork(net, 1+n%250)
+	w.taken[addr] = true
+	return addr
+}
+
 // hosters is how many there are. Each has hosterNets networks.
 const hosters = 6
 
@@ -80,7 +90,7 @@ func (w *siteWorld) addResident(h *habit, n int) {
 	for i := range hosts {
 		net := nets[i%len(nets)]
 		c := peer.Client{
-			Addr: inNetwork(net, 1+w.rng.IntN(250)),
+			Addr: w.free(net, w.rng.IntN(250)),
 			Name: fmt.Sprintf(name, i) + r.domain, Resolve: "OK", DaemonPort: listenerPort,
 		}
 		if h.six {
