@@ -73,7 +73,8 @@ func (s *Store) leave() { <-s.slots }
 func (s *Store) stale(maxAge time.Duration, ids []tlsstate.Identity) []tlsstate.Identity {
 	var stale []tlsstate.Identity
 	for _, id := range ids {
-		if shareable(id) && (maxAge <= 0 || !s.recent.within(id, maxAge)) {
+		at, known := s.recent.Peek(id)
+		if shareable(id) && (!known || time.Since(at) >= maxAge) {
 			stale = append(stale, id)
 		}
 	}
@@ -88,8 +89,7 @@ func (s *Store) doubt(err error) {
 	}
 }
 
-// fetch gets the records of identities and joins them into the local memory.
-// What the server lacks is noted.
+// fetch is gather with a time and without a panic.
 func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a bug must not stop mail
@@ -99,6 +99,11 @@ func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error)
 	}()
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.reply())
 	defer cancel()
+	return s.gather(ctx, v, ids)
+}
+
+// gather is meetAll, and notes what the server lacks.
+func (s *Store) gather(ctx context.Context, v *server, ids []tlsstate.Identity) (news bool, err error) {
 	met, err := s.meetAll(ctx, v, ids)
 	for i := range met {
 		news = news || met[i].news
@@ -112,7 +117,11 @@ func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error)
 // meetAll gets the records of identities and joins each into the local memory.
 // Those that must be left alone are left out.
 func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity) ([]meeting, error) {
-	values, err := v.get(ctx, s.keys(ids))
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = s.key(id)
+	}
+	values, err := v.get(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +135,7 @@ func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity)
 		case err != nil:
 			failed = fmt.Errorf("%w: %w", errLocal, err)
 		default:
-			s.recent.mark(id)
+			s.recent.Add(clone(id), time.Now())
 			met = append(met, m)
 		}
 	}

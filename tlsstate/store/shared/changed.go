@@ -4,9 +4,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"tlsratchet/tlsstate"
 )
@@ -32,8 +29,7 @@ func (c *changed) add(id tlsstate.Identity) bool {
 		clear(c.ids)
 		c.all.Store(true)
 	}
-	id.Name = strings.Clone(id.Name) // it may be a part of something large
-	c.ids[id] = struct{}{}
+	c.ids[clone(id)] = struct{}{}
 	return len(c.ids) == 1
 }
 
@@ -58,28 +54,8 @@ func (c *changed) len() int {
 	return len(c.ids)
 }
 
-// recent is when the server was last asked for an identity. It forgets the
-// least recently asked for: they are asked for once more.
-type recent struct {
-	*lru.Cache[tlsstate.Identity, time.Time]
-}
-
-// recentSize is for about 8 MB.
-const recentSize = 50_000
-
-func newRecent() recent {
-	ids, _ := lru.New[tlsstate.Identity, time.Time](recentSize) // fails for no size alone
-	return recent{ids}
-}
-
-// mark notes that the server was asked just now.
-func (r recent) mark(id tlsstate.Identity) {
+// clone keeps a short name from holding on to something large that it is a part of.
+func clone(id tlsstate.Identity) tlsstate.Identity {
 	id.Name = strings.Clone(id.Name)
-	r.Add(id, time.Now())
-}
-
-// within reports whether the server was asked less than age ago.
-func (r recent) within(id tlsstate.Identity, age time.Duration) bool {
-	at, ok := r.Peek(id)
-	return ok && time.Since(at) < age
+	return id
 }

@@ -110,12 +110,8 @@ func isDenied(err error) bool {
 	if !ok {
 		return false
 	}
-	for _, code := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
-		if strings.HasPrefix(e.Error(), code) {
-			return true
-		}
-	}
-	return false
+	code, _, _ := strings.Cut(e.Error(), " ")
+	return code == "NOAUTH" || code == "WRONGPASS" || code == "NOPERM"
 }
 
 // health logs once when something stops working, and once when it works
@@ -125,10 +121,6 @@ type health struct {
 	well       *atomic.Bool
 	lost, back string
 	since      time.Time // zero while it works
-}
-
-func newHealth(s *Store, well *atomic.Bool, lost, back string) *health {
-	return &health{store: s, well: well, lost: lost, back: back}
 }
 
 // note notes how a try went.
@@ -142,7 +134,7 @@ func (h *health) note(err error) {
 		h.store.away.Add(1)
 		h.store.opts.Logger.Error(h.lost, "error", err)
 	case err == nil && !h.since.IsZero():
-		h.store.opts.Logger.Info(h.back, "after", after(h.since), "changed", h.store.changed.len())
+		h.store.opts.Logger.Info(h.back, "after", time.Since(h.since).Round(time.Second), "changed", h.store.changed.len())
 		h.since = time.Time{}
 	}
 }

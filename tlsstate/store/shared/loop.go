@@ -37,8 +37,8 @@ type loop struct {
 func newLoop(s *Store) *loop {
 	return &loop{
 		Store:   s,
-		answers: newHealth(s, &s.answering, "the shared server does not answer: verdicts come from the local memory, and changes are kept", "the shared server answers again"),
-		changes: newHealth(s, &s.taking, "the shared server takes no changes: they are kept", "the shared server takes changes again"),
+		answers: &health{store: s, well: &s.answering, lost: "the shared server does not answer: verdicts come from the local memory, and changes are kept", back: "the shared server answers again"},
+		changes: &health{store: s, well: &s.taking, lost: "the shared server takes no changes: they are kept", back: "the shared server takes changes again"},
 	}
 }
 

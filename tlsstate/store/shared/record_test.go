@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"pgregory.net/rapid"
 
 	"tlsratchet/test/storetest"
@@ -24,7 +25,8 @@ func alone(t testing.TB, known tlsstate.History) *Store {
 	t.Helper()
 	rule := tlsstate.DefaultPolicy()
 	o := Options{Now: today.Time, Policy: func() *tlsstate.Policy { return &rule }}.withDefaults()
-	s := &Store{local: store.NewMemory(100), opts: o, changed: newChanged(o.MaxChanged), recent: newRecent()}
+	s := &Store{local: store.NewMemory(100), opts: o, changed: newChanged(o.MaxChanged)}
+	s.recent, _ = lru.New[tlsstate.Identity, time.Time](10)
 	if _, err := s.Update(bank, netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return known }); err != nil {
 		t.Fatal(err)
 	}
@@ -165,16 +167,18 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+// What the server was asked for a moment ago is not asked for again.
 func TestRecent(t *testing.T) {
-	r := newRecent()
-	long := strings.Repeat("x", 1000)
-	part := tlsstate.Identity{Kind: tlsstate.Domain, Name: long[:10]}
-	if r.within(part, time.Hour) {
-		t.Error("asked for before anybody did")
-	}
-	r.mark(part)
-	if !r.within(part, time.Hour) || r.within(part, 0) || r.within(bank, time.Hour) {
-		t.Error("not as it was asked for")
+	s := alone(t, tlsstate.History{})
+	other := tlsstate.Identity{Kind: tlsstate.Domain, Name: "other.example"}
+	listener := tlsstate.Identity{Kind: tlsstate.Listener, Name: "192.0.2.25:25"}
+	s.recent.Add(bank, time.Now().Add(-time.Minute))
+	for age, want := range map[time.Duration][]tlsstate.Identity{
+		time.Hour: {other}, time.Second: {bank, other}, 0: {bank, other}, -1: {bank, other},
+	} {
+		if got := s.stale(age, []tlsstate.Identity{bank, listener, other}); !slices.Equal(got, want) {
+			t.Errorf("within %s: %v, want %v", age, got, want)
+		}
 	}
 }
 

@@ -241,12 +241,3 @@ const scanCount = 500
 func escape(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(text)
 }
-
-// keys returns the keys of identities.
-func (s *Store) keys(ids []tlsstate.Identity) []string {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = s.key(id)
-	}
-	return keys
-}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -25,7 +27,9 @@ type Store struct {
 	answering atomic.Bool            // messages may ask
 	taking    atomic.Bool            // it takes changes
 	changed   *changed
-	recent    recent
+	// recent is when the server was last asked for an identity. It forgets the
+	// least recently asked for: they are asked for once more.
+	recent *lru.Cache[tlsstate.Identity, time.Time]
 
 	slots   chan struct{} // for those that ask at once
 	wake    chan struct{} // to the loop: something changed
@@ -48,6 +52,9 @@ type local = Local
 // local memory alone.
 const askers = 64
 
+// recentSize is for about 8 MB.
+const recentSize = 50_000
+
 // New returns a store that shares what local, which is now its own, knows. It
 // doesn't wait for the server; an error says that Options.URL is wrong, and
 // leaves local open.
@@ -61,13 +68,13 @@ func New(local Local, opts Options) (*Store, error) {
 	s := &Store{
 		local: local, opts: opts,
 		changed: newChanged(opts.MaxChanged),
-		recent:  newRecent(),
 		slots:   make(chan struct{}, askers),
 		wake:    make(chan struct{}, 1),
 		suspect: make(chan struct{}, 1),
 		flushes: make(chan chan error),
 		done:    make(chan struct{}),
 	}
+	s.recent, _ = lru.New[tlsstate.Identity, time.Time](recentSize) // fails for no size alone
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	go newLoop(s).run()
 	return s, nil
@@ -166,6 +173,3 @@ func (s *Store) logMistake(err error) {
 		s.opts.Logger.Warn("a record on the shared server was left alone; further ones are counted, not logged", "error", err)
 	}
 }
-
-// after returns how long ago t was, for people.
-func after(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }

@@ -68,12 +68,7 @@ func (s *Store) Pull(ctx context.Context) error {
 				ids = append(ids, id)
 			}
 		}
-		met, err := s.meetAll(ctx, v, ids)
-		for i := range met {
-			if met[i].owed() != "" {
-				s.note(met[i].id)
-			}
-		}
+		_, err := s.gather(ctx, v, ids)
 		return err
 	})
 	if err != nil {
