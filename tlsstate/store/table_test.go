@@ -2,7 +2,9 @@ package store
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"tlsratchet/tlsstate"
 )
@@ -169,5 +171,62 @@ func TestTheOrderOfWriting(t *testing.T) {
 	tab.written(take(9, 8))
 	if n := tab.waiting(); n != 0 || tab.due(tab.now()) {
 		t.Errorf("%d are left", n)
+	}
+}
+
+// A peer that changes often while nothing can be written waits once in each line.
+func TestTheQueueIsBoundedByThePeers(t *testing.T) {
+	tab := smallTable(t)
+	for days := 1; days < 30; days++ {
+		put(t, tab, peer(1), seen(days))
+	}
+	if n := len(tab.queue.pressing) + len(tab.queue.others); n != 2 {
+		t.Errorf("%d tickets, want one as a stranger and one after it", n)
+	}
+}
+
+// At the cap nothing is to be pruned; a tenth over it newcomers are turned away.
+func TestTheCapExactly(t *testing.T) {
+	tab := smallTable(t)
+	tab.most = 110
+	for known, want := range map[int][2]bool{100: {false, false}, 101: {true, false}, 109: {true, false}, 110: {true, true}} {
+		if tab.known = known; tab.crowded(100) != want[0] || tab.full() != want[1] {
+			t.Errorf("%d of 100: crowded %v, full %v", known, tab.crowded(100), tab.full())
+		}
+	}
+}
+
+// A name that was cut from a long text must not keep it in memory.
+func TestShortNamesLetGoOfLongTexts(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	id := tlsstate.Identity{Kind: tlsstate.Domain, Name: long[:10]}
+	h := seen(6)
+	h.Name = tlsstate.OnlyName("bank.example")
+	h.Name.Text = long[:10]
+	within := func(s string) bool {
+		p, from := uintptr(unsafe.Pointer(unsafe.StringData(s))), uintptr(unsafe.Pointer(unsafe.StringData(long)))
+		return p >= from && p < from+uintptr(len(long))
+	}
+	tab, m := smallTable(t), NewMemory(10)
+	tab.swap(id, tlsstate.History{}, h, 0, source{})
+	m.put(id, h)
+	waiting := tab.pendingFrom(tlsstate.Identity{})
+	kept := append(tab.cache.Keys(), append(m.others.Keys(), waiting[0].id)...)
+	for _, id := range kept {
+		cached, _ := tab.cache.Peek(id)
+		if within(id.Name) || within(cached.Name.Text) || within(tab.pendingOf(id).Name.Text) {
+			t.Errorf("%q is a part of the long text", id.Name)
+		}
+	}
+	other := tlsstate.Identity{Kind: tlsstate.Domain, Name: long[:11]}
+	_, at, _ := tab.get(other)
+	tab.fill(other, seen(1), at)
+	for _, id := range tab.cache.Keys() {
+		if within(id.Name) {
+			t.Errorf("%q, which was read, is a part of the long text", id.Name)
+		}
+	}
+	if len(kept) != 3 {
+		t.Errorf("%d are kept", len(kept))
 	}
 }

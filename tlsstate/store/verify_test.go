@@ -148,6 +148,57 @@ func TestVerifyKnowsBbolt(t *testing.T) {
 	})
 }
 
+// A free list of more pages than its head can count.
+func TestALongFreeList(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, PageSize: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := appendKey(nil, peer(1))
+	for _, change := range []func(*bolt.Tx) error{
+		format,
+		func(tx *bolt.Tx) error { return tx.Bucket(bucketHistories).Put(key, make([]byte, 70_000<<10)) },
+		func(tx *bolt.Tx) error { return tx.Bucket(bucketHistories).Delete(key) },
+		func(tx *bolt.Tx) error { return tx.Bucket(bucketHistories).Put(key, appendValue(nil, key, seen(1), 0)) },
+	} {
+		if err := db.Update(change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found := holds(t, path); found.records != 1 || found.damaged != 0 {
+		t.Errorf("%+v", found)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	m, _, err := newestMeta(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last [8]byte // of the list
+	order.PutUint64(last[:], m.root)
+	head := make([]byte, pageHead+8)
+	if _, err := file.ReadAt(head, int64(m.freelist)*m.pageSize); err != nil {
+		t.Fatal(err)
+	}
+	n := int64(order.Uint64(head[pageHead:]))
+	if asPage(head).count != 0xFFFF || n < 0xFFFF {
+		t.Fatalf("a list of %d pages", n)
+	}
+	if _, err := file.WriteAt(last[:], int64(m.freelist)*m.pageSize+pageHead+8*n); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(file); !errors.Is(err, ErrDamaged) {
+		t.Errorf("the last of the list is in use: %v", err)
+	}
+}
+
 // churn puts and deletes some keys, some with long values.
 func churn(rt *rapid.T, b *bolt.Bucket, kept map[string]bool) error {
 	base := rapid.IntRange(0, 400).Draw(rt, "from")
