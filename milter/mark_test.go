@@ -34,7 +34,7 @@ func (r *recorder) Quarantine(string) error               { return r.edit("quara
 // TestMarkComesFirst: the mark and the hold don't wait for forged copies to be
 // deleted; no more than 20 are, and the header says how many are left.
 func TestMarkComesFirst(t *testing.T) {
-	s := session{m: New(Deps{}, Options{}, slog.New(slog.DiscardHandler)), options: &Options{}, actionPending: true, copies: 8000}
+	s := session{m: New(Deps{}, Options{}, slog.New(slog.DiscardHandler)), message: message{options: &Options{}, actionPending: true, copies: 8000}}
 	s.decision.Verdict = tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Action: tlsstate.Quarantine}
 	var to recorder
 	if err := s.mark(&to); err != nil {
@@ -56,7 +56,7 @@ func TestFailedMarkIsNotDone(t *testing.T) {
 	m := New(Deps{Events: func(e ratchet.Event) { events = append(events, e) }}, Options{}, slog.New(slog.DiscardHandler))
 	for _, pending := range []bool{true, false} {
 		events = nil
-		s := session{m: m, options: &Options{HeaderAll: true}, actionPending: pending, learned: true, rcpt: "bob@ours.example"}
+		s := session{m: m, message: message{options: &Options{HeaderAll: true}, actionPending: pending, learned: true, rcpt: "bob@ours.example"}}
 		s.decision.Action = tlsstate.Header
 		s.end(&recorder{fail: "insert"}, "4Q1")
 		if len(events) != 1 || events[0].Done == pending || m.Troubles() == 0 {

@@ -10,10 +10,9 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// session is one connection of Postfix. The fields from options on are of the
-// message under way. Every callback may be the first of a message: MAIL begins
-// anew. Abort comes where a message was broken off, and may come after one that
-// ended.
+// session is one connection of Postfix. Every callback may be the first of a
+// message: MAIL begins anew. Abort comes where a message was broken off, and may
+// come after one that ended.
 type session struct {
 	unused
 	m *Milter
@@ -22,7 +21,11 @@ type session struct {
 	// client in the same way.
 	facts  ratchet.Facts
 	parsed ratchet.Session
+	message
+}
 
+// message is the one under way.
+type message struct {
 	options  *Options
 	decision ratchet.Decision
 	from     string
@@ -41,7 +44,7 @@ type session struct {
 // MailFrom judges the message's session.
 func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
-	s.reset()
+	s.message = message{}
 	s.options, s.from = s.m.options.Load(), from
 	if err := s.parse(mod.Macros); err != nil {
 		s.m.noFacts(&s.facts, err)
@@ -60,9 +63,6 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 	s.emit(ratchet.Event{Done: true})
 	return accept, nil
 }
-
-// reset forgets the message, and keeps what the next one may share with it.
-func (s *session) reset() { *s = session{m: s.m, facts: s.facts, parsed: s.parsed} }
 
 // parse makes a session of the macros, unless they are the previous message's.
 func (s *session) parse(macros map[string]string) (err error) {
@@ -197,7 +197,7 @@ func (s *session) Abort(*gomilter.Modifier) error {
 	if s.actionPending && s.rcpt != "" {
 		s.emit(ratchet.Event{Recipient: s.rcpt})
 	}
-	s.reset()
+	s.message = message{}
 	return nil
 }
 

@@ -41,7 +41,8 @@ type PinLine struct {
 // writes nothing, asks nobody else, and the breaker doesn't count it. An error
 // means that the memory could not be read.
 func (r *Ratchet) Explain(s *Session) (Explanation, error) {
-	t := r.newTrial(s)
+	var t trial
+	r.begin(&t, s)
 	t.dry, t.claim.Identity = true, tlsstate.Identity{}
 	e := Explanation{Policy: *t.rule}
 	if t.exempt() {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -99,11 +100,14 @@ type Ratchet struct {
 	privateSeen atomic.Bool
 
 	decisions, loads atomic.Uint64
+	// trials are kept for the next decision: on a stack one would make that grow
+	// in every connection.
+	trials sync.Pool
 }
 
 // New returns a ratchet.
 func New(o Options) *Ratchet {
-	r := &Ratchet{o: o, failures: failures{log: o.Log}}
+	r := &Ratchet{o: o, failures: failures{log: o.Log}, trials: sync.Pool{New: func() any { return new(trial) }}}
 	r.rules.Store(o.Rules)
 	r.shared, _ = o.Histories.(Shared)
 	return r
@@ -127,12 +131,14 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 	if r.o.Observe != nil && r.decisions.Add(1)%timedDecisions == 1 {
 		defer r.timed(Deciding, time.Now())
 	}
-	t := r.newTrial(s)
+	t := r.trials.Get().(*trial)
+	defer r.trials.Put(t)
+	r.begin(t, s)
 	if t.exempt() {
-		r.notePrivate(&t)
+		r.notePrivate(t)
 		return t.decision()
 	}
-	if err := r.try(&t); err != nil {
+	if err := r.try(t); err != nil {
 		r.failures.note(err)
 		return Decision{Reason: err}
 	}

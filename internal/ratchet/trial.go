@@ -31,7 +31,9 @@ type trial struct {
 	// the domain.
 	recalled bool
 
-	verdict tlsstate.Verdict
+	// verdicts are those of the parts, and verdict what they come to.
+	verdicts tlsstate.Verdicts
+	verdict  tlsstate.Verdict
 	// changes says that the session would change a history; offers that the
 	// listener's is one of them, teaches that the sender's is, once SPF proves it.
 	changes, offers, teaches bool
@@ -47,8 +49,10 @@ type part struct {
 	verdict tlsstate.Verdict
 }
 
-func (r *Ratchet) newTrial(s *Session) trial {
-	t := trial{Session: s, rule: r.ruleFor(s, s.Peer.Host), day: s.day()}
+// begin makes t a trial of the session.
+func (r *Ratchet) begin(t *trial, s *Session) {
+	*t = trial{}
+	t.Session, t.rule, t.day = s, r.ruleFor(s, s.Peer.Host), s.day()
 	t.listener.id, t.address.id, t.domain.id = s.Peer.Listener, s.Peer.Address, s.Peer.Domain
 	if !s.sender.IsZero() {
 		t.sender.id = s.sender
@@ -57,7 +61,6 @@ func (r *Ratchet) newTrial(s *Session) trial {
 			t.claim, t.sender.id = c, c.Identity
 		}
 	}
-	return t
 }
 
 // ruleFor returns the policy of a session whose client has a name: the client's,
@@ -160,18 +163,23 @@ func (r *Ratchet) judge(t *trial) {
 	t.changes = t.changes || changes && !t.recalled
 	t.domain.verdict.Recalled = t.recalled
 	r.judgeSender(t)
-	vs := tlsstate.Verdicts{
-		Address: t.address.verdict, Domain: t.domain.verdict, Sender: t.sender.verdict,
-		Hosts: t.network.history.Hosts(t.domainMark()), Mixed: t.network.history.Name.Text == tlsstate.Several, HostName: t.Peer.HostMark,
-	}
-	t.verdict = tlsstate.Combine(&vs, t.rule)
+	t.combine(false)
 	if t.verdict.Young(t.rule) && r.named(t) {
-		vs.Named = true
-		t.verdict = tlsstate.Combine(&vs, t.rule)
+		t.combine(true)
 	}
 	if blind {
 		t.judgeBlind()
 	}
+}
+
+// combine makes one verdict of the parts'. named reports that the SPF record of
+// the domain names the address.
+func (t *trial) combine(named bool) {
+	vs := &t.verdicts
+	vs.Address, vs.Domain, vs.Sender = t.address.verdict, t.domain.verdict, t.sender.verdict
+	vs.Hosts, vs.Mixed = t.network.history.Hosts(t.domainMark()), t.network.history.Name.Text == tlsstate.Several
+	vs.HostName, vs.Named = t.Peer.HostMark, named
+	t.verdict = tlsstate.Combine(vs, t.rule)
 }
 
 // judgeBlind limits what follows of a session in clear at a port where STARTTLS
