@@ -3,6 +3,7 @@ package wire
 import (
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -66,6 +67,9 @@ func newConn(raw net.Conn, srv *Server) *conn {
 
 // Read delivers from one packet at a time.
 func (c *conn) Read(p []byte) (int, error) {
+	if !c.greeted {
+		growStack()
+	}
 	if c.pass == 0 {
 		if err := c.next(); err != nil {
 			return 0, err
@@ -86,6 +90,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	c.r += n
 	c.pass -= n
 	return n, nil
+}
+
+// growStack makes the stack of a new session as large as a decision needs: Go
+// would double it step by step, and copy it each time.
+//
+//go:noinline
+func growStack() {
+	var room [6 << 10]byte
+	runtime.KeepAlive(&room)
 }
 
 // next finds the next packet for go-milter, and stops at the first that is
