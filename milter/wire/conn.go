@@ -48,7 +48,7 @@ type conn struct {
 	r, w  int    // what was read and not yet delivered: buf.in[r:w]
 
 	pass    int  // bytes of the current packet still to be delivered
-	greeted bool // the negotiation came
+	greeted bool // the negotiation came, and was answered
 	busy    bool // in the middle of a message
 	dead    bool // refused or broken: nothing more is read
 	last    byte // the command that was delivered last
@@ -115,6 +115,7 @@ func (c *conn) next() error {
 			if err := c.greet(length); err != nil {
 				return err
 			}
+			continue
 		}
 		if length == 0 {
 			return c.refuse(&c.srv.counts.badFrame, "empty packet")
@@ -149,7 +150,7 @@ func (c *conn) next() error {
 	return io.EOF
 }
 
-// greet looks at the first packet, before it is believed.
+// greet looks at the first packet, before it is believed, and answers it.
 func (c *conn) greet(length int) error {
 	if length >= optNegLength && length <= c.srv.limits.Frame {
 		if err := c.await(headSize); err != nil {
@@ -160,7 +161,11 @@ func (c *conn) greet(length int) error {
 	if !c.greeted {
 		return c.refuse(&c.srv.counts.notMilter, "not a milter client")
 	}
-	return nil
+	if _, err := c.Write(c.srv.negotiation); err != nil {
+		return err
+	}
+	c.pass = lengthSize + length
+	return c.drop()
 }
 
 // wanted reports whether go-milter is given a packet: not a header that nobody

@@ -87,7 +87,7 @@ func TestOneReadOneWrite(t *testing.T) {
 		return join(frame('A', ""), frame('D', "M{tls_version}\x00"+version+"\x00"), frame('M', "<a@b>\x00"))
 	}
 	c, tp, _ := onTape(t, nil, optNeg(), message("TLSv1.2"), message("TLSv1.3"))
-	for range 1 + 2*3 {
+	for range 2 * 3 {
 		f, err := readFrame(c)
 		if err != nil {
 			t.Fatal(err)
@@ -99,11 +99,11 @@ func TestOneReadOneWrite(t *testing.T) {
 		}
 	}
 	c.Close()
-	if tp.reads != 3 || len(tp.writes) != 2 || tp.deadline > 3 {
+	if tp.reads != 3 || len(tp.writes) != 1+2 || tp.deadline > 3 {
 		t.Errorf("%d reads, %d writes, %d deadlines", tp.reads, len(tp.writes), tp.deadline)
 	}
-	if want := join(frame('q', "held\x00"), frame('a', "")); !bytes.Equal(tp.writes[1], want) {
-		t.Errorf("wrote %q, want %q", tp.writes[1], want)
+	if want := join(frame('q', "held\x00"), frame('a', "")); !bytes.Equal(tp.writes[2], want) {
+		t.Errorf("wrote %q, want %q", tp.writes[2], want)
 	}
 }
 
@@ -137,9 +137,7 @@ func TestRepeatsAreDropped(t *testing.T) {
 			if err != nil {
 				break
 			}
-			if cmd := f[lengthSize]; cmd != 'O' {
-				got += string(cmd)
-			}
+			got += string(f[lengthSize])
 			switch f[lengthSize] {
 			case 'M':
 				reply := tt.reply
@@ -163,12 +161,33 @@ func TestRepeatsAreOfOneConnection(t *testing.T) {
 	macros, mail := frame('D', "M{tls_version}\x00TLSv1.3\x00"), frame('M', "<a@b>\x00")
 	for range 3 {
 		c, _, _ := onTape(t, nil, optNeg(), join(frame('A', ""), macros, mail))
-		for _, want := range "OADM" {
+		for _, want := range "ADM" {
 			if f, err := readFrame(c); err != nil || rune(f[lengthSize]) != want {
 				t.Fatalf("got %q, want %q: %v", f, want, err)
 			}
 		}
 		c.Close()
+	}
+}
+
+// The negotiation is the one that go-milter would have.
+func TestNegotiationIsGoMilters(t *testing.T) {
+	for _, actions := range []milter.OptAction{milter.OptAddHeader | milter.OptSetSymList, milter.OptAddHeader} {
+		config := newConfig(filter{}, &lines{})
+		config.Actions = actions
+		inner := milter.Server{
+			NewMilter: config.Backend, Actions: config.Actions, Protocol: config.Protocol, SymList: config.SymList,
+		}
+		ours, theirs := net.Pipe()
+		inner.Serve(&once{conn: theirs})
+		if _, err := ours.Write(optNeg()); err != nil {
+			t.Fatal(err)
+		}
+		want := make([]byte, len(negotiation(config)))
+		if _, err := io.ReadFull(ours, want); err != nil || !bytes.Equal(negotiation(config), want) {
+			t.Errorf("%q, want %q, %v", negotiation(config), want, err)
+		}
+		ours.Close()
 	}
 }
 
@@ -189,7 +208,7 @@ func TestMacrosOfNoEventAreDropped(t *testing.T) {
 			got += string(f[headSize])
 		}
 	}
-	if want := "ODMMDRRDEE"; got != want {
+	if want := "DMMDRRDEE"; got != want {
 		t.Errorf("go-milter sees %s, want %s", got, want)
 	}
 }
@@ -206,7 +225,7 @@ func TestLargeFrames(t *testing.T) {
 	}
 	c, _, log := onTape(t, nil, in...)
 	defer c.Close()
-	for _, want := range []int{17, 4 + 1 + 65535, 5} {
+	for _, want := range []int{4 + 1 + 65535, 5} {
 		f, err := readFrame(c)
 		if err != nil || len(f) != want {
 			t.Errorf("%d bytes, want %d: %v %v", len(f), want, err, log.all())
@@ -239,7 +258,7 @@ func TestKeepHeader(t *testing.T) {
 		}
 		got = append(got, string(f[4:min(11, len(f))]))
 	}
-	if s := strings.Join(got, " "); s != "O\x00\x00\x00\x06\x00\x00 LX-Ours Lx-ours D DEi\x00 E" {
+	if s := strings.Join(got, " "); s != "LX-Ours Lx-ours D DEi\x00 E" {
 		t.Errorf("got %q", s)
 	}
 }
@@ -305,11 +324,11 @@ func TestRefused(t *testing.T) {
 // A client that is gone before its reply is counted, and reported only to who
 // debugs.
 func TestWriteFails(t *testing.T) {
-	c, tp, log := onTape(t, nil, optNeg())
-	tp.fail = errors.New("broken pipe")
+	c, tp, log := onTape(t, nil, optNeg(), frame('E', ""))
 	if _, err := readFrame(c); err != nil {
 		t.Fatal(err)
 	}
+	tp.fail = errors.New("broken pipe")
 	c.Write(frame('c', ""))
 	if _, err := readFrame(c); err != io.EOF {
 		t.Errorf("read after a failed write: %v", err)
@@ -351,7 +370,7 @@ func TestLittleTakesLittle(t *testing.T) {
 	c, tp, _ := onTape(t, nil, append(in, long[:firstSize], long[firstSize:])...)
 	defer c.Close()
 	c.buf = &buffers{in: make([]byte, firstSize)} // whatever the pool had
-	for range 1 + 100 {
+	for range 100 {
 		if _, err := readFrame(c); err != nil {
 			t.Fatal(err)
 		}
@@ -378,14 +397,14 @@ func TestLittleTakesLittle(t *testing.T) {
 func TestCutsDoNotMatter(t *testing.T) {
 	commands := []byte("ABCDEHLMNORTQ")
 	rapid.Check(t, func(t *rapid.T) {
-		want := [][]byte{optNeg()}
+		var want [][]byte
 		for i := range rapid.IntRange(0, 20).Draw(t, "frames") {
 			size := rapid.OneOf(rapid.IntRange(0, 40), rapid.IntRange(0, 20000)).Draw(t, "size")
 			data := string(rune('a'+i)) + strings.Repeat("d", size)
 			want = append(want, frame(rapid.SampledFrom(commands).Draw(t, "command"), data))
 		}
 		var cut [][]byte
-		for rest := join(want...); len(rest) > 0; {
+		for rest := join(optNeg(), join(want...)); len(rest) > 0; {
 			n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 8), rapid.IntRange(1, 9000)).Draw(t, "cut"))
 			cut = append(cut, rest[:n])
 			rest = rest[n:]

@@ -5,9 +5,9 @@
 //
 // [Listen] opens the sockets. [Server] accepts, and gives each connection a
 // go-milter server of its own behind a net.Conn that reads buffered, gathers
-// replies until the next read, refuses what is no milter client before
-// go-milter sees it, and can be drained without losing a reply. The package
-// knows frames and nothing of verdicts.
+// replies until the next read, negotiates, refuses what is no milter client
+// before go-milter sees it, and can be drained without losing a reply. The
+// package knows frames and nothing of verdicts.
 //
 // The protocol has no RFC; the names are those of libmilter's mfdef.h
 // (SMFIC_ for commands, SMFIR_ for replies, SMFIP_ for protocol options), as

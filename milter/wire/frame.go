@@ -2,6 +2,10 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/emersion/go-milter"
 )
@@ -14,6 +18,8 @@ const (
 	// optNegLength is that of the first packet of every client: the command
 	// and three numbers (version, actions, protocol).
 	optNegLength = 1 + 3*4
+	// protocolVersion is the one that go-milter states.
+	protocolVersion = 2
 )
 
 // The commands by their names in mfdef.h.
@@ -53,6 +59,24 @@ func known(cmd byte) bool {
 		return true
 	}
 	return false
+}
+
+// negotiation returns the packet that answers a client's first one: what we want
+// of it, whatever it offers. The server answers with it in place of go-milter,
+// which would make it anew for each connection.
+func negotiation(c Config) []byte {
+	data := []byte{cmdOptNeg}
+	for _, n := range []uint32{protocolVersion, uint32(c.Actions), uint32(c.Protocol)} {
+		data = binary.BigEndian.AppendUint32(data, n)
+	}
+	if c.Actions&milter.OptSetSymList == 0 {
+		c.SymList = nil
+	}
+	for _, stage := range slices.Sorted(maps.Keys(c.SymList)) {
+		data = binary.BigEndian.AppendUint32(data, uint32(stage))
+		data = append(append(data, strings.Join(c.SymList[stage], " ")...), 0)
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
 }
 
 // leavesOut returns the protocol flag by which a milter asks not to be sent a

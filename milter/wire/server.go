@@ -17,8 +17,10 @@ type Server struct {
 	limits     Limits
 	keepHeader func(name []byte) bool
 	log        *slog.Logger
-	counts     counters
-	refusals   sparse // log lines for closed connections
+	// negotiation is the reply to every client's.
+	negotiation []byte
+	counts      counters
+	refusals    sparse // log lines for closed connections
 }
 
 // New makes a server. The error wraps [ErrConfig].
@@ -28,12 +30,13 @@ func New(config Config) (*Server, error) {
 	}
 	config.Protocol |= milter.OptNoUnknown
 	return &Server{
-		gate:       NewGate("milter", config.Limits.Connections, config.Log),
-		config:     config,
-		limits:     config.Limits,
-		keepHeader: config.KeepHeader,
-		log:        config.Log,
-		refusals:   sparse{perMinute: 60},
+		gate:        NewGate("milter", config.Limits.Connections, config.Log),
+		config:      config,
+		limits:      config.Limits,
+		keepHeader:  config.KeepHeader,
+		log:         config.Log,
+		negotiation: negotiation(config),
+		refusals:    sparse{perMinute: 60},
 	}, nil
 }
 
@@ -57,12 +60,7 @@ func (s *Server) serve(ln net.Listener) error {
 		}
 		c := newConn(raw, s)
 		callbacks := &answering{Milter: s.backend(), conn: c}
-		inner := milter.Server{
-			NewMilter: func() milter.Milter { return callbacks },
-			Actions:   s.config.Actions,
-			Protocol:  s.config.Protocol,
-			SymList:   s.config.SymList,
-		}
+		inner := milter.Server{NewMilter: func() milter.Milter { return callbacks }}
 		_ = inner.Serve(&once{conn: c}) // ends with the end of the listener
 	}
 }
