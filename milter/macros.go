@@ -13,7 +13,7 @@ import (
 func Symbols() map[gomilter.Stage][]string {
 	return map[gomilter.Stage][]string{
 		gomilter.StageMailFrom: {
-			"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}",
+			"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}", "{verify}",
 			"{client_addr}", "{client_port}", "{client_name}", "{client_ptr}", "{client_resolve}",
 			"{auth_type}", "{auth_authen}", "{daemon_addr}", "{daemon_port}",
 		},
@@ -24,7 +24,7 @@ func Symbols() map[gomilter.Stage][]string {
 // parseMacros returns the facts in the macros of MAIL. Postfix sends names in
 // braces, without them if they are one letter long.
 func parseMacros(macros map[string]string) ratchet.Facts {
-	return ratchet.Facts{
+	f := ratchet.Facts{
 		Client: peer.Client{
 			Addr:       macros["{client_addr}"],
 			Name:       macros["{client_name}"],
@@ -36,4 +36,9 @@ func parseMacros(macros map[string]string) ratchet.Facts {
 		Subject: macros["{cert_subject}"], Issuer: macros["{cert_issuer}"],
 		AuthType: macros["{auth_type}"], AuthUser: macros["{auth_authen}"],
 	}
+	// Postfix names a certificate that it trusts; Sendmail any, and the result here.
+	if verify := macros["{verify}"]; verify != "" && verify != "OK" {
+		f.Subject, f.Issuer = "", ""
+	}
+	return f
 }

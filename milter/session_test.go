@@ -178,3 +178,13 @@ func TestOneWithoutMacros(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// Sendmail sends the names of any client certificate, and whether it trusts it.
+func TestUntrustedCertificate(t *testing.T) {
+	for verify, want := range map[string]string{"": "bank", "OK": "bank", "FAIL": "", "SELFSIGNED": ""} {
+		f := parseMacros(map[string]string{"{cert_subject}": "bank", "{cert_issuer}": "CA", "{verify}": verify})
+		if f.Subject != want || (f.Issuer == "") != (want == "") {
+			t.Errorf("verify=%s: %q by %q", verify, f.Subject, f.Issuer)
+		}
+	}
+}
