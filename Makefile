@@ -117,7 +117,7 @@ test-systemd: package ## install, reload, kill, upgrade and purge the package un
 	test/systemd/run bookworm
 	test/systemd/run trixie
 
-versions: ## run e2e at the Postfix of Debian 11, 12, 13 and sid, and write docs/compatibility.md (root; downloads)
+versions: ## run e2e at the Postfix of Debian 11, 12, 13 and sid, try Sendmail, and write docs/compatibility.md (root; downloads)
 	$(GO) run ./test/posttest/install debootstrap
 	test/versions
 
