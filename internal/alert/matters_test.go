@@ -71,6 +71,25 @@ func TestMattersBad(t *testing.T) {
 	closeAlerts(t, a)
 }
 
+// FuzzState: whatever a state file holds, alerts start, keep no more than they
+// may, and what they keep can be written again.
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"matters":[{"message":{"key":"starttls","status":"open","severity":"critical"},"worst":"critical"}],"destinations":["mail"]}`))
+	f.Add([]byte(`{"matters":[{"message":null},{}],"destinations":null}`))
+	f.Fuzz(func(t *testing.T, kept []byte) {
+		var s State
+		if json.Unmarshal(kept, &s) != nil {
+			return
+		}
+		a := New(Options{State: s}, nil)
+		got := a.State()
+		closeAlerts(t, a)
+		if _, err := json.Marshal(got); err != nil || len(got.Matters) > maxNotices {
+			t.Errorf("%d matters: %v", len(got.Matters), err)
+		}
+	})
+}
+
 func statuses(r *recorder) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

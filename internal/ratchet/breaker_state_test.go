@@ -83,6 +83,28 @@ func TestBreakerStateBad(t *testing.T) {
 	}
 }
 
+// FuzzBreakerState: whatever a state file holds, the breaker goes on, within its
+// numbers, and its state can be written again.
+func FuzzBreakerState(f *testing.F) {
+	f.Add([]byte(`{"answer":"softened","override":"armed","since":"2026-11-20T10:00:00Z","recent":[{"name":"bank.example","network":"192.0.2.0/24","at":"2026-11-20T10:00:00Z"}]}`))
+	f.Add([]byte(`{"broken_from":"9999-12-31T23:59:59Z","broken_to":"0001-01-01T00:00:00Z","silent":[{},{}]}`))
+	f.Fuzz(func(t *testing.T, kept []byte) {
+		var s ratchet.BreakerState
+		if json.Unmarshal(kept, &s) != nil {
+			return
+		}
+		b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Restore(s)
+		got := b.State(day(20))
+		if _, err := json.Marshal(got); err != nil || got.Answer > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
+			t.Errorf("%+v: %v", got, err)
+		}
+	})
+}
+
 func TestNewBreaker(t *testing.T) {
 	for _, domains := range []int{1, 1000} {
 		if _, err := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: domains, Window: 1}); err != nil {
