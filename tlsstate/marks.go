@@ -51,14 +51,14 @@ const (
 func (m *Marks) Broad() bool {
 	addresses := m.Addresses.Estimate()
 	return m.Networks.Estimate() >= broadNetworks && addresses >= broadAddresses &&
-		m.Bare.Estimate()*broadBareOf < addresses && !m.Senders.stay()
+		m.Bare.Estimate()*broadBareOf < addresses && !m.Senders.Stay()
 }
 
 // pool reports whether a domain has enough addresses for one of its networks
 // to say something of the next address in it.
 func (m *Marks) pool() bool {
 	addresses := m.Addresses.Estimate()
-	return addresses >= poolAddresses && m.Bare.Estimate()*partlyOf < addresses && !m.Senders.stay()
+	return addresses >= poolAddresses && m.Bare.Estimate()*partlyOf < addresses && !m.Senders.Stay()
 }
 
 // named reports whether the domain's SPF record names its hosts, so that they

@@ -46,10 +46,10 @@ func SenderMark(sender string, moves bool) Senders {
 	return 1 << bit
 }
 
-// stay reports whether the senders keep to one address each: they are customers
+// Stay reports whether the senders keep to one address each: they are customers
 // with hosts of their own, and no pool. Senders that move outweigh those that
 // stay: some have an address to themselves at a pool, too.
-func (s Senders) stay() bool {
+func (s Senders) Stay() bool {
 	moving := uint32(s >> halfSenders)
 	staying := bits.OnesCount32(uint32(s) &^ moving)
 	return staying >= stayingSenders && staying > stayingOf*bits.OnesCount32(moving)

@@ -171,12 +171,19 @@ func partWords(p *ratchet.Part, rule *tlsstate.Policy) string {
 		}
 	}
 	if p.Verdict.Identity.Kind == tlsstate.Domain {
-		breadth := "broad"
-		if !p.Verdict.Broad() {
-			breadth = "not broad"
-		}
-		text += fmt.Sprintf(" Pins of addresses under it: about %d, in about %s: %s.",
-			p.History.Addresses.Estimate(), words.Count(p.History.Networks.Estimate(), "network"), breadth)
+		text += fmt.Sprintf(" Addresses with TLS under it: about %d, in about %s: %s.",
+			p.History.Addresses.Estimate(), words.Count(p.History.Networks.Estimate(), "network"), breadth(&p.Verdict))
 	}
 	return text
+}
+
+// breadth is what a domain's addresses say of the next one.
+func breadth(v *tlsstate.Verdict) string {
+	switch {
+	case v.Broad():
+		return "broad"
+	case v.Senders.Stay():
+		return "not broad, each sender keeps to one address"
+	}
+	return "not broad"
 }

@@ -150,3 +150,15 @@ func pinnedUntil(last tlsstate.Day) (h tlsstate.History) {
 	}
 	return h
 }
+
+// TestBreadth: why a domain says nothing of an address never seen.
+func TestBreadth(t *testing.T) {
+	many := tlsstate.Marks{Networks: 7, Addresses: 1<<20 - 1}
+	stay := many
+	stay.Senders = 7
+	for want, marks := range map[string]tlsstate.Marks{"broad": many, "not broad": {}, "not broad, each sender keeps to one address": stay} {
+		if got := breadth(&tlsstate.Verdict{Marks: marks}); got != want {
+			t.Errorf("%+v: %s, want %s", marks, got, want)
+		}
+	}
+}
