@@ -2,6 +2,8 @@ package spf
 
 import (
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -81,6 +83,9 @@ func TestLearnFull(t *testing.T) {
 				taken++
 			}
 		}
+		if taken != 5 {
+			t.Errorf("%d taken of one network", taken)
+		}
 		synctest.Wait() // the workers hold two
 		for i := range 100 {
 			if p.Learn(claim(t, fmt.Sprintf("10.0.%d.1", i), "bank"), func() {}) {
@@ -110,6 +115,8 @@ func TestLearnBug(t *testing.T) {
 		o := DefaultOptions()
 		o.Workers = 1
 		p, _ := bank().start(t, o)
+		var log strings.Builder
+		p.log = slog.New(slog.NewTextHandler(&log, nil))
 		p.Learn(claim(t, four, "bank"), func() { panic("bug") })
 		synctest.Wait()
 		done := false
@@ -117,6 +124,9 @@ func TestLearnBug(t *testing.T) {
 		synctest.Wait()
 		if !done {
 			t.Error("the worker is gone")
+		}
+		if n := strings.Count(log.String(), `msg="sender not learned" error="panic: bug"`); n != 1 || strings.Count(log.String(), "msg=") != 1 {
+			t.Errorf("logged %d times: %s", n, log.String())
 		}
 	})
 }

@@ -260,12 +260,16 @@ func TestLimits(t *testing.T) {
 
 // TestBug: a panic is one proof that failed.
 func TestBug(t *testing.T) {
-	p := New(nil, DefaultOptions(), quiet)
+	var log strings.Builder
+	p := New(nil, DefaultOptions(), slog.New(slog.NewTextHandler(&log, nil)))
 	defer p.Close()
 	prove(t, p, claim(t, four, "bank"), Failed)
 	prove(t, p, Claim{}, NotPassed)
 	if s := p.Stats(); s.Results[Failed] != 1 || s.Results[NotPassed] != 1 {
 		t.Errorf("%+v", s)
+	}
+	if strings.Count(log.String(), `msg="sender not proven" error="panic`) != 1 {
+		t.Error(log.String())
 	}
 }
 
