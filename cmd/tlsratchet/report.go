@@ -108,7 +108,7 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 func dayOf(t *incident.DayCounts) reportDay {
 	d := reportDay{Day: t.Day.String()}
 	for l := range d.ByLevel {
-		n := t.Counts.Judged(tlsstate.Level(l))
+		n := t.Judged(tlsstate.Level(l))
 		d.ByLevel[l] = n
 		d.Messages += n
 		if l > int(tlsstate.Plaintext) {

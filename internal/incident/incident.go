@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
@@ -224,5 +225,5 @@ func appendNew[T comparable](list []T, value T, most int) []T {
 func senderDomain(from string) string {
 	from = strings.TrimSuffix(from, ">")
 	domain := strings.ToLower(from[strings.LastIndexByte(from, '@')+1:])
-	return text(strings.TrimPrefix(domain, "<"), 255)
+	return clean.Text(strings.TrimPrefix(domain, "<"), 255)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
@@ -155,7 +156,7 @@ func (l *ledger) report(i *Incident, what What, at time.Time, n *note) Change {
 	i.Reported.At, i.Reported.Messages = at, i.Messages
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
 	if n != nil {
-		c.Words = text(words.Verdict(&n.verdict), maxText)
+		c.Words = clean.Text(words.Verdict(&n.verdict), maxText)
 	}
 	return c
 }

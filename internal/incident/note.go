@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -39,8 +38,6 @@ func queueID(s string) string {
 	}
 	return s
 }
-
-func text(s string, most int) string { return clean.Text(s, most) }
 
 // opens reports whether a session opens an incident or goes on with one.
 func opens(v *tlsstate.Verdict) bool { return v.Outcome == tlsstate.Downgraded }

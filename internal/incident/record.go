@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 )
 
@@ -45,12 +46,12 @@ func (i *Incident) check() error {
 
 // clean cleans all texts.
 func (i *Incident) clean() {
-	i.Words = text(i.Words, maxText+3)
+	i.Words = clean.Text(i.Words, maxText+3)
 	for n := range i.From {
-		i.From[n] = text(i.From[n], 255+3)
+		i.From[n] = clean.Text(i.From[n], 255+3)
 	}
 	for n, c := range i.Clients {
-		i.Clients[n] = Client{text(c.Address, 64), text(c.Host, 255)}
+		i.Clients[n] = Client{clean.Text(c.Address, 64), clean.Text(c.Host, 255)}
 	}
 	for n := range i.Held {
 		i.Held[n].QueueID = queueID(i.Held[n].QueueID)

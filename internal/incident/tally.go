@@ -8,11 +8,17 @@ import (
 )
 
 // Counts are numbers of messages by level and outcome.
-type Counts By[tlsstate.Level, ByOutcome]
+type Counts = By[tlsstate.Level, ByOutcome]
+
+// DayCounts are those of one UTC day.
+type DayCounts struct {
+	Day    tlsstate.Day `json:"day"`
+	Counts Counts       `json:"messages"`
+}
 
 // Level returns the messages of one level.
-func (c *Counts) Level(l tlsstate.Level) (n uint64) {
-	for _, of := range c[l] {
+func (d *DayCounts) Level(l tlsstate.Level) (n uint64) {
+	for _, of := range d.Counts[l] {
 		n += of
 	}
 	return n
@@ -20,12 +26,8 @@ func (c *Counts) Level(l tlsstate.Level) (n uint64) {
 
 // Judged returns the messages of one level without the exempt ones: mail of our
 // own users and relays, which says nothing of peers.
-func (c *Counts) Judged(l tlsstate.Level) uint64 { return c.Level(l) - c[l][tlsstate.Exempt] }
-
-// DayCounts are those of one UTC day.
-type DayCounts struct {
-	Day    tlsstate.Day `json:"day"`
-	Counts Counts       `json:"messages"`
+func (d *DayCounts) Judged(l tlsstate.Level) uint64 {
+	return d.Level(l) - d.Counts[l][tlsstate.Exempt]
 }
 
 // Tally counts messages for people by day, the oldest first, days without a
@@ -90,12 +92,4 @@ func (t *tally) restore(all Tally) {
 	for _, d := range all {
 		t.slots[d.Day%tlsstate.Window] = d
 	}
-}
-
-// MarshalJSON returns messages by level, then by outcome, without zeros.
-func (c Counts) MarshalJSON() ([]byte, error) { return By[tlsstate.Level, ByOutcome](c).MarshalJSON() }
-
-// UnmarshalJSON is the inverse of MarshalJSON.
-func (c *Counts) UnmarshalJSON(b []byte) error {
-	return (*By[tlsstate.Level, ByOutcome])(c).UnmarshalJSON(b)
 }

@@ -83,7 +83,7 @@ func first[T any](list []T, most int) ([]T, int) {
 func encrypted(days incident.Tally) (s share) {
 	for i := range days {
 		for l := tlsstate.Plaintext; l <= tlsstate.TLS13; l++ {
-			n := days[i].Counts.Judged(l)
+			n := days[i].Judged(l)
 			s.All += n
 			if l > tlsstate.Plaintext {
 				s.Encrypted += n

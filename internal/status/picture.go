@@ -105,7 +105,7 @@ func (p *picture) add(c column) {
 func newColumn(d *incident.DayCounts, ago int) column {
 	c := column{Day: d.Day}
 	for l := range c.Levels {
-		c.Levels[l] = d.Counts.Judged(tlsstate.Level(l))
+		c.Levels[l] = d.Judged(tlsstate.Level(l))
 		c.All += c.Levels[l]
 	}
 	c.Percent = percent(c.All-c.Levels[tlsstate.Plaintext], c.All)
