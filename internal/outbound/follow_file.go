@@ -35,6 +35,7 @@ type logFile struct {
 	f      *os.File
 	at     Cursor
 	ended  time.Time // when it was written to last
+	chunk  []byte    // what is read at once
 	buf    []byte    // what was read of a line whose end is not there yet
 	cut    bool      // that line is too long: its end is skipped
 	parse  *maillog.Lines
@@ -103,7 +104,7 @@ func (f *Follower) newLog(path string) (*logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now())}
+	l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now()), chunk: make([]byte, 64<<10)}
 	if err := l.identify(); err != nil {
 		file.Close()
 		return nil, err
@@ -269,17 +270,16 @@ func (l *logFile) replaced() (replacement, int64) {
 
 // drain reads what is there. Only whole lines count as read.
 func (l *logFile) drain() (grew bool, err error) {
-	chunk := make([]byte, 64<<10)
 	pos := l.at.Offset + int64(len(l.buf))
 	for {
-		n, err := l.f.ReadAt(chunk, pos)
+		n, err := l.f.ReadAt(l.chunk, pos)
 		if n > 0 && !l.hasHead(l.at) {
 			return grew, nil // truncated, and written to since
 		}
 		if n > 0 {
 			grew = true
 			pos += int64(n)
-			l.feed(chunk[:n])
+			l.feed(l.chunk[:n])
 		}
 		if err == io.EOF || n == 0 && err == nil {
 			return grew, nil

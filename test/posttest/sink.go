@@ -85,6 +85,13 @@ func (s *Sink) Received() []Receipt {
 	return append([]Receipt(nil), s.received...)
 }
 
+// Count returns how much came so far.
+func (s *Sink) Count() int {
+	s.notes.Lock()
+	defer s.notes.Unlock()
+	return len(s.received)
+}
+
 func (s *Sink) session(c net.Conn) {
 	c.SetDeadline(time.Now().Add(time.Minute))
 	(&sinkSession{Sink: s, conn: c, in: bufio.NewReader(c), b: *s.behave.Load()}).run()
