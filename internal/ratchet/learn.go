@@ -63,7 +63,7 @@ func (r *Ratchet) saveNetwork(t *trial, address *tlsstate.Verdict, rule *tlsstat
 		return nil
 	}
 	p := part{id: t.Peer.NetworkID()}
-	if err := r.loadPart(&p); err != nil {
+	if err := r.loadPart(t, &p); err != nil {
 		return err
 	}
 	if _, after := tlsstate.Judge(p.history, o, rule); after == p.history {

@@ -59,8 +59,8 @@ type Options struct {
 	// Senders proves senders; nil makes no identities of senders.
 	Senders Senders
 	// Observe, if not nil, is called with the time that some operations took:
-	// one of 8 decisions, one of 16 loads, every change. It is on the mail path
-	// and must not block.
+	// a decision and its loads every hundredth of a second at most, and every
+	// change. It is on the mail path and must not block.
 	Observe func(Operation, time.Duration)
 	// Log is where failures go. Required.
 	Log *slog.Logger
@@ -79,12 +79,9 @@ const (
 	Learning
 )
 
-// How many operations there are to one that is timed: timing one takes half as
-// long as doing it.
-const (
-	timedDecisions = 8
-	timedLoads     = 16
-)
+// timedEvery is how long no second decision is timed, in milliseconds: timing one
+// takes half as long as doing it.
+const timedEvery = 10
 
 // Plain reports whether a listener is known to offer no STARTTLS.
 func (o *Options) Plain(id tlsstate.Identity) bool { return slices.Contains(o.PlainListeners, id.Name) }
@@ -99,7 +96,8 @@ type Ratchet struct {
 	// privateSeen is set once a session from a private address was logged.
 	privateSeen atomic.Bool
 
-	decisions, loads atomic.Uint64
+	// timedAt is when a decision was timed last, in units of timedEvery.
+	timedAt atomic.Int64
 	// trials are kept for the next decision: on a stack one would make that grow
 	// in every connection.
 	trials sync.Pool
@@ -128,12 +126,14 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 			d = Decision{Reason: r.failures.panicked(p)}
 		}
 	}()
-	if r.o.Observe != nil && r.decisions.Add(1)%timedDecisions == 1 {
+	timed := r.o.Observe != nil && r.due(s.At)
+	if timed {
 		defer r.timed(Deciding, time.Now())
 	}
 	t := r.trials.Get().(*trial)
 	defer r.trials.Put(t)
 	r.begin(t, s)
+	t.timed = timed
 	if t.exempt() {
 		r.notePrivate(t)
 		return t.decision()
@@ -162,6 +162,12 @@ func (r *Ratchet) limit(s *Session, d *Decision) {
 	if s.Level == tlsstate.Plaintext && d.Breaker == Suspended {
 		d.Changes = false // our own TLS is broken: it says nothing of the peer
 	}
+}
+
+// due reports whether a decision is to be timed.
+func (r *Ratchet) due(at time.Time) bool {
+	now := at.UnixMilli() / timedEvery
+	return r.timedAt.Swap(now) != now
 }
 
 func (r *Ratchet) timed(op Operation, began time.Time) { r.o.Observe(op, time.Since(began)) }

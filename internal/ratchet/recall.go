@@ -18,7 +18,7 @@ func (r *Ratchet) loadElsewhere(t *trial) error {
 		return nil
 	}
 	other := part{id: anyListener}
-	err := r.loadPart(&other)
+	err := r.loadPart(t, &other)
 	t.elsewhere = other.history.Offers(t.day)
 	return err
 }
@@ -29,7 +29,7 @@ func (r *Ratchet) loadElsewhere(t *trial) error {
 func (r *Ratchet) loadNetwork(t *trial) error {
 	if t.address.history.Best() == tlsstate.Plaintext && t.Peer.IP.IsValid() {
 		t.network.id = t.Peer.NetworkID()
-		if err := r.loadPart(&t.network); err != nil {
+		if err := r.loadPart(t, &t.network); err != nil {
 			return err
 		}
 	}
@@ -57,5 +57,5 @@ func (r *Ratchet) recall(t *trial) error {
 	}
 	t.recalled = true
 	t.domain.id = tlsstate.Identity{Kind: tlsstate.Domain, Name: domain}
-	return r.loadPart(&t.domain)
+	return r.loadPart(t, &t.domain)
 }

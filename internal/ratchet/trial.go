@@ -16,6 +16,8 @@ type trial struct {
 	rule *tlsstate.Policy
 	// dry says that nothing may come of it: no DNS, no other host is asked.
 	dry bool
+	// timed says that its loads are timed.
+	timed bool
 
 	// day is the one that the session is judged on: its own, or the newest
 	// record's where the clock is not to be trusted.
@@ -120,7 +122,7 @@ func (r *Ratchet) try(t *trial) error {
 // load reads the histories of all identities.
 func (r *Ratchet) load(t *trial) error {
 	for _, p := range [...]*part{&t.listener, &t.address, &t.domain, &t.sender} {
-		if err := r.loadPart(p); err != nil {
+		if err := r.loadPart(t, p); err != nil {
 			return err
 		}
 	}
@@ -133,11 +135,11 @@ func (r *Ratchet) load(t *trial) error {
 	return r.loadNetwork(t)
 }
 
-func (r *Ratchet) loadPart(p *part) (err error) {
+func (r *Ratchet) loadPart(t *trial, p *part) (err error) {
 	if p.id.IsZero() {
 		return nil
 	}
-	if r.o.Observe != nil && r.loads.Add(1)%timedLoads == 1 {
+	if t.timed {
 		defer r.timed(Loading, time.Now())
 	}
 	if p.history, err = r.o.Histories.Load(p.id); err != nil {

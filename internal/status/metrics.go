@@ -79,9 +79,9 @@ func (m *Metrics) events() {
 // classic buckets from a microsecond to a quarter of a second.
 func (m *Metrics) latencies() {
 	decide := prometheus.NewHistogram(histogram("tlsratchet_decide_seconds",
-		"Time of a decision. One in 8 is timed and counted here; tlsratchet_messages_total counts all."))
+		"Time of a decision. At most 100 a second are timed and counted here; tlsratchet_messages_total counts all."))
 	store := prometheus.NewHistogramVec(histogram("tlsratchet_store_seconds",
-		"Time to load a history (one load in 16 is timed and counted here), or to learn."), []string{"operation"})
+		"Time to load a history (for the decisions that are timed), or to learn."), []string{"operation"})
 	m.registry.MustRegister(decide, store)
 	m.decide = decide
 	m.load, m.learn = store.WithLabelValues("load"), store.WithLabelValues("learn")
