@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,10 +216,7 @@ func (v *server) scan(ctx context.Context, prefix string, fn func(keys []string)
 		return errors.New("listing: not all nodes answer")
 	}
 	for _, m := range masters {
-		for cursor, pages := uint64(0), 0; pages == 0 || cursor != 0; pages++ {
-			if pages == math.MaxInt32 {
-				return errors.New("listing: it has no end")
-			}
+		for cursor := uint64(0); ; {
 			v.commands.Add(1)
 			page, err := m.client.Do(ctx, m.client.B().Scan().Cursor(cursor).Match(escape(prefix)+"*").Count(scanCount).Build()).AsScanEntry()
 			if err != nil {
@@ -229,7 +225,9 @@ func (v *server) scan(ctx context.Context, prefix string, fn func(keys []string)
 			if err := fn(page.Elements); err != nil {
 				return err
 			}
-			cursor = page.Cursor
+			if cursor = page.Cursor; cursor == 0 {
+				break
+			}
 		}
 	}
 	return nil
