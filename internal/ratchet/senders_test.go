@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/peer/spf"
@@ -117,6 +118,32 @@ func TestSenderIsProvenOnce(t *testing.T) {
 	f.Decide(fromBank(session(t, roaming("99"), day(6), tlsstate.Plaintext)))
 	if len(n.known) != 1 || !n.known[0] {
 		t.Errorf("claims known: %v", n.known)
+	}
+}
+
+// Of a sender that comes from several addresses on one day the first two are
+// proven: the domain learns that it moves. A third one is not asked for.
+func TestSenderThatMovesInADay(t *testing.T) {
+	f, n := newFixture(t), &notary{result: spf.Proven}
+	f.with(func(o *ratchet.Options) { o.Senders = n })
+	for i, want := range []int{1, 1, 0, 0} { // the first address comes again at last
+		s := session(t, host([]int{1, 2, 3, 1}[i]), day(1).Add(time.Duration(i)*time.Minute), tlsstate.TLS13)
+		s.From = "news@customer.example"
+		f.deliver(s)
+		proofs := 0
+		for _, learn := range n.later {
+			before := f.memory.m[tlsstate.Identity{Kind: tlsstate.Sender, Name: "customer.example/pool.example"}]
+			learn()
+			if f.memory.m[tlsstate.Identity{Kind: tlsstate.Sender, Name: "customer.example/pool.example"}] != before {
+				proofs++
+			}
+		}
+		if n.later = nil; proofs != want {
+			t.Errorf("session %d: the sender learned %d times, want %d", i, proofs, want)
+		}
+	}
+	if got := f.memory.m[tlsstate.Identity{Kind: tlsstate.Domain, Name: "pool.example"}].Senders; got != tlsstate.SenderMark("customer.example", true) {
+		t.Errorf("senders %x", uint64(got))
 	}
 }
 

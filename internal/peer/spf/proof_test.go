@@ -58,3 +58,15 @@ func TestQuestionsOfAProof(t *testing.T) {
 		t.Errorf("%d questions, %d times allowed or not", n, asked)
 	}
 }
+
+// TestNamesOfAStranger: the second evaluation asks for no names, and what is no
+// address has none.
+func TestNamesOfAStranger(t *testing.T) {
+	p := newProof(nil, netip.MustParseAddr("192.0.2.1"), func() bool { t.Error("asked"); return false })
+	for _, addr := range []string{"no address", "192.0.2.1"} {
+		if names, err := p.LookupAddr(t.Context(), addr); err == nil || len(names) > 0 {
+			t.Errorf("%s: %v, %v", addr, names, err)
+		}
+		p.again = true
+	}
+}
