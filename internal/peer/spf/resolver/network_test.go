@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -263,5 +264,60 @@ func TestNetworkClose(t *testing.T) {
 	r.Close()
 	if err := <-failed; !errors.Is(err, ErrFailed) {
 		t.Error(err)
+	}
+}
+
+// TestDialer: a silent server has a quarter of the question's time, and its socket
+// is closed when the question ends.
+func TestDialer(t *testing.T) {
+	s := serve(t, &server{})
+	question, cancel := context.WithTimeout(t.Context(), 4*time.Hour)
+	defer cancel()
+	conn, err := dialer(question, s.addr)(t.Context(), "udp", "192.0.2.1:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	short, ok := conn.(shortConn)
+	if left := time.Until(short.until); !ok || left > time.Hour || left < 50*time.Minute {
+		t.Errorf("%T waits for %v", conn, left)
+	}
+	for name, c := range map[string]struct {
+		until    time.Time
+		deadline time.Duration
+	}{
+		"its own end":        {time.Now().Add(-time.Second), time.Hour},
+		"the resolver's end": {time.Now().Add(time.Hour), -time.Second},
+	} {
+		short.until = c.until
+		if err := short.SetDeadline(time.Now().Add(c.deadline)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := short.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := short.UDPConn.SetDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after the question: %v", err)
+	}
+	byTCP, err := dialer(t.Context(), s.addr)(t.Context(), "tcp", "192.0.2.1:53")
+	if _, ok := byTCP.(shortConn); ok || err != nil {
+		t.Fatalf("by TCP: %T, %v", byTCP, err)
+	}
+	byTCP.Close()
+}
+
+// TestLongestRecord: 8 KB of SPF are read, more are an error.
+func TestLongestRecord(t *testing.T) {
+	longest := "v=spf1 " + strings.Repeat("a", maxText-7)
+	if got, err := spfRecords([]string{longest}); err != nil || len(got) != 1 {
+		t.Errorf("%d records, %v", len(got), err)
+	}
+	if got, err := spfRecords([]string{longest + "a"}); err == nil {
+		t.Errorf("%d records", len(got))
 	}
 }
