@@ -50,8 +50,6 @@ func (r *report) allAims() (all []aim) {
 		}
 	}
 	for _, m := range r.mail {
-		what := fmt.Sprintf("rate through Postfix to none, %d KB", m.kilobytes)
-		all = append(all, atLeast(what, 0.97, m.of(nameOurs).Ratio(m.of(nameNone), measure.Rate)))
 		all = append(all, m.costAims()...)
 	}
 	if r.starts != nil {
@@ -65,7 +63,7 @@ func (r *report) allAims() (all []aim) {
 
 // costAims are the parts of what the C milter costs that ours may cost.
 func (m mailing) costAims() (all []aim) {
-	none, c := m.of(nameNone), m.of(nameC)
+	none, c := m.costs.of(nameNone), m.costs.of(nameC)
 	if c == nil {
 		return nil
 	}
@@ -73,7 +71,7 @@ func (m mailing) costAims() (all []aim) {
 		name string
 		most float64
 	}{{nameOurs, 0.9}, {nameOursPolicy, 0.5}} {
-		ours := m.of(one.name)
+		ours := m.costs.of(one.name)
 		excess := ours.Excess(none, one.most, c, measure.System)
 		all = append(all, aim{
 			what: fmt.Sprintf("added processor time of %s to %s, %d KB", one.name, nameC, m.kilobytes),

@@ -48,7 +48,7 @@ func TestTreeCPU(t *testing.T) {
 	if err := child.Wait(); err != nil {
 		t.Error(err)
 	}
-	if got := treeCPU(-1) + processClock(child.Process.Pid) + (*process)(nil).cpu(); got != 0 {
+	if got := treeCPU(-1) + (*process)(nil).cpu(); got != 0 {
 		t.Errorf("%v of no process", got)
 	}
 	for _, odd := range []string{"", "123 (cut) S 1 2 3", "123 (odd (b) S 9 9) c) S x y"} {
@@ -192,7 +192,7 @@ func sample() *report {
 	r.machine = machine{cpu: "CPU", kernel: "Linux 6", cores: 2, before: "0.10", after: "6.00", versions: []string{"tlsratchet v1", "go1.26"}}
 	r.parts = []part{{partJudge, 35.4, 0}, {partDecide, 700, 3}}
 	r.milters = []sessions{{200, standings{{nameOurs, even(38000)}, {nameGo, even(40000)}, {nameC, even(32000)}}}}
-	r.mail = []mailing{{4, standings{{nameNone, even(1000)}, {nameOurs, even(960)}}}}
+	r.mail = []mailing{{kilobytes: 4, standings: standings{{nameNone, even(1000)}, {nameOurs, even(960)}}}}
 	r.starts = &starts{identities: 1_000_000, bytes: 150e6, warm: []float64{0.8, 0.7, 2}, cold: []float64{1.5}}
 	r.leaveOut("something", errors.New("it isn't there"))
 	return r
@@ -205,7 +205,6 @@ func TestAims(t *testing.T) {
 		{"rate to " + nameGo + ", 200 a session", "at least 0.93", "0.95", true, false},
 		{"rate to " + nameC + ", 200 a session", "at least 1.10", "1.19", true, false},
 		{"p99 to " + nameC + ", 200 a session", "at most 1.50", "1.00", true, false},
-		{"rate through Postfix to none, 4 KB", "at least 0.97", "0.96", false, false},
 		{"start with 1,000,000 identities", "1 s", "0.80 s", true, false},
 	}
 	if diff := cmp.Diff(want, sample().allAims(), cmp.AllowUnexported(aim{})); diff != "" {
@@ -230,7 +229,7 @@ func TestCostAims(t *testing.T) {
 		{cost(1080, 2080, 1080, 1080), cost(1060, 2060, 1060, 1060), []string{"0.80 met", "0.60 missed"}},
 		{cost(1080, 2300, 1080, 1000), cost(1020, 2020, 1020, 1020), []string{"0.80 open", "0.20 met"}},
 	} {
-		r := report{options: &options{}, mail: []mailing{{4, standings{{nameNone, none}, {nameC, c}, {nameOurs, tt.ours}, {nameOursPolicy, tt.policy}}}}}
+		r := report{options: &options{}, mail: []mailing{{kilobytes: 4, costs: standings{{nameNone, none}, {nameC, c}, {nameOurs, tt.ours}, {nameOursPolicy, tt.policy}}}}}
 		var b bytes.Buffer
 		r.tables(&b)
 		text := regexp.MustCompile(`[ |]+`).ReplaceAllString(b.String(), " ")
@@ -239,7 +238,7 @@ func TestCostAims(t *testing.T) {
 				t.Errorf("no %q in:\n%s", want, text)
 			}
 		}
-		if want := " do-nothing libmilter (C) 1.10 ms 100 µs (100 to 100) 1.00 "; !strings.Contains(text, want) {
+		if want := " do-nothing libmilter (C) 1.10 ms - 100 µs (100 to 100) 1.00 "; !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tlsratchet/test/bench/load"
 	"tlsratchet/test/bench/measure"
@@ -21,6 +26,9 @@ const (
 	nameC     = "do-nothing libmilter (C)"
 	nameCAll  = "libmilter (C), all events"
 	nameNone  = "no milter"
+	// again is another one of the same kind: the difference of the two is what the
+	// method gets wrong.
+	again = ", a second one"
 	// nameIdlePolicy is asked once a recipient, and answers DUNNO.
 	nameIdlePolicy = "do-nothing policy service"
 	nameOursPolicy = "tlsratchet, policy service"
@@ -29,16 +37,47 @@ const (
 // contestant is one of those that are measured side by side.
 type contestant struct {
 	name string
-	// milter is nil where there is none.
-	milter *process
-	// ends is the event that its accept answers.
+	// ends is the event that a milter's accept answers.
 	ends byte
-	// silent says that it is ours, and has nothing to say where all is well.
-	silent bool
-	// share is the part of the messages that it gets: one in so many.
+	// share is the part of the messages that it gets: one in so many; 0 for all.
 	share int
-	// borrowed is a process that another contestant ends.
-	borrowed bool
+	// start starts it in a directory of its own, where it listens on serveSocket
+	// or policySocket; peers are who will send. nil where there is nothing to start.
+	start func(ctx context.Context, dir string, peers []client) (*process, error)
+	// policy says that Postfix asks it by policy delegation.
+	policy bool
+	// process is nil until it is started.
+	process *process
+	// master is the process id of its own Postfix's master(8), 0 without.
+	master int
+}
+
+// ours reports whether it is a tlsratchet, which prints nothing where all is well.
+func (c *contestant) ours() bool {
+	return c.name == nameOurs || c.name == nameOther || c.name == nameOursPolicy
+}
+
+// worked is the processor time of its own process so far, and of that and its
+// Postfix.
+func (c *contestant) worked() (own, system time.Duration) {
+	own = c.process.cpu()
+	if c.master == 0 {
+		return own, own
+	}
+	return own, own + treeCPU(c.master)
+}
+
+// run has it work, and returns what that came to.
+func (c *contestant) run(run func() (measure.Run, error)) (measure.Run, error) {
+	own, system := c.worked()
+	r, err := run()
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", c.name, err)
+	}
+	r.CPU, r.System = c.worked()
+	r.CPU -= own
+	r.System -= system
+	return r, nil
 }
 
 // entry is what one contestant achieved, standings what all did.
@@ -61,58 +100,52 @@ func (s standings) of(name string) measure.Series {
 }
 
 // contest is all of them.
-type contest struct {
-	all []*contestant
-	// server is what the mail server has worked so far; nil without one.
-	server func() time.Duration
+type contest []*contestant
+
+// milters are those that speak the milter protocol, not started.
+func (o *options) milters() contest {
+	all := contest{{name: nameOurs, ends: 'M', start: taught(o.binary)}}
+	if o.against != "" {
+		all = append(all, &contestant{name: nameOther, ends: 'M', start: taught(o.against)})
+	}
+	all = append(all, &contestant{name: nameGo, ends: 'M', start: startDoNothing})
+	if o.c != "" {
+		all = append(all, &contestant{name: nameC, ends: 'M', start: o.startC("mail")},
+			&contestant{name: nameCAll, ends: 'E', share: 8, start: o.startC("all")})
+	}
+	return all
 }
 
-// newContest starts the milters in dir, ours with a history of the given peers.
-// Close it in any case.
-func newContest(ctx context.Context, o *options, dir string, peers []client) (*contest, error) {
-	c := &contest{}
-	err := c.add(nameOurs, 'M', 1)(startTaught(ctx, o.binary, filepath.Join(dir, "ours"), peers))
-	if err == nil && o.against != "" {
-		err = c.add(nameOther, 'M', 1)(startTaught(ctx, o.against, filepath.Join(dir, "other"), peers))
-	}
-	if err == nil {
-		err = c.add(nameGo, 'M', 1)(startDoNothing(ctx, dir))
-	}
-	if err == nil && o.c != "" {
-		err = c.add(nameC, 'M', 1)(startC(ctx, o.c, dir, "mail"))
-	}
-	if err == nil && o.c != "" {
-		err = c.add(nameCAll, 'E', 8)(startC(ctx, o.c, dir, "all"))
-	}
-	for _, one := range c.all {
-		if err == nil {
-			err = one.milter.answers(ctx)
+// begin starts all in directories of their own under dir. Close it in any case.
+func (c contest) begin(ctx context.Context, dir string, peers []client) error {
+	for i, one := range c {
+		if err := one.begin(ctx, filepath.Join(dir, strconv.Itoa(i)), peers); err != nil {
+			return err
 		}
 	}
-	return c, err
+	return nil
 }
 
-// add takes what starting a milter returned.
-func (c *contest) add(name string, ends byte, share int) func(*process, error) error {
-	return func(p *process, err error) error {
-		if err == nil {
-			ours := name == nameOurs || name == nameOther
-			c.all = append(c.all, &contestant{name: name, milter: p, ends: ends, share: share, silent: ours})
-		}
+// begin starts its process in a new directory.
+func (c *contestant) begin(ctx context.Context, dir string, peers []client) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil || c.start == nil {
 		return err
 	}
+	if c.process, err = c.start(ctx, dir, peers); err != nil {
+		return err
+	}
+	return c.process.answers(ctx)
 }
 
-// close ends the milters. Output of ours is an error: it prints nothing
-// where all is well.
-func (c *contest) close() error {
+// close ends the processes. Output of ours is an error.
+func (c contest) close() error {
 	var errs []error
-	for _, one := range c.all {
-		if one.milter == nil || one.borrowed {
+	for _, one := range c {
+		if one.process == nil {
 			continue
 		}
-		errs = append(errs, one.milter.stop())
-		if text := one.milter.errs.String(); text != "" && one.silent {
+		errs = append(errs, one.process.stop())
+		if text := one.process.errs.String(); text != "" && one.ours() {
 			errs = append(errs, fmt.Errorf("%s printed: %s", one.name, text))
 		}
 	}
@@ -121,8 +154,8 @@ func (c *contest) close() error {
 
 // works makes sure that ours does its work: a steady peer that comes in clear
 // is not accepted at MAIL.
-func (c *contest) works(ctx context.Context, m mtatest.Message) error {
-	s, err := mtatest.Dial(ctx, "unix", c.find(nameOurs).milter.socket, mtatest.Options{})
+func (c contest) works(ctx context.Context, m mtatest.Message) error {
+	s, err := mtatest.Dial(ctx, "unix", c.find(nameOurs).process.socket, mtatest.Options{})
 	if err != nil {
 		return err
 	}
@@ -137,23 +170,19 @@ func (c *contest) works(ctx context.Context, m mtatest.Message) error {
 
 // rounds has all run once a round, forwards and backwards by turns and another
 // one first each time, after a round that doesn't count.
-func (c *contest) rounds(ctx context.Context, n int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
-	all := make(standings, len(c.all))
+func (c contest) rounds(ctx context.Context, n int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
+	all := c.standings()
 	for round := range n + 1 {
-		for i := range c.all {
+		for i := range c {
 			if round%2 == 1 {
-				i = len(c.all) - 1 - i
+				i = len(c) - 1 - i
 			}
-			i = (i + round) % len(c.all)
-			all[i].name = c.all[i].name
+			i = (i + round) % len(c)
 			runtime.GC() // not in the middle of somebody's turn
-			before, served := c.all[i].milter.cpu(), c.served()
-			r, err := run(ctx, i)
+			r, err := c[i].run(func() (measure.Run, error) { return run(ctx, i) })
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.all[i].name, err)
+				return nil, err
 			}
-			r.CPU = c.all[i].milter.cpu() - before
-			r.System = r.CPU + c.served() - served
 			if round > 0 {
 				all[i].Series = append(all[i].Series, r.Figures())
 			}
@@ -162,16 +191,48 @@ func (c *contest) rounds(ctx context.Context, n int, run func(context.Context, i
 	return all, nil
 }
 
-func (c *contest) served() time.Duration {
-	if c.server == nil {
-		return 0
+// together has all run at the same time, for so many short turns a round, after a
+// round that doesn't count: whatever slows the machine slows all alike. They begin
+// in an order by chance, since the last to end have the machine to themselves. The
+// figures of a round are of its undisturbed turns. Rates mean nothing here.
+func (c contest) together(ctx context.Context, n, turns int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
+	all := c.standings()
+	for round := range n + 1 {
+		runs := make([][]measure.Run, len(c))
+		for range turns {
+			runtime.GC()
+			g, ctx := errgroup.WithContext(ctx)
+			for _, i := range rand.Perm(len(c)) {
+				g.Go(func() error {
+					r, err := c[i].run(func() (measure.Run, error) { return run(ctx, i) })
+					runs[i] = append(runs[i], r)
+					return err
+				})
+			}
+			if err := g.Wait(); err != nil {
+				return nil, err
+			}
+		}
+		for i := range all {
+			if round > 0 {
+				all[i].Series = append(all[i].Series, measure.Undisturbed(runs[i]).Figures())
+			}
+		}
 	}
-	return c.server()
+	return all, nil
+}
+
+func (c contest) standings() standings {
+	all := make(standings, len(c))
+	for i, one := range c {
+		all[i].name = one.name
+	}
+	return all
 }
 
 // find returns a contestant, or nil.
-func (c *contest) find(name string) *contestant {
-	for _, one := range c.all {
+func (c contest) find(name string) *contestant {
+	for _, one := range c {
 		if one.name == name {
 			return one
 		}
@@ -179,16 +240,15 @@ func (c *contest) find(name string) *contestant {
 	return nil
 }
 
-// milters measures milter sessions of one length.
-func (c *contest) milters(ctx context.Context, o *options, length int, mails []mtatest.Message) (standings, error) {
+// sessions measures milter sessions of one length.
+func (c contest) sessions(ctx context.Context, o *options, length int, mails []mtatest.Message) (standings, error) {
 	shape := load.Shape{Sessions: o.sessions, Length: length, Messages: o.messages}
 	if length > 1 {
 		shape.Messages *= longer
 	}
 	return c.rounds(ctx, o.rounds, func(ctx context.Context, i int) (measure.Run, error) {
-		one := c.all[i]
-		l := load.Milter{Shape: shape, Socket: one.milter.socket, Mails: mails, Ends: one.ends}
-		l.Messages = max(l.Messages/one.share, l.Sessions*length)
+		l := load.Milter{Shape: shape, Socket: c[i].process.socket, Mails: mails, Ends: c[i].ends}
+		l.Messages = max(l.Messages/max(c[i].share, 1), l.Sessions*length)
 		return l.Run(ctx)
 	})
 }

@@ -70,13 +70,17 @@ func serveUntil(serve func(...net.Listener) error, shutdown func(context.Context
 }
 
 // startDoNothing starts this program again as the do-nothing go-milter.
-func startDoNothing(ctx context.Context, dir string) (*process, error) {
+func startDoNothing(ctx context.Context, dir string, _ []client) (*process, error) {
+	return startSelf(ctx, childArg, filepath.Join(dir, serveSocket))
+}
+
+// startSelf starts this program again.
+func startSelf(ctx context.Context, arg, socket string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(dir, "go.sock")
-	return startProcess(ctx, "go-milter", socket, self, childArg, socket)
+	return startProcess(ctx, arg, socket, self, arg, socket)
 }
 
 //go:embed c/donothing.c
@@ -124,9 +128,11 @@ func installLibmilter(ctx context.Context, stderr io.Writer) error {
 }
 
 // startC starts the do-nothing libmilter: what is "mail" or "all".
-func startC(ctx context.Context, binary, dir, what string) (*process, error) {
-	socket := filepath.Join(dir, "c-"+what+".sock")
-	return startProcess(ctx, "libmilter, "+what, socket, binary, socket, what)
+func (o *options) startC(what string) func(context.Context, string, []client) (*process, error) {
+	return func(ctx context.Context, dir string, _ []client) (*process, error) {
+		socket := filepath.Join(dir, serveSocket)
+		return startProcess(ctx, "libmilter, "+what, socket, o.c, socket, what)
+	}
 }
 
 func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }

@@ -4,8 +4,8 @@
 // table; a start on a large memory; and the replay of a log beside grep and
 // pflogsumm.
 //
-// Each contestant is a process of its own, and they take turns, so that what
-// else the machine does falls on all of them. Absolute figures are the
+// Each contestant is a process of its own, and they take turns or work at the same
+// time, so that what else the machine does falls on all of them. Absolute figures are the
 // machine's; the ratios count. docs/performance.md is its output.
 //
 //	go run ./test/bench                          # a minute: milter sessions
@@ -55,7 +55,7 @@ type options struct {
 
 // shortRounds is how many rounds there are through Postfix, where a turn is short:
 // the shorter it is, the more alike are two that are compared.
-func (o *options) shortRounds() int { return 6 * o.rounds }
+func (o *options) shortRounds() int { return 3 * o.rounds }
 
 // lengths is a flag: numbers with commas between.
 type lengths []int
@@ -112,7 +112,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.messages, "messages", 4000, "messages of a turn, one a session; four times as many in long sessions; 0 for none")
 	f.Var(&o.lengths, "lengths", "messages a session, `numbers` with commas between")
 	f.BoolVar(&o.postfix, "postfix", false, "measure mail through a private Postfix too (root)")
-	f.IntVar(&o.mails, "mails", 80, "mails of a turn through Postfix, which has six times as many rounds")
+	f.IntVar(&o.mails, "mails", 80, "mails of a turn through Postfix, which has three times as many rounds")
 	f.BoolVar(&o.start, "start", false, "measure the start on a large history too; making it takes a minute the first time")
 	f.IntVar(&o.identities, "identities", 1_000_000, "identities in the large history")
 	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history and log in `folder`")
@@ -221,9 +221,9 @@ func (r *report) measureParts(ctx context.Context, _ io.Writer) (err error) {
 func (r *report) measureMilters(ctx context.Context, _ io.Writer) error {
 	return inFolder(os.TempDir(), func(dir string) (err error) {
 		peers := clients(peerCount)
-		c, err := newContest(ctx, r.options, dir, peers)
+		c := r.options.milters()
 		defer func() { err = errors.Join(err, c.close()) }()
-		if err != nil {
+		if err := c.begin(ctx, dir, peers); err != nil {
 			return err
 		}
 		all := mails(peers)
@@ -231,7 +231,7 @@ func (r *report) measureMilters(ctx context.Context, _ io.Writer) error {
 			return err
 		}
 		for _, length := range r.lengths {
-			s, err := c.milters(ctx, r.options, length, all)
+			s, err := c.sessions(ctx, r.options, length, all)
 			if err != nil {
 				return err
 			}
@@ -243,15 +243,15 @@ func (r *report) measureMilters(ctx context.Context, _ io.Writer) error {
 
 func (r *report) measurePostfix(ctx context.Context, _ io.Writer) error {
 	return inFolder(memoryDir(), func(dir string) (err error) {
-		s, err := newMailServer(ctx, r.options, dir)
+		s, err := newMailServers(ctx, r.options, dir)
 		defer func() { err = errors.Join(err, s.close()) }()
 		for _, size := range mailSizes {
 			if err != nil {
 				break
 			}
-			var all standings
-			all, err = s.measure(ctx, r.options, size)
-			r.mail = append(r.mail, mailing{size, all})
+			var m mailing
+			m, err = s.measure(ctx, r.options, size)
+			r.mail = append(r.mail, m)
 		}
 		return err
 	})

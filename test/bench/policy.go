@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 
 	"tlsratchet/milter/wire"
@@ -42,11 +41,6 @@ func answerDunno(conn net.Conn) {
 const policySocket = "policy-service.sock"
 
 // startIdlePolicy starts this program again as the do-nothing policy service.
-func startIdlePolicy(ctx context.Context, dir string) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	socket := filepath.Join(dir, policySocket)
-	return startProcess(ctx, "policy service", socket, self, policyArg, socket)
+func startIdlePolicy(ctx context.Context, dir string, _ []client) (*process, error) {
+	return startSelf(ctx, policyArg, filepath.Join(dir, policySocket))
 }

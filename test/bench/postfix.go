@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,76 +24,83 @@ const (
 	sources = 256
 )
 
-// mailServer is a Postfix with a listener for each contestant and one without
-// a milter, all else the same.
-type mailServer struct {
-	*posttest.Instance
-	contest *contest
+// mailServers are the contestants, each with a Postfix of its own, all else the
+// same.
+type mailServers struct {
+	contest
+	postfix []*posttest.Instance
 }
 
-// newMailServer starts it in dir, which should be in memory: a disk would hide
-// what milters cost. Close it in any case.
-func newMailServer(ctx context.Context, o *options, dir string) (*mailServer, error) {
-	s := &mailServer{contest: &contest{}}
-	sockets := []string{"", filepath.Join("ours", serveSocket)} // in the contest's order
-	if o.against != "" {
-		sockets = append(sockets, filepath.Join("other", serveSocket))
-	}
-	sockets = append(sockets, "go.sock")
+// mailContest are the contestants of mail through Postfix, not started. Two of
+// them are there twice: they must come out alike.
+func (o *options) mailContest() contest {
+	all := append(contest{{name: nameNone}}, o.milters()...)
+	all = append(all, &contestant{name: nameIdlePolicy, policy: true, start: startIdlePolicy},
+		&contestant{name: nameOursPolicy, policy: true, start: taught(o.binary)},
+		&contestant{name: nameNone + again})
 	if o.c != "" {
-		sockets = append(sockets, "c-mail.sock", "c-all.sock")
+		all = append(all, &contestant{name: nameC + again, ends: 'M', start: o.startC("mail")})
 	}
-	var err error
-	if s.Instance, err = posttest.New(filepath.Join(dir, "postfix"), mailOptions(dir, sockets)); err != nil {
-		return s, err
-	}
-	_, port, err := net.SplitHostPort(s.Addr(1))
-	if err != nil {
-		return s, err
-	}
-	if s.contest, err = newContest(ctx, o, dir, local(sources, port)); err != nil {
-		return s, err
-	}
-	s.contest.all = append([]*contestant{{name: nameNone}}, s.contest.all...)
-	policy, err := startIdlePolicy(ctx, dir)
-	if err != nil {
-		return s, err
-	}
-	s.contest.all = append(s.contest.all, &contestant{name: nameIdlePolicy, milter: policy},
-		&contestant{name: nameOursPolicy, milter: s.contest.find(nameOurs).milter, borrowed: true})
-	if err := s.Start(ctx); err != nil {
-		return s, err
-	}
-	master, err := s.Master()
-	s.contest.server = func() time.Duration { return treeCPU(master) }
-	return s, err
+	return all
 }
 
-func mailOptions(dir string, sockets []string) posttest.Options {
-	o := posttest.Options{Main: []string{
-		"virtual_transport = discard:",
-		"in_flow_delay = 0",                // would sleep where the queue grows
-		"max_use = 1000000",                // a new process in the middle of a turn would be in its figures
-		"milter_default_action = tempfail", // a milter that fails must be seen
-	}}
-	for _, socket := range sockets {
-		milters := "smtpd_milters="
-		if socket != "" {
-			milters += "unix:" + filepath.Join(dir, socket)
+// newMailServers starts them in dir, which should be in memory: a disk would hide
+// what milters cost. Close it in any case.
+func newMailServers(ctx context.Context, o *options, dir string) (*mailServers, error) {
+	s := &mailServers{contest: o.mailContest()}
+	for i, one := range s.contest {
+		if err := s.start(ctx, one, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return s, fmt.Errorf("%s: %w", one.name, err)
 		}
-		o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{milters}})
 	}
-	for _, socket := range []string{policySocket, filepath.Join("ours", policySocket)} {
-		o.Listeners = append(o.Listeners, posttest.Listener{Options: []string{"smtpd_milters=",
-			"smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, socket)}})
-	}
-	return o
+	return s, nil
 }
 
-func (s *mailServer) close() error {
+// start starts one contestant and its Postfix.
+func (s *mailServers) start(ctx context.Context, one *contestant, dir string) error {
+	in, err := posttest.New(filepath.Join(dir, "postfix"), one.mailOptions(dir))
+	if err != nil {
+		return err
+	}
+	s.postfix = append(s.postfix, in)
+	_, port, err := net.SplitHostPort(in.Addr(0))
+	if err != nil {
+		return err
+	}
+	if err := one.begin(ctx, dir, local(sources, port)); err != nil {
+		return err
+	}
+	if err := in.Start(ctx); err != nil {
+		return err
+	}
+	one.master, err = in.Master()
+	return err
+}
+
+func (c *contestant) mailOptions(dir string) posttest.Options {
+	listener := "smtpd_milters="
+	switch {
+	case c.policy:
+		listener = "smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, policySocket)
+	case c.start != nil:
+		listener += "unix:" + filepath.Join(dir, serveSocket)
+	}
+	return posttest.Options{
+		Listeners: []posttest.Listener{{Options: []string{listener}}},
+		Main: []string{
+			"virtual_transport = discard:",
+			"in_flow_delay = 0", // would sleep where the queue grows
+			"max_use = 1000000", // a new process in the middle of a turn would be in its figures
+			"max_idle = 1h",
+			"milter_default_action = tempfail", // a milter that fails must be seen
+		},
+	}
+}
+
+func (s *mailServers) close() error {
 	err := s.contest.close()
-	if s.Instance != nil {
-		err = errors.Join(s.Close(), err)
+	for _, in := range s.postfix {
+		err = errors.Join(in.Close(), err)
 	}
 	return err
 }
@@ -101,39 +109,65 @@ func (s *mailServer) close() error {
 // its HTML part or a small attachment.
 var mailSizes = []int{4, 64}
 
-// measure has the contestants take turns with mail of the given size in KB.
-// Each turn begins with an empty queue.
-func (s *mailServer) measure(ctx context.Context, o *options, kilobytes int) (standings, error) {
+// measure has the contestants take mail of the given size in KB: by turns for the
+// rates, and all at the same time for what a message costs.
+func (s *mailServers) measure(ctx context.Context, o *options, kilobytes int) (m mailing, err error) {
+	m.kilobytes = kilobytes
+	if m.standings, err = s.rounds(ctx, o.shortRounds(), s.load(o.sessions, o.mails, kilobytes)); err != nil {
+		return m, err
+	}
+	m.costs, err = s.together(ctx, o.shortRounds(), costTurns, s.load(1, mailsASession, kilobytes))
+	return m, err
+}
+
+// costTurns is how many turns a round has in which the cost of a message is
+// measured. They are so short that some are undisturbed on any machine.
+const costTurns = 24
+
+// load returns what runs a load at the contestant with that number, until its queue
+// is empty: what is delivered later is this one's too.
+func (s *mailServers) load(sessions, messages, kilobytes int) func(context.Context, int) (measure.Run, error) {
 	var from []string
 	for _, c := range local(sources, "") {
 		from = append(from, c.Addr)
 	}
-	config := s.ClientTLS()
-	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	l := load.SMTP{
-		Shape:   load.Shape{Sessions: o.sessions, Length: mailsASession, Messages: o.mails},
-		Sources: from, TLS: config, Mail: smtpMail(kilobytes),
+	var all []load.SMTP
+	for _, in := range s.postfix {
+		config := in.ClientTLS()
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+		all = append(all, load.SMTP{
+			Shape:  load.Shape{Sessions: sessions, Length: mailsASession, Messages: messages},
+			Server: in.Addr(0), Sources: from, TLS: config, Mail: smtpMail(kilobytes),
+		})
 	}
-	return s.contest.rounds(ctx, o.shortRounds(), func(ctx context.Context, i int) (measure.Run, error) {
-		l.Server = s.Addr(i)
-		r, err := l.Run(ctx)
-		return r, errors.Join(err, s.drained(ctx)) // what is delivered later is this one's too
-	})
+	return func(ctx context.Context, i int) (measure.Run, error) {
+		r, err := all[i].Run(ctx)
+		return r, errors.Join(err, drained(ctx, s.postfix[i]))
+	}
 }
 
-// drained waits until the queue is empty.
-func (s *mailServer) drained(ctx context.Context) error {
+// drained waits until the queue is empty. Its files are looked at, for Postfix's
+// own listing costs Postfix time.
+func drained(ctx context.Context, in *posttest.Instance) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		left, err := s.Queue(ctx)
-		if err != nil {
-			return fmt.Errorf("waiting for an empty queue: %w", err)
+		left := 0
+		for _, queue := range []string{"incoming", "active"} { // in the order of a message's way
+			files, err := os.ReadDir(filepath.Join(in.Dir(), "spool", queue))
+			if err != nil {
+				return fmt.Errorf("waiting for an empty queue: %w", err)
+			}
+			left += len(files)
 		}
-		if len(left) == 0 {
+		if left == 0 {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for an empty queue: %w", ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,14 +54,15 @@ func startProcess(ctx context.Context, name, socket string, argv ...string) (*pr
 	return p, nil
 }
 
-// answers waits until the milter has taken a negotiation.
+// answers waits until it takes connections, a milter until it has taken a
+// negotiation.
 func (p *process) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for {
-		s, err := mtatest.Dial(ctx, "unix", p.socket, mtatest.Options{})
+		err := p.dial(ctx)
 		if err == nil {
-			return s.Close()
+			return nil
 		}
 		select {
 		case <-p.ended:
@@ -70,6 +72,21 @@ func (p *process) answers(ctx context.Context) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+func (p *process) dial(ctx context.Context) error {
+	if filepath.Base(p.socket) == policySocket {
+		c, err := net.Dial("unix", p.socket)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	s, err := mtatest.Dial(ctx, "unix", p.socket, mtatest.Options{})
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // stop ends the process. The error has its output if it had not run until then.
@@ -113,20 +130,17 @@ func processClock(pid int) time.Duration {
 // so far. Of those that have ended the kernel knows no more than hundredths of a
 // second.
 func treeCPU(parent int) time.Duration {
-	var sum time.Duration
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range stats {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		fields := statFields(string(text))
-		switch {
-		case len(fields) < 15:
-		case pid == parent:
-			sum += processClock(pid) + ticks(fields[13:15])
-		case fields[1] == strconv.Itoa(parent):
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", parent))
+	fields := statFields(string(stat))
+	if len(fields) < 15 {
+		return 0 // it has ended
+	}
+	sum := processClock(parent) + ticks(fields[13:15])
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, file := range threads {
+		children, _ := os.ReadFile(file) // of one that ended, nothing
+		for child := range strings.FieldsSeq(string(children)) {
+			pid, _ := strconv.Atoi(child)
 			sum += processClock(pid)
 		}
 	}
@@ -191,15 +205,13 @@ func startServe(ctx context.Context, binary, dir, history string, more ...string
 
 const serveSocket = "milter.sock"
 
-// startTaught starts a tlsratchet in a new directory, with a history of steady
-// peers, and more lines of configuration.
-func startTaught(ctx context.Context, binary, dir string, peers []client, more ...string) (*process, error) {
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
+// taught starts a tlsratchet with a history of steady peers.
+func taught(binary string) func(context.Context, string, []client) (*process, error) {
+	return func(ctx context.Context, dir string, peers []client) (*process, error) {
+		history := filepath.Join(dir, "history.db")
+		if err := teach(ctx, history, peers, time.Now()); err != nil {
+			return nil, err
+		}
+		return startServe(ctx, binary, dir, history)
 	}
-	history := filepath.Join(dir, "history.db")
-	if err := teach(ctx, history, peers, time.Now()); err != nil {
-		return nil, err
-	}
-	return startServe(ctx, binary, dir, history, more...)
 }

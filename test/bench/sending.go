@@ -56,14 +56,14 @@ type sending struct {
 type sender struct {
 	alone, ours *posttest.Instance
 	sink        *posttest.Sink
-	contest     *contest
+	contest     contest
 	close       []func() error
 }
 
 func (r *report) measureSending(ctx context.Context, _ io.Writer) error {
 	r.sending = &sending{lines: max(r.lines/10, sentLines)}
 	return inFolder(memoryDir(), func(dir string) (err error) {
-		s := &sender{contest: &contest{}}
+		s := &sender{}
 		defer func() {
 			err = errors.Join(err, s.contest.close())
 			for _, end := range s.close {
@@ -114,14 +114,18 @@ func (s *sender) start(ctx context.Context, o *options, dir string) error {
 	if err := teachDestinations(history, time.Now()); err != nil {
 		return err
 	}
-	s.contest.all, s.contest.server = []*contestant{{name: nameNoTable}}, s.worked
-	err = s.contest.add(nameTable, 0, 1)(startServe(ctx, o.binary, dir, history, `outbound.action = "hold"`,
-		fmt.Sprintf("outbound.listen = [%q]", "unix:"+s.ours.PolicySocket()), fmt.Sprintf("outbound.log = %q", s.ours.Maillog()),
-		fmt.Sprintf("outbound.postfix = [%q]", filepath.Join(s.ours.Dir(), "etc"))))
-	if err != nil {
-		return err
+	serve := func(ctx context.Context, dir string, _ []client) (*process, error) {
+		return startServe(ctx, o.binary, dir, history, `outbound.action = "hold"`,
+			fmt.Sprintf("outbound.listen = [%q]", "unix:"+s.ours.PolicySocket()), fmt.Sprintf("outbound.log = %q", s.ours.Maillog()),
+			fmt.Sprintf("outbound.postfix = [%q]", filepath.Join(s.ours.Dir(), "etc")))
 	}
-	return s.contest.find(nameTable).milter.answers(ctx)
+	s.contest = contest{{name: nameNoTable}, {name: nameTable, start: serve}}
+	for i, in := range []*posttest.Instance{s.alone, s.ours} {
+		if s.contest[i].master, err = in.Master(); err != nil {
+			return err
+		}
+	}
+	return s.contest.begin(ctx, dir, nil)
 }
 
 func (s *sender) instance(ctx context.Context, dir, resolver string, main ...string) (*posttest.Instance, error) {
@@ -134,16 +138,6 @@ func (s *sender) instance(ctx context.Context, dir, resolver string, main ...str
 	}
 	s.close = append(s.close, in.Close)
 	return in, in.Start(ctx)
-}
-
-// worked is the processor time of both Postfixes so far.
-func (s *sender) worked() (sum time.Duration) {
-	for _, in := range []*posttest.Instance{s.alone, s.ours} {
-		if master, err := in.Master(); err == nil {
-			sum += treeCPU(master)
-		}
-	}
-	return sum
 }
 
 // teachDestinations makes a history in which all destinations are pinned.

@@ -24,6 +24,21 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// The cheapest quarter, rounded up, is added up.
+func TestUndisturbed(t *testing.T) {
+	var runs []Run
+	for _, cost := range []time.Duration{50, 10, 900, 40, 20} {
+		runs = append(runs, Run{Took: cost, Waits: []time.Duration{cost}, CPU: cost / 10, System: cost})
+	}
+	want := Run{Took: 30, Waits: []time.Duration{10, 20}, CPU: 3, System: 30}
+	if diff := cmp.Diff(want, Undisturbed(runs)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(Run{}, Undisturbed(nil)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	four := []time.Duration{10, 20, 30, 40}
 	for _, test := range []struct {
