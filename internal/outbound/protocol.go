@@ -22,13 +22,13 @@ func (c *conn) memcache() error {
 	case string(line) == "quit":
 		return errQuit
 	default:
-		c.out = append(c.out, "SERVER_ERROR only get\r\n"...)
+		c.Out = append(c.Out, "SERVER_ERROR only get\r\n"...)
 		return errRefused
 	}
 	if c.ask(key) {
-		c.out = append(append(append(c.out, "VALUE "...), key...), " 0 7\r\nencrypt\r\n"...)
+		c.Out = append(append(append(c.Out, "VALUE "...), key...), " 0 7\r\nencrypt\r\n"...)
 	}
-	c.out = append(c.out, "END\r\n"...)
+	c.Out = append(c.Out, "END\r\n"...)
 	return nil
 }
 
@@ -38,11 +38,11 @@ var errQuit = fmt.Errorf("quit: %w", io.EOF)
 // line returns the next line without its end. It is valid until the next read.
 func (c *conn) line() ([]byte, error) {
 	if !c.holds('\n') {
-		c.begun()
+		c.Begun()
 	}
-	line, err := c.in.ReadSlice('\n')
+	line, err := c.In.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		c.out = append(c.out, "SERVER_ERROR line too long\r\n"...)
+		c.Out = append(c.Out, "SERVER_ERROR line too long\r\n"...)
 		return nil, errRefused
 	}
 	if err != nil {
@@ -62,9 +62,9 @@ func (c *conn) socketmap() error {
 		return errRefused
 	}
 	if c.ask(key) {
-		c.out = append(c.out, "11:OK encrypt,"...)
+		c.Out = append(c.Out, "11:OK encrypt,"...)
 	} else {
-		c.out = append(c.out, "9:NOTFOUND ,"...)
+		c.Out = append(c.Out, "9:NOTFOUND ,"...)
 	}
 	return nil
 }
@@ -89,29 +89,29 @@ func (c *conn) netstring() ([]byte, error) {
 	if n >= maxRequest {
 		return nil, errRefused
 	}
-	if c.in.Buffered() <= n {
-		c.begun()
+	if c.In.Buffered() <= n {
+		c.Begun()
 	}
-	body, err := c.in.Peek(n + 1)
+	body, err := c.In.Peek(n + 1)
 	if err != nil {
 		return nil, err
 	}
 	if body[n] != ',' {
 		return nil, errRefused
 	}
-	_, err = c.in.Discard(n + 1)
+	_, err = c.In.Discard(n + 1)
 	return body[:n], err
 }
 
 func (c *conn) byte() (byte, error) {
-	if c.in.Buffered() == 0 {
-		c.begun()
+	if c.In.Buffered() == 0 {
+		c.Begun()
 	}
-	return c.in.ReadByte()
+	return c.In.ReadByte()
 }
 
 // holds reports whether a byte is among what was read.
 func (c *conn) holds(b byte) bool {
-	here, _ := c.in.Peek(c.in.Buffered())
+	here, _ := c.In.Peek(c.In.Buffered())
 	return bytes.IndexByte(here, b) >= 0
 }

@@ -32,7 +32,7 @@ func held(key []byte, _ int32) bool {
 }
 
 // serveOn runs a server on a unix socket until the end of the test.
-func serveOn(t testing.TB, limits Limits, answer Answerer) (*Server, string) {
+func serveOn(t testing.TB, limits wire.DeskLimits, answer Answerer) (*Server, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "p")
 	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: path}, wire.ListenOptions{Mode: 0o666, Group: -1})
@@ -223,7 +223,7 @@ func TestTrickle(t *testing.T) {
 			s := NewServer(DefaultLimits(), held, quiet)
 			ours, theirs := net.Pipe()
 			done := make(chan struct{})
-			go func() { defer close(done); defer theirs.Close(); s.handle(theirs) }()
+			go func() { defer close(done); defer theirs.Close(); s.Handle(theirs) }()
 			if took := trickle(ours, text); took > 12*time.Second {
 				t.Errorf("%q lasted %s", text, took)
 			}
@@ -266,7 +266,7 @@ func TestWriteDeadline(t *testing.T) {
 		ours, theirs := net.Pipe()
 		ln.conn <- theirs
 		io.WriteString(ours, "get a\r\n")
-		time.Sleep(6 * time.Second)
+		time.Sleep(7 * time.Second) // five, and up to a quarter more
 		synctest.Wait()
 		if n := s.Stats(); n.Open != 0 || n.Timeouts != 1 {
 			t.Errorf("%+v", n)
@@ -298,7 +298,7 @@ func FuzzRequests(f *testing.F) {
 		s := NewServer(DefaultLimits(), held, quiet)
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})
-		go func() { defer close(done); defer theirs.Close(); s.handle(theirs) }()
+		go func() { defer close(done); defer theirs.Close(); s.Handle(theirs) }()
 		go func() { ours.Write(sent); ours.Close() }()
 		io.Copy(io.Discard, ours)
 		<-done

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -38,7 +39,7 @@ func TestManyClients(t *testing.T) {
 // TestSlowClients: one that stops within a request, or sends nothing, is closed;
 // one that half-closes its connection gets its answer.
 func TestSlowClients(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{}, nil, func(l *Limits) { l.Idle, l.Request = time.Second, 50*time.Millisecond })
+	r := newRig(t, tlsstate.Reject, Options{}, nil, func(l *wire.DeskLimits) { l.Idle, l.Request = time.Second, 50*time.Millisecond })
 	for _, text := range []string{"request=smtpd_access_policy\nprotocol_state=RC", ""} {
 		c := r.dial()
 		io.WriteString(c.c, text)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/milter/wire"
 )
 
 // Limits of a request, in bytes and lines. Postfix sends some 40 attributes, of
@@ -20,7 +21,7 @@ const (
 )
 
 // errRefused ends a connection for what came on it.
-var errRefused = errors.New("not a policy request")
+var errRefused = fmt.Errorf("%w: not a policy request", wire.ErrRefused)
 
 // request is one question. Its texts are as Postfix sent them, not clean.
 type request struct {
@@ -55,58 +56,70 @@ func read(in *bufio.Reader) (*request, error) {
 		if size += len(line); !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
 			return nil, fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
 		}
-		r.set(string(name), string(value))
+		r.set(string(name), value)
 	}
 }
 
 // set sets an attribute. Those that are not known are ignored, as the protocol
 // wants it.
-func (r *request) set(name, value string) {
+func (r *request) set(name string, value []byte) {
+	f := &r.facts
+	switch name {
+	case "client_name": // "unknown" unless confirmed forward and back
+		if f.Client.Name = string(value); len(value) > 0 && f.Client.Name != "unknown" {
+			f.Client.Resolve = "OK"
+		}
+	case "ccert_subject":
+		f.Subject = unxtext(string(value))
+	case "ccert_issuer":
+		f.Issuer = unxtext(string(value))
+	case "ccert_fingerprint":
+		f.Fingerprints.Known, f.Fingerprints.Certificate = true, string(value)
+	case "ccert_pubkey_fingerprint":
+		f.Fingerprints.Known, f.Fingerprints.Key = true, string(value)
+	default:
+		if to := r.plain(name); to != nil {
+			*to = string(value)
+		}
+	}
+}
+
+// plain is where an attribute goes as it is, nil for none that is known.
+func (r *request) plain(name string) *string {
 	f := &r.facts
 	switch name {
 	case "request":
-		r.kind = value
+		return &r.kind
 	case "protocol_state":
-		r.state = value
+		return &r.state
 	case "instance":
-		r.instance = value
+		return &r.instance
 	case "sender":
-		r.sender = value
+		return &r.sender
 	case "recipient":
-		r.recipient = value
+		return &r.recipient
 	case "queue_id":
-		r.queueID = value
+		return &r.queueID
 	case "client_address":
-		f.Client.Addr = value
-	case "client_name": // "unknown" unless confirmed forward and back
-		if f.Client.Name = value; value != "" && value != "unknown" {
-			f.Client.Resolve = "OK"
-		}
+		return &f.Client.Addr
 	case "client_port":
-		r.port = value
+		return &r.port
 	case "server_address":
-		f.Client.DaemonAddr = value
+		return &f.Client.DaemonAddr
 	case "server_port":
-		f.Client.DaemonPort = value
+		return &f.Client.DaemonPort
 	case "encryption_protocol":
-		f.Version = value
+		return &f.Version
 	case "encryption_cipher":
-		f.Cipher = value
+		return &f.Cipher
 	case "encryption_keysize":
-		f.Bits = value
-	case "ccert_subject":
-		f.Subject = unxtext(value)
-	case "ccert_issuer":
-		f.Issuer = unxtext(value)
-	case "ccert_fingerprint":
-		f.Fingerprints.Known, f.Fingerprints.Certificate = true, value
-	case "ccert_pubkey_fingerprint":
-		f.Fingerprints.Known, f.Fingerprints.Key = true, value
+		return &f.Bits
 	case "sasl_method":
-		f.AuthType = value
+		return &f.AuthType
 	case "sasl_username":
-		f.AuthUser = value
+		return &f.AuthUser
 	}
+	return nil
 }
 
 // unxtext decodes a certificate's name, which Postfix sends as xtext (RFC 3461

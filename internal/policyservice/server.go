@@ -1,15 +1,10 @@
 package policyservice
 
 import (
-	"bufio"
-	"context"
-	"errors"
+	"bytes"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,51 +43,36 @@ type Deps struct {
 	Log       *slog.Logger
 }
 
-// Limits are what a [Server] grants its clients. All must be positive.
-type Limits struct {
-	// Connections is how many may be open at once, over all listeners. Each
-	// smtpd(8) process has one.
-	Connections int
-	// Idle is how long a client may be silent between two requests.
-	Idle time.Duration
-	// Request is how long a client may take for a request that it has begun,
-	// and Write how long it may take to accept an answer.
-	Request, Write time.Duration
-}
-
 // DefaultLimits suit a Postfix, which closes an idle connection after 300 s
-// (smtpd_policy_service_max_idle).
-func DefaultLimits() Limits {
-	return Limits{Connections: 4096, Idle: 20 * time.Minute, Request: 10 * time.Second, Write: 10 * time.Second}
+// (smtpd_policy_service_max_idle). Each smtpd(8) process has one.
+func DefaultLimits() wire.DeskLimits {
+	return wire.DeskLimits{Connections: 4096, Idle: 20 * time.Minute, Request: 10 * time.Second, Write: 10 * time.Second}
 }
 
 // Stats are counts since the server was made.
 type Stats struct {
-	wire.GateStats
+	wire.DeskStats
 	// Requests counts all that were answered. NoFacts are messages without a
-	// client's address, Failures those on which a panic came, Refused connections
-	// closed for what came on them, Timeouts those closed because a deadline had
-	// passed.
-	Requests, NoFacts, Failures, Refused, Timeouts uint64
+	// client's address, Failures those on which a panic came.
+	Requests, NoFacts, Failures uint64
 }
 
 // Server answers policy requests.
 type Server struct {
-	gate    *wire.Gate
-	limits  Limits
+	*wire.Desk
 	deps    Deps
 	options atomic.Pointer[Options]
 
-	requests, noFactsCount, failures, refused, timeouts atomic.Uint64
-	misplaced, warned, stacked                          atomic.Bool
+	requests, noFactsCount, failures atomic.Uint64
+	misplaced, warned, stacked       atomic.Bool
 	// ends are the listeners of Postfix that ask at the end of messages too.
-	ends   sync.Map
-	logged atomic.Int64 // unix minute of the last line about a connection
+	ends sync.Map
 }
 
 // New makes a server.
-func New(deps Deps, options Options, limits Limits) *Server {
-	s := &Server{gate: wire.NewGate("policy", limits.Connections, deps.Log), limits: limits, deps: deps}
+func New(deps Deps, options Options, limits wire.DeskLimits) *Server {
+	s := &Server{deps: deps}
+	s.Desk = wire.NewDesk("policy", limits, maxLine, s.serve, deps.Log)
 	s.SetOptions(options)
 	return s
 }
@@ -103,64 +83,31 @@ func (s *Server) SetOptions(o Options) { s.options.Store(&o) }
 
 // Stats returns the counts as they are now.
 func (s *Server) Stats() Stats {
-	return Stats{
-		GateStats: s.gate.Stats(), Requests: s.requests.Load(), NoFacts: s.noFactsCount.Load(),
-		Failures: s.failures.Load(), Refused: s.refused.Load(), Timeouts: s.timeouts.Load(),
-	}
+	return Stats{DeskStats: s.Desk.Stats(), Requests: s.requests.Load(), NoFacts: s.noFactsCount.Load(), Failures: s.failures.Load()}
 }
-
-// Serve answers on the listeners until Shutdown.
-func (s *Server) Serve(listeners ...net.Listener) error { return s.gate.Serve(s.handle, listeners...) }
-
-// Shutdown ends all connections that wait for a request, and waits for the
-// others until ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.gate.Shutdown(ctx) }
 
 // conn is one smtpd(8) process.
 type conn struct {
 	*Server
-	raw     net.Conn
-	in      *bufio.Reader
 	message message
 }
 
-func (s *Server) handle(raw net.Conn) {
-	c := &conn{Server: s, raw: raw, in: bufio.NewReaderSize(raw, maxLine)}
-	err := c.serve()
-	c.message.close()
-	switch {
-	case errors.Is(err, io.EOF) || s.gate.Draining():
-		return
-	case errors.Is(err, errRefused):
-		s.refused.Add(1)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.timeouts.Add(1)
-		return
-	}
-	if now := time.Now().Unix() / 60; s.logged.Swap(now) != now {
-		s.deps.Log.Warn("policy connection closed", "listener", raw.LocalAddr().String(), "error", clean.Text(err.Error(), 200))
-	}
-}
-
 // serve answers until the client leaves.
-func (c *conn) serve() error {
+func (s *Server) serve(a *wire.Asker) error {
+	c := &conn{Server: s}
+	defer func() { c.message.close() }()
 	for {
-		c.raw.SetReadDeadline(time.Now().Add(c.limits.Idle))
-		if c.gate.Draining() {
-			return io.EOF
-		}
-		if _, err := c.in.Peek(1); err != nil {
+		if _, err := a.Await(); err != nil {
 			return err
 		}
-		c.raw.SetReadDeadline(time.Now().Add(c.limits.Request))
-		r, err := read(c.in)
+		if here, _ := a.In.Peek(a.In.Buffered()); !bytes.HasSuffix(here, []byte("\n\n")) {
+			a.Begun()
+		}
+		r, err := read(a.In)
 		if err != nil {
 			return err
 		}
-		c.raw.SetWriteDeadline(time.Now().Add(c.limits.Write))
-		if _, err := io.WriteString(c.raw, "action="+c.answer(r)+"\n\n"); err != nil {
-			return err
-		}
+		a.Out = append(append(append(a.Out, "action="...), c.answer(r)...), "\n\n"...)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -64,7 +65,7 @@ func (r *rig) emitted() string {
 	return text
 }
 
-func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge, change ...func(*Limits)) *rig {
+func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge, change ...func(*wire.DeskLimits)) *rig {
 	t.Helper()
 	r := &rig{t: t, histories: store.NewMemory(1000), now: time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)}
 	log := slog.New(slog.NewTextHandler(r, nil))

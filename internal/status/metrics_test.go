@@ -46,7 +46,8 @@ func counts() status.Counts {
 		Sharing: &shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11},
 		Senders: &status.Senders{Proofs: proofs, DNS: resolver.Stats{Hits: 90, Questions: 30, Failures: 5}},
 		PolicyService: policyservice.Stats{
-			GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Requests: 600, NoFacts: 7, Refused: 8, Timeouts: 9, Failures: 10,
+			DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Refused: 8, Timeouts: 9},
+			Requests:  600, NoFacts: 7, Failures: 10,
 		},
 		Outbound: status.Outbound{
 			Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6, Outage: true},
