@@ -74,7 +74,7 @@ func lives(all ...life) life {
 func acted(t *testing.T, server *servers.Server, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		await(t, "the act on the server: "+id, func() bool {
+		eventually(t, "the act on the server: "+id, func() bool {
 			record, err := server.Do("GET", "tlsratchet:"+id)
 			h, bad := tlsstate.Decode([]byte(record))
 			return err == nil && bad == nil && h.Epoch > 0
@@ -86,7 +86,7 @@ func acted(t *testing.T, server *servers.Server, ids ...string) {
 // that it is not held.
 func agree(t *testing.T, name string, hosts ...mx) {
 	t.Helper()
-	await(t, "the same shown of "+name+" at all hosts", func() bool {
+	eventually(t, "the same shown of "+name+" at all hosts", func() bool {
 		want := hosts[0].operator("peer", "show", "--history", hosts[0].daemon.history, name)
 		for _, m := range hosts {
 			shown := m.operator("peer", "show", "--history", m.daemon.history, name)

@@ -72,7 +72,7 @@ func start(t *testing.T, cmd *exec.Cmd, ready string) *daemon {
 // wait waits for a text in the log and returns its line.
 func (d *daemon) wait(text string) string {
 	d.t.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		for _, line := range strings.Split(d.text(), "\n") {
 			if strings.Contains(line, text) {
 				return line

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"tlsratchet/test/mtatest"
 )
@@ -139,12 +138,7 @@ func activated(t *testing.T, file *os.File, config, history string) *daemon {
 // waitFor waits until the log has a text n times.
 func (d *daemon) waitFor(text string, n int) {
 	d.t.Helper()
-	count := func() int { return strings.Count(d.text(), text) }
-	for end := time.Now().Add(15 * time.Second); count() < n; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			d.t.Fatalf("%q is not there %d times:\n%s", text, n, d.text())
-		}
-	}
+	eventually(d.t, fmt.Sprintf("%d times %q in the log", n, text), func() bool { return strings.Count(d.text(), text) >= n })
 }
 
 var letter = mtatest.Message{
@@ -208,11 +202,7 @@ func (l *load) stop() {
 // await waits until so many messages went through.
 func (l *load) await(messages int64) {
 	l.t.Helper()
-	for end := time.Now().Add(15 * time.Second); l.messages.Load() < messages; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatalf("%d messages, want %d", l.messages.Load(), messages)
-		}
-	}
+	eventually(l.t, fmt.Sprintf("%d messages went through", messages), func() bool { return l.messages.Load() >= messages })
 }
 
 // dial begins a session of the next peer. It is not cut short when the load

@@ -87,7 +87,7 @@ func (s *outbox) send(to ...string) {
 }
 
 func give(in *posttest.Instance, to ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	c, err := posttest.Peer{Server: in.Addr(0)}.Connect(ctx)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"tlsratchet/test/chaos/servers"
 	"tlsratchet/test/posttest"
@@ -73,7 +72,7 @@ func TestSharedMemory(t *testing.T) {
 
 	// Learned at mx1, stripped at mx2, and at mx3.
 	mx1.delivered(mx1.bank(bank, mx1.tls12()), mail("learned"))
-	await(t, "the pin on the server", func() bool {
+	eventually(t, "the pin on the server", func() bool {
 		n, err := server.Do("EXISTS", "tlsratchet:address:"+bank)
 		return err == nil && n == "1"
 	})
@@ -148,7 +147,7 @@ func TestSharedAsDocumented(t *testing.T) {
 			write(t, password, "correct\n")
 			mx1.daemon.wait("the shared server answers again")
 			mx2 := newMX(t, shared, "")
-			await(t, "what mx1 knows at mx2", func() bool {
+			eventually(t, "what mx1 knows at mx2", func() bool {
 				return strings.Contains(mx2.operator("peers", "--history", mx2.daemon.history), bank)
 			})
 			mx2.has(mx2.delivered(mx2.bank(bank, plain()), mail("stripped at mx2")), "kind=stripped; identity=address:"+bank)
@@ -222,13 +221,4 @@ func freePort(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return port
-}
-
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not in 15 s", what)
-		}
-	}
 }

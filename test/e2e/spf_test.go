@@ -187,7 +187,7 @@ func (d *daemon) peers(flags ...string) string {
 // message had its answer.
 func (d *daemon) pinned(id string) {
 	d.t.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if strings.Contains(d.peers("--kind", "sender", "--pinned"), id+" ") {
 			return
 		}

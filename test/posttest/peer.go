@@ -36,7 +36,7 @@ type Peer struct {
 var ErrNoSTARTTLS = errors.New("the server doesn't offer STARTTLS")
 
 // limit is how long a session may last whose context has no deadline.
-const limit = 30 * time.Second
+const limit = 2 * time.Minute
 
 // Connect begins a session, up to the point where MAIL can be sent. A command
 // that the server refuses is an error here. Close or Quit the client; ctx ending

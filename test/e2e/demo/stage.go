@@ -180,7 +180,7 @@ func (l *logBuffer) find(text string) (string, bool) {
 
 // wait returns the first line with the text.
 func (l *logBuffer) wait(text string) (string, error) {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if line, ok := l.find(text); ok {
 			return line, nil
 		}
