@@ -17,3 +17,15 @@ check 'nothing went in clear' sh -c '! grep clear /root/received'
 check 'STARTTLS is back' ask /offer
 postqueue -f
 eventually 'the held mail is sent over TLS' received '^bob@remote.example TLS 1.3'
+
+# The real journal under load: what we counted is what the receiver counted.
+count() { metrics | awk '/^tlsratchet_outbound_deliveries_total/ { n += $2 } END { print n + 0 }'; }
+before=$(count)
+for n in $(seq 500); do send_mail "n$n@remote.example"; done
+sent() { [ "$(grep -c '^n[0-9]*@remote.example TLS 1.3$' /root/received)" = 500 ]; }
+wait_for sent
+eventually '500 messages are sent over TLS' sent
+counted() { [ $(($(count) - before)) = 500 ]; }
+eventually 'all are counted from the journal' counted
+complete() { ! metrics | grep '^tlsratchet_outbound_deliveries_total{level="unknown"} [1-9]'; }
+check 'no line was missing' complete

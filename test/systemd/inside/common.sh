@@ -26,6 +26,9 @@ send_mail() { # RECIPIENT: from this host to elsewhere
 ask() { # PATH: of the receiver
 	exec 3<>/dev/tcp/192.0.2.1/9999 && printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3 && grep -q ' 200 ' <&3
 }
+metrics() { # of the daemon
+	exec 3<>/dev/tcp/127.0.0.1/19125 && printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3 && cat <&3
+}
 received() { grep -qE "$1" /root/received; }      # by the MX host of remote.example
 alerted() { grep -qE "$1" /root/alerts; }         # by webhook
 inbox() { grep -qE "$1" /var/mail/root; }         # a line of our mail
