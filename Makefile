@@ -18,7 +18,7 @@ TARGETS ?= linux/amd64 linux/arm64 linux/arm linux/386 linux/ppc64le linux/riscv
 # Packages without I/O of their own: their tests run under an emulator.
 PURE    ?= ./tlsstate ./internal/clean ./internal/peer ./internal/config ./internal/maillog ./internal/incident ./milter
 
-.PHONY: help build cross typecheck emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test release test-systemd versions print-targets clean
+.PHONY: help build cross typecheck emulate demo test soak bench population chaos lint vuln fuzz install uninstall package package-test container-test release test-systemd versions print-targets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ package: ## build the .deb and the .rpm in build/packages
 package-test: ## build the packages twice, in two folders, compare and check them (root; a minute)
 	$(GO) run ./test/posttest/install lintian rpm
 	$(GO) test -count 1 -v -run Packages ./test/packaging -packages
+
+container-test: ## build the image of contrib/container by podman, run it and its health check (root; downloads podman)
+	$(GO) run ./test/posttest/install podman crun debootstrap
+	test/container/run
 
 test-systemd: package ## install, reload, kill, upgrade and purge the package under Debian 12's and 13's systemd (root)
 	$(GO) run ./test/posttest/install systemd-container debootstrap

@@ -61,7 +61,7 @@ func TestVersion(t *testing.T) {
 
 // The shell accepts the maintainer scripts, and the configuration is valid.
 func TestScripts(t *testing.T) {
-	for _, pattern := range []string{"version", "notices", "build", "release", "../test/versions", "../test/systemd/run", "../test/systemd/inside/*", "deb/p*", "rpm/*"} {
+	for _, pattern := range []string{"version", "notices", "build", "release", "../test/versions", "../test/systemd/run", "../test/container/run", "../test/systemd/inside/*", "deb/p*", "rpm/*"} {
 		files, err := filepath.Glob(filepath.Join(root, "packaging", pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
