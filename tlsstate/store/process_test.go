@@ -2,9 +2,11 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -32,6 +34,9 @@ func run(t *testing.T, role, path string) *exec.Cmd {
 
 // child is the main of those roles.
 func child(role, path string) int {
+	if role == "readonly" {
+		return readOnly(path)
+	}
 	f, err := Open(path, Options{ReadTimeout: patience})
 	if err != nil {
 		fmt.Println(err)
@@ -52,6 +57,40 @@ func child(role, path string) int {
 		return 1
 	}
 	return 0
+}
+
+// readOnly opens a damaged file that may not be written to.
+func readOnly(path string) int {
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
+		fmt.Println(err)
+		return 2
+	}
+	f, err := OpenOrRecover(path, Options{Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)), ReadTimeout: patience})
+	if err == nil {
+		fmt.Println("identities:", f.Len())
+		err = f.Close()
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// Where damaged records can't be removed, and no snapshot is there to take the
+// place of the file, it serves as it is, and the log says what follows.
+func TestDamagedRecordsThatStay(t *testing.T) {
+	path := fill(t, 10)
+	flipRecord(t, path, peer(7))
+	before := read(t, path)
+	out, err := run(t, "readonly", path).Output()
+	if err != nil || !strings.Contains(string(out), "identities: 9\n") || strings.Count(string(out), "damaged records stay in the history file") != 1 {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	if !bytes.Equal(read(t, path), before) {
+		t.Error("it was written to")
+	}
 }
 
 func TestOneProcessAtATime(t *testing.T) {

@@ -99,8 +99,9 @@ func TestWithinAnOperatorOldStrangersAndYoungPinsGo(t *testing.T) {
 		seenUntil(today, 1),     // 1: a stranger of today
 		seenUntil(today, 2),     // 2: two days
 		seenUntil(today, 4),     // 3: four days
-		seenUntil(today, 5),     // 4: pinned today
-		seenUntil(today, 60),    // 5: pinned for long
+		seenUntil(today-300, 2), // 4: two days of long ago, without a pin
+		seenUntil(today, 5),     // 5: pinned today
+		seenUntil(today, 60),    // 6: pinned for long
 	} {
 		all = append(all, entry{id: host(1, 1, i), h: h})
 	}
