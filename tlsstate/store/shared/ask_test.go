@@ -138,6 +138,51 @@ func TestBackFromAPartition(t *testing.T) {
 	}
 }
 
+// What the server lacks, or has less of, is noticed by whoever asks, and sent.
+func TestWhatTheServerLacksIsSent(t *testing.T) {
+	s := steady[servers.Valkey]
+	o := patient(prefix())
+	mx1 := newHost(t, s.URL(), o).up()
+	key := o.Prefix + peerOf(1).String()
+	mx1.sees(peerOf(1), today-1, tlsstate.TLS12)
+	mx1.settled()
+	less, err := s.Do("GET", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mx1.seesDays(peerOf(1), 5)
+	mx1.settled()
+	for _, lose := range [][]string{{"DEL", key}, {"SET", key, less}} {
+		if _, err := s.Do(lose...); err != nil {
+			t.Fatal(err)
+		}
+		mx1.Refresh(0, peerOf(1))
+		mx1.eventually("it is there again", func() bool {
+			record, err := s.Do("GET", key)
+			h, derr := tlsstate.Decode([]byte(record))
+			return err == nil && derr == nil && h == mx1.knows(peerOf(1))
+		})
+	}
+}
+
+// An answer that fails shows that the server is away, before the next heartbeat.
+func TestAFailedAnswerIsNoticed(t *testing.T) {
+	s := own(t, servers.Valkey)
+	o := patient(prefix())
+	o.Heartbeat = time.Hour
+	mx1 := newHost(t, s.URL(), o).up()
+	s.Kill()
+	mx1.Refresh(0, peerOf(1))
+	mx1.eventually("logged", func() bool { return mx1.log.lines("does not answer") == 1 })
+	if mx1.Refresh(0, peerOf(1)); mx1.Sharing().Unasked != 1 {
+		t.Errorf("asked while it is away: %+v", mx1.Sharing())
+	}
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	mx1.up()
+}
+
 // A listener is a host's own: two hosts behind NAT may both be 10.0.0.5:25.
 func TestListenersStayAtHome(t *testing.T) {
 	mx1, mx2 := two(t, steady[servers.Valkey])
