@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"tlsratchet/test/bench/load"
 	"tlsratchet/test/bench/measure"
@@ -191,25 +190,21 @@ func (c contest) rounds(ctx context.Context, n int, run func(context.Context, in
 	return all, nil
 }
 
-// together has all run at the same time, for so many short turns a round, after a
-// round that doesn't count: whatever slows the machine slows all alike. They begin
-// in an order by chance, since the last to end have the machine to themselves. The
-// figures of a round are of its undisturbed turns. Rates mean nothing here.
-func (c contest) together(ctx context.Context, n, turns int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
+// costs has all run by turns of milliseconds, so many a round, after a round that
+// doesn't count: a machine that slows down for a second slows all alike. The figures
+// of a round are of its undisturbed turns.
+func (c contest) costs(ctx context.Context, n, turns int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
 	all := c.standings()
 	for round := range n + 1 {
+		if err := c.renew(); err != nil {
+			return nil, err
+		}
 		runs := make([][]measure.Run, len(c))
-		for range turns {
-			runtime.GC()
-			g, ctx := errgroup.WithContext(ctx)
-			for _, i := range rand.Perm(len(c)) {
-				g.Go(func() error {
-					r, err := c[i].run(func() (measure.Run, error) { return run(ctx, i) })
-					runs[i] = append(runs[i], r)
-					return err
-				})
+		for turn := range starting + turns {
+			if turn == starting {
+				clear(runs)
 			}
-			if err := g.Wait(); err != nil {
+			if err := c.turn(ctx, runs, run); err != nil {
 				return nil, err
 			}
 		}
@@ -220,6 +215,36 @@ func (c contest) together(ctx context.Context, n, turns int, run func(context.Co
 		}
 	}
 	return all, nil
+}
+
+// starting is how many turns start the processes anew, and don't count.
+const starting = 2
+
+// renew has each Postfix replace its processes: where in memory one happens to lie
+// makes it a hundredth faster or slower.
+func (c contest) renew() error {
+	for _, one := range c {
+		if one.master == 0 {
+			continue
+		}
+		if err := syscall.Kill(one.master, syscall.SIGHUP); err != nil { // as postfix reload does
+			return fmt.Errorf("%s: reload: %w", one.name, err)
+		}
+	}
+	return nil
+}
+
+// turn has each run once, in an order by chance, and appends to its runs.
+func (c contest) turn(ctx context.Context, runs [][]measure.Run, run func(context.Context, int) (measure.Run, error)) error {
+	runtime.GC() // not in the middle of somebody's turn
+	for _, i := range rand.Perm(len(c)) {
+		r, err := c[i].run(func() (measure.Run, error) { return run(ctx, i) })
+		if err != nil {
+			return err
+		}
+		runs[i] = append(runs[i], r)
+	}
+	return nil
 }
 
 func (c contest) standings() standings {

@@ -4,8 +4,8 @@
 // table; a start on a large memory; and the replay of a log beside grep and
 // pflogsumm.
 //
-// Each contestant is a process of its own, and they take turns or work at the same
-// time, so that what else the machine does falls on all of them. Absolute figures are the
+// Each contestant is a process of its own, and they take turns, so that what
+// else the machine does falls on all of them. Absolute figures are the
 // machine's; the ratios count. docs/performance.md is its output.
 //
 //	go run ./test/bench                          # a minute: milter sessions

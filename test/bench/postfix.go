@@ -109,20 +109,23 @@ func (s *mailServers) close() error {
 // its HTML part or a small attachment.
 var mailSizes = []int{4, 64}
 
-// measure has the contestants take mail of the given size in KB: by turns for the
-// rates, and all at the same time for what a message costs.
+// measure has the contestants take mail of the given size in KB: many sessions a turn
+// for the rates, and few for what a message costs.
 func (s *mailServers) measure(ctx context.Context, o *options, kilobytes int) (m mailing, err error) {
 	m.kilobytes = kilobytes
 	if m.standings, err = s.rounds(ctx, o.shortRounds(), s.load(o.sessions, o.mails, kilobytes)); err != nil {
 		return m, err
 	}
-	m.costs, err = s.together(ctx, o.shortRounds(), costTurns, s.load(1, mailsASession, kilobytes))
+	m.costs, err = s.costs(ctx, o.shortRounds(), costTurns, s.load(costSessions, costSessions*mailsASession, kilobytes))
 	return m, err
 }
 
-// costTurns is how many turns a round has in which the cost of a message is
-// measured. They are so short that some are undisturbed on any machine.
-const costTurns = 24
+// The cost of a message is measured in so many turns a round, of so many sessions at
+// once: so short that some are undisturbed on most machines.
+const (
+	costTurns    = 12
+	costSessions = 2
+)
 
 // load returns what runs a load at the contestant with that number, until its queue
 // is empty: what is delivered later is this one's too.

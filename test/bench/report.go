@@ -76,7 +76,8 @@ Written by ` + "`make bench`" + ` (test/bench/), on %s. Don't edit it; run it ag
 - Machine: %d cores, %s, %s.
 - With: %s.
 - Load average: %s before, %s after, our own load included. What else ran on
-  the machine is in the figures; write this on one that is idle otherwise.
+  the machine is in the figures; write this on one that is idle otherwise, or
+  with ` + "`chrt -r 1 make bench`" + `, which has the others wait.
 
 How to read it: the load generator, Postfix and the milters share these cores,
 so messages a second say more of the machine than of a milter. **The ratios
@@ -174,15 +175,16 @@ func (s standings) table(b *bytes.Buffer, first, second string) {
 }
 
 const costWords = `What a message costs the whole system: the processor time of Postfix's processes
-and of the milter or policy service, until the queue is empty. All contestants work at the
-same time, each with one session of %d messages a turn, so that a machine that
-slows down is as slow for each. A round has %d turns, of which the quarter counts that
-cost least: other work on the machine makes a turn dearer, and never cheaper.
-What is above no milter is the median of the %d rounds' differences, with the range that
-holds the true one in 19 of 20 cases. The second ones of a kind show what the
-method gets wrong: no milter and no milter differ by nothing. What was tried
-to lower ours, with counts of system calls and context switches, which the noise of a
-machine does not change: [decisions/wake-ups.md](decisions/wake-ups.md).
+and of the milter or policy service, until the queue is empty. A turn has %d sessions at
+once with %d messages each, and lasts milliseconds, so that a machine that slows down is
+as slow for the next contestant. A round has %d turns of each, of which the quarter
+counts that cost least: other work on the machine makes a turn dearer, and never
+cheaper. Each round has new processes of Postfix. What is above no milter is the median of
+the %d rounds' differences, with the range that holds the true one in 19 of 20 cases. The
+second ones of a kind show what the method gets wrong: between no milter and no
+milter there is nothing. The do-nothing ones show what the protocol costs by itself.
+What was tried to lower ours, with counts of system calls and context switches, which the
+noise of a machine does not change: [decisions/wake-ups.md](decisions/wake-ups.md).
 
 `
 
@@ -192,7 +194,7 @@ func (m mailing) costsTable(b *bytes.Buffer) {
 	if m.costs == nil {
 		return
 	}
-	fmt.Fprintf(b, costWords, mailsASession, costTurns, len(none))
+	fmt.Fprintf(b, costWords, costSessions, mailsASession, costTurns, len(none))
 	t := measure.Table{Head: []string{"", "processor time a message", "its own process", "above no milter", "of the C milter's"}}
 	for _, e := range m.costs {
 		above := e.Above(none, measure.System)
