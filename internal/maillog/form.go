@@ -39,7 +39,7 @@ func (f form) end() []byte {
 // ends reports whether a line is the last one of a record.
 func (f form) ends(line []byte) bool {
 	if f == formExport {
-		return len(trim(line)) == 0
+		return string(line) == "\n"
 	}
 	return line[0] == '}'
 }

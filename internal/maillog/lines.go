@@ -2,6 +2,8 @@ package maillog
 
 import (
 	"bytes"
+	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -35,4 +37,17 @@ func (l *Lines) Read(line []byte) (Line, bool) {
 	}
 	_, program, _ := bytes.Cut(r.source, space)
 	return Line{At: time.Unix(r.at, 0), Program: string(program), PID: r.pid, Message: r.message}, true
+}
+
+// Journal reads a record of journalctl -o json, of whatever program, and its
+// cursor. It returns false for what is none.
+func (l *Lines) Journal(b []byte) (line Line, cursor string, ok bool) {
+	o := &l.parser.parsed
+	*o = object{}
+	if json.Unmarshal(b, o) != nil {
+		return line, "", false
+	}
+	micros, err := strconv.ParseInt(string(o.Micros), 10, 64)
+	pid, _ := number(first(o.SyslogPID, o.ProcessID))
+	return Line{At: time.UnixMicro(micros), Program: string(o.Identifier), PID: pid, Message: o.Message}, string(o.Cursor), err == nil
 }

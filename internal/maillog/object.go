@@ -13,6 +13,7 @@ import (
 type object struct {
 	// As journalctl -o json writes it. SYSLOG_PID is what the process itself
 	// knows, inside a container too.
+	Cursor     text `json:"__CURSOR"`
 	Micros     text `json:"__REALTIME_TIMESTAMP"`
 	Hostname   text `json:"_HOSTNAME"`
 	Identifier text `json:"SYSLOG_IDENTIFIER"`

@@ -151,17 +151,10 @@ func (f *feed) next(in *bufio.Reader, b *batch) error {
 		b.broken++
 	case f.source.form.several():
 		f.several(line, err != nil, b)
-	case f.parser.line(trim(line), &f.record):
+	case f.parser.line(bytes.TrimSuffix(line, newline), &f.record):
 		f.add(b)
 	}
 	return err
-}
-
-func trim(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\n' {
-		return line[:n-1]
-	}
-	return line
 }
 
 // line returns the next line, with its end; nil for one that is too long.

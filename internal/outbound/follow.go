@@ -42,9 +42,10 @@ type Follower struct {
 	cursor   atomic.Pointer[Cursor]
 	fault    atomic.Pointer[string]
 	joiner   *maillog.Deliveries
-	absent   bool   // there was no file at the begin: all of it is new
-	muted    bool   // lines are read that were read before
-	complain string // what was logged last
+	parse    *maillog.Lines // of the journal
+	absent   bool           // there was no file at the begin: all of it is new
+	muted    bool           // lines are read that were read before
+	complain string         // what was logged last
 }
 
 // FollowerStats are what a follower did since its start.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -92,7 +91,7 @@ func journalRights(text string) string {
 // readJournal reads records, one JSON object a line, until the end. Those up to the
 // cursor were read before.
 func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
-	f.muted = true
+	f.muted, f.parse = true, maillog.NewLines(f.Now())
 	for {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
@@ -111,48 +110,16 @@ func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
 
 // record reads one record of the journal. The first one behind the cursor ends the
 // reading again, whatever the clock shows later: somebody may set it back.
-func (f *Follower) record(line []byte, from Cursor) {
-	var r struct {
-		Cursor  string `json:"__CURSOR"`
-		Time    string `json:"__REALTIME_TIMESTAMP"`
-		Program string `json:"SYSLOG_IDENTIFIER"`
-		// SyslogPID is the process as it knows itself, in a container too.
-		SyslogPID string          `json:"SYSLOG_PID"`
-		PID       string          `json:"_PID"`
-		Message   json.RawMessage `json:"MESSAGE"`
-	}
-	if json.Unmarshal(line, &r) != nil {
+func (f *Follower) record(b []byte, from Cursor) {
+	line, cursor, ok := f.parse.Journal(b)
+	if !ok {
 		return
 	}
-	micros, err := strconv.ParseInt(r.Time, 10, 64)
-	if err != nil {
-		return
-	}
-	if r.SyslogPID == "" {
-		r.SyslogPID = r.PID
-	}
-	f.muted = f.muted && micros <= from.At
-	pid, _ := strconv.ParseUint(r.SyslogPID, 10, 31)
-	f.read(&maillog.Line{At: time.UnixMicro(micros), Program: r.Program, PID: uint32(pid), Message: messageOf(r.Message)})
+	at := line.At.UnixMicro()
+	f.muted = f.muted && at <= from.At
+	f.read(&line)
 	if !f.muted {
-		f.cursor.Store(&Cursor{Journal: r.Cursor, At: micros})
+		f.cursor.Store(&Cursor{Journal: cursor, At: at})
 	}
-	f.muted = f.muted && r.Cursor != from.Journal
-}
-
-// messageOf returns the text of a record: a string, or bytes where it is not
-// UTF-8.
-func messageOf(raw json.RawMessage) []byte {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return []byte(text)
-	}
-	var numbers []uint8
-	var items []int
-	if json.Unmarshal(raw, &items) == nil {
-		for _, n := range items {
-			numbers = append(numbers, uint8(n))
-		}
-	}
-	return numbers
+	f.muted = f.muted && cursor != from.Journal
 }
