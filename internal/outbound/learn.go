@@ -133,6 +133,8 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 		learns = !b.failedDelivery(d, &v, rule) && learns
 	} else if used.Level > tlsstate.Plaintext {
 		b.met(id.Name, d)
+	} else if d.Status == maillog.Sent { // its pin is dropped or released
+		b.waiting.met(id.Name)
 	}
 	if d.Status != maillog.Sent {
 		v.Action = tlsstate.Tempfail

@@ -328,6 +328,27 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// TestWaitingForNoPin: once a pin is released, mail in clear is what is expected, and
+// the destination is listed no more.
+func TestWaitingForNoPin(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.deliver("bank.test", refused)
+	w.days(1)
+	w.deliver("bank.test", refused)
+	w.days(1)
+	w.deliver("bank.test", inClear)
+	if got := w.State().Waiting; len(got) != 1 || len(got[0].QueueIDs) != 2 {
+		t.Errorf("while two messages wait: %+v", got)
+	}
+	w.Removed("Q8")
+	w.Removed("Q9")
+	w.deliver("bank.test", inClear)
+	if got := w.State().Waiting; len(got) != 0 {
+		t.Errorf("after all was sent: %+v", got)
+	}
+}
+
 // TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
 	ask := func(a *asked, n *names, pid int32, key string, ago time.Duration) {

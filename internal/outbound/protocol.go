@@ -62,7 +62,7 @@ func (c *conn) socketmap() error {
 		return errRefused
 	}
 	if c.ask(key) {
-		c.Out = append(c.Out, "11:OK encrypt,"...)
+		c.Out = append(c.Out, "10:OK encrypt,"...)
 	} else {
 		c.Out = append(c.Out, "9:NOTFOUND ,"...)
 	}

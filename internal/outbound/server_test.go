@@ -96,8 +96,8 @@ func TestProtocols(t *testing.T) {
 		{"no end", "get bank.example", ""},
 		{"garbage", "\x00\xff\xfe\n", "SERVER_ERROR only get\r\n"},
 		{"nothing", "", ""},
-		{"socketmap, held", "16:pol bank.example,", "11:OK encrypt,"},
-		{"socketmap, not held", "12:pol one.test,12:pol one.test,", "9:NOTFOUND ,9:NOTFOUND ,"},
+		{"socketmap, held", "16:pol bank.example,", netstring("OK encrypt")},
+		{"socketmap, not held", "12:pol one.test,12:pol one.test,", netstring("NOTFOUND ") + netstring("NOTFOUND ")},
 		{"socketmap, too long", "2000:" + long + ",", ""},
 		{"socketmap, endless length", strings.Repeat("1", 500), ""},
 		{"socketmap, no comma", "12:pol one.test;", ""},
@@ -109,6 +109,8 @@ func TestProtocols(t *testing.T) {
 		}
 	}
 }
+
+func netstring(text string) string { return fmt.Sprintf("%d:%s,", len(text), text) }
 
 func TestStatsCount(t *testing.T) {
 	s, path := serveOn(t, DefaultLimits(), held)

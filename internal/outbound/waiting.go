@@ -128,7 +128,8 @@ func (w *Waiting) remove(queueID string) {
 	w.QueueIDs = slices.DeleteFunc(w.QueueIDs, func(id string) bool { return id == queueID })
 }
 
-// met forgets a destination that was reached over TLS, once nothing waits for it.
+// met forgets a destination that was reached as it should be, once nothing waits
+// for it.
 func (w *waiting) met(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

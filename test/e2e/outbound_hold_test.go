@@ -231,5 +231,5 @@ func TestOutboundCommands(t *testing.T) {
 		t.Errorf("version %x", v)
 	}
 	has(run("explain", "--to", "bank.test"), "It has no pin.")
-	eventually(t, "nothing waits", func() bool { return !strings.Contains(run("outbound"), "postqueue") })
+	eventually(t, "nothing waits", func() bool { return strings.Contains(run("outbound"), "No destination fails.") })
 }

@@ -291,3 +291,25 @@ func TestOutboundDaemonStoppedAndDead(t *testing.T) {
 		})
 	}
 }
+
+// TestOutboundSocketmap: by the other protocol mail is held as well, and waits too
+// where the daemon is dead.
+func TestOutboundSocketmap(t *testing.T) {
+	s := newOutbox(t, map[string][]string{"bank.test": {"mx.bank.test"}, "new.test": {"mx.new.test"}},
+		"smtp_tls_policy_maps = socketmap:unix:tlsratchet/policy.sock:tls", "minimal_backoff_time = 1s", "maximal_backoff_time = 2s", "queue_run_delay = 1s")
+	history := taught(t, tlsstate.TLS12, 30, "destination:bank.test")
+	d := serve(t, s.in.MilterSocket(), history, s.config(hold))
+	s.sinks["mx.bank.test"].Set(posttest.Behaviour{NoOffer: true})
+	s.sinks["mx.new.test"].Set(posttest.Behaviour{NoOffer: true})
+	if got := s.fate("a@new.test"); got != "clear" {
+		t.Errorf("a stranger: %s", got)
+	}
+	s.send("a@bank.test")
+	s.line(`to=<a@bank\.test>.* dsn=4\.7\.4, status=deferred \(TLS is required, but was not offered`)
+	d.stop(syscall.SIGKILL)
+	s.refresh()
+	s.send("b@new.test")
+	s.line(`to=<b@new\.test>.* dsn=4\.7\.5, status=deferred`)
+	serve(t, s.in.MilterSocket(), history, s.config(hold))
+	s.arrives("b@new.test")
+}
