@@ -118,39 +118,26 @@ func senderStranger(w world, config string) {
 }
 
 // With a resolver that never answers a claim is not proven, and the claimant
-// waits no longer than it may; nobody else waits at all.
+// waits no longer than it may; nobody else waits at all. Postfix gives us 5 s
+// (command_timeout) and then goes on without our header: where it is, nobody waited
+// longer.
 func TestSendersDeadResolver(t *testing.T) {
 	w := world{T: t, Instance: newPostfix(t, posttest.Options{})}
 	addr, asked := deadResolver(t)
 	history := taught(t, tlsstate.TLS13, 5, "address:192.0.2.81", "sender:bank.example/192.0.2.0/24", listener(w.Addr(0)))
 	d := serve(t, w.MilterSocket(), history, fmt.Sprintf("header = \"all\"\n[dns]\nresolver = %q\n", addr))
-	w.quickly("claimant", func(s string) {
-		w.has(w.delivered(w.nameless("192.0.2.82"), mailFrom("bank.example", s)), "new; identity=address:192.0.2.82")
-	})
+	w.has(w.delivered(w.nameless("192.0.2.82"), mailFrom("bank.example", "claimant")), "new; identity=address:192.0.2.82")
 	if asked.Load() == 0 {
 		t.Error("the resolver was not asked: the claimant didn't wait for anything")
 	}
 	for i := range 3 {
-		w.quickly(fmt.Sprint("steady peer ", i), func(s string) {
-			w.has(w.delivered(w.overTLS(w.nameless("192.0.2.81")), mailFrom("bank.example", s)), "steady; identity=address:192.0.2.81")
-		})
+		steady := mailFrom("bank.example", fmt.Sprint("steady peer ", i))
+		w.has(w.delivered(w.overTLS(w.nameless("192.0.2.81")), steady), "steady; identity=address:192.0.2.81")
 	}
 	// A sender that has no pin never waits.
-	w.quickly("stranger", func(s string) {
-		w.has(w.delivered(w.nameless("192.0.2.83"), mailFrom("other.example", s)), "new; identity=address:192.0.2.83")
-	})
+	w.has(w.delivered(w.nameless("192.0.2.83"), mailFrom("other.example", "stranger")), "new; identity=address:192.0.2.83")
 	if lines := d.downgrades(); len(lines) > 0 {
 		t.Errorf("not proven, and logged: %q", lines)
-	}
-}
-
-// quickly fails where a message hangs; what is promised is far less than that.
-func (w world) quickly(subject string, deliver func(subject string)) {
-	w.Helper()
-	began := time.Now()
-	deliver(subject)
-	if took := time.Since(began); took > 10*time.Second {
-		w.Errorf("%s: %v", subject, took)
 	}
 }
 
