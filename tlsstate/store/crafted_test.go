@@ -30,13 +30,14 @@ func craft(t *testing.T) *crafted {
 		t.Fatal(err)
 	}
 	c.size = int(c.meta.pageSize)
-	for id := 2; id < int(c.meta.pages); id++ {
-		if p := c.page(id); p.flags == flagBranch && int(order.Uint64(p.data)) == id {
-			c.root = id
+	buckets := c.page(int(c.meta.root))
+	for i := range buckets.count {
+		if _, key, value := buckets.leaf(i); string(key) == string(bucketHistories) {
+			c.root = int(order.Uint64(value))
 		}
 	}
-	if c.root == 0 {
-		t.Fatal("no branch in the file")
+	if c.page(c.root).flags != flagBranch {
+		t.Fatal("the histories have no branch")
 	}
 	return c
 }

@@ -110,6 +110,13 @@ func TestRecovery(t *testing.T) {
 			}
 		}, n, "what was learned since is lost", false},
 		{"gone", func(t *testing.T, path string) { remove(t, path) }, n, "what was learned since is lost", false},
+		{"made anew, and that cut short", func(t *testing.T, path string) {
+			remove(t, path)
+			db, err := bolt.Open(path, 0o600, nil)
+			if err != nil || db.Close() != nil {
+				t.Fatal(err)
+			}
+		}, n, "what was learned since is lost", true},
 		{"the newest snapshot is ruined too", func(t *testing.T, path string) {
 			ruin(t, path)
 			if err := os.Rename(snapshots(path)[0], snapshots(path)[1]); err != nil {

@@ -140,6 +140,20 @@ func TestACopyIsVerified(t *testing.T) {
 	}
 }
 
+// Once nothing in the file is damaged any more, snapshots are taken again, also
+// over what a killed process left.
+func TestASnapshotAfterDamage(t *testing.T) {
+	path := fill(t, 10)
+	flipRecord(t, path, peer(7))
+	f := mustOpen(t, path, Options{})
+	mustMerge(t, f, peer(7), seen(2)) // over the damaged one
+	mustFlush(t, f)
+	ruin(t, path+".snapshot-new")
+	if err := f.Snapshot(); err != nil || f.Stats().Damaged == 0 || holds(t, snapshots(path)[0]).records != 10 {
+		t.Errorf("Snapshot: %v, %+v", err, f.Stats())
+	}
+}
+
 // stuckScan is a disk that can't be gone through until it isn't stuck.
 type stuckScan struct {
 	disk
