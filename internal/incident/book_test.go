@@ -216,22 +216,24 @@ func TestEventIsOnlyLent(t *testing.T) {
 
 // TestFlood: 10,300 peers at once leave 10,000 incidents: closed ones go
 // first.
-func TestFlood(t *testing.T) {
+func TestFlood(t *testing.T) { synctest.Test(t, flood) } // the clock stands still: no tick of the book's own
+
+func flood(t *testing.T) {
 	w := newWorld(t, tlsstate.Header, "")
 	w.pin(bank)
 	e := w.decide(bank, at(0, 0), clear)
-	flood := func(n int, when time.Time) {
+	one := func(n int, when time.Time) {
 		s, d := *e.Session, *e.Decision
 		d.Identity.Name = fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255)
 		s.At, s.Peer.Address = when, d.Identity
 		w.book.Handle(ratchet.Event{Session: &s, Decision: &d, Done: true})
 	}
 	for n := range 200 {
-		flood(n, at(0, 0))
+		one(n, at(0, 0))
 	}
 	w.book.Tick(at(1, 0)) // the first of them are over
 	for n := 200; n < 10300; n++ {
-		flood(n, at(1, 0).Add(time.Duration(n)*time.Millisecond))
+		one(n, at(1, 0).Add(time.Duration(n)*time.Millisecond))
 	}
 	if open, all := w.book.Count(); open != 10000 || all != 10000 || w.book.Dropped() != 0 {
 		t.Errorf("%d open of %d, %d dropped", open, all, w.book.Dropped())
