@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
@@ -34,6 +35,44 @@ func TestRepaired(t *testing.T) {
 			t.Errorf("%+v: %s", tt.state, text)
 		}
 	}
+}
+
+// TestPerHourIsReloaded: a reload changes how many alerts an hour are sent.
+func TestPerHourIsReloaded(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Alert.Log, cfg.Alert.PerHour = config.Info, 1
+	more := *cfg
+	more.Alert.PerHour = 20
+	synctest.Test(t, func(t *testing.T) {
+		log := make(lines, 1000)
+		w, err := newWatch(cfg, slog.New(slog.NewTextHandler(log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inAnHour := func() (n int) {
+			for range 60 {
+				w.notify(alert.Notice{Key: "matter", Title: time.Now().String()})
+				time.Sleep(time.Minute)
+			}
+			synctest.Wait()
+			for len(log) > 0 {
+				if strings.Contains(<-log, "what=notice") {
+					n++
+				}
+			}
+			return n
+		}
+		inAnHour() // the burst is used up
+		before := inAnHour()
+		w.reload(&more)
+		inAnHour()
+		if after := inAnHour(); before != 1 || after != 20 {
+			t.Errorf("%d and %d an hour, want 1 and 20", before, after)
+		}
+		if err := w.close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestBreakerArmsItself: in quiet, with nobody who asks, and its state is kept.
