@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"tlsratchet/internal/account"
 	"tlsratchet/internal/config"
 )
 
@@ -86,7 +88,7 @@ func adminUnreachable(cfg *config.Config, group int) string {
 	if path == "" || cfg.Admin.Group == "" || group < 0 {
 		return ""
 	}
-	folder := account{uid: -1, gids: []int{group}}.blocked(filepath.Dir(path) + "/.")
+	folder := account.InGroup(group).Blocked(filepath.Dir(path) + "/.")
 	if folder == "" {
 		return ""
 	}
@@ -105,8 +107,8 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 	}
 	for _, path := range slices.Compact(slices.Sorted(slices.Values(append(referred(cfg), file)))) {
 		// Who reads a credential is in its access list, not in its mode.
-		if at := service.blocked(path); path != "" && at != "" && !strings.HasPrefix(path, credentials) {
-			all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s (%s): change its owner or mode, or pass it with LoadCredential=", service.name, path, at))
+		if at := service.Blocked(path); path != "" && at != "" && !strings.HasPrefix(path, credentials) {
+			all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s (%s): change its owner or mode, or pass it with LoadCredential=", service.Name, path, at))
 		}
 	}
 	return all
@@ -124,4 +126,23 @@ func referred(cfg *config.Config) []string {
 		}
 	}
 	return all
+}
+
+// serviceAccount returns the user of tlsratchet's systemd service, if there is
+// one. A dynamic user that systemd has not made yet is in no group.
+func serviceAccount() (a account.Account, ok bool) {
+	out, err := exec.Command("systemctl", "show", "tlsratchet.service", "--property=LoadState", "--property=User").Output()
+	if err != nil {
+		return a, false
+	}
+	shown := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		shown[key] = value
+	}
+	if shown["LoadState"] != "loaded" || shown["User"] == "" || shown["User"] == "root" {
+		return a, false
+	}
+	a, _ = account.Lookup(shown["User"])
+	return a, true
 }

@@ -7,14 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"tlsratchet/internal/account"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/tlsstate"
 )
@@ -67,7 +65,7 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	all = append(all, p.frontChecks()...)
 	all = append(all, containerCheck()...)
 	if o.MX != "" {
-		all = append(all, mxChecks(ctx, o)...)
+		all = append(all, mxCheck(ctx, o))
 	}
 	all = append(all, p.sendingChecks(o)...)
 	all = append(all, othersCheck(ctx, p, o)...)
@@ -104,11 +102,11 @@ func (p *Postfix) socketCheck(path string, running bool) Finding {
 		return broken(check, err.Error(), "")
 	}
 	owner := p.main["mail_owner"]
-	u, err := user.Lookup(owner)
+	postfix, err := account.Lookup(owner)
 	if err != nil {
 		return note(check, fmt.Sprintf("mail_owner = %s: %v", owner, err), "")
 	}
-	if !mayWrite(info, u) {
+	if !postfix.May(info, account.Write) {
 		return broken(check, fmt.Sprintf("%s (%s) is closed to Postfix's user %s; set in tlsratchet.toml, under [socket]: group = %q", path, info.Mode(), owner, owner), "")
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
@@ -168,43 +166,21 @@ func judgedCheck(o Options) []Finding {
 	return []Finding{note(check, "none judged since "+last, "")}
 }
 
-func mayWrite(info fs.FileInfo, u *user.User) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return true
-	}
-	mode := info.Mode().Perm()
-	switch {
-	case strconv.FormatUint(uint64(stat.Uid), 10) == u.Uid:
-		return mode&0o200 != 0
-	case strconv.FormatUint(uint64(stat.Gid), 10) == u.Gid:
-		return mode&0o020 != 0
-	}
-	return mode&0o002 != 0
-}
-
-// mxChecks tries our own MX, as a peer would.
-func mxChecks(ctx context.Context, o Options) []Finding {
-	const check = "own mx"
+// mxCheck tries our own MX, as a peer would.
+func mxCheck(ctx context.Context, o Options) Finding {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var d net.Dialer
 	r := selfcheck.Probe(ctx, d.DialContext, o.MX)
-	switch {
-	case !r.Reachable:
-		return []Finding{note(check, fmt.Sprintf("%s does not answer: %v", o.MX, r.Err), "")}
-	case r.Err != nil:
-		return []Finding{broken(check, fmt.Sprintf("%s: %v", o.MX, r.Err), "")}
+	problem := r.Problem(o.Now)
+	found := Finding{Check: "own mx", Severity: Broken, Text: r.Describe(o.MX, problem)}
+	switch problem {
+	case selfcheck.OK:
+		found.Severity = Fine
+	case selfcheck.Unknown, selfcheck.CertificateExpires:
+		found.Severity = Note
 	}
-	left := int(r.CertNotAfter.Sub(o.Now).Hours() / 24)
-	text := fmt.Sprintf("%s offers STARTTLS (%s), its certificate expires in %d days", o.MX, r.Version, left)
-	switch {
-	case left < 0:
-		return []Finding{broken(check, text, "")}
-	case left < 14:
-		return []Finding{note(check, text, "")}
-	}
-	return []Finding{fine(check, text)}
+	return found
 }
 
 // othersCheck looks for MX hosts that don't share the memory: a peer that is
