@@ -437,6 +437,25 @@ func TestGivenUpBeforeARecipient(t *testing.T) {
 	}
 }
 
+// TestGivenUpUnderHeaderAll: what is no downgrade has no action that could be
+// left undone: the sender's abort is not reported, only the message after it.
+func TestGivenUpUnderHeaderAll(t *testing.T) {
+	r := newRig(t, tlsstate.Header, milter.Options{HeaderAll: true})
+	r.pin(t, tlsMacros("TLSv1.3"))
+	r.reported()
+	s := r.session(t, tlsMacros("TLSv1.3"))
+	r.envelope(t, s, tlsMacros("TLSv1.3"), "alice@bank.example")
+	s.Abort()
+	next := mail()
+	next.From = "carol@bank.example"
+	if _, err := s.Message(next); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.reported(); strings.Contains(got, "alice") || !strings.Contains(got, "carol") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // An action that was pending and never came to its stage is reported.
 func TestActionNeverDone(t *testing.T) {
 	r := newRig(t, tlsstate.Quarantine, milter.Options{})
