@@ -53,9 +53,9 @@ type options struct {
 	c string
 }
 
-// shortRounds is how many rounds there are through Postfix, where a turn is short:
+// shortRounds is how many rounds of deliveries there are, where a turn is short:
 // the shorter it is, the more alike are two that are compared.
-func (o *options) shortRounds() int { return 3 * o.rounds }
+func (o *options) shortRounds() int { return 6 * o.rounds }
 
 // lengths is a flag: numbers with commas between.
 type lengths []int
@@ -112,7 +112,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.messages, "messages", 4000, "messages of a turn, one a session; four times as many in long sessions; 0 for none")
 	f.Var(&o.lengths, "lengths", "messages a session, `numbers` with commas between")
 	f.BoolVar(&o.postfix, "postfix", false, "measure mail through a private Postfix too (root)")
-	f.IntVar(&o.mails, "mails", 80, "mails of a turn through Postfix, which has three times as many rounds")
+	f.IntVar(&o.mails, "mails", 80, "mails of a turn through Postfix, which has more rounds")
 	f.BoolVar(&o.start, "start", false, "measure the start on a large history too; making it takes a minute the first time")
 	f.IntVar(&o.identities, "identities", 1_000_000, "identities in the large history")
 	f.StringVar(&o.cache, "cache", ".cache/bench", "keep the large history and log in `folder`")

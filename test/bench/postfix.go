@@ -113,10 +113,10 @@ var mailSizes = []int{4, 64}
 // for the rates, and few for what a message costs.
 func (s *mailServers) measure(ctx context.Context, o *options, kilobytes int) (m mailing, err error) {
 	m.kilobytes = kilobytes
-	if m.standings, err = s.rounds(ctx, o.shortRounds(), s.load(o.sessions, o.mails, kilobytes)); err != nil {
+	if m.standings, err = s.rounds(ctx, 2*o.rounds, s.load(o.sessions, o.mails, kilobytes)); err != nil {
 		return m, err
 	}
-	m.costs, err = s.costs(ctx, o.shortRounds(), costTurns, s.load(costSessions, costSessions*mailsASession, kilobytes))
+	m.costs, err = s.costs(ctx, 3*o.rounds, costTurns, s.load(costSessions, costSessions*mailsASession, kilobytes))
 	return m, err
 }
 

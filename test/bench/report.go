@@ -57,7 +57,7 @@ func (r *report) print(w io.Writer) error {
 func (r *report) document(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, preface, time.Now().UTC().Format(time.DateOnly), r.machine.cores, r.machine.cpu, r.machine.kernel,
-		strings.Join(r.machine.versions, "; "), r.machine.before, r.machine.after, r.rounds, r.shortRounds())
+		strings.Join(r.machine.versions, "; "), r.machine.before, r.machine.after, r.rounds)
 	r.tables(&b)
 	b.WriteString(frozen)
 	_, err := b.WriteTo(w)
@@ -81,7 +81,7 @@ Written by ` + "`make bench`" + ` (test/bench/), on %s. Don't edit it; run it ag
 
 How to read it: the load generator, Postfix and the milters share these cores,
 so messages a second say more of the machine than of a milter. **The ratios
-count.** The contestants take turns, %d rounds (through Postfix %d short ones) after
+count.** The contestants take turns, %d rounds (more where turns are short) after
 one that doesn't count, forwards and backwards by turns; figures are medians over the
 rounds, with the range in brackets, and a ratio is the median of the rounds' own ratios.
 1.05 is 5 %% more messages a second than that other one; of a p99, less is better.
