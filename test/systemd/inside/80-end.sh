@@ -1,5 +1,7 @@
 # What the sandbox did meanwhile; removal, and purge.
-systemd-analyze security tlsratchet.service --no-pager | tail -n 1
+exposure=$(systemd-analyze security tlsratchet.service --no-pager | tail -n 1)
+echo "$exposure"
+check 'the exposure is at most 1.4, as the README says' awk -v "e=${exposure#*: }" 'BEGIN { exit !(e + 0 > 0 && e + 0 <= 1.4) }'
 check 'the sandbox stopped nothing' sh -c '! journalctl -u tlsratchet.service -q | grep -v /etc/tlsratchet/key | grep -iE "not permitted|permission denied"'
 rm -rf /etc/systemd/system/tlsratchet.service.d /etc/tlsratchet/key
 check 'remove' apt-get remove --yes tlsratchet
