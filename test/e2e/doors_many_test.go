@@ -17,7 +17,7 @@ import (
 	"tlsratchet/test/posttest"
 )
 
-var clients = flag.Int("clients", 48, "SMTP sessions at once in TestPolicyManyProcesses; 512 need some GB and a minute of an idle machine")
+var clients = flag.Int("clients", 48, "SMTP sessions at once in TestPolicyManyProcesses; 1,024 need 2 GB and some minutes")
 
 // TestPolicyManyProcesses has as many smtpd(8) processes as there are sessions, and
 // each keeps a connection of its own to the policy service: each recipient
