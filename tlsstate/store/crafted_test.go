@@ -101,6 +101,16 @@ func TestFilesThatLie(t *testing.T) {
 				panic("keys of different lengths")
 			}
 		}, "out of order"},
+		{"a key twice in a leaf", func(c *crafted) {
+			_, id := c.leafOf(0)
+			p := c.page(int(id))
+			for i := 1; ; i++ {
+				_, a, _ := p.leaf(i - 1)
+				if _, b, _ := p.leaf(i); copy(b, a) == len(b) && len(a) == len(b) {
+					return
+				}
+			}
+		}, "out of order"},
 		{"two keys exchanged", func(c *crafted) {
 			_, id := c.leafOf(0)
 			p := c.page(int(id))

@@ -297,10 +297,12 @@ func TestSnapshotsAreTakenAndLogged(t *testing.T) {
 	remove(t, snapshots(path)[1])
 	f.snapshotting.Unlock()
 	wait("its end isn't logged", func() bool { return len(log.with("are taken again")) > 0 })
-	mustClose(t, f)
+	taken := f.Stats().Snapshots
+	wait("no more are taken", func() bool { return f.Stats().Snapshots > taken+1 })
 	if again := log.with("are taken again"); len(again) != 1 {
 		t.Errorf("its end is logged %d times", len(again))
 	}
+	mustClose(t, f)
 	if lines := log.with("no snapshot of"); len(lines) != 1 || !strings.Contains(lines[0], "exists") && !strings.Contains(lines[0], "directory") {
 		t.Errorf("logged: %q", lines)
 	}

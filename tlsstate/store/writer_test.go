@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -278,6 +279,47 @@ func TestCloseAndFlushDoNotHangOnAStuckDisk(t *testing.T) {
 		mustClose(t, f) // it ends well after all
 		if d.kept[peer(1)] != seen(1) {
 			t.Error("what was pending is lost")
+		}
+	})
+}
+
+// closable is a disk that can't be closed well, and knows whether it was closed
+// under a reader.
+type closable struct {
+	*fakeDisk
+	reading atomic.Int64
+	under   int64
+}
+
+func (d *closable) get(id tlsstate.Identity) (tlsstate.History, error) {
+	d.reading.Add(1)
+	defer d.reading.Add(-1)
+	return d.fakeDisk.get(id)
+}
+
+func (d *closable) close() error {
+	d.under = d.reading.Load()
+	return syscall.EIO
+}
+
+// The disk is closed after its last reader, and what is wrong then is an error.
+func TestTheDiskIsClosedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &closable{fakeDisk: newFakeDisk()}
+		stuck := make(chan struct{})
+		d.stuck = stuck
+		f := startFake(t, d, Options{})
+		go func() { _, _ = f.Load(peer(1)) }()
+		synctest.Wait()
+		ended := make(chan error)
+		go func() { ended <- f.Close() }()
+		synctest.Wait()
+		close(stuck)
+		if err := <-ended; !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "closing history file") {
+			t.Errorf("Close: %v", err)
+		}
+		if d.under != 0 {
+			t.Errorf("closed under %d readers", d.under)
 		}
 	})
 }

@@ -131,6 +131,30 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
+// A password that changes while the server is in use: the next connection is made
+// with the new one, without a restart.
+func TestAnotherPassword(t *testing.T) {
+	for _, kind := range servers.Kinds {
+		s := own(t, kind)
+		admit(t, s)
+		var password atomic.Pointer[string]
+		use := func(p string) { password.Store(&p) }
+		use("secret")
+		mx1 := newHost(t, s.URL()[:len("valkey://")]+"mx@"+s.Addr, shared.Options{
+			Prefix: prefix(), Timeout: patience, Password: func() (string, error) { return *password.Load(), nil },
+		}).up()
+		for _, change := range []string{"ACL SETUSER mx resetpass >other", "CLIENT KILL USER mx"} {
+			if _, err := s.Do(strings.Fields(change)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mx1.eventually("logged", func() bool { return mx1.log.lines("does not answer") == 1 })
+		use("other")
+		mx1.seesDays(peerOf(1), 5)
+		mx1.up()
+	}
+}
+
 func TestTLS(t *testing.T) {
 	ca, err := posttest.NewCA("shared")
 	if err != nil {

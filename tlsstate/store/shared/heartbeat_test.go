@@ -1,6 +1,9 @@
 package shared
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,6 +73,27 @@ func TestEvictionsAreAnsweredLaterAndLater(t *testing.T) {
 		time.Sleep(l.opts.Heartbeat)
 		if !l.evictions(0) || l.evictions(0) || l.evicted.Load() != 46 {
 			t.Errorf("after a long time in quiet: %d evicted", l.evicted.Load())
+		}
+	})
+}
+
+// Keys that a node evicted since it was last asked are counted, and it is logged
+// once when that begins and once when it ends.
+func TestEvictionsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := looking()
+		var log bytes.Buffer
+		l.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		one := func(evicted uint64) []node { return []node{{run: "one", evicted: evicted}} }
+		for _, step := range []struct{ evicted, want uint64 }{{7, 0}, {7, 0}, {10, 3}, {12, 5}, {12, 5}} {
+			if l.compare("g", one(step.evicted), true); l.evicted.Load() != step.want {
+				t.Errorf("at %d: %d evicted, want %d", step.evicted, l.evicted.Load(), step.want)
+			}
+		}
+		time.Sleep(maxPause)
+		l.compare("g", one(12), true)
+		if text := log.String(); strings.Count(text, "evicts records because") != 1 || strings.Count(text, "no longer evicts records\" evicted=5") != 1 {
+			t.Errorf("logged: %s", text)
 		}
 	})
 }
