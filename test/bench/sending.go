@@ -131,7 +131,7 @@ func (s *sender) start(ctx context.Context, o *options, dir string) error {
 func (s *sender) instance(ctx context.Context, dir, resolver string, main ...string) (*posttest.Instance, error) {
 	in, err := posttest.New(dir, posttest.Options{
 		Parts: []string{"main.cf.tls", "main.cf.outbound"}, Networks: []string{"127.0.0.0/8"}, Resolver: resolver,
-		Main: append([]string{"inet_protocols = ipv4", "in_flow_delay = 0", "default_process_limit = 20"}, main...),
+		Main: append([]string{"inet_protocols = ipv4", "in_flow_delay = 0", "default_process_limit = 20", "max_use = 1000000", "max_idle = 1h"}, main...),
 	})
 	if err != nil {
 		return nil, err
@@ -174,9 +174,9 @@ func (s *sender) deliver(ctx context.Context, o *options) (standings, error) {
 			return to
 		},
 	}
-	return s.contest.rounds(ctx, o.shortRounds(), func(ctx context.Context, i int) (measure.Run, error) {
+	return s.contest.rounds(ctx, 2*o.shortRounds(), func(ctx context.Context, i int) (measure.Run, error) {
 		l.Server = []*posttest.Instance{s.alone, s.ours}[i].Addr(0)
-		began, before := time.Now(), len(s.sink.Received())
+		began, before := time.Now(), s.sink.Count()
 		given, err := l.Run(ctx)
 		if err != nil {
 			return given, err
@@ -191,9 +191,9 @@ func (s *sender) deliver(ctx context.Context, o *options) (standings, error) {
 func (s *sender) received(ctx context.Context, want int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for len(s.sink.Received()) < want {
+	for s.sink.Count() < want {
 		if ctx.Err() != nil {
-			return fmt.Errorf("%d of %d deliveries: %w", len(s.sink.Received()), want, ctx.Err())
+			return fmt.Errorf("%d of %d deliveries: %w", s.sink.Count(), want, ctx.Err())
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

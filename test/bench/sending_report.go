@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 
 	"tlsratchet/test/bench/measure"
 )
@@ -14,7 +15,9 @@ each delivery with a look-up of its own. One Postfix has our table, the other ha
 %s of them by Postfix's own client, half for pinned destinations, one after the other.
 Readers: a log of %s lines, three for each delivery; the follower learns from it in one
 goroutine, as the daemon does, and replay uses both cores. The processor time of a
-delivery is that of all of Postfix and of tlsratchet, which learns from it too.
+delivery is that of all of Postfix and of tlsratchet, which learns from it too. The rate that
+follows from what our table adds to it is that of a machine without a pause, on which a delivery
+without the table takes all cores for as long as its rate says, receiver and all.
 
 `
 
@@ -51,7 +54,20 @@ func (s *sending) aims() []aim {
 	lookups := s.lookups.of(namePostmap).Median(measure.Rate)
 	return []aim{
 		delivered,
+		s.byWork(),
 		{"look-ups a second through Postfix's own client", "at least 10,000", measure.Count(lookups), lookups >= 10_000, false},
 		atLeast("lines/s of the follower to replay", 1, s.readers.of(nameFollower).Ratio(s.readers.of(nameReplay), measure.Rate)),
 	}
+}
+
+// byWork is the rate with our table to that without, as it follows from the processor
+// time that the table adds.
+func (s *sending) byWork() aim {
+	const least = 0.98
+	none := s.deliveries.of(nameNoTable)
+	added := s.deliveries.of(nameTable).Above(none, measure.System)
+	whole := float64(runtime.NumCPU()) / none.Median(measure.Rate) // seconds of the cores for a delivery
+	rate := func(more float64) float64 { return whole / (whole + more) }
+	got := fmt.Sprintf("%.3f (%.3f to %.3f)", rate(added.Median), rate(added.High), rate(added.Low))
+	return within("the same by the processor time of a delivery", fmt.Sprintf("at least %.2f", least), got, whole/least-whole, added)
 }
