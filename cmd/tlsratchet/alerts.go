@@ -18,15 +18,10 @@ func alertCommand(stdout, stderr io.Writer) *cli.Command {
 		Name:  "alert",
 		Usage: "try the destinations of alerts",
 		Subcommands: []*cli.Command{{
-			Name:  "test",
-			Usage: "send one message to each destination, and print what came back",
-			Flags: operatorFlags(),
-			Action: func(c *cli.Context) error {
-				if err := noArguments(c); err != nil {
-					return err
-				}
-				return testAlerts(c, stdout, stderr)
-			},
+			Name:   "test",
+			Usage:  "send one message to each destination, and print what came back",
+			Flags:  operatorFlags(),
+			Action: func(c *cli.Context) error { return testAlerts(c, stdout, stderr) },
 		}},
 		Action: needs("test"),
 	}

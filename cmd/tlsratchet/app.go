@@ -114,30 +114,27 @@ func helpCommand() *cli.Command {
 	return &cli.Command{
 		Name: "help", Usage: "show the help of a command", ArgsUsage: "[COMMAND]",
 		Action: func(c *cli.Context) error {
-			if err := flagsFirst(c); err != nil {
-				return err
-			}
 			return c.App.Run(append(append([]string{c.App.Name}, c.Args().Slice()...), "--help"))
 		},
 	}
 }
 
-// settle has all commands, and those below them, treat a wrong flag alike.
+// settle has all commands, and those below them, treat wrong flags and arguments
+// alike. One without ArgsUsage takes none.
 func settle(commands []*cli.Command, usage cli.OnUsageErrorFunc) {
 	for _, c := range commands {
 		c.OnUsageError = usage
 		c.HideHelpCommand = true
+		action, takes := c.Action, c.ArgsUsage != "" || len(c.Subcommands) > 0
+		c.Action = func(c *cli.Context) error {
+			if err := flagsFirst(c); err != nil {
+				return err
+			}
+			if c.NArg() > 0 && !takes {
+				return usagef("%s takes no arguments, and there is %q", c.Command.Name, c.Args().First())
+			}
+			return action(c)
+		}
 		settle(c.Subcommands, usage)
 	}
-}
-
-// noArguments refuses what stands after the flags.
-func noArguments(c *cli.Context) error {
-	if err := flagsFirst(c); err != nil {
-		return err
-	}
-	if c.NArg() > 0 {
-		return usagef("%s takes no arguments, and there is %q", c.Command.Name, c.Args().First())
-	}
-	return nil
 }

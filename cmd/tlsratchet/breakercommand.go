@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -17,18 +16,18 @@ func breakerCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "breaker",
 		Usage: "show the circuit breaker, or override it",
-		Flags: operatorFlags(
-			&cli.StringFlag{Name: "set", Usage: "`ANSWER`: armed, softened or suspended; auto ends the override"},
-			&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there with --set"},
-		),
+		Flags: overrideFlags("`ANSWER`: armed, softened or suspended; auto ends the override"),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if err := noArguments(c); err != nil {
+			o, err := override(c)
+			if err != nil {
 				return err
 			}
-			if c.IsSet("why") && !c.IsSet("set") {
-				return usagef("--why is for --set ANSWER: armed, softened, suspended or auto")
+			state, err := a.Breaker(c.Context, o)
+			if err != nil {
+				return err
 			}
-			return showBreaker(c, a, stdout)
+			v := breakerShown{state, state.Holds(), words.Breaker(&state)}
+			return show(c, stdout, v, func() error { return v.print(stdout) })
 		}, stderr),
 	}
 }
@@ -44,31 +43,33 @@ type breakerShown struct {
 	Means     string         `json:"means"`
 }
 
-// override is what --set and --why ask for; the zero one without --set.
-func override(c *cli.Context) (o admin.Override) {
-	if answer := c.String("set"); answer != "" {
-		o = admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()}
-	}
-	return o
+// overrideFlags are those of a command that shows an answer and overrides it.
+func overrideFlags(set string) []cli.Flag {
+	return operatorFlags(
+		&cli.StringFlag{Name: "set", Usage: set},
+		&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there with --set"})
 }
 
-func showBreaker(c *cli.Context, a admin.Admin, w io.Writer) error {
-	state, err := a.Breaker(c.Context, override(c))
-	if err != nil {
-		return err
+// override is what --set and --why ask for; the zero one without --set.
+func override(c *cli.Context) (o admin.Override, err error) {
+	if answer := c.String("set"); answer != "" {
+		return admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()}, nil
 	}
-	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(breakerShown{state, state.Holds(), words.Breaker(&state)})
+	if c.IsSet("why") {
+		err = usagef("--why is for --set ANSWER")
 	}
-	holds := state.Holds()
-	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[holds], holds.String()), words.Breaker(&state))
-	if state.Override != nil {
-		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", state.Answer)
+	return o, err
+}
+
+func (s *breakerShown) print(w io.Writer) error {
+	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[s.Effective], s.Effective.String()), s.Means)
+	if s.Override != nil {
+		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", s.Answer)
 	}
-	if !state.Since.IsZero() {
-		fmt.Fprintf(w, "It found this on %s: %s.\n", state.Since.UTC().Format(time.RFC3339), state.Answer)
+	if !s.Since.IsZero() {
+		fmt.Fprintf(w, "It found this on %s: %s.\n", s.Since.UTC().Format(time.RFC3339), s.Answer)
 	}
-	for _, n := range state.Recent {
+	for _, n := range s.Recent {
 		fmt.Fprintf(w, "  %s  %s\n", n.At.UTC().Format(time.RFC3339), n.Name)
 	}
 	return nil

@@ -16,9 +16,6 @@ func checkCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "check the configuration and the files that it names, and print the effective one",
 		Flags: configFlags(),
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err

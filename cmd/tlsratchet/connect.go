@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,9 +38,6 @@ type opener func(context.Context, *config.Config, io.Writer) (admin.Admin, error
 // operationOn runs fn with what open returns.
 func operationOn(open opener, fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
 	return func(c *cli.Context) (err error) {
-		if err := flagsFirst(c); err != nil {
-			return err
-		}
 		cfg, err := loadConfig(c)
 		if err != nil {
 			return err
@@ -55,6 +53,14 @@ func operationOn(open opener, fn func(c *cli.Context, a admin.Admin) error, stde
 		}
 		return err
 	}
+}
+
+// show prints a value as JSON, or as text does.
+func show(c *cli.Context, w io.Writer, v any, text func() error) error {
+	if c.Bool("json") {
+		return json.NewEncoder(w).Encode(v)
+	}
+	return text()
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

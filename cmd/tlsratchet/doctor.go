@@ -29,9 +29,6 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "check this host and its Postfix, and print what to change",
 		Flags: operatorFlags(&cli.StringFlag{Name: "postfix", Usage: "Postfix's configuration `DIRECTORY`, if not the default one"}),
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -51,10 +50,7 @@ func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		return json.NewEncoder(stdout).Encode(answer)
-	}
-	return numbered(stdout, answer.Rules)
+	return show(c, stdout, answer, func() error { return numbered(stdout, answer.Rules) })
 }
 
 // numbered prints rules, a line each.

@@ -15,9 +15,6 @@ func generateCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "generate", Hidden: true, Usage: "print what the build installs beside the program", ArgsUsage: "man|bash|zsh|fish",
 		Action: func(c *cli.Context) error {
-			if err := flagsFirst(c); err != nil {
-				return err
-			}
 			what, err := argument(c, "WHAT")
 			if err != nil {
 				return fmt.Errorf("%w: man, bash, zsh or fish", err)

@@ -22,8 +22,8 @@ func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`; 0 for all"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if err := noArguments(c); err != nil {
-				return err
+			if c.NArg() > 0 {
+				return usagef("unknown command incidents %q: use show", c.Args().First())
 			}
 			if c.Int("limit") < 0 {
 				return usagef("--limit: want a whole number from 0 on")

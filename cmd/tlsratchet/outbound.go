@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -13,22 +12,17 @@ import (
 func outboundCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "outbound", Usage: "show the mail that you send: who is held, what waits, what would have waited",
-		Flags: operatorFlags(
-			&cli.StringFlag{Name: "set", Usage: "`ANSWER` to many failures at once: release sends all mail, hold counts each destination's own days; auto ends the override"},
-			&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there with --set"},
-		),
+		Flags: overrideFlags("`ANSWER` to many failures at once: release sends all mail, hold counts each destination's own days; auto ends the override"),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			o, err := a.Outbound(c.Context, override(c))
+			wish, err := override(c)
 			if err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				return json.NewEncoder(stdout).Encode(o)
+			o, err := a.Outbound(c.Context, wish)
+			if err != nil {
+				return err
 			}
-			return o.Write(stdout, time.Now())
+			return show(c, stdout, o, func() error { return o.Write(stdout, time.Now()) })
 		}, stderr),
 	}
 }
@@ -39,10 +33,7 @@ func explainTo(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(e)
-	}
-	return numbered(w, e.Rules)
+	return show(c, w, e, func() error { return numbered(w, e.Rules) })
 }
 
 // reportOutbound prints how much of our own mail was sent encrypted.
@@ -51,8 +42,5 @@ func reportOutbound(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(o.Sent)
-	}
-	return o.Sent.Write(w)
+	return show(c, w, o.Sent, func() error { return o.Sent.Write(w) })
 }

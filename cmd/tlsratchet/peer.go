@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -59,13 +58,10 @@ func onPeer(c *cli.Context, stdout io.Writer, do func(tlsstate.Identity) (admin.
 	if err != nil {
 		return err
 	}
-	return printDetail(d, stdout, c.Bool("json"))
+	return show(c, stdout, d, func() error { return printDetail(d, stdout) })
 }
 
-func printDetail(d admin.Detail, w io.Writer, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(w).Encode(d)
-	}
+func printDetail(d admin.Detail, w io.Writer) error {
 	words := d.Words
 	if d.Later != "" {
 		words = append(words, d.Later)

@@ -34,9 +34,6 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.IntFlag{Name: "limit", DefaultText: "all", Usage: "at most `N`"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
 			q, err := peersQuery(c)
 			if err != nil {
 				return err

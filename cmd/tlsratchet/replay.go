@@ -67,9 +67,6 @@ var otherPolicyFlags = []struct{ name, usage string }{
 }
 
 func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
-	if err := flagsFirst(c); err != nil {
-		return err
-	}
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -27,9 +26,6 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS"},
 		),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
 			if c.Int("limit") < 0 {
 				return usagef("--limit: want a whole number from 0 on")
 			}
@@ -43,13 +39,10 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			switch {
-			case c.Bool("json"):
-				return json.NewEncoder(stdout).Encode(r)
-			case c.Bool("csv"):
+			if c.Bool("csv") {
 				return r.csv(stdout)
 			}
-			return r.text(stdout)
+			return show(c, stdout, r, func() error { return r.text(stdout) })
 		}, stderr),
 	}
 }

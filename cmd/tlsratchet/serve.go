@@ -23,12 +23,7 @@ func serveCommand(stderr io.Writer) *cli.Command {
 			"Everything is logged to stderr.",
 		Flags: append(configFlags(),
 			&cli.BoolFlag{Name: "confirm-clock", DisableDefaultText: true, Usage: "believe the clock though it is far ahead of the newest record"}),
-		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			return serve(c, stderr)
-		},
+		Action: func(c *cli.Context) error { return serve(c, stderr) },
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,9 +20,6 @@ func exportCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "print the whole memory, a JSON object a line",
 		Flags: operatorFlags(),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
 			return printJSON(a.Export(c.Context), stdout)
 		}, stderr),
 	}
@@ -49,9 +45,6 @@ func importCommand(stdout, stderr io.Writer) *cli.Command {
 
 // importFrom opens what the command line names, before anything is made.
 func importFrom(c *cli.Context) (name string, in io.ReadCloser, err error) {
-	if err := flagsFirst(c); err != nil {
-		return "", nil, err
-	}
 	if name, err = argument(c, "FILE"); err != nil || name == "-" {
 		return name, os.Stdin, err
 	}
@@ -67,13 +60,12 @@ func importFile(c *cli.Context, a admin.Admin, name string, in io.Reader, stdout
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if c.Bool("json") {
-		return json.NewEncoder(stdout).Encode(done)
-	}
-	if _, err = fmt.Fprintf(stdout, "%s, %s changed, %d refused as dated later than tomorrow\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused); err != nil {
-		return err
-	}
-	return printLater(stdout, done.Later)
+	return show(c, stdout, done, func() error {
+		if _, err = fmt.Fprintf(stdout, "%s, %s changed, %d refused as dated later than tomorrow\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused); err != nil {
+			return err
+		}
+		return printLater(stdout, done.Later)
+	})
 }
 
 // unopened says why a file can't be read: the way Open does, without its own

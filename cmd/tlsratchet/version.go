@@ -45,14 +45,9 @@ func versionOf(info *debug.BuildInfo) string {
 
 func versionCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
-		Name:  "version",
-		Usage: "print the version",
-		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			return printVersion(stdout)
-		},
+		Name:   "version",
+		Usage:  "print the version",
+		Action: func(*cli.Context) error { return printVersion(stdout) },
 	}
 }
 

@@ -52,12 +52,10 @@ type Config struct {
 	// refuses: a local part for every domain, or a whole address.
 	ExemptRecipients []string
 
-	Socket Socket
-	Log    Log
-	Limits Limits
-	Reply  Reply
-	// Shared, Admin, Breaker, Selfcheck, Status and SPF need a restart to
-	// change.
+	Socket    Socket
+	Log       Log
+	Limits    Limits
+	Reply     Reply
 	Shared    Shared
 	Admin     Admin
 	Breaker   Breaker
@@ -132,6 +130,18 @@ func defaults() *Config {
 // Rules returns the policy, the [[peer]] rows and the exempt networks, made
 // ready.
 func (c *Config) Rules() *tlsstate.Rules { return c.rules }
+
+// NeedRestart returns the keys whose values differ from those that run, and that
+// a reload does not change.
+func (c *Config) NeedRestart(running *Config) (keys []string) {
+	before := settings(running)
+	for i, s := range settings(c) {
+		if !s.live && s.show() != before[i].show() {
+			keys = append(keys, s.name)
+		}
+	}
+	return keys
+}
 
 // InMemory reports whether the history is kept in memory alone.
 func (c *Config) InMemory() bool { return c.History == Memory }

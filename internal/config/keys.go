@@ -9,17 +9,18 @@ import (
 )
 
 // settings returns every key of the file but those of rows, in the order
-// that they are written, with the variable that overrides it. The ranges of
-// policy are those of [tlsstate.Policy].
+// that they are written, with the variable that overrides it. A reload changes
+// those that are live, and all rows. The ranges of policy are those of
+// [tlsstate.Policy].
 func settings(c *Config) []setting {
 	return []setting{
 		key("listen", &c.Listen, list(1, parseListener, wire.Spec.String)),
 		key("history", &c.History, text(or(parsePath, `or "memory"`, Memory))),
-		key("header", &c.Header, oneOf(HeaderDowngrade, HeaderAll)),
-		key("exempt_networks", &c.ExemptNetworks, list(0, parseExemptNetwork, netip.Prefix.String)),
-		key("judge_networks", &c.JudgeNetworks, list(0, parseNetwork, netip.Prefix.String)),
+		live("header", &c.Header, oneOf(HeaderDowngrade, HeaderAll)),
+		live("exempt_networks", &c.ExemptNetworks, list(0, parseExemptNetwork, netip.Prefix.String)),
+		live("judge_networks", &c.JudgeNetworks, list(0, parseNetwork, netip.Prefix.String)),
 		key("plain_listeners", &c.PlainListeners, list(0, parsePort, same)),
-		key("exempt_recipients", &c.ExemptRecipients, list(0, parseRecipient, same)),
+		live("exempt_recipients", &c.ExemptRecipients, list(0, parseRecipient, same)),
 		key("spf", &c.SPF.On, named("value", showOnOff, true, false)),
 
 		key("shared", &c.Shared.URL, text(parseShared)),
@@ -32,7 +33,7 @@ func settings(c *Config) []setting {
 		key("socket.group", &c.Socket.Group, text(parseGroup)),
 
 		key("log.format", &c.Log.Format, oneOf(LogText, LogJSON)),
-		key("log.level", &c.Log.Level, logLevel()),
+		live("log.level", &c.Log.Level, logLevel()),
 
 		key("limits.connections", &c.Limits.Connections, integer(1, 65536)),
 		key("limits.idle_seconds", &c.Limits.Idle, span(time.Second, 60, 86400)),
@@ -41,31 +42,31 @@ func settings(c *Config) []setting {
 		key("limits.cache", &c.Limits.Cache, integer(100, 10_000_000)),
 		key("limits.identities", &c.Limits.Identities, integer(1000, 100_000_000)),
 
-		key("reply.contact", &c.Reply.Contact, text(parseContact)),
+		live("reply.contact", &c.Reply.Contact, text(parseContact)),
 
-		key("policy.stripped", &c.Policy.Stripped, word(tlsstate.ParseAction, tlsstate.Action.String)),
-		key("policy.weakened", &c.Policy.Weakened, word(tlsstate.ParseAction, tlsstate.Action.String)),
-		key("policy.unauthenticated", &c.Policy.Unauthenticated, word(tlsstate.ParseAction, tlsstate.Action.String)),
-		key("policy.pin_certificates", &c.Policy.PinCertificates, word(tlsstate.ParseCertPins, tlsstate.CertPins.String)),
-		key("policy.pin_after_days", &c.Policy.PinAfterDays, integer(1, 64)),
-		key("policy.pin_max_age_days", &c.Policy.PinMaxAgeDays, integer(1, 3650)),
-		key("policy.release_after_days", &c.Policy.ReleaseAfterDays, integer(2, 64)),
-		key("policy.relax_after_days", &c.Policy.RelaxAfterDays, integer(2, 64)),
-		key("policy.pin_up_to", &c.Policy.PinUpTo, word(parseLevel, tlsstate.Level.String)),
-		key("policy.domain_enforce", &c.Policy.DomainEnforce, word(tlsstate.ParseEnforce, tlsstate.Enforce.String)),
+		live("policy.stripped", &c.Policy.Stripped, word(tlsstate.ParseAction, tlsstate.Action.String)),
+		live("policy.weakened", &c.Policy.Weakened, word(tlsstate.ParseAction, tlsstate.Action.String)),
+		live("policy.unauthenticated", &c.Policy.Unauthenticated, word(tlsstate.ParseAction, tlsstate.Action.String)),
+		live("policy.pin_certificates", &c.Policy.PinCertificates, word(tlsstate.ParseCertPins, tlsstate.CertPins.String)),
+		live("policy.pin_after_days", &c.Policy.PinAfterDays, integer(1, 64)),
+		live("policy.pin_max_age_days", &c.Policy.PinMaxAgeDays, integer(1, 3650)),
+		live("policy.release_after_days", &c.Policy.ReleaseAfterDays, integer(2, 64)),
+		live("policy.relax_after_days", &c.Policy.RelaxAfterDays, integer(2, 64)),
+		live("policy.pin_up_to", &c.Policy.PinUpTo, word(parseLevel, tlsstate.Level.String)),
+		live("policy.domain_enforce", &c.Policy.DomainEnforce, word(tlsstate.ParseEnforce, tlsstate.Enforce.String)),
 
 		key("policy_service.listen", &c.PolicyService.Listen, list(0, ownListener(), wire.Spec.String)),
 
 		key("outbound.listen", &c.Outbound.Listen, list(0, ownListener(Beside), wire.Spec.String)),
 		key("outbound.log", &c.Outbound.Log, text(or(parsePath, `"journal" or "off"`, Journal, Off))),
-		key("outbound.action", &c.Outbound.Action, oneOf(Observe, Hold)),
-		key("outbound.on_outage", &c.Outbound.OnOutage, oneOf(Hold, Release)),
-		key("outbound.postfix", &c.Outbound.Postfix, list(1, parsePath, same)),
-		key("outbound.least", &c.Outbound.Least, word(parseLevel, tlsstate.Level.String)),
-		key("outbound.pin_after_days", &c.Outbound.PinAfterDays, asPolicy(1, 64)),
-		key("outbound.pin_max_age_days", &c.Outbound.PinMaxAgeDays, asPolicy(1, 3650)),
-		key("outbound.release_after_days", &c.Outbound.ReleaseAfterDays, asPolicy(2, 64)),
-		key("outbound.relax_after_days", &c.Outbound.RelaxAfterDays, asPolicy(2, 64)),
+		live("outbound.action", &c.Outbound.Action, oneOf(Observe, Hold)),
+		live("outbound.on_outage", &c.Outbound.OnOutage, oneOf(Hold, Release)),
+		live("outbound.postfix", &c.Outbound.Postfix, list(1, parsePath, same)),
+		live("outbound.least", &c.Outbound.Least, word(parseLevel, tlsstate.Level.String)),
+		live("outbound.pin_after_days", &c.Outbound.PinAfterDays, asPolicy(1, 64)),
+		live("outbound.pin_max_age_days", &c.Outbound.PinMaxAgeDays, asPolicy(1, 3650)),
+		live("outbound.release_after_days", &c.Outbound.ReleaseAfterDays, asPolicy(2, 64)),
+		live("outbound.relax_after_days", &c.Outbound.RelaxAfterDays, asPolicy(2, 64)),
 
 		key("breaker.domains", &c.Breaker.Domains, integer(1, 1000)),
 		key("breaker.window_seconds", &c.Breaker.Window, span(time.Second, 60, 86400)),
@@ -83,8 +84,8 @@ func settings(c *Config) []setting {
 		key("dns.resolver", &c.SPF.Resolver, word(parseResolver, showResolver)),
 		key("dns.timeout_milliseconds", &c.SPF.Timeout, span(time.Millisecond, 100, 2000)),
 
-		key("alert.log", &c.Alert.Log, oneOf(Info, Warning, Critical, Off)),
-		key("alert.per_hour", &c.Alert.PerHour, integer(1, 1000)),
+		live("alert.log", &c.Alert.Log, oneOf(Info, Warning, Critical, Off)),
+		live("alert.per_hour", &c.Alert.PerHour, integer(1, 1000)),
 	}
 }
 

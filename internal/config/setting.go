@@ -17,6 +17,8 @@ type setting struct {
 	text func(string) any
 	// show returns the value as TOML.
 	show func() string
+	// live reports whether a reload changes it.
+	live bool
 }
 
 // form is how values of a type stand in TOML. Its functions are those of a
@@ -36,6 +38,13 @@ func key[V any](name string, value *V, f form[V]) setting {
 		}
 		return err
 	}}
+}
+
+// live is a key that a reload changes.
+func live[V any](name string, value *V, f form[V]) setting {
+	s := key(name, value, f)
+	s.live = true
+	return s
 }
 
 // variable is the environment variable that overrides the key.

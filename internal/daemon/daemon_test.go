@@ -213,11 +213,11 @@ func TestReload(t *testing.T) {
 	}
 	defer d.close()
 	moved := *cfg
-	moved.Limits.Connections, moved.Alert.PerHour = 7, 30
+	moved.Limits.Connections, moved.Alert.PerHour, moved.PlainListeners = 7, 30, []string{"24"}
 	const warning = "need a restart"
 	for range 2 {
 		d.Reload(&moved)
-		if line := log.until(t, warning); !strings.Contains(line, "settings=[limits]") {
+		if line := log.until(t, warning); !strings.Contains(line, `settings="[plain_listeners limits.connections]"`) {
 			t.Error(line)
 		}
 	}

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"os"
-	"reflect"
 
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/policyservice"
@@ -40,35 +39,7 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.sending.reload(next)
 	d.warn(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
-	if fixed := needsRestart(d.atStart, next); len(fixed) > 0 {
+	if fixed := next.NeedRestart(d.atStart); len(fixed) > 0 {
 		d.log.Warn("these settings differ from what runs and need a restart", "settings", fixed)
 	}
-}
-
-// needsRestart lists the settings of next that do not run until a restart.
-func needsRestart(running, next *config.Config) (changed []string) {
-	for _, s := range []struct {
-		name          string
-		running, next any
-	}{
-		{"listen", running.Listen, next.Listen},
-		{"history", running.History, next.History},
-		{"shared", running.Shared, next.Shared},
-		{"socket", running.Socket, next.Socket},
-		{"limits", running.Limits, next.Limits},
-		{"admin", running.Admin, next.Admin},
-		{"selfcheck", running.Selfcheck, next.Selfcheck},
-		{"status", running.Status, next.Status},
-		{"spf", running.SPF, next.SPF},
-		{"breaker", running.Breaker, next.Breaker},
-		{"policy_service", running.PolicyService, next.PolicyService},
-		{"outbound.listen", running.Outbound.Listen, next.Outbound.Listen},
-		{"outbound.log", running.Outbound.Log, next.Outbound.Log},
-		{"log.format", running.Log.Format, next.Log.Format},
-	} {
-		if !reflect.DeepEqual(s.running, s.next) {
-			changed = append(changed, s.name)
-		}
-	}
-	return changed
 }

@@ -6,6 +6,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -107,7 +108,7 @@ func (r *Report) take(s *maillog.Stats, p *tlsstate.Policy) {
 // warn gathers what to know before believing the rest.
 func (r *Report) warn(gateways map[string]int) {
 	for addr, n := range gateways {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sent mail in %s. It is a private address, so it is a gateway, a proxy or a NAT in front of many clients: nothing it sends is judged. If it is a real peer, name it in judge_networks; else have the clients' own addresses reach Postfix.", addr, plural(n, "session")))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s sent mail in %s. It is a private address, so it is a gateway, a proxy or a NAT in front of many clients: nothing it sends is judged. If it is a real peer, name it in judge_networks; else have the clients' own addresses reach Postfix.", addr, words.Count(n, "session")))
 	}
 	slices.Sort(r.Warnings)
 	for _, err := range r.Problems {
@@ -118,19 +119,19 @@ func (r *Report) warn(gateways map[string]int) {
 		switch {
 		case l.TLS > 0 || l.Messages == 0:
 		case l.StartTLS > 0:
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: STARTTLS worked %s, but no line has the TLS version: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.", name, times(int(l.StartTLS))))
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: STARTTLS worked %s, but no line has the TLS version: set smtpd_tls_loglevel = 1 in main.cf. Nothing was learned there.", name, words.Count(l.StartTLS, "time")))
 		default:
 			r.Warnings = append(r.Warnings, name+": no line is about TLS. Either STARTTLS is not offered there, or smtpd_tls_loglevel = 1 is missing in main.cf. Nothing was learned there.")
 		}
 	}
 	if r.Broken > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s of %s of smtpd could not be read: cut, or mixed up.", grouped(int(r.Broken)), plural(int(r.Smtpd), "line")))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s of %s of smtpd could not be read: cut, or mixed up.", words.Number(r.Broken), words.Count(r.Smtpd, "line")))
 	}
 	if r.Gaps > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("The log server dropped lines (it noted that in %s): raise the rate limit of the journal, rsyslog or syslog-ng.", plural(int(r.Gaps), "line")))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("The log server dropped lines (it noted that in %s): raise the rate limit of the journal, rsyslog or syslog-ng.", words.Count(r.Gaps, "line")))
 	}
 	if r.Future > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s dated later than tomorrow: left out. Check the clock, or --year.", are(int(r.Future), "session")))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("Left out, as dated later than tomorrow: %s. Check the clock, or --year.", words.Count(r.Future, "session")))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -135,7 +136,7 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 func (s *Sent) writeText(w io.Writer) {
 	row := func(name string, n uint64) {
 		if n > 0 {
-			fmt.Fprintf(w, "%-31s%14s\n", name, grouped(int(n)))
+			fmt.Fprintf(w, "%-31s%14s\n", name, words.Number(n))
 		}
 	}
 	fmt.Fprintf(w, "\n%-31s%14s\n", "sent", "recipients")
@@ -147,7 +148,7 @@ func (s *Sent) writeText(w io.Writer) {
 	row("destination not known", s.Unattributed)
 	row("deferred: TLS was required", s.Held)
 	row("hold would have deferred", s.WouldHold)
-	fmt.Fprintf(w, "%-31s%14s%14s\n", "destinations, pinned", grouped(s.Destinations), grouped(s.Pinned))
+	fmt.Fprintf(w, "%-31s%14s%14s\n", "destinations, pinned", words.Number(s.Destinations), words.Number(s.Pinned))
 	if s.Relay != "" {
 		io.WriteString(w, wrap("Note: nearly all mail goes by way of "+s.Relay+", so nothing was learned of the destinations behind it."))
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tlsratchet/internal/words"
 )
 
 // WriteText writes the report for people, at most 80 columns wide.
@@ -36,25 +38,25 @@ const (
 
 func (r *Report) head(b *strings.Builder) {
 	if r.Began.IsZero() {
-		fmt.Fprintf(b, "Log        %s, %s of Postfix's smtpd, none that could be used\n", plural(int(r.Lines), "line"), grouped(int(r.Smtpd)))
+		fmt.Fprintf(b, "Log        %s, %s of Postfix's smtpd, none that could be used\n", words.Count(r.Lines, "line"), words.Number(r.Smtpd))
 	} else {
-		fmt.Fprintf(b, "Log        %s to %s UTC, %s\n", r.Began.Format(minute), r.Ended.Format(minute), plural(int(r.Lines), "line"))
+		fmt.Fprintf(b, "Log        %s to %s UTC, %s\n", r.Began.Format(minute), r.Ended.Format(minute), words.Count(r.Lines, "line"))
 	}
 	if len(r.Years) > 0 {
 		fmt.Fprintf(b, "           times have no year: %s by the time of the file (or give --year)\n", strings.Trim(fmt.Sprint(r.Years), "[]"))
 	}
 	if r.Repeated > 0 {
-		fmt.Fprintf(b, "           %s read twice, counted once\n", plural(int(r.Repeated), "line"))
+		fmt.Fprintf(b, "           %s read twice, counted once\n", words.Count(r.Repeated, "line"))
 	}
 	p := &r.Policy
 	fmt.Fprintf(b, "Policy     stripped %s, weakened %s, unauthenticated %s\n", p.Stripped, p.Weakened, p.Unauthenticated)
-	fmt.Fprintf(b, "           pinned after %s up to %s, released after %d, relaxed after %d;\n", days(p.PinAfterDays), p.PinUpTo, p.ReleaseAfterDays, p.RelaxAfterDays)
-	fmt.Fprintf(b, "           a pin lasts %s; domains are enforced: %s\n", days(p.PinMaxAgeDays), p.DomainEnforce)
+	fmt.Fprintf(b, "           pinned after %s up to %s, released after %d, relaxed after %d;\n", words.Count(p.PinAfterDays, "day"), p.PinUpTo, p.ReleaseAfterDays, p.RelaxAfterDays)
+	fmt.Fprintf(b, "           a pin lasts %s; domains are enforced: %s\n", words.Count(p.PinMaxAgeDays, "day"), p.DomainEnforce)
 }
 
 func (r *Report) counts(b *strings.Builder) {
 	row := func(name string, c Count) {
-		fmt.Fprintf(b, "%-17s%14s%14s\n", name, grouped(c.Sessions), grouped(c.Messages))
+		fmt.Fprintf(b, "%-17s%14s%14s\n", name, words.Number(c.Sessions), words.Number(c.Messages))
 	}
 	fmt.Fprintf(b, "\n%-17s%14s%14s\n", "", "sessions", "messages")
 	for _, l := range r.Levels {
@@ -78,11 +80,11 @@ func (r *Report) counts(b *strings.Builder) {
 	for _, why := range slices.SortedFunc(maps.Keys(r.Reasons), func(a, b string) int {
 		return cmp.Or(r.Reasons[b]-r.Reasons[a], strings.Compare(a, b))
 	}) {
-		fmt.Fprintf(b, "  unknown: %s: %s\n", why, grouped(r.Reasons[why]))
+		fmt.Fprintf(b, "  unknown: %s: %s\n", why, words.Number(r.Reasons[why]))
 	}
 	fmt.Fprintf(b, "\n%-17s%14s%14s\n", "peers", "seen", "pinned")
-	fmt.Fprintf(b, "%-17s%14s%14s\n", "addresses", grouped(r.Peers.Addresses), grouped(r.Peers.AddressesPinned))
-	fmt.Fprintf(b, "%-17s%14s%14s\n", "domains", grouped(r.Peers.Domains), grouped(r.Peers.DomainsPinned))
+	fmt.Fprintf(b, "%-17s%14s%14s\n", "addresses", words.Number(r.Peers.Addresses), words.Number(r.Peers.AddressesPinned))
+	fmt.Fprintf(b, "%-17s%14s%14s\n", "domains", words.Number(r.Peers.Domains), words.Number(r.Peers.DomainsPinned))
 }
 
 // rows writes a table of the incidents that are wanted.
@@ -91,12 +93,12 @@ func rows(b *strings.Builder, title string, all []Incident, wanted func(*Inciden
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n%s: %s\n", title, grouped(len(list)))
+	fmt.Fprintf(b, "\n%s: %s\n", title, words.Number(len(list)))
 	fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", "from (UTC)", "peer", "days", "was, came", "mails", "action")
 	for n := range list {
 		i := &list[n]
 		change := short(i.Pin) + ", " + short(i.Seen)
-		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(grouped(i.Messages), 5), cut(i.Action, 10))
+		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(words.Number(i.Messages), 5), cut(i.Action, 10))
 		if i.Fault != "" {
 			fmt.Fprintf(b, "  %s\n", i.Fault)
 		}
@@ -150,53 +152,21 @@ func (r *Report) summary() string {
 	}
 	with := "With " + r.Policy.Stripped + ", "
 	if len(r.Actions) == 0 {
-		return with + fmt.Sprintf("none of %s would have been touched.", plural(r.Judged.Messages, "message"))
+		return with + fmt.Sprintf("none of %s would have been touched.", words.Count(r.Judged.Messages, "message"))
 	}
 	var parts []string
 	for n, a := range r.Actions {
-		messages := plural(a.Messages, "message")
+		messages := words.Count(a.Messages, "message")
 		if n == 0 {
-			messages = grouped(a.Messages) + " of " + plural(r.Judged.Messages, "message")
+			messages = words.Number(a.Messages) + " of " + words.Count(r.Judged.Messages, "message")
 		}
-		parts = append(parts, fmt.Sprintf("%s, from %s, would %s", messages, plural(a.Peers, "peer"), fates[a.Action]))
+		parts = append(parts, fmt.Sprintf("%s, from %s, would %s", messages, words.Count(a.Peers, "peer"), fates[a.Action]))
 	}
 	text := with + strings.Join(parts, ", and ") + "."
 	if r.OwnFault > 0 {
-		text += fmt.Sprintf(" For %s of these the fault looks like our own.", grouped(r.OwnFault))
+		text += fmt.Sprintf(" For %s of these the fault looks like our own.", words.Number(r.OwnFault))
 	}
 	return text
-}
-
-func plural(n int, word string) string {
-	if n != 1 {
-		word += "s"
-	}
-	return grouped(n) + " " + word
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return grouped(n) + " times"
-}
-
-func are(n int, word string) string {
-	if n == 1 {
-		return "1 " + word + " is"
-	}
-	return plural(n, word) + " are"
-}
-
-func days(n int) string { return plural(n, "day") }
-
-// grouped writes 412345 as 412,345.
-func grouped(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // wrap breaks a text into lines.

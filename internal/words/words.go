@@ -20,9 +20,18 @@ const (
 	maxWords   = 600
 )
 
-// Count returns a number with its noun, as in "1 day", "3 days", "2 addresses" or
-// "2 identities".
-func Count[N int | uint64](n N, noun string) string {
+// Number writes 412345 as 412,345. It must not be negative.
+func Number[N int | int64 | uint64](n N) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Count returns a number with its noun, as in "1 day", "3,000 days", "2 addresses"
+// or "2 identities".
+func Count[N int | int64 | uint64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -31,7 +40,7 @@ func Count[N int | uint64](n N, noun string) string {
 	} else if strings.HasSuffix(noun, "s") {
 		noun += "e"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return Number(n) + " " + noun + "s"
 }
 
 // Kind says what a peer did to make a downgrade of that kind.
