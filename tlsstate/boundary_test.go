@@ -272,6 +272,24 @@ func TestFirstCertificate(t *testing.T) {
 	}
 }
 
+// TestPinnedAtOnce: where one day is enough, the first session is a new one and
+// forms the pin.
+func TestPinnedAtOnce(t *testing.T) {
+	rule := DefaultPolicy()
+	o := Observation{Day: dayZero, Security: Security{Level: TLS12}}
+	if v, _ := Judge(History{}, o, &rule); v.Pinned() {
+		t.Errorf("pinned on the first of five days: %+v", v)
+	}
+	rule.PinAfterDays = 1
+	v, h := Judge(History{}, o, &rule)
+	if v.Outcome != New || !v.Pinned() || v.Pin != TLS12 || v.Since != dayZero || v.Days != 1 {
+		t.Errorf("first: %+v", v)
+	}
+	if v, _ = Judge(h, o, &rule); v.Outcome != Steady || v.Pinned() {
+		t.Errorf("again: %+v", v)
+	}
+}
+
 // TestEvidence: what a verdict says of its pin.
 func TestEvidence(t *testing.T) {
 	rule := DefaultPolicy()

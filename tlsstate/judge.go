@@ -28,8 +28,8 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 		return v, h
 	}
 	after = after.Form(rule)
-	if v.Outcome == Learning || v.Outcome == Steady {
-		h.raised(&v, &after)
+	if v.Outcome != Downgraded && h.raised(&v, &after) && v.Outcome != New {
+		v.Outcome = Raised
 	}
 	return v, after
 }
@@ -162,16 +162,15 @@ func (v *Verdict) require(least Level) {
 	v.Since, v.Last, v.Days, v.Below = 0, 0, 0, 0
 }
 
-// raised notes the highest pin that formed with this session.
-func (h *History) raised(v *Verdict, after *History) {
+// raised notes the highest pin that formed with this session, and reports whether
+// one did.
+func (h *History) raised(v *Verdict, after *History) bool {
 	for l := TLS13; l >= Weak; l-- {
 		if p := *after.pin(l); p.Formed != h.pin(l).Formed {
-			v.Outcome, v.Pin, v.State = Raised, l, PinHolds
+			v.Pin, v.State = l, PinHolds
 			after.level(l, after.Last).show(v, p, after.Last, false)
-			return
+			return true
 		}
 	}
-	if after.CertPin.Formed != h.CertPin.Formed {
-		v.Outcome = Raised
-	}
+	return after.CertPin.Formed != h.CertPin.Formed
 }

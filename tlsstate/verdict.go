@@ -16,7 +16,7 @@ const (
 	Learning
 	// Steady: the session met every pin.
 	Steady
-	// Raised: with this session a pin formed.
+	// Raised: with this session, which is not the first, a pin formed.
 	Raised
 	// Downgraded: the session is below a pin that holds.
 	Downgraded
@@ -133,6 +133,12 @@ var supportNames = [...]string{
 
 // String returns the support as one lower-case word.
 func (s Support) String() string { return word(s, supportNames[:]) }
+
+// Pinned reports whether a pin formed with the session. It may be the first one,
+// which stays [New].
+func (v *Verdict) Pinned() bool {
+	return v.Outcome == Raised || v.Outcome == New && v.State == PinHolds
+}
 
 // plaintextDays is on how many days an address without TLS must have come in
 // clear to be known for plaintext.

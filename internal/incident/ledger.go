@@ -207,7 +207,7 @@ func (l *ledger) pinChange(n *note) []Change {
 	v := &n.verdict
 	c := Change{At: n.at, Identity: v.Identity}
 	switch {
-	case v.Outcome == tlsstate.Raised:
+	case v.Pinned():
 		c.What = Pinned
 	case !n.changes:
 	case v.State == tlsstate.PinLapsed && v.Below == 1: // the first day of many

@@ -45,7 +45,7 @@ func opens(v *tlsstate.Verdict) bool { return v.Outcome == tlsstate.Downgraded }
 // changesPin reports whether a session formed a pin, or came below one that no
 // longer holds.
 func changesPin(d *ratchet.Decision) bool {
-	return d.Outcome == tlsstate.Raised || d.Changes && (d.State == tlsstate.PinReleased || d.State == tlsstate.PinLapsed)
+	return d.Pinned() || d.Changes && (d.State == tlsstate.PinReleased || d.State == tlsstate.PinLapsed)
 }
 
 // meets reports whether the session may meet a pin: it was encrypted, judged and

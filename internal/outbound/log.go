@@ -18,7 +18,7 @@ func (b *Outbound) log(d *maillog.Delivery, v *tlsstate.Verdict) {
 		b.o.Log.Warn("mail sent with weaker TLS", b.attrs(d, v)...)
 	case v.Outcome == tlsstate.Downgraded:
 		b.o.Log.Warn("mail sent in clear", b.attrs(d, v)...)
-	case v.Outcome == tlsstate.Raised:
+	case v.Pinned():
 		b.o.Log.Info("destination pinned", b.attrs(d, v)...)
 	case v.State == tlsstate.PinReleased && d.Status == maillog.Sent:
 		b.o.Log.Warn("mail sent in clear: pin released", b.attrs(d, v)...)

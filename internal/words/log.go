@@ -18,7 +18,7 @@ func Log(log *slog.Logger, e *ratchet.Event) {
 	switch {
 	case v.Outcome == tlsstate.Downgraded:
 		write(log, slog.LevelWarn, "downgrade", e, append(action(e), evidence(e.Decision)...))
-	case v.Outcome == tlsstate.Raised:
+	case v.Pinned():
 		write(log, slog.LevelInfo, "pinned", e, evidence(e.Decision))
 	case v.State == tlsstate.PinReleased && e.Decision.Changes:
 		write(log, slog.LevelWarn, "pin released", e, evidence(e.Decision))

@@ -72,7 +72,7 @@ var scenarios = []struct {
 
 func steady(w world) {
 	w.serve("", all, "--pin-after-days", "1")
-	w.has(w.delivered(w.bank("192.0.2.10", w.tls13()), mail("new")), "new; identity=address:192.0.2.10; seen=TLSv1.3")
+	w.has(w.delivered(w.bank("192.0.2.10", w.tls13()), mail("new")), "new; identity=address:192.0.2.10; pin=TLSv1.2; seen=TLSv1.3")
 	w.has(w.delivered(w.bank("192.0.2.10", w.tls13()), mail("steady 1.3")), "steady; identity=address:192.0.2.10; pin=TLSv1.2; seen=TLSv1.3")
 	w.has(w.delivered(w.bank("192.0.2.10", w.tls12()), mail("steady 1.2")), "steady; identity=address:192.0.2.10; pin=TLSv1.2; seen=TLSv1.2")
 	resumed := w.tls12()
