@@ -1,11 +1,15 @@
 package ratchet
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
+	"tlsratchet/internal/peer"
+	"tlsratchet/internal/peer/spf"
 	"tlsratchet/tlsstate"
 )
 
@@ -113,6 +117,86 @@ func (blank) Newest() tlsstate.Day                                   { return 0 
 func (blank) Update(_ tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	return grow(tlsstate.History{}), nil
 }
+
+// TestSenderObservation: a sender keeps the marks of the first two addresses that
+// it came from, in proven sessions over TLS.
+func TestSenderObservation(t *testing.T) {
+	domain := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+	for _, tt := range []struct {
+		known  tlsstate.Sketch
+		level  tlsstate.Level
+		domain tlsstate.Identity
+		want   tlsstate.Sketch
+	}{
+		{0, tlsstate.TLS13, domain, 1 << 9},
+		{1 << 4, tlsstate.TLS13, domain, 1 << 9},
+		{1<<4 | 1<<9, tlsstate.TLS13, domain, 0},
+		{0, tlsstate.Weak, domain, 1 << 9},
+		{0, tlsstate.Plaintext, domain, 0},
+		{0, tlsstate.TLS13, tlsstate.Identity{}, 0},
+	} {
+		s := Session{Security: tlsstate.Security{Level: tt.level}}
+		s.Peer.Domain, s.Peer.Mark = tt.domain, 1<<9
+		sender := &trial{Session: &s, sender: part{history: tlsstate.History{Marks: tlsstate.Marks{Named: tt.known}}}}
+		if got := sender.senderObservation().Named; got != tt.want {
+			t.Errorf("%+v: %b", tt, got)
+		}
+	}
+}
+
+// TestDomainMark is 0 without a domain, and where the network has seen none.
+func TestDomainMark(t *testing.T) {
+	domain := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+	for _, tt := range []struct {
+		domain tlsstate.Identity
+		seen   tlsstate.Sketch
+		want   tlsstate.Sketch
+	}{{domain, 1, tlsstate.Mark([]byte("bank.example"))}, {domain, 0, 0}, {tlsstate.Identity{}, 1, 0}} {
+		s := &trial{domain: part{id: tt.domain}, network: part{history: tlsstate.History{Marks: tlsstate.Marks{Addresses: tt.seen}}}}
+		if got := s.domainMark(); got != tt.want {
+			t.Errorf("%+v: %b", tt, got)
+		}
+	}
+}
+
+// TestNewSenderTeachesItsDomainNothing: one that the memory did not know shows
+// nothing of senders that move.
+func TestNewSenderTeachesItsDomainNothing(t *testing.T) {
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := &updates{}
+	r := New(Options{Histories: memory, Rules: rules, Senders: certain{}, Log: slog.New(slog.DiscardHandler)})
+	p, err := peer.Identify(peer.Client{Addr: "192.0.2.10", Name: "mx.bank.example", Resolve: "OK"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Session{At: boundaryNoon, Security: tlsstate.Security{Level: tlsstate.TLS13}, Peer: p, From: "ann@sender.example"}
+	d := r.Decide(&s)
+	r.Learn(&s, &d)
+	if want := "address domain domain network sender"; strings.Join(memory.of, " ") != want { // the second for what SPF proves
+		t.Errorf("changed %s, want %s", memory.of, want)
+	}
+}
+
+// updates is a memory that knows nothing and notes which kinds it is to change.
+type updates struct {
+	blank
+	of []string
+}
+
+func (u *updates) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	u.of = append(u.of, id.Kind.String())
+	return u.blank.Update(id, client, today, grow)
+}
+
+// certain proves all claims at once.
+type certain struct{}
+
+func (certain) Prove(context.Context, spf.Claim) spf.Result { return spf.Proven }
+func (certain) Learn(_ spf.Claim, learn func()) bool        { learn(); return true }
+func (certain) Tried(spf.Claim) bool                        { return false }
 
 // TestDecisionWithoutARule is one of a failure.
 func TestDecisionWithoutARule(t *testing.T) {
