@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -187,9 +189,11 @@ func setAside(path string, now time.Time) (string, error) {
 
 // removeOldest leaves n of the files that were set aside.
 func removeOldest(path string, n int) {
-	names, _ := filepath.Glob(path + asideMark + "*") // sorted by their dates
-	for i := range len(names) - n {
-		_ = os.Remove(names[i])
+	dir, base := filepath.Split(path)
+	files, _ := os.ReadDir(filepath.Clean(dir)) // in the order of their names, and so of their dates
+	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return !strings.HasPrefix(f.Name(), base+asideMark) })
+	for i := range len(files) - n {
+		_ = os.Remove(filepath.Join(dir, files[i].Name()))
 	}
 }
 

@@ -295,6 +295,26 @@ func TestNamesOfWhatIsSetAside(t *testing.T) {
 	}
 }
 
+// A folder may have any name, and so may the file.
+func TestOldestIsRemovedInAnyFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a[b*", "history[1].db")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
+	for i := range asideKept + 2 {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := setAside(path, now.Add(time.Duration(i)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := beside(t, path); len(all) != asideKept {
+		t.Errorf("beside it: %q, want %d", all, asideKept)
+	}
+}
+
 // A folder that can't be written to: the damaged file stays, and nothing of
 // ours is left beside it.
 func TestRecoveryThatCannotBe(t *testing.T) {
