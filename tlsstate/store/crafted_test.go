@@ -124,6 +124,10 @@ func TestFilesThatLie(t *testing.T) {
 				}
 			}
 		}, "out of order"},
+		{"another's value beside the buckets", func(c *crafted) { order.PutUint32(c.bucket("histories"), 0) }, "beside the buckets"},
+		{"a bucket of a few bytes", func(c *crafted) { order.PutUint32(c.bucket("histories")[12:], 8) }, "beside the buckets"},
+		{"an inline branch", func(c *crafted) { order.PutUint16(c.inline().data[8:], flagBranch) }, "unknown type"},
+		{"too many elements inline", func(c *crafted) { order.PutUint16(c.inline().data[10:], 60_000) }, "unknown type"},
 		{"a branch of nothing", func(c *crafted) { order.PutUint16(c.page(c.root).data[10:], 0) }, "unknown type"},
 	}
 	for _, tt := range tests {
@@ -141,6 +145,23 @@ func TestFilesThatLie(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
+}
+
+// bucket returns the element of a bucket.
+func (c *crafted) bucket(name string) []byte {
+	p := c.page(int(c.meta.root))
+	for i := range p.count {
+		if _, key, _ := p.leaf(i); string(key) == name {
+			return p.data[pageHead+i*element:]
+		}
+	}
+	panic("no bucket " + name)
+}
+
+// inline returns the page in the bucket of the format.
+func (c *crafted) inline() page {
+	head := c.bucket(string(bucketMeta))
+	return asPage(head[order.Uint32(head[4:])+order.Uint32(head[8:])+bucketHead:])
 }
 
 // leafOf returns the key and the page of child i.

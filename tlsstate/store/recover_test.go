@@ -104,6 +104,10 @@ func TestRecovery(t *testing.T) {
 	}{
 		{"nothing is wrong", func(*testing.T, string) {}, n + 1, "", false},
 		{"ruined", func(t *testing.T, path string) { ruin(t, path) }, n, "what was learned since is lost", true},
+		{"ruined, and a recovery of it was killed", func(t *testing.T, path string) {
+			ruin(t, path)
+			ruin(t, path+madeFor)
+		}, n, "what was learned since is lost", true},
 		{"cut to nothing", func(t *testing.T, path string) {
 			if err := os.Truncate(path, 0); err != nil {
 				t.Fatal(err)
@@ -292,6 +296,30 @@ func TestNamesOfWhatIsSetAside(t *testing.T) {
 		if _, err := setAside(path, now.Add(time.Hour)); err != nil || len(beside(t, path)) != asideKept {
 			t.Errorf("beside it: %q, %v", beside(t, path), err)
 		}
+	}
+}
+
+// Names that are taken are passed over, up to the ninth.
+func TestTakenNamesOfWhatIsSetAside(t *testing.T) {
+	path := fill(t, 3)
+	now := time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
+	base := path + ".damaged-2026-11-22T183000Z"
+	take := func(name string) {
+		if err := os.MkdirAll(filepath.Join(name, "not empty"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(base)
+	for n := 2; n < 9; n++ {
+		take(fmt.Sprintf("%s-%d", base, n))
+	}
+	if name, err := setAside(path, now); err != nil || name != base+"-9" {
+		t.Errorf("set aside as %s, %v", name, err)
+	}
+	remove(t, base+"-9")
+	take(base + "-9")
+	if name, err := setAside(path, now); !errors.Is(err, os.ErrExist) || name != "" {
+		t.Errorf("with all names taken: %s, %v", name, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 
 	"tlsratchet/tlsstate"
 )
@@ -113,11 +114,8 @@ func (v *verifier) page(id uint64, depth int) (page, error) {
 }
 
 func (v *verifier) read(b []byte, id, n uint64) ([]byte, error) {
-	if want := int(n) * int(v.meta.pageSize); cap(b) < want {
-		b = make([]byte, want)
-	} else {
-		b = b[:want]
-	}
+	want := int(n) * int(v.meta.pageSize)
+	b = slices.Grow(b[:0], want)[:want]
 	if _, err := v.r.ReadAt(b, int64(id)*v.meta.pageSize); err != nil {
 		return nil, fmt.Errorf("%w: page %d: %w", ErrDamaged, id, err)
 	}

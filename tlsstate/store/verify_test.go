@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -196,6 +197,40 @@ func TestALongFreeList(t *testing.T) {
 	}
 	if _, err := verify(file); !errors.Is(err, ErrDamaged) {
 		t.Errorf("the last of the list is in use: %v", err)
+	}
+}
+
+// A free list may fill its page to the last byte.
+func TestAFreeListThatFillsItsPage(t *testing.T) {
+	const size, full = 1024, (1024 - pageHead) / 8
+	b := make([]byte, 3*size)
+	head := b[2*size:]
+	order.PutUint64(head, 2)
+	order.PutUint16(head[8:], flagFreelist)
+	order.PutUint16(head[10:], full)
+	for i := range full {
+		order.PutUint64(head[pageHead+8*i:], uint64(3+i))
+	}
+	v := verifier{r: bytes.NewReader(b), meta: meta{pageSize: size, pages: 3 + full, freelist: 2}, used: make([]uint64, (3+full)/64+1)}
+	if err := v.freelist(); err != nil {
+		t.Errorf("a full page: %v", err)
+	}
+	order.PutUint16(head[10:], full+1)
+	clear(v.used)
+	if err := v.freelist(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("one more than fit: %v", err)
+	}
+}
+
+// A page is read alone, whatever the buffer was used for before.
+func TestABufferOfALongerPage(t *testing.T) {
+	const size = 1024
+	v := verifier{r: bytes.NewReader(make([]byte, 4*size)), meta: meta{pageSize: size}}
+	for _, pages := range []uint64{1, 3, 1} {
+		b, err := v.read(make([]byte, 3*size), 4-pages, pages)
+		if err != nil || len(b) != int(pages)*size {
+			t.Errorf("%d pages: %d bytes, %v", pages, len(b), err)
+		}
 	}
 }
 

@@ -124,7 +124,7 @@ func TestDiskTroubleIsLoggedOnceAndWhenItIsOver(t *testing.T) {
 			t.Errorf("once it is over: %+v, %d kept", s, len(d.kept))
 		}
 		began, over := log.with("can't be written"), log.with("written again")
-		if len(began) != 1 || len(over) != 1 || !strings.Contains(began[0], "no space left") {
+		if len(began) != 1 || len(over) != 1 || !strings.Contains(began[0], "no space left") || !strings.Contains(over[0], " after=5m") {
 			t.Errorf("logged: %q, %q", began, over)
 		}
 		mustClose(t, f)
