@@ -128,13 +128,20 @@ func (r *Rules) NamesSenders() bool { return len(r.senders)+len(r.sendersBelow) 
 
 // ForSender returns the policy for a message whose MAIL FROM is in a domain,
 // written as a host in [Rules.For], from a client that rule is for: that of the
-// sender's row where it demands a higher level, else rule. No sender frees a
-// client of its fingerprints.
+// sender's row where it demands a higher level, else rule. Anybody may claim a
+// sender, so that none softens an action or frees a client of its fingerprints.
 func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
-	if p := named(r.senders, r.sendersBelow, domain); p != nil && p.Least > rule.Least && rule.Fingerprints == nil {
+	p := named(r.senders, r.sendersBelow, domain)
+	switch {
+	case p == nil || p.Least <= rule.Least || rule.Fingerprints != nil:
+		return rule
+	case p.Stripped >= rule.Stripped && p.Weakened >= rule.Weakened && (p.Peer || !rule.Peer):
 		return p
 	}
-	return rule
+	both := *p
+	both.Stripped, both.Weakened = max(p.Stripped, rule.Stripped), max(p.Weakened, rule.Weakened)
+	both.Peer = p.Peer || rule.Peer
+	return &both
 }
 
 func (r *Rules) network(addr netip.Addr) *Policy {

@@ -394,3 +394,34 @@ func TestConfirmedNameWithoutADomain(t *testing.T) {
 		t.Error("not by the memory of the network")
 	}
 }
+
+// TestClaimedSenderFreesNobody: whoever strips a peer can also write any MAIL
+// FROM: the row of a sender demands more, and never softens what the client's
+// own row, or the policy, does.
+func TestClaimedSenderFreesNobody(t *testing.T) {
+	observe, reject := tlsstate.Observe, tlsstate.Reject
+	f := newFixture(t,
+		tlsstate.Row{Sender: "partner.example", Least: tlsstate.TLS13, Action: &observe},
+		tlsstate.Row{Sender: "plain.example", Least: tlsstate.TLS13},
+		tlsstate.Row{Domain: "strict.example", Least: tlsstate.TLS12, Action: &reject})
+	f.pin(t, bank)
+	strict := bank
+	strict.Addr, strict.Name = "203.0.113.7", "strict.example"
+	for _, tt := range []struct {
+		client peer.Client
+		from   string
+		want   tlsstate.Action
+	}{
+		{bank, "a@bank.example", tlsstate.Tempfail},
+		{bank, "a@partner.example", tlsstate.Tempfail},
+		{strict, "a@strict.example", tlsstate.Reject},
+		{strict, "a@partner.example", tlsstate.Reject},
+		{strict, "a@plain.example", tlsstate.Reject},
+	} {
+		s := session(t, tt.client, day(6), tlsstate.Plaintext)
+		s.From = tt.from
+		if d := f.Decide(s); d.Action != tt.want {
+			t.Errorf("%s, from %s: %s, want %s", tt.client.Name, tt.from, d.Action, tt.want)
+		}
+	}
+}
