@@ -18,7 +18,7 @@ type session struct {
 	m *Milter
 	// facts are what Postfix stated with the previous message, and parsed the
 	// session made of them: most messages of a connection come from the same
-	// client in the same way.
+	// client in the same way. Each message has a copy: Decide changes that.
 	facts  ratchet.Facts
 	parsed ratchet.Session
 	message
@@ -27,6 +27,7 @@ type session struct {
 // message is the one under way.
 type message struct {
 	options  *Options
+	session  ratchet.Session
 	decision ratchet.Decision
 	from     string
 	// rcpt is the first recipient, or "" before it came; exempt reports whether
@@ -54,8 +55,9 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 	if s.m.deps.Seen != nil {
 		s.m.deps.Seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
 	}
-	s.parsed.At, s.parsed.From = s.m.deps.Now(), from
-	s.decision = s.m.deps.Judge.Decide(&s.parsed)
+	s.session = s.parsed
+	s.session.At, s.session.From = s.m.deps.Now(), from
+	s.decision = s.m.deps.Judge.Decide(&s.session)
 	s.actionPending = s.decision.Outcome == tlsstate.Downgraded
 	if s.actionPending || s.decision.Changes || s.options.HeaderAll {
 		return goOn, nil
@@ -106,7 +108,7 @@ func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Respo
 func (s *session) learn() {
 	if !s.learned {
 		s.learned = true
-		s.m.deps.Judge.Learn(&s.parsed, &s.decision)
+		s.m.deps.Judge.Learn(&s.session, &s.decision)
 	}
 }
 
@@ -208,6 +210,6 @@ func (s *session) emit(e ratchet.Event) {
 		return
 	}
 	s.emitted = true
-	e.Session, e.Decision, e.From = &s.parsed, &s.decision, s.from
+	e.Session, e.Decision, e.From = &s.session, &s.decision, s.from
 	s.m.deps.Events(e)
 }

@@ -13,6 +13,7 @@ import (
 
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 )
 
 // scripted is a judge with one answer, which notes what it is asked.
@@ -117,6 +118,42 @@ func TestNothingIsLeftOver(t *testing.T) {
 	u.Abort(nil)
 	if len(u.events) != 2 || u.options != nil {
 		t.Errorf("%d events, options %v", len(u.events), u.options)
+	}
+}
+
+// TestRulesChangeWithinAConnection: what the rules made of a message's
+// certificate is not left over where the next one falls under other rules.
+func TestRulesChangeWithinAConnection(t *testing.T) {
+	rules := func(by tlsstate.CertPins) *tlsstate.Rules {
+		policy := tlsstate.DefaultPolicy()
+		policy.PinCertificates = by
+		r, err := tlsstate.NewRules(policy, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	histories := store.NewMemory(100)
+	defer histories.Close()
+	judge := ratchet.New(ratchet.Options{Histories: histories, Rules: rules(tlsstate.CertByIssuer), Log: slog.New(slog.DiscardHandler)})
+	now := time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+	u := newUnit(judge, Options{})
+	u.m.deps.Now = func() time.Time { return now }
+	partner := macros("192.0.2.10", "TLSv1.3")
+	partner.Macros["{cert_subject}"], partner.Macros["{cert_issuer}"] = "partner.example", "CA"
+	for i := range 7 {
+		now = now.AddDate(0, 0, 1)
+		switch i {
+		case 5:
+			judge.SetRules(rules(tlsstate.CertByKey))
+		case 6:
+			judge.SetRules(rules(tlsstate.CertByIssuer))
+		}
+		u.MailFrom("ann@partner.example", partner)
+		u.RcptTo("bob@ours.example", nil)
+	}
+	if v := u.decision.Verdict; v.Outcome != tlsstate.Steady || !v.Seen.Certificate {
+		t.Errorf("%s %s: %+v", v.Outcome, v.Kind, v.Seen)
 	}
 }
 
