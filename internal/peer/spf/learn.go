@@ -16,13 +16,13 @@ type task struct {
 // Learn has a worker prove the claim, and call learn if it is proven, some time
 // after the session got its answer. It never blocks. It returns false if too
 // much waits already: that is counted, and lost until the peer's next message.
-// A claim that is waiting already is not taken again, which is no loss either:
-// true. Call it only where learn would change the memory and [Prover.Tried]
+// What an address claims and is waiting already is not taken again, which is no
+// loss either: true. Call it only where learn would change the memory and [Prover.Tried]
 // returns false, so that neither a steady sender nor one without SPF costs a proof.
 func (p *Prover) Learn(c Claim, learn func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.waiting[c.Identity]; ok {
+	if _, ok := p.waiting[c.attempt()]; ok {
 		return true
 	}
 	net := peer.Network(c.ip)
@@ -30,7 +30,7 @@ func (p *Prover) Learn(c Claim, learn func()) bool {
 		p.dropped.Add(1)
 		return false
 	}
-	p.waiting[c.Identity] = struct{}{}
+	p.waiting[c.attempt()] = struct{}{}
 	p.shares[net]++
 	p.tasks <- task{c, learn} // has room: all senders hold the lock
 	return true
@@ -58,7 +58,7 @@ func (p *Prover) call(learn func()) {
 func (p *Prover) forget(c *Claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.waiting, c.Identity)
+	delete(p.waiting, c.attempt())
 	net := peer.Network(c.ip)
 	if p.shares[net]--; p.shares[net] == 0 {
 		delete(p.shares, net)

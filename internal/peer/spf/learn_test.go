@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tlsratchet/tlsstate"
 )
 
 func bank() *world {
@@ -64,6 +66,27 @@ func TestLearnOnce(t *testing.T) {
 		synctest.Wait()
 		if learned.Load() != 2 {
 			t.Error("not learned again")
+		}
+	})
+}
+
+// TestLearnEachAddress: a domain's own record is asked for each address: that one
+// waits is no reason to leave another out, which has this one chance.
+func TestLearnEachAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{ttl: time.Hour, records: map[string]string{"bank.example": "v=spf1 ip4:192.0.2.0/24"}}
+		w.slow = time.Second
+		p, _ := w.start(t, DefaultOptions())
+		var learned atomic.Int64
+		for i := range 3 {
+			c := claim(t, fmt.Sprintf("192.0.2.%d", 10+i), "bank")
+			c.Identity = tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
+			p.Learn(c, func() { learned.Add(1) })
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if learned.Load() != 3 {
+			t.Errorf("%d addresses learned, want 3", learned.Load())
 		}
 	})
 }

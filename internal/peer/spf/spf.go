@@ -12,7 +12,6 @@ import (
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/peer/spf/resolver"
-	"tlsratchet/tlsstate"
 )
 
 // Options are the numbers of a [Prover]. All must be more than 0.
@@ -84,7 +83,7 @@ type Prover struct {
 
 	mu      sync.Mutex // guards what follows, and sends on tasks
 	closed  bool
-	waiting map[tlsstate.Identity]struct{}
+	waiting map[attempt]struct{}
 	shares  map[netip.Prefix]int
 }
 
@@ -94,7 +93,7 @@ func New(r *resolver.Resolver, o Options, log *slog.Logger) *Prover {
 	p := &Prover{
 		o: o, resolver: r, log: log, limiter: newLimiter(o.Limits), tried: newTried(),
 		tasks:   make(chan task, o.Queue),
-		waiting: make(map[tlsstate.Identity]struct{}),
+		waiting: make(map[attempt]struct{}),
 		shares:  make(map[netip.Prefix]int),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())

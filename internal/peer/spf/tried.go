@@ -30,6 +30,8 @@ type attempt struct {
 	name string
 }
 
+func (c *Claim) attempt() attempt { return attempt{c.ip, c.Identity.Name} }
+
 func newTried() *tried {
 	claims, err := lru.New[attempt, time.Time](maxTried)
 	if err != nil {
@@ -39,7 +41,7 @@ func newTried() *tried {
 }
 
 func (t *tried) note(c *Claim, r Result) {
-	key := attempt{c.ip, c.Identity.Name}
+	key := c.attempt()
 	switch r {
 	case Proven:
 		t.claims.Remove(key)
@@ -51,7 +53,7 @@ func (t *tried) note(c *Claim, r Result) {
 }
 
 func (t *tried) has(c *Claim) bool {
-	until, ok := t.claims.Get(attempt{c.ip, c.Identity.Name})
+	until, ok := t.claims.Get(c.attempt())
 	return ok && time.Now().Before(until)
 }
 
