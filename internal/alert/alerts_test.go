@@ -280,6 +280,9 @@ func TestBreakerNotice(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s\n%s", tt.answer, want, m.Title, m.Text)
 			}
 		}
+		if claims := strings.Contains(m.Text, "Many pinned peers"); claims != (tt.answer == ratchet.Suspended && tt.cause == "") || strings.Contains(m.Text, "?peer?") {
+			t.Errorf("%s for %q: %s", tt.answer, tt.cause, m.Text)
+		}
 		if want := map[bool]Status{true: StatusClosed, false: StatusOpen}[tt.over]; m.Status != want {
 			t.Errorf("%s: status %s", tt.answer, m.Status)
 		}

@@ -13,17 +13,17 @@ func BreakerNotice(s ratchet.BreakerState, cause string) Notice {
 	case ratchet.Suspended:
 		n.Title = "STARTTLS of this server seems broken; enforcement is suspended"
 		if cause == "" {
-			cause = "No encrypted session came since"
+			cause = "Many pinned peers came without TLS at once. No encrypted session came since"
 		} else {
 			cause = "Self-check: " + cause
 		}
-		n.Text = "Many pinned peers came without TLS at once. " + cause + ".\n" +
-			"Check Postfix's certificate and key, and its log. Until encrypted mail comes again, downgrades get a header at most. [[peer]] rows still apply."
+		n.Text = cause + ".\n" +
+			"Check Postfix's certificate and key, and its log. Until encrypted mail comes again, downgrades get a header at most. The configuration's peer rows still apply."
 		n.Next = append(n.Next, "postconf -n smtpd_tls_security_level smtpd_tls_chain_files smtpd_tls_cert_file")
 	case ratchet.Softened:
 		n.Title = "many pinned peers came without TLS at once; somebody may strip STARTTLS near this server"
 		n.Text = "STARTTLS of this server works, as far as is known.\n" +
-			"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect. Until it is over, tempfail is used in place of reject, so that no mail is lost. [[peer]] rows still apply."
+			"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect. Until it is over, tempfail is used in place of reject, so that no mail is lost. The configuration's peer rows still apply."
 	default:
 		n.Resolved = true
 		n.Title, n.Text = "circuit breaker armed again; enforcement resumed", "Few peers downgrade now."

@@ -97,7 +97,8 @@ type Evidence struct {
 	Days  int `json:"days,omitempty"`
 	Below int `json:"below,omitempty"`
 	// Networks and Addresses are about how many came with TLS under a
-	// domain; Broad: they are enough for the full action.
+	// domain; Broad: something supports its full action, these or another
+	// [tlsstate.Support].
 	Networks  int  `json:"networks,omitempty"`
 	Addresses int  `json:"addresses,omitempty"`
 	Broad     bool `json:"broad,omitempty"`

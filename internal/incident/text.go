@@ -94,11 +94,11 @@ func (i *Incident) strength() string {
 	case i.Identity.Kind == tlsstate.Address:
 		return "strong, this address itself " + met
 	case i.KnownPlaintext:
-		return "weak, only other addresses of the domain were seen with TLS, not these"
+		return "weak, other addresses of the domain were seen with TLS, these are known for plaintext"
 	case e.Broad:
-		return "good, " + breadth + " of this domain came with TLS; these never did"
+		return "good, " + breadth + " of this domain came with TLS"
 	case i.Identity.Kind == tlsstate.Domain:
-		return "weak, only " + breadth + " of this domain came with TLS; these never did"
+		return "weak, only " + breadth + " of this domain came with TLS"
 	}
 	return "weak, the sender's domain by SPF, not the client itself"
 }

@@ -17,3 +17,22 @@ func TestWriteOldPin(t *testing.T) {
 		t.Errorf("no %q in\n%s", want, b.String())
 	}
 }
+
+// What a domain's pin rests on does not state that an address never came with
+// TLS: the address itself may be the support, or have had lapses.
+func TestStrengthOfDomain(t *testing.T) {
+	domain := Incident{Identity: tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}}
+	v := tlsstate.Verdict{Support: tlsstate.SupportItself, Marks: tlsstate.Marks{Networks: 1, Addresses: 3}}
+	domain.Evidence = evidence(&v)
+	if got := domain.strength(); got != "good, about 2 addresses in 1 network of this domain came with TLS" {
+		t.Error(got)
+	}
+	domain.Evidence.Broad = false
+	if got := domain.strength(); got != "weak, only about 2 addresses in 1 network of this domain came with TLS" {
+		t.Error(got)
+	}
+	domain.KnownPlaintext = true
+	if got := domain.strength(); got != "weak, other addresses of the domain were seen with TLS, these are known for plaintext" {
+		t.Error(got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
@@ -135,10 +136,15 @@ func TestPin(t *testing.T) {
 }
 
 func TestBreaker(t *testing.T) {
-	suspended := ratchet.Suspended
-	s := ratchet.BreakerState{Override: &suspended}
-	if got := words.Breaker(&s); got != "set by an operator: nothing is refused or held, but for [[peer]] rows; downgrades get a header at most" {
-		t.Error(got)
+	suspended, noon := ratchet.Suspended, dayZero.Time()
+	for want, s := range map[string]ratchet.BreakerState{
+		"set by an operator: nothing is refused or held, but for [[peer]] rows; downgrades get a header at most": {Override: &suspended},
+		"our own STARTTLS seems broken: the self-check got no TLS; ":                                             {Answer: suspended, Since: noon, BrokenTo: noon.Add(time.Minute)},
+		"our own STARTTLS seems broken: many pinned domains came in clear, and no encrypted session since; ":     {Answer: suspended, Since: noon},
+	} {
+		if got := words.Breaker(&s); !strings.HasPrefix(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 
