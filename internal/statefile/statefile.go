@@ -19,8 +19,8 @@ import (
 	"syscall"
 )
 
-// maxSize is the most that is read, in bytes: of 10,000 incidents with names of
-// every length.
+// maxSize is the most that is read, and written, in bytes: of 10,000 incidents
+// with 6,000 each.
 const maxSize = 64 << 20
 
 // ErrDamaged: the content is not the JSON of the value. It was left as it is; the
@@ -87,7 +87,8 @@ func (f File) SetAside() (string, error) {
 }
 
 // Write replaces the file by the JSON of the values, a line each, with mode 0600.
-// On an error the old file is still there.
+// The last of so many that nobody would read them are left out. On an error the
+// old file is still there.
 func (f File) Write(values ...any) error {
 	if f.path == "" {
 		return nil
@@ -95,8 +96,13 @@ func (f File) Write(values ...any) error {
 	var b bytes.Buffer
 	lines := json.NewEncoder(&b)
 	for _, v := range values {
+		fits := b.Len()
 		if err := lines.Encode(v); err != nil {
 			return fmt.Errorf("write %s: %w", f.path, err)
+		}
+		if b.Len() > maxSize {
+			b.Truncate(fits)
+			break
 		}
 	}
 	next := f.path + ".new"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +35,19 @@ func TestWriteAndRead(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(path + ".*"); left != nil {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestTooMuch: whatever is written can be read again; what would make the file
+// too large is left out.
+func TestTooMuch(t *testing.T) {
+	file := At(filepath.Join(t.TempDir(), "state"))
+	values := slices.Repeat([]any{strings.Repeat("a", 1<<20)}, 65)
+	if err := file.Write(values...); err != nil {
+		t.Fatal(err)
+	}
+	if lines, err := file.Lines(); err != nil || len(lines) != 63 {
+		t.Errorf("%d lines, %v", len(lines), err)
 	}
 }
 
