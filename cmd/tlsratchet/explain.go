@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -15,7 +14,8 @@ import (
 func explainCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "explain", Usage: "show what would happen to a session now, rule by rule", ArgsUsage: "NAME",
-		Description: "NAME is the client's host name as DNS confirms it, or its address.",
+		Description: "NAME is the client's host name as DNS confirms it, its address, or an identity or row as the log has it\n" +
+			"(sender:bank.example, row:bank.example).",
 		Flags: operatorFlags(
 			&cli.StringFlag{Name: "tls", Value: "none", Usage: "the session's `PROTOCOL`: none, SSLv3, TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"},
 			&cli.StringFlag{Name: "client", Usage: "the client's `ADDRESS`"},
@@ -43,9 +43,7 @@ func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
 	if tls := c.String("tls"); !slices.Contains(protocols, tls) {
 		return usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
 	}
-	host, address := admin.HostAndAddress(name)
-	client := cmp.Or(address, strings.Trim(c.String("client"), "[]"))
-	q := admin.Question{Name: host, Client: client, TLS: c.String("tls"), From: c.String("from")}
+	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls"), From: c.String("from")}
 	answer, err := a.Explain(c.Context, q)
 	if err != nil {
 		return err

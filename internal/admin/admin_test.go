@@ -270,7 +270,7 @@ func TestExplain(t *testing.T) {
 				t.Errorf("%+v: got %s, want %s; rules:\n%s", tt.q, got, tt.want, strings.Join(a.Rules, "\n"))
 			}
 		}
-		for _, q := range []admin.Question{{}, {Name: "a b"}, {Client: "no address"}} {
+		for _, q := range []admin.Question{{}, {Name: "a b"}, {Client: "no address"}, {Name: "listener:25"}, {Name: "destination:bank.example"}, {Name: "192.0.2.10", Client: "192.0.2.11"}} {
 			if _, err := w.Explain(t.Context(), q); !errors.Is(err, admin.ErrBadRequest) {
 				t.Errorf("%+v: %v", q, err)
 			}

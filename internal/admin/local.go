@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,44 +179,69 @@ func stranger(e *ratchet.Explanation) (id tlsstate.Identity, ok bool) {
 
 // session makes up the session of a question.
 func (l *Local) session(q Question) (*ratchet.Session, error) {
-	s := &ratchet.Session{At: l.Now(), From: q.From}
+	if host, _ := hostAndAddress(q.Name); strings.HasPrefix(q.Name, rowKind) && host != "" && l.Rules().For(netip.Addr{}, host).Row != host {
+		q.From = cmp.Or(q.From, "postmaster@"+host) // of a row by sender
+	}
 	if q.From != "" && spf.DomainOf(q.From) == "" {
 		return nil, fmt.Errorf("%q is no sender: want an address, such as alice@partner.example", clean.Text(q.From, 300))
 	}
+	s := &ratchet.Session{At: l.Now()}
 	if q.TLS != "" && q.TLS != tlsstate.Plaintext.String() {
 		s.Protocol = q.TLS
 		s.Level = tlsstate.LevelOf(q.TLS, "")
 	}
+	if id, err := tlsstate.ParseIdentity(q.Name); err == nil && id.Kind > tlsstate.Domain && q.Client == "" {
+		if s, err = ratchet.SessionOf(id, s.At, s.Security); err != nil {
+			return nil, fmt.Errorf("%w: name a host, a domain, an address or a sender; --to explains a destination", err)
+		}
+		s.From = q.From
+		return s, nil
+	}
+	s.From = q.From
+	return s, identify(s, q)
+}
+
+// identify fills in the client of a question.
+func identify(s *ratchet.Session, q Question) (err error) {
+	host, address := hostAndAddress(q.Name)
+	client := cmp.Or(strings.Trim(q.Client, "[]"), address)
 	switch {
-	case q.Client != "":
+	case client != "":
 		resolve := ""
-		if q.Name != "" {
+		if host != "" {
 			resolve = "OK"
 		}
-		p, err := peer.Identify(peer.Client{Addr: q.Client, Name: q.Name, Resolve: resolve})
-		if err != nil {
-			return nil, err
+		if s.Peer, err = peer.Identify(peer.Client{Addr: client, Name: host, Resolve: resolve}); err != nil || address == "" {
+			return err
 		}
-		s.Peer = p
-	case q.Name != "":
-		host, err := peer.Normalize(q.Name)
-		if err != nil {
-			return nil, err
+		if named, err := peer.Identify(peer.Client{Addr: address}); err == nil && named.Address != s.Peer.Address {
+			return fmt.Errorf("the name is the address %s, and --client another one: give one of them", named.IP)
 		}
-		s.Peer.Host = host
-		if d, ok := peer.Domain(host, netip.Addr{}); ok {
+	case host != "":
+		if s.Peer.Host, err = peer.Normalize(host); err != nil {
+			return err
+		}
+		if d, ok := peer.Domain(s.Peer.Host, netip.Addr{}); ok {
 			s.Peer.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: d}
 		}
 	default:
-		return nil, errors.New("name a peer, or a client's address")
+		return errors.New("name a peer, or a client's address")
 	}
-	return s, nil
+	return nil
 }
 
-// HostAndAddress returns the host and the address of a client that an operator names:
-// by one of them, by its identity, or as logs have it,
-// "mx1.bank.example[192.0.2.10]". What is not there is "".
-func HostAndAddress(name string) (host, address string) {
+// rowKind stands before the name of a row of the configuration where the log
+// names that as what decided.
+const rowKind = "row:"
+
+// hostAndAddress returns the host and the address of a client that an operator names:
+// by one of them, by its identity, by the row that it falls under, or as logs
+// have it, "mx1.bank.example[192.0.2.10]". What is not there is "".
+func hostAndAddress(name string) (host, address string) {
+	name, isRow := strings.CutPrefix(name, rowKind)
+	if network, err := netip.ParsePrefix(name); isRow && err == nil {
+		return "", network.Addr().String()
+	}
 	if id, err := tlsstate.ParseIdentity(name); err == nil && id.Kind == tlsstate.Domain {
 		return id.Name, ""
 	} else if err == nil && id.Kind == tlsstate.Address {
@@ -237,7 +263,7 @@ func Resolve(name string) (tlsstate.Identity, error) {
 	if id, err := tlsstate.ParseIdentity(name); err == nil {
 		return id, nil
 	}
-	host, address := HostAndAddress(name)
+	host, address := hostAndAddress(name)
 	if p, err := peer.Identify(peer.Client{Addr: address}); err == nil {
 		return p.Address, nil
 	}

@@ -137,8 +137,8 @@ type PinDetail struct {
 
 // Question is a session to explain.
 type Question struct {
-	// Name is a host or domain name, taken as confirmed by DNS; Client an
-	// address. At least one must be there.
+	// Name is a host or domain name, taken as confirmed by DNS, or what else an
+	// operator may name a client by; Client an address. At least one must be there.
 	Name, Client string
 	// TLS is a protocol as Postfix names it ("TLSv1.2"), or "none".
 	TLS string

@@ -119,7 +119,7 @@ func strip(h tlsstate.History, today tlsstate.Day) string {
 // answer puts an explanation in words.
 func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 	d := &e.Decision
-	a := Answer{Outcome: d.Outcome.String(), Action: d.Action.String(), Rules: []string{asked(s)}}
+	a := Answer{Outcome: d.Outcome.String(), Action: d.Action.String(), Rules: []string{asked(s, e.Identities)}}
 	if !d.Identity.IsZero() {
 		a.Speaks = d.Identity.String()
 	}
@@ -143,16 +143,19 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s (%s): %s.", d.Breaker, words.Answer(d.Breaker), d.Action))
 		}
 	}
-	if !s.Peer.IP.IsValid() {
+	if !s.Peer.IP.IsValid() && s.Peer.Host != "" {
 		a.Rules = append(a.Rules, "Only the name was judged. The address may have a pin of its own: add --client ADDRESS.")
 	}
 	return a
 }
 
-func asked(s *ratchet.Session) string {
+func asked(s *ratchet.Session, judged []ratchet.Part) string {
 	who := clean.Text(s.Peer.Host, 255)
-	if s.Peer.IP.IsValid() {
+	switch {
+	case s.Peer.IP.IsValid():
 		who = strings.TrimSpace(who + " [" + s.Peer.IP.String() + "]")
+	case who == "" && len(judged) > 0: // a sender
+		who = judged[0].Verdict.Identity.String()
 	}
 	if s.Level == tlsstate.Plaintext {
 		return fmt.Sprintf("A session in clear from %s.", who)
