@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/outbound"
 )
 
 func outboundCommand(stdout, stderr io.Writer) *cli.Command {
@@ -42,5 +43,17 @@ func reportOutbound(c *cli.Context, a admin.Admin, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return show(c, w, o.Sent, func() error { return o.Sent.Write(w) })
+	return printSent(c, &o.Sent, w)
+}
+
+func printSent(c *cli.Context, s *outbound.Sent, w io.Writer) error {
+	if c.Bool("csv") {
+		var days []reportDay
+		for _, d := range s.Days {
+			days = append(days, reportDay{Day: d.Day, ByLevel: d.Levels}.summed())
+		}
+		return writeDays(w, "outbound", days)
+	}
+	s.Clear = s.Clear[:min(len(s.Clear), c.Int("limit"))]
+	return show(c, w, s, func() error { return s.Write(w) })
 }

@@ -20,11 +20,7 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "report",
 		Usage: "show how much of inbound mail is encrypted, by day, and which peers send in clear",
-		Flags: operatorFlags(
-			&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
-			&cli.BoolFlag{Name: "outbound", DisableDefaultText: true, Usage: "report on the mail that you send instead"},
-			&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS"},
-		),
+		Flags: reportFlags(),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
 			if c.Int("limit") < 0 {
 				return usagef("--limit: want a whole number from 0 on")
@@ -40,11 +36,19 @@ func reportCommand(stdout, stderr io.Writer) *cli.Command {
 				return err
 			}
 			if c.Bool("csv") {
-				return r.csv(stdout)
+				return writeDays(stdout, "inbound", r.Days)
 			}
 			return show(c, stdout, r, func() error { return r.text(stdout) })
 		}, stderr),
 	}
+}
+
+func reportFlags() []cli.Flag {
+	return operatorFlags(
+		&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
+		&cli.BoolFlag{Name: "outbound", DisableDefaultText: true, Usage: "report on the mail that you send instead"},
+		&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS, or destinations in clear"},
+	)
 }
 
 // report is the share of inbound mail that was encrypted, and the largest peers
@@ -101,22 +105,27 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 func dayOf(t *incident.DayCounts) reportDay {
 	d := reportDay{Day: t.Day.String()}
 	for l := range d.ByLevel {
-		n := t.Judged(tlsstate.Level(l))
-		d.ByLevel[l] = n
-		d.Messages += n
-		if l > int(tlsstate.Plaintext) {
-			d.Encrypted += n
-		}
+		d.ByLevel[l] = t.Judged(tlsstate.Level(l))
 	}
+	return d.summed()
+}
+
+// summed returns the day with what follows from its levels.
+func (d reportDay) summed() reportDay {
+	for _, n := range d.ByLevel {
+		d.Messages += n
+	}
+	d.Encrypted = d.Messages - d.ByLevel[tlsstate.Plaintext]
 	return d
 }
 
-func (r *report) csv(w io.Writer) error {
+// writeDays writes days as CSV.
+func writeDays(w io.Writer, direction string, days []reportDay) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{"date", "direction", "messages", "encrypted", "share", "none", "weak", "TLSv1.2", "TLSv1.3"})
-	for i := range r.Days {
-		d := &r.Days[i]
-		record := []string{d.Day, "inbound", strconv.FormatUint(d.Messages, 10), strconv.FormatUint(d.Encrypted, 10), strconv.FormatFloat(d.share()/100, 'f', 4, 64)}
+	for i := range days {
+		d := &days[i]
+		record := []string{d.Day, direction, strconv.FormatUint(d.Messages, 10), strconv.FormatUint(d.Encrypted, 10), strconv.FormatFloat(d.share()/100, 'f', 4, 64)}
 		for _, n := range d.ByLevel {
 			record = append(record, strconv.FormatUint(n, 10))
 		}
