@@ -104,28 +104,21 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 
 // selfcheckNotices report our own STARTTLS, and its certificate's end: two
 // matters, so that whoever gets the critical one alone also learns that it is
-// over. After a start both may be over for long.
+// over. That a matter is over which was never reported is left out by the alerts.
 func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
-	const meanwhile = "\nUntil it works, enforcement may be suspended: see tlsratchet breaker."
-	for _, m := range []struct {
-		key         string
-		severity    alert.Severity
-		is          func(selfcheck.Problem) bool
-		over, hints string
-	}{
-		{ownKeys + "starttls", alert.Critical, broken, ownServer + "works again", meanwhile},
-		{ownKeys + "certificate", alert.Warning, func(p selfcheck.Problem) bool { return p == selfcheck.CertificateExpires }, ownServer + "certificate renewed", ""},
-	} {
-		notice := alert.Notice{
-			Key: m.key, Severity: m.severity, At: n.Result.At, Title: ownServer + n.Problem.Words(), Text: n.String() + m.hints,
-			Next: []string{"tlsratchet doctor"},
+	add := func(key string, severity alert.Severity, open bool, over string) {
+		notice := alert.Notice{Key: ownKeys + key, Severity: severity, At: n.Result.At, Resolved: !open, Title: ownServer + over, Text: n.String(), Next: []string{"tlsratchet doctor"}}
+		if open {
+			notice.Title = ownServer + n.Problem.Words()
 		}
-		if !m.is(n.Problem) {
-			notice.Resolved, notice.Title, notice.Text = true, m.over, n.String()
+		if n.Problem > selfcheck.CertificateInvalid {
+			notice.Text += "\nUntil it works, enforcement may be suspended: see tlsratchet breaker."
 		}
-		if !notice.Resolved || m.is(n.Before) || n.Before == selfcheck.Unknown {
-			all = append(all, notice)
-		}
+		all = append(all, notice)
+	}
+	add("starttls", alert.Critical, broken(n.Problem), "works again")
+	if !broken(n.Problem) { // else nothing is known of another certificate
+		add("certificate", alert.Warning, n.Problem == selfcheck.CertificateExpires, "certificate renewed")
 	}
 	return all
 }

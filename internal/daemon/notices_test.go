@@ -23,37 +23,54 @@ import (
 	"tlsratchet/internal/statefile"
 )
 
-// TestSelfcheckNotices: whoever gets only the critical message also gets
-// its end, whatever comes after it.
+// TestSelfcheckNotices: whoever gets only the critical message also gets its end,
+// whatever comes after it. A certificate that has expired, or that nobody was
+// shown, was not renewed, and does not suspend anything.
 func TestSelfcheckNotices(t *testing.T) {
+	const again, renewed = "own-starttls critical closed: STARTTLS of this server: works again", "own-certificate warning closed: STARTTLS of this server: certificate renewed"
 	for _, tt := range []struct {
-		before, now selfcheck.Problem
-		want        string
+		now       selfcheck.Problem
+		want      string
+		suspended bool
 	}{
-		{selfcheck.NotOffered, selfcheck.HandshakeFails, "own-starttls critical open: STARTTLS of this server: handshake fails"},
-		{selfcheck.HandshakeFails, selfcheck.OK, "own-starttls critical closed: STARTTLS of this server: works again"},
-		{selfcheck.CertificateInvalid, selfcheck.CertificateExpires,
-			"own-starttls critical closed: STARTTLS of this server: works again, own-certificate warning open: STARTTLS of this server: certificate expires soon"},
-		{selfcheck.CertificateExpires, selfcheck.CertificateInvalid,
-			"own-starttls critical open: STARTTLS of this server: certificate not valid, own-certificate warning closed: STARTTLS of this server: certificate renewed"},
-		{selfcheck.CertificateExpires, selfcheck.OK, "own-certificate warning closed: STARTTLS of this server: certificate renewed"},
-		// After a start, what was reported before it may be over.
-		{selfcheck.Unknown, selfcheck.NotOffered,
-			"own-starttls critical open: STARTTLS of this server: not offered, own-certificate warning closed: STARTTLS of this server: certificate renewed"},
-		{selfcheck.Unknown, selfcheck.OK,
-			"own-starttls critical closed: STARTTLS of this server: works again, own-certificate warning closed: STARTTLS of this server: certificate renewed"},
+		{selfcheck.HandshakeFails, "own-starttls critical open: STARTTLS of this server: handshake fails", true},
+		{selfcheck.NotOffered, "own-starttls critical open: STARTTLS of this server: not offered", true},
+		{selfcheck.CertificateInvalid, "own-starttls critical open: STARTTLS of this server: certificate not valid", false},
+		{selfcheck.CertificateExpires, again + ", own-certificate warning open: STARTTLS of this server: certificate expires soon", false},
+		{selfcheck.OK, again + ", " + renewed, false},
 	} {
 		var got []string
-		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Before: tt.before, Address: "mx:25"}) {
+		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Address: "mx:25"}) {
 			status := "open"
 			if n.Resolved {
 				status = "closed"
 			}
 			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, status, n.Title))
+			if strings.Contains(n.Text, "suspended") != tt.suspended {
+				t.Errorf("%s: %s", tt.now, n.Text)
+			}
 		}
 		if s := strings.Join(got, ", "); s != tt.want {
-			t.Errorf("%s to %s: %s, want %s", tt.before, tt.now, s, tt.want)
+			t.Errorf("%s: %s, want %s", tt.now, s, tt.want)
 		}
+	}
+}
+
+// TestCertificateOfOutage: a certificate that was about to end when STARTTLS
+// failed is over with when STARTTLS works again, and its notice with it.
+func TestCertificateOfOutage(t *testing.T) {
+	hook := newWebhook(t)
+	w := watchOf(t, hook, filepath.Join(t.TempDir(), "history.db"))
+	before := selfcheck.Unknown
+	for _, p := range []selfcheck.Problem{selfcheck.CertificateExpires, selfcheck.NotOffered, selfcheck.OK} {
+		w.ownTLS(selfcheck.Notice{Problem: p, Before: before, Address: "mx:25", Result: selfcheck.Result{At: time.Now()}})
+		before = p
+	}
+	if open := w.alerts.State().Matters; len(open) > 0 {
+		t.Errorf("open: %v", open[0].Message.Title)
+	}
+	if err := w.close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -94,7 +94,11 @@ func (s *sending) permit(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if p.Reason != s.reason && wantsHold(s.cfg) {
+	switch {
+	case p.Reason == s.reason || !wantsHold(s.cfg):
+	case p.Reason == "":
+		s.log.Info("destinations are held again")
+	default:
 		s.log.Warn("destinations are not held", "reason", p.Reason)
 	}
 	s.reason = p.Reason
@@ -207,8 +211,8 @@ func (w *watch) outage(o outbound.OutageState) {
 	if o.Since.IsZero() {
 		w.log.Info("the outage of our own network has ended: destinations are reached over TLS again")
 	} else {
-		w.log.Error("many destinations fail at once: our own network is at fault, or somebody strips STARTTLS close to us; pins are not worn out, and mail waits until the release",
-			"destinations", len(o.Failing), "release_now", "tlsratchet outbound --set release")
+		w.log.Error("many destinations fail at once: our own network is at fault, or somebody strips STARTTLS close to us; pins are not worn out, and what is held waits until the release",
+			"destinations", len(o.Failing), "release_now", "tlsratchet outbound --set release --why 'REASON'")
 	}
 	w.notify(alert.OutageNotice(o.Since, o.Names(), time.Now()))
 }

@@ -70,3 +70,27 @@ func TestSlowPostconf(t *testing.T) {
 	}
 	stop()
 }
+
+// TestHeldAgain: that Postfix's settings allow to hold again is logged as that.
+func TestHeldAgain(t *testing.T) {
+	bin := t.TempDir()
+	setting := func(level string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(bin, "postconf"), []byte("#!/bin/sh\necho smtp_tls_security_level = "+level+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setting("dane")
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	cfg := testConfig(t)
+	cfg.Outbound.Action, cfg.Outbound.Log = config.Hold, config.Off
+	cfg.Outbound.Listen = []wire.Spec{{Network: "unix", Address: filepath.Join(t.TempDir(), "policy.sock")}}
+	d, log, stop := running(t, cfg)
+	log.until(t, `msg="destinations are not held" reason="smtp_tls_security_level`)
+	setting("may")
+	d.Reload(cfg)
+	if line := log.until(t, "destinations are "); !strings.Contains(line, "held again") {
+		t.Error(line)
+	}
+	stop()
+}
