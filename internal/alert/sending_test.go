@@ -181,7 +181,7 @@ func TestOutageNotice(t *testing.T) {
 	for want, n := range map[string]Notice{
 		`many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server
 --
-With outbound.action = hold their mail waits in Postfix's queue. Days in the outage do not count against the pins. Mail is sent on the third day at the latest.
+With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.
 Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect.
 Some of them: a.example, b.example, c.example, d.example, e.example, f.example, g.example, h.example, i.example, j.example.
 --
