@@ -21,7 +21,7 @@ func mainCF(lines ...string) string {
 	base := map[string]string{
 		"smtpd_milters": Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332", "milter_default_action": "tempfail",
 		"queue_directory": "/var/spool/postfix", "mail_owner": "postfix", "smtpd_tls_security_level": "may",
-		"smtpd_client_new_tls_session_rate_limit": "0", "smtpd_tls_chain_files": "/dev/null",
+		"smtpd_client_new_tls_session_rate_limit": "0", "smtpd_tls_chain_files": "/dev/null", "compatibility_level": "3.6", relayFirst: "yes",
 		"milter_connect_timeout": "30s", "milter_command_timeout": "30s", "milter_content_timeout": "300s", "smtpd_tls_loglevel": "1",
 	}
 	for _, l := range lines {
@@ -64,6 +64,10 @@ func TestPostfixChecks(t *testing.T) {
 			[]string{"note milter: other milters come first", "ok starttls"}},
 		{"out of the chroot's sight", []string{"smtpd_milters = " + Entry("unix:"+ourSocket)}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"broken chroot: can't see " + ourSocket, "ok starttls"}},
+		{"out of sight by a default of before", []string{"smtpd_milters = " + Entry("unix:"+ourSocket), "compatibility_level = 0"}, strings.ReplaceAll(stockServices, " y ", " - "), "submission/inet/smtpd_milters =",
+			[]string{"broken chroot: can't see " + ourSocket, "ok starttls"}},
+		{"in sight by the default", []string{"smtpd_milters = " + Entry("unix:"+ourSocket)}, strings.ReplaceAll(stockServices, " y ", " - "), "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls"}},
 		{"no STARTTLS", []string{"smtpd_tls_security_level = "}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "broken starttls: offers no STARTTLS | postconf -e 'smtpd_tls_security_level = may'"}},
 		{"the parameter of 2002", []string{"smtpd_tls_security_level = ", "smtpd_use_tls = yes"}, stockServices, "submission/inet/smtpd_milters =",
@@ -103,6 +107,8 @@ func TestPort(t *testing.T) {
 	sockets := []string{"inet:127.0.0.1:8891"}
 	p := parse(mainCF("smtpd_milters = "+Entry("inet:127.0.0.1:8891")), stockServices, "submission/inet/smtpd_milters =")
 	expect(t, p.milterChecks(sockets, nil), []string{"ok milter"})
+	// A listener on all addresses, as the fix names it.
+	expect(t, p.milterChecks([]string{"inet::8891"}, nil), []string{"ok milter"})
 	p = parse(mainCF("smtpd_milters = "), stockServices, "")
 	expect(t, p.milterChecks(sockets, nil), []string{"broken milter: inet:127.0.0.1:8891 | " + Entry("inet:127.0.0.1:8891"), "note submission: "})
 }
@@ -147,7 +153,11 @@ func TestSocketAndMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := parse(mainCF("mail_owner = "+me.Username), stockServices, "")
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "doctor") // every user may enter it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
 	socket := filepath.Join(dir, "s")
 	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: does not exist"})
 	ln, err := net.Listen("unix", socket)
@@ -159,6 +169,12 @@ func TestSocketAndMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: closed to Postfix's user"})
+	os.Chmod(socket, 0o660)
+	if err := os.Chmod(dir, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: can't enter " + dir})
+	os.Chmod(dir, 0o700)
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	ln.Close()
 	os.Chmod(socket, 0o660)

@@ -106,6 +106,9 @@ func (p *Postfix) socketCheck(path string, running bool) Finding {
 	if err != nil {
 		return note(check, fmt.Sprintf("mail_owner = %s: %v", owner, err), "")
 	}
+	if folder := postfix.Blocked(filepath.Dir(path) + "/."); folder != "" {
+		return broken(check, fmt.Sprintf("Postfix's user %s can't enter %s, so that it can't reach %s: put the socket into a folder that it may enter, or open this one", owner, folder, path), "")
+	}
 	if !postfix.May(info, account.Write) {
 		return broken(check, fmt.Sprintf("%s (%s) is closed to Postfix's user %s; set in tlsratchet.toml, under [socket]: group = %q", path, info.Mode(), owner, owner), "")
 	}
@@ -216,8 +219,9 @@ func memoryChecks(o Options) []Finding {
 	if info.Mode().Perm()&0o077 != 0 {
 		all = append(all, note("memory", fmt.Sprintf("%s is readable by others (%s), and it names your peers", o.History, info.Mode()), "chmod 0600 "+quote(o.History)))
 	}
+	// A copy and room to grow.
 	if free, err := freeBytes(filepath.Dir(o.History)); err == nil && free < max(2*info.Size(), 64<<20) {
-		all = append(all, broken("disk", fmt.Sprintf("%d MiB are free in the folder of the history, and a copy of it needs %d", free>>20, info.Size()>>20), ""))
+		all = append(all, broken("disk", fmt.Sprintf("%d MiB are free in the folder of the history, which has %d MiB: want %d", free>>20, info.Size()>>20, max(2*info.Size(), 64<<20)>>20), ""))
 	}
 	// Days in this form compare as texts.
 	if today := tlsstate.DayOf(o.Now); o.Newest != tlsstate.Day(0).String() && o.Newest > (today+1).String() {

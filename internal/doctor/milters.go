@@ -122,7 +122,7 @@ func samePort(endpoint, listener string) bool {
 	our, ourPort, err2 := net.SplitHostPort(strings.TrimPrefix(listener, "inet:"))
 	ip := net.ParseIP(our)
 	return err == nil && err2 == nil && port == ourPort &&
-		(host == our || ip != nil && (ip.IsUnspecified() || ip.IsLoopback() && host == "localhost"))
+		(host == our || our == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback() && host == "localhost"))
 }
 
 // endpoint is how smtpd_milters should name the socket.

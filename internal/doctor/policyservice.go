@@ -47,6 +47,9 @@ func (p *Postfix) policyOption(m milter, name string) string {
 	return cmp.Or(m.own(name), p.main["smtpd_policy_service_"+name])
 }
 
+// relayFirst is the parameter by which relay attempts are refused before we are asked.
+const relayFirst = "smtpd_relay_before_recipient_restrictions"
+
 const recipientList, endList = "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions"
 
 // policyChecks look at how Postfix asks the policy service.
@@ -96,6 +99,7 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if !slices.Contains(is.items[:is.at], "reject_unlisted_recipient") {
 		bad(Note, "unknown recipients are asked for and learned from: reject_unlisted_recipient does not come before the check")
 	}
+	all = append(all, p.relayCheck(s, is.items[:is.at])...)
 	if len(all) == 0 {
 		all = append(all, fine("policy service", "service "+s.name+" asks last, and works without an answer"))
 	}
@@ -103,6 +107,19 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 		all = append(all, note("policy service", fmt.Sprintf("service %s: %s does not ask: messages without a sender are neither learned nor refused, and quarantine adds no header", s.name, endList), p.policyFix(s, endList, sockets)))
 	}
 	return all
+}
+
+// relayCheck looks at whether relay attempts are refused before we are asked;
+// before are the restrictions before our check.
+func (p *Postfix) relayCheck(s service, before []string) []Finding {
+	if p.value(s, relayFirst) == "yes" || slices.Contains(before, "reject_unauth_destination") || slices.Contains(before, "defer_unauth_destination") {
+		return nil
+	}
+	fix := ""
+	if p.main[relayFirst] != "" { // else before Postfix 3.6
+		fix = p.set(s, relayFirst, "yes")
+	}
+	return []Finding{note("policy service", fmt.Sprintf("service %s: recipients that smtpd_relay_restrictions refuses are asked for and learned from: neither %s is yes, nor does reject_unauth_destination come before the check", s.name, relayFirst), fix)}
 }
 
 const dunno = "DUNNO"

@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,9 +36,14 @@ func (p *Postfix) sendingChecks(o Options) []Finding {
 		return nil
 	case at < 0:
 		return []Finding{broken(check, `outbound.action is "hold", and smtp_tls_policy_maps does not ask tlsratchet`,
-			p.postconf("smtp_tls_policy_maps = "+strings.TrimPrefix(p.raw["smtp_tls_policy_maps"]+", memcache:${config_directory}/tlsratchet-policy.cf", ", ")))}
+			p.makeTable(p.main["config_directory"]+"/tlsratchet-policy.cf", s.Sockets)+p.postconf("smtp_tls_policy_maps = "+strings.TrimPrefix(p.raw["smtp_tls_policy_maps"]+", memcache:${config_directory}/tlsratchet-policy.cf", ", ")))}
 	}
 	all := p.tableChecks(tables, at)
+	if file, ok := strings.CutPrefix(strings.TrimPrefix(tables[at], "proxy:"), "memcache:"); ok {
+		if line := p.makeTable(file, s.Sockets); line != "" {
+			all = append(all, broken(check, file+" does not exist: mail is deferred", line+"postfix reload"))
+		}
+	}
 	for _, want := range [][2]string{{"smtp_tls_loglevel", "1"}, {"smtp_tls_note_starttls_offer", "yes"}} {
 		if p.main[want[0]] != want[1] && !(want[0] == "smtp_tls_loglevel" && p.main[want[0]] > "1") {
 			all = append(all, broken(check, fmt.Sprintf("%s is %q: how mail was sent can't be learned", want[0], p.main[want[0]]), p.postconf(want[0]+" = "+want[1])))
@@ -62,6 +69,25 @@ func (p *Postfix) sendingChecks(o Options) []Finding {
 		all = append(all, fine(check, text))
 	}
 	return all
+}
+
+// makeTable returns the beginning of a line that makes the file of our table, as
+// in contrib/postfix; "" where it is there.
+func (p *Postfix) makeTable(file string, sockets []string) string {
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	var paths []string
+	for _, s := range sockets {
+		if path, ok := strings.CutPrefix(s, "unix:"); ok {
+			paths = append(paths, path)
+		}
+	}
+	endpoint := "unix:tlsratchet/policy.sock"
+	if len(paths) > 0 {
+		endpoint = p.endpoint(paths)
+	}
+	return "printf '%s\\n' 'memcache = " + endpoint + "' 'timeout = 1' 'max_try = 1' 'backup = inline:{never.invalid=may}' >" + quote(file) + " && "
 }
 
 // tableChecks look at our table, and at those before and after it.

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,11 @@ func TestSending(t *testing.T) {
 	if err := os.WriteFile(policy, []byte("# ours\nbank.example encrypt\n.example may\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const ours = "memcache:/etc/postfix/tlsratchet-policy.cf"
+	dir := t.TempDir()
+	ours := "memcache:" + dir + "/tlsratchet-policy.cf"
+	if err := os.WriteFile(dir+"/tlsratchet-policy.cf", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Now()
 	for name, tt := range map[string]struct {
 		tables   string
@@ -25,6 +31,7 @@ func TestSending(t *testing.T) {
 	}{
 		"not installed":       {"", "", Sending{}, false, nil},
 		"not installed, hold": {"hash:/etc/postfix/tls", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
+		"no file":             {ours + "2", "", Sending{LastLine: now}, true, []string{"tlsratchet-policy.cf2 does not exist: mail is deferred"}},
 		"fine":                {ours, "", Sending{LastLine: now.Add(-3 * time.Second)}, true, []string{"is 3s old"}},
 		"not last":            {ours + ", hash:/etc/postfix/tls", "", Sending{LastLine: now}, true, []string{"tables come after ours"}},
 		"behind proxy":        {"proxy:" + ours, "", Sending{LastLine: now}, true, []string{"behind proxy:"}},
@@ -53,5 +60,31 @@ func TestSending(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSendingFix: the line that has Postfix ask us makes the file of our table,
+// without which all mail would be deferred.
+func TestSendingFix(t *testing.T) {
+	dir := t.TempDir()
+	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\n"
+	p := parsePostfix(output{base: []string{"true"}, set: set, setExpanded: set})
+	found := p.sendingChecks(Options{Sending: Sending{Hold: true, Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}})
+	if len(found) != 1 {
+		t.Fatalf("%+v", found)
+	}
+	if out, err := exec.Command("sh", "-c", found[0].Fix).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got, err := os.ReadFile(dir + "/tlsratchet-policy.cf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contrib, err := os.ReadFile("../../contrib/postfix/tlsratchet-policy.cf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := regexp.MustCompile("(?m)^#.*\n").ReplaceAllString(string(contrib), ""); string(got) != want {
+		t.Errorf("%s\ncontrib has\n%s", got, want)
 	}
 }
