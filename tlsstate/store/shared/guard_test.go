@@ -135,9 +135,11 @@ func asksImpostor(tb testing.TB, text string) {
 		tb.Fatal(err)
 	}
 	option.ForceSingleClient = true
+	ended := make(chan struct{})
 	option.DialCtxFn = func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go (&impostor{text}).serve(theirs)
+		go func() { <-ended; _ = theirs.Close() }()
 		return newGuard(ours, false), nil
 	}
 	client, err := valkey.NewClient(option)
@@ -145,6 +147,7 @@ func asksImpostor(tb testing.TB, text string) {
 		tb.Fatal(err)
 	}
 	defer client.Close()
+	defer close(ended) // else Close waits a second for the rest of an answer that was cut short
 	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Millisecond)
 	defer cancel()
 	v := &server{client, new(atomic.Uint64)}
