@@ -65,7 +65,7 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	breaker, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	breaker, err := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
 	if err != nil {
 		t.Fatal(err)
 	}

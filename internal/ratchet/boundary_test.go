@@ -28,7 +28,7 @@ func strip(b *Breaker, n int, at time.Time, change func(*Decision)) tlsstate.Act
 
 func boundaryBreaker(t *testing.T) *Breaker {
 	t.Helper()
-	b, err := NewBreaker(DefaultBreaker())
+	b, err := NewBreaker(BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
 	if err != nil {
 		t.Fatal(err)
 	}

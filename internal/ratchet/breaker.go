@@ -73,11 +73,6 @@ type BreakerOptions struct {
 	Changed func(BreakerState)
 }
 
-// DefaultBreaker returns the numbers of a new installation.
-func DefaultBreaker() BreakerOptions {
-	return BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7}
-}
-
 const (
 	// selfCheckAge is how long a result of the self-check is believed.
 	selfCheckAge = time.Hour

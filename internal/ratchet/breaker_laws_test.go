@@ -85,7 +85,7 @@ func TestBreakerTogether(t *testing.T) {
 	f.changes = nil
 	all := crowd(30)
 	f.pinAll(t, all)
-	b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	b, err := ratchet.NewBreaker(newInstallation())
 	if err != nil {
 		t.Fatal(err)
 	}

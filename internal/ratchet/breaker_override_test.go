@@ -11,7 +11,7 @@ import (
 // leaves standing wishes alone.
 func TestOverride(t *testing.T) {
 	newBreaker := func() *ratchet.Breaker {
-		b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+		b, err := ratchet.NewBreaker(newInstallation())
 		if err != nil {
 			t.Fatal(err)
 		}

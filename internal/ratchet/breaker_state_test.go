@@ -29,7 +29,7 @@ func TestBreakerState(t *testing.T) {
 		if err := json.Unmarshal(text, &read); err != nil {
 			t.Fatal(err)
 		}
-		o := ratchet.DefaultBreaker()
+		o := newInstallation()
 		o.SelfCheck = f.check.last
 		next, err := ratchet.NewBreaker(o)
 		if err != nil {
@@ -68,7 +68,7 @@ func TestBreakerStateBad(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"answer": "on fire"}`), &s); err == nil {
 		t.Error("an unknown answer was read")
 	}
-	b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	b, err := ratchet.NewBreaker(newInstallation())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func FuzzBreakerState(f *testing.F) {
 		if json.Unmarshal(kept, &s) != nil {
 			return
 		}
-		b, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+		b, err := ratchet.NewBreaker(newInstallation())
 		if err != nil {
 			t.Fatal(err)
 		}

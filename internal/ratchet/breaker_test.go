@@ -39,6 +39,11 @@ type breakerFixture struct {
 	changes []string
 }
 
+// newInstallation has the numbers that a configuration begins with.
+func newInstallation() ratchet.BreakerOptions {
+	return ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7}
+}
+
 func newBreakerFixture(t testing.TB, action tlsstate.Action, rows ...tlsstate.Row) *breakerFixture {
 	t.Helper()
 	f := &breakerFixture{fixture: newFixture(t, rows...)}
@@ -49,7 +54,7 @@ func newBreakerFixture(t testing.TB, action tlsstate.Action, rows ...tlsstate.Ro
 		t.Fatal(err)
 	}
 	f.with(func(o *ratchet.Options) { o.Rules = r })
-	o := ratchet.DefaultBreaker()
+	o := newInstallation()
 	o.SelfCheck = f.check.last
 	o.Changed = func(s ratchet.BreakerState) { f.changes = append(f.changes, s.Answer.String()) }
 	if f.Breaker, err = ratchet.NewBreaker(o); err != nil {

@@ -34,7 +34,7 @@ func (h histories) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, gr
 // verdicts and the memory.
 func daemon(t rapid.TB, mails []mail, rules *tlsstate.Rules) (verdicts []string, memory histories) {
 	memory = make(histories)
-	breaker, err := ratchet.NewBreaker(ratchet.DefaultBreaker())
+	breaker, err := ratchet.NewBreaker(newInstallation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestAgreesWithDaemon(t *testing.T) {
 		mails := world(r)
 		wantVerdicts, memory := daemon(r, mails, policy)
 		var out bytes.Buffer
-		got := read(r, text(mails)).run(replay.Options{Rules: policy, Breaker: ratchet.DefaultBreaker(), Verdicts: &out})
+		got := read(r, text(mails)).run(replay.Options{Rules: policy, Breaker: newInstallation, Verdicts: &out})
 		var verdicts []string
 		for line := range bytes.Lines(out.Bytes()) {
 			var v struct {

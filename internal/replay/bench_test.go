@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tlsratchet/internal/maillog"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/test/loggen"
 )
@@ -25,7 +24,7 @@ func BenchmarkReplay(b *testing.B) {
 	policy := rules(b, nil)
 	for b.Loop() {
 		r, err := replay.Run(context.Background(), []maillog.Source{{Name: "-", Stream: bytes.NewReader(log.Bytes())}},
-			maillog.Options{Now: now, Location: time.UTC}, replay.Options{Rules: policy, Breaker: ratchet.DefaultBreaker()})
+			maillog.Options{Now: now, Location: time.UTC}, replay.Options{Rules: policy, Breaker: newInstallation})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tlsratchet/internal/outbound"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/tlsstate"
 )
@@ -32,7 +31,7 @@ func sentMail(at time.Time, n int, host string, encrypted bool) string {
 func replaySent(t *testing.T, texts ...string) *replay.Result {
 	t.Helper()
 	policy := rules(t, nil)
-	return read(t, texts...).run(replay.Options{Rules: policy, Breaker: ratchet.DefaultBreaker(), Sending: &outbound.Settings{Rules: policy, Least: tlsstate.TLS12}})
+	return read(t, texts...).run(replay.Options{Rules: policy, Breaker: newInstallation, Sending: &outbound.Settings{Rules: policy, Least: tlsstate.TLS12}})
 }
 
 // Both directions are read in one pass.

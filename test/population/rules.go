@@ -139,7 +139,7 @@ func newOurs(r *Rule) (*ours, error) {
 		o.live = ratchet.New(parts)
 		return o, nil
 	}
-	options := ratchet.DefaultBreaker()
+	options := ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7}
 	if r.Breaker == Checked {
 		options.SelfCheck = o.selfCheck
 		options.Changed = func(ratchet.BreakerState) { o.checked = o.now }
