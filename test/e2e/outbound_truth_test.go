@@ -35,8 +35,10 @@ var receivers = map[string][]posttest.Behaviour{
 type found struct {
 	uses map[string][]string
 	held map[string]int
-	// suspended counts deliveries that Postfix did not try.
+	// suspended counts deliveries that Postfix did not try, reused those that were sent
+	// over a connection of an earlier one, by their TLS.
 	suspended int
+	reused    map[maillog.TLSUse]int
 }
 
 func (f *found) Removed(string) {}
@@ -49,6 +51,9 @@ func (f *found) Delivered(d *maillog.Delivery) {
 	}
 	if d.Status != maillog.Sent {
 		return
+	}
+	if d.Reused {
+		f.reused[d.TLS]++
 	}
 	use := [...]string{"unknown", "clear", d.Security.Protocol}[d.TLS]
 	key := d.Domain + " " + d.Host
@@ -66,6 +71,7 @@ func TestOutboundTruth(t *testing.T) {
 	s := newOutbox(t, mx, "minimal_backoff_time = 3s", "maximal_backoff_time = 4s", "queue_run_delay = 1s",
 		"smtp_tls_connection_reuse = yes", "smtp_tls_policy_maps = inline:{held.test=encrypt}", "initial_destination_concurrency = 2",
 		"smtp_connection_cache_time_limit = 10s", "smtp_connection_cache_on_demand = yes", "smtp_connection_reuse_count_limit = 5",
+		"smtp_connection_cache_destinations = tls13.test, tls10.test, plain.test, mixed.test, some.test, some2.test, breaks.test",
 		"smtp_destination_recipient_limit = 10")
 	for domain, hosts := range receivers {
 		for i, b := range hosts {
@@ -99,8 +105,14 @@ func TestOutboundTruth(t *testing.T) {
 	if n := len(s.sinks["mx1.held.test"].Received()); n != 0 {
 		t.Errorf("%d messages in clear to a destination that must encrypt", n)
 	}
-	if s.compare().held["held.test"] == 0 {
-		s.t.Error("no held delivery was found")
+	got := s.compare()
+	for what, n := range map[string]int{
+		"held": got.held["held.test"], "suspended": got.suspended,
+		"over a reused connection in clear": got.reused[maillog.Clear], "over a reused connection with TLS": got.reused[maillog.Encrypted],
+	} {
+		if n == 0 {
+			t.Errorf("no delivery %s was found", what)
+		}
 	}
 }
 
@@ -151,7 +163,7 @@ func (s *outbox) compare() (got found) {
 			}
 		}
 	}
-	s.t.Logf("%d deliveries: %v, %d kinds of receivers wrong; held %d, of these suspended %d", all, kinds, wrong, got.held["held.test"], got.suspended)
+	s.t.Logf("%d deliveries: %v, %d kinds of receivers wrong; held %d, of these suspended %d; reused %v", all, kinds, wrong, got.held["held.test"], got.suspended, got.reused)
 	s.lossy(got)
 	return got
 }
@@ -179,7 +191,7 @@ func (s *outbox) lossy(whole found) {
 		to := min(from+1+rand.IntN(30), len(lines)-1)
 		note := lines[to][:len("Jan _2 15:04:05 mx ")] + "systemd-journald[1]: Suppressed " + fmt.Sprint(to-from) + " messages from postfix.service"
 		left := append(append(append([]string(nil), lines[:from]...), note), lines[to:]...)
-		for key, uses := range seen(join(left, func(string) bool { return false })) {
+		for key, uses := range seen(join(left)) {
 			for use, n := range uses {
 				if use == "unknown" {
 					unknown += n
@@ -196,21 +208,21 @@ func version(v uint16) string {
 	return map[uint16]string{0: "clear", tls.VersionTLS10: "TLSv1", tls.VersionTLS11: "TLSv1.1", tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}[v]
 }
 
-// readLog joins the instance's log; drop leaves lines out.
+// readLog joins the instance's log.
 func (s *outbox) readLog() found {
 	lines, err := s.in.Log().Lines()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return join(lines, func(string) bool { return false })
+	return join(lines)
 }
 
-func join(lines []string, drop func(string) bool) found {
-	f := found{uses: map[string][]string{}, held: map[string]int{}}
+func join(lines []string) found {
+	f := found{uses: map[string][]string{}, held: map[string]int{}, reused: map[maillog.TLSUse]int{}}
 	d, r := maillog.NewDeliveries(&f), maillog.NewLines(time.Now())
 	d.Gap(time.Now().Add(-time.Hour)) // the log is whole
 	for _, text := range lines {
-		if l, ok := r.Read([]byte(text)); ok && !drop(text) {
+		if l, ok := r.Read([]byte(text)); ok {
 			d.Line(l.At, l.Program, l.PID, l.Message)
 		}
 	}
