@@ -9,12 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
-	"tlsratchet/internal/clean"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/doctor"
@@ -34,8 +32,11 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 				return err
 			}
 			p, err := doctor.ReadPostfix(c.Context, c.String("postfix"))
+			if errors.Is(err, exec.ErrNotFound) {
+				err = errors.New("postconf is not in the PATH: run doctor on the host of Postfix, as root")
+			}
 			if err != nil {
-				return readError(err)
+				return err
 			}
 			o := daemon.DoctorOptions(cfg)
 			unread := readMemory(c.Context, cfg, &o, stderr)
@@ -78,18 +79,6 @@ func askMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stder
 	}
 	tally, err := a.Tally(ctx)
 	o.Days = daemon.DoctorDays(tally)
-	return err
-}
-
-// readError returns postconf's own message, where there is one.
-func readError(err error) error {
-	failed := new(exec.ExitError)
-	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("postconf is not in the PATH: run doctor on the host of Postfix, as root")
-	}
-	if errors.As(err, &failed) && len(failed.Stderr) > 0 {
-		return errors.New(clean.Text(strings.TrimSpace(string(failed.Stderr)), 500))
-	}
 	return err
 }
 

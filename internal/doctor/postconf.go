@@ -2,12 +2,12 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"os/exec"
 	"path"
 	"regexp"
 	"strings"
+
+	"tlsratchet/internal/postconf"
 )
 
 // Postfix is the configuration of one instance.
@@ -38,20 +38,16 @@ var parameters = []string{
 // ReadPostfix asks postconf(1) of the instance in a configuration directory, or
 // of the default one if dir is empty.
 func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
-	base := []string{"postconf"}
-	if dir != "" {
-		base = append(base, "-c", dir)
-	}
 	var failed error
 	ask := func(args ...string) string {
-		out, err := exec.CommandContext(ctx, base[0], append(base[1:len(base):len(base)], args...)...).Output()
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("postconf %s: %w", strings.Join(args, " "), err)
+		out, err := postconf.Ask(ctx, dir, args...)
+		if failed == nil {
+			failed = err
 		}
-		return string(out)
+		return out
 	}
 	p := parsePostfix(output{
-		base: base, set: ask("-n"), setExpanded: ask("-nx"), asked: ask(append([]string{"-x"}, parameters...)...),
+		base: postconf.Command(dir), set: ask("-n"), setExpanded: ask("-nx"), asked: ask(append([]string{"-x"}, parameters...)...),
 		services: ask("-M"), overrides: ask("-P"), overridesExpanded: ask("-Px"),
 	})
 	return p, failed
@@ -66,10 +62,10 @@ type output struct {
 func parsePostfix(o output) *Postfix {
 	p := &Postfix{
 		base: o.base,
-		raw:  assignments(o.set), main: assignments(o.setExpanded),
-		rawOverrides: assignments(o.overrides), overrides: assignments(o.overridesExpanded),
+		raw:  postconf.Settings(o.set), main: postconf.Settings(o.setExpanded),
+		rawOverrides: postconf.Settings(o.overrides), overrides: postconf.Settings(o.overridesExpanded),
 	}
-	maps.Copy(p.main, assignments(o.asked))
+	maps.Copy(p.main, postconf.Settings(o.asked))
 	chrooted := "y"
 	if level := p.main["compatibility_level"]; level == "" || level == "0" {
 		chrooted = "y-" // which is what no answer meant before Postfix 3.0
@@ -80,17 +76,6 @@ func parsePostfix(o output) *Postfix {
 		}
 	}
 	return p
-}
-
-// assignments reads "name = value" lines.
-func assignments(text string) map[string]string {
-	all := make(map[string]string)
-	for _, line := range strings.Split(text, "\n") {
-		if name, value, ok := strings.Cut(line, "="); ok {
-			all[strings.TrimSpace(name)] = strings.TrimSpace(value)
-		}
-	}
-	return all
 }
 
 // service is a line of master.cf.

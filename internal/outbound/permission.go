@@ -2,13 +2,11 @@ package outbound
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
-	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/postconf"
 )
 
 // Permission is what the settings of Postfix allow us to answer, so that no
@@ -62,16 +60,15 @@ func objection(level string) string {
 	return "this level is not known here"
 }
 
-const postconfTime = 10 * time.Second
-
 // settingsOf returns the TLS levels of an instance by where they stand, and the
 // host of its relayhost.
 func settingsOf(ctx context.Context, dir string) (levels map[string]string, relay string, err error) {
 	const level = "smtp_tls_security_level"
-	main, err := postconf(ctx, dir, "-x", level, "relayhost", "smtp_use_tls", "smtp_enforce_tls")
+	text, err := postconf.Ask(ctx, dir, "-x", level, "relayhost", "smtp_use_tls", "smtp_enforce_tls")
 	if err != nil {
 		return nil, "", err
 	}
+	main := postconf.Settings(text)
 	levels = map[string]string{level: main[level]}
 	switch {
 	case main[level] != "":
@@ -80,11 +77,10 @@ func settingsOf(ctx context.Context, dir string) (levels map[string]string, rela
 	case main["smtp_use_tls"] == "yes":
 		levels[level] = "may"
 	}
-	own, err := postconf(ctx, dir, "-P", "*/unix/"+level)
-	if err != nil {
+	if text, err = postconf.Ask(ctx, dir, "-P", "*/unix/"+level); err != nil {
 		return nil, "", err
 	}
-	for where, l := range own {
+	for where, l := range postconf.Settings(text) {
 		if !strings.HasPrefix(l, "$") {
 			levels[where] = l
 		}
@@ -99,25 +95,4 @@ func relayOf(relayhost string) string {
 		host = host[:end]
 	}
 	return strings.ToLower(host)
-}
-
-// postconf returns the settings that postconf(1) prints.
-func postconf(ctx context.Context, dir string, args ...string) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, postconfTime)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "postconf", append([]string{"-c", dir}, args...)...).Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
-			err = errors.New(string(exit.Stderr))
-		}
-		return nil, fmt.Errorf("postconf: %w", err)
-	}
-	all := make(map[string]string)
-	for line := range strings.Lines(string(out)) {
-		if key, value, ok := strings.Cut(line, " ="); ok {
-			all[strings.TrimSpace(key)] = strings.TrimSpace(value)
-		}
-	}
-	return all, nil
 }

@@ -13,7 +13,7 @@ import (
 // alone.
 var floors = [][]string{
 	{"contrib", "internal/account", "internal/clean", "internal/shell", "tlsstate"},
-	{"internal/statefile", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
+	{"internal/statefile", "internal/postconf", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
 	{"internal/config", "tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
 	{"internal/ratchet"},
 	{"internal/words"},

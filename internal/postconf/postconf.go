@@ -1,0 +1,54 @@
+// Package postconf asks Postfix's postconf(1) for the settings of an instance.
+package postconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"tlsratchet/internal/clean"
+)
+
+// limit is how long postconf(1) may take: it only reads files.
+const limit = 10 * time.Second
+
+// Command is what asks for the instance with that configuration directory, ""
+// for the default one.
+func Command(dir string) []string {
+	if dir == "" {
+		return []string{"postconf"}
+	}
+	return []string{"postconf", "-c", dir}
+}
+
+// Ask returns what postconf(1) prints for the arguments. An error has postconf's
+// own message where there is one, clean; it is [exec.ErrNotFound] where there is
+// no postconf.
+func Ask(ctx context.Context, dir string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	argv := append(Command(dir), args...)
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	if err == nil {
+		return string(out), nil
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return "", errors.New(clean.Text(strings.TrimSpace(string(exit.Stderr)), 500))
+	}
+	return "", fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
+}
+
+// Settings reads lines of "name = value".
+func Settings(text string) map[string]string {
+	all := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			all[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	return all
+}

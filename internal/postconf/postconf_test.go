@@ -1,0 +1,53 @@
+package postconf
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// fake puts a postconf of our own in the PATH: errors must be seen without Postfix, too.
+func fake(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "postconf"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+}
+
+func TestAsk(t *testing.T) {
+	fake(t, `echo "$*"`)
+	for dir, want := range map[string]string{"": "-x relayhost\n", "/etc/postfix-out": "-c /etc/postfix-out -x relayhost\n"} {
+		if got, err := Ask(t.Context(), dir, "-x", "relayhost"); got != want || err != nil {
+			t.Errorf("in %q it was asked with %q, %v, want %q", dir, got, err, want)
+		}
+	}
+}
+
+func TestAskFails(t *testing.T) {
+	for script, want := range map[string]string{
+		`echo "postconf: fatal: open /etc/postfix/main.cf: No such file or directory" >&2; exit 1`: "postconf: fatal: open /etc/postfix/main.cf: No such file or directory",
+		`exit 3`: "postconf -n: exit status 3",
+	} {
+		fake(t, script)
+		if _, err := Ask(t.Context(), "", "-n"); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %q", script, err, want)
+		}
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Ask(t.Context(), "", "-n"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("without postconf: %v", err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	got := Settings("smtpd_milters = { unix:a, default_action=accept }\nrelayhost =\n/unreadable\n")
+	want := map[string]string{"smtpd_milters": "{ unix:a, default_action=accept }", "relayhost": ""}
+	if !maps.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
