@@ -1,10 +1,15 @@
 package arch_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,15 +73,47 @@ func TestTopOfTheTree(t *testing.T) {
 	}
 }
 
-// Files that the architecture page names are there.
+// Files that the architecture page names are there, and in them the functions
+// that it names behind them: "`milter/session.go` (session.MailFrom)".
 func TestNamedFiles(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("`((?:cmd|milter|tlsstate|internal|contrib|test|docs)/[\\w./]+)`").FindAllStringSubmatch(string(text), -1) {
+	named, functions := regexp.MustCompile("`((?:cmd|milter|tlsstate|internal|contrib|test|docs)/[\\w./]+)`(?:\\s\\(([\\w., \n]+)\\))?"), 0
+	for _, m := range named.FindAllStringSubmatch(string(text), -1) {
 		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
 			t.Errorf("architecture.md names %s: %v", m[1], err)
+			continue
+		}
+		for _, name := range strings.FieldsFunc(m[2], func(r rune) bool { return strings.ContainsRune(", \n", r) }) {
+			if functions++; !slices.Contains(functionsOf(t, m[1]), name) {
+				t.Errorf("architecture.md names %s of %s, which is not there", name, m[1])
+			}
 		}
 	}
+	if functions < 20 {
+		t.Errorf("it names %d functions", functions)
+	}
+}
+
+// functionsOf returns the functions of a file, and its methods as Type.name.
+func functionsOf(t *testing.T, file string) (names []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		name := f.Name.Name
+		if f.Recv != nil {
+			name = strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*") + "." + name
+		}
+		names = append(names, name)
+	}
+	return names
 }
