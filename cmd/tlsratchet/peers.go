@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -149,7 +148,7 @@ const (
 // printRows prints a list as it comes, in columns that fit a terminal.
 func printRows(rows iter.Seq2[admin.Row, error], to output, asJSON bool) error {
 	if asJSON {
-		return printJSON(rows, to.stdout)
+		return admin.WriteLines(to.stdout, rows)
 	}
 	w, n, b := to.stdout, 0, brushFor(to.stdout)
 	for r, err := range rows {
@@ -167,20 +166,6 @@ func printRows(rows iter.Seq2[admin.Row, error], to output, asJSON bool) error {
 	}
 	if n == 0 {
 		fmt.Fprintln(to.stderr, "tlsratchet: no such peers")
-	}
-	return nil
-}
-
-// printJSON prints a list as it comes, an object a line.
-func printJSON[V any](list iter.Seq2[V, error], w io.Writer) error {
-	out := json.NewEncoder(w)
-	for v, err := range list {
-		if err == nil {
-			err = out.Encode(v)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func exportCommand(stdout, stderr io.Writer) *cli.Command {
 		Usage: "print the whole memory, a JSON object a line",
 		Flags: operatorFlags(),
 		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			return printJSON(a.Export(c.Context), stdout)
+			return admin.WriteLines(stdout, a.Export(c.Context))
 		}, stderr),
 	}
 }

@@ -118,7 +118,7 @@ func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Li
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		wrong = send(w, lines)
+		wrong = WriteLines(w, lines)
 		w.CloseWithError(wrong)
 	}()
 	v := url.Values{"act": {act}, "who": {who}}
@@ -131,11 +131,13 @@ func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Li
 	return done, err
 }
 
-func send(w io.Writer, lines iter.Seq2[Line, error]) error {
+// WriteLines writes a list as it comes, an object of JSON a line, up to the first
+// error.
+func WriteLines[V any](w io.Writer, list iter.Seq2[V, error]) error {
 	out := json.NewEncoder(w)
-	for line, err := range lines {
+	for v, err := range list {
 		if err == nil {
-			err = out.Encode(line)
+			err = out.Encode(v)
 		}
 		if err != nil {
 			return err
