@@ -1,6 +1,7 @@
 package ratchet_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -422,6 +423,21 @@ func TestClaimedSenderFreesNobody(t *testing.T) {
 		s.From = tt.from
 		if d := f.Decide(s); d.Action != tt.want {
 			t.Errorf("%s, from %s: %s, want %s", tt.client.Name, tt.from, d.Action, tt.want)
+		}
+	}
+}
+
+// TestPlainPortTeachesNothing: a session in clear at a port without STARTTLS has
+// nothing to be learned, not where the clock is doubted either.
+func TestPlainPortTeachesNothing(t *testing.T) {
+	f := newFixture(t)
+	f.with(func(o *ratchet.Options) { o.PlainListeners = []string{"10025"} })
+	f.pin(t, bank)
+	filter := bank
+	filter.Addr, filter.DaemonPort = "203.0.113.7", "10025"
+	for _, n := range []int{6, 106} {
+		if d := f.Decide(session(t, filter, day(n), tlsstate.Plaintext)); d.Changes || !errors.Is(d.Reason, ratchet.ErrNoSTARTTLS) {
+			t.Errorf("day %d: changes %v, %v", n, d.Changes, d.Reason)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (t *trial) networkObservation(address *tlsstate.Verdict) (o tlsstate.Observ
 	return o, true
 }
 
-// senderObservation carries the mark of the address, of the first two that a
+// senderObservation carries the mark of the address, until two are known that a
 // sender came from: that shows whether senders move between the addresses of the
 // client's domain.
 func (t *trial) senderObservation() tlsstate.Observation {

@@ -12,6 +12,6 @@ type Recipients []string
 // Has reports whether a recipient, as it stands in RCPT TO, is one of them.
 func (r Recipients) Has(rcpt string) bool {
 	rcpt = strings.ToLower(strings.Trim(rcpt, "<>"))
-	local, _, _ := strings.Cut(rcpt, "@")
+	local := rcpt[:max(strings.LastIndexByte(rcpt, '@'), 0)]
 	return slices.Contains(r, rcpt) || slices.Contains(r, local)
 }

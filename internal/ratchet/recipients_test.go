@@ -10,7 +10,7 @@ func TestRecipients(t *testing.T) {
 	r := ratchet.Recipients{"postmaster", "list@example.org"}
 	for rcpt, want := range map[string]bool{
 		"postmaster": true, "<PostMaster@any.example>": true, "list@example.org": true, "LIST@EXAMPLE.ORG": true,
-		"list@other.example": false, "bob": false, "": false, "postmasters@x": false,
+		"list@other.example": false, "postmaster@x@ours.example": false, "bob": false, "": false, "postmasters@x": false,
 	} {
 		if got := r.Has(rcpt); got != want {
 			t.Errorf("%q: %v", rcpt, got)

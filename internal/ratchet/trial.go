@@ -200,6 +200,7 @@ func (t *trial) judgeBlind() {
 }
 
 func (t *trial) noSTARTTLS() {
+	t.changes = false
 	t.verdict = tlsstate.Verdict{Identity: t.listener.id, Seen: t.Security}
 	t.reason = ErrNoSTARTTLS
 }
