@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
@@ -24,11 +25,12 @@ func ExampleNew() {
 	log := slog.New(slog.DiscardHandler)
 	histories := store.NewMemory(1000)
 	defer histories.Close()
-	m := milter.New(milter.Deps{
+	m := milter.New(inbound.Deps{
 		Judge:  ratchet.New(ratchet.Options{Histories: histories, Rules: rules, Log: log}),
 		Now:    time.Now,
 		Events: func(e ratchet.Event) { log.Info("judged", "outcome", e.Decision.Outcome.String()) },
-	}, milter.Options{ExemptRecipients: ratchet.Recipients{"postmaster"}}, log)
+		Log:    log,
+	}, inbound.Options{ExemptRecipients: ratchet.Recipients{"postmaster"}}, nil)
 	server, err := wire.New(wire.Config{
 		Backend: m.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
 		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,

@@ -3,10 +3,10 @@ package milter
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -34,8 +34,8 @@ func (r *recorder) Quarantine(string) error               { return r.edit("quara
 // TestMarkComesFirst: the mark and the hold don't wait for forged copies to be
 // deleted; no more than 20 are, and the header says how many are left.
 func TestMarkComesFirst(t *testing.T) {
-	s := session{m: New(Deps{}, Options{}, slog.New(slog.DiscardHandler)), message: message{options: &Options{}, actionPending: true, copies: 8000}}
-	s.decision.Verdict = tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Action: tlsstate.Quarantine}
+	s := session{copies: 8000, Message: inbound.Message{Options: &inbound.Options{}}}
+	s.Decision.Verdict = tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Action: tlsstate.Quarantine}
 	var to recorder
 	if err := s.mark(&to); err != nil {
 		t.Fatal(err)
@@ -52,15 +52,13 @@ func TestMarkComesFirst(t *testing.T) {
 
 // TestFailedMarkIsNotDone: what failed is not reported as done.
 func TestFailedMarkIsNotDone(t *testing.T) {
-	var events []ratchet.Event
-	m := New(Deps{Events: func(e ratchet.Event) { events = append(events, e) }}, Options{}, slog.New(slog.DiscardHandler))
-	for _, pending := range []bool{true, false} {
-		events = nil
-		s := session{m: m, message: message{options: &Options{HeaderAll: true}, actionPending: pending, learned: true, rcpt: "bob@ours.example"}}
-		s.decision.Action = tlsstate.Header
-		s.end(&recorder{fail: "insert"}, "4Q1")
-		if len(events) != 1 || events[0].Done == pending || m.Troubles() == 0 {
-			t.Errorf("pending %v: %+v", pending, events)
+	for _, outcome := range []tlsstate.Outcome{tlsstate.Downgraded, tlsstate.Steady} {
+		u := newUnit(&scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: outcome, Action: tlsstate.Header}}}, inbound.Options{HeaderAll: true})
+		u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
+		u.RcptTo("bob@ours.example", nil)
+		u.end(&recorder{fail: "insert"}, "4Q1")
+		if len(u.events) != 1 || u.events[0].Done == (outcome == tlsstate.Downgraded) || u.m.Failures() == 0 {
+			t.Errorf("%s: %+v", outcome, u.events)
 		}
 	}
 }

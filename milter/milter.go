@@ -1,14 +1,13 @@
 package milter
 
 import (
-	"fmt"
-	"log/slog"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
 	gomilter "github.com/emersion/go-milter"
 
-	"tlsratchet/internal/clean"
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 )
@@ -25,27 +24,17 @@ const (
 
 // Milter makes the backends of connections.
 type Milter struct {
-	deps    Deps
-	options atomic.Pointer[Options]
-	log     *slog.Logger
-
-	noMacros atomic.Uint64
-	troubles atomic.Uint64
-	// hasFacts: some message came with a client address. warned: a message
-	// without one was logged. stacked: the stack of a panic was logged.
-	hasFacts, warned, stacked atomic.Bool
+	*inbound.Door
+	seen func(addr netip.Addr, port string)
+	// hasFacts: some message came with a client address.
+	hasFacts atomic.Bool
 }
 
-// New returns a milter that works with deps and logs to log.
-func New(deps Deps, options Options, log *slog.Logger) *Milter {
-	m := &Milter{deps: deps, log: log}
-	m.SetOptions(options)
-	return m
+// New returns a milter. seen, if not nil, is called with the client's address and
+// port ("" where Postfix states none) of each message. It is on the mail path.
+func New(deps inbound.Deps, options inbound.Options, seen func(addr netip.Addr, port string)) *Milter {
+	return &Milter{Door: inbound.New(deps, options), seen: seen}
 }
-
-// SetOptions replaces the options. A message under way keeps those it began
-// with.
-func (m *Milter) SetOptions(o Options) { m.options.Store(&o) }
 
 // Backend returns the backend for a new connection.
 func (m *Milter) Backend() gomilter.Milter { return &session{m: m} }
@@ -53,46 +42,21 @@ func (m *Milter) Backend() gomilter.Milter { return &session{m: m} }
 // KeepHeader reports whether a header of a message is of interest.
 func KeepHeader(name []byte) bool { return strings.EqualFold(string(name), words.HeaderName) }
 
-// NoMacros returns how many messages came without a client address.
-func (m *Milter) NoMacros() uint64 { return m.noMacros.Load() }
-
-// Troubles returns how many messages were accepted because something went wrong
-// inside.
-func (m *Milter) Troubles() uint64 { return m.troubles.Load() }
-
-// noFacts counts a message without a client address, and logs the first: as an
-// error where no message had one yet.
-func (m *Milter) noFacts(f *ratchet.Facts, err error) {
-	m.noMacros.Add(1)
-	if !m.warned.CompareAndSwap(false, true) {
-		return
+// unknown counts a message without a client address. Where no message had one
+// yet, the cause is plain.
+func (m *Milter) unknown(f *ratchet.Facts, err error) {
+	cause := ""
+	if !m.hasFacts.Load() && f.Client.Addr == "" {
+		cause = "Postfix does not send the macros that were asked for at MAIL; nothing is judged or learned until it does; check that the milter's client is Postfix and that no proxy in between removes {client_addr}"
 	}
-	cause := slog.String("error", clean.Text(err.Error(), maxValue))
-	if m.hasFacts.Load() || f.Client.Addr != "" {
-		m.log.Warn("client address unknown; message accepted without judgement; further ones are only counted", cause)
-		return
-	}
-	m.log.Error("Postfix does not send the macros that were asked for at MAIL; nothing is judged or learned until it does; check that the milter's client is Postfix and that no proxy in between removes {client_addr}", cause)
-}
-
-func (m *Milter) trouble(doing string, err error) {
-	m.troubles.Add(1)
-	m.log.Error("milter callback failed; message accepted", "doing", doing, "error", clean.Text(err.Error(), maxValue))
+	m.Unknown(err, cause)
 }
 
 // guard turns a panic in a callback into the given answer: it would close the
-// connection, and Postfix's default action decide. The first one is logged with
-// its stack.
+// connection, and Postfix's default action decide.
 func (m *Milter) guard(instead gomilter.Response, resp *gomilter.Response) {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		m.Panicked("panic in a milter callback; message accepted", p)
+		*resp = instead
 	}
-	m.troubles.Add(1)
-	attrs := []any{"error", clean.Text(fmt.Sprint(p), maxValue)}
-	if m.stacked.CompareAndSwap(false, true) {
-		attrs = append(attrs, "stack", clean.Stack())
-	}
-	m.log.Error("panic in a milter callback; message accepted", attrs...)
-	*resp = instead
 }

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
@@ -64,7 +65,7 @@ func (r *rig) take(e ratchet.Event) {
 	if e.AppliedAction() != e.Decision.Action {
 		action += " (" + e.Decision.Action.String() + ")"
 	}
-	words := []string{e.Decision.Outcome.String(), e.Decision.Kind.String(), action, "from=" + e.From}
+	words := []string{e.Decision.Outcome.String(), e.Decision.Kind.String(), action, "from=" + e.Session.From}
 	if e.Recipient != "" {
 		words = append(words, "to="+e.Recipient)
 	}
@@ -86,12 +87,12 @@ func (r *rig) reported() string {
 	return s
 }
 
-func newRig(t *testing.T, action tlsstate.Action, options milter.Options) *rig {
+func newRig(t *testing.T, action tlsstate.Action, options inbound.Options) *rig {
 	t.Helper()
 	return serve(t, action, options, nil)
 }
 
-func serve(t *testing.T, action tlsstate.Action, options milter.Options, judge milter.Judge) *rig {
+func serve(t *testing.T, action tlsstate.Action, options inbound.Options, judge inbound.Judge) *rig {
 	t.Helper()
 	r := &rig{histories: store.NewMemory(1000), now: start}
 	log := slog.New(slog.NewTextHandler(r, nil))
@@ -104,7 +105,7 @@ func serve(t *testing.T, action tlsstate.Action, options milter.Options, judge m
 	if judge == nil {
 		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
 	}
-	r.Milter = milter.New(milter.Deps{Judge: judge, Now: r.clock, Events: r.take}, options, log)
+	r.Milter = milter.New(inbound.Deps{Judge: judge, Now: r.clock, Events: r.take, Log: log}, options, nil)
 	server, err := wire.New(wire.Config{
 		Backend: r.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
 		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,
@@ -273,7 +274,7 @@ func TestWayOfOneMessage(t *testing.T) {
 			"M:c R:c E:a insert", "downgrade stripped header from=alice@bank.example to=bob@example.org id=4Q1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, tt.action, milter.Options{ExemptRecipients: []string{"postmaster", "abuse"}})
+			r := newRig(t, tt.action, inbound.Options{ExemptRecipients: []string{"postmaster", "abuse"}})
 			r.pin(t, tlsMacros("TLSv1.3"))
 			m := mail()
 			if tt.change != nil {
@@ -293,7 +294,7 @@ func TestWayOfOneMessage(t *testing.T) {
 // A new or changed history needs one more round trip, and a message that no
 // recipient was accepted for teaches nothing.
 func TestLearnsAtTheFirstRecipient(t *testing.T) {
-	r := newRig(t, tlsstate.Header, milter.Options{})
+	r := newRig(t, tlsstate.Header, inbound.Options{})
 	none := mail()
 	none.Rcpts = nil
 	r.send(t, tlsMacros("TLSv1.3"), none)
@@ -312,7 +313,7 @@ func TestLearnsAtTheFirstRecipient(t *testing.T) {
 // Each message of a session is judged by itself, whatever became of the ones
 // before it.
 func TestSeveralMessagesInASession(t *testing.T) {
-	r := newRig(t, tlsstate.Tempfail, milter.Options{ExemptRecipients: []string{"postmaster"}})
+	r := newRig(t, tlsstate.Tempfail, inbound.Options{ExemptRecipients: []string{"postmaster"}})
 	r.pin(t, tlsMacros("TLSv1.2"))
 	s := r.session(t, clearMacros())
 	for i, want := range []string{"M:c R:y(451)", "M:c R:c E:a insert", "M:c R:y(451)", "M:c R:y(451)"} {
@@ -346,14 +347,14 @@ func TestSeveralMessagesInASession(t *testing.T) {
 }
 
 func TestTexts(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, milter.Options{Contact: "https://example.org/tls?a=100%"})
+	r := newRig(t, tlsstate.Reject, inbound.Options{Contact: "https://example.org/tls?a=100%"})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	res := r.send(t, clearMacros(), mail())
 	want := "550 5.7.1 192.0.2.10: TLS required: you used it on 5 of the last 64 days, last on 2026-09-05; this session is not encrypted; see https://example.org/tls?a=100%"
 	if got := res.Reply('R').Text; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	r = newRig(t, tlsstate.Header, milter.Options{})
+	r = newRig(t, tlsstate.Header, inbound.Options{})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	res = r.send(t, clearMacros(), mail())
 	value := "downgrade; kind=stripped; identity=address:192.0.2.10;\n\tpin=TLSv1.2; seen=none; since=2026-09-05; days=5/64"
@@ -363,7 +364,7 @@ func TestTexts(t *testing.T) {
 }
 
 func TestHeaderAll(t *testing.T) {
-	r := newRig(t, tlsstate.Header, milter.Options{HeaderAll: true})
+	r := newRig(t, tlsstate.Header, inbound.Options{HeaderAll: true})
 	for i, want := range []string{"new; identity=address:192.0.2.10; seen=TLSv1.3", "learning; identity=address:192.0.2.10; seen=TLSv1.3"} {
 		res := r.send(t, tlsMacros("TLSv1.3"), mail())
 		if got := summary(&res); got != "M:c R:c E:a insert" {
@@ -382,13 +383,13 @@ func TestHeaderAll(t *testing.T) {
 
 // Options change for the next message, not for the one under way.
 func TestSetOptions(t *testing.T) {
-	r := newRig(t, tlsstate.Header, milter.Options{})
+	r := newRig(t, tlsstate.Header, inbound.Options{})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	s := r.session(t, tlsMacros("TLSv1.3"))
 	if res, _ := s.Message(mail()); summary(&res) != "M:a" {
 		t.Fatal(summary(&res))
 	}
-	r.SetOptions(milter.Options{HeaderAll: true})
+	r.SetOptions(inbound.Options{HeaderAll: true})
 	if res, _ := s.Message(mail()); summary(&res) != "M:c R:c E:a insert" {
 		t.Fatal(summary(&res))
 	}
@@ -420,7 +421,7 @@ func (r *rig) envelope(t *testing.T, s *mtatest.Session, m map[string]string, fr
 // TestGivenUpBeforeARecipient: where no recipient was accepted, nothing was to
 // be done, and nothing is reported.
 func TestGivenUpBeforeARecipient(t *testing.T) {
-	r := newRig(t, tlsstate.Quarantine, milter.Options{})
+	r := newRig(t, tlsstate.Quarantine, inbound.Options{})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	s := r.session(t, clearMacros())
 	none, next := mail(), mail()
@@ -440,7 +441,7 @@ func TestGivenUpBeforeARecipient(t *testing.T) {
 // TestGivenUpUnderHeaderAll: what is no downgrade has no action that could be
 // left undone: the sender's abort is not reported, only the message after it.
 func TestGivenUpUnderHeaderAll(t *testing.T) {
-	r := newRig(t, tlsstate.Header, milter.Options{HeaderAll: true})
+	r := newRig(t, tlsstate.Header, inbound.Options{HeaderAll: true})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	r.reported()
 	s := r.session(t, tlsMacros("TLSv1.3"))
@@ -458,7 +459,7 @@ func TestGivenUpUnderHeaderAll(t *testing.T) {
 
 // An action that was pending and never came to its stage is reported.
 func TestActionNeverDone(t *testing.T) {
-	r := newRig(t, tlsstate.Quarantine, milter.Options{})
+	r := newRig(t, tlsstate.Quarantine, inbound.Options{})
 	r.pin(t, tlsMacros("TLSv1.3"))
 	s := r.session(t, clearMacros())
 	r.envelope(t, s, clearMacros(), "alice@bank.example")
@@ -475,20 +476,20 @@ func TestActionNeverDone(t *testing.T) {
 // TestUnknownClient: one client without an address is no error where others
 // have one.
 func TestUnknownClient(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, milter.Options{})
+	r := newRig(t, tlsstate.Reject, inbound.Options{})
 	for range 2 {
 		r.send(t, with(clearMacros(), "{client_addr}", "unknown"), mail())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.log.String(); strings.Contains(s, "level=ERROR") || strings.Count(s, "client address unknown") != 1 || r.NoMacros() != 2 {
-		t.Errorf("counted %d:\n%s", r.NoMacros(), s)
+	if s := r.log.String(); strings.Contains(s, "level=ERROR") || strings.Count(s, "client address unknown") != 1 || r.NoFacts() != 2 {
+		t.Errorf("counted %d:\n%s", r.NoFacts(), s)
 	}
 }
 
 // TestNullSenderTeachesAtItsEnd: a callout ends after RCPT and teaches nothing.
 func TestNullSenderTeachesAtItsEnd(t *testing.T) {
-	r := newRig(t, tlsstate.Header, milter.Options{})
+	r := newRig(t, tlsstate.Header, inbound.Options{})
 	s := r.session(t, tlsMacros("TLSv1.3"))
 	r.envelope(t, s, tlsMacros("TLSv1.3"), "")
 	s.Abort()
@@ -508,7 +509,7 @@ func TestNullSenderTeachesAtItsEnd(t *testing.T) {
 // An MTA that sends none of the macros asked for gets "accept" always, and one
 // loud line.
 func TestCanary(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, milter.Options{})
+	r := newRig(t, tlsstate.Reject, inbound.Options{})
 	s, err := mtatest.Dial(context.Background(), "unix", r.addr, mtatest.Options{
 		IgnoreSymList: true, Macros: clearMacros(), Hostname: "mx1.bank.example", Addr: "192.0.2.10",
 	})
@@ -528,8 +529,8 @@ func TestCanary(t *testing.T) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := strings.Count(r.log.String(), "does not send the macros"); n != 1 || r.NoMacros() != 4 {
-		t.Errorf("logged %d times, counted %d:\n%s", n, r.NoMacros(), r.log.String())
+	if n := strings.Count(r.log.String(), "does not send the macros"); n != 1 || r.NoFacts() != 4 {
+		t.Errorf("logged %d times, counted %d:\n%s", n, r.NoFacts(), r.log.String())
 	}
 	if r.histories.Len() != 0 {
 		t.Error("something was learned")
@@ -543,7 +544,7 @@ func (faulty) Decide(*ratchet.Session) ratchet.Decision  { panic("decide") }
 func (faulty) Learn(*ratchet.Session, *ratchet.Decision) { panic("learn") }
 
 func TestPanicAccepts(t *testing.T) {
-	r := serve(t, tlsstate.Reject, milter.Options{}, faulty{})
+	r := serve(t, tlsstate.Reject, inbound.Options{}, faulty{})
 	s := r.session(t, clearMacros())
 	for range 2 {
 		res, err := s.Message(mail())
@@ -551,8 +552,8 @@ func TestPanicAccepts(t *testing.T) {
 			t.Errorf("%s, %v", summary(&res), err)
 		}
 	}
-	if r.Troubles() != 2 {
-		t.Errorf("%d troubles", r.Troubles())
+	if r.Failures() != 2 {
+		t.Errorf("%d troubles", r.Failures())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -566,7 +567,7 @@ func TestPanicAccepts(t *testing.T) {
 func TestHostileTexts(t *testing.T) {
 	hostile := "TLSv9\r\nX-Evil: yes\x00\x1b[31m\u00fc;\"\\" + strings.Repeat("x", 2000)
 	for _, action := range []tlsstate.Action{tlsstate.Header, tlsstate.Quarantine, tlsstate.Reject} {
-		r := newRig(t, action, milter.Options{HeaderAll: true})
+		r := newRig(t, action, inbound.Options{HeaderAll: true})
 		r.pin(t, tlsMacros("TLSv1.3"))
 		m := clearMacros()
 		m["{client_name}"], m["{tls_version}"] = hostile[:255], strings.ReplaceAll(hostile, "\x00", "")

@@ -6,9 +6,6 @@ import (
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
-
-	"tlsratchet/internal/ratchet"
-	"tlsratchet/internal/words"
 )
 
 // The replies without a text. noAnswer is for a stage negotiated as no-reply.
@@ -21,13 +18,10 @@ var (
 // for the end of the message, which at RCPT it is not.
 const replyCode = 'y'
 
-// maxValue is how much of an error's text is logged, in bytes.
-const maxValue = 300
-
-// refusal returns the reply of a tempfail or reject for a 'y' packet. % is
-// doubled, as the MTA takes the text for a format.
-func refusal(d *ratchet.Decision, contact string) string {
-	return strings.ReplaceAll(words.Reply(&d.Verdict, d.Action, contact), "%", "%%")
+// refusal is the answer with a reply. % is doubled, as the MTA takes the text for
+// a format.
+func refusal(reply string) gomilter.Response {
+	return gomilter.NewResponseStr(replyCode, strings.ReplaceAll(reply, "%", "%%"))
 }
 
 // unused are the stages that are not asked for. An MTA that sends them all the

@@ -5,9 +5,9 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
-	"tlsratchet/tlsstate"
 )
 
 // session is one connection of Postfix. Every callback may be the first of a
@@ -21,48 +21,29 @@ type session struct {
 	// client in the same way. Each message has a copy: Decide changes that.
 	facts  ratchet.Facts
 	parsed ratchet.Session
-	message
-}
-
-// message is the one under way.
-type message struct {
-	options  *Options
-	session  ratchet.Session
-	decision ratchet.Decision
-	from     string
-	// rcpt is the first recipient, or "" before it came; exempt reports whether
-	// it is an exempt one.
-	rcpt   string
-	exempt bool
-	// learned: the session was learned. actionPending: the session is a
-	// downgrade whose action waits for its stage. emitted: what became of the
-	// message was passed on.
-	learned, actionPending, emitted bool
-	// copies counts our header in the message as it came.
+	// Message is the one under way, and copies counts our header in it as it
+	// came.
+	inbound.Message
 	copies int
 }
 
 // MailFrom judges the message's session.
 func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
-	s.message = message{}
-	s.options, s.from = s.m.options.Load(), from
+	s.Message, s.copies = inbound.Message{}, 0
 	if err := s.parse(mod.Macros); err != nil {
-		s.m.noFacts(&s.facts, err)
+		s.m.unknown(&s.facts, err)
 		return accept, nil
 	}
 	s.m.hasFacts.Store(true)
-	if s.m.deps.Seen != nil {
-		s.m.deps.Seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
+	if s.m.seen != nil {
+		s.m.seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
 	}
-	s.session = s.parsed
-	s.session.At, s.session.From = s.m.deps.Now(), from
-	s.decision = s.m.deps.Judge.Decide(&s.session)
-	s.actionPending = s.decision.Outcome == tlsstate.Downgraded
-	if s.actionPending || s.decision.Changes || s.options.HeaderAll {
+	s.Judge(s.m.Door, &s.parsed, from)
+	if s.Downgraded() || s.Decision.Changes || s.HeaderAll {
 		return goOn, nil
 	}
-	s.emit(ratchet.Event{Done: true})
+	s.Emit(ratchet.Event{Done: true})
 	return accept, nil
 }
 
@@ -78,47 +59,20 @@ func (s *session) parse(macros map[string]string) (err error) {
 }
 
 // RcptTo learns at the first recipient, and refuses recipients where the action
-// says so. A message without a sender is neither learned nor refused before its
-// end: callouts, which end before it, pass and teach nothing.
+// says so.
 func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
-	if s.options == nil { // no MAIL before: not what Postfix does
+	if !s.Judged() { // no MAIL before: not what Postfix does
 		return accept, nil
 	}
-	exempt, null := s.options.ExemptRecipients.Has(rcpt), s.from == ""
-	if s.rcpt == "" {
-		s.rcpt, s.exempt = rcpt, exempt
+	if reply := s.Recipient(rcpt, ""); reply != "" {
+		return refusal(reply), nil
 	}
-	if !null {
-		s.learn()
-	}
-	switch {
-	case s.refuses() && !null && !exempt:
-		s.emit(ratchet.Event{Recipient: rcpt, Refused: true, Done: true})
-		return s.refuse(), nil
-	case s.refuses() && null && exempt != s.exempt:
-		return gomilter.NewResponseStr(replyCode, words.Apart), nil
-	case s.actionPending, s.options.HeaderAll, null && s.decision.Changes:
+	if s.Downgraded() || s.HeaderAll || s.Null() && s.Decision.Changes {
 		return goOn, nil
 	}
-	s.emit(ratchet.Event{Done: true})
+	s.Emit(ratchet.Event{Done: true})
 	return accept, nil
-}
-
-func (s *session) learn() {
-	if !s.learned {
-		s.learned = true
-		s.m.deps.Judge.Learn(&s.session, &s.decision)
-	}
-}
-
-// refuses reports whether the pending action is one that answers the sender.
-func (s *session) refuses() bool {
-	return s.actionPending && s.decision.Action >= tlsstate.Tempfail
-}
-
-func (s *session) refuse() gomilter.Response {
-	return gomilter.NewResponseStr(replyCode, refusal(&s.decision, s.options.Contact))
 }
 
 // Header counts copies of our header that came with the message.
@@ -134,25 +88,22 @@ func (s *session) Header(name, _ string, _ *gomilter.Modifier) (resp gomilter.Re
 // message without a sender is learned and refused.
 func (s *session) Body(mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
-	if s.options == nil {
+	if !s.Judged() {
 		return accept, nil
 	}
-	s.learn()
 	return s.end(mod, mod.Macros["i"]), nil
 }
 
 func (s *session) end(mod edits, queueID string) gomilter.Response {
-	e := ratchet.Event{Recipient: s.rcpt, QueueID: queueID, Done: true}
-	if s.refuses() && s.from == "" && !s.exempt {
-		e.Refused = true
-		s.emit(e)
-		return s.refuse()
+	if reply := s.End(queueID); reply != "" {
+		return refusal(reply)
 	}
+	e := ratchet.Event{Recipient: s.First, QueueID: queueID, Done: true}
 	if err := s.mark(mod); err != nil {
-		s.m.trouble("marking a message", err)
-		e.Done = !s.actionPending
+		s.m.Failed("milter callback failed; message accepted", err, "doing", "marking a message")
+		e.Done = !s.Downgraded()
 	}
-	s.emit(e)
+	s.Emit(e)
 	return accept
 }
 
@@ -168,18 +119,17 @@ type edits interface {
 const maxDeleted = 20
 
 // mark inserts our header and puts the message on hold, and only then deletes
-// forged copies: they can't keep the mark away. A message that is accepted
-// though its session was to be refused (for postmaster) is marked too.
+// forged copies: they can't keep the mark away.
 func (s *session) mark(mod edits) error {
-	if !s.options.HeaderAll && !(s.actionPending && s.decision.Action > tlsstate.Observe) {
+	if !s.Marks() {
 		return nil
 	}
 	deleted := min(s.copies, maxDeleted)
-	if err := mod.InsertHeader(0, words.HeaderName, words.Header(&s.decision.Verdict, s.copies-deleted)); err != nil {
+	if err := mod.InsertHeader(0, words.HeaderName, words.Header(&s.Decision.Verdict, s.copies-deleted)); err != nil {
 		return err
 	}
-	if s.actionPending && s.decision.Action == tlsstate.Quarantine {
-		if err := mod.Quarantine(words.Quarantine(&s.decision.Verdict)); err != nil {
+	if s.Holds() {
+		if err := mod.Quarantine(words.Quarantine(&s.Decision.Verdict)); err != nil {
 			return err
 		}
 	}
@@ -196,20 +146,9 @@ func (s *session) mark(mod edits) error {
 func (s *session) Abort(*gomilter.Modifier) error {
 	var resp gomilter.Response
 	defer s.m.guard(noAnswer, &resp)
-	if s.actionPending && s.rcpt != "" {
-		s.emit(ratchet.Event{Recipient: s.rcpt})
+	if s.Downgraded() && s.First != "" {
+		s.Emit(ratchet.Event{Recipient: s.First})
 	}
-	s.message = message{}
+	s.Message = inbound.Message{}
 	return nil
-}
-
-// emit passes on what became of the message, once: a refusal at its first
-// recipient.
-func (s *session) emit(e ratchet.Event) {
-	if s.emitted {
-		return
-	}
-	s.emitted = true
-	e.Session, e.Decision, e.From = &s.session, &s.decision, s.from
-	s.m.deps.Events(e)
 }

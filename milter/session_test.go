@@ -11,6 +11,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
@@ -43,12 +44,12 @@ type unit struct {
 	seen   []string
 }
 
-func newUnit(j Judge, o Options) *unit {
+func newUnit(j inbound.Judge, o inbound.Options) *unit {
 	u := &unit{}
-	m := New(Deps{
+	m := New(inbound.Deps{
 		Judge: j, Now: time.Now, Events: func(e ratchet.Event) { u.events = append(u.events, e) },
-		Seen: func(ip netip.Addr, port string) { u.seen = append(u.seen, ip.String()+" "+port) },
-	}, o, slog.New(slog.NewTextHandler(&u.log, nil)))
+		Log: slog.New(slog.NewTextHandler(&u.log, nil)),
+	}, o, func(ip netip.Addr, port string) { u.seen = append(u.seen, ip.String()+" "+port) })
 	u.session = m.Backend().(*session)
 	return u
 }
@@ -72,7 +73,7 @@ func (u *unit) answers(t *testing.T, want gomilter.Response, got gomilter.Respon
 // panic of all is logged with its stack.
 func TestPanicInEachCallback(t *testing.T) {
 	j := &scripted{decision: ratchet.Decision{Changes: true}, panics: true}
-	u := newUnit(j, Options{})
+	u := newUnit(j, inbound.Options{})
 	for range 2 {
 		resp, err := u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
 		u.answers(t, goOn, resp, err)
@@ -84,14 +85,14 @@ func TestPanicInEachCallback(t *testing.T) {
 	resp, err = u.Body(macros("192.0.2.10", ""))
 	u.answers(t, accept, resp, err)
 
-	u.m.deps.Events = func(ratchet.Event) { panic("event") }
-	u.actionPending, u.rcpt, u.emitted = true, "bob@ours.example", false
+	u.m.Events = func(ratchet.Event) { panic("event") }
+	u.Decision.Outcome, u.First = tlsstate.Downgraded, "bob@ours.example"
 	if err := u.Abort(nil); err != nil {
 		t.Error(err)
 	}
 	lines := strings.Split(strings.TrimSpace(u.log.String()), "\n")
-	if len(lines) != 4 || u.m.Troubles() != 4 || !strings.Contains(lines[0], "stack=") || strings.Count(u.log.String(), "stack=") != 1 {
-		t.Errorf("%d troubles:\n%s", u.m.Troubles(), &u.log)
+	if len(lines) != 4 || u.m.Failures() != 4 || !strings.Contains(lines[0], "stack=") || strings.Count(u.log.String(), "stack=") != 1 {
+		t.Errorf("%d troubles:\n%s", u.m.Failures(), &u.log)
 	}
 }
 
@@ -99,7 +100,7 @@ func TestPanicInEachCallback(t *testing.T) {
 // it, not where the client is another (XCLIENT) nor where no ABORT came between.
 func TestNothingIsLeftOver(t *testing.T) {
 	j := &scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Action: tlsstate.Tempfail}}}
-	u := newUnit(j, Options{})
+	u := newUnit(j, inbound.Options{})
 	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
 	u.RcptTo("bob@ours.example", nil)
 	u.Header("X-TLS-Ratchet", "forged", nil)
@@ -111,13 +112,13 @@ func TestNothingIsLeftOver(t *testing.T) {
 	if want := []string{"192.0.2.10 40000", "192.0.2.10 40000", "192.0.2.11 40000"}; !reflect.DeepEqual(u.seen, want) {
 		t.Errorf("seen %q, want %q", u.seen, want)
 	}
-	if u.copies != 0 || u.rcpt != "" || u.learned || u.emitted {
+	if u.copies != 0 || u.First != "" {
 		t.Errorf("left over: %+v", u.session)
 	}
 	u.RcptTo("bob@ours.example", nil)
 	u.Abort(nil)
-	if len(u.events) != 2 || u.options != nil {
-		t.Errorf("%d events, options %v", len(u.events), u.options)
+	if len(u.events) != 2 || j.learned != 2 || u.Judged() {
+		t.Errorf("%d events, learned %d times, judged %v", len(u.events), j.learned, u.Judged())
 	}
 }
 
@@ -137,8 +138,8 @@ func TestRulesChangeWithinAConnection(t *testing.T) {
 	defer histories.Close()
 	judge := ratchet.New(ratchet.Options{Histories: histories, Rules: rules(tlsstate.CertByIssuer), Log: slog.New(slog.DiscardHandler)})
 	now := time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
-	u := newUnit(judge, Options{})
-	u.m.deps.Now = func() time.Time { return now }
+	u := newUnit(judge, inbound.Options{})
+	u.m.Now = func() time.Time { return now }
 	partner := macros("192.0.2.10", "TLSv1.3")
 	partner.Macros["{cert_subject}"], partner.Macros["{cert_issuer}"] = "partner.example", "CA"
 	for i := range 7 {
@@ -152,7 +153,7 @@ func TestRulesChangeWithinAConnection(t *testing.T) {
 		u.MailFrom("ann@partner.example", partner)
 		u.RcptTo("bob@ours.example", nil)
 	}
-	if v := u.decision.Verdict; v.Outcome != tlsstate.Steady || !v.Seen.Certificate {
+	if v := u.Decision.Verdict; v.Outcome != tlsstate.Steady || !v.Seen.Certificate {
 		t.Errorf("%s %s: %+v", v.Outcome, v.Kind, v.Seen)
 	}
 }
@@ -161,14 +162,14 @@ func TestRulesChangeWithinAConnection(t *testing.T) {
 // and reported once.
 func TestLearnsOnce(t *testing.T) {
 	j := &scripted{decision: ratchet.Decision{Changes: true}}
-	u := newUnit(j, Options{HeaderAll: true})
+	u := newUnit(j, inbound.Options{HeaderAll: true})
 	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
 	u.RcptTo("bob@ours.example", nil)
 	u.RcptTo("eve@ours.example", nil)
 	if j.learned != 1 {
 		t.Errorf("learned %d times", j.learned)
 	}
-	u = newUnit(j, Options{})
+	u = newUnit(j, inbound.Options{})
 	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
 	u.RcptTo("bob@ours.example", nil)
 	if len(u.events) != 1 || !u.events[0].Done {
@@ -191,7 +192,7 @@ func TestApart(t *testing.T) {
 		{"ann@bank.example", "postmaster@ours.example", "postmaster@theirs.example", false},
 		{"ann@bank.example", "bob@ours.example", "postmaster@ours.example", false},
 	} {
-		u := newUnit(j, Options{ExemptRecipients: []string{"postmaster"}})
+		u := newUnit(j, inbound.Options{ExemptRecipients: []string{"postmaster"}})
 		u.MailFrom(tt.from, macros("192.0.2.10", ""))
 		u.RcptTo(tt.first, nil)
 		resp, _ := u.RcptTo(tt.second, nil)
@@ -204,13 +205,13 @@ func TestApart(t *testing.T) {
 // TestOneWithoutMacros: after a message with facts, one without any is nothing
 // that Postfix's settings explain.
 func TestOneWithoutMacros(t *testing.T) {
-	u := newUnit(&scripted{}, Options{})
+	u := newUnit(&scripted{}, inbound.Options{})
 	u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
 	u.MailFrom("ann@bank.example", &gomilter.Modifier{})
 	if s := u.log.String(); !strings.Contains(s, "level=WARN") || strings.Contains(s, "level=ERROR") {
 		t.Error(s)
 	}
-	u.m.trouble("trying", ratchet.ErrDay)
+	u.m.Failed("milter callback failed", ratchet.ErrDay, "doing", "trying")
 	if s := u.log.String(); !strings.Contains(s, "level=ERROR") || !strings.Contains(s, "doing=trying") {
 		t.Error(s)
 	}

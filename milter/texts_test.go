@@ -39,8 +39,7 @@ func FuzzTexts(f *testing.F) {
 			clear7bit(t, line)
 		}
 		for _, action := range []tlsstate.Action{tlsstate.Tempfail, tlsstate.Reject} {
-			d.Action = action
-			text := refusal(&d, contact)
+			text := strings.TrimSuffix(string(refusal(words.Reply(&d.Verdict, action, contact)).Response().Data), "\x00")
 			clear7bit(t, text)
 			if len(text) > 1000 {
 				t.Fatalf("a reply of %d bytes", len(text))

@@ -18,6 +18,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
@@ -136,7 +137,7 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	d.milter = milter.New(milter.Deps{Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Seen: see}, milterOptions(cfg), d.log)
+	d.milter = milter.New(d.inbound(), mailOptions(cfg), see)
 	if d.server, err = newServer(cfg, d.milter, d.log); err != nil {
 		return err
 	}
@@ -159,9 +160,7 @@ func (d *Daemon) addPolicyService(cfg *config.Config) (see func(netip.Addr, stri
 	seen := &policyservice.Connections{}
 	limits := policyservice.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
-	d.policy = policyservice.New(policyservice.Deps{
-		Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Elsewhere: seen.Has, Log: d.log,
-	}, policyservice.Options(milterOptions(cfg)), limits)
+	d.policy = policyservice.New(d.inbound(), mailOptions(cfg), seen.Has, limits)
 	return seen.See, d.add(&door{
 		name: policyDoor, where: cfg.PolicyService.Listen, look: d.look, mail: true, serve: d.policy.Serve, stop: d.policy.Shutdown,
 	})
@@ -187,8 +186,13 @@ func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 	return file, nil
 }
 
-func milterOptions(cfg *config.Config) milter.Options {
-	return milter.Options{
+// inbound is what the doors for the mail that comes work with.
+func (d *Daemon) inbound() inbound.Deps {
+	return inbound.Deps{Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Log: d.log}
+}
+
+func mailOptions(cfg *config.Config) inbound.Options {
+	return inbound.Options{
 		HeaderAll:        cfg.Header == config.HeaderAll,
 		ExemptRecipients: cfg.ExemptRecipients,
 		Contact:          cfg.Reply.Contact,

@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/policyservice"
 )
 
 // ReloadOn calls reload for each signal until ctx ends. What is wrong with the
@@ -29,9 +28,9 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 func (d *Daemon) Reload(next *config.Config) {
 	d.config.Store(next)
 	d.ratchet.SetRules(next.Rules())
-	d.milter.SetOptions(milterOptions(next))
+	d.milter.SetOptions(mailOptions(next))
 	if d.policy != nil {
-		d.policy.SetOptions(policyservice.Options(milterOptions(next)))
+		d.policy.SetOptions(mailOptions(next))
 	}
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)

@@ -92,7 +92,7 @@ func (d *Daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(t
 func (d *Daemon) errors() status.Errors {
 	s := d.server.Stats()
 	return status.Errors{
-		Unjudged: d.ratchet.Failures(), NoMacros: d.milter.NoMacros(), Callback: d.milter.Troubles(),
+		Unjudged: d.ratchet.Failures(), NoMacros: d.milter.NoFacts(), Callback: d.milter.Failures(),
 		Backend: uint64(s.BackendPanics), Accept: uint64(s.AcceptErrors),
 	}
 }

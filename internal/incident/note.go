@@ -24,7 +24,7 @@ func newNote(e *ratchet.Event) note {
 	return note{
 		at: s.At.UTC(), verdict: d.Verdict,
 		address: s.Peer.Address, host: s.Peer.Host,
-		from: e.From, queueID: queueID(e.QueueID),
+		from: s.From, queueID: queueID(e.QueueID),
 		action: e.AppliedAction(), done: e.Done, changes: d.Changes,
 	}
 }

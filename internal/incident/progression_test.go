@@ -201,7 +201,7 @@ func TestGathered(t *testing.T) {
 	exempt.Refused, exempt.QueueID = false, "AbC123" // it went to postmaster
 	w.event(exempt)
 	gone := w.decide(bank, at(0, 2), tlsstate.Weak)
-	gone.Done, gone.From = false, ""
+	gone.Done, gone.Session.From = false, ""
 	w.event(gone)
 	got := w.one()
 	want := incident.Incident{
@@ -236,7 +236,7 @@ func TestBounds(t *testing.T) {
 		c := stranger
 		c.Addr = fmt.Sprintf("198.18.7.%d", n+1)
 		e := w.decide(c, at(0, 0).Add(time.Duration(n)*time.Second), clear)
-		e.From = fmt.Sprintf("<a\"@b@\x1b[31m%d.example\r\n>", n)
+		e.Session.From = fmt.Sprintf("<a\"@b@\x1b[31m%d.example\r\n>", n)
 		e.QueueID = fmt.Sprintf("Q%d", n)
 		if n == 0 {
 			e.QueueID = "Q0; rm -rf /"

@@ -103,11 +103,11 @@ func (w *world) decide(c peer.Client, when time.Time, level tlsstate.Level) ratc
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &ratchet.Session{At: when, Peer: p}
+	s := &ratchet.Session{At: when, Peer: p, From: "ann@Bank.example"}
 	s.Level = level
 	d := w.ratchet.Decide(s)
 	w.ratchet.Learn(s, &d)
-	e := ratchet.Event{Session: s, Decision: &d, From: "ann@Bank.example", Done: true}
+	e := ratchet.Event{Session: s, Decision: &d, Done: true}
 	if d.Action >= tlsstate.Tempfail {
 		e.Recipient, e.Refused = "bob@here.example", true
 	} else {

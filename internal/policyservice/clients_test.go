@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -13,7 +14,7 @@ import (
 // TestManyClients: as many connections as are granted are served, the next one
 // is closed at once, and then there is room again.
 func TestManyClients(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{}, nil)
+	r := newRig(t, tlsstate.Reject, inbound.Options{}, nil)
 	all := make([]*client, DefaultLimits().Connections)
 	for i := range all {
 		all[i] = r.dial()
@@ -39,7 +40,7 @@ func TestManyClients(t *testing.T) {
 // TestSlowClients: one that stops within a request, or sends nothing, is closed;
 // one that half-closes its connection gets its answer.
 func TestSlowClients(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{}, nil, func(l *wire.DeskLimits) { l.Idle, l.Request = time.Second, 50*time.Millisecond })
+	r := newRig(t, tlsstate.Reject, inbound.Options{}, nil, func(l *wire.DeskLimits) { l.Idle, l.Request = time.Second, 50*time.Millisecond })
 	for _, text := range []string{"request=smtpd_access_policy\nprotocol_state=RC", ""} {
 		c := r.dial()
 		io.WriteString(c.c, text)
@@ -50,7 +51,7 @@ func TestSlowClients(t *testing.T) {
 	if n := r.server.Stats().Timeouts; n != 2 {
 		t.Errorf("%d timeouts, want 2", n)
 	}
-	c := newRig(t, tlsstate.Reject, Options{}, nil).dial()
+	c := newRig(t, tlsstate.Reject, inbound.Options{}, nil).dial()
 	io.WriteString(c.c, "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.10\nserver_port=25\n\n")
 	c.c.(*net.UnixConn).CloseWrite()
 	if got, err := io.ReadAll(c.in); string(got) != "action=DUNNO\n\n" || err != nil {

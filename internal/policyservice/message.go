@@ -3,9 +3,9 @@ package policyservice
 import (
 	"strings"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
-	"tlsratchet/tlsstate"
 )
 
 // dunno has Postfix decide as if it had not asked.
@@ -13,77 +13,46 @@ const dunno = "DUNNO"
 
 // message is one message on its way, over all of its recipients.
 type message struct {
-	s        *Server
+	inbound.Message
 	instance string
-	session  ratchet.Session
-	decision ratchet.Decision
-	options  *Options
-	from     string
-	// judged: there is a decision. first and exempt are the first recipient, and
-	// whether it is an exempt one.
-	judged, exempt bool
-	first          string
 	// ends: its listener asks at the end of messages too.
 	ends bool
-	// learned, marked, held, emitted: what was done already.
-	learned, marked, held, emitted bool
+	// marked, held: what was done already.
+	marked, held bool
 	// later is what becomes of the message unless it is refused, or given up.
 	later *ratchet.Event
 }
 
-// begin judges the message of a request.
-func (s *Server) begin(r *request) message {
-	m := message{s: s, instance: r.instance, options: s.options.Load(), from: r.sender}
+// begin makes m the message of a request, and judges it.
+func (m *message) begin(s *Server, r *request) {
+	*m = message{instance: r.instance}
 	session, err := r.facts.Session()
 	if err != nil {
-		s.noFacts(err)
-		return m
+		s.Unknown(err, "")
+		return
 	}
-	if s.deps.Elsewhere != nil && s.deps.Elsewhere(session.Peer.IP, r.port) {
-		return m
+	if s.elsewhere != nil && s.elsewhere(session.Peer.IP, r.port) {
+		return
 	}
-	m.session, m.judged = session, true
 	_, m.ends = s.ends.Load(listenerOf(r))
-	m.session.At, m.session.From = s.deps.Now(), r.sender
-	m.decision = s.deps.Judge.Decide(&m.session)
-	return m
+	m.Judge(s.Door, &session, r.sender)
 }
 
-func (m *message) null() bool { return m.from == "" }
-
-func (m *message) downgraded() bool { return m.judged && m.decision.Outcome == tlsstate.Downgraded }
-
-func (m *message) refuses() bool {
-	return m.downgraded() && m.decision.Action >= tlsstate.Tempfail
-}
-
-// recipient answers for one recipient. A message without a sender is neither
-// learned nor refused before its end: callouts, which end before it, pass and
-// teach nothing.
+// recipient answers for one recipient.
 func (m *message) recipient(r *request) string {
-	if !m.judged {
+	if !m.Judged() {
 		return dunno
 	}
-	exempt := m.options.ExemptRecipients.Has(r.recipient)
-	if m.first == "" {
-		m.first, m.exempt = r.recipient, exempt
+	if reply := m.Recipient(r.recipient, r.queueID); reply != "" {
+		return reply
 	}
 	e := ratchet.Event{Recipient: r.recipient, QueueID: r.queueID, Done: true}
-	if !m.null() {
-		m.learn()
-	}
 	switch {
-	case m.refuses() && !m.null() && !exempt:
-		e.Refused = true
-		m.emit(e)
-		return m.reply()
-	case m.refuses() && m.null() && exempt != m.exempt:
-		return words.Apart
 	case m.later != nil: // another recipient's
-	case m.refuses() || m.ends && m.downgraded():
+	case m.Refuses() || m.ends && m.Downgraded():
 		m.later = &e
 	default:
-		m.emit(e)
+		m.Emit(e)
 	}
 	return m.mark()
 }
@@ -92,41 +61,34 @@ func (m *message) recipient(r *request) string {
 // place of the header where nobody asks then. There is one action for one
 // recipient.
 func (m *message) mark() string {
-	v := &m.decision.Verdict
 	switch {
-	case !m.ends && m.holds():
+	case !m.ends && m.Holds() && !m.held:
 		return m.hold()
-	case !m.marked && (m.options.HeaderAll || m.downgraded() && m.decision.Action > tlsstate.Observe):
+	case !m.marked && m.Marks():
 		m.marked = true
-		return "PREPEND " + words.HeaderName + ": " + strings.ReplaceAll(words.Header(v, 0), "\n\t", " ")
+		return "PREPEND " + words.HeaderName + ": " + strings.ReplaceAll(words.Header(&m.Decision.Verdict, 0), "\n\t", " ")
 	}
 	return dunno
 }
 
-func (m *message) holds() bool {
-	return m.downgraded() && m.decision.Action == tlsstate.Quarantine && !m.held
-}
-
 func (m *message) hold() string {
 	m.held = true
-	return "HOLD " + words.Quarantine(&m.decision.Verdict)
+	return "HOLD " + words.Quarantine(&m.Decision.Verdict)
 }
 
 // end answers for the end of the message.
 func (m *message) end(r *request) string {
-	if !m.judged {
+	if !m.Judged() {
 		return dunno
 	}
-	m.learn()
-	if m.refuses() && m.null() && !m.exempt {
-		m.emit(ratchet.Event{Recipient: m.first, QueueID: r.queueID, Refused: true, Done: true})
-		return m.reply()
+	if reply := m.End(r.queueID); reply != "" {
+		return reply
 	}
 	if m.later != nil {
 		m.later.QueueID = r.queueID
-		m.emit(*m.later)
+		m.Emit(*m.later)
 	}
-	if m.holds() {
+	if m.Holds() && !m.held {
 		return m.hold()
 	}
 	return dunno
@@ -137,27 +99,6 @@ func (m *message) end(r *request) string {
 func (m *message) close() {
 	if m.later != nil {
 		m.later.Done = !m.ends
-		m.emit(*m.later)
+		m.Emit(*m.later)
 	}
-}
-
-func (m *message) learn() {
-	if !m.learned {
-		m.learned = true
-		m.s.deps.Judge.Learn(&m.session, &m.decision)
-	}
-}
-
-func (m *message) reply() string {
-	return words.Reply(&m.decision.Verdict, m.decision.Action, m.options.Contact)
-}
-
-// emit passes on what became of the message, once.
-func (m *message) emit(e ratchet.Event) {
-	if m.emitted {
-		return
-	}
-	m.emitted = true
-	e.Session, e.Decision, e.From = &m.session, &m.decision, m.from
-	m.s.deps.Events(e)
 }

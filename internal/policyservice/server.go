@@ -2,46 +2,15 @@ package policyservice
 
 import (
 	"bytes"
-	"fmt"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"tlsratchet/internal/clean"
-	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/inbound"
 	"tlsratchet/milter/wire"
 )
-
-// Options are what an operator wants. [Server.SetOptions] swaps them whole.
-type Options struct {
-	// HeaderAll adds the header to every message, not to downgrades alone.
-	HeaderAll bool
-	// ExemptRecipients get their mail whatever the verdict.
-	ExemptRecipients ratchet.Recipients
-	// Contact is a URL or address for reply texts, or empty.
-	Contact string
-}
-
-// Judge decides what a session means and learns from it: a *ratchet.Ratchet.
-type Judge interface {
-	Decide(*ratchet.Session) ratchet.Decision
-	Learn(*ratchet.Session, *ratchet.Decision)
-}
-
-// Deps are what the service works with. All but Elsewhere are required.
-type Deps struct {
-	Judge Judge
-	Now   func() time.Time
-	// Events is called with what became of each message that was judged. It is
-	// on the mail path and must not block.
-	Events func(ratchet.Event)
-	// Elsewhere reports whether the milter sees this connection of a client, by
-	// address and port: its messages are judged and counted there.
-	Elsewhere func(addr netip.Addr, port string) bool
-	Log       *slog.Logger
-}
 
 // DefaultLimits suit a Postfix, which closes an idle connection after 300 s
 // (smtpd_policy_service_max_idle). Each smtpd(8) process has one.
@@ -60,30 +29,27 @@ type Stats struct {
 // Server answers policy requests.
 type Server struct {
 	*wire.Desk
-	deps    Deps
-	options atomic.Pointer[Options]
+	*inbound.Door
+	elsewhere func(addr netip.Addr, port string) bool
 
-	requests, noFactsCount, failures atomic.Uint64
-	misplaced, warned, stacked       atomic.Bool
+	requests  atomic.Uint64
+	misplaced atomic.Bool
 	// ends are the listeners of Postfix that ask at the end of messages too.
 	ends sync.Map
 }
 
-// New makes a server.
-func New(deps Deps, options Options, limits wire.DeskLimits) *Server {
-	s := &Server{deps: deps}
+// New makes a server. elsewhere, if not nil, reports whether the milter sees this
+// connection of a client, by address and port: its messages are judged and counted
+// there.
+func New(deps inbound.Deps, options inbound.Options, elsewhere func(addr netip.Addr, port string) bool, limits wire.DeskLimits) *Server {
+	s := &Server{Door: inbound.New(deps, options), elsewhere: elsewhere}
 	s.Desk = wire.NewDesk("policy", limits, maxLine, s.serve, deps.Log)
-	s.SetOptions(options)
 	return s
 }
 
-// SetOptions replaces the options. A message under way keeps those it began
-// with.
-func (s *Server) SetOptions(o Options) { s.options.Store(&o) }
-
 // Stats returns the counts as they are now.
 func (s *Server) Stats() Stats {
-	return Stats{DeskStats: s.Desk.Stats(), Requests: s.requests.Load(), NoFacts: s.noFactsCount.Load(), Failures: s.failures.Load()}
+	return Stats{DeskStats: s.Desk.Stats(), Requests: s.requests.Load(), NoFacts: s.Door.NoFacts(), Failures: s.Door.Failures()}
 }
 
 // conn is one smtpd(8) process.
@@ -127,13 +93,13 @@ func (c *conn) answer(r *request) (action string) {
 	c.requests.Add(1)
 	if r.kind != "smtpd_access_policy" || r.state != "RCPT" && r.state != endOfMessage {
 		if !c.misplaced.Swap(true) {
-			c.deps.Log.Warn("policy request at a state that is not answered; put check_policy_service last in smtpd_recipient_restrictions", "state", clean.Text(r.state, 40))
+			c.Log.Warn("policy request at a state that is not answered; put check_policy_service last in smtpd_recipient_restrictions", "state", clean.Text(r.state, 40))
 		}
 		return dunno
 	}
 	if r.instance == "" || r.instance != c.message.instance {
 		c.message.close()
-		c.message = c.begin(r)
+		c.message.begin(c.Server, r)
 	}
 	if r.state == endOfMessage {
 		c.ends.LoadOrStore(listenerOf(r), true)
@@ -142,26 +108,10 @@ func (c *conn) answer(r *request) (action string) {
 	return c.message.recipient(r)
 }
 
-// recovered turns a panic into no opinion. The first one is logged with its
-// stack.
+// recovered turns a panic into no opinion.
 func (c *conn) recovered(action *string) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	c.failures.Add(1)
-	attrs := []any{"error", clean.Text(fmt.Sprint(p), 300)}
-	if c.stacked.CompareAndSwap(false, true) {
-		attrs = append(attrs, "stack", clean.Stack())
-	}
-	c.deps.Log.Error("panic in a policy request; no opinion", attrs...)
-	c.message, *action = message{}, dunno
-}
-
-// noFacts counts a message without a client's address, and logs the first.
-func (s *Server) noFacts(err error) {
-	s.noFactsCount.Add(1)
-	if !s.warned.Swap(true) {
-		s.deps.Log.Warn("client address unknown; message accepted without judgement; further ones are only counted", "error", clean.Text(err.Error(), 300))
+	if p := recover(); p != nil {
+		c.Panicked("panic in a policy request; no opinion", p)
+		c.message, *action = message{}, dunno
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
@@ -65,7 +66,7 @@ func (r *rig) emitted() string {
 	return text
 }
 
-func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge, change ...func(*wire.DeskLimits)) *rig {
+func newRig(t *testing.T, action tlsstate.Action, options inbound.Options, judge inbound.Judge, change ...func(*wire.DeskLimits)) *rig {
 	t.Helper()
 	r := &rig{t: t, histories: store.NewMemory(1000), now: time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)}
 	log := slog.New(slog.NewTextHandler(r, nil))
@@ -83,9 +84,9 @@ func newRig(t *testing.T, action tlsstate.Action, options Options, judge Judge, 
 	for _, c := range change {
 		c(&limits)
 	}
-	r.server = New(Deps{
-		Judge: judge, Now: func() time.Time { return r.now }, Events: r.onEvent, Elsewhere: r.seen.Has, Log: log,
-	}, options, limits)
+	r.server = New(inbound.Deps{
+		Judge: judge, Now: func() time.Time { return r.now }, Events: r.onEvent, Log: log,
+	}, options, r.seen.Has, limits)
 	r.addr = filepath.Join(t.TempDir(), "p.sock")
 	ln, err := net.Listen("unix", r.addr)
 	if err != nil {
@@ -175,7 +176,7 @@ func TestAnswers(t *testing.T) {
 		{"an end that is the first of a message", tlsstate.Reject, [][]string{{end}}, []string{"DUNNO"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, tt.action, Options{}, nil)
+			r := newRig(t, tt.action, inbound.Options{}, nil)
 			c := r.dial()
 			c.ask(overTLS, "instance=0")
 			if strings.Contains(tt.name, "end") {
@@ -197,7 +198,7 @@ func TestAnswers(t *testing.T) {
 // TestLearns: at the first recipient, and for the null sender at the end of the
 // message, so that callouts teach nothing.
 func TestLearns(t *testing.T) {
-	r := newRig(t, tlsstate.Header, Options{}, nil)
+	r := newRig(t, tlsstate.Header, inbound.Options{}, nil)
 	c := r.dial()
 	c.ask(overTLS, "sender=", "instance=1")
 	if n := r.histories.Len(); n != 0 {
@@ -211,7 +212,7 @@ func TestLearns(t *testing.T) {
 
 // TestBothDoors: the messages of a connection that the milter sees are its own.
 func TestBothDoors(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{HeaderAll: true}, nil)
+	r := newRig(t, tlsstate.Reject, inbound.Options{HeaderAll: true}, nil)
 	c := r.dial()
 	r.seen.See(netip.MustParseAddr("192.0.2.10"), "4711")
 	if got := c.ask(overTLS, "instance=1"); got != "DUNNO" || r.emitted() != "" || r.histories.Len() != 0 {
@@ -225,7 +226,7 @@ func TestBothDoors(t *testing.T) {
 // TestHostileValues: nothing that a peer chooses leaves as a line or a header of
 // its own.
 func TestHostileValues(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{HeaderAll: true}, nil)
+	r := newRig(t, tlsstate.Reject, inbound.Options{HeaderAll: true}, nil)
 	c := r.dial()
 	for _, text := range []string{"a\rX-Evil: yes", "\x1b[31m\x00", "b\u00fccher", strings.Repeat("x", 2000), "; kind=none"} {
 		for _, name := range []string{"sender", "recipient", "client_name", "encryption_protocol", "encryption_cipher", "ccert_subject", "instance", "server_port"} {
@@ -249,7 +250,7 @@ func (faulty) Decide(*ratchet.Session) ratchet.Decision  { panic("decide") }
 func (faulty) Learn(*ratchet.Session, *ratchet.Decision) { panic("learn") }
 
 func TestPanicIsNoOpinion(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{}, faulty{})
+	r := newRig(t, tlsstate.Reject, inbound.Options{}, faulty{})
 	c := r.dial()
 	for range 2 {
 		if got := c.ask("instance=1"); got != "DUNNO" {
@@ -266,7 +267,7 @@ func TestPanicIsNoOpinion(t *testing.T) {
 // TestGarbage: what is no request ends its connection alone, and the next is
 // served.
 func TestGarbage(t *testing.T) {
-	r := newRig(t, tlsstate.Reject, Options{}, nil)
+	r := newRig(t, tlsstate.Reject, inbound.Options{}, nil)
 	for _, text := range []string{"GET / HTTP/1.1\r\n\r\n", strings.Repeat("x", 1<<16), "request=smt"} {
 		c := r.dial()
 		c.c.Write([]byte(text))

@@ -73,10 +73,9 @@ func (d *Decision) Configured() tlsstate.Action {
 type Event struct {
 	Session  *Session
 	Decision *Decision
-	// From is the MAIL FROM address and Recipient the recipient that was
-	// refused, or else the first, as the peer sent them, not clean; empty if
-	// there is none.
-	From, Recipient string
+	// Recipient is the one that was refused, or else the first, as the peer sent
+	// it, not clean; empty if there is none.
+	Recipient string
 	// Refused reports whether the message, or a recipient of it, was refused.
 	Refused bool
 	// QueueID is Postfix's, or empty: it has none before the end of message.

@@ -180,7 +180,7 @@ func TestNothingKnown(t *testing.T) {
 func TestNoLabelOfAPeers(t *testing.T) {
 	m := status.NewMetrics(counts)
 	e := event(tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Identity: domain("peers.choice")}, tlsstate.TLS12, "203.0.113.77")
-	e.Session.Peer.Host, e.Session.Protocol, e.Session.Cipher, e.From, e.QueueID = "peers.choice", "peers.choice", "peers.choice", "a@peers.choice", "peers.choice"
+	e.Session.Peer.Host, e.Session.Protocol, e.Session.Cipher, e.Session.From, e.QueueID = "peers.choice", "peers.choice", "peers.choice", "a@peers.choice", "peers.choice"
 	m.Take(e)
 	if _, body := scrape(t, m, "text/plain"); strings.Contains(body, "peers.choice") || strings.Contains(body, "203.0.113") {
 		t.Error("a peer's choice is in the metrics")

@@ -280,5 +280,5 @@ func event(v tlsstate.Verdict, level tlsstate.Level, ip string) ratchet.Event {
 	s := &ratchet.Session{At: noon, Security: tlsstate.Security{Level: level}}
 	s.Peer.IP = netip.MustParseAddr(ip)
 	s.Peer.Address = address(ip)
-	return ratchet.Event{Session: s, Decision: &ratchet.Decision{Verdict: v}, From: "a@peer.example", Done: true}
+	return ratchet.Event{Session: s, Decision: &ratchet.Decision{Verdict: v}, Done: true}
 }

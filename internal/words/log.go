@@ -35,7 +35,7 @@ func write(log *slog.Logger, level slog.Level, message string, e *ratchet.Event,
 	if e.QueueID != "" {
 		attrs = append(attrs, slog.String("queue_id", clean.Text(e.QueueID, maxName)))
 	}
-	attrs = append(attrs, slog.String("from", clean.Text("<"+e.From+">", maxAddress)))
+	attrs = append(attrs, slog.String("from", clean.Text("<"+e.Session.From+">", maxAddress)))
 	if e.Recipient != "" {
 		attrs = append(attrs, slog.String("to", clean.Text("<"+e.Recipient+">", maxAddress)))
 	}

@@ -169,8 +169,8 @@ func TestLog(t *testing.T) {
 			v := downgrade(tlsstate.Stripped, clear)
 			v.Action = tlsstate.Reject
 			e := ratchet.Event{
-				Session: &ratchet.Session{Peer: peer.Peer{IP: ip}}, Decision: &ratchet.Decision{Verdict: *v, Unlimited: tlsstate.Reject},
-				From: "alice@bank.example", Done: true,
+				Session: &ratchet.Session{Peer: peer.Peer{IP: ip}, From: "alice@bank.example"}, Decision: &ratchet.Decision{Verdict: *v, Unlimited: tlsstate.Reject},
+				Done: true,
 			}
 			tt.change(&e)
 			var out bytes.Buffer

@@ -17,6 +17,7 @@ var floors = [][]string{
 	{"internal/config", "tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
 	{"internal/ratchet"},
 	{"internal/words"},
+	{"internal/inbound"},
 	{"milter", "internal/policyservice", "internal/incident", "internal/maillog"},
 	{"internal/outbound", "internal/alert"},
 	{"internal/admin", "internal/status", "internal/replay"},

@@ -150,7 +150,7 @@ func (s *alerting) take(o tlsstate.Outcome, l tlsstate.Level) {
 		d.Kind = tlsstate.Stripped
 	}
 	s.book.OnEvent(ratchet.Event{
-		Session: &ratchet.Session{At: time.Now(), Security: d.Seen, Peer: p}, Decision: d, From: "alice@bank.example", Done: true,
+		Session: &ratchet.Session{At: time.Now(), Security: d.Seen, Peer: p, From: "alice@bank.example"}, Decision: d, Done: true,
 	})
 }
 
