@@ -112,8 +112,8 @@ package-test: ## build the packages twice, in two folders, compare and check the
 	$(GO) run ./test/posttest/install lintian rpm
 	$(GO) test -count 1 -v -run Packages ./test/packaging -packages
 
-container-test: ## build the image of contrib/container by podman, run it and its health check (root; downloads podman)
-	$(GO) run ./test/posttest/install podman crun debootstrap
+container-test: ## build the image of contrib/container by podman, and run compose.yml beside a Postfix (root; downloads)
+	$(GO) run ./test/posttest/install podman crun debootstrap docker-compose
 	test/container/run
 
 test-systemd: package ## install, reload, kill, upgrade and purge the package under Debian 12's and 13's systemd (root)
