@@ -69,7 +69,7 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Admin = &admin.Local{Memory: w.memory, Rules: func() *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(w.log, nil)), CircuitBreaker: breaker}
+	w.Admin = &admin.Local{Memory: w.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(w.log, nil)), CircuitBreaker: breaker}
 	w.teach(t, "address:192.0.2.10", tlsstate.TLS13, 10, 1)
 	w.teach(t, "address:192.0.2.20", tlsstate.Plaintext, 4, 1)
 	w.teach(t, "address:192.0.2.30", tlsstate.TLS12, 3, 1)
@@ -199,7 +199,7 @@ func TestSlipsAreCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &sharedMemory{Memory: w.memory}
-	l := &admin.Local{Memory: m, Rules: func() *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	l := &admin.Local{Memory: m, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 	slip := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"}
 	_, shown := l.Peer(t.Context(), slip)
 	_, done := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: slip.String(), Why: "a slip"})
@@ -364,7 +364,7 @@ func TestExportImport(t *testing.T) {
 		other.memory.Close()
 		other = world{memory: store.NewMemory(100), log: &bytes.Buffer{}}
 		rules, _ := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
-		other.Admin = &admin.Local{Memory: other.memory, Rules: func() *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+		other.Admin = &admin.Local{Memory: other.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 		if done, err := other.Import(t.Context(), "import", "alice", seq(append(lines, lines...))); err != nil || done != (admin.Imported{Lines: 12, Changed: 6}) {
 			t.Errorf("doubled into nothing: %+v, %v", done, err)
 		}

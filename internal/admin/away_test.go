@@ -41,7 +41,7 @@ func TestActsWhileTheServerIsAway(t *testing.T) {
 		{"a full disk", errors.New("no space left"), "", true},
 	} {
 		w := newWorld(t)
-		a := &admin.Local{Memory: flushing{w.memory, tt.flush}, Rules: func() *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+		a := &admin.Local{Memory: flushing{w.memory, tt.flush}, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 		d, err := a.Do(t.Context(), admin.Act{Do: "unpin", Identity: "address:192.0.2.10", Why: "test"})
 		if (err != nil) != tt.fails || !strings.HasPrefix(d.Later, tt.later) || (d.Later == "") != (tt.later == "") {
 			t.Errorf("%s: unpin: %q, %v", tt.name, d.Later, err)

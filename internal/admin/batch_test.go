@@ -38,7 +38,7 @@ func (s *slowDisk) Update(id tlsstate.Identity, client netip.Addr, today tlsstat
 func TestImportWaits(t *testing.T) {
 	w := newWorld(t)
 	disk := &slowDisk{Memory: w.memory}
-	a := &admin.Local{Memory: disk, Rules: func() *tlsstate.Rules { return nil }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	a := &admin.Local{Memory: disk, Rules: func(tlsstate.Kind) *tlsstate.Rules { return nil }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	const n = 40
 	lines := iter.Seq2[admin.Line, error](func(yield func(admin.Line, error) bool) {
 		for i := range n {

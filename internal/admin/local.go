@@ -31,10 +31,11 @@ type Memory interface {
 
 // Local works on the memory itself. Its fields don't change once it is used.
 type Local struct {
-	// Memory is what it works on, under the Rules that are current when something
-	// is asked for. Required, as are Now and Log, which gets a line for each act.
+	// Memory is what it works on, under the Rules for a kind that are current when
+	// something is asked for. Required, as are Now and Log, which gets a line for
+	// each act.
 	Memory Memory
-	Rules  func() *tlsstate.Rules
+	Rules  func(tlsstate.Kind) *tlsstate.Rules
 	Now    func() time.Time
 	Log    *slog.Logger
 	// Release, if not nil, is called by Close, and Acted after each act.
@@ -95,7 +96,7 @@ func (l *Local) Peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
 	if h == (tlsstate.History{}) {
 		return Detail{}, l.unknown(id)
 	}
-	return detail(id, h, l.Rules().Default(), l.today()), nil
+	return detail(id, h, l.Rules(id.Kind).Default(), l.today()), nil
 }
 
 // Do implements [Admin].
@@ -128,7 +129,7 @@ func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
 	if l.Acted != nil {
 		l.Acted()
 	}
-	d := detail(id, h, l.Rules().Default(), today)
+	d := detail(id, h, l.Rules(id.Kind).Default(), today)
 	if id.Kind == tlsstate.Domain {
 		d.Words = append(d.Words, l.stillPinned(id.Name)...)
 	}
@@ -152,7 +153,7 @@ func (l *Local) Explain(_ context.Context, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(), Breaker: l.CircuitBreaker, Log: l.Log}).Explain(s)
+	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(tlsstate.Address), Breaker: l.CircuitBreaker, Log: l.Log}).Explain(s)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -179,7 +180,7 @@ func stranger(e *ratchet.Explanation) (id tlsstate.Identity, ok bool) {
 
 // session makes up the session of a question.
 func (l *Local) session(q Question) (*ratchet.Session, error) {
-	if host, _ := hostAndAddress(q.Name); strings.HasPrefix(q.Name, rowKind) && host != "" && l.Rules().For(netip.Addr{}, host).Row != host {
+	if host, _ := hostAndAddress(q.Name); strings.HasPrefix(q.Name, rowKind) && host != "" && l.Rules(tlsstate.Domain).For(netip.Addr{}, host).Row != host {
 		q.From = cmp.Or(q.From, "postmaster@"+host) // of a row by sender
 	}
 	if q.From != "" && spf.DomainOf(q.From) == "" {

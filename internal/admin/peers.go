@@ -16,7 +16,7 @@ import (
 // Peers implements [Admin].
 func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		rule, today, n := l.Rules().Default(), l.today(), 0
+		today, n := l.today(), 0
 		if q.Addresses {
 			q.Kind = tlsstate.Address
 		}
@@ -29,6 +29,7 @@ func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 			if q.Kind != 0 && id.Kind > q.Kind {
 				return
 			}
+			rule := l.Rules(id.Kind).Default()
 			if !q.wants(id, &h, rule, today) {
 				continue
 			}
@@ -149,7 +150,7 @@ func (l *Local) near(id tlsstate.Identity) (near []string) {
 // stillPinned says which pins an operator who dropped that of a domain may have
 // overlooked: those of its addresses.
 func (l *Local) stillPinned(domain string) (words []string) {
-	rule, today, n := l.Rules().Default(), l.today(), 0
+	rule, today, n := l.Rules(tlsstate.Address).Default(), l.today(), 0
 	q := Query{Kind: tlsstate.Address, Addresses: true, Below: domain, Pinned: true}
 	for id, h := range l.here(tlsstate.Address) {
 		if q.wants(id, &h, rule, today) {

@@ -115,7 +115,7 @@ func TestUnpinNamesPinnedAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := tlsstate.Day(20_000).Time()
-	l := &Local{Memory: memory, Rules: func() *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	l := &Local{Memory: memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 	for name, host := range map[string]string{"192.0.2.1": "mx1.bank.example", "192.0.2.2": "mx.otherbank.example", "192.0.2.3": "bank.example"} {
 		h := pinnedUntil(20_000)
 		h.Name = tlsstate.LastName(20_000, host, host)

@@ -88,6 +88,14 @@ func (c *Config) outboundPolicy() tlsstate.Policy {
 // ready.
 func (c *Config) OutboundRules() *tlsstate.Rules { return c.outboundRules }
 
+// RulesFor returns the rules that identities of a kind are judged by.
+func (c *Config) RulesFor(k tlsstate.Kind) *tlsstate.Rules {
+	if k == tlsstate.Destination || k == tlsstate.MX {
+		return c.outboundRules
+	}
+	return c.Rules()
+}
+
 // sendAction names the action of a [[send]] row.
 func sendAction(a tlsstate.Action) string {
 	if a == tlsstate.Observe {

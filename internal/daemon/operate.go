@@ -70,7 +70,7 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	}
 	book := openIncidents(cfg, nil, log)
 	return &admin.Local{
-		Memory: file, Rules: cfg.Rules, Now: time.Now, Log: log, Book: book,
+		Memory: file, Rules: cfg.RulesFor, Now: time.Now, Log: log, Book: book,
 		Release: func() error { return errors.Join(book.Close(), file.Close()) },
 	}, nil
 }

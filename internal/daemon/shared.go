@@ -24,7 +24,7 @@ func (d *Daemon) share(cfg config.Shared) error {
 	}
 	s, err := shared.New(d.histories, shared.Options{
 		URL: cfg.URL, Password: cfg.Password, Roots: roots, Timeout: cfg.Timeout,
-		Policy: func() *tlsstate.Policy { return d.rules().Default() },
+		Policy: func() *tlsstate.Policy { return d.config.Load().Rules().Default() },
 		Logger: d.log,
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ type pages struct {
 // there; the rest is asked for when somebody looks.
 func newPages(d *Daemon) pages {
 	p := pages{
-		census: &status.Census{All: d.histories.All, Rules: d.rules},
+		census: &status.Census{All: d.histories.All, Rules: d.rulesFor},
 		recent: &status.Recent{},
 	}
 	p.metrics = status.NewMetrics(d.counts)
@@ -85,7 +85,7 @@ func (p pages) take(e ratchet.Event) {
 	p.recent.Take(e)
 }
 
-func (d *Daemon) rules() *tlsstate.Rules { return d.config.Load().Rules() }
+func (d *Daemon) rulesFor(k tlsstate.Kind) *tlsstate.Rules { return d.config.Load().RulesFor(k) }
 
 func (d *Daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(time.Now()) }
 
@@ -121,7 +121,7 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
 		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sending.Overview,
-		Resolve: admin.Resolve, Load: d.histories.Load, Explain: d.ratchet.Explain,
+		Resolve: admin.Resolve, Load: d.histories.Load, Rules: d.rulesFor, Explain: d.ratchet.Explain,
 	}
 	if d.watch.check != nil {
 		p.MX = cfg.Selfcheck.Address

@@ -28,7 +28,7 @@ func TestUnpinned(t *testing.T) {
 			}
 			one, other := stripped(t, w, memory, rules, "192.0.2.10"), stripped(t, w, memory, rules, "198.51.100.10")
 			a := &admin.Local{
-				Memory: memory, Rules: func() *tlsstate.Rules { return rules }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+				Memory: memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 				Acted: func() { w.unpinned(memory.Load) },
 			}
 			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: "address:203.0.113.1", Why: "test"}); !errors.Is(err, admin.ErrUnknownPeer) {

@@ -44,8 +44,8 @@ type PlainPeer struct {
 type Census struct {
 	// All walks through the memory, as [store.File.All] does. Required.
 	All func(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
-	// Rules are the rules of today. Required.
-	Rules func() *tlsstate.Rules
+	// Rules are today's for a kind of identity. Required.
+	Rules func(tlsstate.Kind) *tlsstate.Rules
 
 	last atomic.Pointer[Count]
 }
@@ -61,13 +61,13 @@ func (c *Census) Last() Count {
 // Count counts now. The count before stays if it fails.
 func (c *Census) Count(ctx context.Context) error {
 	var n Count
-	today, rule := tlsstate.DayOf(time.Now()), c.Rules().Default()
+	today := tlsstate.DayOf(time.Now())
 	all, failed := c.All(tlsstate.Identity{})
 	for id, h := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n.add(id, &h, rule, today)
+		n.add(id, &h, c.Rules(id.Kind).Default(), today)
 	}
 	if err := failed(); err != nil {
 		return fmt.Errorf("walking through the memory: %w", err)

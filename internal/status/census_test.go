@@ -67,7 +67,7 @@ func TestCensus(t *testing.T) {
 }
 
 func census(all func(tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error), r *tlsstate.Rules) *status.Census {
-	return &status.Census{All: all, Rules: func() *tlsstate.Rules { return r }}
+	return &status.Census{All: all, Rules: func(tlsstate.Kind) *tlsstate.Rules { return r }}
 }
 
 // TestCensusFails: a walk that fails leaves the count before.

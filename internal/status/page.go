@@ -46,6 +46,8 @@ type Page struct {
 	// its error what would be right.
 	Resolve func(name string) (tlsstate.Identity, error)
 	Load    func(tlsstate.Identity) (tlsstate.History, error)
+	// Rules are today's for a kind of identity.
+	Rules   func(tlsstate.Kind) *tlsstate.Rules
 	Explain func(*ratchet.Session) (ratchet.Explanation, error)
 }
 

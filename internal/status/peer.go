@@ -63,9 +63,8 @@ func (p Page) judge(v *peerView) {
 	v.Strip = newStrip(h, today)
 	v.Networks, v.Addresses = h.Networks.Estimate(), h.Addresses.Estimate()
 	inClear, err := ratchet.SessionOf(v.Identity, now, tlsstate.Security{})
-	if err != nil { // a listener is judged for nobody
-		rule := tlsstate.DefaultPolicy()
-		v.addPins(&rule, today)
+	if err != nil { // it sends us no mail
+		v.addPins(p.Rules(v.Identity.Kind).Default(), today)
 		return
 	}
 	e, err := p.Explain(inClear)

@@ -67,6 +67,7 @@ func emptyPage(t *testing.T) status.Page {
 		Sending:    func() outbound.Overview { return outbound.Overview{} },
 		Resolve:    resolve,
 		Load:       noHistory,
+		Rules:      func(tlsstate.Kind) *tlsstate.Rules { return r },
 		Explain:    explain(noHistory, r),
 	}
 }
