@@ -68,6 +68,9 @@ type Daemon struct {
 	doors   []*door
 	failed  chan error // of a door for mail
 	running sync.WaitGroup
+	// mu is held while a reload is under way; stopped ends all further ones.
+	mu      sync.Mutex
+	stopped bool
 	// closers write what is to be kept, each after those that come later.
 	closers []func() error
 }
@@ -241,6 +244,9 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	case err = <-d.failed:
 	}
 	d.notify.stopping()
+	d.mu.Lock()
+	d.stopped = true
+	d.mu.Unlock()
 	err = errors.Join(err, d.drain(ctx))
 	cancel()
 	d.running.Wait()

@@ -154,7 +154,7 @@ func TestDeletedSocket(t *testing.T) {
 	}
 	d.Reload(cfg)
 	for _, socket := range sockets {
-		log.until(t, "listening again")
+		log.until(t, "listening on it")
 		c, err := net.Dial("unix", socket)
 		if err != nil {
 			t.Fatal(err)
@@ -253,5 +253,16 @@ func TestBrokenSecret(t *testing.T) {
 	}
 	if _, ok := d.watch.alerts.Stats()["alertmanager http://127.0.0.1:1"]; !ok {
 		t.Errorf("the other destination is not there: %v", d.watch.alerts.Stats())
+	}
+}
+
+// TestReloadAtTheEnd: a reload that comes after the end opens no socket again.
+func TestReloadAtTheEnd(t *testing.T) {
+	cfg := testConfig(t)
+	d, _, stop := running(t, cfg)
+	stop()
+	d.Reload(cfg)
+	if _, err := os.Stat(cfg.Listen[0].Address); err == nil {
+		t.Error("listens again")
 	}
 }

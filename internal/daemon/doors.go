@@ -104,8 +104,8 @@ func (d *Daemon) serve(o *door, listeners []net.Listener) {
 	}
 }
 
-// restoreSockets listens again where the file of a socket was deleted: the old
-// one answers nobody any more.
+// restoreSockets listens where the file of a socket is not there: it was deleted,
+// and the old one answers nobody any more, or it could not be had at the start.
 func (d *Daemon) restoreSockets() {
 	for _, o := range d.doors {
 		for _, l := range o.where {
@@ -114,10 +114,10 @@ func (d *Daemon) restoreSockets() {
 			}
 			listeners, err := o.open(l)
 			if err != nil {
-				d.log.Error("could not listen again on a deleted socket", "listen", l.Address, "error", err)
+				d.log.Error("could not listen on a socket that is not there", "listen", l.Address, "error", err)
 				continue
 			}
-			d.log.Warn("the socket file was deleted; listening again", "listen", l.Address)
+			d.log.Warn("the socket was not there; listening on it", "listen", l.Address)
 			go d.serve(o, listeners)
 		}
 	}

@@ -126,16 +126,16 @@ func (s *sending) run() {
 	s.out.Restore(state.State)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	journal := s.cfg.Outbound.Log == config.Journal
-	if s.follower != nil {
-		s.follower.Begin(state.Cursor, journal)
+	follow := func() {}
+	if f := s.follower; f != nil {
+		journal := f.Source == config.Journal
+		f.Begin(state.Cursor, journal)
+		follow = func() { f.Run(ctx, journal) }
 	}
 	s.running.Go(func() {
 		s.permit(ctx)
 		close(s.permitted)
-		if s.follower != nil {
-			s.follower.Run(ctx, journal)
-		}
+		follow()
 	})
 	s.running.Go(func() { every(ctx, keepSending, nil, s.write) })
 }

@@ -26,6 +26,11 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 
 // Reload swaps what can be swapped while serving.
 func (d *Daemon) Reload(next *config.Config) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return
+	}
 	d.config.Store(next)
 	d.ratchet.SetRules(next.Rules())
 	d.milter.SetOptions(mailOptions(next))

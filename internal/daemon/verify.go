@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,11 +25,13 @@ func Verify(cfg *config.Config) (warnings []string, err error) {
 		warnings = append(warnings, path+" can't be read here: systemd gives it to the service alone")
 	}
 	unset := func(name string) (string, bool) {
-		value, ok := os.LookupEnv(name)
-		if !ok && !slices.Contains(away, name) {
-			warnings = append(warnings, fmt.Sprintf("the variable %s is not set here: the service needs it", name))
+		if value, ok := os.LookupEnv(name); ok {
+			return value, true
 		}
-		return cmp.Or(value, "https://variable.invalid"), true
+		if w := fmt.Sprintf("the variable %s is not set here: the service needs it", name); !slices.Contains(away, name) && !slices.Contains(warnings, w) {
+			warnings = append(warnings, w)
+		}
+		return "https://variable.invalid", true
 	}
 	_, err = destinations(cfg, unset, slog.New(slog.DiscardHandler))
 	errs = append(errs, err)

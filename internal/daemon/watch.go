@@ -62,8 +62,10 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	return w, nil
 }
 
-// reload replaces the destinations. On an error the old ones stay in use.
+// reload replaces the destinations and their limit. On an error the old
+// destinations stay in use.
 func (w *watch) reload(cfg *config.Config) {
+	w.alerts.SetPerHour(cfg.Alert.PerHour)
 	to, err := Destinations(cfg, w.log)
 	if err != nil {
 		w.log.Error("alert destinations were not reloaded", "error", err)
@@ -71,7 +73,6 @@ func (w *watch) reload(cfg *config.Config) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	w.alerts.SetPerHour(cfg.Alert.PerHour)
 	w.alerts.SetDestinations(ctx, to)
 	w.notify()
 }

@@ -66,9 +66,10 @@ func newSending(o *Options, now time.Time) *sending {
 
 // Delivered judges and learns from a delivery.
 func (s *sending) Delivered(d *maillog.Delivery) {
-	if s.now = d.At; tlsstate.DayOf(d.At) > s.latest {
+	if tlsstate.DayOf(d.At) > s.latest {
 		return
 	}
+	s.now = d.At
 	ip, err := netip.ParseAddr(d.Addr)
 	if err == nil && (ip.IsLoopback() || ip.IsPrivate()) {
 		s.away++

@@ -34,6 +34,18 @@ func replaySent(t *testing.T, texts ...string) *replay.Result {
 	return read(t, texts...).run(replay.Options{Rules: policy, Breaker: newInstallation, Sending: &outbound.Settings{Rules: policy, Least: tlsstate.TLS12}})
 }
 
+// TestSentFuture: a delivery of a time to come does not have pins lapse.
+func TestSentFuture(t *testing.T) {
+	var sent strings.Builder
+	for day := 2; day <= 8; day++ {
+		sent.WriteString(sentMail(on(day, 8, 0), day, "mx.bank.example", true))
+	}
+	sent.WriteString(sentMail(on(400, 8, 0), 400, "mx.bank.example", true))
+	if got := replaySent(t, sent.String()).Report.Sent; got == nil || got.Pinned != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Both directions are read in one pass.
 func TestSent(t *testing.T) {
 	var sent strings.Builder

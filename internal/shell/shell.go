@@ -14,12 +14,12 @@ import (
 // ErrUnknown: there is no such page or shell.
 var ErrUnknown = errors.New("use man, bash, zsh or fish")
 
-// values are the words that some flags take. The breaker's are those of --set.
+// values are the words that some flags take: --set those of breaker and outbound.
 var values = []struct{ flag, words string }{
 	{"action", "observe header quarantine tempfail reject"},
 	{"kind", "address domain sender listener destination mx network"},
 	{"level", "none weak TLSv1.2 TLSv1.3"},
-	{"set", "armed softened suspended auto"},
+	{"set", "armed softened suspended hold release auto"},
 	{"sort", "last first days"},
 	{"tls", "none SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3"},
 }

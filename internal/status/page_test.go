@@ -113,7 +113,7 @@ func TestManyIncidents(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	s := serve(t, emptyPage(t))
 	_, body := get(t, s, "/")
-	contains(t, body, "No mail yet today", "No message was counted yet", "None since the daemon started", "Not counted yet", "STARTTLS of this server is not tested")
+	contains(t, body, "No mail yet today", "No message was counted yet", "None today since the daemon started", "Not counted yet", "STARTTLS of this server is not tested")
 	if strings.Contains(body, `class="picture"`) {
 		t.Error("a picture of nothing")
 	}
