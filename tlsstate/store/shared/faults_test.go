@@ -95,17 +95,19 @@ func TestEmptyServerIsFilled(t *testing.T) {
 			mx1.sees(peerOf(i), today, tlsstate.TLS12)
 		}
 		mx1.settled()
-		for i := range 600 {
-			if _, err := s.Do("DEL", o.Prefix+peerOf(i).String()); err != nil {
+		for again := range uint64(2) {
+			for i := range 600 {
+				if _, err := s.Do("DEL", o.Prefix+peerOf(i).String()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := s.Do("DEL", o.Prefix+"generation"); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if _, err := s.Do("DEL", o.Prefix+"generation"); err != nil {
-			t.Fatal(err)
-		}
-		mx1.eventually("filled", func() bool { st := mx1.Sharing(); return st.Written >= 1200 && !st.Sweeping })
-		if st := mx1.Sharing(); st.Away != 0 || st.Sweeps != 2 {
-			t.Errorf("%+v", st)
+			mx1.eventually("filled", func() bool { st := mx1.Sharing(); return st.Written >= 1200+600*again && !st.Sweeping })
+			if st := mx1.Sharing(); st.Away != 0 || st.Sweeps != 2+again {
+				t.Errorf("%+v", st)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -18,7 +19,7 @@ import (
 // hostile are replies at which the client library panics, or allocates what it
 // is ordered to.
 var hostile = []string{
-	"*2000000000\r\n", "*-5\r\n", "$-5\r\n", "$2000000000\r\n", ">2000000000\r\n", "%2000000000\r\n",
+	"*2000000000\r\n", "*-5\r\n", "~-1\r\n", "%-1\r\n", "$-5\r\n", "$2000000000\r\n", ">2000000000\r\n", "%2000000000\r\n",
 	"~2000000000\r\n", "*99999999999999999999\r\n", "$?\r\n", "*?\r\n", ";4\r\n", "|1\r\n", ".\r\n",
 	">2\r\n+subscribe\r\n+x\r\n", ">0\r\n", "*1\r\n>1\r\n+x\r\n", "+QUEUED\r\n",
 	"-MOVED\r\n", "-MOVED 1\r\n", "-ASK 1\r\n", "-REDIRECT\r\n", ":\r\n", ":+1\r\n", ":1x\r\n", "_x\r\n", "#x\r\n",
@@ -86,6 +87,61 @@ func throughGuard(text string, commands, n int) error {
 	return err
 }
 
+// What a reply may announce is counted for each, and of a malformed one nothing
+// is read, ever.
+func TestGuardCountsEachReply(t *testing.T) {
+	half := fmt.Sprintf("$%d\r\n%s\r\n", maxBulk/2, strings.Repeat("x", maxBulk/2))
+	if err := throughGuard(half+half+half, 3, 1<<20); err != io.EOF {
+		t.Errorf("three of half the bytes: %v", err)
+	}
+	if err := throughGuard("*2\r\n"+half+half, 1, 1<<20); err != io.EOF {
+		t.Errorf("one of all the bytes: %v", err)
+	}
+	if err := throughGuard("*3\r\n"+half+half+half, 1, 1<<20); !errors.Is(err, errReply) {
+		t.Errorf("one of more bytes: %v", err)
+	}
+	g := newGuard(&pieces{text: "*1\r\n", n: 100}, false)
+	g.unanswered.Add(1)
+	for range 2 {
+		if n, err := g.Read(make([]byte, 100)); n != 0 || err == nil {
+			t.Errorf("of a reply that was cut short %d bytes were read, %v", n, err)
+		}
+	}
+}
+
+// Only Sentinel may send what is no reply.
+func TestGuardByTheAddress(t *testing.T) {
+	for set, want := range map[string]error{"": errReply, "mx": nil} {
+		option := valkey.ClientOption{Sentinel: valkey.SentinelOption{MasterSet: set}}
+		option.DialCtxFn = func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
+			return &pieces{text: ">1\r\n+x\r\n", n: 100}, nil
+		}
+		conn, err := guardDial(&option)(t.Context(), "", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 100)); !errors.Is(err, want) {
+			t.Errorf("a push of the set %q: %v", set, err)
+		}
+	}
+}
+
+// After which errors the password is read again.
+func TestDenied(t *testing.T) {
+	for text, want := range map[string]bool{"NOAUTH x": true, "WRONGPASS x": true, "NOPERM x": true, "NOPERMIT": false, "OOM x": false} {
+		client, end := impostorClient(t, "-"+text+"\r\n")
+		if err := client.Do(t.Context(), client.B().Info().Build()).Error(); err == nil || isDenied(err) != want {
+			t.Errorf("%v: denied: %v, want %v", err, isDenied(err), want)
+		}
+		end()
+	}
+	for _, err := range []error{nil, errors.New("WRONGPASS"), ErrAway} {
+		if isDenied(err) {
+			t.Errorf("%v is no answer of a server", err)
+		}
+	}
+}
+
 func TestGuardLetsSentinelPush(t *testing.T) {
 	g := newGuard(&pieces{text: ">3\r\n+message\r\n+a\r\n+b\r\n>0\r\n", n: 22}, true)
 	if n, err := g.Read(make([]byte, 100)); n != 22 || err != nil {
@@ -130,6 +186,18 @@ func (i *impostor) serve(conn net.Conn) {
 // asksImpostor asks an impostor as the store asks a server, and waits until the
 // library has read all of the answer or given up.
 func asksImpostor(tb testing.TB, text string) {
+	client, end := impostorClient(tb, text)
+	defer end()
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Millisecond)
+	defer cancel()
+	v := &server{client, new(atomic.Uint64)}
+	_, _ = v.get(ctx, []string{"a"})
+	_, _ = v.masters(ctx)
+	_ = v.scan(ctx, "a", func([]string) error { return nil })
+}
+
+// impostorClient returns a client of an impostor.
+func impostorClient(tb testing.TB, text string) (client valkey.Client, end func()) {
 	option, err := clientOption(&Options{URL: "valkey://192.0.2.1"})
 	if err != nil {
 		tb.Fatal(err)
@@ -142,18 +210,13 @@ func asksImpostor(tb testing.TB, text string) {
 		go func() { <-ended; _ = theirs.Close() }()
 		return newGuard(ours, false), nil
 	}
-	client, err := valkey.NewClient(option)
-	if err != nil {
+	if client, err = valkey.NewClient(option); err != nil {
 		tb.Fatal(err)
 	}
-	defer client.Close()
-	defer close(ended) // else Close waits a second for the rest of an answer that was cut short
-	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Millisecond)
-	defer cancel()
-	v := &server{client, new(atomic.Uint64)}
-	_, _ = v.get(ctx, []string{"a"})
-	_, _ = v.masters(ctx)
-	_ = v.scan(ctx, "a", func([]string) error { return nil })
+	return client, func() {
+		close(ended) // else Close waits a second for the rest of an answer that was cut short
+		client.Close()
+	}
 }
 
 // A server that is broken, or an impostor, is an error and not a panic.

@@ -85,14 +85,14 @@ func TestEvictionsAreCounted(t *testing.T) {
 		var log bytes.Buffer
 		l.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		one := func(evicted uint64) []node { return []node{{run: "one", evicted: evicted}} }
-		for _, step := range []struct{ evicted, want uint64 }{{7, 0}, {7, 0}, {10, 3}, {12, 5}, {12, 5}} {
+		for _, step := range []struct{ evicted, want uint64 }{{7, 0}, {7, 0}, {10, 3}, {12, 5}, {12, 5}, {14, 7}} {
 			if l.compare("g", one(step.evicted), true); l.evicted.Load() != step.want {
 				t.Errorf("at %d: %d evicted, want %d", step.evicted, l.evicted.Load(), step.want)
 			}
 		}
 		time.Sleep(maxPause)
-		l.compare("g", one(12), true)
-		if text := log.String(); strings.Count(text, "evicts records because") != 1 || strings.Count(text, "no longer evicts records\" evicted=5") != 1 {
+		l.compare("g", one(14), true)
+		if text := log.String(); strings.Count(text, "evicts records because") != 1 || strings.Count(text, "no longer evicts records\" evicted=7") != 1 {
 			t.Errorf("logged: %s", text)
 		}
 	})

@@ -2,6 +2,7 @@ package shared_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -124,7 +125,6 @@ type host struct {
 	*shared.Store
 	t      testing.TB
 	prefix string
-	local  *store.Memory
 	log    *journal
 }
 
@@ -132,7 +132,12 @@ type host struct {
 // test's own.
 func newHost(t testing.TB, url string, o shared.Options) *host {
 	t.Helper()
-	h := &host{t: t, prefix: o.Prefix, local: store.NewMemory(4000), log: &journal{}}
+	return newHostOn(t, store.NewMemory(4000), url, o)
+}
+
+func newHostOn(t testing.TB, local shared.Local, url string, o shared.Options) *host {
+	t.Helper()
+	h := &host{t: t, prefix: o.Prefix, log: &journal{}}
 	o.URL = url
 	if o.Policy == nil {
 		o.Policy = rule
@@ -140,13 +145,13 @@ func newHost(t testing.TB, url string, o shared.Options) *host {
 	if o.Now == nil {
 		o.Now = today.Time
 	}
-	o.Gather = 5 * time.Millisecond
+	o.Gather = cmp.Or(o.Gather, 5*time.Millisecond)
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 200 * time.Millisecond
 	}
 	o.Logger = slog.New(slog.NewTextHandler(h.log, nil))
 	var err error
-	if h.Store, err = shared.New(h.local, o); err != nil {
+	if h.Store, err = shared.New(local, o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -181,11 +181,3 @@ func TestRecent(t *testing.T) {
 		}
 	}
 }
-
-func TestDenied(t *testing.T) {
-	for _, err := range []error{nil, errors.New("WRONGPASS"), ErrAway} {
-		if isDenied(err) {
-			t.Errorf("%v is no answer of a server", err)
-		}
-	}
-}
