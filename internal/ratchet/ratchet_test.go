@@ -391,6 +391,42 @@ func TestInnerFailures(t *testing.T) {
 	}
 }
 
+// How many reads a decision makes, for limits.read_milliseconds limits each: the
+// first that fails ends it.
+func TestReadsOfADecision(t *testing.T) {
+	f, _ := newShared(t)
+	f.with(func(o *ratchet.Options) { o.Senders = &notary{} })
+	f.pin(t, bank)
+	unconfirmed, unoffered := bank, bank
+	unoffered.Addr, unoffered.DaemonPort = "192.0.2.11", "26"
+	unconfirmed.Addr, unconfirmed.Name, unconfirmed.DaemonPort = "192.0.2.12", "unknown", "26"
+	reads := func(c peer.Client, l tlsstate.Level, err error) (n int) {
+		f.memory.load = func(tlsstate.Identity) error { n++; return err }
+		s := session(t, c, day(6), l)
+		s.From = "user@bank.example"
+		if d := f.Decide(s); !errors.Is(d.Reason, err) {
+			t.Errorf("%+v, %s: %v", c, l, d.Reason)
+		}
+		return n
+	}
+	for _, tt := range []struct {
+		name   string
+		client peer.Client
+		level  tlsstate.Level
+		err    error
+		want   int
+	}{
+		{"over TLS: listener, address, domain, sender", bank, tlsstate.TLS13, nil, 4},
+		{"in clear, of a new address, at a new port: other ports and the network, too", unoffered, tlsstate.Plaintext, nil, 6},
+		{"the same, of an address without a name: the domain of its network", unconfirmed, tlsstate.Plaintext, nil, 6},
+		{"the first takes too long", unoffered, tlsstate.Plaintext, errors.New("timeout"), 1},
+	} {
+		if n := reads(tt.client, tt.level, tt.err); n != tt.want {
+			t.Errorf("%s: %d reads, want %d", tt.name, n, tt.want)
+		}
+	}
+}
+
 // A clock that jumps ahead is judged with, but not written, until a day passes
 // on it or an operator confirms it.
 func TestClockAhead(t *testing.T) {
