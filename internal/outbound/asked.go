@@ -15,10 +15,11 @@ type asked struct {
 	by   map[int32]*lookups
 }
 
-// lookups are the newest of one process, the newest last.
+// lookups are the newest of one process, the newest last: more than it makes until
+// its log lines are read.
 type lookups struct {
 	n    int
-	ring [8]lookup
+	ring [16]lookup
 }
 
 type lookup struct {

@@ -91,7 +91,6 @@ func TestOutboundOneHostOfTwo(t *testing.T) {
 	}
 	s.line(`removed$`)
 	eventually(t, "the first host is known for it", func() bool { return strings.Contains(s.line("TLS is required"), "mx1") })
-	time.Sleep(500 * time.Millisecond)
 	h := d.remembered("destination:bank.test")
 	if today := tlsstate.DayOf(time.Now()); h.Last != today || h.Seen[tlsstate.Plaintext] != 0 || h.Seen[tlsstate.TLS13]&1 == 0 {
 		t.Errorf("the destination: %+v", h)
