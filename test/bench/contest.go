@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -196,7 +197,7 @@ func (c contest) rounds(ctx context.Context, n int, run func(context.Context, in
 func (c contest) costs(ctx context.Context, n, turns int, run func(context.Context, int) (measure.Run, error)) (standings, error) {
 	all := c.standings()
 	for round := range n + 1 {
-		if err := c.renew(); err != nil {
+		if err := c.renew(ctx); err != nil {
 			return nil, err
 		}
 		runs := make([][]measure.Run, len(c))
@@ -221,17 +222,25 @@ func (c contest) costs(ctx context.Context, n, turns int, run func(context.Conte
 const starting = 2
 
 // renew has each Postfix replace its processes: where in memory one happens to lie
-// makes it a hundredth faster or slower.
-func (c contest) renew() error {
+// makes it a hundredth faster or slower. It waits until the old ones have ended: mail
+// that one of them was given would be tried again a minute later.
+func (c contest) renew(ctx context.Context) error {
 	for _, one := range c {
 		if one.master == 0 {
 			continue
 		}
+		old := childrenOf(one.master)
 		if err := syscall.Kill(one.master, syscall.SIGHUP); err != nil { // as postfix reload does
 			return fmt.Errorf("%s: reload: %w", one.name, err)
 		}
+		for ; ctx.Err() == nil && shareOne(old, childrenOf(one.master)); time.Sleep(time.Millisecond) {
+		}
 	}
-	return nil
+	return ctx.Err()
+}
+
+func shareOne(a, b []int) bool {
+	return slices.ContainsFunc(a, func(n int) bool { return slices.Contains(b, n) })
 }
 
 // turn has each run once, in an order by chance, and appends to its runs.

@@ -136,15 +136,23 @@ func treeCPU(parent int) time.Duration {
 		return 0 // it has ended
 	}
 	sum := processClock(parent) + ticks(fields[13:15])
+	for _, pid := range childrenOf(parent) {
+		sum += processClock(pid)
+	}
+	return sum
+}
+
+// childrenOf returns the processes that a process has started and that have not ended.
+func childrenOf(parent int) (all []int) {
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 	for _, file := range threads {
 		children, _ := os.ReadFile(file) // of one that ended, nothing
 		for child := range strings.FieldsSeq(string(children)) {
 			pid, _ := strconv.Atoi(child)
-			sum += processClock(pid)
+			all = append(all, pid)
 		}
 	}
-	return sum
+	return all
 }
 
 // statFields are those of a line of proc_pid_stat(5) after the name in

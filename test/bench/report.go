@@ -198,10 +198,14 @@ func (m mailing) costsTable(b *bytes.Buffer) {
 	t := measure.Table{Head: []string{"", "processor time a message", "its own process", "above no milter", "of the C milter's"}}
 	for _, e := range m.costs {
 		above := e.Above(none, measure.System)
-		t.Add(e.name, measure.Wait(e.Median(measure.System)), cpu(e.Median(measure.CPU)),
-			fmt.Sprintf("%.0f µs (%.0f to %.0f)", above.Median*1e6, above.Low*1e6, above.High*1e6), share(above.Median, c))
+		t.Add(e.name, measure.Wait(e.Median(measure.System)), cpu(e.Median(measure.CPU)), span(above), share(above.Median, c))
 	}
 	_ = t.Write(b)
+}
+
+// span is a processor time with its range.
+func span(e measure.Estimate) string {
+	return fmt.Sprintf("%.0f µs (%.0f to %.0f)", e.Median*1e6, e.Low*1e6, e.High*1e6)
 }
 
 // share is a part of a whole, in words; there may be no whole.

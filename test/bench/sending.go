@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,16 +44,17 @@ func destination(n int) string { return fmt.Sprintf("d%d.bench.test", n%destinat
 
 // sending is the sending side, measured.
 type sending struct {
-	deliveries, lookups, readers standings
-	lines                        int
+	deliveries, costs, lookups, readers standings
+	lines                               int
 }
 
-// sender is a Postfix that sends to one receiver, and a second with our table.
+// sender is a Postfix without our table and one with it, which send to one receiver;
+// a third has the table of another tlsratchet.
 type sender struct {
-	alone, ours *posttest.Instance
-	sink        *posttest.Sink
-	contest     contest
-	close       []func() error
+	postfix []*posttest.Instance // those of the contest
+	sink    *posttest.Sink
+	contest contest
+	close   []func() error
 }
 
 func (r *report) measureSending(ctx context.Context, _ io.Writer) error {
@@ -68,7 +70,10 @@ func (r *report) measureSending(ctx context.Context, _ io.Writer) error {
 		if err := s.start(ctx, r.options, dir); err != nil {
 			return err
 		}
-		if r.sending.deliveries, err = s.deliver(ctx, r.options); err != nil {
+		if r.sending.deliveries, err = s.contest.rounds(ctx, r.shortRounds(), s.deliver(r.sessions, max(r.mails/recipients, r.sessions))); err != nil {
+			return err
+		}
+		if r.sending.costs, err = s.cost(ctx, r.options); err != nil {
 			return err
 		}
 		if r.sending.lookups, err = s.lookUp(ctx, r.rounds); err != nil {
@@ -79,7 +84,7 @@ func (r *report) measureSending(ctx context.Context, _ io.Writer) error {
 	})
 }
 
-// start starts the receiver, both instances, and a tlsratchet for the second.
+// start starts the receiver, and each contestant with a Postfix of its own.
 func (s *sender) start(ctx context.Context, o *options, dir string) error {
 	ca, err := posttest.NewCA("receiver")
 	if err != nil {
@@ -99,28 +104,43 @@ func (s *sender) start(ctx context.Context, o *options, dir string) error {
 		return err
 	}
 	s.close = append(s.close, dns.Close)
-	if s.alone, err = s.instance(ctx, filepath.Join(dir, "alone"), dns.Addr(), "smtp_tls_policy_maps ="); err != nil {
-		return err
+	all := [][2]string{{nameNoTable, ""}, {nameTable, o.binary}}
+	if o.against != "" {
+		all = append(all, [2]string{nameOther, o.against})
 	}
-	if s.ours, err = s.instance(ctx, filepath.Join(dir, "with"), dns.Addr()); err != nil {
-		return err
-	}
-	history := filepath.Join(dir, "sending.db")
-	if err := teachDestinations(history, time.Now()); err != nil {
-		return err
-	}
-	serve := func(ctx context.Context, dir string, _ []client) (*process, error) {
-		return startServe(ctx, o.binary, dir, history, `outbound.action = "hold"`,
-			fmt.Sprintf("outbound.listen = [%q]", "unix:"+s.ours.PolicySocket()), fmt.Sprintf("outbound.log = %q", s.ours.Maillog()),
-			fmt.Sprintf("outbound.postfix = [%q]", filepath.Join(s.ours.Dir(), "etc")))
-	}
-	s.contest = contest{{name: nameNoTable}, {name: nameTable, start: serve}}
-	for i, in := range []*posttest.Instance{s.alone, s.ours} {
-		if s.contest[i].master, err = in.Master(); err != nil {
+	for i, one := range all {
+		if err := s.add(ctx, one[0], one[1], filepath.Join(dir, "postfix"+strconv.Itoa(i)), dns.Addr()); err != nil {
 			return err
 		}
 	}
 	return s.contest.begin(ctx, dir, nil)
+}
+
+// add starts a Postfix that asks the binary, or none.
+func (s *sender) add(ctx context.Context, name, binary, dir, resolver string) error {
+	one := &contestant{name: name}
+	var main []string
+	if binary == "" {
+		main = []string{"smtp_tls_policy_maps ="}
+	}
+	in, err := s.instance(ctx, dir, resolver, main...)
+	if err != nil {
+		return err
+	}
+	if binary != "" {
+		one.start = func(ctx context.Context, dir string, _ []client) (*process, error) {
+			history := filepath.Join(dir, "sending.db")
+			if err := teachDestinations(history, time.Now()); err != nil {
+				return nil, err
+			}
+			return startServe(ctx, binary, dir, history, `outbound.action = "hold"`,
+				fmt.Sprintf("outbound.listen = [%q]", "unix:"+in.PolicySocket()), fmt.Sprintf("outbound.log = %q", in.Maillog()),
+				fmt.Sprintf("outbound.postfix = [%q]", filepath.Join(in.Dir(), "etc")))
+		}
+	}
+	one.master, err = in.Master()
+	s.postfix, s.contest = append(s.postfix, in), append(s.contest, one)
+	return err
 }
 
 func (s *sender) instance(ctx context.Context, dir, resolver string, main ...string) (*posttest.Instance, error) {
@@ -156,10 +176,10 @@ func teachDestinations(file string, now time.Time) error {
 	return errors.Join(err, memory.Close())
 }
 
-// deliver has both send by turns.
-func (s *sender) deliver(ctx context.Context, o *options) (standings, error) {
+// deliver returns what has a contestant send so many messages.
+func (s *sender) deliver(sessions, messages int) func(context.Context, int) (measure.Run, error) {
 	l := load.SMTP{
-		Shape:   load.Shape{Sessions: o.sessions, Length: 1, Messages: max(o.mails/recipients, o.sessions)},
+		Shape:   load.Shape{Sessions: sessions, Length: 1, Messages: messages},
 		Sources: []string{"127.0.0.1"},
 		Mail:    posttest.Mail{From: "ann@ours.example", Header: []string{"Subject: bench"}, Body: "hello\r\n"},
 		To: func(session int) (to []string) {
@@ -169,8 +189,9 @@ func (s *sender) deliver(ctx context.Context, o *options) (standings, error) {
 			return to
 		},
 	}
-	return s.contest.rounds(ctx, 2*o.shortRounds(), func(ctx context.Context, i int) (measure.Run, error) {
-		l.Server = []*posttest.Instance{s.alone, s.ours}[i].Addr(0)
+	return func(ctx context.Context, i int) (measure.Run, error) {
+		l := l
+		l.Server = s.postfix[i].Addr(0)
 		began, before := time.Now(), s.sink.Count()
 		given, err := l.Run(ctx)
 		if err != nil {
@@ -179,8 +200,35 @@ func (s *sender) deliver(ctx context.Context, o *options) (standings, error) {
 		sent := len(given.Waits) * recipients
 		err = s.received(ctx, before+sent)
 		return measure.Run{Took: time.Since(began), Waits: make([]time.Duration, sent)}, err
-	})
+	}
 }
+
+// cost measures what a delivery costs, by short turns. The log is read later than it is
+// written: what ours works between its turns is added to each of its deliveries.
+func (s *sender) cost(ctx context.Context, o *options) (standings, error) {
+	deliver := s.deliver(costSessions, costMessages)
+	later := make([]measure.Run, len(s.contest))
+	ended := make([]time.Duration, len(s.contest))
+	all, err := s.contest.costs(ctx, 3*o.rounds, costTurns, func(ctx context.Context, i int) (measure.Run, error) {
+		p := s.contest[i].process
+		if ended[i] > 0 {
+			later[i].System += p.cpu() - ended[i]
+		}
+		r, err := deliver(ctx, i)
+		err = errors.Join(err, drained(ctx, s.postfix[i]))
+		later[i].Waits, ended[i] = append(later[i].Waits, r.Waits...), p.cpu()
+		return r, err
+	})
+	for i, one := range all {
+		for n := range one.Series {
+			one.Series[n].System += later[i].Figures().System
+		}
+	}
+	return all, err
+}
+
+// costMessages is how many messages a turn has that is measured for its cost.
+const costMessages = 4
 
 // received waits until the receiver has so many.
 func (s *sender) received(ctx context.Context, want int) error {
@@ -206,9 +254,9 @@ func (s *sender) lookUp(ctx context.Context, rounds int) (standings, error) {
 	}
 	all := entry{name: namePostmap}
 	for range rounds {
-		cmd := exec.CommandContext(ctx, "postmap", "-c", filepath.Join(s.ours.Dir(), "etc"), "-q", "-",
-			"memcache:"+filepath.Join(s.ours.Dir(), "etc/tlsratchet-policy.cf"))
-		cmd.Dir = filepath.Dir(filepath.Dir(s.ours.PolicySocket())) // smtp(8) works there
+		cmd := exec.CommandContext(ctx, "postmap", "-c", filepath.Join(s.postfix[1].Dir(), "etc"), "-q", "-",
+			"memcache:"+filepath.Join(s.postfix[1].Dir(), "etc/tlsratchet-policy.cf"))
+		cmd.Dir = filepath.Dir(filepath.Dir(s.postfix[1].PolicySocket())) // smtp(8) works there
 		cmd.Stdin = strings.NewReader(keys.String())
 		began := time.Now()
 		out, err := cmd.Output()
