@@ -20,7 +20,7 @@ func checkCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			warnings, err := daemon.Verify(cfg)
+			warnings, err := daemon.Verify(c.Context, cfg)
 			warnings = append(cfg.Warnings(), warnings...)
 			if err != nil {
 				return usageError{err}

@@ -41,6 +41,8 @@ type Local struct {
 	// Release, if not nil, is called by Close, and Acted after each act.
 	Release func() error
 	Acted   func()
+	// Listeners, if not nil, returns where the daemon listens.
+	Listeners func() []string
 	// Book has the incidents and the counts of messages by day; nil for none.
 	Book *incident.Book
 	// CircuitBreaker is the daemon's circuit breaker, nil where none runs; Sending its
@@ -84,7 +86,11 @@ func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.Now()) }
 
 // Summary implements [Admin].
 func (l *Local) Summary(context.Context) (Summary, error) {
-	return Summary{Identities: l.Memory.Len(), Newest: l.Memory.Newest().String()}, nil
+	s := Summary{Identities: l.Memory.Len(), Newest: l.Memory.Newest().String()}
+	if l.Listeners != nil {
+		s.Listeners = l.Listeners()
+	}
+	return s, nil
 }
 
 // Peer implements [Admin].

@@ -28,7 +28,7 @@ type Admin interface {
 	// undone. It leaves an audit line in the log with act ("import", "replay")
 	// and who.
 	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
-	// Summary describes the memory as a whole.
+	// Summary describes the memory as a whole, and the daemon's listeners.
 	Summary(ctx context.Context) (Summary, error)
 	// Breaker overrides the answer of the circuit breaker, unless o is zero, which
 	// leaves an audit line in the log, and shows it. Only a daemon has one: the
@@ -66,11 +66,13 @@ type Override struct {
 	Who string `json:"who"`
 }
 
-// Summary is the memory as a whole.
+// Summary is the memory as a whole, and where the daemon listens.
 type Summary struct {
 	Identities int `json:"identities"`
 	// Newest is the newest day in any history, "never" if there is none.
 	Newest string `json:"newest"`
+	// Listeners are as the configuration spells them; none where no daemon runs.
+	Listeners []string `json:"listeners,omitempty"`
 }
 
 // Query chooses peers. The zero value chooses all but listeners.

@@ -49,26 +49,40 @@ func (l *loader) check(rows []tlsstate.Row) {
 // noFingerprints is why a key has no effect without the policy service.
 const noFingerprints = "a milter never gets fingerprints of certificates: set policy_service.listen, see docs/policy-service.md"
 
+// Address is where serve is to listen, by a key of the configuration.
+type Address struct {
+	Key string
+	wire.Spec
+}
+
+// Addresses returns where serve is to listen.
+func (c *Config) Addresses() (all []Address) {
+	add := func(key string, where ...wire.Spec) {
+		for _, at := range where {
+			all = append(all, Address{key, at})
+		}
+	}
+	add("listen", c.Listen...)
+	add("policy_service.listen", c.PolicyService.Listen...)
+	add("outbound.listen", c.OutboundListen()...)
+	if path := c.AdminSocket(); path != "" {
+		add("admin.socket", wire.Spec{Network: wire.NetworkUnix, Address: path})
+	}
+	if c.Status.Listen != Off {
+		add("status.listen", wire.Spec{Network: wire.NetworkTCP, Address: c.Status.Listen})
+	}
+	return all
+}
+
 // checkAddresses refuses one address for two listeners: the second would not
 // come up, or take the first one's place.
 func (l *loader) checkAddresses() {
-	c, first := l.config, make(map[wire.Spec]string)
-	for _, door := range []struct {
-		key   string
-		where []wire.Spec
-	}{
-		{"listen", c.Listen},
-		{"policy_service.listen", c.PolicyService.Listen},
-		{"outbound.listen", c.OutboundListen()},
-		{"admin.socket", []wire.Spec{{Network: wire.NetworkUnix, Address: c.AdminSocket()}}},
-		{"status.listen", []wire.Spec{{Network: wire.NetworkTCP, Address: c.Status.Listen}}},
-	} {
-		for _, at := range door.where {
-			if other := first[at]; other != "" && at.Network != wire.NetworkSystemd {
-				l.noteKey(door.key, fmt.Errorf("%s is the address of %s already", at, other))
-			}
-			first[at] = door.key
+	first := make(map[wire.Spec]string)
+	for _, at := range l.config.Addresses() {
+		if other := first[at.Spec]; other != "" && at.Network != wire.NetworkSystemd {
+			l.noteKey(at.Key, fmt.Errorf("%s is the address of %s already", at, other))
 		}
+		first[at.Spec] = at.Key
 	}
 }
 

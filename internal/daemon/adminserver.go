@@ -36,7 +36,8 @@ func (d *Daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	local := &admin.Local{
 		Memory: d.whole(), Rules: d.rulesFor, Now: time.Now, Log: d.log, Book: d.watch.book, CircuitBreaker: d.watch.breaker.Breaker,
-		Acted: func() { d.watch.unpinned(d.histories.Load) },
+		Listeners: func() []string { return d.listening },
+		Acted:     func() { d.watch.unpinned(d.histories.Load) },
 	}
 	if d.sending != nil {
 		local.Sending = d.sending

@@ -64,10 +64,12 @@ type Daemon struct {
 	sending   *sending              // nil: switched off
 
 	// look is that of sockets for Postfix.
-	look    wire.ListenOptions
-	doors   []*door
-	failed  chan error // of a door for mail
-	running sync.WaitGroup
+	look  wire.ListenOptions
+	doors []*door
+	// listening is where the doors were opened, as the configuration spells it.
+	listening []string
+	failed    chan error // of a door for mail
+	running   sync.WaitGroup
 	// mu is held while a reload is under way; stopped ends all further ones.
 	mu      sync.Mutex
 	stopped bool

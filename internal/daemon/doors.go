@@ -68,10 +68,12 @@ func (d *Daemon) add(o *door) error {
 	d.doors = append(d.doors, o)
 	for _, l := range o.where {
 		opened, err := o.open(l)
-		if err != nil && o.mail {
+		switch {
+		case err == nil:
+			d.listening = append(d.listening, l.String())
+		case o.mail:
 			return err
-		}
-		if err != nil {
+		default:
 			d.log.Error(o.name+" unavailable", "listen", l.String(), "error", err)
 		}
 		o.listeners = append(o.listeners, opened...)

@@ -22,6 +22,9 @@ func places(cfg *config.Config) error {
 			errs = append(errs, place("listen on "+l.String(), l.Address, fs.ModeSocket, "this file is not a socket"))
 		}
 	}
+	if path := cfg.AdminSocket(); path == cfg.Admin.Socket && path != "" { // else it is beside the history
+		errs = append(errs, place("admin.socket", path, fs.ModeSocket, path+" is not a socket"))
+	}
 	if !cfg.InMemory() {
 		errs = append(errs, place("history", cfg.History, 0, cfg.History+" is not a regular file"))
 	}

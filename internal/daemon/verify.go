@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,11 +16,13 @@ import (
 )
 
 // Verify looks at what a configuration refers to beside itself: secrets,
-// templates, authorities, groups, folders. The error is what serve refuses or leaves out.
-// The warnings are what may be right where the service runs: variables and
-// systemd's credentials, which this process need not have.
-func Verify(cfg *config.Config) (warnings []string, err error) {
-	var errs []error
+// templates, authorities, groups, folders, addresses. The error is what serve refuses
+// or leaves out. The warnings are what may be right where or when the service runs:
+// variables and systemd's credentials, which this process need not have, and
+// addresses that are taken now.
+func Verify(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
+	warnings, err = reachable(ctx, cfg)
+	errs := []error{err}
 	cfg, away := withoutCredentials(cfg)
 	for _, path := range away {
 		warnings = append(warnings, path+" can't be read here: systemd gives it to the service alone")
@@ -132,18 +135,21 @@ func referred(cfg *config.Config) []string {
 // serviceAccount returns the user of tlsratchet's systemd service, if there is
 // one. A dynamic user that systemd has not made yet is in no group.
 func serviceAccount() (a account.Account, ok bool) {
-	out, err := exec.Command("systemctl", "show", "tlsratchet.service", "--property=LoadState", "--property=User").Output()
-	if err != nil {
-		return a, false
-	}
-	shown := make(map[string]string)
-	for line := range strings.Lines(string(out)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		shown[key] = value
-	}
+	shown := unit("tlsratchet.service", "LoadState", "User")
 	if shown["LoadState"] != "loaded" || shown["User"] == "" || shown["User"] == "root" {
 		return a, false
 	}
 	a, _ = account.Lookup(shown["User"])
 	return a, true
+}
+
+// unit returns properties of a unit of systemd; none where that can't be asked.
+func unit(name string, properties ...string) map[string]string {
+	out, _ := exec.Command("systemctl", "show", name, "--property="+strings.Join(properties, ",")).Output()
+	shown := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		shown[key] = value
+	}
+	return shown
 }
