@@ -59,8 +59,8 @@ func TestWhatTripsTheBreaker(t *testing.T) {
 				}
 			})
 		}
-		if got := b.answer != Armed; got != tt.trips {
-			t.Errorf("%s: %s", tt.name, b.answer)
+		if got := b.s.Answer != Armed; got != tt.trips {
+			t.Errorf("%s: %s", tt.name, b.s.Answer)
 		}
 	}
 }
@@ -144,8 +144,8 @@ func TestSilenceIsADay(t *testing.T) {
 		for n := range 10 {
 			strip(b, n, boundaryNoon, nil)
 		}
-		if strip(b, 10, boundaryNoon.Add(after), nil); b.answer != want {
-			t.Errorf("after %s: %s, want %s", after, b.answer, want)
+		if strip(b, 10, boundaryNoon.Add(after), nil); b.s.Answer != want {
+			t.Errorf("after %s: %s, want %s", after, b.s.Answer, want)
 		}
 	}
 }
@@ -167,14 +167,14 @@ func TestDelayed(t *testing.T) {
 
 // TestOldestNameGoes: of too many names the one that came longest ago goes.
 func TestOldestNameGoes(t *testing.T) {
-	var l names
+	var l []BreakerName
 	for i, minute := range []int{5, 3, 9, 7} {
-		l.add(BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint("net", i), At: boundaryNoon.Add(time.Duration(minute) * time.Minute)}, 3)
+		addName(&l, BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint("net", i), At: boundaryNoon.Add(time.Duration(minute) * time.Minute)}, 3)
 	}
 	if len(l) != 3 || l[0].Name != "0" || l[1].Name != "2" || l[2].Name != "3" {
 		t.Errorf("left: %v", l)
 	}
-	l.add(BreakerName{Name: "0", At: boundaryNoon.Add(time.Hour)}, 3)
+	addName(&l, BreakerName{Name: "0", At: boundaryNoon.Add(time.Hour)}, 3)
 	if len(l) != 3 || !l[0].At.Equal(boundaryNoon.Add(time.Hour)) || l[0].Network != "net0" {
 		t.Errorf("came again: %v", l)
 	}
@@ -187,7 +187,7 @@ func TestQuietArms(t *testing.T) {
 		name string
 		ask  func(b *Breaker, at time.Time) Answer
 	}{
-		{"a downgrade", func(b *Breaker, at time.Time) Answer { strip(b, 1, at, nil); return b.answer }},
+		{"a downgrade", func(b *Breaker, at time.Time) Answer { strip(b, 1, at, nil); return b.s.Answer }},
 		{"a stranger in clear", func(b *Breaker, at time.Time) Answer { return b.inClear(&Session{At: at}) }},
 		{"explain", func(b *Breaker, at time.Time) Answer {
 			d := Decision{rule: &tlsstate.Policy{}}
@@ -203,8 +203,8 @@ func TestQuietArms(t *testing.T) {
 		for n := range 11 {
 			strip(b, n, boundaryNoon, nil)
 		}
-		if b.answer != Softened {
-			t.Fatalf("eleven: %s", b.answer)
+		if b.s.Answer != Softened {
+			t.Fatalf("eleven: %s", b.s.Answer)
 		}
 		at = boundaryNoon.Add(25 * time.Hour) // a day later the silence is over, too
 		if got := tt.ask(b, at); got != Armed {
@@ -228,6 +228,6 @@ func TestQuietArms(t *testing.T) {
 		strip(b, n, boundaryNoon, nil)
 	}
 	if works = false; b.State(boundaryNoon.Add(time.Second)).Answer != Suspended {
-		t.Errorf("the self-check failed: %s", b.answer)
+		t.Errorf("the self-check failed: %s", b.s.Answer)
 	}
 }

@@ -32,26 +32,12 @@ import (
 // a nil Breaker, which limits nothing. Its memory is bounded.
 type Breaker struct {
 	o BreakerOptions
-	// watching says that no encrypted session came since the last downgrade,
-	// tripped that the answer isn't Armed: only then does a session that is no
-	// downgrade cost more than a look at these.
-	watching, tripped atomic.Bool
+	// watching says that no encrypted session came since the last downgrade: only
+	// then does an encrypted one cost more than a look at this.
+	watching atomic.Bool
 
-	// override is the operator's answer, or nil.
-	override atomic.Pointer[Answer]
-
-	mu     sync.Mutex
-	answer Answer
-	since  time.Time
-	// began is when the first downgrade came after the last encrypted session.
-	began time.Time
-	// brokenFrom and brokenTo are when the self-check last found our own TLS
-	// broken.
-	brokenFrom, brokenTo time.Time
-	// recent are the names of the window; silent those since the last encrypted
-	// session; delayed those of the same time that enforcement befell, young
-	// pins and domains' too.
-	recent, silent, delayed names
+	mu sync.Mutex
+	s  BreakerState
 }
 
 // BreakerOptions are the numbers of a [Breaker], and what it asks.
@@ -112,7 +98,7 @@ func (b *Breaker) downgraded(s *Session, d *Decision) {
 	}
 	defer b.lock()()
 	if !b.watching.Swap(true) {
-		b.began = s.At
+		b.s.Began = s.At
 	}
 	b.settle(s.At)
 	b.count(s, d)
@@ -122,11 +108,10 @@ func (b *Breaker) downgraded(s *Session, d *Decision) {
 
 // apply gives the decision the answer that holds, and limits its action.
 func (b *Breaker) apply(s *Session, d *Decision) {
-	d.Breaker = b.answer
-	if b.answer != Suspended && b.excuses(s, d) {
+	d.Breaker = b.s.Holds()
+	if b.s.Override == nil && d.Breaker != Suspended && b.excuses(s, d) {
 		d.Breaker = Excused
 	}
-	d.Breaker = b.answers(d.Breaker)
 	if !d.rule.Peer && !d.Required {
 		d.Action = d.Breaker.limit(d.Action)
 	}
@@ -150,7 +135,7 @@ func (b *Breaker) met(s *Session) {
 	}
 	defer b.lock()()
 	b.watching.Store(false)
-	b.silent, b.delayed = nil, nil
+	b.s.Silent, b.s.Delayed = nil, nil
 	b.settle(s.At)
 }
 
@@ -160,32 +145,30 @@ func (b *Breaker) inClear(s *Session) Answer {
 	if b == nil {
 		return Armed
 	}
-	if a := b.override.Load(); a != nil {
-		return *a
-	}
-	if !b.tripped.Load() && b.o.SelfCheck == nil {
-		return Armed
-	}
 	defer b.lock()()
+	if b.s.Override != nil {
+		return *b.s.Override
+	}
 	if b.broken(s.At) {
 		if !b.watching.Swap(true) {
-			b.began = s.At
+			b.s.Began = s.At
 		}
 		b.set(Suspended, s.At)
 	}
 	b.settle(s.At)
-	return b.answer
+	return b.s.Answer
 }
 
 // lock locks the breaker. What it returns unlocks it, and then reports a new
 // answer.
 func (b *Breaker) lock() (unlock func()) {
 	b.mu.Lock()
-	before := b.answer
+	before := b.s.Answer
 	return func() {
-		state, changed := BreakerState{}, b.answer != before && b.o.Changed != nil
+		var state BreakerState
+		changed := b.s.Answer != before && b.o.Changed != nil
 		if changed {
-			state = b.state()
+			state = b.s.clone()
 		}
 		b.mu.Unlock()
 		if changed {
@@ -202,26 +185,26 @@ func (b *Breaker) count(s *Session, d *Decision) {
 	}
 	most := b.o.Domains + 1
 	if d.Action > tlsstate.Header && !d.rule.Peer && !d.Required {
-		b.delayed.add(n, most)
+		addName(&b.s.Delayed, n, most)
 	}
 	firstHand := d.Identity.Kind == tlsstate.Address && !d.Required
 	if !firstHand || d.Since == 0 || int(s.day())-int(d.Since) < b.o.PinDays {
 		return
 	}
-	b.recent.add(n, most)
-	b.silent.add(n, most)
+	addName(&b.s.Recent, n, most)
+	addName(&b.s.Silent, n, most)
 }
 
 // settle forgets what is over, and gives the answer that then holds.
 func (b *Breaker) settle(now time.Time) {
-	b.recent.expire(now, b.o.Window)
-	b.silent.expire(now, silence)
-	b.delayed.expire(now, silence)
-	if b.answer == Armed {
+	expire(&b.s.Recent, now, b.o.Window)
+	expire(&b.s.Silent, now, silence)
+	expire(&b.s.Delayed, now, silence)
+	if b.s.Answer == Armed {
 		return
 	}
 	b.set(b.diagnose(now), now)
-	if b.answer == Softened && len(b.recent) <= b.o.Domains/2 {
+	if b.s.Answer == Softened && len(b.s.Recent) <= b.o.Domains/2 {
 		b.set(Armed, now)
 	}
 }
@@ -231,7 +214,7 @@ func (b *Breaker) settle(now time.Time) {
 func (b *Breaker) trip(now time.Time) {
 	most := b.o.Domains
 	answer := b.diagnose(now)
-	if len(b.recent) > most || len(b.silent) > most || b.broken(now) || b.answer != Armed {
+	if len(b.s.Recent) > most || len(b.s.Silent) > most || b.broken(now) || b.s.Answer != Armed {
 		b.set(answer, now)
 	}
 }
@@ -248,10 +231,10 @@ func (b *Breaker) diagnose(now time.Time) Answer {
 	case at.IsZero():
 	case !works:
 		return Suspended
-	case !at.Before(b.began):
+	case !at.Before(b.s.Began):
 		return Softened
 	}
-	if len(b.silent) > b.o.Domains && !b.looks(now) {
+	if len(b.s.Silent) > b.o.Domains && !b.looks(now) {
 		return Suspended
 	}
 	return Softened
@@ -271,7 +254,7 @@ func (b *Breaker) looks(now time.Time) bool {
 		return false
 	}
 	_, at := b.o.SelfCheck()
-	return !at.IsZero() && at.Before(b.began) && now.Sub(b.began).Abs() < lookTime
+	return !at.IsZero() && at.Before(b.s.Began) && now.Sub(b.s.Began).Abs() < lookTime
 }
 
 // selfCheck returns the result of the self-check, if it is of any use.
@@ -288,14 +271,13 @@ func (b *Breaker) selfCheck(now time.Time) (works bool, at time.Time) {
 
 func (b *Breaker) set(a Answer, now time.Time) {
 	if works, at := b.selfCheck(now); a == Suspended && !at.IsZero() && !works {
-		if now.Sub(b.brokenTo).Abs() > selfCheckAge {
-			b.brokenFrom = b.began
+		if now.Sub(b.s.BrokenTo).Abs() > selfCheckAge {
+			b.s.BrokenFrom = b.s.Began
 		}
-		b.brokenTo = now
+		b.s.BrokenTo = now
 	}
-	if a != b.answer {
-		b.answer, b.since = a, now
-		b.tripped.Store(a != Armed)
+	if a != b.s.Answer {
+		b.s.Answer, b.s.Since = a, now
 	}
 }
 
@@ -304,6 +286,6 @@ func (b *Breaker) set(a Answer, now time.Time) {
 // the self-check found our own TLS broken, and that is not long ago. Silence
 // alone excuses nobody: whoever strips close to us can make it.
 func (b *Breaker) excuses(s *Session, d *Decision) bool {
-	return d.Kind == tlsstate.Stripped && !b.brokenTo.IsZero() && d.Last <= tlsstate.DayOf(b.brokenFrom) &&
-		!s.At.Before(b.brokenFrom) && s.At.Sub(b.brokenTo) < excuse
+	return d.Kind == tlsstate.Stripped && !b.s.BrokenTo.IsZero() && d.Last <= tlsstate.DayOf(b.s.BrokenFrom) &&
+		!s.At.Before(b.s.BrokenFrom) && s.At.Sub(b.s.BrokenTo) < excuse
 }

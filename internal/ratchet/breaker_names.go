@@ -6,12 +6,9 @@ import (
 	"time"
 )
 
-// names are the distinct ones: no domain twice, no network twice.
-type names []BreakerName
-
-// add adds a name that is new in both, or notes that it came again. Of more
-// than most the one that came longest ago goes.
-func (l *names) add(n BreakerName, most int) {
+// addName adds a name that is new to the list, as a domain and as a network, or
+// notes that it came again. Of more than most the one that came longest ago goes.
+func addName(l *[]BreakerName, n BreakerName, most int) {
 	for i := range *l {
 		known := &(*l)[i]
 		if known.Name == n.Name {
@@ -36,7 +33,7 @@ func (l *names) add(n BreakerName, most int) {
 
 // expire removes what came longer ago than window, or that far ahead: a clock
 // that jumped leaves nothing behind.
-func (l *names) expire(now time.Time, window time.Duration) {
+func expire(l *[]BreakerName, now time.Time, window time.Duration) {
 	*l = slices.DeleteFunc(*l, func(n BreakerName) bool { return now.Sub(n.At).Abs() > window })
 }
 

@@ -71,7 +71,7 @@ type BreakerState struct {
 	BrokenTo   time.Time `json:"broken_to,omitzero"`
 	// Recent are the pinned names that downgraded within the window, Silent
 	// those since the last encrypted session, Delayed all that enforcement
-	// befell since then.
+	// befell since then, young pins and domains' too.
 	Recent  []BreakerName `json:"recent,omitempty"`
 	Silent  []BreakerName `json:"silent,omitempty"`
 	Delayed []BreakerName `json:"delayed,omitempty"`
@@ -108,31 +108,39 @@ func (b *Breaker) State(now time.Time) BreakerState {
 	}
 	defer b.lock()()
 	b.settle(now)
-	return b.state()
+	return b.s.clone()
 }
 
-func (b *Breaker) state() BreakerState {
-	return BreakerState{
-		Answer: b.answer, Override: b.override.Load(), Since: b.since, Began: b.began, BrokenFrom: b.brokenFrom, BrokenTo: b.brokenTo,
-		Recent: slices.Clone(b.recent), Silent: slices.Clone(b.silent), Delayed: slices.Clone(b.delayed),
-	}
+// clone returns a copy that shares nothing.
+func (s BreakerState) clone() BreakerState {
+	s.Recent, s.Silent, s.Delayed = slices.Clone(s.Recent), slices.Clone(s.Silent), slices.Clone(s.Delayed)
+	return s
 }
 
 // Restore makes the breaker go on where another one was. Call it before the
 // first session. What the state holds beyond the breaker's numbers is left out.
 func (b *Breaker) Restore(s BreakerState) {
-	defer b.lock()()
-	b.answer, b.since, b.began = min(s.Answer, Suspended), s.Since, s.Began
-	b.brokenFrom, b.brokenTo = s.BrokenFrom, s.BrokenTo
-	for i, from := range [][]BreakerName{s.Recent, s.Silent, s.Delayed} {
-		to := [...]*names{&b.recent, &b.silent, &b.delayed}[i]
-		for _, n := range from {
-			to.add(n, b.o.Domains+1)
+	for _, list := range []*[]BreakerName{&s.Recent, &s.Silent, &s.Delayed} {
+		all := *list
+		*list = nil
+		for _, n := range all {
+			addName(list, n, b.o.Domains+1)
 		}
 	}
-	if s.Override != nil && *s.Override <= Suspended {
-		b.override.Store(s.Override)
+	s.Answer = min(s.Answer, Suspended)
+	if s.Override != nil && *s.Override > Suspended {
+		s.Override = nil
 	}
-	b.watching.Store(len(b.silent)+len(b.delayed) > 0)
-	b.tripped.Store(b.answer != Armed)
+	defer b.lock()()
+	b.s = s
+	b.watching.Store(len(s.Silent)+len(s.Delayed) > 0)
+}
+
+// Override makes the breaker give one answer, whatever it finds; nil lets it
+// find its own again. It is an operator's wish, and part of the state that is
+// kept. [[peer]] rows are left alone all the same.
+func (b *Breaker) Override(a *Answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.s.Override = a
 }

@@ -20,7 +20,7 @@ func TestOneOutageOfOurs(t *testing.T) {
 		b.o.SelfCheck = func() (bool, time.Time) { return false, checked }
 		strip(b, 1, boundaryNoon, nil)
 		encrypted(b, boundaryNoon)
-		b.brokenTo = boundaryNoon
+		b.s.BrokenTo = boundaryNoon
 		checked = boundaryNoon.Add(gap)
 		strip(b, 2, checked, nil)
 		s := b.State(checked)
@@ -46,7 +46,7 @@ func TestExcused(t *testing.T) {
 		{"the clock went back before it", -time.Second, tlsstate.Stripped, today, tlsstate.Reject},
 	} {
 		b := boundaryBreaker(t)
-		b.brokenFrom, b.brokenTo = boundaryNoon, boundaryNoon
+		b.s.BrokenFrom, b.s.BrokenTo = boundaryNoon, boundaryNoon
 		if got := strip(b, 1, boundaryNoon.Add(tt.after), func(d *Decision) { d.Kind, d.Last = tt.kind, tt.last }); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
@@ -66,8 +66,8 @@ func TestRestored(t *testing.T) {
 	later := boundaryNoon.Add(time.Hour)
 	b = boundaryBreaker(t)
 	b.Restore(BreakerState{Began: boundaryNoon})
-	if strip(b, 1, later, nil); !b.began.Equal(later) {
-		t.Errorf("began %s", b.began)
+	if strip(b, 1, later, nil); !b.s.Began.Equal(later) {
+		t.Errorf("began %s", b.s.Began)
 	}
 	var silent []BreakerName
 	for i := range 11 {
@@ -80,8 +80,8 @@ func TestRestored(t *testing.T) {
 	}
 	b = boundaryBreaker(t)
 	b.Restore(BreakerState{Began: boundaryNoon, Delayed: []BreakerName{n}})
-	if strip(b, 1, later, nil); !b.began.Equal(boundaryNoon) {
-		t.Errorf("with names, began %s", b.began)
+	if strip(b, 1, later, nil); !b.s.Began.Equal(boundaryNoon) {
+		t.Errorf("with names, began %s", b.s.Began)
 	}
 }
 
@@ -109,8 +109,8 @@ func TestOldSelfCheck(t *testing.T) {
 	for age, want := range map[time.Duration]Answer{time.Hour: Suspended, time.Hour + time.Second: Armed, -time.Hour: Suspended} {
 		b := boundaryBreaker(t)
 		b.o.SelfCheck = func() (bool, time.Time) { return false, boundaryNoon.Add(-age) }
-		if strip(b, 1, boundaryNoon, nil); b.answer != want {
-			t.Errorf("%s old: %s", age, b.answer)
+		if strip(b, 1, boundaryNoon, nil); b.s.Answer != want {
+			t.Errorf("%s old: %s", age, b.s.Answer)
 		}
 	}
 }
@@ -124,8 +124,8 @@ func TestLookTime(t *testing.T) {
 		for n := range 11 {
 			strip(b, n, boundaryNoon, nil)
 		}
-		if strip(b, 1, boundaryNoon.Add(after), nil); b.answer != want {
-			t.Errorf("after %s: %s", after, b.answer)
+		if strip(b, 1, boundaryNoon.Add(after), nil); b.s.Answer != want {
+			t.Errorf("after %s: %s", after, b.s.Answer)
 		}
 	}
 }
@@ -149,8 +149,8 @@ func TestSilenceOfTen(t *testing.T) {
 	}
 	encrypted(b, boundaryNoon)
 	for n, want := range []Answer{9: Softened, 10: Suspended} {
-		if strip(b, n, boundaryNoon, nil); want != Armed && b.answer != want {
-			t.Errorf("%d names in silence: %s", n+1, b.answer)
+		if strip(b, n, boundaryNoon, nil); want != Armed && b.s.Answer != want {
+			t.Errorf("%d names in silence: %s", n+1, b.s.Answer)
 		}
 	}
 }
