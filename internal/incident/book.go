@@ -36,7 +36,7 @@ type Book struct {
 	log     *slog.Logger
 	tally   tally
 	watch   *watch
-	notes   chan note
+	events  chan *ratchet.Event
 	dropped atomic.Uint64
 
 	mu     sync.Mutex
@@ -76,10 +76,10 @@ func Open(o Options) (*Book, error) {
 func newBook(o Options) *Book {
 	b := &Book{
 		changed: o.Changed, log: o.Log, ledger: newLedger(maxIncidents),
-		save:  func(s saved) error { return s.write(o.File) },
-		notes: make(chan note, backlog),
-		saved: marks{at: time.Now()},
-		stop:  make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),
+		save:   func(s saved) error { return s.write(o.File) },
+		events: make(chan *ratchet.Event, backlog),
+		saved:  marks{at: time.Now()},
+		stop:   make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),
 	}
 	b.watch = b.ledger.watch
 	if b.log == nil {
@@ -105,7 +105,7 @@ func (b *Book) OnEvent(e ratchet.Event) {
 		return
 	}
 	select {
-	case b.notes <- newNote(&e):
+	case b.events <- own(e):
 	default:
 		b.dropped.Add(1)
 	}
@@ -190,10 +190,10 @@ func (b *Book) fold() {
 	defer close(b.folded)
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
-	for stop := b.stop; stop != nil || len(b.notes) > 0; {
+	for stop := b.stop; stop != nil || len(b.events) > 0; {
 		select {
-		case n := <-b.notes:
-			b.process(&n)
+		case e := <-b.events:
+			b.process(e)
 		case now := <-ticks.C:
 			b.Tick(now)
 		case <-stop:
@@ -202,8 +202,8 @@ func (b *Book) fold() {
 	}
 }
 
-func (b *Book) process(n *note) {
-	b.do(func(l *ledger) []Change { return l.onEvent(n) })
+func (b *Book) process(e *ratchet.Event) {
+	b.do(func(l *ledger) []Change { return l.onEvent(e) })
 }
 
 // Close processes and writes what waits, and closes the file. An error means

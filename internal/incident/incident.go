@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
@@ -164,8 +165,8 @@ func (i *Incident) clone() Incident {
 }
 
 // gather adds a message to the incident.
-func (i *Incident) gather(n *note) {
-	v := &n.verdict
+func (i *Incident) gather(e *ratchet.Event) {
+	v := &e.Decision.Verdict
 	if i.Messages == 0 {
 		i.Words = words.Verdict(v)
 	}
@@ -174,33 +175,33 @@ func (i *Incident) gather(n *note) {
 	}
 	i.Cap = max(i.Cap, v.Cap)
 	i.Evidence = evidence(v)
-	if n.at.After(i.Last) {
-		i.Last = n.at
+	if e.Session.At.After(i.Last) {
+		i.Last = e.Session.At
 	}
 	i.Messages++
 	i.Seen[min(int(v.Seen.Level), levels-1)]++
-	i.countAction(n)
-	i.Clients = appendNew(i.Clients, Client{Address: n.address.Name, Host: n.host}, MaxClients)
-	if n.from != "" {
-		i.From = appendNew(i.From, senderDomain(n.from), MaxFrom)
+	i.countAction(e)
+	i.Clients = appendNew(i.Clients, Client{Address: e.Session.Peer.Address.Name, Host: e.Session.Peer.Host}, MaxClients)
+	if e.Session.From != "" {
+		i.From = appendNew(i.From, senderDomain(e.Session.From), MaxFrom)
 	}
 }
 
 // countAction counts what was done to the message.
-func (i *Incident) countAction(n *note) {
-	if !n.done {
+func (i *Incident) countAction(e *ratchet.Event) {
+	if !e.Done {
 		i.Undone++
 		return
 	}
-	i.Done[min(int(n.action), actions-1)]++
+	i.Done[min(int(e.AppliedAction()), actions-1)]++
 	switch {
-	case n.action == tlsstate.Quarantine && n.queueID != "":
+	case e.AppliedAction() == tlsstate.Quarantine && e.QueueID != "":
 		if len(i.Held) >= MaxHeld {
 			i.Held = slices.Delete(i.Held, 0, 1)
 		}
-		i.Held = append(i.Held, Held{QueueID: n.queueID, At: n.at})
-	case n.action == tlsstate.Tempfail && i.Refused.IsZero():
-		i.Refused = n.at
+		i.Held = append(i.Held, Held{QueueID: e.QueueID, At: e.Session.At})
+	case e.AppliedAction() == tlsstate.Tempfail && i.Refused.IsZero():
+		i.Refused = e.Session.At
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
@@ -71,50 +72,50 @@ func (l *ledger) watchClients(i *Incident) {
 }
 
 // onEvent adds an event to the incidents.
-func (l *ledger) onEvent(n *note) []Change {
-	if opens(&n.verdict) {
-		return l.downgrade(n)
+func (l *ledger) onEvent(e *ratchet.Event) []Change {
+	if opens(&e.Decision.Verdict) {
+		return l.downgrade(e)
 	}
-	return append(l.closeMet(n), l.pinChange(n)...)
+	return append(l.closeMet(e), l.pinChange(e)...)
 }
 
 // downgrade adds a message to its incident, or opens one.
-func (l *ledger) downgrade(n *note) []Change {
-	k := key{n.verdict.Identity, n.verdict.KnownPlaintext()}
+func (l *ledger) downgrade(e *ratchet.Event) []Change {
+	k := key{e.Decision.Verdict.Identity, e.Decision.Verdict.KnownPlaintext()}
 	i := l.newest[k]
 	switch {
-	case i == nil, !i.IsOpen() && !i.resumes(n.at):
-		return l.open(k, n)
+	case i == nil, !i.IsOpen() && !i.resumes(e.Session.At):
+		return l.open(k, e)
 	case !i.IsOpen():
-		return l.reopen(i, n)
+		return l.reopen(i, e)
 	}
 	before := *i
-	l.gather(i, n)
-	if !i.KnownPlaintext && (i.worse(&before) || i.larger(n.at) || n.at.Sub(i.Reported.At) >= quietHours) {
+	l.gather(i, e)
+	if !i.KnownPlaintext && (i.worse(&before) || i.larger(e.Session.At) || e.Session.At.Sub(i.Reported.At) >= quietHours) {
 		what := Grown
 		if !i.Reported.Open {
 			what = Opened
 		}
-		return []Change{l.report(i, what, n.at, n)}
+		return []Change{l.report(i, what, e.Session.At, e)}
 	}
 	return nil
 }
 
-func (l *ledger) gather(i *Incident, n *note) {
-	i.gather(n)
+func (l *ledger) gather(i *Incident, e *ratchet.Event) {
+	i.gather(e)
 	l.watchClients(i)
 	l.changes++
 }
 
-func (l *ledger) open(k key, n *note) []Change {
+func (l *ledger) open(k key, e *ratchet.Event) []Change {
 	l.last++
-	i := &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: n.at, Last: n.at}
+	i := &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: e.Session.At, Last: e.Session.At}
 	l.all[i.ID], l.newest[k] = i, i
-	l.gather(i, n)
+	l.gather(i, e)
 	if len(l.all) > l.most {
 		l.drop(l.leastMissed(i))
 	}
-	return []Change{l.report(i, Opened, n.at, n)}
+	return []Change{l.report(i, Opened, e.Session.At, e)}
 }
 
 // resumes reports whether a closed incident goes on instead of a new one: a
@@ -126,16 +127,16 @@ func (i *Incident) resumes(at time.Time) bool {
 
 // reopen lets a closed incident go on. Each time doubles the pause until that is
 // reported.
-func (l *ledger) reopen(i *Incident, n *note) []Change {
+func (l *ledger) reopen(i *Incident, e *ratchet.Event) []Change {
 	i.Closed, i.ClosedBy = time.Time{}, StillOpen
 	pause := min(time.Hour<<min(i.Reopened, 5), quietHours)
 	i.Reopened++
 	i.Refused, i.Reported.Waiting = time.Time{}, 0
-	l.gather(i, n)
-	if i.KnownPlaintext || n.at.Sub(i.Reported.At) < pause {
+	l.gather(i, e)
+	if i.KnownPlaintext || e.Session.At.Sub(i.Reported.At) < pause {
 		return nil
 	}
-	return []Change{l.report(i, Opened, n.at, n)}
+	return []Change{l.report(i, Opened, e.Session.At, e)}
 }
 
 // worse reports whether the incident is worse than before: in kind or evidence,
@@ -148,27 +149,27 @@ func (i *Incident) larger(at time.Time) bool {
 	return i.Messages >= growth*max(i.Reported.Messages, small) && at.Sub(i.Reported.At) >= growthPause
 }
 
-// report returns a change of an incident and records that it is reported. n is
+// report returns a change of an incident and records that it is reported. e is
 // the message that led to it, or nil.
-func (l *ledger) report(i *Incident, what What, at time.Time, n *note) Change {
+func (l *ledger) report(i *Incident, what What, at time.Time, e *ratchet.Event) Change {
 	l.changes++
 	i.Reported.Open = what != Closed
 	i.Reported.At, i.Reported.Messages = at, i.Messages
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
-	if n != nil {
-		c.Words = clean.Text(words.Verdict(&n.verdict), maxText)
+	if e != nil {
+		c.Words = clean.Text(words.Verdict(&e.Decision.Verdict), maxText)
 	}
 	return c
 }
 
 // closeMet closes the incidents whose pin the session meets.
-func (l *ledger) closeMet(n *note) (changes []Change) {
-	if !meets(&n.verdict) {
+func (l *ledger) closeMet(e *ratchet.Event) (changes []Change) {
+	if !meets(&e.Decision.Verdict) {
 		return nil
 	}
-	for _, i := range slices.Clone(l.watch.at(n.address)) {
-		if i.metBy(&n.verdict) {
-			changes = append(changes, l.close(i, Met, n.at)...)
+	for _, i := range slices.Clone(l.watch.at(e.Session.Peer.Address)) {
+		if i.metBy(&e.Decision.Verdict) {
+			changes = append(changes, l.close(i, Met, e.Session.At)...)
 		}
 	}
 	return changes
@@ -203,13 +204,13 @@ func (l *ledger) unpinned(id uint64, at time.Time) []Change {
 }
 
 // pinChange returns what an event changes of a pin without an incident.
-func (l *ledger) pinChange(n *note) []Change {
-	v := &n.verdict
-	c := Change{At: n.at, Identity: v.Identity}
+func (l *ledger) pinChange(e *ratchet.Event) []Change {
+	v := &e.Decision.Verdict
+	c := Change{At: e.Session.At, Identity: v.Identity}
 	switch {
 	case v.Pinned():
 		c.What = Pinned
-	case !n.changes:
+	case !e.Decision.Changes:
 	case v.State == tlsstate.PinLapsed && v.Below == 1: // the first day of many
 		c.What = Lapsed
 	case v.State == tlsstate.PinReleased && l.releasedFirst(v.Identity):

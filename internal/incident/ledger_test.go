@@ -158,8 +158,7 @@ func randomStep(t *rapid.T, l *ledger, now time.Time) []Change {
 	}
 	e.Decision.Action = tlsstate.Action(rapid.IntRange(0, 4).Draw(t, "action"))
 	e.QueueID = "Q1"
-	n := newNote(&e)
-	return l.onEvent(&n)
+	return l.onEvent(own(e))
 }
 
 func checkLedger(t *rapid.T, l *ledger) {
@@ -250,8 +249,7 @@ func TestStrongerAction(t *testing.T) {
 	for n, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Observe, tlsstate.Tempfail, tlsstate.Tempfail} {
 		e := downgrade("192.0.2.1", noon.Add(time.Duration(n)*time.Minute))
 		e.Decision.Action, e.Recipient = action, "bob@here.example"
-		note := newNote(&e)
-		for _, c := range l.onEvent(&note) {
+		for _, c := range l.onEvent(own(e)) {
 			got = append(got, c.What)
 		}
 	}

@@ -2,31 +2,18 @@ package incident
 
 import (
 	"strings"
-	"time"
 
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 
-// note is a copy of an event, whose pointers are valid during the call only.
-type note struct {
-	at            time.Time
-	verdict       tlsstate.Verdict
-	address       tlsstate.Identity
-	host          string
-	from, queueID string
-	action        tlsstate.Action
-	done, changes bool
-}
-
-func newNote(e *ratchet.Event) note {
-	s, d := e.Session, e.Decision
-	return note{
-		at: s.At.UTC(), verdict: d.Verdict,
-		address: s.Peer.Address, host: s.Peer.Host,
-		from: s.From, queueID: queueID(e.QueueID),
-		action: e.AppliedAction(), done: e.Done, changes: d.Changes,
-	}
+// own returns an event that owns what it points to, which is valid during a call
+// only otherwise. Its time is in UTC, its queue id one of Postfix's.
+func own(e ratchet.Event) *ratchet.Event {
+	s, d := *e.Session, *e.Decision
+	s.At, e.QueueID = s.At.UTC(), queueID(e.QueueID)
+	e.Session, e.Decision = &s, &d
+	return &e
 }
 
 // queueID returns Postfix's queue id, or "" for anything else: it becomes part of
