@@ -184,6 +184,9 @@ func (b *Breaker) count(s *Session, d *Decision) {
 		n.Name = n.Network
 	}
 	most := b.o.Domains + 1
+	if s.Level > tlsstate.Plaintext {
+		b.s.Silent = nil
+	}
 	if d.Action > tlsstate.Header && !d.rule.Peer && !d.Required {
 		addName(&b.s.Delayed, n, most)
 	}
@@ -192,7 +195,9 @@ func (b *Breaker) count(s *Session, d *Decision) {
 		return
 	}
 	addName(&b.s.Recent, n, most)
-	addName(&b.s.Silent, n, most)
+	if s.Level == tlsstate.Plaintext {
+		addName(&b.s.Silent, n, most)
+	}
 }
 
 // settle forgets what is over, and gives the answer that then holds.

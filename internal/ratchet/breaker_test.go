@@ -288,3 +288,24 @@ func TestBreakerOutage(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// TestWeakenedIsNoSilence: sessions with weaker TLS are encrypted: however many
+// come, they don't show that our own TLS is broken.
+func TestWeakenedIsNoSilence(t *testing.T) {
+	f := newBreakerFixture(t, tlsstate.Reject)
+	f.policy.Weakened = tlsstate.Reject
+	r, err := tlsstate.NewRules(f.policy, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.SetRules(r)
+	all := crowd(12)
+	f.pinAll(t, all)
+	var d ratchet.Decision
+	for i, c := range all {
+		d = f.Decide(session(t, c, day(20).Add(time.Duration(i)*time.Second), tlsstate.Weak))
+	}
+	if d.Breaker != ratchet.Softened || d.Action != tlsstate.Tempfail {
+		t.Errorf("%s: %s", d.Breaker, words(d))
+	}
+}

@@ -69,6 +69,51 @@ func TestNewAddressBesideOthers(t *testing.T) {
 	f.strip(t, "in the next network", host(65), day(11), tlsstate.Tempfail)
 }
 
+// What a network says counts for a weakened session as for one in clear.
+func TestWeakenedBesideOthers(t *testing.T) {
+	f := newPool(t)
+	other := host(60)
+	other.Name = "mx.other.example"
+	f.deliver(session(t, other, day(11), tlsstate.TLS13))
+	for at, want := range map[int]tlsstate.Action{64: tlsstate.Header, 65: tlsstate.Tempfail} {
+		if d := f.Decide(session(t, host(at), day(11), tlsstate.Weak)); d.Action != want || d.Kind != tlsstate.Weakened {
+			t.Errorf("host %d: %s, %s", at, words(d), d.Support)
+		}
+	}
+}
+
+// A name that DNS last confirmed longer ago than a pin holds is the former
+// owner's: the address may have changed hands.
+func TestOldNameIsForgotten(t *testing.T) {
+	for _, tt := range []struct {
+		after int
+		addr  string
+		want  tlsstate.Kind
+	}{
+		{180, bank.Addr, tlsstate.Domain},
+		{181, bank.Addr, tlsstate.Address},
+		{180, "192.0.2.77", tlsstate.Domain},
+		{181, "192.0.2.77", tlsstate.Address},
+	} {
+		f := newFixture(t)
+		f.pin(t, bank)
+		moved := bank
+		moved.Addr = "203.0.113.7"
+		for n := 6; n <= 5+tt.after; n += 10 {
+			f.deliver(session(t, moved, day(n), tlsstate.TLS13))
+		}
+		unnamed := bank
+		unnamed.Addr, unnamed.Name, unnamed.Resolve = tt.addr, "unknown", "FAIL"
+		d := f.Decide(session(t, unnamed, day(5+tt.after), tlsstate.Plaintext))
+		if tt.after == 180 && tt.addr == bank.Addr {
+			tt.want = tlsstate.Address // its own pin holds still
+		}
+		if d.Identity.Kind != tt.want {
+			t.Errorf("%s after %d days: %s", tt.addr, tt.after, words(d))
+		}
+	}
+}
+
 // A server that moves to another address keeps its name: the domain's pin holds
 // there too. It says nothing of another host's.
 func TestServerThatMoves(t *testing.T) {

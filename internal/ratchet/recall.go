@@ -42,11 +42,15 @@ func (r *Ratchet) loadNetwork(t *trial) error {
 // recall makes the domain speak that the memory has for an address without a
 // confirmed name: whoever strips can also break our DNS. It is the domain of the
 // name that the address last had, or the one that was ever seen with TLS in its
-// network. It is judged, and learns nothing.
+// network; neither for longer than a pin holds, for addresses change hands. It is
+// judged, and learns nothing.
 func (r *Ratchet) recall(t *trial) error {
-	host := t.address.history.Name.Text
-	if host == "" {
-		host = t.network.history.Name.Text
+	recent := func(d tlsstate.Day) bool { return int(t.day)-int(d) <= t.rule.PinMaxAgeDays }
+	host, network := "", &t.network.history
+	if name := t.address.history.Name; recent(name.Day) {
+		host = name.Text
+	} else if recent(network.Pin(tlsstate.Weak).Met) {
+		host = network.Name.Text
 	}
 	domain, ok := peer.Domain(host, netip.Addr{})
 	if !ok {

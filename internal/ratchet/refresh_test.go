@@ -62,7 +62,7 @@ func TestOtherHostsAreAsked(t *testing.T) {
 		{"known, over TLS: nobody is asked", 5, tlsstate.TLS12, "pin", "address steady none observe", nil},
 		{"new, over TLS: nobody is asked", 0, tlsstate.TLS12, "pin", "address new none observe", nil},
 		{"new, in clear, and pinned there", 0, tlsstate.Plaintext, "pin", "address downgrade stripped tempfail", []string{"1m0s " + withNetwork}},
-		{"new, weakened, and pinned there", 0, tlsstate.Weak, "pin", "address downgrade weakened tempfail", []string{"1m0s " + all}},
+		{"new, weakened, and pinned there", 0, tlsstate.Weak, "pin", "address downgrade weakened tempfail", []string{"1m0s " + withNetwork}},
 		{"new, in clear, and unknown there", 0, tlsstate.Plaintext, "", "address new none observe", []string{"1m0s " + withNetwork}},
 		{"seen over TLS, in clear, and pinned there", 2, tlsstate.Plaintext, "pin", "address downgrade stripped tempfail", []string{"0s " + all}},
 		{"pinned, in clear, and nothing new there", 5, tlsstate.Plaintext, "", "address downgrade stripped tempfail", []string{"0s " + all}},

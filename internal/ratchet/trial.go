@@ -126,13 +126,13 @@ func (r *Ratchet) load(t *trial) error {
 			return err
 		}
 	}
-	if t.Level > tlsstate.Plaintext {
+	if t.Level >= t.rule.PinUpTo {
 		return nil
 	}
-	if err := r.loadElsewhere(t); err != nil {
+	if err := r.loadNetwork(t); err != nil || t.Level > tlsstate.Plaintext {
 		return err
 	}
-	return r.loadNetwork(t)
+	return r.loadElsewhere(t)
 }
 
 func (r *Ratchet) loadPart(t *trial, p *part) (err error) {

@@ -78,7 +78,7 @@ func Breaker(s *ratchet.BreakerState) string {
 	case s.Repaired():
 		return "our own STARTTLS was broken and works again; until downgrades are few, " + Answer(s.Answer)
 	case s.Answer == ratchet.Softened:
-		return "many pinned domains come in clear and our own STARTTLS works, as far as is known: somebody may strip TLS close to us; " + Answer(s.Answer)
+		return "many pinned domains downgrade and our own STARTTLS works, as far as is known: somebody may strip TLS close to us; " + Answer(s.Answer)
 	case s.Answer == ratchet.Suspended && !s.BrokenTo.Before(s.Since):
 		return "our own STARTTLS seems broken: the self-check got no TLS; " + Answer(s.Answer)
 	case s.Answer == ratchet.Suspended:
