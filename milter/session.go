@@ -100,7 +100,7 @@ func (s *session) end(mod edits, queueID string) gomilter.Response {
 	}
 	e := ratchet.Event{Recipient: s.First, QueueID: queueID, Done: true}
 	if err := s.mark(mod); err != nil {
-		s.m.Failed("milter callback failed; message accepted", err, "doing", "marking a message")
+		s.m.Failed("message not marked, but accepted", err)
 		e.Done = !s.Downgraded()
 	}
 	s.Emit(e)

@@ -211,8 +211,8 @@ func TestOneWithoutMacros(t *testing.T) {
 	if s := u.log.String(); !strings.Contains(s, "level=WARN") || strings.Contains(s, "level=ERROR") {
 		t.Error(s)
 	}
-	u.m.Failed("milter callback failed", ratchet.ErrDay, "doing", "trying")
-	if s := u.log.String(); !strings.Contains(s, "level=ERROR") || !strings.Contains(s, "doing=trying") {
+	u.m.Failed("message not marked", ratchet.ErrDay)
+	if s := u.log.String(); !strings.Contains(s, "level=ERROR") || !strings.Contains(s, "session without a day") {
 		t.Error(s)
 	}
 }

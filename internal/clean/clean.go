@@ -3,8 +3,11 @@
 package clean
 
 import (
+	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 )
 
 // Text returns s with only 0x20 to 0x7E left, every other byte as '?', and cut
@@ -40,10 +43,17 @@ func isClean(s string) bool {
 	return true
 }
 
-// Stack returns the stack of the calling goroutine on one line, for a log:
-// 8,000 bytes at most.
-func Stack() string {
-	return Text(strings.Join(strings.Fields(string(debug.Stack())), " "), 8000)
+// Panics logs panics. The zero value is ready.
+type Panics struct{ stacked atomic.Bool }
+
+// Log logs a panic that the caller recovered, on one line: the first with its
+// stack. Whoever finds out how to bring one about fills no log with stacks.
+func (p *Panics) Log(log *slog.Logger, message string, value any) {
+	attrs := []any{"error", Text(fmt.Sprint("panic: ", value), 300)}
+	if !p.stacked.Swap(true) {
+		attrs = append(attrs, "stack", Text(strings.Join(strings.Fields(string(debug.Stack())), " "), 8000))
+	}
+	log.Error(message, attrs...)
 }
 
 // Name returns a name of a peer's choice; all but letters, digits and ".-_:/"

@@ -1,6 +1,7 @@
 package clean_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -53,5 +54,19 @@ func TestWords(t *testing.T) {
 	}
 	if got := clean.Name("a b;c\n.example"); got != "a?b?c?.example" {
 		t.Error(got)
+	}
+}
+
+// TestPanics: however often something panics, one stack is logged, and nothing
+// of a peer's choice as it came.
+func TestPanics(t *testing.T) {
+	var out strings.Builder
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	var p clean.Panics
+	for range 3 {
+		p.Log(log, "accepted", "a\x1b[31m\r\nb")
+	}
+	if text := out.String(); strings.Count(text, "stack=") != 1 || strings.Count(text, `error="panic: a?[31m??b"`) != 3 {
+		t.Error(text)
 	}
 }

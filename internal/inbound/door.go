@@ -6,7 +6,6 @@ package inbound
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -52,9 +51,9 @@ type Door struct {
 	options atomic.Pointer[Options]
 
 	noFacts, failures atomic.Uint64
-	// warned: a message without facts was logged. stacked: the stack of a panic
-	// was logged.
-	warned, stacked atomic.Bool
+	// warned: a message without facts was logged.
+	warned atomic.Bool
+	panics clean.Panics
 }
 
 // New returns a door that works with deps.
@@ -93,16 +92,13 @@ func (d *Door) Unknown(err error, cause string) {
 const maxError = 300
 
 // Failed counts and logs a failure inside that mail is not to suffer from.
-func (d *Door) Failed(text string, err error, attrs ...any) {
+func (d *Door) Failed(text string, err error) {
 	d.failures.Add(1)
-	d.Log.Error(text, append(attrs, "error", clean.Text(err.Error(), maxError))...)
+	d.Log.Error(text, "error", clean.Text(err.Error(), maxError))
 }
 
-// Panicked counts a panic, and logs it: the first one with its stack.
+// Panicked counts and logs a panic.
 func (d *Door) Panicked(text string, p any) {
-	var stack []any
-	if !d.stacked.Swap(true) {
-		stack = []any{"stack", clean.Stack()}
-	}
-	d.Failed(text, fmt.Errorf("%v", p), stack...)
+	d.failures.Add(1)
+	d.panics.Log(d.Log, text, p)
 }

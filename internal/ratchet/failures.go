@@ -16,9 +16,8 @@ type failures struct {
 
 	// since is how many failures there were before those under way, plus one; 0
 	// while all is well.
-	since atomic.Uint64
-	// stacked is set once the stack of a panic was logged.
-	stacked atomic.Bool
+	since  atomic.Uint64
+	panics clean.Panics
 }
 
 // note counts a failure, and logs the first of a series.
@@ -36,14 +35,9 @@ func (f *failures) over() {
 	}
 }
 
-// panicked counts a panic, and logs the stack of the first.
+// panicked counts and logs a panic.
 func (f *failures) panicked(p any) error {
-	err := fmt.Errorf("%w: %v", ErrPanic, p)
 	f.count.Add(1)
-	attrs := []any{"error", err}
-	if f.stacked.CompareAndSwap(false, true) {
-		attrs = append(attrs, "stack", clean.Stack())
-	}
-	f.log.Error("panic in a decision; message accepted", attrs...)
-	return err
+	f.panics.Log(f.log, "panic in a decision; message accepted", p)
+	return fmt.Errorf("%w: %v", ErrPanic, p)
 }

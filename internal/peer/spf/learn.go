@@ -1,11 +1,6 @@
 package spf
 
-import (
-	"fmt"
-
-	"tlsratchet/internal/clean"
-	"tlsratchet/internal/peer"
-)
+import "tlsratchet/internal/peer"
 
 // task is a claim to be proven, and what to do then.
 type task struct {
@@ -49,7 +44,7 @@ func (p *Prover) work() {
 func (p *Prover) call(learn func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.log.Error("sender not learned", "error", fmt.Sprintf("panic: %v", r), "stack", clean.Stack())
+			p.panics.Log(p.log, "sender not learned", r)
 		}
 	}()
 	learn()

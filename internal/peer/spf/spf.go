@@ -2,7 +2,6 @@ package spf
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -75,6 +74,7 @@ type Prover struct {
 	tried    *tried
 	results  [results]atomic.Uint64
 	dropped  atomic.Uint64
+	panics   clean.Panics
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -110,7 +110,7 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 	defer func() {
 		if r := recover(); r != nil {
 			result = Failed
-			p.log.Error("sender not proven", "error", fmt.Sprintf("panic: %v", r), "stack", clean.Stack())
+			p.panics.Log(p.log, "sender not proven", r)
 		}
 		p.results[result].Add(1)
 		p.tried.note(&c, result)
