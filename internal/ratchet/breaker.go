@@ -179,10 +179,7 @@ func (b *Breaker) lock() (unlock func()) {
 
 // count adds a downgrade to the lists that it belongs to.
 func (b *Breaker) count(s *Session, d *Decision) {
-	n := BreakerName{Name: s.Peer.Domain.Name, Network: networkOf(s.Peer.IP).String(), At: s.At}
-	if n.Name == "" {
-		n.Name = n.Network
-	}
+	n := s.BreakerName()
 	most := b.o.Domains + 1
 	if s.Level > tlsstate.Plaintext {
 		b.s.Silent = nil

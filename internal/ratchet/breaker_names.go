@@ -1,10 +1,25 @@
 package ratchet
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 )
+
+// BreakerName returns what a peer counts as: its domain, or its network. A network
+// is the /24 of an address, or its /32 of IPv6, for whoever has one has 65,536 of
+// /48.
+func (s *Session) BreakerName() BreakerName {
+	bits := 32
+	if s.Peer.IP.Is4() {
+		bits = 24
+	}
+	network, _ := s.Peer.IP.Prefix(bits) // none for no address
+	n := BreakerName{Name: s.Peer.Domain.Name, Network: network.String(), At: s.At}
+	if n.Name == "" {
+		n.Name = n.Network
+	}
+	return n
+}
 
 // addName adds a name that is new to the list, as a domain and as a network, or
 // notes that it came again. Of more than most the one that came longest ago goes.
@@ -35,18 +50,4 @@ func addName(l *[]BreakerName, n BreakerName, most int) {
 // that jumped leaves nothing behind.
 func expire(l *[]BreakerName, now time.Time, window time.Duration) {
 	*l = slices.DeleteFunc(*l, func(n BreakerName) bool { return now.Sub(n.At).Abs() > window })
-}
-
-// networkOf returns the network that an address counts as: its /24, or its /32
-// of IPv6, for whoever has one has 65,536 of /48.
-func networkOf(ip netip.Addr) netip.Prefix {
-	bits := 32
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }

@@ -123,7 +123,7 @@ func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *In
 		Identity: clip(d.Identity.String()), Client: clientText(c.Name, s.Peer.IP),
 		Began: s.At, Last: s.At, Kind: d.Kind.String(), Days: d.Days, Since: d.Since.String(),
 		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
-		action: d.Action, Action: d.Action.String(), name: nameOf(s),
+		action: d.Action, Action: d.Action.String(), name: s.BreakerName().Name,
 	}
 	if d.Kind == tlsstate.Unauthenticated {
 		i.Pin, i.Seen = "certificate", "none"
@@ -138,16 +138,4 @@ func clientText(name string, ip netip.Addr) string {
 		return clip(name)
 	}
 	return clip(name) + "[" + ip.String() + "]"
-}
-
-// network is the one that an address counts for.
-func network(ip netip.Addr) string {
-	bits := 32
-	if !ip.IsValid() {
-		return ""
-	}
-	if ip.Is4() {
-		bits = 24
-	}
-	return netip.PrefixFrom(ip, bits).Masked().String()
 }

@@ -32,7 +32,7 @@ func (o *outage) session(r *replay, s *ratchet.Session) bool {
 		if before == 0 {
 			o.since = s.At
 		}
-		o.names[nameOf(s)] = true
+		o.names[s.BreakerName().Name] = true
 	}
 	if before <= o.most && len(o.names) > o.most {
 		r.memory.undo()
@@ -49,12 +49,4 @@ func (m *memory) usesTLS(s *ratchet.Session) bool {
 		}
 	}
 	return false
-}
-
-// nameOf is what a peer counts as: its domain, or its network.
-func nameOf(s *ratchet.Session) string {
-	if s.Peer.Domain.IsZero() {
-		return network(s.Peer.IP)
-	}
-	return s.Peer.Domain.Name
 }
