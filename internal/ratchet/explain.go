@@ -52,7 +52,7 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	if err := r.try(&t); err != nil {
 		return e, err
 	}
-	e.Decision = t.decision()
+	e.Decision, e.Policy = t.decision(), *t.rule // which the memory may have found
 	r.o.Breaker.preview(s, &e.Decision)
 	for _, p := range t.peerParts() {
 		if !p.id.IsZero() {

@@ -64,6 +64,20 @@ func TestExplainWithoutAName(t *testing.T) {
 	}
 }
 
+// TestExplainRecalled: where the memory supplies the domain, the row of that is
+// the policy that is shown.
+func TestExplainRecalled(t *testing.T) {
+	reject := tlsstate.Reject
+	f := newFixture(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Least: tlsstate.TLS12, Action: &reject})
+	f.pin(t, bank)
+	nameless := bank
+	nameless.Name, nameless.Resolve = "unknown", "FAIL"
+	e, err := f.Explain(session(t, nameless, day(6), tlsstate.Plaintext))
+	if err != nil || e.Decision.Action != tlsstate.Reject || e.Policy.Row != "bank.example" || e.Policy.Stripped != tlsstate.Reject {
+		t.Errorf("%s by the row of %q, %s: %v", e.Decision.Action, e.Policy.Row, e.Policy.Stripped, err)
+	}
+}
+
 // TestExplainAsksTheBreaker and does not count for it.
 func TestExplainAsksTheBreaker(t *testing.T) {
 	f := newBreakerFixture(t, tlsstate.Reject)
