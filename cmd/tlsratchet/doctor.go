@@ -73,13 +73,11 @@ func askMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stder
 	if err != nil {
 		return err
 	}
-	o.Newest = s.Newest
+	o.Newest, o.Days = s.Newest, daemon.DoctorDays(s.Tally)
 	if sending, err := a.Outbound(ctx, admin.Override{}); err == nil { // else no daemon, or switched off
 		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
 	}
-	tally, err := a.Tally(ctx)
-	o.Days = daemon.DoctorDays(tally)
-	return err
+	return nil
 }
 
 var severityPaint = map[doctor.Severity]paint{doctor.Fine: green, doctor.Note: yellow, doctor.Broken: red}

@@ -76,13 +76,13 @@ func (d *reportDay) share() float64 {
 }
 
 func makeReport(c *cli.Context, a admin.Admin) (report, error) {
-	tally, err := a.Tally(c.Context)
+	s, err := a.Summary(c.Context)
 	if err != nil {
 		return report{}, err
 	}
 	r := report{Days: []reportDay{}, Plain: []admin.Row{}}
-	for i := range tally {
-		r.Days = append(r.Days, dayOf(&tally[i]))
+	for i := range s.Tally {
+		r.Days = append(r.Days, dayOf(&s.Tally[i]))
 	}
 	// People know an address with a name by its domain.
 	in := func(k tlsstate.Kind) iter.Seq2[admin.Row, error] {

@@ -66,29 +66,16 @@ func (l *Local) Close() error {
 	return l.Release()
 }
 
-// Tally implements [Admin].
-func (l *Local) Tally(context.Context) (incident.Tally, error) {
-	if l.Book == nil {
-		return nil, nil
-	}
-	return l.Book.Tally(l.today()), nil
-}
-
-// Incidents implements [Admin].
-func (l *Local) Incidents(context.Context) ([]incident.Incident, error) {
-	if l.Book == nil {
-		return nil, nil
-	}
-	return l.Book.All(), nil
-}
-
 func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.Now()) }
 
 // Summary implements [Admin].
-func (l *Local) Summary(context.Context) (Summary, error) {
-	s := Summary{Identities: l.Memory.Len(), Newest: l.Memory.Newest().String()}
+func (l *Local) Summary(context.Context) (s Summary, err error) {
+	s.Newest = l.Memory.Newest().String()
 	if l.Listeners != nil {
 		s.Listeners = l.Listeners()
+	}
+	if l.Book != nil {
+		s.Tally, s.Incidents = l.Book.Tally(l.today()), l.Book.All()
 	}
 	return s, nil
 }

@@ -28,16 +28,13 @@ type Admin interface {
 	// undone. It leaves an audit line in the log with act ("import", "replay")
 	// and who.
 	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
-	// Summary describes the memory as a whole, and the daemon's listeners.
+	// Summary returns the memory as a whole, the daemon's listeners, the counts of
+	// messages by day, and the incidents.
 	Summary(ctx context.Context) (Summary, error)
 	// Breaker overrides the answer of the circuit breaker, unless o is zero, which
 	// leaves an audit line in the log, and shows it. Only a daemon has one: the
 	// error wraps [ErrNoDaemon] else.
 	Breaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
-	// Tally returns the counts of messages by day, for people.
-	Tally(ctx context.Context) (incident.Tally, error)
-	// Incidents returns all incidents, the newest first.
-	Incidents(ctx context.Context) ([]incident.Incident, error)
 	// Outbound does the same for what the sending side makes of an outage of our
 	// own network.
 	Outbound(ctx context.Context, o Override) (outbound.Overview, error)
@@ -66,13 +63,15 @@ type Override struct {
 	Who string `json:"who"`
 }
 
-// Summary is the memory as a whole, and where the daemon listens.
+// Summary is the memory as a whole, where the daemon listens, and what came.
 type Summary struct {
-	Identities int `json:"identities"`
 	// Newest is the newest day in any history, "never" if there is none.
 	Newest string `json:"newest"`
 	// Listeners are as the configuration spells them; none where no daemon runs.
 	Listeners []string `json:"listeners,omitempty"`
+	// Tally counts messages by day, for people; Incidents are all, the newest first.
+	Tally     incident.Tally      `json:"tally"`
+	Incidents []incident.Incident `json:"incidents"`
 }
 
 // Query chooses peers. The zero value chooses all but listeners.

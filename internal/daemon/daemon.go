@@ -72,7 +72,7 @@ type Daemon struct {
 	running   sync.WaitGroup
 	// mu is held while a reload is under way; stopped ends all further ones.
 	mu      sync.Mutex
-	stopped bool
+	stopped atomic.Bool
 	// closers write what is to be kept, each after those that come later.
 	closers []func() error
 }
@@ -247,7 +247,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	}
 	d.notify.stopping()
 	d.mu.Lock()
-	d.stopped = true
+	d.stopped.Store(true)
 	d.mu.Unlock()
 	err = errors.Join(err, d.drain(ctx))
 	cancel()
@@ -294,6 +294,14 @@ func (d *Daemon) started(open map[string][]string) {
 
 // watchdog feeds the service manager's until ctx ends.
 func (d *Daemon) watchdog(ctx context.Context) { d.notify.watchdog(ctx, d.alive) }
+
+// ready reports whether mail is accepted and judged.
+func (d *Daemon) ready() error {
+	if d.stopped.Load() {
+		return errors.New("stopping")
+	}
+	return d.alive()
+}
 
 // alive reports whether a decision can be made.
 func (d *Daemon) alive() error {

@@ -256,7 +256,8 @@ func TestBrokenSecret(t *testing.T) {
 	}
 }
 
-// TestReloadAtTheEnd: a reload that comes after the end opens no socket again.
+// TestReloadAtTheEnd: a reload that comes after the end opens no socket again, and
+// /readyz reports the end from its beginning on.
 func TestReloadAtTheEnd(t *testing.T) {
 	cfg := testConfig(t)
 	d, _, stop := running(t, cfg)
@@ -264,5 +265,8 @@ func TestReloadAtTheEnd(t *testing.T) {
 	d.Reload(cfg)
 	if _, err := os.Stat(cfg.Listen[0].Address); err == nil {
 		t.Error("listens again")
+	}
+	if err := d.ready(); err == nil || err.Error() != "stopping" {
+		t.Errorf("ready: %v", err)
 	}
 }

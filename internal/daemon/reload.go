@@ -28,7 +28,7 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 func (d *Daemon) Reload(next *config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopped {
+	if d.stopped.Load() {
 		return
 	}
 	d.config.Store(next)

@@ -45,10 +45,13 @@ func newPages(d *Daemon) pages {
 func (d *Daemon) counts() status.Counts {
 	open, _ := d.watch.book.Count()
 	n := status.Counts{
-		Build:         status.Build{Version: d.version, Go: runtime.Version()},
+		Version:       d.version,
+		Go:            runtime.Version(),
 		Store:         d.histories.Stats(),
 		Connections:   d.server.Stats(),
-		Errors:        d.errors(),
+		Unjudged:      d.ratchet.Failures(),
+		NoMacros:      d.milter.NoFacts(),
+		Callback:      d.milter.Failures(),
 		Census:        d.pages.census.Last(),
 		OpenIncidents: open,
 		DroppedEvents: d.watch.book.Dropped(),
@@ -89,14 +92,6 @@ func (d *Daemon) rulesFor(k tlsstate.Kind) *tlsstate.Rules { return d.config.Loa
 
 func (d *Daemon) breaker() ratchet.BreakerState { return d.watch.breaker.State(time.Now()) }
 
-func (d *Daemon) errors() status.Errors {
-	s := d.server.Stats()
-	return status.Errors{
-		Unjudged: d.ratchet.Failures(), NoMacros: d.milter.NoFacts(), Callback: d.milter.Failures(),
-		Backend: uint64(s.BackendPanics), Accept: uint64(s.AcceptErrors),
-	}
-}
-
 // addStatus opens the port of metrics and page. Mail doesn't need it.
 func (d *Daemon) addStatus(cfg *config.Config) error {
 	if cfg.Status.Listen == config.Off {
@@ -104,7 +99,7 @@ func (d *Daemon) addStatus(cfg *config.Config) error {
 	}
 	server, err := status.NewServer(status.ServerOptions{
 		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.pages.metrics, Page: d.page(cfg),
-		Alive: d.alive, Ready: d.alive, Log: d.log,
+		Alive: d.alive, Ready: d.ready, Log: d.log,
 	})
 	if err != nil {
 		return err

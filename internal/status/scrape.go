@@ -97,9 +97,10 @@ func (w scrape) policyService(n policyservice.Stats) {
 		by{"no_address": n.NoFacts, "callback": n.Failures, "accept": n.AcceptErrors}, "kind")
 }
 
-func (w scrape) errors(n Errors) {
+func (w scrape) errors(n *Counts) {
 	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
-		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback, "backend": n.Backend, "accept": n.Accept,
+		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback,
+		"backend": n.Connections.BackendPanics, "accept": n.Connections.AcceptErrors,
 	}, "kind")
 }
 
@@ -199,11 +200,16 @@ func (w scrape) outbound(n Outbound) {
 
 // Counts are what other packages count.
 type Counts struct {
-	Build       Build
+	// Version is that of the program, Go the one that built it.
+	Version, Go string
 	Store       store.Stats
+	// Connections of the milter count among errors what got no milter (Backend) and
+	// failed calls of accept.
 	Connections wire.Stats
-	Errors      Errors
-	Census      Count
+	// Unjudged are sessions that could not be judged or remembered, NoMacros
+	// messages whose macros did not come, Callback those let through by the milter.
+	Unjudged, NoMacros, Callback uint64
+	Census                       Count
 	// OpenIncidents is how many are open, DroppedEvents how many events found no
 	// room on their way to them since the start.
 	OpenIncidents int
@@ -226,18 +232,6 @@ type Senders struct {
 	DNS    resolver.Stats
 }
 
-// Build is which program this is.
-type Build struct{ Version, Go string }
-
-// Errors are counts of what went wrong since the start, and let a message
-// through.
-type Errors struct {
-	// Unjudged are sessions that could not be judged or remembered, NoMacros
-	// messages whose macros did not come, Callback those let through by the
-	// milter, Backend connections that got no milter, Accept failed calls.
-	Unjudged, NoMacros, Callback, Backend, Accept uint64
-}
-
 // Outbound are the counts of the sending side since the start.
 type Outbound struct {
 	Deliveries outbound.Stats
@@ -256,10 +250,10 @@ func (s source) Describe(chan<- *prometheus.Desc) {}
 // Collect is a part of [prometheus.Collector].
 func (s source) Collect(to chan<- prometheus.Metric) {
 	w, n := scrape{to}, s()
-	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{n.Build.Version: by{n.Build.Go: 1}}, "version", "goversion")
+	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{n.Version: by{n.Go: 1}}, "version", "goversion")
 	w.store(n.Store)
 	w.connections(n.Connections)
-	w.errors(n.Errors)
+	w.errors(&n)
 	w.census(n.Census)
 	w.alerts(n.Alerts)
 	w.breaker(n.Breaker)
