@@ -77,9 +77,9 @@ const (
 	mailTimeout = 30 * time.Second
 )
 
-// NewDestination makes a destination: it reads secrets and tries a template. The
+// newDestination makes a destination: it reads secrets and tries a template. The
 // error names the bad setting and holds no secret.
-func NewDestination(s Settings, env Environment) (*Destination, error) {
+func newDestination(s Settings, env Environment) (*Destination, error) {
 	d := &Destination{timeout: httpTimeout}
 	err := d.Least.UnmarshalText([]byte(cmp.Or(s.Least, Info.String())))
 	if err == nil {
@@ -122,7 +122,7 @@ func NewDestinations(all []Settings, env Environment) ([]*Destination, error) {
 	var errs []error
 	times := make(map[string]int)
 	for _, s := range all {
-		d, err := NewDestination(s, env)
+		d, err := newDestination(s, env)
 		if err != nil {
 			errs = append(errs, err)
 			continue

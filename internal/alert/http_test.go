@@ -32,7 +32,7 @@ func server(t *testing.T, fn http.HandlerFunc) (url string, calls *atomic.Int64)
 func webhookTo(t *testing.T, s Settings) *Destination {
 	t.Helper()
 	s.Kind, s.Least = KindWebhook, "info"
-	d, err := NewDestination(s, testEnv())
+	d, err := newDestination(s, testEnv())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestNoSecretIsShown(t *testing.T) {
 		return map[string]string{"URL": where.String(), "BAD": "ftp://" + secret, "WORSE": "http://" + secret + "\x7f", "TOKEN": secret}[name], true
 	}
 	for _, kind := range []string{KindWebhook, KindAlertmanager} {
-		d, err := NewDestination(Settings{Kind: kind, Least: "info", URL: "env:URL", Token: "env:TOKEN"}, env)
+		d, err := newDestination(Settings{Kind: kind, Least: "info", URL: "env:URL", Token: "env:TOKEN"}, env)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +233,7 @@ func TestNoSecretIsShown(t *testing.T) {
 			t.Errorf("%s: %s", kind, s)
 		}
 		for _, bad := range []string{"env:BAD", "env:WORSE", "http://" + secret + "\x7f", "ftp://" + secret, secret} {
-			if _, err := NewDestination(Settings{Kind: kind, Least: "info", URL: bad}, env); err == nil || strings.Contains(err.Error(), secret) {
+			if _, err := newDestination(Settings{Kind: kind, Least: "info", URL: bad}, env); err == nil || strings.Contains(err.Error(), secret) {
 				t.Errorf("%s %s: %v", kind, bad, err)
 			}
 		}

@@ -116,7 +116,7 @@ func (s *mailServer) got() (dialogue string, messages []string) {
 
 func mailTo(t *testing.T, server string, to ...string) *Destination {
 	t.Helper()
-	d, err := NewDestination(Settings{Kind: KindMail, Least: "info", Server: server, To: to}, testEnv())
+	d, err := newDestination(Settings{Kind: KindMail, Least: "info", Server: server, To: to}, testEnv())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestLog(t *testing.T) {
 	var log bytes.Buffer
 	env := testEnv()
 	env.Log = slog.New(slog.NewTextHandler(&log, nil))
-	d, err := NewDestination(Settings{Kind: KindLog, Least: "info"}, env)
+	d, err := newDestination(Settings{Kind: KindLog, Least: "info"}, env)
 	if err != nil {
 		t.Fatal(err)
 	}

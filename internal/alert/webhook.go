@@ -17,8 +17,8 @@ import (
 // Headers of a signed webhook. The signature is "sha256=" and, in hexadecimal,
 // the HMAC-SHA256 of the timestamp (seconds since 1970), a dot and the body.
 const (
-	HeaderTimestamp = "X-Tlsratchet-Timestamp"
-	HeaderSignature = "X-Tlsratchet-Signature"
+	headerTimestamp = "X-Tlsratchet-Timestamp"
+	headerSignature = "X-Tlsratchet-Signature"
 )
 
 // placeID is where a URL wants the message's ID.
@@ -53,8 +53,8 @@ func (w *webhook) try(ctx context.Context, m *Message) (string, error) {
 	h := http.Header{"Content-Type": {kind}}
 	if len(w.key) > 0 {
 		timestamp := strconv.FormatInt(time.Now().Unix(), 10)
-		h.Set(HeaderTimestamp, timestamp)
-		h.Set(HeaderSignature, Signature(w.key, timestamp, body))
+		h.Set(headerTimestamp, timestamp)
+		h.Set(headerSignature, signatureOf(w.key, timestamp, body))
 	}
 	if strings.Contains(w.url.Path, placeID) {
 		return w.send(ctx, http.MethodPut, w.at(m.ID), h, body)
@@ -78,8 +78,8 @@ func (w *webhook) at(id string) *url.URL {
 	return &u
 }
 
-// Signature returns the value of [HeaderSignature].
-func Signature(key []byte, timestamp string, body []byte) string {
+// signatureOf returns the value of [headerSignature].
+func signatureOf(key []byte, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(timestamp + "."))
 	mac.Write(body)

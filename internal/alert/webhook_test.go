@@ -52,9 +52,9 @@ func TestWebhook(t *testing.T) {
 		c.header.Get("Authorization") != "Bearer t0ken" || c.header.Get("User-Agent") != "tlsratchet" {
 		t.Errorf("got %s %s %v", c.method, c.path, c.header)
 	}
-	stamp := c.header.Get(HeaderTimestamp)
-	if want := Signature([]byte("k3y"), stamp, c.body); c.header.Get(HeaderSignature) != want {
-		t.Errorf("signature %s, want %s", c.header.Get(HeaderSignature), want)
+	stamp := c.header.Get("X-Tlsratchet-Timestamp")
+	if want := signatureOf([]byte("k3y"), stamp, c.body); c.header.Get("X-Tlsratchet-Signature") != want {
+		t.Errorf("signature %s, want %s", c.header.Get("X-Tlsratchet-Signature"), want)
 	}
 	var m struct {
 		Version                            int
@@ -80,7 +80,7 @@ func TestWebhook(t *testing.T) {
 // -sha256 -hmac key.
 func TestSignature(t *testing.T) {
 	want := "sha256=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
-	if got := Signature([]byte("key"), "1", []byte("{}")); got != want {
+	if got := signatureOf([]byte("key"), "1", []byte("{}")); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -241,12 +241,12 @@ func TestBadTemplates(t *testing.T) {
 		{"a.txt", `{{`, "unclosed action"},
 		{"a.txt", `{{exec "id"}}`, `function "exec" not defined`},
 	} {
-		_, err := NewDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: file(t, tt.name, tt.text)}, testEnv())
+		_, err := newDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: file(t, tt.name, tt.text)}, testEnv())
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v", tt.text, err)
 		}
 	}
-	if _, err := NewDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: "/nowhere"}, testEnv()); err == nil {
+	if _, err := newDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: "/nowhere"}, testEnv()); err == nil {
 		t.Error("a template that isn't there")
 	}
 }

@@ -33,7 +33,7 @@ func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.A
 
 // OperateOrStart is [Operate], and makes an empty history where there is none.
 func OperateOrStart(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
-	return operate(ctx, cfg, stderr, MakeHistory)
+	return operate(ctx, cfg, stderr, makeHistory)
 }
 
 func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare func(*config.Config) error) (admin.Admin, error) {
@@ -75,9 +75,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	}, nil
 }
 
-// MakeHistory makes an empty history where there is none, for what is learned
+// makeHistory makes an empty history where there is none, for what is learned
 // before the daemon's first start. It belongs to whom its folder belongs to.
-func MakeHistory(cfg *config.Config) error {
+func makeHistory(cfg *config.Config) error {
 	if cfg.InMemory() {
 		return nil
 	}

@@ -157,7 +157,7 @@ const (
 
 func newStrip(h *tlsstate.History, today tlsstate.Day) strip {
 	depth := levels * (stripRowHi + stripRowGap)
-	s := strip{Left: stripLeft, Plot: plotWidth + 8, Height: depth + 22}
+	s := strip{Left: stripLeft, Plot: plotWidth + 8, Height: depth + 22, Marks: marks(today, stripLeft-plotLeft, depth+16)}
 	any := uint64(0)
 	for l := tlsstate.TLS13; ; l-- {
 		set := seen(h, l, today)
@@ -165,13 +165,6 @@ func newStrip(h *tlsstate.History, today tlsstate.Day) strip {
 		s.Rows = append(s.Rows, newStripRow(l, len(s.Rows)*(stripRowHi+stripRowGap), set, today))
 		if l == tlsstate.Plaintext {
 			break
-		}
-	}
-	for _, ago := range []int{tlsstate.Window - 1, 42, 21, 0} {
-		if int(today) > ago {
-			m := dayMark(today-tlsstate.Day(ago), ago)
-			m.X, m.Y = m.X+stripLeft-plotLeft, depth+16
-			s.Marks = append(s.Marks, m)
 		}
 	}
 	clear := seen(h, tlsstate.Plaintext, today)

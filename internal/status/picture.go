@@ -61,15 +61,10 @@ type box struct {
 }
 
 func newPicture(tally incident.Tally, today tlsstate.Day) picture {
-	p := picture{Left: plotLeft, Plot: plotWidth + 8, Height: pictureDepth}
+	p := picture{Left: plotLeft, Plot: plotWidth + 8, Height: pictureDepth, Marks: marks(today, 0, pictureDepth-6)}
 	for _, share := range []int{0, 25, 50, 75, 100} {
 		y := plotTop + plotHeight - plotHeight*share/100
 		p.Lines = append(p.Lines, line{X1: plotLeft, X2: plotLeft + plotWidth, Y: y, TextY: y + 4, Label: fmt.Sprintf("%d %%", share)})
-	}
-	for _, ago := range []int{tlsstate.Window - 1, 42, 21, 0} {
-		if int(today) > ago {
-			p.Marks = append(p.Marks, dayMark(today-tlsstate.Day(ago), ago))
-		}
 	}
 	for i := range tally {
 		if ago := int(today) - int(tally[i].Day); ago >= 0 && ago < tlsstate.Window {
@@ -79,15 +74,24 @@ func newPicture(tally incident.Tally, today tlsstate.Day) picture {
 	return p
 }
 
-func dayMark(day tlsstate.Day, ago int) mark {
-	m := mark{X: columnLeft(ago) + columnWidth/2, Y: pictureDepth - 6, Anchor: "middle", Label: day.Time().Format("2 Jan")}
-	switch ago {
-	case tlsstate.Window - 1:
-		m.X, m.Anchor = plotLeft, "start"
-	case 0:
-		m.X, m.Anchor, m.Label = plotLeft+plotWidth, "end", "today"
+// marks are some of the days below a picture whose plot begins so much further
+// to the right.
+func marks(today tlsstate.Day, right, y int) (all []mark) {
+	for _, ago := range []int{tlsstate.Window - 1, 42, 21, 0} {
+		if int(today) <= ago {
+			continue
+		}
+		day := today - tlsstate.Day(ago)
+		m := mark{X: right + columnLeft(ago) + columnWidth/2, Y: y, Anchor: "middle", Label: day.Time().Format("2 Jan")}
+		switch ago {
+		case tlsstate.Window - 1:
+			m.X, m.Anchor = right+plotLeft, "start"
+		case 0:
+			m.X, m.Anchor, m.Label = right+plotLeft+plotWidth, "end", "today"
+		}
+		all = append(all, m)
 	}
-	return m
+	return all
 }
 
 // columnLeft is where the column of so many days ago begins.
