@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 )
@@ -17,7 +18,7 @@ func breakerCommand(stdout, stderr io.Writer) *cli.Command {
 		Name:  "breaker",
 		Usage: "show the circuit breaker, or override it",
 		Flags: overrideFlags("`ANSWER`: armed, softened or suspended; auto ends the override"),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
+		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context, a admin.Admin) error {
 			o, err := override(c)
 			if err != nil {
 				return err

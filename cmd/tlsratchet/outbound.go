@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/outbound"
 )
 
@@ -14,7 +15,7 @@ func outboundCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "outbound", Usage: "show the mail that you send: who is held, what waits, what would have waited",
 		Flags: overrideFlags("`ANSWER` to many failures at once: release sends all mail, hold counts each destination's own days; auto ends the override"),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
+		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context, a admin.Admin) error {
 			wish, err := override(c)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,14 @@ func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.A
 // OperateOrStart is [Operate], and makes an empty history where there is none.
 func OperateOrStart(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 	return operate(ctx, cfg, stderr, makeHistory)
+}
+
+// OperateDaemon is [Operate] for what only a daemon that runs has. The error wraps
+// [admin.ErrNoDaemon] where none does.
+func OperateDaemon(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+	return operate(ctx, cfg, stderr, func(cfg *config.Config) error {
+		return fmt.Errorf("%w on %s: this is asked of one that runs", admin.ErrNoDaemon, cmp.Or(cfg.AdminSocket(), "a socket, for admin.socket is off"))
+	})
 }
 
 func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare func(*config.Config) error) (admin.Admin, error) {

@@ -73,7 +73,7 @@ func TestPostfixChecks(t *testing.T) {
 		{"the parameter of 2002", []string{"smtpd_tls_security_level = ", "smtpd_use_tls = yes"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
 		{"STARTTLS of everybody", []string{"smtpd_tls_security_level = encrypt"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "note starttls: RFC 3207 section 4"}},
+			[]string{"ok milter", "note starttls: RFC 3207 section 4 | postconf -P 'smtp/inet/smtpd_tls_security_level=may'"}},
 		{"what takes TLS away", []string{"smtpd_discard_ehlo_keywords = silent-discard, STARTTLS", "smtpd_client_new_tls_session_rate_limit = 5", "smtpd_discard_ehlo_keyword_address_maps = hash:/x", "smtpd_tls_loglevel = 0"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls", "broken starttls: removes STARTTLS", "note starttls: address_maps", "note starttls: rate_limit = 5", "note log: replay needs it | smtpd_tls_loglevel = 1"}},
 		{"filters", []string{"smtpd_proxy_filter = 127.0.0.1:10025", "content_filter = smtp:[127.0.0.1]:10025", "header_checks = regexp:/x"},

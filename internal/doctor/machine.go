@@ -110,7 +110,7 @@ func (p *Postfix) socketCheck(path string, running bool) Finding {
 		return broken(check, fmt.Sprintf("Postfix's user %s can't enter %s, so that it can't reach %s: put the socket into a folder that it may enter, or open this one", owner, folder, path), "")
 	}
 	if !postfix.May(info, account.Write) {
-		return broken(check, fmt.Sprintf("%s (%s) is closed to Postfix's user %s; set in tlsratchet.toml, under [socket]: group = %q", path, info.Mode(), owner, owner), "")
+		return broken(check, fmt.Sprintf("%s (%s) is closed to Postfix's user %s: set group = %q under [socket] in tlsratchet.toml, or SocketGroup=%s in tlsratchet.socket where systemd opens it", path, info.Mode(), owner, owner, owner), "")
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	switch {

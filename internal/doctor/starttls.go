@@ -30,7 +30,8 @@ func (p *Postfix) offerCheck(s service) Finding {
 	offer := p.set(s, name, "may")
 	switch p.level(s) {
 	case "encrypt":
-		return note(check, fmt.Sprintf("service %s requires STARTTLS of everybody, which RFC 3207 section 4 forbids a public MX: there is nothing left to watch", s.name), offer)
+		return note(check, fmt.Sprintf("service %s requires STARTTLS of everybody, which RFC 3207 section 4 forbids a public MX: there is nothing left to watch", s.name),
+			p.override(s, name, "may")) // other services, for users who log in, may rely on main.cf
 	case "may":
 	default:
 		if p.certificate(s) == "" {
