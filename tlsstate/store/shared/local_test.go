@@ -106,7 +106,7 @@ func TestAPanicCostsOneAnswer(t *testing.T) {
 	mx2.seesDays(peerOf(1), 5)
 	mx2.settled()
 	local.bug.Store(true)
-	if mx1.Refresh(0, peerOf(1)) || mx1.log.lines("query to the shared server failed") != 1 {
+	if mx1.Refresh(0, peerOf(1)) || mx1.log.lines("query to the shared server failed\" error=\"panic: a bug") != 1 {
 		t.Errorf("log: %s", mx1.log.text.String())
 	}
 	local.bug.Store(false)
@@ -130,7 +130,14 @@ func TestALateAnswer(t *testing.T) {
 	}
 	net.Heal()
 	mx1.up()
+	before := mx1.Sharing().Commands
+	time.Sleep(2 * minBackoff)
+	if n := mx1.Sharing().Commands - before; n != 0 {
+		t.Errorf("once it is over: %d commands", n)
+	}
 }
+
+const minBackoff = 250 * time.Millisecond // of the store's, which is in use while the server is away
 
 // What another host changes between reading and writing is joined again,
 // whatever else is in the group.
