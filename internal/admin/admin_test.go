@@ -255,6 +255,7 @@ func TestExplain(t *testing.T) {
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "none"}, "downgrade stripped header address:192.0.2.10", "at most reject for this identity: header"},
 			{admin.Question{Name: "mx1.bank.example", TLS: "none"}, "downgrade stripped header domain:bank.example", "not broad"},
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "TLSv1.2"}, "steady  observe address:192.0.2.10", "the message is accepted"},
+			{admin.Question{Name: "address:2001:db8::1"}, "new  observe address:2001:db8::1", "never seen"},
 			{admin.Question{Client: "2001:db8::1"}, "new  observe address:2001:db8::1", "never seen"}, // as alerts print it
 			{admin.Question{Client: "203.0.113.1"}, "new  observe address:203.0.113.1", "never seen"},
 			{admin.Question{Name: "mx.bamk.example"}, "new  observe domain:bamk.example", "Nothing is known of domain:bamk.example; there is domain:bank.example."},

@@ -109,19 +109,30 @@ func TestGuardCountsEachReply(t *testing.T) {
 	}
 }
 
-// Only Sentinel may send what is no reply.
-func TestGuardByTheAddress(t *testing.T) {
-	for set, want := range map[string]error{"": errReply, "mx": nil} {
-		option := valkey.ClientOption{Sentinel: valkey.SentinelOption{MasterSet: set}}
-		option.DialCtxFn = func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
-			return &pieces{text: ">1\r\n+x\r\n", n: 100}, nil
-		}
-		conn, err := guardDial(&option)(t.Context(), "", nil, nil)
+// Every connection has a guard, and time limits; only Sentinel may send what is
+// no reply.
+func TestConnectionsAreGuarded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for set, pushes := range map[string]bool{"": false, "?master_set=mx": true} {
+		o := Options{URL: "valkey://" + l.Addr().String() + set}.withDefaults()
+		option, err := clientOption(&o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := conn.Read(make([]byte, 100)); !errors.Is(err, want) {
-			t.Errorf("a push of the set %q: %v", set, err)
+		conn, err := option.DialCtxFn(t.Context(), l.Addr().String(), &option.Dialer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if g, ok := conn.(*guard); !ok || g.pushes != pushes {
+			t.Errorf("%q: %+v", set, conn)
+		}
+		if option.Dialer.Timeout != dialTimeout || option.ConnWriteTimeout != replyTimeout || option.Sentinel.Dialer.Timeout != dialTimeout || !option.DisableRetry {
+			t.Errorf("%q: %+v", set, option)
 		}
 	}
 }

@@ -167,6 +167,27 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+// How long the server keeps a pin, and which pins form, is the policy's; without
+// one nothing forms here.
+func TestRecordsByThePolicy(t *testing.T) {
+	s := alone(t, tlsstate.History{})
+	var mine, theirs tlsstate.History
+	for d := range tlsstate.Day(3) {
+		mine = storetest.Sees(mine, today-2*d, tlsstate.TLS12)
+		theirs = storetest.Sees(theirs, today-2*d-1, tlsstate.TLS12)
+	}
+	s.opts.Policy = func() *tlsstate.Policy { return nil }
+	if met := s.join(mine, theirs); met != tlsstate.Merge(mine, theirs) || pinned(&met) {
+		t.Errorf("without a policy: %+v", met)
+	}
+	rule := tlsstate.DefaultPolicy()
+	rule.PinMaxAgeDays = 300
+	s.opts.Policy = func() *tlsstate.Policy { return &rule }
+	if met := s.join(mine, theirs); !pinned(&met) || s.life(&met) != 300*86400 {
+		t.Errorf("kept for %d s: %+v", s.life(&met), met)
+	}
+}
+
 // What the server was asked for a moment ago is not asked for again.
 func TestRecent(t *testing.T) {
 	s := alone(t, tlsstate.History{})
