@@ -46,7 +46,7 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 		bad(Broken, "milter", "has no milter at %s in smtpd_milters", strings.Join(sockets, " or "))
 		return all
 	}
-	if action := p.option(m, "default_action"); action != "accept" {
+	if action := p.option(m, "default_action"); !strings.EqualFold(action, "accept") {
 		bad(Broken, "milter", "when the daemon is down, mail meets %q: the default action is not accept", action)
 	}
 	if !reachable {
@@ -170,6 +170,9 @@ func (p *Postfix) frontChecks() (all []Finding) {
 		if v := p.main[name]; v != "" {
 			all = append(all, note("front", fmt.Sprintf("%s = %s: peers' addresses come from a proxy; their TLS is seen only if the proxy passes STARTTLS through", name, v), ""))
 		}
+	}
+	if v := p.main["smtpd_milter_maps"]; v != "" {
+		all = append(all, note("front", fmt.Sprintf("smtpd_milter_maps = %s: the clients in it have other milters than smtpd_milters, or none: name tlsratchet there too", v), ""))
 	}
 	if v := p.main["smtpd_authorized_xclient_hosts"]; v != "" {
 		all = append(all, note("front", fmt.Sprintf("smtpd_authorized_xclient_hosts = %s: for these hosts the peer is who they name, but the TLS is their own", v), ""))

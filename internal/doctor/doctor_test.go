@@ -60,6 +60,10 @@ func TestPostfixChecks(t *testing.T) {
 			[]string{`broken milter: when the daemon is down, mail meets "tempfail"`, "note milter: delays each session: connect_timeout=30s", "ok starttls"}},
 		{"global default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock", "milter_default_action = accept", "milter_connect_timeout = 3s", "milter_command_timeout = 5s", "milter_content_timeout = 10s"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
+		{"words in capitals", []string{"smtpd_milters = " + strings.Replace(Entry("unix:tlsratchet/tlsratchet.sock"), "=accept", "=Accept", 1), "smtpd_tls_security_level = MAY"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls"}},
+		{"options in braces of their own", []string{"smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept, connect_timeout=1s, { default_action = tempfail }, { command_timeout = 300s }, { protocol = 6 } }"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{`broken milter: mail meets "tempfail" | { unix:tlsratchet/tlsratchet.sock, default_action=accept, connect_timeout=1s, command_timeout=5s, content_timeout=10s, protocol=6 }`, "note milter: command_timeout=300s", "ok starttls"}},
 		{"not first", []string{"smtpd_milters = inet:localhost:11332 " + Entry("unix:tlsratchet/tlsratchet.sock")}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"note milter: other milters come first", "ok starttls"}},
 		{"out of the chroot's sight", []string{"smtpd_milters = " + Entry("unix:"+ourSocket)}, stockServices, "submission/inet/smtpd_milters =",
@@ -94,9 +98,10 @@ func TestPostfixChecks(t *testing.T) {
 // TestFront: what stands in front of Postfix hides the peers, or their TLS.
 func TestFront(t *testing.T) {
 	for line, want := range map[string]string{
-		"smtpd_upstream_proxy_protocol = haproxy":      "note front: their TLS is seen only if the proxy passes STARTTLS through",
-		"postscreen_upstream_proxy_protocol = haproxy": "note front: peers' addresses come from a proxy",
-		"smtpd_authorized_xclient_hosts = 192.0.2.9":   "note front: the TLS is their own",
+		"smtpd_upstream_proxy_protocol = haproxy":       "note front: their TLS is seen only if the proxy passes STARTTLS through",
+		"postscreen_upstream_proxy_protocol = haproxy":  "note front: peers' addresses come from a proxy",
+		"smtpd_authorized_xclient_hosts = 192.0.2.9":    "note front: the TLS is their own",
+		"smtpd_milter_maps = cidr:/etc/postfix/milters": "note front: other milters than smtpd_milters, or none",
 	} {
 		expect(t, parse(mainCF(line), stockServices, "").frontChecks(), []string{want})
 	}

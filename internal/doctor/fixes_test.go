@@ -49,6 +49,9 @@ var configurations = []struct{ name, main, master, listen string }{
 	{"TLS of everybody", "smtpd_tls_security_level = encrypt\nsmtpd_tls_chain_files = /dev/null\n", smtpd + "submission inet n - y - - smtpd\n", ""},
 	{"a milter on TCP, listening everywhere", mayTLS + "smtpd_milters = inet:localhost:11332\n", smtpd, "inet:0.0.0.0:8893"},
 	{"ours, by the default socket of before", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept }, inet:localhost:11332\n", smtpd + submission, "inet:127.0.0.1:8893"},
+	{"ours, with options in braces of their own", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, connect_timeout=1s, { default_action = tempfail }, { command_timeout = 300s } }, { inet:localhost:11332, { default_action = accept } }\n", smtpd + submission, ""},
+	{"ours, with an option twice", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept, default_action=tempfail }\n", smtpd, ""},
+	{"comments between the lines", mayTLS + "smtpd_milters =\n# rspamd\n    inet:localhost:11332\n  # and the signer\n    { inet:localhost:8891,\n# slow\n      command_timeout=3s }\n", smtpd + submission, ""},
 	{"a quote in a value", mayTLS + "smtpd_milters = unix:it's/here, inet:localhost:11332\n", smtpd + submission, ""},
 }
 

@@ -22,7 +22,8 @@ type milter struct {
 	// text is the entry as it is written, braces included.
 	text     string
 	endpoint string
-	options  []string
+	// options are name=value, without the braces that each may have.
+	options []string
 }
 
 // parseMilters reads smtpd_milters: each entry is a bare endpoint, or one with
@@ -34,17 +35,21 @@ func parseMilters(list string) (all []milter) {
 			words = split(strings.TrimSuffix(inner, "}"))
 		}
 		if len(words) > 0 {
-			all = append(all, milter{text, words[0], words[1:]})
+			m := milter{text, words[0], nil}
+			for _, w := range words[1:] {
+				m.options = append(m.options, aroundSigns.ReplaceAllString(strings.Trim(w, "{} "), "$1"))
+			}
+			all = append(all, m)
 		}
 	}
 	return all
 }
 
-// own returns an option of an entry, or "".
+// own returns an option of an entry, or "". Of two, Postfix takes the last.
 func (m milter) own(name string) string {
-	for _, o := range m.options {
-		if key, value, _ := strings.Cut(strings.Trim(o, "{} "), "="); strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value)
+	for _, o := range slices.Backward(m.options) {
+		if value, ok := strings.CutPrefix(o, name+"="); ok {
+			return value
 		}
 	}
 	return ""

@@ -81,7 +81,7 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	}
 	if is.at < 0 {
 		bad(Note, "does not ask the policy service in %s", recipientList)
-		return all
+		return append(all, p.endCheck(s, sockets)...)
 	}
 	if action := p.policyOption(is.entry, "default_action"); !strings.EqualFold(action, dunno) {
 		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not %s", action, dunno)
@@ -93,7 +93,10 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if seconds(timeout)*max(seconds(tries), 1) > 25 {
 		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
 	}
-	if after := is.items[is.at+2:]; len(after) > 0 {
+	if last := end(is.items); last < is.at {
+		bad(Broken, "%s ends %s before the check: it is never asked", is.items[last], recipientList)
+	}
+	if after := is.items[is.at+2:]; end(after) > 0 {
 		bad(Note, "%s comes after the check: what it refuses was judged and learned", after[0])
 	}
 	if !slices.Contains(is.items[:is.at], "reject_unlisted_recipient") {
@@ -103,10 +106,26 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if len(all) == 0 {
 		all = append(all, fine("policy service", "service "+s.name+" asks last, and works without an answer"))
 	}
-	if p.policyIn(s, endList, sockets).at < 0 {
-		all = append(all, note("policy service", fmt.Sprintf("service %s: %s does not ask: messages without a sender are neither learned nor refused, and quarantine adds no header", s.name, endList), p.policyFix(s, endList, sockets)))
+	return append(all, p.endCheck(s, sockets)...)
+}
+
+// endCheck looks at whether we are asked at the end of a message.
+func (p *Postfix) endCheck(s service, sockets []string) []Finding {
+	if is := p.policyIn(s, endList, sockets); is.at >= 0 && is.at <= end(is.items) {
+		return nil
 	}
-	return all
+	return []Finding{note("policy service", fmt.Sprintf("service %s: %s does not ask: messages without a sender are neither learned nor refused, and quarantine adds no header", s.name, endList), p.policyFix(s, endList, sockets))}
+}
+
+// end returns where a list of restrictions ends for mail that comes in: at the
+// first one that decides about all of it.
+func end(items []string) int {
+	if i := slices.IndexFunc(items, func(word string) bool {
+		return slices.Contains([]string{"permit", "reject", "defer", "permit_auth_destination"}, word)
+	}); i >= 0 {
+		return i
+	}
+	return len(items)
 }
 
 // relayCheck looks at whether relay attempts are refused before we are asked;
@@ -124,7 +143,8 @@ func (p *Postfix) relayCheck(s service, before []string) []Finding {
 
 const dunno = "DUNNO"
 
-// policyFix returns the line that puts our check last in a list of restrictions.
+// policyFix returns the line that puts our check last in a list of restrictions,
+// but before what ends it.
 func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	is := p.policyIn(s, list, sockets)
 	endpoint := p.endpoint(sockets)
@@ -134,11 +154,14 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	kept := split(p.written(s, list))
 	if is.at >= 0 {
 		kept = slices.Delete(slices.Clone(is.items), is.at, is.at+2)
+	} else if end(is.items) < len(is.items) {
+		kept = is.items // what ends it may come from another parameter
 	}
-	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(kept, unlisted) {
-		kept = append(kept, unlisted)
+	at, check := end(kept), []string{PolicyEntry(endpoint)}
+	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(kept[:at], unlisted) {
+		check = slices.Insert(check, 0, unlisted)
 	}
-	text := strings.ReplaceAll(strings.Join(append(kept, PolicyEntry(endpoint)), ", "), checkPolicy+", ", checkPolicy+" ")
+	text := strings.ReplaceAll(strings.Join(slices.Insert(kept, at, check...), ", "), checkPolicy+", ", checkPolicy+" ")
 	return p.set(s, list, text)
 }
 

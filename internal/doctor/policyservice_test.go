@@ -17,9 +17,15 @@ func TestPolicyServiceChecks(t *testing.T) {
 		{"all is well, without a milter", good, stockServices, false, []string{"ok policy service: asks last"}},
 		{"with the milter too", append(good, "smtpd_milters = "+Entry("unix:tlsratchet/tlsratchet.sock")), stockServices, false, []string{"ok milter", "ok policy service"}},
 		{"not asked", []string{recipientList + " = permit_mynetworks"}, stockServices, false,
-			[]string{"ok milter", "note policy service: does not ask | postconf -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, " + entry}},
+			[]string{"ok milter", "note policy service: does not ask | postconf -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, " + entry, "note policy service: neither | 'smtpd_end_of_data_restrictions = " + entry}},
 		{"nothing is asked", []string{"smtpd_milters = "}, stockServices, false,
-			[]string{"broken milter", "note policy service: does not ask | 'smtpd_recipient_restrictions = reject_unlisted_recipient, " + entry}},
+			[]string{"broken milter", "note policy service: does not ask | 'smtpd_recipient_restrictions = reject_unlisted_recipient, " + entry, "note policy service: neither"}},
+		{"permit ends the list", append(good, recipientList+" = permit_mynetworks, reject_unauth_destination, permit", endList+" = permit"), stockServices, false,
+			[]string{"broken milter", "note policy service: does not ask | 'smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination, reject_unlisted_recipient, " + entry + ", permit'", "note policy service: neither | 'smtpd_end_of_data_restrictions = " + entry + ", permit'"}},
+		{"after a permit", append(good, recipientList+" = permit_mynetworks, permit_auth_destination, reject_unlisted_recipient, "+entry+", reject", endList+" = permit, "+entry), stockServices, false,
+			[]string{"broken policy service: permit_auth_destination ends | 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, " + entry + ", permit_auth_destination, reject_unlisted_recipient, reject'", "note policy service: smtpd_end_of_data_restrictions does not ask | = " + entry + ", permit'"}},
+		{"before a permit", append(good, recipientList+" = permit_mynetworks, reject_unlisted_recipient, "+entry+", permit"), stockServices, false,
+			[]string{"ok policy service: asks last"}},
 		{"no default action, other restrictions after it", append(good, recipientList+" = check_policy_service unix:tlsratchet/policy-service.sock permit_mynetworks",
 			"smtpd_policy_service_default_action = 451 4.3.5 Server configuration problem", "smtpd_policy_service_timeout = 100s", "smtpd_policy_service_try_limit = 2"), stockServices, false,
 			[]string{`broken policy service: meets "451 4.3.5 | = permit_mynetworks, reject_unlisted_recipient, ` + entry, "note policy service: timeout=100s, try_limit=2", "note policy service: permit_mynetworks comes after", "note policy service: unknown recipients"}},
@@ -45,5 +51,19 @@ func TestPolicyServiceChecks(t *testing.T) {
 			o := Options{Sockets: []string{ourSocket}, PolicySockets: []string{socket}, Fingerprints: tt.fingerprints}
 			expect(t, append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...), tt.want)
 		})
+	}
+}
+
+// What only a main.cf can hold is not written into master.cf: a text in a table
+// has blanks, and postconf(1) takes none.
+func TestOverrideWithText(t *testing.T) {
+	p := parse(mainCF(), stockServices, "")
+	for list, want := range map[string]string{
+		"check_sender_access inline:{ {a.example = REJECT go away}, b.example=OK }": "",
+		"check_policy_service { inet:localhost:10023, { timeout = 3s } }":           "postconf -P 'smtp/inet/x=check_policy_service,{inet:localhost:10023,{timeout=3s}}'",
+	} {
+		if got := p.override(service{name: "smtp", kind: "inet"}, "x", list); got != want {
+			t.Errorf("%s: %s, want %s", list, got, want)
+		}
 	}
 }

@@ -145,8 +145,11 @@ func (p *Postfix) set(s service, name, value string) string {
 }
 
 // override returns the line that sets a parameter in master.cf, where postconf(1)
-// takes no blanks.
+// takes no blanks: "" for a value with a text that has some.
 func (p *Postfix) override(s service, name, value string) string {
+	if hasText.MatchString(aroundSigns.ReplaceAllString(value, "$1")) {
+		return ""
+	}
 	return strings.Join(p.base, " ") + " -P " + quote(s.option(name)+"="+withoutBlanks(value))
 }
 
@@ -167,6 +170,8 @@ func quote(s string) string {
 var (
 	aroundSigns = regexp.MustCompile(`\s*([{}=,])\s*`)
 	blanks      = regexp.MustCompile(`\s+`)
+	// hasText finds a blank in braces within braces, as in inline:{ {key = REJECT some words} }.
+	hasText = regexp.MustCompile(`\{[^{}]*\{[^{}]*\s`)
 )
 
 // withoutBlanks returns a list without blanks: commas separate as well.

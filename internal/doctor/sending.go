@@ -30,7 +30,10 @@ func (p *Postfix) sendingChecks(o Options) []Finding {
 	const check = "sending"
 	s := &o.Sending
 	tables := split(p.main["smtp_tls_policy_maps"])
-	at := slices.IndexFunc(tables, func(t string) bool { return strings.Contains(t, "tlsratchet") })
+	at := slices.IndexFunc(tables, func(t string) bool {
+		kind, name, _ := strings.Cut(strings.TrimPrefix(t, "proxy:"), ":")
+		return (kind == "memcache" || kind == "socketmap") && strings.Contains(name, "tlsratchet")
+	})
 	switch {
 	case len(s.Sockets) == 0 || at < 0 && !s.Hold:
 		return nil

@@ -64,7 +64,7 @@ func (p *Postfix) noCertificate(s service, text string) Finding {
 
 // level returns the security level, also by the parameters of before 2006.
 func (p *Postfix) level(s service) string {
-	switch level := p.value(s, "smtpd_tls_security_level"); {
+	switch level := strings.ToLower(p.value(s, "smtpd_tls_security_level")); {
 	case level != "":
 		return level
 	case p.value(s, "smtpd_enforce_tls") == "yes":
