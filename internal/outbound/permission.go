@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"tlsratchet/internal/clean"
@@ -77,14 +78,10 @@ func settingsOf(ctx context.Context, dir string) (levels map[string]string, rela
 	case main["smtp_use_tls"] == "yes":
 		levels[level] = "may"
 	}
-	if text, err = postconf.Ask(ctx, dir, "-P", "*/unix/"+level); err != nil {
+	if text, err = postconf.Ask(ctx, dir, "-Px", "*/unix/"+level); err != nil {
 		return nil, "", err
 	}
-	for where, l := range postconf.Settings(text) {
-		if !strings.HasPrefix(l, "$") {
-			levels[where] = l
-		}
-	}
+	maps.Copy(levels, postconf.Settings(text))
 	return levels, relayOf(main["relayhost"]), nil
 }
 
