@@ -14,19 +14,19 @@ type historyJSON struct {
 	Epoch      uint16           `json:"epoch,omitempty"`
 	First      Day              `json:"first,omitzero"`
 	Last       Day              `json:"last,omitzero"`
-	Seen       map[Level]string `json:"seen,omitempty"`
-	WeekTLS    string           `json:"weeks_tls,omitempty"`
-	WeekPlain  string           `json:"weeks_none,omitempty"`
-	CertDays   string           `json:"certificate,omitempty"`
-	NoCertDays string           `json:"no_certificate,omitempty"`
-	Cert       string           `json:"certificate_mark,omitempty"`
+	Seen       map[Level]hexSet `json:"seen,omitempty"`
+	WeekTLS    hexSet           `json:"weeks_tls,omitzero"`
+	WeekPlain  hexSet           `json:"weeks_none,omitzero"`
+	CertDays   hexSet           `json:"certificate,omitzero"`
+	NoCertDays hexSet           `json:"no_certificate,omitzero"`
+	Cert       hexSet           `json:"certificate_mark,omitzero"`
 	CertSince  Day              `json:"certificate_since,omitzero"`
-	Networks   string           `json:"networks,omitempty"`
-	Addresses  string           `json:"addresses,omitempty"`
-	Bare       string           `json:"addresses_none,omitempty"`
-	Named      string           `json:"addresses_spf,omitempty"`
-	HostNames  string           `json:"host_names,omitempty"`
-	Senders    string           `json:"senders,omitempty"`
+	Networks   hexSet           `json:"networks,omitzero"`
+	Addresses  hexSet           `json:"addresses,omitzero"`
+	Bare       hexSet           `json:"addresses_none,omitzero"`
+	Named      hexSet           `json:"addresses_spf,omitzero"`
+	HostNames  hexSet           `json:"host_names,omitzero"`
+	Senders    hexSet           `json:"senders,omitzero"`
 	Name       string           `json:"name,omitempty"`
 	NameDay    Day              `json:"name_day,omitzero"`
 	Pins       map[string]Pin   `json:"pins,omitempty"`
@@ -43,11 +43,11 @@ func (h History) MarshalJSON() ([]byte, error) {
 	}
 	for l, set := range h.Seen {
 		if set != 0 {
-			j.Seen = put(j.Seen, Level(l), hexText(set))
+			j.Seen = put(j.Seen, Level(l), hexSet(set))
 		}
 	}
-	for text, set := range h.sets(&j) {
-		*text = hexText(*set)
+	for number, set := range h.sets(&j) {
+		*number = hexSet(*set)
 	}
 	for name, p := range h.named() {
 		if *p != (Pin{}) {
@@ -78,20 +78,15 @@ func (h *History) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func (h *History) from(j *historyJSON) (err error) {
+func (h *History) from(j *historyJSON) error {
 	h.Epoch = j.Epoch
-	keep := func(e error) {
-		if err == nil {
-			err = e
-		}
-	}
 	h.First, h.Last, h.Cert.Since = j.First, j.Last, j.CertSince
 	h.Name.Text, h.Name.Day = j.Name, j.NameDay
-	for l, text := range j.Seen {
-		keep(parseHex(text, &h.Seen[l]))
+	for l, set := range j.Seen {
+		h.Seen[l] = uint64(set)
 	}
-	for text, set := range h.sets(j) {
-		keep(parseHex(*text, set))
+	for number, set := range h.sets(j) {
+		*set = uint64(*number)
 	}
 	named := h.named()
 	for name, p := range j.Pins {
@@ -101,12 +96,12 @@ func (h *History) from(j *historyJSON) (err error) {
 		}
 		*pin = p
 	}
-	return err
+	return nil
 }
 
-// sets pairs the sets of a history with their texts.
-func (h *History) sets(j *historyJSON) map[*string]*uint64 {
-	return map[*string]*uint64{
+// sets pairs the sets of a history with their numbers.
+func (h *History) sets(j *historyJSON) map[*hexSet]*uint64 {
+	return map[*hexSet]*uint64{
 		&j.WeekTLS: &h.WeekTLS, &j.WeekPlain: &h.WeekPlain,
 		&j.CertDays: &h.CertDays, &j.NoCertDays: &h.NoCertDays,
 		&j.Networks: (*uint64)(&h.Networks), &j.Addresses: (*uint64)(&h.Addresses), &j.Bare: (*uint64)(&h.Bare),
@@ -129,21 +124,18 @@ func put[K comparable, V any](m map[K]V, key K, value V) map[K]V {
 	return m
 }
 
-func hexText(set uint64) string {
-	if set == 0 {
-		return ""
-	}
-	return strconv.FormatUint(set, 16)
-}
+// hexSet is a set as a hexadecimal number.
+type hexSet uint64
 
-func parseHex(s string, to *uint64) error {
-	if s == "" {
-		return nil
-	}
-	n, err := strconv.ParseUint(s, 16, 64)
+// MarshalText implements [encoding.TextMarshaler].
+func (x hexSet) MarshalText() ([]byte, error) { return strconv.AppendUint(nil, uint64(x), 16), nil }
+
+// UnmarshalText is the inverse of MarshalText; an empty text is 0.
+func (x *hexSet) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint("0"+string(b), 16, 64)
 	if err != nil {
-		return fmt.Errorf("set %q: want up to 16 hexadecimal digits", s)
+		return fmt.Errorf("set %.32q: want up to 16 hexadecimal digits", b)
 	}
-	*to = n
+	*x = hexSet(n)
 	return nil
 }
