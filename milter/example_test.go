@@ -30,7 +30,7 @@ func ExampleNew() {
 		Now:    time.Now,
 		Events: func(e ratchet.Event) { log.Info("judged", "outcome", e.Decision.Outcome.String()) },
 		Log:    log,
-	}, inbound.Options{ExemptRecipients: ratchet.Recipients{"postmaster"}}, nil)
+	}, inbound.Options{ExemptRecipients: inbound.Recipients{"postmaster"}}, nil)
 	server, err := wire.New(wire.Config{
 		Backend: m.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
 		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,

@@ -20,7 +20,7 @@ type Options struct {
 	// HeaderAll adds the header to every message, not to downgrades alone.
 	HeaderAll bool
 	// ExemptRecipients get what others are refused.
-	ExemptRecipients ratchet.Recipients
+	ExemptRecipients Recipients
 	// Contact is a URL or address for reply texts, or empty.
 	Contact string
 }

@@ -79,7 +79,7 @@ func newRig(t *testing.T, action tlsstate.Action, options inbound.Options, judge
 	if judge == nil {
 		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
 	}
-	options.ExemptRecipients = ratchet.Recipients{"postmaster"}
+	options.ExemptRecipients = inbound.Recipients{"postmaster"}
 	limits := DefaultLimits()
 	for _, c := range change {
 		c(&limits)

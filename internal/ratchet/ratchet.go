@@ -1,6 +1,7 @@
 package ratchet
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/internal/peer/spf"
 	"tlsratchet/tlsstate"
 )
 
@@ -41,6 +43,13 @@ type Histories interface {
 	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	// Newest returns the newest day in any history, or 0.
 	Newest() tlsstate.Day
+}
+
+// Senders proves claims of senders; see [spf.Prover], whose methods these are.
+type Senders interface {
+	Prove(context.Context, spf.Claim) spf.Result
+	Learn(c spf.Claim, learn func()) bool
+	Tried(spf.Claim) bool
 }
 
 // Options are what a [Ratchet] works with.

@@ -1,13 +1,13 @@
-package ratchet_test
+package inbound_test
 
 import (
 	"testing"
 
-	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/inbound"
 )
 
 func TestRecipients(t *testing.T) {
-	r := ratchet.Recipients{"postmaster", "list@example.org"}
+	r := inbound.Recipients{"postmaster", "list@example.org"}
 	for rcpt, want := range map[string]bool{
 		"postmaster": true, "<PostMaster@any.example>": true, "list@example.org": true, "LIST@EXAMPLE.ORG": true,
 		"list@other.example": false, "postmaster@x@ours.example": false, "bob": false, "": false, "postmasters@x": false,
