@@ -91,7 +91,7 @@ func (l *ledger) downgrade(e *ratchet.Event) []Change {
 	}
 	before := *i
 	l.gather(i, e)
-	if !i.KnownPlaintext && (i.worse(&before) || i.larger(e.Session.At) || e.Session.At.Sub(i.Reported.At) >= quietHours) {
+	if !i.KnownPlaintext && (i.worse(&before) || i.larger(e.Session.At) || e.Session.At.Sub(i.Reported.At).Abs() >= quietHours) {
 		what := Grown
 		if !i.Reported.Open {
 			what = Opened
@@ -122,18 +122,18 @@ func (l *ledger) open(k key, e *ratchet.Event) []Change {
 // peer that alternates between TLS and clear is one incident a day. After an
 // operator dropped the pin, a new pin is concerned.
 func (i *Incident) resumes(at time.Time) bool {
-	return i.ClosedBy != Unpinned && (i.KnownPlaintext || at.Sub(i.Closed) < quietHours)
+	return i.ClosedBy != Unpinned && (i.KnownPlaintext || at.Sub(i.Closed).Abs() < quietHours)
 }
 
 // reopen lets a closed incident go on. Each time doubles the pause until that is
 // reported.
 func (l *ledger) reopen(i *Incident, e *ratchet.Event) []Change {
-	i.Closed, i.ClosedBy = time.Time{}, StillOpen
+	i.Closed, i.ClosedBy, i.Last = time.Time{}, StillOpen, e.Session.At
 	pause := min(time.Hour<<min(i.Reopened, 5), quietHours)
 	i.Reopened++
 	i.Refused, i.Reported.Waiting = time.Time{}, 0
 	l.gather(i, e)
-	if i.KnownPlaintext || e.Session.At.Sub(i.Reported.At) < pause {
+	if i.KnownPlaintext || e.Session.At.Sub(i.Reported.At).Abs() < pause {
 		return nil
 	}
 	return []Change{l.report(i, Opened, e.Session.At, e)}
@@ -146,7 +146,7 @@ func (i *Incident) worse(before *Incident) bool {
 }
 
 func (i *Incident) larger(at time.Time) bool {
-	return i.Messages >= growth*max(i.Reported.Messages, small) && at.Sub(i.Reported.At) >= growthPause
+	return i.Messages >= growth*max(i.Reported.Messages, small) && at.Sub(i.Reported.At).Abs() >= growthPause
 }
 
 // report returns a change of an incident and records that it is reported. e is

@@ -60,6 +60,12 @@ func TestProgressions(t *testing.T) {
 			look(at(1, 0), "closed address:192.0.2.10"),
 			look(at(1, 1), ""),
 		}},
+		{"a clock that was ahead leaves nothing open, and silences nothing", tlsstate.Header, false, []step{
+			mail(at(20, 0), bank, clear, "opened address:192.0.2.10"),
+			look(at(0, 0), "closed address:192.0.2.10"),
+			mail(at(0, 2), bank, clear, "opened address:192.0.2.10"),
+			look(at(0, 3), ""),
+		}},
 		{"ten times larger, and no sooner than in an hour", tlsstate.Header, false, []step{
 			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
 			{at(0, 0), 150, bank, clear, ""},

@@ -18,7 +18,7 @@ const heldPause = 24 * time.Hour
 // tick returns what the passing of time changes.
 func (l *ledger) tick(now time.Time) (changes []Change) {
 	for _, i := range l.sorted() {
-		if i.IsOpen() && now.Sub(i.Last) >= quietHours {
+		if i.IsOpen() && now.Sub(i.Last).Abs() >= quietHours { // or the clock was ahead
 			changes = append(changes, l.close(i, Quiet, now)...)
 		}
 		if i.waits(now) {
