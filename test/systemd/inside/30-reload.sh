@@ -31,3 +31,5 @@ check 'reload with LoadCredential' systemctl reload tlsratchet.service
 eventually 'the reload was done' sh -c 'journalctl -u tlsratchet.service -q | grep -q "msg=.*reloaded"'
 check 'the daemon reads the secret' sh -c "! journalctl _SYSTEMD_INVOCATION_ID=$(state InvocationID) -q | grep 'read a secret'"
 check 'check as root has no complaint' sh -c 'tlsratchet check 2>&1 >/dev/null | grep . && exit 1 || exit 0'
+check 'nor about the sockets that systemd passes' sh -c 'tlsratchet check --listen systemd 2>&1 >/dev/null | grep . && exit 1 || exit 0'
+check 'no reload took our own addresses for taken ones' sh -c '! journalctl -u tlsratchet.service -q | grep "another process has"'
