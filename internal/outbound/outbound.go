@@ -49,6 +49,7 @@ var noAddr netip.Addr
 // called at the same time.
 type Outbound struct {
 	o        Options
+	shared   ratchet.Shared // nil for a memory of this host's own
 	settings atomic.Pointer[Settings]
 	names    names
 	asked    asked
@@ -63,12 +64,16 @@ type Outbound struct {
 // [Outbound.Restore].
 func New(o Options) *Outbound {
 	b := &Outbound{o: o}
+	b.shared, _ = o.Histories.(ratchet.Shared)
 	b.settings.Store(&o.Settings)
 	return b
 }
 
 // SetSettings replaces the settings.
 func (b *Outbound) SetSettings(s Settings) { b.settings.Store(&s) }
+
+// fresh is how old what other hosts know of a destination may be.
+const fresh = time.Minute
 
 // Answer reports whether mail for the key is to be encrypted; it is an
 // [Answerer]. Whatever goes wrong inside, the answer is no.
@@ -80,6 +85,9 @@ func (b *Outbound) Answer(key []byte, pid int32) bool {
 	now := b.o.Now()
 	encrypt := false
 	if !n.id.IsZero() {
+		if b.shared != nil {
+			b.shared.Refresh(fresh, n.id)
+		}
 		h, err := b.o.Histories.Load(n.id)
 		if err != nil {
 			b.fail(fmt.Errorf("loading %s: %w", n.id, err))

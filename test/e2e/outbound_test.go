@@ -27,6 +27,8 @@ type outbox struct {
 	in    *posttest.Instance
 	ca    *posttest.CA              // of the hosts
 	sinks map[string]*posttest.Sink // by host
+	// resolver is the name server's address.
+	resolver string
 }
 
 // newOutbox runs a sending Postfix with the lines of contrib/postfix, and an
@@ -39,7 +41,8 @@ func newOutbox(t *testing.T, mx map[string][]string, main ...string) *outbox {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dns.Close() })
-	s.in = newSender(t, dns.Addr(), main...)
+	s.resolver = dns.Addr()
+	s.in = newSender(t, s.resolver, main...)
 	return s
 }
 
