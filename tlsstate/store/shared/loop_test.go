@@ -76,6 +76,19 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
+// Once a server answers, the back-off is over.
+func TestBackOffEnds(t *testing.T) {
+	client, end := impostorClient(t, "$1\r\ng\r\n")
+	defer end()
+	l := looking()
+	l.ctx, l.opts.Timeout = t.Context(), time.Minute
+	l.server.Store(&server{client, &l.commands})
+	l.delay = maxBackoff
+	if err := l.round(t.Context()); err != nil || l.delay != 0 || !l.answering.Load() {
+		t.Errorf("%v: the next try is in %s", err, l.delay)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	o := Options{Pace: -1}.withDefaults()
 	if o.Timeout != 50*time.Millisecond || o.Gather != 100*time.Millisecond || o.MaxChanged != 100_000 || o.Pace != 1000 ||
