@@ -529,6 +529,7 @@ func TestConfigRefused(t *testing.T) {
 		"Frame:13":              func(c *Config) { c.Limits.Frame = 13 },
 		"each must be positive": func(c *Config) { c.Limits = Limits{} },
 		"Idle:-1ns":             func(c *Config) { c.Limits.Idle = -1 },
+		"Idle:0s":               func(c *Config) { c.Limits.Idle = 0 },
 		"Packet:0s":             func(c *Config) { c.Limits.Packet = 0 },
 		"Write:0s":              func(c *Config) { c.Limits.Write = 0 },
 	} {

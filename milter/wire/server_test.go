@@ -71,6 +71,18 @@ func TestServe(t *testing.T) {
 }
 
 // go-milter can't take SMFIC_UNKNOWN, so nobody may send it.
+// A reply with a text arrives as it was written, and the session goes on.
+func TestRepliesWithText(t *testing.T) {
+	f := goOn()
+	f.rcpt = func(string) milter.Response { return milter.NewResponseStr('y', "451 4.7.1 TLS required") }
+	s := start(t, f, nil).dial(t)
+	defer s.Close()
+	r, err := s.Message(mail())
+	if err != nil || len(r.Rcpts) != 1 || r.Rcpts[0].String() != "y451 4.7.1 TLS required" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestUnknownCommandsAreNotAskedFor(t *testing.T) {
 	d := start(t, filter{}, func(c *Config) { c.Protocol = 0 })
 	s := d.dial(t)
