@@ -143,7 +143,7 @@ func newCheckView(r selfcheck.Result, mx string, now time.Time) checkView {
 		return checkView{Word: "off", Mark: "none", Means: "STARTTLS of this server is not tested"}
 	}
 	if r.At.IsZero() {
-		return checkView{Word: "not tried yet", Mark: "none", Means: "The first test is under way"}
+		return checkView{Word: "no answer yet", Mark: "none", Means: r.Describe(mx, selfcheck.Unknown)}
 	}
 	p := r.Problem(now)
 	mark := map[selfcheck.Problem]string{selfcheck.Unknown: "none", selfcheck.OK: "good", selfcheck.CertificateExpires: "fair"}[p]

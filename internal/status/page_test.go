@@ -240,7 +240,7 @@ func TestBreakerAndSelfCheck(t *testing.T) {
 	expired.CertNotAfter = noon.AddDate(0, 0, -1)
 	refused.Handshake, gone.Offered = false, false
 	for want, r := range map[string]selfcheck.Result{
-		"certificate expires soon": mended, "certificate not valid": expired, "handshake fails": refused, "not offered": gone, "no answer": {At: mended.At}, "not tried yet": {},
+		"certificate expires soon": mended, "certificate not valid": expired, "handshake fails": refused, "not offered": gone, "no answer": {At: mended.At}, "has not answered yet": {},
 	} {
 		p := busyPage(t)
 		p.SelfCheck = func() selfcheck.Result { return r }
