@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -64,6 +65,7 @@ func printResult(r alert.Result, w io.Writer, asJSON bool) error {
 			"destination": r.Destination, "ok": r.Err == nil, "answer": answer, "milliseconds": r.Took.Milliseconds(),
 		})
 	}
+	answer = strings.Map(printable, answer) // an error may hold a server's names
 	_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
 	return err
 }

@@ -38,6 +38,9 @@ func (l *Local) override(ctx context.Context, what string, o Override, do func()
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	l.audit(ctx, what, o.Why, o.Who, "answer", o.Answer)
+	if l.Acted != nil {
+		l.Acted()
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 )
 
@@ -37,7 +38,10 @@ func (d *Daemon) adminHandler() http.Handler {
 	local := &admin.Local{
 		Memory: d.whole(), Rules: d.rulesFor, Now: time.Now, Log: d.log, Book: d.watch.book, CircuitBreaker: d.watch.breaker.Breaker,
 		Listeners: func() []string { return d.listening },
-		Acted:     func() { d.watch.unpinned(d.histories.Load) },
+		Acted: func() {
+			d.watch.unpinned(d.histories.Load)
+			d.watch.breaker.changed(ratchet.BreakerState{})
+		},
 	}
 	if d.sending != nil {
 		local.Sending = d.sending

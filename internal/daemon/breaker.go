@@ -22,10 +22,15 @@ type breakerKeeper struct {
 	emit    func(ratchet.BreakerState)
 	// news: the answer may be another one. It comes from the mail path.
 	news chan struct{}
-	// reported is the answer that was reported last. Only run touches it.
+	// reported is the answer that was reported last, and kept what was written last.
+	// Only run touches them.
 	reported ratchet.Answer
-	running  sync.WaitGroup
-	stop     context.CancelFunc
+	kept     struct {
+		answer, holds ratchet.Answer
+		overridden    bool
+	}
+	running sync.WaitGroup
+	stop    context.CancelFunc
 }
 
 // settleEvery is the time between two looks whether it is armed again, where no
@@ -56,7 +61,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 	return k, nil
 }
 
-// changed is on the mail path.
+// changed is on the mail path, and for an operator's override.
 func (k *breakerKeeper) changed(ratchet.BreakerState) {
 	select {
 	case k.news <- struct{}{}:
@@ -73,14 +78,17 @@ func (k *breakerKeeper) run() {
 
 func (k *breakerKeeper) report() {
 	s := k.State(time.Now())
-	if s.Answer == k.reported {
-		return
+	before := k.kept
+	k.kept.answer, k.kept.holds, k.kept.overridden = s.Answer, s.Holds(), s.Override != nil
+	if k.kept != before {
+		if err := k.state.Write(s); err != nil {
+			k.log.Error("could not save the breaker's state", "error", err)
+		}
 	}
-	k.reported = s.Answer
-	if err := k.state.Write(s); err != nil {
-		k.log.Error("could not save the breaker's state", "error", err)
+	if s.Answer != k.reported {
+		k.reported = s.Answer
+		k.emit(s)
 	}
-	k.emit(s)
 }
 
 // close keeps the state. Call it when no session is judged any more.

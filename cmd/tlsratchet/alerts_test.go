@@ -1,0 +1,19 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tlsratchet/internal/alert"
+)
+
+// TestPrintResult: a name in a server's certificate may hold what a terminal acts
+// on.
+func TestPrintResult(t *testing.T) {
+	var out strings.Builder
+	r := alert.Result{Destination: "webhook https://chat.example", Err: errors.New("x509: certificate is valid for a\x1b[2Jb, not chat.example")}
+	if err := printResult(r, &out, false); err != nil || strings.Contains(out.String(), "\x1b") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
