@@ -42,6 +42,8 @@ func TestCombine(t *testing.T) {
 	unnamed.Named, unnamed.Addresses = sketchOf(3), sketchOf(4)
 	nearlyNamed := held
 	nearlyNamed.Named, nearlyNamed.Addresses = sketchOf(9), sketchOf(10)
+	uncounted := held // a thousand addresses, of which six hundred are named
+	uncounted.Named, uncounted.Addresses = ^Sketch(0), ^Sketch(0)
 	moved, otherName, manyNames := held, held, held
 	moved.HostNames, otherName.HostNames, manyNames.HostNames = 3, 5, sketchOf(9)
 	var learned, lapse, plain History
@@ -94,6 +96,7 @@ func TestCombine(t *testing.T) {
 		{"known plaintext under a name with TLS", &rule, plain, moved, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"SPF names the hosts", &rule, History{}, named, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"all but one in ten", &rule, History{}, nearlyNamed, History{}, Plaintext, "domain downgrade stripped reject", false},
+		{"so many that nobody knows how many it leaves out", &rule, History{}, uncounted, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"or leaves some out", &rule, History{}, unnamed, History{}, Plaintext, "domain downgrade stripped header", false},
 		{"always", &always, History{}, held, History{}, Plaintext, "domain downgrade stripped reject", false},
 		{"never", &never, History{}, broad, History{}, Plaintext, "domain downgrade stripped header", true},

@@ -62,10 +62,10 @@ func (m *Marks) pool() bool {
 }
 
 // named reports whether the domain's SPF record names its hosts, so that they
-// are its own.
+// are its own. Of so many that the sketch is full nobody knows how many it names.
 func (m *Marks) named() bool {
-	named := m.Named.Estimate()
-	return named >= namedAddresses && (m.Addresses.Estimate()-named)*namedOf <= m.Addresses.Estimate()
+	named, addresses := m.Named.Estimate(), m.Addresses.Estimate()
+	return named >= namedAddresses && (addresses-named)*namedOf <= addresses && ^m.Addresses != 0
 }
 
 // HostMark returns the sketch of a client name, not empty. It has two marks: with
