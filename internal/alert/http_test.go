@@ -49,7 +49,7 @@ func deliver(t *testing.T, d *Destination) (string, error) {
 func deliverWithin(t *testing.T, d *Destination, limit time.Duration) (string, error) {
 	t.Helper()
 	d.timeout = limit
-	c := changeOf(1, stripped())
+	c := changeOf("opened", stripped())
 	return d.send(t.Context(), messageOf(&c, "mail.here.example"))
 }
 

@@ -23,7 +23,7 @@ func messageOf(c *incident.Change, host string) *Message {
 	if !i.IsOpen() {
 		status = StatusClosed
 	}
-	m := newMessage(host, keyOf(i), c.What.String(), status, Of(i), c.At)
+	m := newMessage(host, keyOf(i), string(c.What), status, Of(i), c.At)
 	m.Title, m.Incident = inert(title(c), maxTitle), i
 	m.Text, m.Next = lines(strings.Join(text(c), "\n")), next(c)
 	return m
@@ -33,7 +33,7 @@ func keyOf(i *incident.Incident) string { return "incident-" + strconv.FormatUin
 
 // noteOf is for changes without an incident.
 func noteOf(c *incident.Change, host string) *Message {
-	m := newMessage(host, clean.Name(c.What.String()+"-"+c.Identity.String()), c.What.String(), StatusNone, Info, c.At)
+	m := newMessage(host, clean.Name(string(c.What)+"-"+c.Identity.String()), string(c.What), StatusNone, Info, c.At)
 	event := map[incident.What]string{
 		incident.Pinned:   "is pinned: TLS is expected from now on",
 		incident.Lapsed:   "came below a pin that has lapsed",

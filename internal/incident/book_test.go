@@ -252,7 +252,7 @@ func TestByItself(t *testing.T) {
 		book, err := incident.Open(incident.Options{Changed: func(c incident.Change) {
 			mu.Lock()
 			defer mu.Unlock()
-			changes = append(changes, c.What.String())
+			changes = append(changes, string(c.What))
 		}})
 		if err != nil {
 			t.Fatal(err)

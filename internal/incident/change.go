@@ -6,36 +6,31 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// What is the kind of a [Change].
-type What uint8
+// What is the kind of a [Change], as one lower-case word.
+type What string
 
 // The kinds of change. The last three are of no incident.
 const (
 	// Opened: an incident opened, or went on after its end was reported.
-	Opened What = iota + 1
+	Opened What = "opened"
 	// Grown: it got worse (a worse kind, stronger evidence, a stronger action),
 	// ten times larger, or a day older.
-	Grown
+	Grown What = "grown"
 	// Waiting: its peer has been refused (tempfail) for a day, or for three: the
 	// senders will soon get their mail back.
-	Waiting
+	Waiting What = "waiting"
 	// Holding: some of its mail was put into the hold queue a day ago, or three:
 	// see Change.Held.
-	Holding
+	Holding What = "holding"
 	// Closed: it closed.
-	Closed
+	Closed What = "closed"
 	// Pinned: a pin formed.
-	Pinned
+	Pinned What = "pinned"
 	// Lapsed: a peer came below a pin that was not met for too long to hold.
-	Lapsed
+	Lapsed What = "lapsed"
 	// Released: a pin no longer holds, because its peer stayed below it.
-	Released
+	Released What = "released"
 )
-
-var whatNames = [...]string{"", "opened", "grown", "waiting", "holding", "closed", "pinned", "lapsed", "released"}
-
-// String returns the kind as one lower-case word.
-func (w What) String() string { return whatNames[min(int(w), len(whatNames)-1)] }
 
 // Change is something to report. It shares nothing with the [Book].
 type Change struct {

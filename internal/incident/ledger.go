@@ -216,7 +216,7 @@ func (l *ledger) pinChange(e *ratchet.Event) []Change {
 	case v.State == tlsstate.PinReleased && l.releasedFirst(v.Identity):
 		c.What = Released
 	}
-	if c.What == 0 {
+	if c.What == "" {
 		return nil
 	}
 	c.Words = words.Verdict(v)

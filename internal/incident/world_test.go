@@ -130,7 +130,7 @@ func (w *world) tick(now time.Time) string {
 func (w *world) reported() string {
 	var words []string
 	for _, c := range w.changes {
-		words = append(words, c.What.String()+" "+c.Identity.String())
+		words = append(words, string(c.What)+" "+c.Identity.String())
 	}
 	w.changes = nil
 	return strings.Join(words, ", ")
