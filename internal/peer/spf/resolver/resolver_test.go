@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,7 +192,59 @@ func TestClose(t *testing.T) {
 			t.Errorf("took %v", d) // of the bubble's clock
 		}
 		lookup(t, r, ErrFailed)
+		_, err := r.Lookup(t.Context(), Question{"shop.example", TypeTXT}, always)
+		if s := r.Stats(); !errors.Is(err, ErrFailed) || s.Questions != 1 {
+			t.Errorf("asked after the end: %+v, %v", s, err)
+		}
 	})
+}
+
+// TestCloseWaits: for an exchange that takes its time to end.
+func TestCloseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Bool
+		r := New(DefaultOptions(), func(ctx context.Context, _ Question) (Answer, time.Duration, error) {
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			ended.Store(true)
+			return Answer{}, 0, ctx.Err()
+		})
+		go lookup(t, r, ErrFailed)
+		synctest.Wait()
+		if r.Close(); !ended.Load() {
+			t.Error("an exchange is under way after Close")
+		}
+		synctest.Wait()
+	})
+}
+
+// TestForeignErrors: whatever goes wrong in an exchange is no answer.
+func TestForeignErrors(t *testing.T) {
+	r := New(DefaultOptions(), (&counting{err: errors.New("odd")}).exchange)
+	defer r.Close()
+	lookup(t, r, ErrFailed)
+	if s := r.Stats(); s.Failures != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestSize: an answer that fills the cache to the last byte is kept, one more
+// byte is too many.
+func TestSize(t *testing.T) {
+	a := Answer{Addrs: make([]netip.Addr, 2), Names: []string{"ab"}, Texts: []string{"cde", "f"}}
+	const size = 2*24 + (16 + 2) + (16 + 3) + (16 + 1)
+	for room, want := range map[int]int{0: 1, -1: 0} {
+		o := DefaultOptions()
+		o.Bytes = overhead + len(question.Name) + size + room
+		r := New(o, func(context.Context, Question) (Answer, time.Duration, error) { return a, time.Hour, nil })
+		if _, err := r.Lookup(t.Context(), question, always); err != nil {
+			t.Error(err)
+		}
+		if s := r.Stats(); s.Entries != want || s.Bytes != want*o.Bytes {
+			t.Errorf("with room for %d: %+v", o.Bytes, s)
+		}
+		r.Close()
+	}
 }
 
 // TestPanic: a bug in reading what the network says fails one question.
