@@ -48,12 +48,9 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 // readMemory asks the daemon, or the file, for what doctor needs. The finding
 // says why it could not.
 func readMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stderr io.Writer) []doctor.Finding {
-	if _, err := os.Stat(o.History); errors.Is(err, fs.ErrNotExist) && o.History != "" {
-		return nil // doctor reports that itself
-	}
 	err := askMemory(ctx, cfg, o, stderr)
-	if err == nil {
-		return nil
+	if _, missing := os.Stat(o.History); err == nil || errors.Is(missing, fs.ErrNotExist) && o.History != "" {
+		return nil // doctor reports that itself
 	}
 	f := doctor.Finding{Severity: doctor.Note, Check: "memory", Text: "not checked: " + err.Error()}
 	if errors.Is(err, fs.ErrPermission) {

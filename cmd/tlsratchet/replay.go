@@ -85,7 +85,7 @@ func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
 	if c.Bool("apply") {
 		applied, err = apply(ctx, cfg, result, listener, stderr)
 	}
-	if r := &result.Report; r.Smtpd == 0 && r.Sent == nil && r.Lines > 0 {
+	if r := &result.Report; r.Smtpd == 0 && r.Sent == nil && (r.Lines > 0 || len(r.Problems) > 0) {
 		err = errors.Join(err, errors.New("replay: no line of Postfix's smtpd in these logs"))
 	}
 	return errors.Join(printReplay(c, result, applied, stdout), err)

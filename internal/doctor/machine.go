@@ -212,6 +212,8 @@ func memoryChecks(o Options) []Finding {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{note("memory", err.Error()+": not checked", asRoot)}
+	case err != nil && o.Running:
+		return []Finding{broken("memory", o.History+" was deleted under the running daemon: what it remembers ends with it", "tlsratchet export >tlsratchet-history.jsonl")}
 	case err != nil:
 		return []Finding{note("memory", fmt.Sprintf("no history yet: %v", err), "")}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -50,6 +51,10 @@ func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 		base: postconf.Command(dir), set: ask("-n"), setExpanded: ask("-nx"), asked: ask(append([]string{"-x"}, parameters...)...),
 		services: ask("-M"), overrides: ask("-P"), overridesExpanded: ask("-Px"),
 	})
+	// Postfix's processes have another working directory.
+	if dir, err := filepath.Abs(p.main["config_directory"]); err == nil && p.main["config_directory"] != "" {
+		p.main["config_directory"] = dir
+	}
 	return p, failed
 }
 
