@@ -84,7 +84,6 @@ func makeReport(c *cli.Context, a admin.Admin) (report, error) {
 	for i := range s.Tally {
 		r.Days = append(r.Days, dayOf(&s.Tally[i]))
 	}
-	// People know an address with a name by its domain.
 	in := func(k tlsstate.Kind) iter.Seq2[admin.Row, error] {
 		return a.Peers(c.Context, admin.Query{Kind: k, Leveled: true, Level: tlsstate.Plaintext})
 	}
