@@ -137,7 +137,7 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, d.Unlimited))
 		switch {
 		case d.Breaker == ratchet.Armed:
-		case e.Policy.Row != "":
+		case e.Policy.Peer || d.Required:
 			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s, which limits no row of the configuration: %s.", d.Breaker, d.Action))
 		default:
 			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s (%s): %s.", d.Breaker, words.Answer(d.Breaker), d.Action))

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -159,6 +160,26 @@ func TestBreadth(t *testing.T) {
 	for want, marks := range map[string]tlsstate.Marks{"broad": many, "not broad": {}, "not broad, each sender keeps to one address": stay} {
 		if got := breadth(&tlsstate.Verdict{Marks: marks}); got != want {
 			t.Errorf("%+v: %s, want %s", marks, got, want)
+		}
+	}
+}
+
+// A row that only requires a lower level does not keep the breaker from limiting
+// what memory demands beyond it.
+func TestBreakerOfARow(t *testing.T) {
+	for _, tt := range []struct {
+		required, peer bool
+		want           string
+	}{
+		{true, false, "which limits no row of the configuration"},
+		{false, true, "which limits no row of the configuration"},
+		{false, false, "(nothing is refused or held"},
+	} {
+		e := ratchet.Explanation{Policy: tlsstate.Policy{Row: "bank.example", Peer: tt.peer}}
+		e.Decision.Verdict = tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Weakened, Required: tt.required}
+		e.Decision.Breaker = ratchet.Suspended
+		if got := strings.Join(answer(&ratchet.Session{}, &e).Rules, " "); !strings.Contains(got, tt.want) {
+			t.Errorf("%+v: %s", tt, got)
 		}
 	}
 }
