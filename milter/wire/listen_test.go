@@ -61,6 +61,31 @@ func TestUnixGroup(t *testing.T) {
 	}
 }
 
+// Until it has its group, which may be 0, a socket is the owner's alone.
+func TestUnixBeforeItsGroup(t *testing.T) {
+	for group, want := range map[int]fs.FileMode{-1: 0o660, 0: 0o600, 1: 0o600} {
+		path := filepath.Join(t.TempDir(), "s")
+		ln, err := bind(path, ListenOptions{Mode: 0o660, Group: group})
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("group %d: %v, %v", group, info, err)
+		}
+		ln.Close()
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := listenUnix(path, ListenOptions{Mode: 0o660, Group: os.Getgid()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("with its group: %v, %v", info, err)
+	}
+}
+
 func TestUnixRemovedAtClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
 	ln := listenAt(t, path, ListenOptions{Mode: 0o666, Group: -1})

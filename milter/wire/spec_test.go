@@ -14,6 +14,7 @@ func TestSpec(t *testing.T) {
 		{Spec{NetworkTCP, "[::1]:8891"}, "inet:[::1]:8891", NetworkTCP6},
 		{Spec{NetworkTCP, "localhost:8891"}, "inet:localhost:8891", NetworkTCP},
 		{Spec{NetworkTCP4, "127.0.0.1:8891"}, "inet:127.0.0.1:8891", NetworkTCP4},
+		{Spec{NetworkTCP6, "127.0.0.1:8891"}, "inet:127.0.0.1:8891", NetworkTCP6},
 		{Spec{Network: NetworkSystemd}, "systemd", NetworkSystemd},
 	} {
 		if got := tt.spec.String(); got != tt.text {
