@@ -125,8 +125,10 @@ versions: ## run e2e at the Postfix of Debian 11, 12, 13 and sid, try Sendmail, 
 	$(GO) run ./test/posttest/install debootstrap
 	test/versions
 
-release: ## build all files of a release in build/release, with checksums; see docs/release.md
+release: ## build all files of a release in build/release, check them, write checksums; see docs/release.md
+	$(GO) run ./test/posttest/install lintian rpm
 	packaging/release
+	$(GO) test -count 1 -timeout 30m -v -run Released ./test/packaging -released $(CURDIR)/build/release
 
 print-targets:
 	@echo $(TARGETS)

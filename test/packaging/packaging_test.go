@@ -17,7 +17,10 @@ import (
 	"testing"
 )
 
-var packages = flag.Bool("packages", false, "build the packages twice and check them")
+var (
+	packages = flag.Bool("packages", false, "build the packages twice and check them")
+	released = flag.String("released", "", "check the files of a release in this `folder`")
+)
 
 const root = "../.."
 
@@ -128,6 +131,44 @@ func TestPackages(t *testing.T) {
 		if sums[1][name] != sum {
 			t.Errorf("%s: %s in the other folder", name, sums[1][name])
 		}
+	}
+}
+
+// What make release built is whole: each file has its sum, each system its binary,
+// each architecture of Linux its two packages, and all state one version.
+func TestReleased(t *testing.T) {
+	if *released == "" {
+		t.Skip("make release checks them")
+	}
+	dir := *released
+	version := strings.TrimSpace(run(t, root, "packaging/version"))
+	run(t, dir, "sha256sum", "--check", "--strict", "SHA256SUMS")
+	sums := run(t, dir, "cat", "SHA256SUMS")
+	targets := strings.Fields(run(t, root, "make", "-s", "print-targets"))
+	linux := 0
+	for _, target := range targets {
+		archive := fmt.Sprintf("tlsratchet-%s-%s.tar.gz", version, strings.ReplaceAll(target, "/", "-"))
+		if got := run(t, dir, "tar", "--list", "--file", archive); got != "tlsratchet\n" || !strings.Contains(sums, "  "+archive+"\n") {
+			t.Errorf("%s has %q", archive, got)
+		}
+		if strings.HasPrefix(target, "linux/") {
+			linux++
+		}
+	}
+	files, err := filepath.Glob(dir + "/*[bm]") // .deb and .rpm
+	if err != nil || len(files) != 2*linux || strings.Count(sums, "\n") != len(targets)+len(files) {
+		t.Errorf("%d packages for %d architectures, %v, and these sums:\n%s", len(files), linux, err, sums)
+	}
+	for _, f := range files {
+		if name := filepath.Base(f); !strings.Contains(name, version+"-1") || !strings.Contains(sums, "  "+name+"\n") {
+			t.Errorf("%s is no package of %s, or has no sum", name, version)
+		}
+		checkPackage(t, f)
+	}
+	out := t.TempDir()
+	run(t, dir, "tar", "--extract", "--directory", out, "--file", "tlsratchet-"+version+"-linux-amd64.tar.gz")
+	if got := run(t, out, "./tlsratchet", "version"); !strings.HasPrefix(got, "tlsratchet "+version+" ") {
+		t.Errorf("the binary is %s", got)
 	}
 }
 
