@@ -52,6 +52,9 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 	if !reachable {
 		bad(Broken, "chroot", "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(m.endpoint, "unix:"))
 	}
+	if n := p.count(p.value(s, "smtpd_milters"), sockets); n > 1 {
+		bad(Broken, "milter", "smtpd_milters names tlsratchet %d times: each entry is asked, with its own default action", n)
+	}
 	if slow := p.slow(m); slow != "" {
 		bad(Note, "milter", "a daemon that hangs delays each session: %s", slow)
 	}
@@ -87,7 +90,17 @@ func (p *Postfix) find(s service, sockets []string) (m milter, at int, reachable
 
 // has reports whether a list names one of our sockets.
 func (p *Postfix) has(list string, sockets []string) bool {
-	return slices.ContainsFunc(parseMilters(list), func(m milter) bool { return p.names(m, sockets) })
+	return p.count(list, sockets) > 0
+}
+
+// count returns how many entries of a list are ours.
+func (p *Postfix) count(list string, sockets []string) (n int) {
+	for _, m := range parseMilters(list) {
+		if p.names(m, sockets) {
+			n++
+		}
+	}
+	return n
 }
 
 // names reports whether an entry is one of our sockets, for a chrooted service

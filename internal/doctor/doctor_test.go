@@ -60,6 +60,8 @@ func TestPostfixChecks(t *testing.T) {
 			[]string{`broken milter: when the daemon is down, mail meets "tempfail"`, "note milter: delays each session: connect_timeout=30s", "ok starttls"}},
 		{"global default_action", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock", "milter_default_action = accept", "milter_connect_timeout = 3s", "milter_command_timeout = 5s", "milter_content_timeout = 10s"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
+		{"twice", []string{"smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332, unix:tlsratchet/tlsratchet.sock"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"broken milter: 2 times | smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332'", "ok starttls"}},
 		{"words in capitals", []string{"smtpd_milters = " + strings.Replace(Entry("unix:tlsratchet/tlsratchet.sock"), "=accept", "=Accept", 1), "smtpd_tls_security_level = MAY"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
 		{"options in braces of their own", []string{"smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept, connect_timeout=1s, { default_action = tempfail }, { command_timeout = 300s }, { protocol = 6 } }"}, stockServices, "submission/inet/smtpd_milters =",

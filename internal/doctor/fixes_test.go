@@ -52,6 +52,8 @@ var configurations = []struct{ name, main, master, listen string }{
 	{"ours, with options in braces of their own", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, connect_timeout=1s, { default_action = tempfail }, { command_timeout = 300s } }, { inet:localhost:11332, { default_action = accept } }\n", smtpd + submission, ""},
 	{"ours, with an option twice", mayTLS + "smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept, default_action=tempfail }\n", smtpd, ""},
 	{"comments between the lines", mayTLS + "smtpd_milters =\n# rspamd\n    inet:localhost:11332\n  # and the signer\n    { inet:localhost:8891,\n# slow\n      command_timeout=3s }\n", smtpd + submission, ""},
+	{"ours twice", mayTLS + "smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332, unix:tlsratchet/tlsratchet.sock\n", smtpd + submission, ""},
+	{"no certificate for one service", mayTLS, "smtp inet n - y - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_chain_files=\n" + submission, ""},
 	{"a quote in a value", mayTLS + "smtpd_milters = unix:it's/here, inet:localhost:11332\n", smtpd + submission, ""},
 }
 

@@ -34,17 +34,19 @@ func (p *Postfix) sendingChecks(o Options) []Finding {
 		kind, name, _ := strings.Cut(strings.TrimPrefix(t, "proxy:"), ":")
 		return (kind == "memcache" || kind == "socketmap") && strings.Contains(name, "tlsratchet")
 	})
+	var all []Finding
 	switch {
 	case len(s.Sockets) == 0 || at < 0 && !s.Hold:
 		return nil
 	case at < 0:
-		return []Finding{broken(check, `outbound.action is "hold", and smtp_tls_policy_maps does not ask tlsratchet`,
-			p.makeTable(p.main["config_directory"]+"/tlsratchet-policy.cf", s.Sockets)+p.postconf("smtp_tls_policy_maps = "+strings.TrimPrefix(p.raw["smtp_tls_policy_maps"]+", memcache:${config_directory}/tlsratchet-policy.cf", ", ")))}
-	}
-	all := p.tableChecks(tables, at)
-	if file, ok := strings.CutPrefix(strings.TrimPrefix(tables[at], "proxy:"), "memcache:"); ok {
-		if line := p.makeTable(file, s.Sockets); line != "" {
-			all = append(all, broken(check, file+" does not exist: mail is deferred", line+"postfix reload"))
+		all = append(all, broken(check, `outbound.action is "hold", and smtp_tls_policy_maps does not ask tlsratchet`,
+			p.makeTable(p.main["config_directory"]+"/tlsratchet-policy.cf", s.Sockets)+p.postconf("smtp_tls_policy_maps = "+strings.TrimPrefix(p.raw["smtp_tls_policy_maps"]+", memcache:${config_directory}/tlsratchet-policy.cf", ", "))))
+	default:
+		all = p.tableChecks(tables, at)
+		if file, ok := strings.CutPrefix(strings.TrimPrefix(tables[at], "proxy:"), "memcache:"); ok {
+			if line := p.makeTable(file, s.Sockets); line != "" {
+				all = append(all, broken(check, file+" does not exist: mail is deferred", line+strings.Join(append([]string{"postfix"}, p.base[1:]...), " ")+" reload"))
+			}
 		}
 	}
 	for _, want := range [][2]string{{"smtp_tls_loglevel", "1"}, {"smtp_tls_note_starttls_offer", "yes"}} {

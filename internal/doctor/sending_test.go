@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tlsratchet/internal/postconf"
 )
 
 // TestSending: how Postfix asks for destinations, and what is found.
@@ -29,23 +31,24 @@ func TestSending(t *testing.T) {
 		running  bool
 		want     []string // parts of the findings, in their order
 	}{
-		"not installed":        {"", "", Sending{}, false, nil},
-		"not installed, hold":  {"hash:/etc/postfix/tls", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
-		"a table of one's own": {"hash:/etc/postfix/tlsratchet-exempt", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
-		"no file":              {ours + "2", "", Sending{LastLine: now}, true, []string{"tlsratchet-policy.cf2 does not exist: mail is deferred"}},
-		"fine":                 {ours, "", Sending{LastLine: now.Add(-3 * time.Second)}, true, []string{"is 3s old"}},
-		"not last":             {ours + ", hash:/etc/postfix/tls", "", Sending{LastLine: now}, true, []string{"tables come after ours"}},
-		"behind proxy":         {"proxy:" + ours, "", Sending{LastLine: now}, true, []string{"behind proxy:"}},
-		"fails closed":         {"socketmap:unix:tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred"}},
-		"chroot":               {"socketmap:unix:/var/spool/postfix/tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred", "absolute path"}},
-		"parents":              {"hash:" + policy + ", " + ours, "", Sending{LastLine: now}, true, []string{"(.example)"}},
-		"log level":            {ours, "smtp_tls_loglevel = 0\n", Sending{LastLine: now}, true, []string{"smtp_tls_loglevel"}},
-		"offers":               {ours, "smtp_tls_note_starttls_offer = no\n", Sending{LastLine: now}, true, []string{"smtp_tls_note_starttls_offer"}},
-		"DANE":                 {ours, "", Sending{LastLine: now, Forbidden: "DANE"}, true, []string{"nothing can be held: DANE"}},
-		"relayhost":            {ours, "relayhost = [relay]\n", Sending{LastLine: now}, true, []string{"relayhost"}},
-		"no log":               {ours, "", Sending{Fault: "permission denied"}, true, []string{"can't be read: permission denied"}},
-		"no line yet":          {ours, "", Sending{}, true, []string{"no line of Postfix's log"}},
-		"no daemon":            {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},
+		"not installed":         {"", "", Sending{}, false, nil},
+		"not installed, hold":   {"hash:/etc/postfix/tls", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
+		"a table of one's own":  {"hash:/etc/postfix/tlsratchet-exempt", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
+		"not installed, no log": {"", "smtp_tls_loglevel = 0\nsmtp_tls_note_starttls_offer = no\n", Sending{Hold: true}, false, []string{"does not ask tlsratchet", "smtp_tls_loglevel", "smtp_tls_note_starttls_offer"}},
+		"no file":               {ours + "2", "", Sending{LastLine: now}, true, []string{"tlsratchet-policy.cf2 does not exist: mail is deferred"}},
+		"fine":                  {ours, "", Sending{LastLine: now.Add(-3 * time.Second)}, true, []string{"is 3s old"}},
+		"not last":              {ours + ", hash:/etc/postfix/tls", "", Sending{LastLine: now}, true, []string{"tables come after ours"}},
+		"behind proxy":          {"proxy:" + ours, "", Sending{LastLine: now}, true, []string{"behind proxy:"}},
+		"fails closed":          {"socketmap:unix:tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred"}},
+		"chroot":                {"socketmap:unix:/var/spool/postfix/tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred", "absolute path"}},
+		"parents":               {"hash:" + policy + ", " + ours, "", Sending{LastLine: now}, true, []string{"(.example)"}},
+		"log level":             {ours, "smtp_tls_loglevel = 0\n", Sending{LastLine: now}, true, []string{"smtp_tls_loglevel"}},
+		"offers":                {ours, "smtp_tls_note_starttls_offer = no\n", Sending{LastLine: now}, true, []string{"smtp_tls_note_starttls_offer"}},
+		"DANE":                  {ours, "", Sending{LastLine: now, Forbidden: "DANE"}, true, []string{"nothing can be held: DANE"}},
+		"relayhost":             {ours, "relayhost = [relay]\n", Sending{LastLine: now}, true, []string{"relayhost"}},
+		"no log":                {ours, "", Sending{Fault: "permission denied"}, true, []string{"can't be read: permission denied"}},
+		"no line yet":           {ours, "", Sending{}, true, []string{"no line of Postfix's log"}},
+		"no daemon":             {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := "smtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
@@ -68,7 +71,7 @@ func TestSending(t *testing.T) {
 // without which all mail would be deferred.
 func TestSendingFix(t *testing.T) {
 	dir := t.TempDir()
-	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\n"
+	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
 	p := parsePostfix(output{base: []string{"true"}, set: set, setExpanded: set})
 	found := p.sendingChecks(Options{Sending: Sending{Hold: true, Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}})
 	if len(found) != 1 {
@@ -88,4 +91,12 @@ func TestSendingFix(t *testing.T) {
 	if want := regexp.MustCompile("(?m)^#.*\n").ReplaceAllString(string(contrib), ""); string(got) != want {
 		t.Errorf("%s\ncontrib has\n%s", got, want)
 	}
+}
+
+// TestSendingReload: the line for an instance reloads that instance.
+func TestSendingReload(t *testing.T) {
+	dir := t.TempDir()
+	set := "config_directory = " + dir + "\nsmtp_tls_policy_maps = memcache:" + dir + "/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
+	p := parsePostfix(output{base: postconf.Command(dir), set: set, setExpanded: set})
+	expect(t, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/s"}}}), []string{"broken sending: does not exist | && postfix -c " + dir + " reload"})
 }

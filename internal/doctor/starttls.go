@@ -52,11 +52,11 @@ func (p *Postfix) offerCheck(s service) Finding {
 // noCertificate is fixed by a self-signed one, as good as any to an
 // opportunistic peer.
 func (p *Postfix) noCertificate(s service, text string) Finding {
+	const chain, level = "smtpd_tls_chain_files", "smtpd_tls_security_level"
 	file := p.main["config_directory"] + "/tlsratchet.pem"
-	chain := "smtpd_tls_chain_files = " + file
-	line := p.postconf(chain, "smtpd_tls_security_level = may")
-	if p.isOverridden(s, "smtpd_tls_security_level") {
-		line = p.postconf(chain) + " && " + p.override(s, "smtpd_tls_security_level", "may")
+	line := p.postconf(chain+" = "+file, level+" = may")
+	if p.isOverridden(s, chain) || p.isOverridden(s, level) {
+		line = p.set(s, chain, file) + " && " + p.set(s, level, "may")
 	}
 	return broken("starttls", "service "+s.name+" "+text,
 		"openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "+quote("/CN="+p.main["myhostname"])+" -keyout "+file+" -out "+file+" && "+line)
