@@ -61,14 +61,17 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 	public, _ := p.smtpd()
 	for _, s := range public {
 		found := p.policyCheck(s, o.PolicySockets)
-		asked = asked || found[0].Severity == Fine || p.policyIn(s, recipientList, o.PolicySockets).at >= 0
+		asks := found[0].Severity == Fine || p.policyIn(s, recipientList, o.PolicySockets).at >= 0
+		if asked = asked || asks; asks && o.Fingerprints {
+			found = append(found, p.certificateCheck(s)...)
+		}
 		all = append(all, found...)
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
 		all = append(all, broken("policy service", "header_checks removes X-TLS-Ratchet, which the policy service adds: only a milter's header comes after it", p.postconf("header_checks = "+p.withoutTable("header_checks", "header_checks.tlsratchet"))))
 	}
 	if asked && o.Fingerprints {
-		all = append(all, p.fingerprintChecks()...)
+		all = append(all, p.digestCheck()...)
 	}
 	return all
 }
@@ -171,14 +174,23 @@ func (p *Postfix) withoutTable(list, word string) string {
 	return strings.Join(tables, ", ")
 }
 
-// fingerprintChecks look at what fingerprints of client certificates need.
-func (p *Postfix) fingerprintChecks() (all []Finding) {
-	const check = "certificates"
-	if p.main["smtpd_tls_ask_ccert"] != "yes" && p.main["smtpd_tls_req_ccert"] != "yes" {
-		all = append(all, broken(check, "smtpd_tls_ask_ccert is not yes: no client shows a certificate", p.postconf("smtpd_tls_ask_ccert = yes")))
+const certificatesCheck = "certificates"
+
+// certificateCheck looks at whether clients are asked for a certificate.
+func (p *Postfix) certificateCheck(s service) []Finding {
+	const ask = "smtpd_tls_ask_ccert"
+	if p.value(s, ask) == "yes" || p.value(s, "smtpd_tls_req_ccert") == "yes" {
+		return nil
 	}
-	if digest := p.main["smtpd_tls_fingerprint_digest"]; digest == "md5" || digest == "sha1" {
-		all = append(all, note(check, fmt.Sprintf("smtpd_tls_fingerprint_digest is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest), p.postconf("smtpd_tls_fingerprint_digest = sha256")))
+	// In main.cf it would be for users who log in, too, whose programs ask them then.
+	return []Finding{broken(certificatesCheck, fmt.Sprintf("service %s: %s is not yes: no client shows a certificate", s.name, ask), p.override(s, ask, "yes"))}
+}
+
+// digestCheck looks at how fingerprints are made.
+func (p *Postfix) digestCheck() []Finding {
+	digest := p.main["smtpd_tls_fingerprint_digest"]
+	if digest != "md5" && digest != "sha1" {
+		return nil
 	}
-	return all
+	return []Finding{note(certificatesCheck, fmt.Sprintf("smtpd_tls_fingerprint_digest is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest), p.postconf("smtpd_tls_fingerprint_digest = sha256"))}
 }

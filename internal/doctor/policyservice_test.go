@@ -38,7 +38,7 @@ func TestPolicyServiceChecks(t *testing.T) {
 		{"header_checks", append(good, "header_checks = regexp:/etc/postfix/header_checks, regexp:/etc/postfix/header_checks.tlsratchet"), stockServices, false,
 			[]string{"ok policy service", "broken policy service: header_checks removes | 'header_checks = regexp:/etc/postfix/header_checks'"}},
 		{"fingerprints", append(good, "smtpd_tls_fingerprint_digest = md5"), stockServices, true,
-			[]string{"ok policy service", "broken certificates: smtpd_tls_ask_ccert", "note certificates: md5"}},
+			[]string{"ok policy service", "broken certificates: smtpd_tls_ask_ccert | postconf -P 'smtp/inet/smtpd_tls_ask_ccert=yes'", "note certificates: md5"}},
 		{"in master.cf", good, "smtp inet n - y - - smtpd\n", false, []string{"note policy service: does not ask | postconf -P 'smtp/inet/smtpd_recipient_restrictions=reject_unlisted_recipient,check_policy_service,{unix:tlsratchet/policy-service.sock,default_action=DUNNO,timeout=5s,try_limit=1}'"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -103,7 +103,7 @@ func (p *Postfix) withheldChecks(s service) (all []Finding) {
 		all = append(all, note(check, maps+" may take STARTTLS from single peers: they will look stripped", ""))
 	}
 	if limit := p.value(s, rate); limit != "" && limit != "0" {
-		all = append(all, note(check, fmt.Sprintf("%s = %s: a peer over it is refused TLS, and sends in clear", rate, limit), p.set(s, rate, "0")))
+		all = append(all, note(check, fmt.Sprintf("%s = %s: a peer over it is refused TLS, and sends in clear", rate, limit), p.override(s, rate, "0")))
 	}
 	return all
 }
