@@ -218,7 +218,7 @@ func impostorClient(tb testing.TB, text string) (client valkey.Client, end func(
 	option.DialCtxFn = func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go (&impostor{text}).serve(theirs)
-		go func() { <-ended; _ = theirs.Close() }()
+		go func() { <-ended; _ = theirs.SetReadDeadline(time.Now()) }() // it closes once its answer is read
 		return newGuard(ours, false), nil
 	}
 	if client, err = valkey.NewClient(option); err != nil {
