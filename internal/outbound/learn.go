@@ -195,6 +195,9 @@ func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tls
 	}
 	// Without an address there is no quota: we chose whom to send to.
 	_, err := b.o.Histories.Update(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
+		if h.Precedes(&o) {
+			return h
+		}
 		_, after := tlsstate.Judge(h, o, rule)
 		return after
 	})

@@ -107,6 +107,21 @@ func TestProgressions(t *testing.T) {
 	}
 }
 
+// TestClockSetBack: what is dated before a pin formed does not contest it.
+func TestClockSetBack(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	today := w.now
+	for n := range 3 {
+		w.now = today.AddDate(0, 0, n-20)
+		w.deliver("bank.test", inClear)
+	}
+	w.now = today
+	if !w.deliver("bank.test", refused) {
+		t.Error("three days in clear by a clock that was set back released the pin")
+	}
+}
+
 func TestWhoIsHeld(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*tlsstate.Policy, *Settings)
