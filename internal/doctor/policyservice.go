@@ -50,6 +50,9 @@ func (p *Postfix) policyOption(m milter, name string) string {
 // relayFirst is the parameter by which relay attempts are refused before we are asked.
 const relayFirst = "smtpd_relay_before_recipient_restrictions"
 
+// relayList is what refuses them.
+const relayList = "smtpd_relay_restrictions"
+
 const recipientList, endList = "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions"
 
 // policyChecks look at how Postfix asks the policy service.
@@ -105,7 +108,7 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if !slices.Contains(is.items[:is.at], "reject_unlisted_recipient") {
 		bad(Note, "unknown recipients are asked for and learned from: reject_unlisted_recipient does not come before the check")
 	}
-	all = append(all, p.relayCheck(s, is.items[:is.at])...)
+	all = append(all, p.relayCheck(s, is.items[:is.at], sockets)...)
 	if len(all) == 0 {
 		all = append(all, fine("policy service", "service "+s.name+" asks last, and works without an answer"))
 	}
@@ -133,21 +136,26 @@ func end(items []string) int {
 
 // relayCheck looks at whether relay attempts are refused before we are asked;
 // before are the restrictions before our check.
-func (p *Postfix) relayCheck(s service, before []string) []Finding {
-	if p.value(s, relayFirst) == "yes" || slices.Contains(before, "reject_unauth_destination") || slices.Contains(before, "defer_unauth_destination") {
+func (p *Postfix) relayCheck(s service, before, sockets []string) []Finding {
+	if p.value(s, relayFirst) == "yes" || refusesRelay(before) {
 		return nil
 	}
-	fix := ""
+	fix := p.policyFix(s, recipientList, sockets)
 	if p.main[relayFirst] != "" { // else before Postfix 3.6
 		fix = p.set(s, relayFirst, "yes")
 	}
 	return []Finding{note("policy service", fmt.Sprintf("service %s: recipients that smtpd_relay_restrictions refuses are asked for and learned from: neither %s is yes, nor does reject_unauth_destination come before the check", s.name, relayFirst), fix)}
 }
 
+// refusesRelay reports whether restrictions refuse relay attempts.
+func refusesRelay(items []string) bool {
+	return slices.Contains(items, "reject_unauth_destination") || slices.Contains(items, "defer_unauth_destination")
+}
+
 const dunno = "DUNNO"
 
 // policyFix returns the line that puts our check last in a list of restrictions,
-// but before what ends it.
+// but before what ends it, and before Postfix 3.6 behind those on relaying.
 func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	is := p.policyIn(s, list, sockets)
 	endpoint := p.endpoint(sockets)
@@ -163,6 +171,9 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	at, check := end(kept), []string{PolicyEntry(endpoint)}
 	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(kept[:at], unlisted) {
 		check = slices.Insert(check, 0, unlisted)
+	}
+	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(kept[:at]) && refusesRelay(split(p.value(s, relayList))) {
+		check = slices.Insert(check, 0, "$"+relayList)
 	}
 	text := strings.ReplaceAll(strings.Join(slices.Insert(kept, at, check...), ", "), checkPolicy+", ", checkPolicy+" ")
 	return p.set(s, list, text)

@@ -33,6 +33,8 @@ func TestPolicyServiceChecks(t *testing.T) {
 			[]string{"broken policy service: can't see " + socket + " | " + entry, "note policy service: neither learned nor refused | smtpd_end_of_data_restrictions = " + entry}},
 		{"relay attempts", append(good, relayFirst+" = no"), stockServices, false,
 			[]string{"note policy service: smtpd_relay_restrictions refuses are asked for | postconf -e 'smtpd_relay_before_recipient_restrictions = yes'"}},
+		{"relay attempts, before Postfix 3.6, not refused first", append(good, relayFirst+" = ", relayList+" = permit_mynetworks, defer_unauth_destination"), stockServices, false,
+			[]string{"note policy service: smtpd_relay_restrictions refuses are asked for | 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, $smtpd_relay_restrictions, " + entry}},
 		{"relay attempts, before Postfix 3.6", append(good, relayFirst+" = ", recipientList+" = permit_mynetworks, reject_unauth_destination, reject_unlisted_recipient, "+entry), stockServices, false,
 			[]string{"ok policy service"}},
 		{"header_checks", append(good, "header_checks = regexp:/etc/postfix/header_checks, regexp:/etc/postfix/header_checks.tlsratchet"), stockServices, false,

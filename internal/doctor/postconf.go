@@ -29,7 +29,7 @@ var parameters = []string{
 	"compatibility_level", "smtpd_milters", "non_smtpd_milters", "milter_default_action", "milter_connect_timeout", "milter_command_timeout", "milter_content_timeout",
 	"queue_directory", "config_directory", "mail_owner", "myhostname", "mydomain", "header_checks", "receive_override_options",
 	"smtpd_tls_security_level", "smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file",
-	relayFirst, "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions", "smtpd_policy_service_default_action", "smtpd_policy_service_timeout",
+	relayFirst, relayList, "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions", "smtpd_policy_service_default_action", "smtpd_policy_service_timeout",
 	"smtpd_policy_service_try_limit", "smtpd_tls_ask_ccert", "smtpd_tls_req_ccert", "smtpd_tls_fingerprint_digest",
 	"smtpd_proxy_filter", "content_filter", "smtpd_client_new_tls_session_rate_limit", "smtpd_discard_ehlo_keywords",
 	"smtpd_discard_ehlo_keyword_address_maps", "smtpd_tls_loglevel", "smtp_tls_loglevel", "smtp_tls_security_level",
