@@ -22,10 +22,8 @@ type breakerKeeper struct {
 	emit    func(ratchet.BreakerState)
 	// news: the answer may be another one. It comes from the mail path.
 	news chan struct{}
-	// reported is the answer that was reported last, and kept what was written last.
-	// Only run touches them.
-	reported ratchet.Answer
-	kept     struct {
+	// last is what was reported and written last. Only run touches it.
+	last struct {
 		answer, holds ratchet.Answer
 		overridden    bool
 	}
@@ -56,7 +54,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 	}
 	k.Restore(s)
 	if k.atStart = s.Answer; k.atStart != ratchet.Armed {
-		k.reported = ratchet.Excused // none: what holds now is reported at once
+		k.last.answer = ratchet.Excused // none: what holds now is reported at once
 	}
 	return k, nil
 }
@@ -78,15 +76,14 @@ func (k *breakerKeeper) run() {
 
 func (k *breakerKeeper) report() {
 	s := k.State(time.Now())
-	before := k.kept
-	k.kept.answer, k.kept.holds, k.kept.overridden = s.Answer, s.Holds(), s.Override != nil
-	if k.kept != before {
+	before := k.last
+	k.last.answer, k.last.holds, k.last.overridden = s.Answer, s.Holds(), s.Override != nil
+	if k.last != before {
 		if err := k.state.Write(s); err != nil {
 			k.log.Error("could not save the breaker's state", "error", err)
 		}
 	}
-	if s.Answer != k.reported {
-		k.reported = s.Answer
+	if s.Answer != before.answer {
 		k.emit(s)
 	}
 }
