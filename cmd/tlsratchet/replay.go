@@ -124,7 +124,7 @@ func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr 
 	o := replay.Options{
 		Rules:   cfg.Rules(),
 		Breaker: ratchet.BreakerOptions{Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays},
-		Sending: &outbound.Settings{Rules: cfg.OutboundRules(), Least: cfg.Outbound.Least},
+		Sending: &outbound.Settings{Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least},
 	}
 	if name := c.String("verdicts"); name != "" {
 		file, failed := newFile(name)

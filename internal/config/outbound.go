@@ -84,11 +84,8 @@ func (c *Config) outboundPolicy() tlsstate.Policy {
 	return p
 }
 
-// OutboundRules returns the policy for destinations and the [[send]] rows, made
-// ready.
-func (c *Config) OutboundRules() *tlsstate.Rules { return c.outboundRules }
-
-// RulesFor returns the rules that identities of a kind are judged by.
+// RulesFor returns the rules that identities of a kind are judged by: of
+// destinations and their hosts the policy of [outbound] and the [[send]] rows.
 func (c *Config) RulesFor(k tlsstate.Kind) *tlsstate.Rules {
 	if k == tlsstate.Destination || k == tlsstate.MX {
 		return c.outboundRules

@@ -81,7 +81,7 @@ func closeListeners(all []net.Listener) {
 
 func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
 	return outbound.Settings{
-		Rules: cfg.OutboundRules(), Least: cfg.Outbound.Least, Permission: p,
+		Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least, Permission: p,
 		ReleaseOnOutage: cfg.Outbound.OnOutage == config.Release,
 	}
 }

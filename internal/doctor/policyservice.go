@@ -65,7 +65,8 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 	for _, s := range public {
 		found := p.policyCheck(s, o.PolicySockets)
 		asks := found[0].Severity == Fine || p.policyIn(s, recipientList, o.PolicySockets).at >= 0
-		if asked = asked || asks; asks && o.Fingerprints {
+		asked = asked || asks
+		if asks && o.Fingerprints {
 			found = append(found, p.certificateCheck(s)...)
 		}
 		all = append(all, found...)
