@@ -28,11 +28,11 @@ func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
 			if c.Int("limit") < 0 {
 				return usagef("--limit: want a whole number from 0 on")
 			}
-			s, err := a.Summary(c.Context)
+			all, err := a.Incidents(c.Context)
 			if err != nil {
 				return err
 			}
-			return listIncidents(c, s.Incidents, stdout)
+			return listIncidents(c, all, stdout)
 		}, stderr),
 		Subcommands: []*cli.Command{{
 			Name:      "show",
@@ -46,11 +46,11 @@ func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
 				if err != nil {
 					return err
 				}
-				s, err := a.Summary(c.Context)
+				all, err := a.Incidents(c.Context)
 				if err != nil {
 					return err
 				}
-				return showIncidents(c, s.Incidents, name, stdout)
+				return showIncidents(c, all, name, stdout)
 			}, stderr),
 		}},
 	}

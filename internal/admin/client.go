@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"syscall"
 
+	"tlsratchet/internal/incident"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
@@ -82,6 +83,11 @@ func (c *Client) ExplainTo(ctx context.Context, destination string) (outbound.Ex
 // Summary implements [Admin].
 func (c *Client) Summary(ctx context.Context) (Summary, error) {
 	return value[Summary](c.ask(ctx, "summary", nil))
+}
+
+// Incidents implements [Admin].
+func (c *Client) Incidents(ctx context.Context) ([]incident.Incident, error) {
+	return value[[]incident.Incident](c.ask(ctx, "incidents", nil))
 }
 
 // Do implements [Admin].

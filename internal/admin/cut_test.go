@@ -73,11 +73,12 @@ func TestCutList(t *testing.T) {
 func TestCutAnswer(t *testing.T) {
 	line := admin.Line{Identity: "address:192.0.2.1"}
 	for name, ask := range map[string]func(*admin.Client) error{
-		"peer":    func(c *admin.Client) error { _, err := c.Peer(t.Context(), tlsstate.Identity{}); return err },
-		"explain": func(c *admin.Client) error { _, err := c.Explain(t.Context(), admin.Question{}); return err },
-		"act":     func(c *admin.Client) error { _, err := c.Do(t.Context(), admin.Act{}); return err },
-		"summary": func(c *admin.Client) error { _, err := c.Summary(t.Context()); return err },
-		"breaker": func(c *admin.Client) error { _, err := c.Breaker(t.Context(), admin.Override{}); return err },
+		"peer":      func(c *admin.Client) error { _, err := c.Peer(t.Context(), tlsstate.Identity{}); return err },
+		"explain":   func(c *admin.Client) error { _, err := c.Explain(t.Context(), admin.Question{}); return err },
+		"act":       func(c *admin.Client) error { _, err := c.Do(t.Context(), admin.Act{}); return err },
+		"summary":   func(c *admin.Client) error { _, err := c.Summary(t.Context()); return err },
+		"incidents": func(c *admin.Client) error { _, err := c.Incidents(t.Context()); return err },
+		"breaker":   func(c *admin.Client) error { _, err := c.Breaker(t.Context(), admin.Override{}); return err },
 		"import": func(c *admin.Client) error {
 			_, err := c.Import(t.Context(), "import", "alice", seq([]admin.Line{line}))
 			return err

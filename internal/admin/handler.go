@@ -27,7 +27,8 @@ func Handler(a Admin) http.Handler {
 	}))
 	mux.HandleFunc("/v1/explain", one(a.Explain))
 	mux.HandleFunc("/v1/explain-to", one(a.ExplainTo))
-	mux.HandleFunc("/v1/summary", one(func(ctx context.Context, _ struct{}) (Summary, error) { return a.Summary(ctx) }))
+	mux.HandleFunc("/v1/summary", get(a.Summary))
+	mux.HandleFunc("/v1/incidents", get(a.Incidents))
 	mux.HandleFunc("POST /v1/act", one(a.Do))
 	mux.HandleFunc("/v1/breaker", one(a.Breaker))
 	mux.HandleFunc("/v1/outbound", one(a.Outbound))
@@ -37,6 +38,11 @@ func Handler(a Admin) http.Handler {
 		reply(w, done, err)
 	})
 	return mux
+}
+
+// get answers with what needs no question.
+func get[V any](ask func(context.Context) (V, error)) http.HandlerFunc {
+	return one(func(ctx context.Context, _ struct{}) (V, error) { return ask(ctx) })
 }
 
 // one answers with one value.

@@ -75,9 +75,17 @@ func (l *Local) Summary(context.Context) (s Summary, err error) {
 		s.Listeners = l.Listeners()
 	}
 	if l.Book != nil {
-		s.Tally, s.Incidents = l.Book.Tally(l.today()), l.Book.All()
+		s.Tally = l.Book.Tally(l.today())
 	}
 	return s, nil
+}
+
+// Incidents implements [Admin].
+func (l *Local) Incidents(context.Context) ([]incident.Incident, error) {
+	if l.Book == nil {
+		return nil, nil
+	}
+	return l.Book.All(), nil
 }
 
 // Peer implements [Admin].

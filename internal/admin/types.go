@@ -28,9 +28,11 @@ type Admin interface {
 	// undone. It leaves an audit line in the log with act ("import", "replay")
 	// and who.
 	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
-	// Summary returns the memory as a whole, the daemon's listeners, the counts of
-	// messages by day, and the incidents.
+	// Summary returns the memory as a whole, the daemon's listeners, and the counts
+	// of messages by day.
 	Summary(ctx context.Context) (Summary, error)
+	// Incidents returns all incidents, the newest first: up to 10,000.
+	Incidents(ctx context.Context) ([]incident.Incident, error)
 	// Breaker overrides the answer of the circuit breaker, unless o is zero, which
 	// leaves an audit line in the log, and shows it. Only a daemon has one: the
 	// error wraps [ErrNoDaemon] else.
@@ -69,9 +71,8 @@ type Summary struct {
 	Newest string `json:"newest"`
 	// Listeners are as the configuration spells them; none where no daemon runs.
 	Listeners []string `json:"listeners,omitempty"`
-	// Tally counts messages by day, for people; Incidents are all, the newest first.
-	Tally     incident.Tally      `json:"tally"`
-	Incidents []incident.Incident `json:"incidents"`
+	// Tally counts messages by day, for people.
+	Tally incident.Tally `json:"tally"`
 }
 
 // Query chooses peers. The zero value chooses all but listeners.

@@ -20,19 +20,23 @@ import (
 // could start the service that systemd holds them for.
 func reachable(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
 	var errs []error
+	var taken []config.Address
 	for _, at := range cfg.Addresses() {
 		switch at.Network {
 		case wire.NetworkTCP:
-			taken, err := tryTCP(at)
+			isTaken, err := tryTCP(at)
 			errs = append(errs, err)
-			if taken && someoneElses(ctx, cfg, at.Spec) {
-				warnings = append(warnings, fmt.Sprintf("%s: another process has %s: serve could not listen there", at.Key, at.Address))
+			if isTaken {
+				taken = append(taken, at)
 			}
 		case wire.NetworkSystemd:
 			if at.Key == "listen" && unit("tlsratchet.socket", "ActiveState")["ActiveState"] != "active" {
 				warnings = append(warnings, "listen: systemd passes no sockets while tlsratchet.socket is not active: systemctl enable --now tlsratchet.socket")
 			}
 		}
+	}
+	for _, at := range someoneElses(ctx, cfg, taken) {
+		warnings = append(warnings, fmt.Sprintf("%s: another process has %s: serve could not listen there", at.Key, at.Address))
 	}
 	return warnings, errors.Join(errs...)
 }
@@ -54,17 +58,23 @@ func tryTCP(at config.Address) (taken bool, err error) {
 	return false, fmt.Errorf("%s: %w", at.Key, err)
 }
 
-// someoneElses reports whether an address that is taken is not our own daemon's, as
-// far as that can be asked.
-func someoneElses(ctx context.Context, cfg *config.Config, at wire.Spec) bool {
-	if cfg.AdminSocket() == "" {
-		return false
+// someoneElses returns those of the addresses that are not our own daemon's, as far
+// as that can be asked.
+func someoneElses(ctx context.Context, cfg *config.Config, taken []config.Address) []config.Address {
+	if len(taken) == 0 || cfg.AdminSocket() == "" {
+		return nil
 	}
 	daemon, err := admin.Dial(ctx, cfg.AdminSocket())
+	if errors.Is(err, admin.ErrNoDaemon) {
+		return taken
+	}
 	if err != nil {
-		return errors.Is(err, admin.ErrNoDaemon)
+		return nil
 	}
 	defer daemon.Close()
 	s, err := daemon.Summary(ctx)
-	return err == nil && !slices.Contains(s.Listeners, at.String())
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(taken, func(at config.Address) bool { return slices.Contains(s.Listeners, at.String()) })
 }
