@@ -50,7 +50,9 @@ func (r *report) allAims() (all []aim) {
 		}
 	}
 	for _, m := range r.mail {
-		all = append(all, m.costAims()...)
+		for _, c := range m.costs {
+			all = append(all, c.aims(m.kilobytes)...)
+		}
 	}
 	if r.starts != nil {
 		took := measure.Median(r.starts.warm)
@@ -61,20 +63,20 @@ func (r *report) allAims() (all []aim) {
 	return all
 }
 
-// costAims are what ours may cost: a part of what the C milter does, and little more
+// aims are what ours may cost: a part of what the C milter does, and little more
 // than one of its own kind that does nothing.
-func (m mailing) costAims() (all []aim) {
-	none, c := m.costs.of(nameNone), m.costs.of(nameC)
+func (c costing) aims(kilobytes int) (all []aim) {
+	none, libmilter := c.of(nameNone), c.of(nameC)
 	for _, one := range []struct {
 		name, idle string
 		most       float64
 	}{{nameOurs, nameGo, 0.9}, {nameOursPolicy, nameIdlePolicy, 0.5}} {
-		ours, what := m.costs.of(one.name), fmt.Sprintf("added processor time of %s, %d KB", one.name, m.kilobytes)
-		if c != nil {
-			got := share(ours.Above(none, measure.System).Median, c.Above(none, measure.System).Median)
-			all = append(all, within(what+": to "+nameC, fmt.Sprintf("at most %.1f", one.most), got, 0, ours.Excess(none, one.most, c, measure.System)))
+		ours, what := c.of(one.name), fmt.Sprintf("added processor time of %s, %d KB, %d at once", one.name, kilobytes, c.sessions)
+		if libmilter != nil {
+			got := share(ours.Above(none, measure.System).Median, libmilter.Above(none, measure.System).Median)
+			all = append(all, within(what+": to "+nameC, fmt.Sprintf("at most %.1f", one.most), got, 0, ours.Excess(none, one.most, libmilter, measure.System)))
 		}
-		if idle := m.costs.of(one.idle); idle != nil {
+		if idle := c.of(one.idle); idle != nil {
 			more := ours.Above(idle, measure.System)
 			all = append(all, within(what+": above "+one.idle, "at most 10 µs", fmt.Sprintf("%.0f µs", more.Median*1e6), 10e-6, more))
 		}

@@ -217,7 +217,7 @@ func TestAims(t *testing.T) {
 func TestCostAims(t *testing.T) {
 	cost := func(us ...int) (s measure.Series) {
 		for _, v := range us {
-			s = append(s, measure.Figures{System: time.Duration(v) * time.Microsecond})
+			s = append(s, measure.Figures{System: time.Duration(v) * time.Microsecond, Switches: 4})
 		}
 		return s
 	}
@@ -229,7 +229,7 @@ func TestCostAims(t *testing.T) {
 		{cost(1080, 2080, 1080, 1080), cost(1060, 2060, 1060, 1060), []string{"0.80 met", "0.60 missed"}},
 		{cost(1080, 2300, 1080, 1000), cost(1020, 2020, 1020, 1020), []string{"0.80 open", "0.20 met"}},
 	} {
-		r := report{options: &options{}, mail: []mailing{{kilobytes: 4, costs: standings{{nameNone, none}, {nameC, c}, {nameOurs, tt.ours}, {nameOursPolicy, tt.policy}}}}}
+		r := report{options: &options{}, mail: []mailing{{kilobytes: 4, costs: []costing{{2, standings{{nameNone, none}, {nameC, c}, {nameOurs, tt.ours}, {nameOursPolicy, tt.policy}}}}}}}
 		var b bytes.Buffer
 		r.tables(&b)
 		text := regexp.MustCompile(`[ |]+`).ReplaceAllString(b.String(), " ")
@@ -238,7 +238,7 @@ func TestCostAims(t *testing.T) {
 				t.Errorf("no %q in:\n%s", want, text)
 			}
 		}
-		if want := " do-nothing libmilter (C) 1.10 ms - 100 µs (100 to 100) 1.00 "; !strings.Contains(text, want) {
+		if want := " do-nothing libmilter (C) 1.10 ms - 100 µs (100 to 100) 1.00 4.0 "; !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}

@@ -67,9 +67,21 @@ func (c *contestant) worked() (own, system time.Duration) {
 	return own, own + treeCPU(c.master)
 }
 
+// switched is how often the threads of its own process and its Postfix were put on a processor so far.
+func (c *contestant) switched() (n int) {
+	if c.process != nil {
+		n = switches(c.process.cmd.Process.Pid)
+	}
+	if c.master != 0 {
+		n += treeSwitches(c.master)
+	}
+	return n
+}
+
 // run has it work, and returns what that came to.
 func (c *contestant) run(run func() (measure.Run, error)) (measure.Run, error) {
 	own, system := c.worked()
+	switched := c.switched()
 	r, err := run()
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", c.name, err)
@@ -77,6 +89,7 @@ func (c *contestant) run(run func() (measure.Run, error)) (measure.Run, error) {
 	r.CPU, r.System = c.worked()
 	r.CPU -= own
 	r.System -= system
+	r.Switches = c.switched() - switched
 	return r, nil
 }
 

@@ -142,6 +142,28 @@ func treeCPU(parent int) time.Duration {
 	return sum
 }
 
+// treeSwitches is how often the kernel has put threads of a process and of its
+// children on a processor so far (the third field of schedstat in proc(5)); threads
+// that have ended are left out.
+func treeSwitches(parent int) (n int) {
+	for _, pid := range append(childrenOf(parent), parent) {
+		n += switches(pid)
+	}
+	return n
+}
+
+func switches(pid int) (sum int) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, file := range threads {
+		stat, _ := os.ReadFile(file) // of one that ended, nothing
+		if fields := strings.Fields(string(stat)); len(fields) == 3 {
+			n, _ := strconv.Atoi(fields[2])
+			sum += n
+		}
+	}
+	return sum
+}
+
 // childrenOf returns the processes that a process has started and that have not ended.
 func childrenOf(parent int) (all []int) {
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))

@@ -38,7 +38,13 @@ type sessions struct {
 type mailing struct {
 	kilobytes int
 	standings
-	costs standings
+	costs []costing
+}
+
+// costing is what a message cost with so many sessions at once.
+type costing struct {
+	sessions int
+	standings
 }
 
 func (r *report) leaveOut(what string, why error) {
@@ -114,7 +120,12 @@ func (r *report) tables(b *bytes.Buffer) {
 			fmt.Fprintf(b, mailWords, r.sessions, mailsASession, sources)
 		}
 		m.table(b, nameNone, nameC)
-		m.costsTable(b)
+		for j, c := range m.costs {
+			if i+j == 0 {
+				fmt.Fprintf(b, costWords, mailsASession, costTurns, len(c.of(nameNone)))
+			}
+			c.table(b)
+		}
 	}
 	r.sending.write(b)
 	r.startTable(b)
@@ -175,30 +186,29 @@ func (s standings) table(b *bytes.Buffer, first, second string) {
 }
 
 const costWords = `What a message costs the whole system: the processor time of Postfix's processes
-and of the milter or policy service, until the queue is empty. A turn has %d sessions at
-once with %d messages each, and lasts milliseconds, so that a machine that slows down is
-as slow for the next contestant. A round has %d turns of each, of which the quarter
-counts that cost least: other work on the machine makes a turn dearer, and never
-cheaper. Each round has new processes of Postfix. What is above no milter is the median of
-the %d rounds' differences, with the range that holds the true one in 19 of 20 cases. The
+and of the milter or policy service, until the queue is empty. A turn has so many sessions
+at once as stands above a table, with %d messages each, and lasts milliseconds, so that a
+machine that slows down is as slow for the next contestant. A round has %d turns of each, of
+which the quarter counts that cost least: other work on the machine makes a turn dearer, and
+never cheaper. Each round has new processes of Postfix. What is above no milter is the median
+of the %d rounds' differences, with the range that holds the true one in 19 of 20 cases. The
 second ones of a kind show what the method gets wrong: between no milter and no
-milter there is nothing. The do-nothing ones show what the protocol costs by itself.
-What was tried to lower ours, with counts of system calls and context switches, which the
-noise of a machine does not change: [decisions/wake-ups.md](decisions/wake-ups.md).
+milter there is nothing. The do-nothing ones show what the protocol costs by itself. Context
+switches are how often a thread of these processes was put on a processor, which other work
+changes little. What was tried to lower ours: [decisions/wake-ups.md](decisions/wake-ups.md).
 
 `
 
-// costsTable writes what each one adds to a message's processor time.
-func (m mailing) costsTable(b *bytes.Buffer) {
-	none, c := m.costs.of(nameNone), m.costs.of(nameC).Above(m.costs.of(nameNone), measure.System).Median
-	if m.costs == nil {
-		return
-	}
-	fmt.Fprintf(b, costWords, costSessions, mailsASession, costTurns, len(none))
-	t := measure.Table{Head: []string{"", "processor time a message", "its own process", "above no milter", "of the C milter's"}}
-	for _, e := range m.costs {
+// table writes what each one adds to a message's processor time.
+func (c costing) table(b *bytes.Buffer) {
+	none := c.of(nameNone)
+	whole := c.of(nameC).Above(none, measure.System).Median
+	fmt.Fprintf(b, "%d sessions at once:\n\n", c.sessions)
+	t := measure.Table{Head: []string{"", "processor time a message", "its own process", "above no milter", "of the C milter's", "context switches"}}
+	for _, e := range c.standings {
 		above := e.Above(none, measure.System)
-		t.Add(e.name, measure.Wait(e.Median(measure.System)), cpu(e.Median(measure.CPU)), span(above), share(above.Median, c))
+		t.Add(e.name, measure.Wait(e.Median(measure.System)), cpu(e.Median(measure.CPU)), span(above), share(above.Median, whole),
+			fmt.Sprintf("%.1f", e.Median(measure.Switches)))
 	}
 	_ = t.Write(b)
 }

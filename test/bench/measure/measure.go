@@ -21,6 +21,8 @@ type Run struct {
 	// CPU is what the contestant's process worked meanwhile, 0 if unknown;
 	// System what it and the mail server worked.
 	CPU, System time.Duration
+	// Switches is how often threads of both were put on a processor.
+	Switches int
 }
 
 // Figures are what a run comes to.
@@ -31,6 +33,8 @@ type Figures struct {
 	P50, P99 time.Duration
 	// CPU and System are a message's part of the processor time.
 	CPU, System time.Duration
+	// Switches is how often a message had threads put on a processor.
+	Switches float64
 }
 
 // Figures returns the figures of the run. It sorts Waits.
@@ -43,6 +47,7 @@ func (r Run) Figures() Figures {
 	if len(r.Waits) > 0 {
 		f.CPU = r.CPU / time.Duration(len(r.Waits))
 		f.System = r.System / time.Duration(len(r.Waits))
+		f.Switches = float64(r.Switches) / float64(len(r.Waits))
 	}
 	return f
 }
@@ -57,6 +62,7 @@ func Undisturbed(runs []Run) (sum Run) {
 		sum.Waits = append(sum.Waits, r.Waits...)
 		sum.CPU += r.CPU
 		sum.System += r.System
+		sum.Switches += r.Switches
 	}
 	return sum
 }
@@ -106,6 +112,9 @@ func CPU(f Figures) float64 { return f.CPU.Seconds() }
 // System takes a message's part of the whole system's processor time, in
 // seconds.
 func System(f Figures) float64 { return f.System.Seconds() }
+
+// Switches takes a message's context switches.
+func Switches(f Figures) float64 { return f.Switches }
 
 // Series are the rounds of one contestant.
 type Series []Figures

@@ -11,11 +11,11 @@ import (
 )
 
 func TestFigures(t *testing.T) {
-	r := Run{Took: 2 * time.Second, CPU: 40 * time.Millisecond}
+	r := Run{Took: 2 * time.Second, CPU: 40 * time.Millisecond, Switches: 250}
 	for i := range 100 { // out of order
 		r.Waits = append(r.Waits, time.Duration(i*37%100+1)*time.Millisecond)
 	}
-	want := Figures{Rate: 50, P50: 50 * time.Millisecond, P99: 99 * time.Millisecond, CPU: 400 * time.Microsecond}
+	want := Figures{Rate: 50, P50: 50 * time.Millisecond, P99: 99 * time.Millisecond, CPU: 400 * time.Microsecond, Switches: 2.5}
 	if diff := cmp.Diff(want, r.Figures()); diff != "" {
 		t.Error(diff)
 	}
@@ -28,9 +28,9 @@ func TestFigures(t *testing.T) {
 func TestUndisturbed(t *testing.T) {
 	var runs []Run
 	for _, cost := range []time.Duration{50, 10, 900, 40, 20} {
-		runs = append(runs, Run{Took: cost, Waits: []time.Duration{cost}, CPU: cost / 10, System: cost})
+		runs = append(runs, Run{Took: cost, Waits: []time.Duration{cost}, CPU: cost / 10, System: cost, Switches: int(cost)})
 	}
-	want := Run{Took: 30, Waits: []time.Duration{10, 20}, CPU: 3, System: 30}
+	want := Run{Took: 30, Waits: []time.Duration{10, 20}, CPU: 3, System: 30, Switches: 30}
 	if diff := cmp.Diff(want, Undisturbed(runs)); diff != "" {
 		t.Error(diff)
 	}
