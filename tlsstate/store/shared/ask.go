@@ -91,15 +91,30 @@ func (s *Store) doubt(err error) {
 
 // fetch is gather with a time and without a panic.
 func (s *Store) fetch(v *server, ids []tlsstate.Identity) (news bool, err error) {
-	defer func() {
-		if p := recover(); p != nil { // a bug must not stop mail
-			err = fmt.Errorf("panic: %v", p)
-			s.opts.Logger.Error("query to the shared server failed", "error", err)
-		}
-	}()
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.reply())
 	defer cancel()
-	return s.gather(ctx, v, ids)
+	err = s.guarded(func() (err error) {
+		news, err = s.gather(ctx, v, ids)
+		return err
+	})
+	return news, err
+}
+
+// errPanic: a bug. It must stop neither mail nor the daemon.
+var errPanic = errors.New("panic")
+
+// guarded calls fn, of which a panic is an error. The first is logged with its
+// stack, all are counted.
+func (s *Store) guarded(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+			if s.panics.Add(1) == 1 {
+				s.stack.Log(s.opts.Logger, "query to the shared server failed; further panics are counted, not logged", p)
+			}
+		}
+	}()
+	return fn()
 }
 
 // gather is meetAll, and notes what the server lacks.

@@ -19,12 +19,15 @@ import (
 // faulty is a local store that fails.
 type faulty struct {
 	*store.Memory
-	reads, lists, bug atomic.Bool
+	reads, lists, bug, readBug atomic.Bool
 }
 
 var errDisk = errors.New("input/output error")
 
 func (f *faulty) Load(id tlsstate.Identity) (tlsstate.History, error) {
+	if f.readBug.Load() {
+		panic("a bug")
+	}
 	if f.reads.Load() {
 		return tlsstate.History{}, errDisk
 	}
@@ -106,11 +109,52 @@ func TestAPanicCostsOneAnswer(t *testing.T) {
 	mx2.seesDays(peerOf(1), 5)
 	mx2.settled()
 	local.bug.Store(true)
-	if mx1.Refresh(0, peerOf(1)) || mx1.log.lines("query to the shared server failed\" error=\"panic: a bug") != 1 {
+	if mx1.Refresh(0, peerOf(1)) || mx1.log.lines("query to the shared server failed") != 1 {
+		t.Errorf("log: %s", mx1.log.text.String())
+	}
+	if mx1.log.lines("error=\"panic: a bug\" stack=") != 1 || mx1.Sharing().Panics != 1 {
 		t.Errorf("log: %s", mx1.log.text.String())
 	}
 	local.bug.Store(false)
 	mx1.eventually("it is asked again", func() bool { mx1.Refresh(0, peerOf(1)); return mx1.holds(peerOf(1)) })
+}
+
+// A bug in what the loop does is as a server that takes nothing: the daemon lives,
+// the stack is logged once, and what changed is sent once the bug is gone.
+func TestAPanicInTheLoop(t *testing.T) {
+	for name, bug := range map[string]func(*faulty) *atomic.Bool{
+		"as it reads": func(f *faulty) *atomic.Bool { return &f.readBug },
+		"as it joins": func(f *faulty) *atomic.Bool { return &f.bug },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, o := steady[servers.Valkey], patient(prefix())
+			mx2 := newHost(t, s.URL(), o).up()
+			mx2.seesDays(peerOf(1), 5)
+			mx2.settled()
+			o.Heartbeat, o.Gather = time.Hour, time.Hour
+			local := &faulty{Memory: store.NewMemory(100)}
+			mx1 := newHostOn(t, local, s.URL(), o).up()
+			for i := range 3 { // the server has one of them
+				mx1.seesDays(peerOf(i), 2)
+			}
+			bug(local).Store(true)
+			for range 3 {
+				if err := mx1.Flush(t.Context()); !errors.Is(err, shared.ErrAway) {
+					t.Errorf("Flush: %v", err)
+				}
+			}
+			n := mx1.Sharing()
+			if n.Panics < 3 || n.Taking || mx1.log.lines("stack=") != 1 || mx1.log.lines("takes no changes") != 1 {
+				t.Errorf("log: %s", mx1.log.text.String())
+			}
+			bug(local).Store(false)
+			mx1.up()
+			mx2.Refresh(0, peerOf(0), peerOf(2))
+			if !mx1.holds(peerOf(1)) || mx2.knows(peerOf(0)) != mx1.knows(peerOf(0)) || mx2.knows(peerOf(2)) != mx1.knows(peerOf(2)) {
+				t.Errorf("once it is gone: %s", mx1.log.text.String())
+			}
+		})
+	}
 }
 
 // A message waits as long as it may, and those after it not at all until the

@@ -86,12 +86,11 @@ func (l *loop) next() time.Duration {
 // round looks after the server if it is time, and sends what there is. An error
 // wraps [ErrAway].
 func (l *loop) round(ctx context.Context) error {
-	looked := l.look(ctx)
+	looked := l.guarded(func() error { return l.look(ctx) })
 	l.answers.note(looked)
 	sent := looked
 	if looked == nil || errors.Is(looked, errSlow) {
-		sent = l.send(ctx)
-		l.report(sent)
+		sent = l.sendGuarded(ctx)
 	}
 	if looked == nil && sent == nil {
 		l.delay = 0
@@ -104,9 +103,21 @@ func (l *loop) round(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ErrAway, sent)
 }
 
+// sendGuarded sends what there is and reports how that went. What a panic
+// made it lose is sent with everything, once that works.
+func (l *loop) sendGuarded(ctx context.Context) error {
+	sent := l.guarded(func() error { return l.send(ctx) })
+	if errors.Is(sent, errPanic) {
+		l.changed.all.Store(true)
+	}
+	l.report(sent)
+	return sent
+}
+
 // report records the result of sending, and whether a failure is the server's.
 func (l *loop) report(sent error) {
 	_, refused := errors.AsType[*valkey.ValkeyError](sent)
+	refused = refused || errors.Is(sent, errPanic)
 	switch {
 	case errors.Is(sent, errLocal):
 		l.opts.Logger.Error("changes not sent to the shared server; they are kept and sent later", "error", sent)
@@ -256,7 +267,7 @@ func (l *loop) farewell() {
 	defer cancel()
 	l.seen.evicting = true // no sweep now
 	if l.delay == 0 && l.changed.len() > 0 {
-		l.report(l.send(ctx))
+		_ = l.sendGuarded(ctx) // it was logged
 	}
 	v.client.Close()
 }

@@ -118,6 +118,8 @@ type Stats struct {
 	Sweeps uint64
 	// Evicted is how many keys the server evicted because its memory was full.
 	Evicted uint64
+	// Panics are those that were caught: bugs of this program.
+	Panics uint64
 	// Changed is how many identities wait to be sent.
 	Changed int
 	// Sweeping reports whether everything is being sent.

@@ -10,6 +10,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -42,7 +43,8 @@ type Store struct {
 	ended   error // of the local store
 
 	away, commands, asked, late, unasked, written, conflicts atomic.Uint64
-	undecodable, refused, sweeps, evicted                    atomic.Uint64
+	undecodable, refused, sweeps, evicted, panics            atomic.Uint64
+	stack                                                    clean.Panics
 	sweeping, mistakeLogged                                  atomic.Bool
 }
 
@@ -163,7 +165,7 @@ func (s *Store) Sharing() Stats {
 		Commands: s.commands.Load(), Asked: s.asked.Load(), Late: s.late.Load(), Unasked: s.unasked.Load(),
 		Written: s.written.Load(), Conflicts: s.conflicts.Load(),
 		Undecodable: s.undecodable.Load(), Refused: s.refused.Load(), Evicted: s.evicted.Load(),
-		Sweeps: s.sweeps.Load(), Changed: s.changed.len(), Sweeping: s.sweeping.Load() || s.changed.all.Load(),
+		Sweeps: s.sweeps.Load(), Panics: s.panics.Load(), Changed: s.changed.len(), Sweeping: s.sweeping.Load() || s.changed.all.Load(),
 	}
 }
 
