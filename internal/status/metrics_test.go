@@ -43,7 +43,7 @@ func counts() status.Counts {
 		Unjudged:    1, NoMacros: 2, Callback: 3,
 		Census:        status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}},
 		OpenIncidents: 3, DroppedEvents: 1,
-		Sharing: &shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11},
+		Sharing: &shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11, Panics: 12},
 		Senders: &status.Senders{Proofs: proofs, DNS: resolver.Stats{Hits: 90, Questions: 30, Failures: 5}},
 		PolicyService: policyservice.Stats{
 			DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Refused: 8, Timeouts: 9},

@@ -98,9 +98,14 @@ func (w scrape) policyService(n policyservice.Stats) {
 }
 
 func (w scrape) errors(n *Counts) {
+	var sharing shared.Stats
+	if n.Sharing != nil {
+		sharing = *n.Sharing
+	}
 	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
 		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback,
 		"backend": n.Connections.BackendPanics, "accept": n.Connections.AcceptErrors,
+		"shared": sharing.Panics,
 	}, "kind")
 }
 
