@@ -39,11 +39,11 @@ func TestAlertOf(t *testing.T) {
 	if p := alert(incident.Holding, met); p.Labels["alertname"] != "TLSRatchetNote" || !p.EndsAt.After(now) {
 		t.Errorf("a reminder: %+v", p)
 	}
-	over := Notice{Key: "breaker", Title: "x", At: noon, Resolved: true}
-	if p := alertOf(over.message("mail"), now); p.Labels["key"] != "breaker" || !p.EndsAt.Equal(noon) {
+	over := Message{Key: "breaker", What: WhatNotice, Title: "x", At: noon, Status: StatusClosed}
+	if p := alertOf(over.from("mail"), now); p.Labels["key"] != "breaker" || !p.EndsAt.Equal(noon) {
 		t.Errorf("a notice that is over: %+v", p)
 	}
-	if p := alertOf(testMessage("mail", noon), now); p.Labels["alertname"] != "TLSRatchetTest" || !p.EndsAt.After(now) {
+	if p := alertOf(testMessage("mail"), now); p.Labels["alertname"] != "TLSRatchetTest" || !p.EndsAt.After(now) {
 		t.Errorf("a test: %+v", p)
 	}
 }
@@ -77,7 +77,7 @@ func TestAlertmanager(t *testing.T) {
 	if err := am.repeat(t.Context(), noon, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := am.try(t.Context(), digestMessage(&held{}, "held back", "mail", noon)); err != nil || len(got) != 0 {
+	if _, err := am.try(t.Context(), new(held).message("held back", "mail")); err != nil || len(got) != 0 {
 		t.Errorf("%d more calls, %v", len(got), err)
 	}
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -162,12 +163,14 @@ func (a *Alerts) Change(c incident.Change) {
 	a.emit(a.incidents, messageOf(&c, a.host))
 }
 
-// Notice reports something else. It is left out where the last one of its key
-// had the same title within a day, and where it is the end of what was not
-// reported. An end has the severity of the worst that was reported.
-func (a *Alerts) Notice(n Notice) {
-	m := n.message(a.host)
-	if a.isNews(m) {
+// Notice reports what is no incident: the breaker, the self-check, the sending
+// side. Of n, the key, severity, title, text, commands and time count, and that it
+// is closed. It is left out where the last one of its key had the same title within
+// a day, and where it is the end of what was not reported. An end has the severity
+// of the worst that was reported.
+func (a *Alerts) Notice(n Message) {
+	n.What, n.Status = WhatNotice, cmp.Or(n.Status, StatusOpen)
+	if m := n.from(a.host); a.isNews(m) {
 		a.emit(a.notices, m)
 	}
 }
@@ -179,10 +182,9 @@ func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 	if a.closed || !a.wanted(m) {
 		return
 	}
-	now := time.Now()
-	gathering := limit == a.incidents && a.held.messages > 0
-	if gathering || !limit.AllowN(now, 1) {
-		a.hold(m, now)
+	gathering := limit == a.incidents && a.held.Messages > 0
+	if gathering || !limit.Allow() {
+		a.hold(m)
 		return
 	}
 	a.queue(m)
@@ -208,24 +210,23 @@ func (a *Alerts) queue(m *Message) {
 }
 
 // hold adds a message to the digest.
-func (a *Alerts) hold(m *Message, now time.Time) {
-	if a.held.messages == 0 {
+func (a *Alerts) hold(m *Message) {
+	if a.held.Messages == 0 {
 		a.digest = time.AfterFunc(digestAfter, func() {
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.sendDigest()
 		})
 	}
-	a.held.add(m, now)
+	a.held.add(m)
 }
 
 // sendDigest sends what was held back, in one message.
 func (a *Alerts) sendDigest() {
-	if a.held.messages == 0 {
+	if a.held.Messages == 0 {
 		return
 	}
-	now := time.Now()
-	a.queue(digestMessage(&a.held, "within "+span(now.Sub(a.held.since))+", more than are sent one by one", a.host, now))
+	a.queue(a.held.message("within "+span(time.Since(a.held.Since))+", more than are sent one by one", a.host))
 	a.held = held{}
 }
 

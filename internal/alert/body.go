@@ -106,6 +106,6 @@ func samples(host string) []*Message {
 		Words: `it says "no" \ and <that> in {{two}}`, Opened: at, Last: at, Messages: 1,
 	}
 	change := incident.Change{What: incident.Opened, At: at, Identity: i.Identity, Incident: i}
-	notice := Notice{Key: "breaker", Severity: Critical, Title: "a notice", Text: "of\ntwo lines", At: at}
-	return []*Message{messageOf(&change, host), notice.message(host), digestMessage(&held{since: at}, "held back", host, at), testMessage(host, at)}
+	notice := Message{Key: "breaker", What: WhatNotice, Status: StatusOpen, Severity: Critical, Title: "a notice", Text: "of\ntwo lines"}
+	return []*Message{messageOf(&change, host), notice.from(host), new(held).message("held back", host), testMessage(host)}
 }

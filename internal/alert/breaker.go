@@ -7,8 +7,8 @@ import (
 
 // BreakerNotice is the notice of a breaker's new state. cause is the self-check's
 // error, "" if it found none or is off.
-func BreakerNotice(s ratchet.BreakerState, cause string) Notice {
-	n := Notice{Key: "breaker", Severity: Critical, At: s.Since, Next: []string{"tlsratchet breaker"}}
+func BreakerNotice(s ratchet.BreakerState, cause string) Message {
+	n := Message{Key: "breaker", Severity: Critical, At: s.Since, Next: []string{"tlsratchet breaker"}}
 	switch s.Answer {
 	case ratchet.Suspended:
 		n.Title = "STARTTLS of this server seems broken; enforcement is suspended"
@@ -25,10 +25,10 @@ func BreakerNotice(s ratchet.BreakerState, cause string) Notice {
 		n.Text = "STARTTLS of this server works, as far as is known.\n" +
 			"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect. Until it is over, tempfail is used in place of reject, so that no mail is lost. The configuration's peer rows still apply."
 	default:
-		n.Resolved = true
+		n.Status = StatusClosed
 		n.Title, n.Text = "circuit breaker armed again; enforcement resumed", "Few peers downgrade now."
 	}
-	if names := breakerNames(s); names != "" && !n.Resolved {
+	if names := breakerNames(s); names != "" && n.Status != StatusClosed {
 		n.Text += "\nSome of them: " + names + "."
 	}
 	return n

@@ -18,30 +18,26 @@ const few = 10
 
 // held collects messages for a digest.
 type held struct {
-	since      time.Time
-	messages   uint64
-	by         map[string]uint64
-	bySeverity map[string]uint64
-	worst      Severity
-	// few are those with the strongest evidence, strongest first, one of each
+	Digest
+	worst Severity
+	// strongest are those with the strongest evidence, strongest first, one of each
 	// matter: whoever makes many weak alerts must not hide the one that counts.
-	few []*Message
+	strongest []*Message
 }
 
 // add adds a message.
-func (h *held) add(m *Message, now time.Time) {
-	if h.messages == 0 {
-		*h = held{since: now, by: make(map[string]uint64), bySeverity: make(map[string]uint64)}
+func (h *held) add(m *Message) {
+	if h.Messages == 0 {
+		h.Digest = Digest{Since: time.Now().UTC(), By: make(map[string]uint64), BySeverity: make(map[string]uint64)}
 	}
-	h.messages++
-	h.by[m.What]++
-	h.bySeverity[m.Severity.String()]++
+	h.Messages++
+	h.By[m.What]++
+	h.BySeverity[m.Severity.String()]++
 	h.worst = max(h.worst, m.Severity)
-	h.few = slices.DeleteFunc(h.few, func(o *Message) bool { return o.Key == m.Key })
-	at, _ := slices.BinarySearchFunc(h.few, m, func(o, m *Message) int {
-		return cmp.Or(byStrength(o, m), -1) // of equal ones the first comes first
-	})
-	h.few = slices.Insert(h.few, at, m)[:min(len(h.few)+1, few)]
+	h.strongest = slices.DeleteFunc(h.strongest, func(o *Message) bool { return o.Key == m.Key })
+	h.strongest = append(h.strongest, m)
+	slices.SortStableFunc(h.strongest, byStrength) // of equal ones the first comes first
+	h.strongest = h.strongest[:min(len(h.strongest), few)]
 }
 
 // byStrength orders messages: by severity, then the longest pin first. What the
@@ -61,23 +57,19 @@ func pinDays(i *incident.Incident) int {
 	return int(i.Evidence.Last) - int(i.Evidence.Since)
 }
 
-// digestMessage is the one message for all that was held back. why is its title
-// after the number of alerts.
-func digestMessage(h *held, why, host string, now time.Time) *Message {
-	m := newMessage(host, WhatDigest, WhatDigest, StatusNone, h.worst, now)
-	m.Digest = &Digest{Since: h.since.UTC(), Messages: h.messages, By: h.by, BySeverity: h.bySeverity}
-	for _, held := range h.few {
-		m.Digest.Few = append(m.Digest.Few, held.Title)
+// message is the one message for all that was held back. why is its title after
+// the number of alerts.
+func (h *held) message(why, host string) *Message {
+	d := h.Digest
+	text := "Events: " + sorted(d.By) + ".\nSeverities: " + sorted(d.BySeverity) + ".\nThose with the strongest evidence:"
+	for _, m := range h.strongest {
+		d.Few = append(d.Few, m.Title)
+		text += "\n" + m.Title
 	}
-	m.Title = inert(words.Count(h.messages, "alert")+" "+why, maxTitle)
-	text := append([]string{
-		"Events: " + sorted(h.by) + ".",
-		"Severities: " + sorted(h.bySeverity) + ".",
-		"Those with the strongest evidence:",
-	}, m.Digest.Few...)
-	m.Text = lines(strings.Join(text, "\n"))
-	m.Next = []string{"tlsratchet incidents", "tlsratchet peers --downgraded"}
-	return m
+	return Message{
+		Key: WhatDigest, What: WhatDigest, Severity: h.worst, Title: words.Count(d.Messages, "alert") + " " + why, Text: text,
+		Next: []string{"tlsratchet incidents", "tlsratchet peers --downgraded"}, Digest: &d,
+	}.from(host)
 }
 
 func sorted(counts map[string]uint64) string {

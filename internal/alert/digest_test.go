@@ -18,7 +18,7 @@ func TestDigestNamesTheStrongest(t *testing.T) {
 		i.Clients = nil
 		i.Evidence.Since = i.Evidence.Last - pinned
 		c := changeOf(incident.Opened, i)
-		h.add(messageOf(&c, "mail"), noon)
+		h.add(messageOf(&c, "mail"))
 	}
 	for n := range 16 {
 		add(n, 5)
@@ -29,7 +29,7 @@ func TestDigestNamesTheStrongest(t *testing.T) {
 	}
 	add(101, 300)
 	add(100, 200) // reported twice, named once
-	m := digestMessage(&h, "held back", "mail", noon)
+	m := h.message("held back", "mail")
 	if len(m.Digest.Few) != few {
 		t.Fatalf("%d titles", len(m.Digest.Few))
 	}
@@ -46,9 +46,9 @@ func TestDigestOfEqualEvidence(t *testing.T) {
 	var h held
 	for n := range 2 * few {
 		c := changeOf(incident.Opened, numbered(n+1))
-		h.add(messageOf(&c, "mail"), noon)
+		h.add(messageOf(&c, "mail"))
 	}
-	for n, m := range h.few {
+	for n, m := range h.strongest {
 		if want := fmt.Sprint("incident-", n+1); m.Key != want {
 			t.Errorf("%d: %s", n, m.Key)
 		}

@@ -321,7 +321,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add("220 mx\r\n502 no\r\n250 mx\r\n250 ok\r\n550 5.1.1 no\xff\r\n")
 	f.Add("220 " + strings.Repeat("x", 70_000))
 	m := &mailer{server: "127.0.0.1:25", host: "mail.example", from: "a@mail.example", to: []string{"b@here.example", "c@here.example"}}
-	msg := testMessage("mail.example", noon)
+	msg := testMessage("mail.example")
 	f.Fuzz(func(t *testing.T, text string) {
 		conn := replies{r: io.LimitReader(strings.NewReader(text), maxReplies)}
 		answer, err := m.converse(conn, msg)

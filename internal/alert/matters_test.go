@@ -20,22 +20,22 @@ func TestMatters(t *testing.T) {
 			all, worst = &recorder{}, &recorder{}
 			return all, worst, New(Options{State: state}, []*Destination{to(all, Info), to(worst, Critical)})
 		}
-		broken := Notice{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
-		worse := Notice{Key: "breaker", Severity: Critical, Title: "somebody strips"}
-		lesser := Notice{Key: "breaker", Severity: Warning, Title: "suspended"}
-		over := Notice{Key: "breaker", Severity: Critical, Title: "armed", Resolved: true}
+		broken := Message{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
+		worse := Message{Key: "breaker", Severity: Critical, Title: "somebody strips"}
+		lesser := Message{Key: "breaker", Severity: Warning, Title: "suspended"}
+		over := Message{Key: "breaker", Severity: Critical, Title: "armed", Status: StatusClosed}
 		kept := []byte("{}")
 		for i, step := range []struct {
-			notices    []Notice
+			notices    []Message
 			all, worst string
 		}{
-			{[]Notice{over}, "", ""}, // of what never was
-			{[]Notice{broken, worse, lesser}, "open open open", "open open"},
-			{[]Notice{broken, lesser}, "", ""},
-			{[]Notice{over, over, broken}, "closed", "closed"},
-			{[]Notice{over}, "", ""},
-			{[]Notice{lesser}, "open", ""},
-			{[]Notice{over}, "closed", ""},
+			{[]Message{over}, "", ""}, // of what never was
+			{[]Message{broken, worse, lesser}, "open open open", "open open"},
+			{[]Message{broken, lesser}, "", ""},
+			{[]Message{over, over, broken}, "closed", "closed"},
+			{[]Message{over}, "", ""},
+			{[]Message{lesser}, "open", ""},
+			{[]Message{over}, "closed", ""},
 		} {
 			all, worst, a := begin(kept) // each after a restart
 			for _, n := range step.notices {

@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"cmp"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"tlsratchet/internal/clean"
@@ -70,22 +72,6 @@ type Digest struct {
 	Few []string `json:"few"`
 }
 
-// Notice is something to report that is no incident: the breaker, the
-// self-check.
-type Notice struct {
-	// Key names the matter, in lower-case words: "breaker". See [Alerts.Notice].
-	Key      string
-	Severity Severity
-	// Title is one line, Text what follows from it.
-	Title, Text string
-	// Next are commands that help.
-	Next []string
-	// At is when it was found; zero for now.
-	At time.Time
-	// Resolved: it is over.
-	Resolved bool
-}
-
 // Urgency is the severity to show: that it is over is info, however severe the
 // matter was.
 func (m *Message) Urgency() Severity {
@@ -100,23 +86,18 @@ const (
 	maxText  = 2500
 )
 
-func newMessage(host, key, what string, status Status, s Severity, at time.Time) *Message {
-	return &Message{Version: Version, ID: rand.Text(), Key: key, Status: status, What: what, Severity: s, Host: host, At: at.UTC()}
-}
-
-func (n *Notice) message(host string) *Message {
-	status := StatusOpen
-	if n.Resolved {
-		status = StatusClosed
+// from returns the message as a host sends it: cleaned, and with an ID of its own.
+// Its time is now unless set, and it is a single event unless it has a status.
+func (m Message) from(host string) *Message {
+	m.Version, m.ID, m.Host = Version, rand.Text(), host
+	m.Status, m.Key = cmp.Or(m.Status, StatusNone), clean.Name(m.Key)
+	if m.At.IsZero() {
+		m.At = time.Now()
 	}
-	at := n.At
-	if at.IsZero() {
-		at = time.Now()
+	m.At, m.Title, m.Text = m.At.UTC(), inert(m.Title, maxTitle), lines(m.Text)
+	m.Next = slices.Clone(m.Next)
+	for i, c := range m.Next {
+		m.Next[i] = inert(c, maxText)
 	}
-	m := newMessage(host, clean.Name(n.Key), WhatNotice, status, n.Severity, at)
-	m.Title, m.Text = inert(n.Title, maxTitle), lines(n.Text)
-	for _, c := range n.Next {
-		m.Next = append(m.Next, inert(c, maxTitle))
-	}
-	return m
+	return &m
 }

@@ -49,10 +49,10 @@ func whatWaits(c *incident.Change) []string {
 
 // OutageNotice is the notice that many destinations began to fail at once, at a
 // time, and which they are; the zero time says that it is over.
-func OutageNotice(since time.Time, failing []string, now time.Time) Notice {
-	n := Notice{Key: "outbound-outage", Severity: Critical, At: now, Next: []string{"tlsratchet outbound"}}
+func OutageNotice(since time.Time, failing []string, now time.Time) Message {
+	n := Message{Key: "outbound-outage", Severity: Critical, At: now, Next: []string{"tlsratchet outbound"}}
 	if since.IsZero() {
-		n.Resolved = true
+		n.Status = StatusClosed
 		n.Title, n.Text = "destinations are reached over TLS again", "What waited is sent as Postfix tries it again."
 		return n
 	}

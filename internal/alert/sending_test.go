@@ -178,7 +178,7 @@ func TestOutageNotice(t *testing.T) {
 	for _, c := range "abcdefghijkl" {
 		failing = append(failing, string(c)+".example")
 	}
-	for want, n := range map[string]Notice{
+	for want, n := range map[string]Message{
 		`many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server
 --
 With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.
@@ -194,7 +194,7 @@ What waited is sent as Postfix tries it again.
 --
 tlsratchet outbound`: OutageNotice(time.Time{}, nil, noon),
 	} {
-		if diff := cmp.Diff(want, shown(n.message("mail.here.example"))); diff != "" || n.Resolved != !strings.HasPrefix(want, "many") {
+		if diff := cmp.Diff(want, shown(n.from("mail.here.example"))); diff != "" || (n.Status == StatusClosed) == strings.HasPrefix(want, "many") {
 			t.Errorf("-want +got:\n%s", diff)
 		}
 	}

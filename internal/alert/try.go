@@ -25,7 +25,7 @@ func Test(ctx context.Context, to []*Destination, host string) []Result {
 	for i, d := range to {
 		all.Go(func() {
 			begun := time.Now()
-			answer, err := d.send(ctx, testMessage(host, begun))
+			answer, err := d.send(ctx, testMessage(host))
 			results[i] = Result{Destination: d.Name, Answer: answer, Err: err, Took: time.Since(begun)}
 		})
 	}
@@ -33,9 +33,9 @@ func Test(ctx context.Context, to []*Destination, host string) []Result {
 	return results
 }
 
-func testMessage(host string, at time.Time) *Message {
-	m := newMessage(host, WhatTest, WhatTest, StatusNone, Info, at)
-	m.Title = "test alert of tlsratchet"
-	m.Text = "Sent by the command tlsratchet alert test at " + clean.Name(host) + ". No action is needed."
-	return m
+func testMessage(host string) *Message {
+	return Message{
+		Key: WhatTest, What: WhatTest, Title: "test alert of tlsratchet",
+		Text: "Sent by the command tlsratchet alert test at " + clean.Name(host) + ". No action is needed.",
+	}.from(host)
 }

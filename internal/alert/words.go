@@ -3,7 +3,6 @@ package alert
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,21 +18,18 @@ func messageOf(c *incident.Change, host string) *Message {
 		return noteOf(c, host)
 	}
 	i := &c.Incident
-	status := StatusOpen
-	if !i.IsOpen() {
-		status = StatusClosed
+	m := Message{
+		Key: fmt.Sprint("incident-", i.ID), What: string(c.What), Status: StatusOpen, Severity: Of(i), At: c.At,
+		Title: title(c), Text: strings.Join(text(c), "\n"), Next: next(c), Incident: i,
 	}
-	m := newMessage(host, keyOf(i), string(c.What), status, Of(i), c.At)
-	m.Title, m.Incident = inert(title(c), maxTitle), i
-	m.Text, m.Next = lines(strings.Join(text(c), "\n")), next(c)
-	return m
+	if !i.IsOpen() {
+		m.Status = StatusClosed
+	}
+	return m.from(host)
 }
-
-func keyOf(i *incident.Incident) string { return "incident-" + strconv.FormatUint(i.ID, 10) }
 
 // noteOf is for changes without an incident.
 func noteOf(c *incident.Change, host string) *Message {
-	m := newMessage(host, clean.Name(string(c.What)+"-"+c.Identity.String()), string(c.What), StatusNone, Info, c.At)
 	event := map[incident.What]string{
 		incident.Pinned:   "is pinned: TLS is expected from now on",
 		incident.Lapsed:   "came below a pin that has lapsed",
@@ -42,9 +38,10 @@ func noteOf(c *incident.Change, host string) *Message {
 	if c.Identity.Kind == tlsstate.Destination {
 		event[incident.Released] = "gets its mail without TLS again: its pin was released"
 	}
-	m.Title, m.Text = inert(clean.Name(c.Identity.String())+" "+event[c.What], maxTitle), lines(c.Words)
-	m.Next = commands(c.Identity, false)
-	return m
+	return Message{
+		Key: string(c.What) + "-" + c.Identity.String(), What: string(c.What), At: c.At,
+		Title: clean.Name(c.Identity.String()) + " " + event[c.What], Text: c.Words, Next: commands(c.Identity, false),
+	}.from(host)
 }
 
 // title is one line: which peer, and what happened.

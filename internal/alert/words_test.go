@@ -207,8 +207,8 @@ func FuzzMessage(f *testing.F) {
 				t.Fatalf("%v: %s", err, b)
 			}
 		}
-		n := Notice{Key: s, Title: s, Text: s, Next: []string{s}}
-		m := n.message("mail")
+		n := Message{Key: s, Title: s, Text: s, Next: []string{s}}
+		m := n.from("mail")
 		checkInert(t, m.Key, m.Title, m.Text, strings.Join(m.Next, "\n"))
 	})
 }

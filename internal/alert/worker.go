@@ -76,15 +76,14 @@ func (w *worker) catchUp(all []*Message, host string) {
 	}
 	var wanted []*Message
 	var together held
-	now := time.Now()
 	for _, m := range all {
 		if w.to.wants(m.Severity) {
 			wanted = append(wanted, m)
-			together.add(m, now)
+			together.add(m)
 		}
 	}
 	if len(wanted) > burst {
-		wanted = []*Message{digestMessage(&together, "open when this destination was added", host, now)}
+		wanted = []*Message{together.message("open when this destination was added", host)}
 	}
 	for _, m := range wanted {
 		w.add(m)

@@ -19,7 +19,7 @@ import (
 
 // notify reports notices of the breaker, our own STARTTLS and the sending side, and
 // saves the state of the alerts for the next start.
-func (w *watch) notify(all ...alert.Notice) {
+func (w *watch) notify(all ...alert.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, one := range all {
@@ -70,7 +70,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 
 // breakerNotice is critical unless the self-check reports the same: our own
 // STARTTLS that it found broken is one matter, and its notice the critical one.
-func breakerNotice(s ratchet.BreakerState, r selfcheck.Result) alert.Notice {
+func breakerNotice(s ratchet.BreakerState, r selfcheck.Result) alert.Message {
 	n := alert.BreakerNotice(s, cause(r))
 	if s.Answer == ratchet.Suspended && broken(r.Problem(r.At)) {
 		n.Severity = alert.Warning
@@ -105,11 +105,11 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 // selfcheckNotices report our own STARTTLS, and its certificate's end: two
 // matters, so that whoever gets the critical one alone also learns that it is
 // over. That a matter is over which was never reported is left out by the alerts.
-func selfcheckNotices(n selfcheck.Notice) (all []alert.Notice) {
+func selfcheckNotices(n selfcheck.Notice) (all []alert.Message) {
 	add := func(key string, severity alert.Severity, open bool, over string) {
-		notice := alert.Notice{Key: ownKeys + key, Severity: severity, At: n.Result.At, Resolved: !open, Title: ownServer + over, Text: n.String(), Next: []string{"tlsratchet doctor"}}
+		notice := alert.Message{Key: ownKeys + key, Severity: severity, Status: alert.StatusClosed, At: n.Result.At, Title: ownServer + over, Text: n.String(), Next: []string{"tlsratchet doctor"}}
 		if open {
-			notice.Title = ownServer + n.Problem.Words()
+			notice.Status, notice.Title = alert.StatusOpen, ownServer+n.Problem.Words()
 		}
 		if n.Problem > selfcheck.CertificateInvalid {
 			notice.Text += "\nUntil it works, enforcement may be suspended: see tlsratchet breaker."

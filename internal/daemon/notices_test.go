@@ -41,11 +41,7 @@ func TestSelfcheckNotices(t *testing.T) {
 	} {
 		var got []string
 		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Address: "mx:25"}) {
-			status := "open"
-			if n.Resolved {
-				status = "closed"
-			}
-			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, status, n.Title))
+			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, n.Status, n.Title))
 			if strings.Contains(n.Text, "suspended") != tt.suspended {
 				t.Errorf("%s: %s", tt.now, n.Text)
 			}

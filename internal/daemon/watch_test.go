@@ -51,7 +51,7 @@ func TestPerHourIsReloaded(t *testing.T) {
 		}
 		inAnHour := func() (n int) {
 			for range 60 {
-				w.notify(alert.Notice{Key: "matter", Title: time.Now().String()})
+				w.notify(alert.Message{Key: "matter", Title: time.Now().String()})
 				time.Sleep(time.Minute)
 			}
 			synctest.Wait()
