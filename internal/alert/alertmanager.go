@@ -1,29 +1,22 @@
 package alert
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
 	"time"
 )
 
 const (
-	// repeatEvery is how often an Alertmanager is sent what is open, and expires
-	// after how long it resolves what is not sent: as Prometheus does it.
-	repeatEvery = time.Minute
-	expires     = 4 * time.Minute
+	// expires is after how long an Alertmanager resolves what is not sent: as
+	// Prometheus does it.
+	expires = 4 * time.Minute
 	// passing is how long a single event is shown there.
 	passing = time.Hour
 	// maxRepeated is how many open incidents it is sent.
 	maxRepeated = 200
 )
 
-// alertmanager posts to the API of Alertmanager, version 2.
-type alertmanager struct{ *endpoint }
-
-// postable is an alert as that API takes it. Alerts with the same labels are
+// postable is an alert as version 2 of Alertmanager's API takes it. Alerts with the same labels are
 // the same.
 type postable struct {
 	Labels      map[string]string `json:"labels"`
@@ -32,36 +25,13 @@ type postable struct {
 	EndsAt      time.Time         `json:"endsAt"`
 }
 
-func newAlertmanager(e *endpoint) *alertmanager {
-	e.url = e.url.JoinPath("api/v2/alerts")
-	return &alertmanager{e}
-}
-
-func (a *alertmanager) try(ctx context.Context, m *Message) (string, error) {
-	if m.What == WhatDigest {
-		return "left out: it is sent each incident", nil
+// postables is the body of a request of that API.
+func postables(all []*Message) ([]byte, error) {
+	var alerts []postable
+	for _, m := range all[:min(len(all), maxRepeated)] {
+		alerts = append(alerts, alertOf(m, time.Now()))
 	}
-	return a.post(ctx, []postable{alertOf(m, time.Now())})
-}
-
-func (a *alertmanager) repeat(ctx context.Context, now time.Time, open []*Message) error {
-	if len(open) == 0 {
-		return nil
-	}
-	var all []postable
-	for _, m := range open[:min(len(open), maxRepeated)] {
-		all = append(all, alertOf(m, now))
-	}
-	_, err := a.post(ctx, all)
-	return err
-}
-
-func (a *alertmanager) post(ctx context.Context, alerts []postable) (string, error) {
-	body, err := json.Marshal(alerts)
-	if err != nil {
-		return "", fmt.Errorf("making the body: %w", err)
-	}
-	return a.send(ctx, http.MethodPost, a.url, http.Header{"Content-Type": {"application/json"}}, body)
+	return json.Marshal(alerts)
 }
 
 // alertOf makes the alert of a message. The labels must not change while it is

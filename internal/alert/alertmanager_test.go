@@ -62,22 +62,18 @@ func TestAlertmanager(t *testing.T) {
 	if err := json.Unmarshal(c.body, &alerts); err != nil || c.method != "POST" || c.path != "/prefix/api/v2/alerts" || len(alerts) != 1 {
 		t.Errorf("%s %s: %s, %v", c.method, c.path, c.body, err)
 	}
-	am := d.sender.(*alertmanager)
 	var open []*Message
 	for n := range maxRepeated + 100 {
 		i := changeOf(incident.Opened, numbered(n+1))
 		open = append(open, messageOf(&i, "mail"))
 	}
-	if err := am.repeat(t.Context(), noon, open); err != nil {
+	if _, err := d.send(t.Context(), open...); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal((<-got).body, &alerts); err != nil || len(alerts) != maxRepeated {
 		t.Errorf("%d alerts repeated, %v", len(alerts), err)
 	}
-	if err := am.repeat(t.Context(), noon, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := am.try(t.Context(), new(held).message("held back", "mail")); err != nil || len(got) != 0 {
-		t.Errorf("%d more calls, %v", len(got), err)
+	if d.wants(new(held).message("held back", "mail")) {
+		t.Error("it gets a digest")
 	}
 }

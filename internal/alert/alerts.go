@@ -22,8 +22,11 @@ type Options struct {
 	PerHour int
 	// State is that of the last run: see [Alerts.State].
 	State State
+	// Open is the source of the open incidents, [incident.Book.OpenIncidents]: for
+	// destinations that are sent them every minute, and for those that are new. It
+	// is called from the first SetDestinations on.
+	Open func() []incident.Incident
 	// Log gets a line when a destination fails, and when it works again.
-	// Default: none.
 	Log *slog.Logger
 }
 
@@ -44,6 +47,7 @@ const (
 type Alerts struct {
 	host string
 	log  *slog.Logger
+	open func() []incident.Incident
 
 	mu      sync.Mutex
 	closed  bool
@@ -53,70 +57,31 @@ type Alerts struct {
 	incidents, notices *rate.Limiter
 	held               held
 	digest             *time.Timer // running while something is held
-	open               func() []incident.Incident
 	matters            map[string]*Matter
-	// known are the names of the destinations, fresh those that are new and were
-	// not sent yet what is open.
-	known []string
-	fresh []*worker
-	// counts are by the names of the destinations.
-	counts map[string]*tally
+	known              []string          // the names of the destinations
+	stats              map[string]*Stats // by the names of the destinations
 }
 
-// New returns alerts to the destinations.
-func New(o Options, to []*Destination) *Alerts {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+// New returns alerts without destinations: see SetDestinations.
+func New(o Options) *Alerts {
 	a := &Alerts{
-		host: o.Host, log: o.Log, matters: make(map[string]*Matter), counts: make(map[string]*tally),
+		host: o.Host, log: o.Log, open: o.Open, matters: make(map[string]*Matter), stats: make(map[string]*Stats),
 		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
 	}
 	a.restore(o.State)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.startWorkers(to)
 	return a
 }
 
 // perHour returns the limit of so many messages an hour; 0 stands for the
 // default.
 func perHour(n int) rate.Limit {
-	if n <= 0 {
-		n = defaultPerHour
-	}
-	return rate.Limit(float64(n) / time.Hour.Seconds())
+	return rate.Limit(float64(cmp.Or(n, defaultPerHour)) / time.Hour.Seconds())
 }
 
 // SetPerHour replaces the [Options.PerHour].
 func (a *Alerts) SetPerHour(n int) {
 	a.incidents.SetLimit(perHour(n))
 	a.notices.SetLimit(perHour(n))
-}
-
-// Follow sets the source of the open incidents, [incident.Book.OpenIncidents]:
-// for destinations that are sent them every minute, and for those that are new.
-func (a *Alerts) Follow(open func() []incident.Incident) {
-	a.mu.Lock()
-	a.open = open
-	a.mu.Unlock()
-	a.catchUp()
-}
-
-// catchUp sends what is open to destinations that did not exist when it was
-// reported.
-func (a *Alerts) catchUp() {
-	all := a.repeated()
-	slices.Reverse(all)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.open == nil || a.closed {
-		return
-	}
-	for _, w := range a.fresh {
-		w.catchUp(all, a.host)
-	}
-	a.fresh = nil
 }
 
 // SetDestinations replaces the destinations. The old ones still deliver what
@@ -128,21 +93,20 @@ func (a *Alerts) SetDestinations(ctx context.Context, to []*Destination) {
 		a.startWorkers(to)
 	}
 	a.mu.Unlock()
-	a.catchUp()
 	stopWorkers(ctx, old)
 }
 
 func (a *Alerts) startWorkers(to []*Destination) {
-	known := a.known
-	a.workers, a.known, a.fresh = nil, nil, nil
+	before := a.known
+	a.workers, a.known = nil, nil
 	for _, d := range to {
-		if a.counts[d.Name] == nil {
-			a.counts[d.Name] = &tally{}
+		if a.stats[d.Name] == nil {
+			a.stats[d.Name] = &Stats{}
 		}
-		w := newWorker(d, a.log, a.repeated, a.counts[d.Name])
+		w := newWorker(d, a)
 		a.workers, a.known = append(a.workers, w), append(a.known, d.Name)
-		if !slices.Contains(known, d.Name) {
-			a.fresh = append(a.fresh, w)
+		if !slices.Contains(before, d.Name) && !d.repeats { // what repeats gets it anyway
+			w.catchUp(a.standing(d))
 		}
 		go w.run()
 	}
@@ -175,79 +139,57 @@ func (a *Alerts) Notice(n Message) {
 	}
 }
 
-// emit queues a message for the destinations, or holds it back.
+// emit queues a message for the destinations, or holds it back for the digest.
+// What no destination gets does not count for the limit.
 func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || !a.wanted(m) {
-		return
-	}
+	wanted := slices.ContainsFunc(a.workers, func(w *worker) bool { return w.to.wants(m) })
 	gathering := limit == a.incidents && a.held.Messages > 0
-	if gathering || !limit.Allow() {
-		a.hold(m)
-		return
-	}
-	a.queue(m)
-}
-
-// wanted reports whether any destination gets a message: what none gets does not
-// count for the limit.
-func (a *Alerts) wanted(m *Message) bool {
-	for _, w := range a.workers {
-		if w.to.wants(m.Severity) {
-			return true
+	switch {
+	case !wanted: // as after the end
+	case !gathering && limit.Allow():
+		a.queue(m)
+	default:
+		if a.held.Messages == 0 {
+			a.digest = time.AfterFunc(digestAfter, func() {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				a.sendDigest()
+			})
 		}
+		a.held.add(m)
 	}
-	return false
 }
 
 func (a *Alerts) queue(m *Message) {
 	for _, w := range a.workers {
-		if w.to.wants(m.Severity) {
+		if w.to.wants(m) {
 			w.add(m)
 		}
 	}
 }
 
-// hold adds a message to the digest.
-func (a *Alerts) hold(m *Message) {
-	if a.held.Messages == 0 {
-		a.digest = time.AfterFunc(digestAfter, func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.sendDigest()
-		})
-	}
-	a.held.add(m)
-}
-
 // sendDigest sends what was held back, in one message.
 func (a *Alerts) sendDigest() {
-	if a.held.Messages == 0 {
-		return
+	if a.held.Messages > 0 {
+		a.queue(a.held.message("within "+span(time.Since(a.held.Since))+", more than are sent one by one", a.host))
+		a.held = held{}
 	}
-	a.queue(a.held.message("within "+span(time.Since(a.held.Since))+", more than are sent one by one", a.host))
-	a.held = held{}
 }
 
-// repeated returns what is open now, the newest first.
-func (a *Alerts) repeated() (all []*Message) {
-	a.mu.Lock()
-	open := a.open
+// standing returns what is open now and wanted by a destination, the newest first.
+func (a *Alerts) standing(d *Destination) (all []*Message) {
 	for _, m := range a.matters {
 		if m.isOpen() {
 			all = append(all, m.Message)
 		}
 	}
-	a.mu.Unlock()
-	if open == nil {
-		return all
-	}
-	for _, i := range open() {
+	for _, i := range a.open() {
 		c := incident.Change{What: incident.Opened, At: i.Last, Identity: i.Identity, Incident: i}
 		all = append(all, messageOf(&c, a.host))
 	}
-	return all
+	return slices.DeleteFunc(all, func(m *Message) bool { return !d.wants(m) })
 }
 
 // Close sends what is held back, and delivers what waits, within ctx.
@@ -257,9 +199,8 @@ func (a *Alerts) Close(ctx context.Context) {
 		a.digest.Stop()
 	}
 	a.sendDigest()
-	a.closed = true
 	old := a.workers
-	a.workers = nil
+	a.closed, a.workers = true, nil
 	a.mu.Unlock()
 	stopWorkers(ctx, old)
 }

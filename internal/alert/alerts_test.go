@@ -27,7 +27,7 @@ func numbered(n int) incident.Incident {
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
-		a := New(Options{Host: "mail"}, []*Destination{to(r, Info)})
+		a := start(Options{Host: "mail"}, to(r, Info))
 		for n := range 10_000 {
 			a.Change(changeOf(incident.Opened, numbered(n+1)))
 			time.Sleep(6 * time.Millisecond) // a minute in all
@@ -71,7 +71,7 @@ func TestLimit(t *testing.T) {
 func TestLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, some := &recorder{}, &recorder{}
-		a := New(Options{}, []*Destination{to(some, Critical), to(all, Warning)})
+		a := start(Options{}, to(some, Critical), to(all, Warning))
 		for range 100 {
 			a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
 		}
@@ -95,7 +95,7 @@ func TestLeast(t *testing.T) {
 func TestNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
-		a := New(Options{}, []*Destination{to(r, Info)})
+		a := start(Options{}, to(r, Info))
 		gone := Message{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
 		for _, tt := range []struct {
 			after time.Duration
@@ -137,7 +137,7 @@ func TestOneHangs(t *testing.T) {
 		slow := to(stuck, Info)
 		slow.Name = "slow"
 		var log bytes.Buffer
-		a := New(Options{PerHour: 3600, Log: slog.New(slog.NewTextHandler(&log, nil))}, []*Destination{slow, to(good, Info)})
+		a := start(Options{PerHour: 3600, Log: slog.New(slog.NewTextHandler(&log, nil))}, slow, to(good, Info))
 		for range 200 {
 			a.Change(changeOf(incident.Opened, stripped()))
 			time.Sleep(time.Second)
@@ -170,7 +170,7 @@ func TestOneHangs(t *testing.T) {
 func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck, good := &recorder{hang: make(chan struct{})}, &recorder{}
-		a := New(Options{}, []*Destination{to(stuck, Info), to(good, Info)})
+		a := start(Options{}, to(stuck, Info), to(good, Info))
 		for n := range 20 {
 			a.Change(changeOf(incident.Opened, numbered(n+1)))
 		}
@@ -194,7 +194,7 @@ func TestCloseIsBounded(t *testing.T) {
 func TestSetDestinations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &recorder{}, &recorder{}
-		a := New(Options{}, []*Destination{to(first, Info)})
+		a := start(Options{}, to(first, Info))
 		a.Change(changeOf(incident.Opened, stripped()))
 		a.SetDestinations(t.Context(), []*Destination{to(second, Info)})
 		a.Change(changeOf(incident.Closed, stripped()))
@@ -211,11 +211,12 @@ func TestSetDestinations(t *testing.T) {
 // TestRepeated: a destination that forgets is sent every minute what is open.
 func TestRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &repeating{}
-		a := New(Options{}, []*Destination{to(r, Warning)})
+		r := &recorder{}
+		d := to(r, Warning)
+		d.repeats = true
 		thin := stripped()
 		thin.KnownPlaintext = true
-		a.Follow(func() []incident.Incident { return []incident.Incident{numbered(2), thin, numbered(1)} })
+		a := start(Options{Open: func() []incident.Incident { return []incident.Incident{numbered(2), thin, numbered(1)} }}, d)
 		a.Notice(Message{Key: "breaker", Severity: Critical, Title: "it tripped"})
 		a.Notice(Message{Key: "over", Severity: Critical, Title: "it began"})
 		a.Notice(Message{Key: "over", Severity: Critical, Title: "it is over", Status: StatusClosed})
@@ -290,15 +291,20 @@ func TestBreakerNotice(t *testing.T) {
 // digest where that is much; one that was there before is not.
 func TestNewDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		open := func() []incident.Incident { return []incident.Incident{numbered(2), numbered(1)} }
+		many := 2
+		open := func() (all []incident.Incident) {
+			for n := range many {
+				all = append(all, numbered(n+1))
+			}
+			return all
+		}
 		named := func(r *recorder, name string) *Destination {
 			d := to(r, Warning)
 			d.Name = name
 			return d
 		}
 		first := &recorder{}
-		a := New(Options{}, []*Destination{named(first, "first")})
-		a.Follow(open)
+		a := start(Options{Open: open}, named(first, "first"))
 		synctest.Wait()
 		if got := first.sent(); got != "opened opened" {
 			t.Errorf("at the first start: %q", got)
@@ -307,19 +313,13 @@ func TestNewDestination(t *testing.T) {
 		closeAlerts(t, a)
 
 		second := &recorder{}
-		a = New(Options{State: state}, []*Destination{named(first, "first"), named(second, "second")})
-		a.Follow(open)
+		a = start(Options{State: state, Open: open}, named(first, "first"), named(second, "second"))
 		synctest.Wait()
 		if got := first.sent() + ", " + second.sent(); got != ", opened opened" {
 			t.Errorf("at the second start: %q", got)
 		}
 		third := &recorder{}
-		a.Follow(func() (all []incident.Incident) {
-			for n := range 20 {
-				all = append(all, numbered(n+1))
-			}
-			return all
-		})
+		many = 20
 		a.SetDestinations(t.Context(), []*Destination{named(first, "first"), named(third, "third")})
 		synctest.Wait()
 		if d := third.messages[0]; d.Digest == nil || d.Title != "20 alerts open when this destination was added" {

@@ -18,36 +18,39 @@ import (
 // maxBody is the greatest length of a body, in bytes.
 const maxBody = 64 << 10
 
-// body is a template for the bodies of a webhook. Its data is a [Message], its
-// functions are json, join, list and pick; see docs/alerts.md.
+// body makes the bodies of requests.
 type body struct {
-	t *template.Template
-	// json: the result must be JSON.
-	json bool
+	kind   string // their content type
+	render func([]*Message) ([]byte, error)
 }
 
-// readBody reads a template and tries it.
-func readBody(path, host string) (*body, error) {
+const kindJSON = "application/json"
+
+// plainBody renders the JSON form of a message.
+func plainBody(all []*Message) ([]byte, error) { return json.Marshal(all[0]) }
+
+// readBody reads a template and tries it. Its data is a [Message], its functions
+// are json, join, list and pick; see docs/alerts.md. If its name ends in .json or
+// .json.tmpl, its result must be JSON.
+func readBody(path string) (b body, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	return newBody(filepath.Base(path), string(text), host)
-}
-
-// newBody parses a template. If its name ends in .json or .json.tmpl, its result
-// must be JSON.
-func newBody(name, text, host string) (*body, error) {
-	t, err := template.New(name).Funcs(template.FuncMap{
+	t, err := template.New(filepath.Base(path)).Funcs(template.FuncMap{
 		"json": jsonText, "join": strings.Join, "list": list, "pick": pick,
-	}).Parse(text)
+	}).Parse(string(text))
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	b := &body{t: t, json: strings.HasSuffix(strings.TrimSuffix(name, ".tmpl"), ".json")}
-	for _, m := range samples(host) {
-		if _, err := b.render(m); err != nil {
-			return nil, fmt.Errorf("tried with a message of %s: %w", m.What, err)
+	b.kind = "text/plain; charset=utf-8"
+	if strings.HasSuffix(strings.TrimSuffix(path, ".tmpl"), ".json") {
+		b.kind = kindJSON
+	}
+	b.render = func(all []*Message) ([]byte, error) { return render(t, all[0], b.kind == kindJSON) }
+	for _, m := range samples("mail.example") {
+		if _, err := b.render([]*Message{m}); err != nil {
+			return b, fmt.Errorf("tried with a message of %s: %w", m.What, err)
 		}
 	}
 	return b, nil
@@ -67,19 +70,12 @@ func pick(s Severity, info, warning, critical any) any {
 	return [...]any{info, warning, critical}[min(s, Critical)]
 }
 
-func (b *body) contentType() string {
-	if b.json {
-		return "application/json"
-	}
-	return "text/plain; charset=utf-8"
-}
-
-func (b *body) render(m *Message) ([]byte, error) {
+func render(t *template.Template, m *Message, wantJSON bool) ([]byte, error) {
 	w := &limited{left: maxBody}
-	if err := b.t.Execute(w, m); err != nil {
+	if err := t.Execute(w, m); err != nil {
 		return nil, err
 	}
-	if b.json && !json.Valid(w.Bytes()) {
+	if wantJSON && !json.Valid(w.Bytes()) {
 		return nil, errors.New("the result is not JSON: use {{json …}} for every text")
 	}
 	return w.Bytes(), nil

@@ -25,7 +25,7 @@ type Settings struct {
 	Kind, Least string
 
 	// URL is where a webhook, or the Alertmanager, is: http or https; or a
-	// reference to it, as [Secret] takes them. A webhook's URL may hold {id}: it
+	// reference to it, as [secret] takes them. A webhook's URL may hold {id}: it
 	// is then sent by PUT, with the message's ID in that place. Secret refers to
 	// the key of a webhook's signature (HMAC-SHA256), Token to a bearer token; ""
 	// for none. Body is the file of a webhook's template; "" for the JSON of
@@ -48,23 +48,18 @@ type Destination struct {
 
 	sender  sender
 	timeout time.Duration
+	// repeats: it is sent every minute what is open, and no digests.
+	repeats bool
 }
 
-// sender tries once to send a message, and returns the answer. An error is final
-// unless it is [temporary].
+// sender tries once to send messages, and returns the answer. They are one, but for
+// a destination that repeats. An error is final unless it is [temporary].
 type sender interface {
-	try(context.Context, *Message) (answer string, err error)
-}
-
-// repeater is a sender that is sent every minute what is open.
-type repeater interface {
-	repeat(ctx context.Context, now time.Time, open []*Message) error
+	try(context.Context, ...*Message) (answer string, err error)
 }
 
 // Environment is what destinations need of the process.
 type Environment struct {
-	// Host is this host's name.
-	Host string
 	// Getenv finds variables: [os.LookupEnv].
 	Getenv func(string) (string, bool)
 	// Log is what a destination of kind log writes to.
@@ -80,39 +75,28 @@ const (
 // newDestination makes a destination: it reads secrets and tries a template. The
 // error names the bad setting and holds no secret.
 func newDestination(s Settings, env Environment) (*Destination, error) {
-	d := &Destination{timeout: httpTimeout}
+	d := &Destination{Name: s.Kind, timeout: httpTimeout, repeats: s.Kind == KindAlertmanager}
 	err := d.Least.UnmarshalText([]byte(cmp.Or(s.Least, Info.String())))
-	if err == nil {
-		d.sender, d.Name, err = newSender(s, env)
+	switch {
+	case err != nil:
+	case s.Kind == KindLog:
+		d.sender = logSender{env.Log}
+	case s.Kind == KindMail:
+		d.sender, d.timeout = mailer(s), mailTimeout
+		d.Name += " " + s.Server
+	case s.Kind == KindWebhook, s.Kind == KindAlertmanager:
+		var e *endpoint
+		if e, err = newEndpoint(s, env.Getenv); err == nil {
+			d.sender = e
+			d.Name += " " + e.place()
+		}
+	default:
+		err = fmt.Errorf("unknown kind %.32q: use log, webhook, alertmanager or mail", s.Kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("alerts to %.32s: %w", s.Kind, err)
 	}
-	if s.Kind == KindMail {
-		d.timeout = mailTimeout
-	}
 	return d, nil
-}
-
-func newSender(s Settings, env Environment) (sender, string, error) {
-	switch s.Kind {
-	case KindLog:
-		return logSender{env.Log}, s.Kind, nil
-	case KindMail:
-		return newMailer(s, env), s.Kind + " " + s.Server, nil
-	case KindWebhook, KindAlertmanager:
-		e, err := newEndpoint(s, env)
-		if err != nil {
-			return nil, "", err
-		}
-		name := s.Kind + " " + e.place()
-		if s.Kind == KindWebhook {
-			w, err := newWebhook(e, s, env)
-			return w, name, err
-		}
-		return newAlertmanager(e), name, nil
-	}
-	return nil, "", fmt.Errorf("unknown kind %.32q: use log, webhook, alertmanager or mail", s.Kind)
 }
 
 // NewDestinations makes those whose settings and secrets are right; the error
@@ -135,20 +119,18 @@ func NewDestinations(all []Settings, env Environment) ([]*Destination, error) {
 	return ds, errors.Join(errs...)
 }
 
-// wants reports whether the destination gets messages of a severity.
-func (d *Destination) wants(s Severity) bool { return s >= d.Least }
-
-// send sends a message until it is accepted or refused for good, or there is no
-// time left.
-func (d *Destination) send(ctx context.Context, m *Message) (answer string, err error) {
-	return d.retry(ctx, func(ctx context.Context) (string, error) { return d.sender.try(ctx, m) })
+// wants reports whether the destination gets a message.
+func (d *Destination) wants(m *Message) bool {
+	return m.Severity >= d.Least && !(d.repeats && m.What == WhatDigest)
 }
 
-func (d *Destination) retry(ctx context.Context, try func(context.Context) (string, error)) (answer string, err error) {
+// send sends messages until they are accepted or refused for good, or there is no
+// time left.
+func (d *Destination) send(ctx context.Context, all ...*Message) (answer string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	for n := 0; ; n++ {
-		answer, err = try(ctx)
+		answer, err = d.sender.try(ctx, all...)
 		var t temporary
 		if !errors.As(err, &t) || !pause(ctx, max(t.after, backoff(n))) {
 			return answer, err
@@ -177,10 +159,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false

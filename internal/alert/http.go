@@ -3,12 +3,16 @@ package alert
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"tlsratchet/internal/clean"
@@ -20,32 +24,56 @@ const (
 	maxAnswer, maxShown = 4096, 160
 	maxHeaders          = 16 << 10
 	userAgent           = "tlsratchet"
+
+	// placeID is where a URL wants the message's ID.
+	placeID = "{id}"
+
+	// The signature is "sha256=" and, in hexadecimal, the HMAC-SHA256 of the
+	// timestamp (seconds since 1970), a dot and the body.
+	headerTimestamp = "X-Tlsratchet-Timestamp"
+	headerSignature = "X-Tlsratchet-Signature"
 )
 
-// endpoint is an HTTP server that accepts messages. Only its scheme and host are
-// shown: the rest of the URL may be a secret.
+// endpoint is an HTTP server that accepts messages: a webhook or an Alertmanager.
+// Only its scheme and host are shown: the rest of the URL may be a secret.
 type endpoint struct {
-	url    *url.URL
-	token  string
-	client *http.Client
+	url *url.URL
+	// token is a bearer token, key that of the signature; "" for none.
+	token, key string
+	body       body
+	client     *http.Client
 }
 
-func newEndpoint(s Settings, env Environment) (*endpoint, error) {
-	raw := s.URL
-	if u, err := url.Parse(raw); err != nil || u.Scheme == "file" || u.Scheme == "env" {
-		if raw, err = Secret(s.URL, env.Getenv); err != nil {
+// newEndpoint makes an endpoint: it reads the secrets, and tries a template.
+func newEndpoint(s Settings, env func(string) (string, bool)) (*endpoint, error) {
+	e := &endpoint{client: newClient(), body: body{kind: kindJSON, render: plainBody}}
+	raw, err := s.URL, error(nil)
+	if strings.HasPrefix(raw, "file:") || strings.HasPrefix(raw, "env:") {
+		if raw, err = secret(raw, env); err != nil {
 			return nil, fmt.Errorf("url: %w", err)
 		}
 	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if e.url, err = url.Parse(raw); err != nil || e.url.Host == "" || e.url.Scheme != "http" && e.url.Scheme != "https" {
 		return nil, errors.New("url: want one that begins with https:// or http://")
 	}
-	e := &endpoint{url: u}
-	if e.token, err = Secret(s.Token, env.Getenv); err != nil {
+	if e.token, err = secret(s.Token, env); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
-	e.client = &http.Client{
+	if e.key, err = secret(s.Secret, env); err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	if s.Kind == KindAlertmanager {
+		e.url, e.body.render = e.url.JoinPath("api/v2/alerts"), postables
+	} else if s.Body != "" {
+		if e.body, err = readBody(s.Body); err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+	}
+	return e, nil
+}
+
+func newClient() *http.Client {
+	return &http.Client{
 		CheckRedirect: sameHost,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
@@ -55,7 +83,6 @@ func newEndpoint(s Settings, env Environment) (*endpoint, error) {
 			ForceAttemptHTTP2:      true,
 		},
 	}
-	return e, nil
 }
 
 // errRedirected is a redirect that isn't followed.
@@ -74,17 +101,20 @@ func sameHost(next *http.Request, via []*http.Request) error {
 // place is the part of the URL that is shown.
 func (e *endpoint) place() string { return e.url.Scheme + "://" + clean.Text(e.url.Host, 255) }
 
-// send sends a request once.
-func (e *endpoint) send(ctx context.Context, method string, to *url.URL, h http.Header, body []byte) (answer string, err error) {
+func (e *endpoint) try(ctx context.Context, all ...*Message) (answer string, err error) {
+	body, err := e.body.render(all)
+	if err != nil {
+		return "", fmt.Errorf("making the body: %w", err)
+	}
+	to, method := *e.url, http.MethodPost
+	if strings.Contains(to.Path, placeID) {
+		to.Path, to.RawPath, method = strings.ReplaceAll(to.Path, placeID, all[0].ID), "", http.MethodPut
+	}
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
 		return "", errors.New("cannot build the request") // err holds the URL
 	}
-	req.Header = h
-	h.Set("User-Agent", userAgent)
-	if e.token != "" {
-		h.Set("Authorization", "Bearer "+e.token)
-	}
+	e.setHeader(req.Header, body)
 	resp, err := e.client.Do(req)
 	if err != nil {
 		if err = withoutURL(err); errors.Is(err, errRedirected) {
@@ -95,6 +125,28 @@ func (e *endpoint) send(ctx context.Context, method string, to *url.URL, h http.
 	defer resp.Body.Close()
 	answered, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // part of it is enough
 	return judge(resp, answered)
+}
+
+// setHeader sets the header of a request.
+func (e *endpoint) setHeader(h http.Header, body []byte) {
+	h.Set("User-Agent", userAgent)
+	h.Set("Content-Type", e.body.kind)
+	if e.token != "" {
+		h.Set("Authorization", "Bearer "+e.token)
+	}
+	if e.key != "" {
+		timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+		h.Set(headerTimestamp, timestamp)
+		h.Set(headerSignature, signatureOf(e.key, timestamp, body))
+	}
+}
+
+// signatureOf returns the value of [headerSignature].
+func signatureOf(key, timestamp string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(timestamp + "."))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // judge classifies an answer.

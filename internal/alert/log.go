@@ -9,7 +9,8 @@ import (
 // logSender writes messages to the log, a line each.
 type logSender struct{ log *slog.Logger }
 
-func (l logSender) try(ctx context.Context, m *Message) (string, error) {
+func (l logSender) try(ctx context.Context, all ...*Message) (string, error) {
+	m := all[0]
 	level := [...]slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}[m.Urgency()]
 	attrs := []slog.Attr{
 		slog.String("key", m.Key), slog.String("what", m.What), slog.String("severity", m.Severity.String()),

@@ -19,20 +19,12 @@ import (
 
 // mailer sends messages by SMTP, from the null sender, so that nobody gets a
 // bounce (RFC 3834 section 3.3).
-type mailer struct {
-	server, host string
-	from         string
-	to           []string
-}
-
-func newMailer(s Settings, env Environment) *mailer {
-	return &mailer{server: s.Server, host: env.Host, from: cmp.Or(s.From, "tlsratchet@"+env.Host), to: s.To}
-}
+type mailer Settings
 
 // try is one SMTP session. An answer together with an error means that some of
 // the recipients were refused.
-func (m *mailer) try(ctx context.Context, msg *Message) (answer string, err error) {
-	answer, err = m.session(ctx, msg)
+func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err error) {
+	answer, err = m.session(ctx, all[0])
 	var refused *textproto.Error
 	if err != nil && answer == "" && !(errors.As(err, &refused) && refused.Code >= 500) {
 		return "", temporary{error: err}
@@ -40,9 +32,9 @@ func (m *mailer) try(ctx context.Context, msg *Message) (answer string, err erro
 	return answer, err
 }
 
-func (m *mailer) session(ctx context.Context, msg *Message) (string, error) {
+func (m mailer) session(ctx context.Context, msg *Message) (string, error) {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", m.server)
+	conn, err := dialer.DialContext(ctx, "tcp", m.Server)
 	if err != nil {
 		return "", err
 	}
@@ -75,13 +67,13 @@ func cleanError(err error) error {
 }
 
 // converse is one SMTP session on a connection.
-func (m *mailer) converse(conn net.Conn, msg *Message) (string, error) {
-	host, _, _ := net.SplitHostPort(m.server)
+func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
+	host, _, _ := net.SplitHostPort(m.Server)
 	c, err := smtp.NewClient(conn, host)
 	if err != nil {
 		return "", err
 	}
-	if err := c.Hello(m.host); err != nil {
+	if err := c.Hello(msg.Host); err != nil {
 		return "", err
 	}
 	if ok, _ := c.Extension("STARTTLS"); ok && !isLoopback(conn) {
@@ -107,10 +99,10 @@ func (m *mailer) converse(conn net.Conn, msg *Message) (string, error) {
 }
 
 // recipients sends all recipients. A refused one does not stop the others.
-func (m *mailer) recipients(c *smtp.Client) (accepted int, err error) {
+func (m mailer) recipients(c *smtp.Client) (accepted int, err error) {
 	var errs []error
-	for _, to := range m.to {
-		if _, err := command(c, 25, "RCPT TO:<%s>", to); err != nil {
+	for _, to := range m.To {
+		if err := c.Rcpt(to); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", to, cleanError(err)))
 			continue
 		}
@@ -154,16 +146,16 @@ func isLoopback(conn net.Conn) bool {
 }
 
 // compose makes the mail (RFC 5322). All of it is ASCII.
-func (m *mailer) compose(msg *Message, now time.Time) []byte {
+func (m mailer) compose(msg *Message, now time.Time) []byte {
 	var b strings.Builder
 	for _, field := range [][2]string{
-		{"From", "tlsratchet <" + m.from + ">"},
-		{"To", strings.Join(m.to, ",\r\n ")},
+		{"From", "tlsratchet <" + cmp.Or(m.From, "tlsratchet@"+msg.Host) + ">"},
+		{"To", strings.Join(m.To, ",\r\n ")},
 		{"Subject", "[" + label(msg) + "] " + msg.Title},
 		{"Date", now.Format(time.RFC1123Z)},
-		{"Message-ID", "<" + msg.ID + "@" + m.host + ">"},
+		{"Message-ID", "<" + msg.ID + "@" + msg.Host + ">"},
 		// Mail programs group what has the same reference.
-		{"References", "<" + messageKey(msg.Key) + ".tlsratchet@" + m.host + ">"},
+		{"References", "<" + messageKey(msg.Key) + ".tlsratchet@" + msg.Host + ">"},
 		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5
 		{"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=us-ascii"},

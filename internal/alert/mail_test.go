@@ -235,7 +235,7 @@ func FuzzMail(f *testing.F) {
 	f.Add("a\r\nBcc: eve@evil.example\r\n\r\nx")
 	f.Add(strings.Repeat("x", 3000))
 	f.Add(".\r\nQUIT")
-	m := &mailer{server: "x:25", host: "mail.here.example", from: "a@b", to: []string{"c@d"}}
+	m := mailer{Server: "x:25", From: "a@b", To: []string{"c@d"}}
 	f.Fuzz(func(t *testing.T, s string) {
 		c := hostileChange(s)
 		c.What = incident.Grown
@@ -320,7 +320,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add("220-mx\r\n220 mx\r\n250-mx\r\n250 STARTTLS\r\n451 4.3.0 later\x1b[2J\r\n")
 	f.Add("220 mx\r\n502 no\r\n250 mx\r\n250 ok\r\n550 5.1.1 no\xff\r\n")
 	f.Add("220 " + strings.Repeat("x", 70_000))
-	m := &mailer{server: "127.0.0.1:25", host: "mail.example", from: "a@mail.example", to: []string{"b@here.example", "c@here.example"}}
+	m := mailer{Server: "127.0.0.1:25", From: "a@mail.example", To: []string{"b@here.example", "c@here.example"}}
 	msg := testMessage("mail.example")
 	f.Fuzz(func(t *testing.T, text string) {
 		conn := replies{r: io.LimitReader(strings.NewReader(text), maxReplies)}

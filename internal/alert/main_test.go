@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,14 +42,14 @@ func changeOf(what incident.What, i incident.Incident) incident.Change {
 type recorder struct {
 	mu       sync.Mutex
 	messages []*Message
-	repeats  [][]*Message
+	repeats  [][]*Message // what was sent together
 	err      error
 	// hang, if not nil, holds every delivery until it is closed, or the context
 	// ends.
 	hang chan struct{}
 }
 
-func (r *recorder) try(ctx context.Context, m *Message) (string, error) {
+func (r *recorder) try(ctx context.Context, all ...*Message) (string, error) {
 	if r.hang != nil {
 		select {
 		case <-r.hang:
@@ -58,7 +59,11 @@ func (r *recorder) try(ctx context.Context, m *Message) (string, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.messages = append(r.messages, m)
+	if len(all) == 1 {
+		r.messages = append(r.messages, all[0])
+	} else {
+		r.repeats = append(r.repeats, all)
+	}
 	return "taken", r.err
 }
 
@@ -80,18 +85,19 @@ func (r *recorder) sent() string {
 	return strings.Join(words, " ")
 }
 
-// repeating is a recorder that is sent every minute what is open.
-type repeating struct{ recorder }
-
-func (r *repeating) repeat(_ context.Context, _ time.Time, open []*Message) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.repeats = append(r.repeats, open)
-	return r.err
-}
-
 func to(s sender, least Severity) *Destination {
 	return &Destination{Name: "recorder", Least: least, sender: s, timeout: httpTimeout}
+}
+
+// start returns alerts to destinations.
+func start(o Options, to ...*Destination) *Alerts {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Open == nil {
+		o.Open = func() []incident.Incident { return nil }
+	}
+	a := New(o)
+	a.SetDestinations(context.Background(), to)
+	return a
 }
 
 func closeAlerts(t *testing.T, a *Alerts) {
@@ -104,5 +110,5 @@ func closeAlerts(t *testing.T, a *Alerts) {
 var errDown = errors.New("it is down")
 
 func testEnv() Environment {
-	return Environment{Host: "mail.here.example", Getenv: func(string) (string, bool) { return "", false }, Log: slog.New(slog.DiscardHandler)}
+	return Environment{Getenv: func(string) (string, bool) { return "", false }, Log: slog.New(slog.DiscardHandler)}
 }

@@ -18,7 +18,7 @@ func TestMatters(t *testing.T) {
 				t.Fatal(err)
 			}
 			all, worst = &recorder{}, &recorder{}
-			return all, worst, New(Options{State: state}, []*Destination{to(all, Info), to(worst, Critical)})
+			return all, worst, start(Options{State: state}, to(all, Info), to(worst, Critical))
 		}
 		broken := Message{Key: "starttls", Severity: Critical, Title: "STARTTLS is gone"}
 		worse := Message{Key: "breaker", Severity: Critical, Title: "somebody strips"}
@@ -64,7 +64,7 @@ func TestMattersBad(t *testing.T) {
 	for range 3 * maxNotices {
 		bad = append(bad, Matter{Message: &Message{Key: strings.Repeat("x", len(bad)), Status: StatusOpen}})
 	}
-	a := New(Options{State: State{Matters: bad}}, nil)
+	a := start(Options{State: State{Matters: bad}})
 	if n := len(a.State().Matters); n != maxNotices {
 		t.Errorf("%d matters, want %d", n, maxNotices)
 	}
@@ -81,7 +81,7 @@ func FuzzState(f *testing.F) {
 		if json.Unmarshal(kept, &s) != nil {
 			return
 		}
-		a := New(Options{State: s}, nil)
+		a := start(Options{State: s})
 		got := a.State()
 		closeAlerts(t, a)
 		if _, err := json.Marshal(got); err != nil || len(got.Matters) > maxNotices {

@@ -27,7 +27,7 @@ func TestSecret(t *testing.T) {
 		{"file:" + long, "", "holds more than 4096 bytes"},
 		{"file:/nowhere/at/all", "", "no such file"},
 	} {
-		got, err := Secret(tt.ref, env)
+		got, err := secret(tt.ref, env)
 		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: got %q, %v", tt.ref, got, err)
 		}

@@ -53,7 +53,7 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("got %s %s %v", c.method, c.path, c.header)
 	}
 	stamp := c.header.Get("X-Tlsratchet-Timestamp")
-	if want := signatureOf([]byte("k3y"), stamp, c.body); c.header.Get("X-Tlsratchet-Signature") != want {
+	if want := signatureOf("k3y", stamp, c.body); c.header.Get("X-Tlsratchet-Signature") != want {
 		t.Errorf("signature %s, want %s", c.header.Get("X-Tlsratchet-Signature"), want)
 	}
 	var m struct {
@@ -80,7 +80,7 @@ func TestWebhook(t *testing.T) {
 // -sha256 -hmac key.
 func TestSignature(t *testing.T) {
 	want := "sha256=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
-	if got := signatureOf([]byte("key"), "1", []byte("{}")); got != want {
+	if got := signatureOf("key", "1", []byte("{}")); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -198,33 +198,33 @@ func FuzzTemplates(f *testing.F) {
 	f.Add("bank.example")
 	f.Add(`","text":"@everyone","x":"`)
 	f.Add("{{.}}\\\"\n</script>")
-	var bodies []*body
+	bodies := make(map[string]body)
 	for _, path := range templates(f) {
-		b, err := readBody(path, "mail")
+		b, err := readBody(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		bodies = append(bodies, b)
+		bodies[path] = b
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, b := range bodies {
+		for path, b := range bodies {
 			hostile, harmless := hostileChange(s), hostileChange("x")
 			for _, c := range []*[]string{&hostile.Incident.From, &harmless.Incident.From} {
 				*c = append(*c, s)
 			}
 			hostile.Identity.Name, harmless.Identity.Name = "x", "x" // so that both have commands
-			got, err := b.render(messageOf(&hostile, "mail"))
+			got, err := b.render([]*Message{messageOf(&hostile, "mail")})
 			if err != nil {
 				t.Fatal(err)
 			}
 			m := messageOf(&harmless, "mail")
 			m.Next = messageOf(&hostile, "mail").Next
-			want, err := b.render(m)
+			want, err := b.render([]*Message{m})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if shape(t, got) != shape(t, want) {
-				t.Fatalf("%s: the shape changed:\n%s\n%s", b.t.Name(), got, want)
+				t.Fatalf("%s: the shape changed:\n%s\n%s", path, got, want)
 			}
 		}
 	})

@@ -47,13 +47,15 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 	if err != nil {
 		log.Error("alerts do not reach every destination: those with an error are left out", "error", err)
 	}
-	w.alerts = alert.New(alert.Options{Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(w.state, w.check != nil, log), Log: log}, to)
+	w.alerts = alert.New(alert.Options{
+		Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(w.state, w.check != nil, log), Log: log,
+		Open: func() []incident.Incident { return w.book.OpenIncidents() },
+	})
 	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
-		closeAlerts(w.alerts)
 		return nil, err
 	}
 	w.book = openIncidents(cfg, w.alerts.Change, log)
-	w.alerts.Follow(w.book.OpenIncidents)
+	w.alerts.SetDestinations(context.Background(), to)
 	w.notify()                              // the destinations of today
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
 		w.notify(alert.BreakerNotice(ratchet.BreakerState{}, ""))

@@ -93,7 +93,7 @@ func TestAlertTest(t *testing.T) {
 }
 
 func environment(log io.Writer) alert.Environment {
-	return alert.Environment{Host: "mail.ours.example", Getenv: os.LookupEnv, Log: slog.New(slog.NewTextHandler(log, nil))}
+	return alert.Environment{Getenv: os.LookupEnv, Log: slog.New(slog.NewTextHandler(log, nil))}
 }
 
 // alerting is a book of incidents with alerts on it, as the daemon has them.
@@ -113,11 +113,13 @@ func (s *alerting) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.alerts = alert.New(alert.Options{Host: "mail.ours.example", State: s.state}, ds)
+	s.alerts = alert.New(alert.Options{
+		Host: "mail.ours.example", State: s.state, Open: func() []incident.Incident { return s.book.OpenIncidents() }, Log: slog.New(slog.DiscardHandler),
+	})
 	if s.book, err = incident.Open(incident.Options{File: statefile.At(s.path), Changed: s.alerts.Change}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.alerts.Follow(s.book.OpenIncidents)
+	s.alerts.SetDestinations(limit(s.t), ds)
 }
 
 // stop delivers all there is.
