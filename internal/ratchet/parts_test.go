@@ -38,7 +38,7 @@ func TestTrustedClock(t *testing.T) {
 		{20100, 20131, 20000},
 	} {
 		var g clockGuard
-		g.set(tt.ahead)
+		g.ahead.Store(uint32(tt.ahead))
 		if got := g.trusted(tt.day, 20000); got != tt.want {
 			t.Errorf("ahead since %d, on day %d: judged on %d, want %d", tt.ahead, tt.day, got, tt.want)
 		}
