@@ -65,10 +65,7 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	breaker, err := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
-	if err != nil {
-		t.Fatal(err)
-	}
+	breaker := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
 	w.Admin = &admin.Local{Memory: w.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(w.log, nil)), CircuitBreaker: breaker}
 	w.teach(t, "address:192.0.2.10", tlsstate.TLS13, 10, 1)
 	w.teach(t, "address:192.0.2.20", tlsstate.Plaintext, 4, 1)

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -37,26 +36,22 @@ const settleEvery = 10 * time.Second
 
 // newBreaker returns the breaker as it was at the last stop; run it. emit is
 // called for each new answer, one at a time.
-func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit func(ratchet.BreakerState), log *slog.Logger) (*breakerKeeper, error) {
+func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit func(ratchet.BreakerState), log *slog.Logger) *breakerKeeper {
 	k := &breakerKeeper{log: log, emit: emit, state: stateFile(cfg, "breaker.json"), news: make(chan struct{}, 1)}
-	var err error
-	k.Breaker, err = ratchet.NewBreaker(ratchet.BreakerOptions{
+	k.Breaker = ratchet.NewBreaker(ratchet.BreakerOptions{
 		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
 		SelfCheck: selfCheck, Changed: k.changed,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("breaker: %w", err)
-	}
 	var s ratchet.BreakerState
 	if err := k.state.Read(&s); err != nil {
 		log.Warn("could not read the breaker's state; it starts armed", "error", err)
-		return k, nil
+		return k
 	}
 	k.Restore(s)
 	if k.atStart = s.Answer; k.atStart != ratchet.Armed {
 		k.last.answer = ratchet.Excused // none: what holds now is reported at once
 	}
-	return k, nil
+	return k
 }
 
 // changed is on the mail path, and for an operator's override.

@@ -108,10 +108,8 @@ func (d *Daemon) open(cfg *config.Config) (err error) {
 }
 
 // observe prepares what looks on while mail is judged.
-func (d *Daemon) observe(cfg *config.Config) (err error) {
-	if d.watch, err = newWatch(cfg, d.log); err != nil {
-		return err
-	}
+func (d *Daemon) observe(cfg *config.Config) error {
+	d.watch = newWatch(cfg, d.log)
 	d.closers = append(d.closers, d.watch.close)
 	d.pages = newPages(d)
 	return nil

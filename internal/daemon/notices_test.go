@@ -135,10 +135,7 @@ func watchOf(t *testing.T, hook *webhook, history string) *watch {
 		t.Fatal(err)
 	}
 	cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: hook.URL}}
-	w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := newWatch(cfg, slog.New(slog.DiscardHandler))
 	return w
 }
 

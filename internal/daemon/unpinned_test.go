@@ -89,10 +89,7 @@ func newTestWatch(t *testing.T) *watch {
 		t.Fatal(err)
 	}
 	cfg.Selfcheck.Address = config.Off
-	w, err := newWatch(cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := newWatch(cfg, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := w.close(); err != nil {
 			t.Error(err)

@@ -37,11 +37,13 @@ type watch struct {
 // begin five seconds later, and take its time.
 const looking = 10 * time.Second
 
-func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
+func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 	w := &watch{log: log, state: stateFile(cfg, "notices.json")}
 	w.ctx, w.stop = context.WithCancel(context.Background())
+	var works func() (bool, time.Time)
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
+		works = w.check.Works
 	}
 	to, err := Destinations(cfg, log)
 	if err != nil {
@@ -51,9 +53,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 		Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(w.state, w.check != nil, log), Log: log,
 		Open: func() []incident.Incident { return w.book.OpenIncidents() },
 	})
-	if w.breaker, err = newBreaker(cfg, w.check.Works, w.tripped, log); err != nil {
-		return nil, err
-	}
+	w.breaker = newBreaker(cfg, works, w.tripped, log)
 	w.book = openIncidents(cfg, w.alerts.Change, log)
 	w.alerts.SetDestinations(context.Background(), to)
 	w.notify()                              // the destinations of today
@@ -61,7 +61,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) (*watch, error) {
 		w.notify(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
 	w.breaker.run()
-	return w, nil
+	return w
 }
 
 // reload replaces the destinations and their limit. On an error the old

@@ -45,10 +45,7 @@ func TestPerHourIsReloaded(t *testing.T) {
 	more.Alert.PerHour = 20
 	synctest.Test(t, func(t *testing.T) {
 		log := make(lines, 1000)
-		w, err := newWatch(cfg, slog.New(slog.NewTextHandler(log, nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := newWatch(cfg, slog.New(slog.NewTextHandler(log, nil)))
 		inAnHour := func() (n int) {
 			for range 60 {
 				w.notify(alert.Message{Key: "matter", Title: time.Now().String()})
@@ -85,10 +82,7 @@ func TestBreakerArmsItself(t *testing.T) {
 		}
 		var answers []string
 		begin := func() *breakerKeeper {
-			k, err := newBreaker(cfg, nil, func(s ratchet.BreakerState) { answers = append(answers, s.Answer.String()) }, slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Fatal(err)
-			}
+			k := newBreaker(cfg, nil, func(s ratchet.BreakerState) { answers = append(answers, s.Answer.String()) }, slog.New(slog.DiscardHandler))
 			k.run()
 			return k
 		}

@@ -22,17 +22,13 @@ func strip(b *Breaker, n int, at time.Time, change func(*Decision)) tlsstate.Act
 	if change != nil {
 		change(d)
 	}
-	b.downgraded(s, d)
+	b.limit(s, d)
 	return d.Action
 }
 
 func boundaryBreaker(t *testing.T) *Breaker {
 	t.Helper()
-	b, err := NewBreaker(BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return NewBreaker(BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
 }
 
 // TestWhatTripsTheBreaker: first-hand pins of some age, of addresses alone, and
@@ -100,7 +96,16 @@ func TestArmsAtHalf(t *testing.T) {
 }
 
 // encrypted has a peer of order come with TLS.
-func encrypted(b *Breaker, at time.Time) { b.met(&Session{At: at}) }
+func encrypted(b *Breaker, at time.Time) {
+	b.limit(&Session{At: at, Security: tlsstate.Security{Level: tlsstate.TLS13}}, &Decision{})
+}
+
+// inClear has a stranger come in clear, and returns the answer.
+func inClear(b *Breaker, at time.Time) Answer {
+	d := Decision{rule: &tlsstate.Policy{}}
+	b.limit(&Session{At: at}, &d)
+	return d.Breaker
+}
 
 // TestInClear: what holds for strangers in clear, whose habit nobody learns
 // while our own TLS is broken.
@@ -127,7 +132,7 @@ func TestInClear(t *testing.T) {
 		for n := range tt.stripped {
 			strip(b, n, boundaryNoon, nil)
 		}
-		if got := b.inClear(&Session{At: boundaryNoon.Add(time.Second)}); got != tt.want {
+		if got := inClear(b, boundaryNoon.Add(time.Second)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 		if got := b.State(boundaryNoon.Add(time.Second)).Began; tt.selfCheck != nil && tt.want == Suspended && !got.Equal(boundaryNoon.Add(time.Second)) {
@@ -188,7 +193,7 @@ func TestQuietArms(t *testing.T) {
 		ask  func(b *Breaker, at time.Time) Answer
 	}{
 		{"a downgrade", func(b *Breaker, at time.Time) Answer { strip(b, 1, at, nil); return b.s.Answer }},
-		{"a stranger in clear", func(b *Breaker, at time.Time) Answer { return b.inClear(&Session{At: at}) }},
+		{"a stranger in clear", func(b *Breaker, at time.Time) Answer { return inClear(b, at) }},
 		{"explain", func(b *Breaker, at time.Time) Answer {
 			d := Decision{rule: &tlsstate.Policy{}}
 			d.Outcome = tlsstate.Downgraded
@@ -229,5 +234,17 @@ func TestQuietArms(t *testing.T) {
 	}
 	if works = false; b.State(boundaryNoon.Add(time.Second)).Answer != Suspended {
 		t.Errorf("the self-check failed: %s", b.s.Answer)
+	}
+}
+
+// TestSinceStays: an answer that holds on is not a new one with each downgrade.
+func TestSinceStays(t *testing.T) {
+	b := boundaryBreaker(t)
+	b.o.SelfCheck = func() (bool, time.Time) { return true, boundaryNoon.Add(4 * time.Hour) }
+	for n := range 14 { // too many in silence, but few at a time
+		strip(b, n, boundaryNoon.Add(time.Duration(n)*20*time.Minute), nil)
+	}
+	if want := boundaryNoon.Add(10 * 20 * time.Minute); b.s.Answer != Softened || !b.s.Since.Equal(want) {
+		t.Errorf("%s since %s, want %s", b.s.Answer, b.s.Since, want)
 	}
 }

@@ -1,8 +1,6 @@
 package ratchet
 
 import (
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,12 +30,15 @@ import (
 // a nil Breaker, which limits nothing. Its memory is bounded.
 type Breaker struct {
 	o BreakerOptions
-	// watching says that no encrypted session came since the last downgrade: only
-	// then does an encrypted one cost more than a look at this.
-	watching atomic.Bool
+	// busy says that something is limited, or that no encrypted session came
+	// since the last downgrade: only then does a session that meets its pin cost
+	// more than a look at this.
+	busy atomic.Bool
 
 	mu sync.Mutex
 	s  BreakerState
+	// watching says that no encrypted session came since the last downgrade.
+	watching bool
 }
 
 // BreakerOptions are the numbers of a [Breaker], and what it asks.
@@ -72,37 +73,43 @@ const (
 	excuse = 3 * 24 * time.Hour
 )
 
-// NewBreaker returns an armed breaker. The error says which number is out of
-// range.
-func NewBreaker(o BreakerOptions) (*Breaker, error) {
-	var errs []error
-	if o.Domains < 1 || o.Domains > 1000 {
-		errs = append(errs, fmt.Errorf("domains = %d: use 1 to 1000", o.Domains))
-	}
-	if o.Window <= 0 {
-		errs = append(errs, fmt.Errorf("window = %s: use more than 0", o.Window))
-	}
-	if o.PinDays < 0 {
-		errs = append(errs, fmt.Errorf("pin_days = %d: use 0 or more", o.PinDays))
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return &Breaker{o: o}, nil
-}
+// NewBreaker returns an armed breaker.
+func NewBreaker(o BreakerOptions) *Breaker { return &Breaker{o: o} }
 
-// downgraded takes a downgrade into account and limits its action.
-func (b *Breaker) downgraded(s *Session, d *Decision) {
-	if b == nil {
+// limit takes a decision into account, and limits its action. That the session
+// was encrypted and no downgrade ends a silence; in clear, it is given the answer
+// that holds.
+func (b *Breaker) limit(s *Session, d *Decision) {
+	downgraded, inClear := d.Outcome == tlsstate.Downgraded, s.Level == tlsstate.Plaintext
+	if b == nil || !downgraded && !b.busy.Load() && (!inClear || b.o.SelfCheck == nil) {
 		return
 	}
 	defer b.lock()()
-	if !b.watching.Swap(true) {
-		b.s.Began = s.At
+	b.forget(s.At)
+	switch {
+	case downgraded:
+		b.watch(s.At)
+		b.count(s, d)
+	case !inClear:
+		b.watching, b.s.Silent, b.s.Delayed = false, nil, nil
+		b.settle(s.At, false)
+		return
+	case b.broken(s.At):
+		b.watch(s.At)
 	}
-	b.settle(s.At)
-	b.count(s, d)
-	b.trip(s.At)
+	b.settle(s.At, true)
+	b.apply(s, d)
+}
+
+// preview limits the action of a decision as the breaker would now, and counts
+// nothing.
+func (b *Breaker) preview(s *Session, d *Decision) {
+	if b == nil || d.Outcome != tlsstate.Downgraded {
+		return
+	}
+	defer b.lock()()
+	b.forget(s.At)
+	b.settle(s.At, false)
 	b.apply(s, d)
 }
 
@@ -117,54 +124,13 @@ func (b *Breaker) apply(s *Session, d *Decision) {
 	}
 }
 
-// preview limits the action of a decision as the breaker would now, and counts
-// nothing.
-func (b *Breaker) preview(s *Session, d *Decision) {
-	if b == nil || d.Outcome != tlsstate.Downgraded {
-		return
-	}
-	defer b.lock()()
-	b.settle(s.At)
-	b.apply(s, d)
-}
-
-// met takes note that a session was encrypted and no downgrade.
-func (b *Breaker) met(s *Session) {
-	if b == nil || !b.watching.Load() {
-		return
-	}
-	defer b.lock()()
-	b.watching.Store(false)
-	b.s.Silent, b.s.Delayed = nil, nil
-	b.settle(s.At)
-}
-
-// inClear returns the answer that holds for a session in clear that is no
-// downgrade.
-func (b *Breaker) inClear(s *Session) Answer {
-	if b == nil {
-		return Armed
-	}
-	defer b.lock()()
-	if b.s.Override != nil {
-		return *b.s.Override
-	}
-	if b.broken(s.At) {
-		if !b.watching.Swap(true) {
-			b.s.Began = s.At
-		}
-		b.set(Suspended, s.At)
-	}
-	b.settle(s.At)
-	return b.s.Answer
-}
-
 // lock locks the breaker. What it returns unlocks it, and then reports a new
 // answer.
 func (b *Breaker) lock() (unlock func()) {
 	b.mu.Lock()
 	before := b.s.Answer
 	return func() {
+		b.busy.Store(b.watching || b.s.Override != nil || b.s.Answer != Armed)
 		var state BreakerState
 		changed := b.s.Answer != before && b.o.Changed != nil
 		if changed {
@@ -174,6 +140,13 @@ func (b *Breaker) lock() (unlock func()) {
 		if changed {
 			b.o.Changed(state)
 		}
+	}
+}
+
+// watch waits for an encrypted session.
+func (b *Breaker) watch(now time.Time) {
+	if !b.watching {
+		b.watching, b.s.Began = true, now
 	}
 }
 
@@ -197,27 +170,32 @@ func (b *Breaker) count(s *Session, d *Decision) {
 	}
 }
 
-// settle forgets what is over, and gives the answer that then holds.
-func (b *Breaker) settle(now time.Time) {
+// forget removes what is over.
+func (b *Breaker) forget(now time.Time) {
 	expire(&b.s.Recent, now, b.o.Window)
 	expire(&b.s.Silent, now, silence)
 	expire(&b.s.Delayed, now, silence)
-	if b.s.Answer == Armed {
-		return
-	}
-	b.set(b.diagnose(now), now)
-	if b.s.Answer == Softened && len(b.s.Recent) <= b.o.Domains/2 {
-		b.set(Armed, now)
-	}
 }
 
-// trip looks whether there are too many, or whether the self-check failed, and
-// gives the answer to that.
-func (b *Breaker) trip(now time.Time) {
-	most := b.o.Domains
+// settle gives the answer that holds now. A downgrade, and a session in clear,
+// may trip the breaker: because there are too many, or the self-check failed.
+func (b *Breaker) settle(now time.Time, trips bool) {
+	many, broken := trips && max(len(b.s.Recent), len(b.s.Silent)) > b.o.Domains, b.broken(now)
+	if b.s.Answer == Armed && !many && !(trips && broken) {
+		return
+	}
 	answer := b.diagnose(now)
-	if len(b.s.Recent) > most || len(b.s.Silent) > most || b.broken(now) || b.s.Answer != Armed {
-		b.set(answer, now)
+	if answer == Softened && !many && len(b.s.Recent) <= b.o.Domains/2 {
+		answer = Armed
+	}
+	if broken {
+		if now.Sub(b.s.BrokenTo).Abs() > selfCheckAge {
+			b.s.BrokenFrom = b.s.Began
+		}
+		b.s.BrokenTo = now
+	}
+	if answer != b.s.Answer {
+		b.s.Answer, b.s.Since = answer, now
 	}
 }
 
@@ -269,18 +247,6 @@ func (b *Breaker) selfCheck(now time.Time) (works bool, at time.Time) {
 		return false, time.Time{}
 	}
 	return works, at
-}
-
-func (b *Breaker) set(a Answer, now time.Time) {
-	if works, at := b.selfCheck(now); a == Suspended && !at.IsZero() && !works {
-		if now.Sub(b.s.BrokenTo).Abs() > selfCheckAge {
-			b.s.BrokenFrom = b.s.Began
-		}
-		b.s.BrokenTo = now
-	}
-	if a != b.s.Answer {
-		b.s.Answer, b.s.Since = a, now
-	}
 }
 
 // excuses reports whether a peer may still be in clear for what we did to it:

@@ -85,10 +85,7 @@ func TestBreakerTogether(t *testing.T) {
 	f.changes = nil
 	all := crowd(30)
 	f.pinAll(t, all)
-	b, err := ratchet.NewBreaker(newInstallation())
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := ratchet.NewBreaker(newInstallation())
 	f.with(func(o *ratchet.Options) { o.Breaker = b })
 	var wg sync.WaitGroup
 	for g := range 4 {

@@ -10,13 +10,7 @@ import (
 // An operator's answer holds whatever the breaker finds, outlives a restart, and
 // leaves standing wishes alone.
 func TestOverride(t *testing.T) {
-	newBreaker := func() *ratchet.Breaker {
-		b, err := ratchet.NewBreaker(newInstallation())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
+	newBreaker := func() *ratchet.Breaker { return ratchet.NewBreaker(newInstallation()) }
 	reject := tlsstate.Reject
 	f, b := newFixture(t, tlsstate.Row{Domain: "strict.example", Subdomains: true, Action: &reject}), newBreaker()
 	f.with(func(o *ratchet.Options) { o.Breaker = b })

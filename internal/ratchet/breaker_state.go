@@ -107,7 +107,8 @@ func (b *Breaker) State(now time.Time) BreakerState {
 		return BreakerState{}
 	}
 	defer b.lock()()
-	b.settle(now)
+	b.forget(now)
+	b.settle(now, false)
 	return b.s.clone()
 }
 
@@ -132,15 +133,13 @@ func (b *Breaker) Restore(s BreakerState) {
 		s.Override = nil
 	}
 	defer b.lock()()
-	b.s = s
-	b.watching.Store(len(s.Silent)+len(s.Delayed) > 0)
+	b.s, b.watching = s, len(s.Silent)+len(s.Delayed) > 0
 }
 
 // Override makes the breaker give one answer, whatever it finds; nil lets it
 // find its own again. It is an operator's wish, and part of the state that is
 // kept. [[peer]] rows are left alone all the same.
 func (b *Breaker) Override(a *Answer) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.lock()()
 	b.s.Override = a
 }

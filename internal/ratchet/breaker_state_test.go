@@ -31,10 +31,7 @@ func TestBreakerState(t *testing.T) {
 		}
 		o := newInstallation()
 		o.SelfCheck = f.check.last
-		next, err := ratchet.NewBreaker(o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		next := ratchet.NewBreaker(o)
 		next.Restore(read)
 		if diff := cmp.Diff(before, next.State(day(20).Add(time.Minute))); diff != "" {
 			t.Errorf("after a restart:\n%s", diff)
@@ -68,10 +65,7 @@ func TestBreakerStateBad(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"answer": "on fire"}`), &s); err == nil {
 		t.Error("an unknown answer was read")
 	}
-	b, err := ratchet.NewBreaker(newInstallation())
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := ratchet.NewBreaker(newInstallation())
 	s = ratchet.BreakerState{Answer: 200}
 	for i := range 1000 {
 		n := ratchet.BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: day(20)}
@@ -93,33 +87,11 @@ func FuzzBreakerState(f *testing.F) {
 		if json.Unmarshal(kept, &s) != nil {
 			return
 		}
-		b, err := ratchet.NewBreaker(newInstallation())
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := ratchet.NewBreaker(newInstallation())
 		b.Restore(s)
 		got := b.State(day(20))
 		if _, err := json.Marshal(got); err != nil || got.Answer > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
 			t.Errorf("%+v: %v", got, err)
 		}
 	})
-}
-
-func TestNewBreaker(t *testing.T) {
-	for _, domains := range []int{1, 1000} {
-		if _, err := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: domains, Window: 1}); err != nil {
-			t.Errorf("%d domains: %v", domains, err)
-		}
-	}
-	for want, o := range map[string]ratchet.BreakerOptions{
-		"domains = 0: use 1 to 1000":      {Window: time.Minute},
-		"window = 0s: use more than 0":    {Domains: 10},
-		"pin_days = -1: use 0 or more":    {Domains: 10, Window: time.Minute, PinDays: -1},
-		"domains = 1001: use 1 to 1000":   {Domains: 1001, Window: time.Minute},
-		"window = -1m0s: use more than 0": {Domains: 10, Window: -time.Minute},
-	} {
-		if _, err := ratchet.NewBreaker(o); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
 }

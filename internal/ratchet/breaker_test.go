@@ -57,9 +57,7 @@ func newBreakerFixture(t testing.TB, action tlsstate.Action, rows ...tlsstate.Ro
 	o := newInstallation()
 	o.SelfCheck = f.check.last
 	o.Changed = func(s ratchet.BreakerState) { f.changes = append(f.changes, s.Answer.String()) }
-	if f.Breaker, err = ratchet.NewBreaker(o); err != nil {
-		t.Fatal(err)
-	}
+	f.Breaker = ratchet.NewBreaker(o)
 	f.with(func(o *ratchet.Options) { o.Breaker = f.Breaker })
 	return f
 }

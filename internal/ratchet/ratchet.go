@@ -152,25 +152,13 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 		return Decision{Reason: err}
 	}
 	r.failures.over()
-	d = t.decision()
-	r.limit(s, &d)
-	return d
-}
-
-// limit asks the breaker what it makes of the decision.
-func (r *Ratchet) limit(s *Session, d *Decision) {
-	switch {
-	case d.Reason != nil:
-	case d.Outcome == tlsstate.Downgraded:
-		r.o.Breaker.downgraded(s, d)
-	case s.Level > tlsstate.Plaintext:
-		r.o.Breaker.met(s)
-	default:
-		d.Breaker = r.o.Breaker.inClear(s)
+	if d = t.decision(); d.Reason == nil {
+		r.o.Breaker.limit(s, &d)
 	}
 	if s.Level == tlsstate.Plaintext && d.Breaker == Suspended {
 		d.Changes = false // our own TLS is broken: it says nothing of the peer
 	}
+	return d
 }
 
 // due reports whether a decision is to be timed.

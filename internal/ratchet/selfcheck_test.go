@@ -75,7 +75,7 @@ func TestRestored(t *testing.T) {
 	}
 	b = boundaryBreaker(t)
 	b.Restore(BreakerState{Answer: Suspended, Silent: silent})
-	if got := b.inClear(&Session{At: later}); got != Suspended {
+	if got := inClear(b, later); got != Suspended {
 		t.Errorf("suspended, and after the start %s", got)
 	}
 	b = boundaryBreaker(t)

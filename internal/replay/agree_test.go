@@ -34,10 +34,7 @@ func (h histories) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, gr
 // verdicts and the memory.
 func daemon(t rapid.TB, mails []mail, rules *tlsstate.Rules) (verdicts []string, memory histories) {
 	memory = make(histories)
-	breaker, err := ratchet.NewBreaker(newInstallation)
-	if err != nil {
-		t.Fatal(err)
-	}
+	breaker := ratchet.NewBreaker(newInstallation)
 	r := ratchet.New(ratchet.Options{Histories: memory, Rules: rules, Breaker: breaker, Log: slog.New(slog.DiscardHandler)})
 	for _, m := range mails {
 		name, addr, _ := strings.Cut(strings.TrimSuffix(m.who, "]"), "[")

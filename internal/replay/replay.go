@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -48,10 +47,7 @@ type Result struct {
 func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Options) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r, err := newReplay(&o, cancel)
-	if err != nil {
-		return nil, err
-	}
+	r := newReplay(&o, cancel)
 	items, judged := make(chan item, 1<<10), make(chan struct{})
 	go func() { // judges while the log is read on
 		defer close(judged)
@@ -83,11 +79,7 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 	return res, nil
 }
 
-func newReplay(o *Options, cancel context.CancelCauseFunc) (*replay, error) {
-	breaker, err := ratchet.NewBreaker(o.Breaker)
-	if err != nil {
-		return nil, fmt.Errorf("breaker: %w", err)
-	}
+func newReplay(o *Options, cancel context.CancelCauseFunc) *replay {
 	r := &replay{
 		memory:    newMemory(),
 		listeners: make(map[*maillog.Listener]tlsstate.Identity),
@@ -100,8 +92,8 @@ func newReplay(o *Options, cancel context.CancelCauseFunc) (*replay, error) {
 	if o.Verdicts != nil {
 		r.verdicts = json.NewEncoder(o.Verdicts)
 	}
-	r.ratchet = ratchet.New(ratchet.Options{Histories: r.memory, Rules: o.Rules, Breaker: breaker, Log: slog.New(slog.DiscardHandler)})
-	return r, nil
+	r.ratchet = ratchet.New(ratchet.Options{Histories: r.memory, Rules: o.Rules, Breaker: ratchet.NewBreaker(o.Breaker), Log: slog.New(slog.DiscardHandler)})
+	return r
 }
 
 // replay is one run.

@@ -144,9 +144,7 @@ func newOurs(r *Rule) (*ours, error) {
 		options.SelfCheck = o.selfCheck
 		options.Changed = func(ratchet.BreakerState) { o.checked = o.now }
 	}
-	if parts.Breaker, err = ratchet.NewBreaker(options); err != nil {
-		return nil, err
-	}
+	parts.Breaker = ratchet.NewBreaker(options)
 	o.live = ratchet.New(parts)
 	return o, nil
 }
