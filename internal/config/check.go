@@ -17,8 +17,7 @@ func (c *Config) Warnings() []string { return c.warnings }
 
 // warn notes a warning about a position of the file.
 func (l *loader) warn(position, key string, format string, args ...any) {
-	p := problem{l.file, l.doc.line(position), key, fmt.Errorf(format, args...)}
-	l.config.warnings = append(l.config.warnings, p.Error())
+	l.config.warnings = append(l.config.warnings, l.problem(position, key, fmt.Errorf(format, args...)).Error())
 }
 
 // check looks for what each key allows, and all together don't. rows are the
@@ -80,7 +79,7 @@ func (l *loader) checkAddresses() {
 	first := make(map[wire.Spec]string)
 	for _, at := range l.config.Addresses() {
 		if other := first[at.Spec]; other != "" && at.Network != wire.NetworkSystemd {
-			l.noteKey(at.Key, fmt.Errorf("%s is the address of %s already", at, other))
+			l.at(at.Key, at.Key, fmt.Errorf("%s is the address of %s already", at, other))
 		}
 		first[at.Spec] = at.Key
 	}
@@ -89,7 +88,7 @@ func (l *loader) checkAddresses() {
 // checkDays refuses a pin that forms after it has lapsed.
 func (l *loader) checkDays(key string, p *tlsstate.Policy) {
 	if p.PinAfterDays > p.PinMaxAgeDays {
-		l.noteKey(key, fmt.Errorf("%d days never come within the %d of pin_max_age_days: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
+		l.at(key, key, fmt.Errorf("%d days never come within the %d of pin_max_age_days: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // TestRefusedTogether: what each key allows, and all together don't.
 func TestRefusedTogether(t *testing.T) {
 	for file, want := range map[string]string{
-		"[policy]\npin_max_age_days = 3\n":                                                                     "policy.pin_after_days: 5 days never come within the 3 of pin_max_age_days: nothing would be pinned",
+		"[policy]\npin_max_age_days = 3\n":                                                                     "tlsratchet.toml:1: policy.pin_after_days: 5 days never come within the 3 of pin_max_age_days: nothing would be pinned",
 		"[policy]\npin_after_days = 64\npin_max_age_days = 63\n":                                               "tlsratchet.toml:2: policy.pin_after_days: 64 days never come within the 63 of pin_max_age_days: nothing would be pinned",
 		"[outbound]\npin_after_days = 64\npin_max_age_days = 63\n":                                             "tlsratchet.toml:2: outbound.pin_after_days: 64 days never come within the 63 of pin_max_age_days: nothing would be pinned",
 		"exempt_networks = ['0.0.0.0/1', '128.0.0.0/1']\n":                                                     "tlsratchet.toml:1: exempt_networks: 0.0.0.0/1 exempts a large part of the Internet: name your own networks\ntlsratchet.toml:1: exempt_networks: 128.0.0.0/1 exempts a large part of the Internet: name your own networks",

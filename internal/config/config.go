@@ -77,6 +77,8 @@ type Config struct {
 
 	rules, outboundRules *tlsstate.Rules
 	warnings             []string
+	// problem returns an error with its place.
+	problem func(position, key string, err error) problem
 }
 
 // Flags are those of a trial: their texts by their names, which are "listen" (with
@@ -142,6 +144,10 @@ func (c *Config) NeedRestart(running *Config) (keys []string) {
 	}
 	return keys
 }
+
+// At returns an error of a key, such as "admin.group", that names the file and
+// line, variable or flag that sets it.
+func (c *Config) At(key string, err error) error { return c.problem(key, key, err) }
 
 // InMemory reports whether the history is kept in memory alone.
 func (c *Config) InMemory() bool { return c.History == Memory }

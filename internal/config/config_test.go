@@ -347,6 +347,31 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// TestByteOrderMark: editors begin files with one.
+func TestByteOrderMark(t *testing.T) {
+	if c := load(t, "\ufeffheader = 'all'\n"); c.Header != config.HeaderAll {
+		t.Error(c.Header)
+	}
+	check(t, "\ufeff\nlisten = 3\n", "2: listen: want a list of strings, got 3")
+}
+
+// TestAt: an error of a key names what sets it.
+func TestAt(t *testing.T) {
+	file := write(t, "[admin]\n\ngroup = 'a'\n[socket]\nmode = '0600'\n")
+	c, err := config.Load(file, vars(map[string]string{"TLSRATCHET_SOCKET_MODE": "0660"}), config.Flags{"listen": "systemd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"admin.group": "tlsratchet.toml:3: admin.group: x", "admin.socket": "tlsratchet.toml:1: admin.socket: x",
+		"socket.mode": "TLSRATCHET_SOCKET_MODE: x", "listen": "--listen: x", "history": "history: x",
+	} {
+		if got := c.At(key, errBroken); strings.Replace(got.Error(), "broken pipe", "x", 1) != want || !errors.Is(got, errBroken) {
+			t.Errorf("%s: %v, want %s", key, got, want)
+		}
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	_, err := config.Load("/nonexistent/tlsratchet.toml", nil, config.Flags{})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "read the configuration: ") {

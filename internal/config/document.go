@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -21,10 +20,11 @@ type document struct {
 
 // parse returns the document, or what is no TOML in it, and where.
 func parse(data []byte) (*document, *problem) {
-	x := indexer{doc: &document{values: map[string]any{}, lines: map[string]int{}}, data: data, rows: map[string]int{}}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark
+	x := indexer{doc: &document{values: map[string]any{}, lines: map[string]int{}}, data: data, line: 1, rows: map[string]int{}}
 	err := x.all()
-	if errors.Is(err, errTooLong) {
-		return nil, &problem{line: 1, err: err}
+	if len(x.doc.lines) > maxKeys {
+		return nil, &problem{line: 1, err: fmt.Errorf("the file has more than %d keys", maxKeys)}
 	}
 	if decoding := toml.Unmarshal(data, &x.doc.values); decoding != nil {
 		err = decoding // it knows more than the syntax, and where
@@ -52,7 +52,8 @@ func (x *indexer) broken(err error) *problem {
 	return p
 }
 
-// line returns the line of a position, or that of the table it is in.
+// line returns the line of a position, or that of the table it is in; 0 where
+// neither is in the file.
 func (d *document) line(position string) int {
 	for position != "" {
 		if n, ok := d.lines[position]; ok {
@@ -60,7 +61,7 @@ func (d *document) line(position string) int {
 		}
 		position = position[:max(strings.LastIndexAny(position, ".["), 0)]
 	}
-	return 1
+	return 0
 }
 
 // dotted appends a key to a position, in quotes if it needs them.
@@ -88,8 +89,8 @@ type indexer struct {
 	table string
 	// rows counts the tables of an array of tables that were met so far.
 	rows map[string]int
-	// ends are the offsets of the line ends.
-	ends []int
+	// line is that of the key at offset, which was met last.
+	line, offset int
 }
 
 // maxKeys is how many keys and tables a file may have: the work of decoding
@@ -99,20 +100,10 @@ const maxKeys = 20_000
 // maxParts is how many parts a dotted key may have. Ours have two.
 const maxParts = 10
 
-var errTooLong = fmt.Errorf("the file has more than %d keys", maxKeys)
-
 func (x *indexer) all() error {
-	for i, c := range x.data {
-		if c == '\n' {
-			x.ends = append(x.ends, i)
-		}
-	}
 	var p unstable.Parser
 	p.Reset(x.data)
-	for p.NextExpression() {
-		if len(x.doc.lines) > maxKeys {
-			return errTooLong
-		}
+	for len(x.doc.lines) <= maxKeys && p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table:
 			x.table = x.keys("", e.Key(), false)
@@ -163,8 +154,10 @@ func (x *indexer) value(position string, v *unstable.Node) {
 
 // note keeps the first line of a position.
 func (x *indexer) note(position string, n *unstable.Node) {
+	offset := int(n.Raw.Offset)
+	x.line += bytes.Count(x.data[x.offset:offset], []byte("\n"))
+	x.offset = offset
 	if _, ok := x.doc.lines[position]; !ok {
-		before, _ := slices.BinarySearch(x.ends, int(n.Raw.Offset))
-		x.doc.lines[position] = 1 + before
+		x.doc.lines[position] = x.line
 	}
 }

@@ -50,7 +50,7 @@ func TestLineOfWhatHasNone(t *testing.T) {
 		t.Fatal(broken)
 	}
 	for position, want := range map[string]int{
-		"a": 2, "a[3]": 2, "t.missing": 3, "t.missing.too": 3, "p[1].missing": 5, "p[7]": 4, "missing": 1, "": 1,
+		"a": 2, "a[3]": 2, "t.missing": 3, "t.missing.too": 3, "p[1].missing": 5, "p[7]": 4, "missing": 0, "": 0,
 	} {
 		if got := doc.line(position); got != want {
 			t.Errorf("%q: line %d, want %d", position, got, want)

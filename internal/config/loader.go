@@ -20,12 +20,16 @@ type loader struct {
 	// tables are the positions in the file of the rows in config.Peers and, after
 	// them, the keys of the lists of networks; sendTables of those in config.Sends.
 	tables, sendTables []string
+	// variables are the variables and flags that override keys.
+	variables map[string]string
 
 	problems []problem
 }
 
 func newLoader(file string, c *Config) *loader {
-	return &loader{file: file, config: c, settings: settings(c)}
+	l := &loader{file: file, doc: &document{}, config: c, settings: settings(c), variables: make(map[string]string)}
+	c.problem = l.problem
+	return l
 }
 
 // problem is one thing that is wrong. line is 0 for what is not in the file.
@@ -65,21 +69,18 @@ func (l *loader) err() error {
 	return errors.Join(errs...)
 }
 
-// at notes a problem of the key at a position of the file.
-func (l *loader) at(position, key string, err error) {
-	l.problems = append(l.problems, problem{l.file, l.doc.line(position), key, err})
+// problem returns an error of the key at a position of the file, or of the
+// variable or flag that overrides it.
+func (l *loader) problem(position, key string, err error) problem {
+	if name, ok := l.variables[position]; ok {
+		return problem{where: name, err: err}
+	}
+	return problem{l.file, l.doc.line(position), key, err}
 }
 
-// noteKey notes a problem of a key that more than its own value
-// brings about, wherever that was set.
-func (l *loader) noteKey(key string, err error) {
-	p := problem{where: key, err: err}
-	if l.doc != nil {
-		if _, ok := l.doc.lines[key]; ok {
-			p.file, p.line = l.file, l.doc.line(key)
-		}
-	}
-	l.problems = append(l.problems, p)
+// at notes a problem of the key at a position.
+func (l *loader) at(position, key string, err error) {
+	l.problems = append(l.problems, l.problem(position, key, err))
 }
 
 // atRow notes a problem of a key of a row, or with key "" of the row as a whole.
@@ -208,8 +209,9 @@ func (l *loader) fromFlags(flags Flags) {
 }
 
 func (l *loader) override(where string, s setting, raw any) {
+	l.variables[s.name] = where
 	if err := s.set(raw); err != nil {
-		l.problems = append(l.problems, problem{where: where, err: err})
+		l.at(s.name, s.name, err)
 	}
 }
 

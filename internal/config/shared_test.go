@@ -31,7 +31,7 @@ func TestSharedInClear(t *testing.T) {
 	} {
 		for insecure, want := range map[string]bool{"false": ok, "true": true} {
 			_, err := config.Load("", vars(map[string]string{"TLSRATCHET_SHARED": url, "TLSRATCHET_SHARED_INSECURE": insecure}), config.Flags{})
-			if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "shared: ") {
+			if (err == nil) != want || err != nil && !strings.HasPrefix(err.Error(), "TLSRATCHET_SHARED: ") {
 				t.Errorf("%s, shared_insecure = %s: %v", url, insecure, err)
 			}
 		}
