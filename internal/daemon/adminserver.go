@@ -19,12 +19,12 @@ func (d *Daemon) addAdmin(cfg *config.Config) error {
 	if cfg.AdminSocket() == "" {
 		return nil
 	}
-	group, err := adminGroup(cfg.Admin.Group)
+	group, err := adminGroup(cfg)
 	if err != nil {
 		d.log.Error("admin socket unavailable", "error", err)
 		return nil
 	}
-	if w := adminUnreachable(cfg, group); w != "" {
+	if w := adminUnreachable(cfg, group); w != nil {
 		d.log.Warn("the group of the admin socket can't reach it", "reason", w)
 	}
 	server := &http.Server{Handler: d.adminHandler(), ReadHeaderTimeout: 10 * time.Second, ConnContext: admin.ConnContext}

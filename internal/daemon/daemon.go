@@ -104,7 +104,7 @@ func (d *Daemon) open(cfg *config.Config) (err error) {
 		}
 		return nil
 	})
-	return d.share(cfg.Shared)
+	return d.share(cfg)
 }
 
 // observe prepares what looks on while mail is judged.
@@ -133,7 +133,8 @@ func (d *Daemon) judge(cfg *config.Config) error {
 // addMail opens the doors for mail: the milter, the policy service, and the
 // sending side, whose socket systemd passes among those of the milter.
 func (d *Daemon) addMail(cfg *config.Config) (err error) {
-	if d.look, err = postfixSockets(cfg); err != nil {
+	d.look.Mode = cfg.Socket.Mode
+	if d.look.Group, err = socketGroup(cfg); err != nil {
 		return err
 	}
 	see, err := d.addPolicyService(cfg)

@@ -11,45 +11,38 @@ import (
 	"strconv"
 
 	"tlsratchet/internal/config"
-	"tlsratchet/milter/wire"
 )
-
-// postfixSockets returns what sockets for Postfix look like.
-func postfixSockets(cfg *config.Config) (wire.ListenOptions, error) {
-	group, err := socketGroup(cfg.Socket.Group)
-	return wire.ListenOptions{Mode: cfg.Socket.Mode, Group: group}, err
-}
 
 // socketGroup returns the group id for a socket, or -1 to leave it be. Where
 // none is configured it is Postfix's, whose smtpd must get in, if we may give
 // the socket away.
-func socketGroup(name string) (int, error) {
-	if name == "" {
+func socketGroup(cfg *config.Config) (int, error) {
+	if cfg.Socket.Group == "" {
 		if g, err := user.LookupGroup("postfix"); err == nil && mayGive(g.Gid) {
 			return strconv.Atoi(g.Gid)
 		}
-		return -1, nil
 	}
-	return groupID("socket.group", name)
+	return groupID(cfg, "socket.group", cfg.Socket.Group)
 }
 
 // adminGroup returns the group id for the admin socket, or -1 for the daemon's
 // own.
-func adminGroup(name string) (int, error) {
+func adminGroup(cfg *config.Config) (int, error) {
+	return groupID(cfg, "admin.group", cfg.Admin.Group)
+}
+
+// groupID returns the number of a group that a key of the configuration names; -1
+// for "".
+func groupID(cfg *config.Config, key, name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
-	return groupID("admin.group", name)
-}
-
-// groupID returns the number of a group that a key of the configuration names.
-func groupID(key, name string) (int, error) {
 	if id, err := strconv.Atoi(name); err == nil {
 		return id, nil
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
-		return -1, ConfigError{fmt.Errorf("%s: %w", key, err)}
+		return -1, ConfigError{cfg.At(key, err)}
 	}
 	return strconv.Atoi(g.Gid)
 }

@@ -14,38 +14,40 @@ import (
 // share has the memory meet those of other hosts, if there are any. The server
 // may come later; an error says what is wrong in the configuration, and leaves
 // the memory open.
-func (d *Daemon) share(cfg config.Shared) error {
-	if cfg.URL == "" {
+func (d *Daemon) share(cfg *config.Config) error {
+	if cfg.Shared.URL == "" {
 		return nil
 	}
-	roots, err := readRoots(cfg.RootsFile)
+	roots, err := readRoots(cfg)
 	if err != nil {
 		return err
 	}
 	s, err := shared.New(d.histories, shared.Options{
-		URL: cfg.URL, Password: cfg.Password, Roots: roots, Timeout: cfg.Timeout,
+		URL: cfg.Shared.URL, Password: cfg.Shared.Password, Roots: roots, Timeout: cfg.Shared.Timeout,
 		Policy: func() *tlsstate.Policy { return d.config.Load().Rules().Default() },
 		Logger: d.log,
 	})
 	if err != nil {
-		return fmt.Errorf("shared: %w", err)
+		return cfg.At("shared", err)
 	}
 	d.histories = s
 	return nil
 }
 
 // readRoots reads authorities in PEM; nil is for the system's.
-func readRoots(file string) (*x509.CertPool, error) {
+func readRoots(cfg *config.Config) (*x509.CertPool, error) {
+	const key = "shared_roots_file"
+	file := cfg.Shared.RootsFile
 	if file == "" {
 		return nil, nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("shared_roots_file: %w", err)
+		return nil, cfg.At(key, err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("shared_roots_file: no certificate in %s", file)
+		return nil, cfg.At(key, fmt.Errorf("no certificate in %s", file))
 	}
 	return roots, nil
 }

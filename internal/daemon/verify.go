@@ -15,42 +15,65 @@ import (
 	"tlsratchet/internal/config"
 )
 
+// findings are what is wrong with a configuration, and what may be.
+type findings struct {
+	cfg      *config.Config
+	warnings []string
+	errs     []error
+	missing  []string // folders
+}
+
+func (f *findings) wrong(key, format string, args ...any) {
+	f.errs = append(f.errs, f.cfg.At(key, fmt.Errorf(format, args...)))
+}
+
+func (f *findings) warn(key, format string, args ...any) {
+	f.warnings = append(f.warnings, f.cfg.At(key, fmt.Errorf(format, args...)).Error())
+}
+
 // Verify looks at what a configuration refers to beside itself: secrets,
 // templates, authorities, groups, folders, addresses. The error is what serve refuses
 // or leaves out. The warnings are what may be right where or when the service runs:
 // variables and systemd's credentials, which this process need not have, and
 // addresses that are taken now.
 func Verify(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
-	warnings, err = reachable(ctx, cfg)
-	errs := []error{err}
-	cfg, away := withoutCredentials(cfg)
-	for _, path := range away {
-		warnings = append(warnings, path+" can't be read here: systemd gives it to the service alone")
+	f := &findings{cfg: cfg}
+	f.addresses(ctx)
+	f.secrets()
+	_, err = socketGroup(cfg)
+	f.errs = append(f.errs, err)
+	group, err := adminGroup(cfg)
+	f.errs = append(f.errs, err)
+	if w := adminUnreachable(cfg, group); w != nil {
+		f.warnings = append(f.warnings, w.Error())
 	}
-	unset := func(name string) (string, bool) {
+	return f.warnings, errors.Join(f.errs...)
+}
+
+// secrets looks at what alerts and the shared server need.
+func (f *findings) secrets() {
+	cfg, away := withoutCredentials(f.cfg)
+	for _, path := range away {
+		f.warnings = append(f.warnings, path+" can't be read here: systemd gives it to the service alone")
+	}
+	getenv := func(name string) (string, bool) {
 		if value, ok := os.LookupEnv(name); ok {
 			return value, true
 		}
-		if w := fmt.Sprintf("the variable %s is not set here: the service needs it", name); !slices.Contains(away, name) && !slices.Contains(warnings, w) {
-			warnings = append(warnings, w)
+		if w := fmt.Sprintf("the variable %s is not set here: the service needs it", name); !slices.Contains(away, name) && !slices.Contains(f.warnings, w) {
+			f.warnings = append(f.warnings, w)
 		}
 		return "https://variable.invalid", true
 	}
-	_, err = destinations(cfg, unset, slog.New(slog.DiscardHandler))
-	errs = append(errs, err)
+	_, err := destinations(cfg, getenv, slog.New(slog.DiscardHandler))
+	f.errs = append(f.errs, err)
 	if cfg.Shared.URL != "" {
-		_, err = readRoots(cfg.Shared.RootsFile)
-		errs = append(errs, err)
-		_, err = cfg.Shared.Password()
-		errs = append(errs, err)
+		_, err = readRoots(cfg)
+		f.errs = append(f.errs, err)
+		if _, err = cfg.Shared.Password(); err != nil {
+			f.wrong("shared_password_file", "%w", err)
+		}
 	}
-	_, err = socketGroup(cfg.Socket.Group)
-	errs = append(errs, err, places(cfg))
-	group, err := adminGroup(cfg.Admin.Group)
-	if w := adminUnreachable(cfg, group); w != "" {
-		warnings = append(warnings, w)
-	}
-	return warnings, errors.Join(append(errs, err)...)
 }
 
 // credentials is the folder of what LoadCredential= gives to services. A process
@@ -71,12 +94,9 @@ func withoutCredentials(cfg *config.Config) (without *config.Config, away []stri
 		return err != nil
 	}
 	c.Destinations = slices.Clone(cfg.Destinations)
-	for i := range c.Destinations {
-		d := &c.Destinations[i]
-		for _, ref := range []*string{&d.URL, &d.Secret, &d.Token} {
-			if path, ok := strings.CutPrefix(*ref, "file:"); ok && unreadable(path) {
-				away, *ref = append(away, path), "env:"+path
-			}
+	for _, ref := range references(&c) {
+		if path, ok := strings.CutPrefix(*ref, "file:"); ok && unreadable(path) {
+			away, *ref = append(away, path), "env:"+path
 		}
 	}
 	if unreadable(c.Shared.PasswordFile) {
@@ -85,18 +105,27 @@ func withoutCredentials(cfg *config.Config) (without *config.Config, away []stri
 	return &c, away
 }
 
-// adminUnreachable returns why the group of the admin socket can't reach it; ""
+// references returns those of the destinations to secrets.
+func references(c *config.Config) (all []*string) {
+	for i := range c.Destinations {
+		d := &c.Destinations[i]
+		all = append(all, &d.URL, &d.Secret, &d.Token)
+	}
+	return all
+}
+
+// adminUnreachable returns why the group of the admin socket can't reach it; nil
 // if it can, or there is none.
-func adminUnreachable(cfg *config.Config, group int) string {
+func adminUnreachable(cfg *config.Config, group int) error {
 	path := cfg.AdminSocket()
 	if path == "" || cfg.Admin.Group == "" || group < 0 {
-		return ""
+		return nil
 	}
 	folder := account.InGroup(group).Blocked(filepath.Dir(path) + "/.")
 	if folder == "" {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("admin.group: the group %s can't enter %s: set admin.socket to a path in a folder that it may enter", cfg.Admin.Group, folder)
+	return cfg.At("admin.group", fmt.Errorf("the group %s can't enter %s: set admin.socket to a path in a folder that it may enter", cfg.Admin.Group, folder))
 }
 
 // Unreadable lists the files that a configuration names, and its own, which the
@@ -123,10 +152,10 @@ func referred(cfg *config.Config) []string {
 	all := []string{cfg.Shared.PasswordFile, cfg.Shared.RootsFile}
 	for _, d := range cfg.Destinations {
 		all = append(all, d.Body)
-		for _, ref := range []string{d.URL, d.Secret, d.Token} {
-			if path, ok := strings.CutPrefix(ref, "file:"); ok {
-				all = append(all, path)
-			}
+	}
+	for _, ref := range references(cfg) {
+		if path, ok := strings.CutPrefix(*ref, "file:"); ok {
+			all = append(all, path)
 		}
 	}
 	return all
