@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,7 +34,6 @@ type Book struct {
 	changed func(Change)
 	log     *slog.Logger
 	tally   tally
-	watch   *watch
 	events  chan *ratchet.Event
 	dropped atomic.Uint64
 
@@ -81,7 +79,6 @@ func newBook(o Options) *Book {
 		saved:  marks{at: time.Now()},
 		stop:   make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),
 	}
-	b.watch = b.ledger.watch
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -117,7 +114,7 @@ func (b *Book) count(e *ratchet.Event) bool {
 	if v.Identity.Kind != tlsstate.Destination { // the tally is of inbound mail
 		b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
 	}
-	return opens(v) || changesPin(e.Decision) || meets(v) && b.watch.has(e.Session.Peer.Address)
+	return opens(v) || changesPin(e.Decision) || meets(v) && b.ledger.watch.has(e.Session.Peer.Address)
 }
 
 // Dropped returns how many events were dropped because the queue was full.
@@ -160,12 +157,11 @@ func (b *Book) list(wanted func(*Incident) bool) []Incident {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []Incident
-	for _, i := range b.ledger.all {
+	for _, i := range slices.Backward(b.ledger.all) {
 		if wanted(i) {
 			all = append(all, i.clone())
 		}
 	}
-	slices.SortFunc(all, func(x, y Incident) int { return cmp.Compare(y.ID, x.ID) })
 	return all
 }
 
@@ -182,7 +178,10 @@ func (b *Book) Count() (open, all int) {
 }
 
 // Tally returns the counts of the 64 days that end with today.
-func (b *Book) Tally(today tlsstate.Day) Tally { return b.tally.read(today) }
+func (b *Book) Tally(today tlsstate.Day) Tally {
+	all, _ := b.tally.all()
+	return slices.DeleteFunc(all, func(d DayCounts) bool { return d.Day > today || d.Day+tlsstate.Window <= today })
+}
 
 // fold is the goroutine that processes events. After stop it processes what
 // waits.

@@ -40,6 +40,7 @@ func (b *Book) read(file statefile.File) error {
 		return err
 	}
 	s := saved{Version: ours}
+	var all []*Incident
 	var damaged []error
 	if err := json.Unmarshal(lines[0], &s); err != nil {
 		damaged = append(damaged, err)
@@ -53,8 +54,9 @@ func (b *Book) read(file statefile.File) error {
 			damaged = append(damaged, err)
 			continue
 		}
-		b.ledger.add(i)
+		all = append(all, i)
 	}
+	b.ledger.restore(all)
 	b.tally.restore(s.Tally)
 	if damaged == nil {
 		return nil

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -28,11 +29,11 @@ const (
 // lock.
 type ledger struct {
 	most int
-	last uint64 // the last number given
-	all  map[uint64]*Incident
+	last uint64      // the last number given
+	all  []*Incident // in the order in which they opened
 	// newest is, of each key, the incident that opened last.
 	newest map[key]*Incident
-	watch  *watch
+	watch  watch
 	// changes counts what changed, so that it is known when to write.
 	changes uint64
 }
@@ -44,32 +45,23 @@ type key struct {
 }
 
 func newLedger(most int) *ledger {
-	return &ledger{
-		most: most, all: make(map[uint64]*Incident), newest: make(map[key]*Incident),
-		watch: newWatch(),
-	}
+	return &ledger{most: most, newest: make(map[key]*Incident), watch: watch{by: make(map[tlsstate.Identity]int)}}
 }
 
-// add puts in an incident that was read from the file.
-func (l *ledger) add(i *Incident) {
-	l.last = max(l.last, i.ID)
-	l.all[i.ID] = i
-	if n := l.newest[i.key()]; n == nil || n.ID < i.ID {
+// restore puts in the incidents that were read from the file.
+func (l *ledger) restore(all []*Incident) {
+	slices.SortStableFunc(all, func(a, b *Incident) int { return cmp.Compare(a.ID, b.ID) })
+	l.all = slices.CompactFunc(all, func(a, b *Incident) bool { return a.ID == b.ID })
+	for _, i := range l.all {
+		l.last = i.ID
 		l.newest[i.key()] = i
-	}
-	l.watchClients(i)
-}
-
-func (i *Incident) key() key { return key{i.Identity, i.KnownPlaintext} }
-
-// watchClients watches the addresses of an open incident.
-func (l *ledger) watchClients(i *Incident) {
-	for _, c := range i.Clients {
 		if i.IsOpen() {
-			l.watch.add(c.identity(), i)
+			l.watch.add(i.Clients, 1)
 		}
 	}
 }
+
+func (i *Incident) key() key { return key{i.Identity, i.KnownPlaintext} }
 
 // onEvent adds an event to the incidents.
 func (l *ledger) onEvent(e *ratchet.Event) []Change {
@@ -102,19 +94,20 @@ func (l *ledger) downgrade(e *ratchet.Event) []Change {
 }
 
 func (l *ledger) gather(i *Incident, e *ratchet.Event) {
+	before := len(i.Clients)
 	i.gather(e)
-	l.watchClients(i)
+	l.watch.add(i.Clients[before:], 1)
 	l.changes++
 }
 
 func (l *ledger) open(k key, e *ratchet.Event) []Change {
 	l.last++
 	i := &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: e.Session.At, Last: e.Session.At}
-	l.all[i.ID], l.newest[k] = i, i
-	l.gather(i, e)
-	if len(l.all) > l.most {
-		l.drop(l.leastMissed(i))
+	if len(l.all) >= l.most {
+		l.drop(slices.MinFunc(l.all, byLoss))
 	}
+	l.all, l.newest[k] = append(l.all, i), i
+	l.gather(i, e)
 	return []Change{l.report(i, Opened, e.Session.At, e)}
 }
 
@@ -132,6 +125,7 @@ func (l *ledger) reopen(i *Incident, e *ratchet.Event) []Change {
 	pause := min(time.Hour<<min(i.Reopened, 5), quietHours)
 	i.Reopened++
 	i.Refused, i.Reported.Waiting = time.Time{}, 0
+	l.watch.add(i.Clients, 1)
 	l.gather(i, e)
 	if i.KnownPlaintext || e.Session.At.Sub(i.Reported.At).Abs() < pause {
 		return nil
@@ -164,11 +158,13 @@ func (l *ledger) report(i *Incident, what What, at time.Time, e *ratchet.Event) 
 
 // closeMet closes the incidents whose pin the session meets.
 func (l *ledger) closeMet(e *ratchet.Event) (changes []Change) {
-	if !meets(&e.Decision.Verdict) {
+	v, address := &e.Decision.Verdict, e.Session.Peer.Address
+	if !meets(v) || !l.watch.has(address) {
 		return nil
 	}
-	for _, i := range slices.Clone(l.watch.at(e.Session.Peer.Address)) {
-		if i.metBy(&e.Decision.Verdict) {
+	for _, i := range l.all {
+		isOf := func(c Client) bool { return c.identity() == address }
+		if i.IsOpen() && i.metBy(v) && slices.ContainsFunc(i.Clients, isOf) {
 			changes = append(changes, l.close(i, Met, e.Session.At)...)
 		}
 	}
@@ -187,7 +183,7 @@ func (i *Incident) metBy(v *tlsstate.Verdict) bool {
 // close closes an incident. That is reported if its opening was.
 func (l *ledger) close(i *Incident, by Reason, at time.Time) []Change {
 	i.Closed, i.ClosedBy = at, by
-	l.watch.remove(i)
+	l.watch.add(i.Clients, -1)
 	l.changes++
 	if !i.Reported.Open {
 		return nil
@@ -196,11 +192,13 @@ func (l *ledger) close(i *Incident, by Reason, at time.Time) []Change {
 }
 
 // unpinned closes an incident whose pin an operator dropped.
-func (l *ledger) unpinned(id uint64, at time.Time) []Change {
-	if i := l.all[id]; i != nil && i.IsOpen() {
-		return l.close(i, Unpinned, at)
+func (l *ledger) unpinned(id uint64, at time.Time) (changes []Change) {
+	for _, i := range l.all {
+		if i.ID == id && i.IsOpen() {
+			changes = l.close(i, Unpinned, at)
+		}
 	}
-	return nil
+	return changes
 }
 
 // pinChange returns what an event changes of a pin without an incident.
@@ -236,29 +234,24 @@ func (l *ledger) releasedFirst(id tlsstate.Identity) bool {
 	return first
 }
 
-// leastMissed returns the incident to drop when there are too many: of the
-// closed ones, else of all, the one that has been quiet for longest; never
-// spare.
-func (l *ledger) leastMissed(spare *Incident) *Incident {
-	var least *Incident
-	for _, i := range l.all {
-		switch {
-		case i == spare:
-		case least == nil, least.IsOpen() && !i.IsOpen():
-			least = i
-		case least.IsOpen() == i.IsOpen() && (i.Last.Before(least.Last) || i.Last.Equal(least.Last) && i.ID < least.ID):
-			least = i
+// byLoss orders incidents by which to drop first when there are too many: a closed
+// one, and then the one that has been quiet for longest.
+func byLoss(a, b *Incident) int {
+	if a.IsOpen() != b.IsOpen() {
+		if b.IsOpen() {
+			return -1
 		}
+		return 1
 	}
-	return least
+	return a.Last.Compare(b.Last)
 }
 
 // drop removes an incident.
 func (l *ledger) drop(i *Incident) {
 	if i.IsOpen() {
-		l.watch.remove(i)
+		l.watch.add(i.Clients, -1)
 	}
-	delete(l.all, i.ID)
+	l.all = slices.DeleteFunc(l.all, func(o *Incident) bool { return o == i })
 	if l.newest[i.key()] == i {
 		delete(l.newest, i.key())
 	}

@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,23 +57,6 @@ func (t *tally) add(at time.Time, l tlsstate.Level, o tlsstate.Outcome) {
 	t.counted++
 }
 
-// read returns the 64 days that end with today.
-func (t *tally) read(today tlsstate.Day) Tally {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var all Tally
-	for ago := tlsstate.Window - 1; ago >= 0; ago-- {
-		day := int(today) - ago
-		if day <= 0 {
-			continue
-		}
-		if s := t.slots[day%tlsstate.Window]; int(s.Day) == day {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // all returns the whole record, and how many messages were counted since the
 // start.
 func (t *tally) all() (all Tally, counted uint64) {
@@ -82,6 +67,7 @@ func (t *tally) all() (all Tally, counted uint64) {
 			all = append(all, s)
 		}
 	}
+	slices.SortFunc(all, func(a, b DayCounts) int { return cmp.Compare(a.Day, b.Day) })
 	return all, t.counted
 }
 

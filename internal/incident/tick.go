@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -17,7 +16,7 @@ const heldPause = 24 * time.Hour
 
 // tick returns what the passing of time changes.
 func (l *ledger) tick(now time.Time) (changes []Change) {
-	for _, i := range l.sorted() {
+	for _, i := range slices.Clone(l.all) {
 		if i.IsOpen() && now.Sub(i.Last).Abs() >= quietHours { // or the clock was ahead
 			changes = append(changes, l.close(i, Quiet, now)...)
 		}
@@ -34,16 +33,6 @@ func (l *ledger) tick(now time.Time) (changes []Change) {
 		}
 	}
 	return changes
-}
-
-// sorted returns all incidents in the order in which they opened.
-func (l *ledger) sorted() []*Incident {
-	all := make([]*Incident, 0, len(l.all))
-	for _, i := range l.all {
-		all = append(all, i)
-	}
-	slices.SortFunc(all, func(a, b *Incident) int { return cmp.Compare(a.ID, b.ID) })
-	return all
 }
 
 // waits reports whether it is time to report that a peer is still refused, and
