@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,12 +20,11 @@ type Options struct {
 	// File is the file of the incidents, for one book at a time; the zero File
 	// means memory only.
 	File statefile.File
-	// Changed, if not nil, is called for every change, in order, off the mail
-	// path and with no lock held. It must not block for long: events wait
-	// meanwhile in a bounded queue.
+	// Changed is called for every change, in order, off the mail path and with no
+	// lock held. It must not block for long: events wait meanwhile in a bounded
+	// queue.
 	Changed func(Change)
 	// Log gets a line when the file can't be written, and when it can again.
-	// Default: none.
 	Log *slog.Logger
 }
 
@@ -42,10 +42,10 @@ type Book struct {
 
 	save    func(saved) error // tests put a failing one in its place
 	saved   marks             // of the writer
-	stop    chan struct{}
+	ctx     context.Context   // ends when it closes
+	stop    context.CancelFunc
 	folded  chan struct{}
 	written chan struct{}
-	closing sync.Once
 	ended   error // of the writer, once written is closed
 }
 
@@ -77,14 +77,9 @@ func newBook(o Options) *Book {
 		save:   func(s saved) error { return s.write(o.File) },
 		events: make(chan *ratchet.Event, backlog),
 		saved:  marks{at: time.Now()},
-		stop:   make(chan struct{}), folded: make(chan struct{}), written: make(chan struct{}),
+		folded: make(chan struct{}), written: make(chan struct{}),
 	}
-	if b.log == nil {
-		b.log = slog.New(slog.DiscardHandler)
-	}
-	if b.changed == nil {
-		b.changed = func(Change) {}
-	}
+	b.ctx, b.stop = context.WithCancel(context.Background())
 	return b
 }
 
@@ -189,7 +184,7 @@ func (b *Book) fold() {
 	defer close(b.folded)
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
-	for stop := b.stop; stop != nil || len(b.events) > 0; {
+	for stop := b.ctx.Done(); stop != nil || len(b.events) > 0; {
 		select {
 		case e := <-b.events:
 			b.process(e)
@@ -209,7 +204,7 @@ func (b *Book) process(e *ratchet.Event) {
 // that not all was written; the book is closed either way, and closing it again
 // is harmless.
 func (b *Book) Close() error {
-	b.closing.Do(func() { close(b.stop) })
+	b.stop()
 	select {
 	case <-b.written:
 		return b.ended

@@ -80,31 +80,23 @@ const (
 // that a stuck disk delays nothing.
 func (b *Book) write() {
 	defer close(b.written)
-	next := time.NewTimer(writeEvery)
-	defer next.Stop()
-	failing := false
+	pause := writeEvery
 	for open := true; open; {
 		select {
-		case <-next.C:
+		case <-time.After(pause):
 		case <-b.folded:
 			open = false
 		}
-		began := time.Now()
+		began, before := time.Now(), b.ended
 		b.ended = b.writeChanged(!open)
-		if failing != (b.ended != nil) {
-			b.logFailure(b.ended)
-			failing = b.ended != nil
+		switch {
+		case b.ended != nil && before == nil:
+			b.log.Error("could not write the incidents; they stay in memory and are written later", "error", b.ended)
+		case b.ended == nil && before != nil:
+			b.log.Info("incidents are written to the disk again")
 		}
-		next.Reset(max(writeEvery, 10*time.Since(began)))
+		pause = max(writeEvery, 10*time.Since(began))
 	}
-}
-
-func (b *Book) logFailure(err error) {
-	if err != nil {
-		b.log.Error("could not write the incidents; they stay in memory and are written later", "error", err)
-		return
-	}
-	b.log.Info("incidents are written to the disk again")
 }
 
 // marks are what the file holds: the changes and messages up to some count.
@@ -117,17 +109,16 @@ type marks struct {
 // only messages were counted, it does so once in a while, and the last time.
 func (b *Book) writeChanged(last bool) error {
 	tally, counted := b.tally.all()
-	now := marks{messages: counted, at: time.Now()}
 	b.mu.Lock()
-	now.changes = b.ledger.changes
+	changes := b.ledger.changes
 	b.mu.Unlock()
-	due := counted != b.saved.messages && (last || now.at.Sub(b.saved.at) >= tallyEvery)
-	if now.changes == b.saved.changes && !due {
+	due := counted != b.saved.messages && (last || time.Since(b.saved.at) >= tallyEvery)
+	if changes == b.saved.changes && !due {
 		return nil
 	}
 	err := b.save(saved{ours, tally, b.All()})
 	if err == nil {
-		b.saved = now
+		b.saved = marks{changes, counted, time.Now()}
 	}
 	return err
 }

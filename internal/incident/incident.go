@@ -179,7 +179,7 @@ func (i *Incident) gather(e *ratchet.Event) {
 		i.Last = e.Session.At
 	}
 	i.Messages++
-	i.Seen[min(int(v.Seen.Level), levels-1)]++
+	i.Seen[v.Seen.Level]++
 	i.countAction(e)
 	i.Clients = appendNew(i.Clients, Client{Address: e.Session.Peer.Address.Name, Host: e.Session.Peer.Host}, MaxClients)
 	if e.Session.From != "" {
@@ -193,7 +193,7 @@ func (i *Incident) countAction(e *ratchet.Event) {
 		i.Undone++
 		return
 	}
-	i.Done[min(int(e.AppliedAction()), actions-1)]++
+	i.Done[e.AppliedAction()]++
 	switch {
 	case e.AppliedAction() == tlsstate.Quarantine && e.QueueID != "":
 		if len(i.Held) >= MaxHeld {

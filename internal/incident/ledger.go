@@ -143,12 +143,16 @@ func (i *Incident) larger(at time.Time) bool {
 	return i.Messages >= growth*max(i.Reported.Messages, small) && at.Sub(i.Reported.At).Abs() >= growthPause
 }
 
-// report returns a change of an incident and records that it is reported. e is
+// report returns a change of an incident and records that it is reported. Held mail
+// may wait after the incident closed: its reminder leaves the rest as it is. e is
 // the message that led to it, or nil.
 func (l *ledger) report(i *Incident, what What, at time.Time, e *ratchet.Event) Change {
 	l.changes++
-	i.Reported.Open = what != Closed
-	i.Reported.At, i.Reported.Messages = at, i.Messages
+	if what == Holding {
+		i.Reported.Held = at
+	} else {
+		i.Reported.Open, i.Reported.At, i.Reported.Messages = what != Closed, at, i.Messages
+	}
 	c := Change{What: what, At: at, Identity: i.Identity, Incident: i.clone()}
 	if e != nil {
 		c.Words = clean.Text(words.Verdict(&e.Decision.Verdict), maxText)

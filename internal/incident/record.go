@@ -58,13 +58,6 @@ func (i *Incident) clean() {
 	}
 }
 
-// How many actions, levels and outcomes there are.
-const (
-	actions  = int(tlsstate.Reject) + 1
-	levels   = int(tlsstate.TLS13) + 1
-	outcomes = int(tlsstate.Downgraded) + 1
-)
-
 // By has a count V for each K, which is its index. In JSON it is an object without
 // zeros.
 type By[K ~uint8, V comparable] [8]V

@@ -46,14 +46,13 @@ type tally struct {
 // add counts a message. It is on the mail path.
 func (t *tally) add(at time.Time, l tlsstate.Level, o tlsstate.Outcome) {
 	day := tlsstate.DayOf(at)
-	level, outcome := min(int(l), levels-1), min(int(o), outcomes-1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := &t.slots[day%tlsstate.Window]
 	if s.Day != day {
 		*s = DayCounts{Day: day}
 	}
-	s.Counts[level][outcome]++
+	s.Counts[l][o]++
 	t.counted++
 }
 

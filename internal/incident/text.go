@@ -27,9 +27,9 @@ func (i *Incident) Facts() []Fact {
 		{"State", []string{i.state()}},
 		{"Messages", []string{fmt.Sprintf("%d since %s, the last at %s UTC", i.Messages, Stamp(i.Opened), Stamp(i.Last))}},
 		{"Expected", []string{words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})}},
-		{"Seen", together(counts(i.Seen[:], func(l int) string { return tlsstate.Level(l).String() }))},
+		{"Seen", []string{strings.Join(counts(i.Seen), ", ")}},
 		{"Evidence", []string{i.strength()}},
-		{"Actions", together(i.actions())},
+		{"Actions", []string{strings.Join(i.actions(), ", ")}},
 		{"Clients", some(i.Clients, Client.String, MaxClients)},
 		{"Sender domains", some(i.From, func(s string) string { return s }, MaxFrom)},
 		{"Put into the hold queue", some(i.Held, func(h Held) string { return h.QueueID }, MaxHeld)},
@@ -37,19 +37,11 @@ func (i *Incident) Facts() []Fact {
 	if i.Identity.Kind == tlsstate.Destination {
 		all[6].Key = "Its hosts that failed"
 	}
-	return slices.DeleteFunc(all, func(f Fact) bool { return len(f.Values) == 0 })
-}
-
-// together is a list in one line; nothing for none.
-func together(list []string) []string {
-	if len(list) == 0 {
-		return nil
-	}
-	return []string{strings.Join(list, ", ")}
+	return slices.DeleteFunc(all, func(f Fact) bool { return strings.Join(f.Values, "") == "" })
 }
 
 func (i *Incident) actions() []string {
-	all := counts(i.Done[:], func(a int) string { return tlsstate.Action(a).String() })
+	all := counts(i.Done)
 	if i.Undone > 0 {
 		all = append(all, fmt.Sprintf("%d ended before the action", i.Undone))
 	}
@@ -104,10 +96,10 @@ func (i *Incident) strength() string {
 }
 
 // counts lists what is not zero, as in "header 3", "quarantine 1".
-func counts(ns []uint64, name func(int) string) (all []string) {
-	for i, n := range ns {
+func counts[K ~uint8](c By[K, uint64]) (all []string) {
+	for i, n := range c {
 		if n > 0 {
-			all = append(all, fmt.Sprintf("%s %d", name(i), n))
+			all = append(all, fmt.Sprintf("%v %d", K(i), n))
 		}
 	}
 	return all

@@ -24,7 +24,7 @@ func (l *ledger) tick(now time.Time) (changes []Change) {
 			changes = append(changes, l.report(i, Waiting, now, nil))
 		}
 		if held := i.aged(now); len(held) > 0 {
-			c := l.reminder(i, now)
+			c := l.report(i, Holding, now, nil)
 			c.Held = held
 			changes = append(changes, c)
 		}
@@ -67,12 +67,4 @@ func (i *Incident) aged(now time.Time) (held []Held) {
 		}
 	}
 	return held
-}
-
-// reminder is report for held mail, which may wait after the incident closed: it
-// leaves unchanged whether the incident was reported open.
-func (l *ledger) reminder(i *Incident, now time.Time) Change {
-	i.Reported.Held = now
-	l.changes++
-	return Change{What: Holding, At: now, Identity: i.Identity, Incident: i.clone()}
 }

@@ -79,7 +79,7 @@ func newWorld(t testing.TB, action tlsstate.Action, path string) *world {
 func (w *world) open(path string) {
 	w.t.Helper()
 	var err error
-	w.book, err = incident.Open(incident.Options{File: statefile.At(path), Changed: func(c incident.Change) { w.changes = append(w.changes, c) }})
+	w.book, err = incident.Open(incident.Options{File: statefile.At(path), Changed: func(c incident.Change) { w.changes = append(w.changes, c) }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func downgrade(name string, at time.Time) ratchet.Event {
 func on(t *testing.T, f *faulty, fn func(*Book, *bytes.Buffer)) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		b := newBook(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		b := newBook(Options{Changed: ignored, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		b.save = f.save
 		b.start()
 		fn(b, &log)
@@ -150,7 +150,7 @@ func TestTallyAtTheEnd(t *testing.T) {
 func TestSlowDisk(t *testing.T) {
 	writes := 0
 	synctest.Test(t, func(t *testing.T) {
-		b := newBook(Options{})
+		b := newBook(Options{Changed: ignored})
 		b.save = func(saved) error {
 			writes++
 			time.Sleep(2 * time.Second)
@@ -169,3 +169,5 @@ func TestSlowDisk(t *testing.T) {
 		t.Errorf("%d writes of 2 s in 100 s, want one every 22 s", writes)
 	}
 }
+
+func ignored(Change) {}
