@@ -7,21 +7,16 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-var levels = [...]string{tlsstate.Plaintext: "in clear", tlsstate.Weak: "weak TLS", tlsstate.TLS12: "TLS 1.2", tlsstate.TLS13: "TLS 1.3"}
+var levels = [...]struct{ name, atLeast string }{
+	tlsstate.Plaintext: {"in clear", "in clear or better"}, tlsstate.Weak: {"weak TLS", "any TLS"},
+	tlsstate.TLS12: {"TLS 1.2", "TLS 1.2 or better"}, tlsstate.TLS13: {"TLS 1.3", "TLS 1.3"},
+}
 
 // Level names a level for people.
-func Level(l tlsstate.Level) string { return levels[min(int(l), len(levels)-1)] }
+func Level(l tlsstate.Level) string { return levels[l].name }
 
 // AtLeast names the levels from l on, as a pin expects them.
-func AtLeast(l tlsstate.Level) string {
-	switch l {
-	case tlsstate.Weak:
-		return "any TLS"
-	case tlsstate.TLS13:
-		return "TLS 1.3"
-	}
-	return Level(l) + " or better"
-}
+func AtLeast(l tlsstate.Level) string { return levels[l].atLeast }
 
 // Pin says whether a pin holds today, and why not. next is its state for a
 // session below it today: one that holds may be released by that very session.
@@ -32,16 +27,16 @@ func Pin(p tlsstate.Pin, today, next tlsstate.PinState, rule *tlsstate.Policy) s
 			return fmt.Sprintf("holds, but not against a session below it today: that one is accepted (%s)", whyNot(next, rule))
 		}
 		return "holds"
-	case tlsstate.PinLapsed, tlsstate.PinContested, tlsstate.PinReleased, tlsstate.PinRelaxed:
-		return fmt.Sprintf("%s: %s", today, whyNot(today, rule))
+	case tlsstate.PinNone:
+		switch {
+		case p.Formed == 0:
+			return "not formed"
+		case p.Formed <= p.Void:
+			return fmt.Sprintf("dropped by an operator on %s; new days form a new one", p.Void)
+		}
+		return "not used: the policy pins up to " + rule.PinUpTo.String()
 	}
-	switch {
-	case p.Formed == 0:
-		return "not formed"
-	case p.Formed <= p.Void:
-		return fmt.Sprintf("dropped by an operator on %s; new days form a new one", p.Void)
-	}
-	return "not used: the policy pins up to " + rule.PinUpTo.String()
+	return fmt.Sprintf("%s: %s", today, whyNot(today, rule))
 }
 
 func whyNot(s tlsstate.PinState, rule *tlsstate.Policy) string {
@@ -51,23 +46,20 @@ func whyNot(s tlsstate.PinState, rule *tlsstate.Policy) string {
 	case tlsstate.PinContested:
 		return "a session below it was seen before it formed"
 	case tlsstate.PinReleased:
-		return fmt.Sprintf("below it on %s since it was last met", Count(rule.ReleaseAfterDays, "day"))
+		return fmt.Sprintf("below it on %s since it was last met, or on each of the last five", Count(rule.ReleaseAfterDays, "day"))
 	}
-	return fmt.Sprintf("below it on %d of the last %d days: only partly encrypted", rule.RelaxAfterDays, tlsstate.Window)
+	return fmt.Sprintf("below it on %d or more of the last %d days: only partly encrypted", rule.RelaxAfterDays, tlsstate.Window)
+}
+
+var answers = [...]string{
+	ratchet.Armed:     "actions are as configured",
+	ratchet.Softened:  "reject is tempfail, but for [[peer]] rows",
+	ratchet.Suspended: "nothing is refused or held, but for [[peer]] rows; downgrades get a header at most",
+	ratchet.Excused:   "our own TLS was broken lately and this peer was not seen encrypted since; a header at most",
 }
 
 // Answer says what an answer of the circuit breaker does to mail.
-func Answer(a ratchet.Answer) string {
-	switch a {
-	case ratchet.Softened:
-		return "reject is tempfail, but for [[peer]] rows"
-	case ratchet.Suspended:
-		return "nothing is refused or held, but for [[peer]] rows; downgrades get a header at most"
-	case ratchet.Excused:
-		return "our own TLS was broken lately and this peer was not seen encrypted since; a header at most"
-	}
-	return "actions are as configured"
-}
+func Answer(a ratchet.Answer) string { return answers[a] }
 
 // Breaker says what the state of the circuit breaker means, and what follows
 // for mail. An operator's override comes before what was found.

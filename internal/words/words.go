@@ -43,18 +43,13 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 	return Number(n) + " " + noun + "s"
 }
 
-// Kind says what a peer did to make a downgrade of that kind.
-func Kind(k tlsstate.Downgrade) string {
-	switch k {
-	case tlsstate.Stripped:
-		return "came without TLS"
-	case tlsstate.Weakened:
-		return "came with weaker TLS than before"
-	case tlsstate.Unauthenticated:
-		return "came without its client certificate"
-	}
-	return k.String()
+var kinds = [...]string{
+	tlsstate.NoDowngrade: "none", tlsstate.Stripped: "came without TLS", tlsstate.Weakened: "came with weaker TLS than before",
+	tlsstate.Unauthenticated: "came without its client certificate",
 }
+
+// Kind says what a peer did to make a downgrade of that kind.
+func Kind(k tlsstate.Downgrade) string { return kinds[k] }
 
 // Expected says what the identity of a downgrade is held to.
 func Expected(v *tlsstate.Verdict) string {

@@ -123,9 +123,9 @@ func TestPin(t *testing.T) {
 		want        string
 	}{
 		{formed, tlsstate.PinHolds, tlsstate.PinHolds, "holds"},
-		{formed, tlsstate.PinHolds, tlsstate.PinReleased, "holds, but not against a session below it today: that one is accepted (below it on 3 days since it was last met)"},
+		{formed, tlsstate.PinHolds, tlsstate.PinReleased, "holds, but not against a session below it today: that one is accepted (below it on 3 days since it was last met, or on each of the last five)"},
 		{formed, tlsstate.PinLapsed, tlsstate.PinLapsed, "lapsed: not met for 180 days"},
-		{formed, tlsstate.PinRelaxed, tlsstate.PinRelaxed, "relaxed: below it on 6 of the last 64 days: only partly encrypted"},
+		{formed, tlsstate.PinRelaxed, tlsstate.PinRelaxed, "relaxed: below it on 6 or more of the last 64 days: only partly encrypted"},
 		{tlsstate.Pin{}, tlsstate.PinNone, tlsstate.PinNone, "not formed"},
 		{tlsstate.Pin{Formed: dayZero, Void: dayZero}, tlsstate.PinNone, tlsstate.PinNone, "dropped by an operator on 2024-10-04; new days form a new one"},
 	} {
