@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -123,12 +122,4 @@ func (p *page) branch(i int) (key []byte, id uint64) {
 func (p *page) leaf(i int) (flags uint64, key, value []byte) {
 	pos, n := p.field(i, 1), p.field(i, 2)
 	return p.field(i, 0), p.cut(i, pos, n), p.cut(i, pos+n, p.field(i, 3))
-}
-
-// span is the range of keys that a page may hold: from low up to, and without,
-// high. nil is no bound.
-type span struct{ low, high []byte }
-
-func (s span) holds(key []byte) bool {
-	return len(key) > 0 && bytes.Compare(key, s.low) >= 0 && (s.high == nil || bytes.Compare(key, s.high) < 0)
 }

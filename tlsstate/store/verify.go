@@ -53,6 +53,7 @@ type verifier struct {
 	meta meta
 	used []uint64 // a bit for each page that something has claimed
 	bufs [maxDepth][]byte
+	low  []byte // no key that follows in the bucket is below it
 	seen census
 }
 
@@ -150,58 +151,52 @@ func (v *verifier) freelist() error {
 type visit func(flags uint64, key, value []byte) error
 
 // tree goes through a tree of pages in the order of keys.
-func (v *verifier) tree(id uint64, in span, depth int, fn visit) error {
+func (v *verifier) tree(id uint64, depth int, fn visit) error {
 	p, err := v.page(id, depth)
-	if err != nil {
-		return err
-	}
-	if !p.fits() {
-		return fmt.Errorf("%w: page %d is too full", ErrDamaged, id)
-	}
 	switch {
+	case err != nil:
+		return err
+	case !p.fits():
+		return fmt.Errorf("%w: page %d is too full", ErrDamaged, id)
 	case p.flags == flagLeaf:
-		return p.leaves(in, fn)
-	case p.flags == flagBranch && p.count > 0:
-		return v.children(&p, in, depth, fn)
+		return v.leaves(&p, fn)
+	case p.flags != flagBranch || p.count == 0:
+		return fmt.Errorf("%w: page %d is of unknown type", ErrDamaged, id)
 	}
-	return fmt.Errorf("%w: page %d is of unknown type", ErrDamaged, id)
-}
-
-func (v *verifier) children(p *page, in span, depth int, fn visit) error {
-	key, child := p.branch(0)
 	for i := range p.count {
-		if !in.holds(key) {
-			return fmt.Errorf("%w: out of order", ErrDamaged)
-		}
-		below := span{key, in.high}
-		var next []byte
-		var sibling uint64
-		if i+1 < p.count {
-			if next, sibling = p.branch(i + 1); bytes.Compare(key, next) >= 0 {
-				return fmt.Errorf("%w: out of order", ErrDamaged)
-			}
-			below.high = next
-		}
-		if err := v.tree(child, below, depth+1, fn); err != nil {
+		key, child := p.branch(i)
+		if err := v.ordered(key); err != nil {
 			return err
 		}
-		key, child = next, sibling
+		if err := v.tree(child, depth+1, fn); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (p *page) leaves(in span, fn visit) error {
-	var last []byte
+func (v *verifier) leaves(p *page, fn visit) error {
 	for i := range p.count {
 		flags, key, value := p.leaf(i)
-		if !in.holds(key) || value == nil || bytes.Compare(last, key) >= 0 {
-			return fmt.Errorf("%w: out of order", ErrDamaged)
+		if err := v.ordered(key); err != nil {
+			return err
+		}
+		if v.low = append(v.low, 0); value == nil { // that is the next key
+			return fmt.Errorf("%w: a value outside of its page", ErrDamaged)
 		}
 		if err := fn(flags, key, value); err != nil {
 			return err
 		}
-		last = key
 	}
+	return nil
+}
+
+// ordered checks that a key of a branch or a leaf is not below what was before it.
+func (v *verifier) ordered(key []byte) error {
+	if len(key) == 0 || bytes.Compare(key, v.low) < 0 {
+		return fmt.Errorf("%w: out of order", ErrDamaged)
+	}
+	v.low = append(v.low[:0], key...)
 	return nil
 }
 
@@ -209,7 +204,7 @@ func (p *page) leaves(in span, fn visit) error {
 // depends on it.
 func (v *verifier) buckets() (census, error) {
 	found := map[string][]byte{}
-	err := v.tree(v.meta.root, span{}, 0, func(flags uint64, key, value []byte) error {
+	err := v.tree(v.meta.root, 0, func(flags uint64, key, value []byte) error {
 		if flags != flagBucket || len(value) < bucketHead {
 			return fmt.Errorf("%w: something beside the buckets", ErrDamaged)
 		}
@@ -240,15 +235,16 @@ func (v *verifier) buckets() (census, error) {
 
 // bucket visits the elements of a bucket, inline or not.
 func (v *verifier) bucket(b []byte, fn visit) error {
+	v.low = v.low[:0]
 	if root := order.Uint64(b); root != 0 {
-		return v.tree(root, span{}, 0, fn)
+		return v.tree(root, 0, fn)
 	}
 	inline := b[bucketHead:]
 	if len(inline) < pageHead {
 		return fmt.Errorf("%w: a bucket cut short", ErrDamaged)
 	}
 	if p := asPage(inline); p.flags == flagLeaf && p.fits() {
-		return p.leaves(span{}, fn)
+		return v.leaves(&p, fn)
 	}
 	return fmt.Errorf("%w: a bucket of unknown type", ErrDamaged)
 }
