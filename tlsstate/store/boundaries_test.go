@@ -5,11 +5,14 @@ import (
 	"errors"
 	"hash/fnv"
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"tlsratchet/tlsstate"
 )
 
 // A meta page is one of bbolt's, with its checksum and a page size that can be.
@@ -125,7 +128,8 @@ func TestTheLockIsWaitedFor(t *testing.T) {
 func TestOldIdentitiesGoDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lines
-		f := startFake(t, newFakeDisk(), Options{Logger: log.logger()})
+		d := newFakeDisk()
+		f := startFake(t, d, Options{Logger: log.logger()})
 		defer mustClose(t, f)
 		mustMerge(t, f, peer(1), seenUntil(today-700, 3))
 		mustMerge(t, f, peer(2), seen(3))
@@ -143,6 +147,14 @@ func TestOldIdentitiesGoDaily(t *testing.T) {
 		if bad := log.with("level=ERROR"); bad != nil {
 			t.Errorf("logged: %q", bad)
 		}
+		mustMerge(t, f, peer(4), session(seen(3), today+1, tlsstate.TLS12))
+		d.set(func() { d.full = syscall.EIO })
+		f.lookAfter()
+		d.set(func() { d.full = nil })
+		f.lookAfter()
+		if s := f.Stats(); s.Pruned != 2 {
+			t.Errorf("after it failed on the next day: %+v", s)
+		}
 	})
 }
 
@@ -154,7 +166,7 @@ func TestPruningWaitsForTheWriter(t *testing.T) {
 		f := startFake(t, d, Options{})
 		for i := range pruneAhead + 1 {
 			id := host(i>>16, i>>8&255, i&255)
-			f.table.swap(id, f.table.pendingOf(id), seen(6), f.table.now(), source{})
+			f.table.swap(id, f.table.pendingOf(id), seen(6), f.table.now().changes, source{})
 		}
 		ended := make(chan error)
 		go func() {

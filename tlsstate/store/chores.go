@@ -21,7 +21,7 @@ func (f *File) chores(salvage string) {
 	defer next.Stop()
 	for {
 		select {
-		case <-f.stop:
+		case <-f.ctx.Done():
 			return
 		case <-f.crowded:
 			f.relieve()
@@ -48,7 +48,7 @@ func (f *File) relieve() {
 
 func (f *File) choresEvery() time.Duration {
 	every := choresEvery
-	if f.snapshotFailed {
+	if f.snapshots.bad() {
 		every /= 6
 	}
 	if f.opts.SnapshotEvery > 0 {
@@ -59,39 +59,27 @@ func (f *File) choresEvery() time.Duration {
 
 func (f *File) lookAfter() {
 	if f.snapshotDue() {
-		f.logSnapshot(f.Snapshot())
+		f.report(&f.snapshots, f.Snapshot())
 	}
 	if day := f.Newest(); day != f.agedOn {
-		f.agedOn = day
-		_, _ = f.pruneAndLog()
+		if _, err := f.pruneAndLog(); err == nil {
+			f.agedOn = day
+		}
 	}
 }
 
-// pruneAndLog prunes and logs a failure.
 func (f *File) pruneAndLog() (int, error) {
 	n, err := f.prune()
-	if err != nil && !f.stopping() && !f.pruningFailed {
-		f.log.Error("pruning the history file failed; it will be retried", "path", f.path, "error", err)
-	}
-	f.pruningFailed = err != nil
+	f.report(&f.pruning, err)
 	return n, err
 }
 
 // pause waits, or returns ErrClosed.
 func (f *File) pause(d time.Duration) error {
 	select {
-	case <-f.stop:
+	case <-f.ctx.Done():
 		return ErrClosed
 	case <-time.After(d):
 		return nil
-	}
-}
-
-func (f *File) stopping() bool {
-	select {
-	case <-f.stop:
-		return true
-	default:
-		return false
 	}
 }

@@ -24,7 +24,10 @@ func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
 		{-1, false, time.Hour},
 		{-1, true, 10 * time.Minute},
 	} {
-		f := &File{opts: Options{SnapshotEvery: tt.every}, snapshotFailed: tt.failed}
+		f := &File{opts: Options{SnapshotEvery: tt.every}}
+		if tt.failed {
+			f.snapshots.since = time.Now()
+		}
 		if got := f.choresEvery(); got != tt.want {
 			t.Errorf("snapshots every %s, failed %v: %s, want %s", tt.every, tt.failed, got, tt.want)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,19 +28,23 @@ type File struct {
 	full    chan struct{}   // to the writer: a whole group is
 	flushes chan chan error // to the writer
 	crowded chan struct{}   // to the chores: more identities than the cap
-	stop    chan struct{}   // closed by Close
-	done    chan struct{}   // closed when all goroutines have ended
-	closing sync.Once
-	ended   error // of the writer, once done is closed
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when all goroutines have ended
+	ended   error         // of the writer, once done is closed
 
 	damageLogged  atomic.Bool
 	refusalLogged atomic.Uint32 // the day
 	snapshotting  sync.Mutex
 
+	// Of the writer alone:
+	made           os.FileInfo // of the file that was opened, nil if that isn't known
+	writing, place trouble
+	delay          time.Duration // until the next try; 0 when all is well
+
 	// Of the chores alone:
 	agedOn, pruningLogged tlsstate.Day
-	snapshotFailed        bool
-	pruningFailed         bool
+	snapshots, pruning    trouble
 	relieveDelay          time.Duration
 }
 
@@ -93,9 +98,17 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 		full:    make(chan struct{}, 1),
 		flushes: make(chan chan error),
 		crowded: make(chan struct{}, 1),
-		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.made, _ = os.Stat(path)
+	f.writing = trouble{begins: "history file can't be written: changes are kept in memory and tried again", ends: "history file is written again"}
+	f.place = trouble{
+		begins: "history file was deleted or replaced while it is in use: what is remembered ends with this process; save it: tlsratchet export >tlsratchet-history.jsonl",
+		ends:   "history file is in its place again",
+	}
+	f.snapshots = trouble{begins: "no snapshot of the history file: if it is damaged, more will be lost", ends: "snapshots of the history file are taken again"}
+	f.pruning = trouble{begins: "pruning the history file failed; it will be retried", ends: "the history file is pruned again"}
 	for range readers {
 		f.readers.Go(f.read)
 	}
@@ -148,7 +161,7 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 		}
 		next, err := grown(cur, by.today, grow)
 		if err != nil {
-			f.table.count(func(s *Stats) { s.Future += futures(err) })
+			f.table.count(func(s *Stats) { s.refused(err) })
 			return cur, fmt.Errorf("%s: %w", id, err)
 		}
 		if next == cur {
@@ -189,27 +202,13 @@ func (f *File) logRefusal(by source) {
 }
 
 // Newest returns the newest day in any history, 0 if there is none.
-func (f *File) Newest() tlsstate.Day {
-	f.table.mu.Lock()
-	defer f.table.mu.Unlock()
-	return f.table.newest
-}
+func (f *File) Newest() tlsstate.Day { return f.table.now().newest }
 
 // Len returns how many identities have a history, tombstones included.
-func (f *File) Len() int {
-	f.table.mu.Lock()
-	defer f.table.mu.Unlock()
-	return f.table.known
-}
+func (f *File) Len() int { return f.table.now().known }
 
 // Stats returns what was counted since Open.
-func (f *File) Stats() Stats {
-	f.table.mu.Lock()
-	defer f.table.mu.Unlock()
-	s := f.table.stats
-	s.Pending = len(f.table.pending)
-	return s
-}
+func (f *File) Stats() Stats { return f.table.now().stats }
 
 // Flush writes what is pending. It returns when that is on the disk, when it
 // failed (and is kept for later), or with the error of ctx.
@@ -217,7 +216,7 @@ func (f *File) Flush(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
 	case f.flushes <- answer:
-	case <-f.stop:
+	case <-f.ctx.Done():
 		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
@@ -237,10 +236,8 @@ const closeTimeout = 5 * time.Second
 // changes were written; [ErrTimeout] means that the disk did not answer within
 // 5 s, or a longer ReadTimeout. In both cases the store is closed, and closing it again is harmless.
 func (f *File) Close() error {
-	f.closing.Do(func() {
-		f.table.close()
-		close(f.stop)
-	})
+	f.table.close()
+	f.cancel()
 	select {
 	case <-f.done:
 		return f.ended

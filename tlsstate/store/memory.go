@@ -80,7 +80,7 @@ func (m *Memory) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.
 	next, err := grown(cur, by.today, grow)
 	switch {
 	case err != nil:
-		m.stats.Future += futures(err)
+		m.stats.refused(err)
 		return cur, fmt.Errorf("%s: %w", id, err)
 	case next == cur:
 	case by.newcomer(id, &cur) && !m.quota.admits(by.from, by.today):

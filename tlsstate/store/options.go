@@ -104,6 +104,13 @@ type Stats struct {
 	Pending int
 }
 
+// refused counts a change that grown refused.
+func (s *Stats) refused(err error) {
+	if errors.Is(err, ErrFuture) {
+		s.Future++
+	}
+}
+
 // grown returns cur joined with what grow makes of it, or says why it can't be
 // kept. Only a change can be refused: after the clock was set back, what is
 // there already may be dated later than tomorrow.

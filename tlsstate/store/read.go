@@ -15,7 +15,7 @@ func (f *File) read() {
 		select {
 		case job := <-f.jobs:
 			job()
-		case <-f.stop:
+		case <-f.ctx.Done():
 			return
 		}
 	}
@@ -26,20 +26,19 @@ func ask[T any](f *File, limit time.Duration, fn func() (T, error)) (T, error) {
 	var v T
 	var err error
 	done := make(chan struct{})
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	timeout := time.After(limit)
 	var late T
 	select {
-	case <-f.stop:
+	case <-f.ctx.Done():
 		return late, ErrClosed
 	case f.jobs <- func() { v, err = fn(); close(done) }:
-	case <-timer.C:
+	case <-timeout:
 		return late, ErrTimeout
 	}
 	select {
 	case <-done:
 		return v, err
-	case <-timer.C:
+	case <-timeout:
 		return late, ErrTimeout
 	}
 }
@@ -66,12 +65,4 @@ func (f *File) noteDamage(err error) {
 	if !f.damageLogged.Swap(true) {
 		f.log.Error("damaged data in the history file; further damage is counted, not logged", "path", f.path, "error", err)
 	}
-}
-
-// futures is 1 for a refusal by ErrFuture.
-func futures(err error) uint64 {
-	if errors.Is(err, ErrFuture) {
-		return 1
-	}
-	return 0
 }

@@ -217,7 +217,7 @@ func (f *File) rejoin(aside string) {
 	if err == nil {
 		err = errors.Join(f.rejoinAll(d), d.close())
 	}
-	if err != nil && !f.stopping() {
+	if err != nil && !errors.Is(err, ErrClosed) {
 		f.log.Error("the intact records of the damaged history file could not be joined", "path", aside, "error", err)
 		return
 	}

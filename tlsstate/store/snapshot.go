@@ -112,15 +112,3 @@ func (f *File) snapshotDue() bool {
 	age := time.Since(info.ModTime())
 	return age >= f.opts.SnapshotEvery || age < -time.Hour
 }
-
-// logSnapshot logs the first failure, and the next success.
-func (f *File) logSnapshot(err error) {
-	switch {
-	case err != nil && !f.snapshotFailed && !f.stopping():
-		f.snapshotFailed = true
-		f.log.Error("no snapshot of the history file: if it is damaged, more will be lost", "path", f.path, "error", err)
-	case err == nil && f.snapshotFailed:
-		f.snapshotFailed = false
-		f.log.Info("snapshots of the history file are taken again", "path", f.path)
-	}
-}

@@ -23,17 +23,38 @@ type table struct {
 	pending map[tlsstate.Identity]change
 	queue   queue // of what is pending
 	quota   quota
-	// changes counts swaps: a reader of the disk compares it to find out
-	// whether what it read may be out of date.
-	changes uint64
 	max     int // pending
 	most    int // known: the cap, and some for the time that pruning takes
 	closed  bool
-
-	known  int // identities with a history, pending ones too
-	newest tlsstate.Day
-	stats  Stats
+	tally
 }
+
+// tally is what is counted of a table.
+type tally struct {
+	stats Stats
+	// changes counts swaps: a reader of the disk compares it to find out
+	// whether what it read may be out of date.
+	changes uint64
+	known   int // identities with a history, pending ones too
+	newest  tlsstate.Day
+}
+
+// now returns the tally of this moment.
+func (t *table) now() tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats.Pending = len(t.pending)
+	return t.tally
+}
+
+// waiting is how many changes wait to be written.
+func (t *table) waiting() int { return t.now().stats.Pending }
+
+// crowded reports whether there are more identities than a limit.
+func (t *table) crowded(limit int) bool { return t.now().known > limit }
+
+// full reports whether newcomers are turned away.
+func (t *table) full() bool { return t.crowded(t.most - 1) }
 
 // count changes what is counted.
 func (t *table) count(change func(*Stats)) {
@@ -233,13 +254,6 @@ func (t *table) failed(group []entry) {
 	t.queue.giveBack(group)
 }
 
-// now marks the changes up to now.
-func (t *table) now() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.changes
-}
-
 // due reports whether changes up to the mark wait for a group.
 func (t *table) due(mark uint64) bool {
 	t.mu.Lock()
@@ -272,16 +286,6 @@ func (t *table) remove(found []entry) (removed int) {
 	return removed
 }
 
-// crowded reports whether there are more identities than the cap.
-func (t *table) crowded(limit int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.known > limit
-}
-
-// full reports whether newcomers are turned away.
-func (t *table) full() bool { return t.crowded(t.most - 1) }
-
 // pendingFrom returns what is pending from start on, in order.
 func (t *table) pendingFrom(start tlsstate.Identity) []entry {
 	t.mu.Lock()
@@ -301,12 +305,6 @@ func (t *table) pendingOf(id tlsstate.Identity) tlsstate.History {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.pending[id].h
-}
-
-func (t *table) waiting() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.pending)
 }
 
 func (t *table) close() {

@@ -155,7 +155,7 @@ func TestTheOrderOfWriting(t *testing.T) {
 	}
 	put(t, tab, peer(7), seen(2))
 	put(t, tab, peer(4), seen(2)) // a stranger no more
-	mark := tab.now()
+	mark := tab.now().changes
 	put(t, tab, peer(8), seen(1))
 	tab.failed(take(3, 0, 4, 7))
 	first := take(3, 0, 4, 7)
@@ -169,7 +169,7 @@ func TestTheOrderOfWriting(t *testing.T) {
 		t.Error("what came later is due already")
 	}
 	tab.written(take(9, 8))
-	if n := tab.waiting(); n != 0 || tab.due(tab.now()) {
+	if n := tab.waiting(); n != 0 || tab.due(tab.now().changes) {
 		t.Errorf("%d are left", n)
 	}
 }

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 )
 
@@ -37,11 +40,10 @@ func poke(c chan struct{}) {
 // write is the one goroutine that writes.
 func (f *File) write() {
 	defer close(f.done)
-	var bad trouble
 	var due <-chan time.Time
 	for {
 		full := f.full
-		if bad.delay > 0 {
+		if f.delay > 0 {
 			full = nil // keep to the back-off
 		}
 		var answer chan error
@@ -54,25 +56,25 @@ func (f *File) write() {
 		case <-full:
 		case <-due:
 		case answer = <-f.flushes:
-		case <-f.stop:
-			f.ended = f.end(&bad)
+		case <-f.ctx.Done():
+			f.ended = f.end()
 			return
 		}
 		began := time.Now()
-		err := f.commitAll(&bad)
+		err := f.commitAll()
 		if answer != nil {
 			answer <- err
 		}
 		due = nil
 		if f.table.waiting() > 0 {
-			due = time.After(max(bad.delay, commitDelay-time.Since(began)))
+			due = time.After(max(f.delay, commitDelay-time.Since(began)))
 		}
 	}
 }
 
 // commitAll writes what is pending now, group by group.
-func (f *File) commitAll(bad *trouble) error {
-	for mark := f.table.now(); f.table.due(mark); {
+func (f *File) commitAll() error {
+	for mark := f.table.now().changes; f.table.due(mark); {
 		group := f.table.group(groupSize)
 		if len(group) == 0 {
 			continue // all of them were written before their turn
@@ -80,18 +82,33 @@ func (f *File) commitAll(bad *trouble) error {
 		err := f.disk.put(group)
 		if err != nil {
 			f.table.failed(group)
-			f.began(bad, err)
+			f.report(&f.writing, err)
+			f.delay = min(max(2*f.delay, time.Second), maxBackoff)
 			return fmt.Errorf("writing history file %s: %w", f.path, err)
 		}
 		f.table.written(group)
-		f.over(bad)
+		f.report(&f.writing, nil)
+		f.report(&f.place, f.inPlace())
+		f.delay = 0
 	}
 	return nil
 }
 
+// inPlace returns an error if the file is no longer the one at its path.
+func (f *File) inPlace() error {
+	now, err := os.Stat(f.path)
+	switch {
+	case f.made == nil, err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil // nothing is known of it
+	case err == nil && !os.SameFile(now, f.made):
+		return errors.New("another file is there")
+	}
+	return err
+}
+
 // end writes what is left, and closes the file when its readers are done.
-func (f *File) end(bad *trouble) error {
-	err := f.commitAll(bad)
+func (f *File) end() error {
+	err := f.commitAll()
 	if n := f.table.waiting(); err != nil {
 		err = fmt.Errorf("%d changes are lost: %w", n, err)
 	}
@@ -102,27 +119,22 @@ func (f *File) end(bad *trouble) error {
 	return err
 }
 
-// trouble is a time in which nothing can be written. Its begin and its end
-// are logged.
+// trouble is what fails for a time. Its begin and its end are logged.
 type trouble struct {
-	since time.Time
-	delay time.Duration // until the next try; 0 when all is well
+	begins, ends string
+	since        time.Time // zero while all is well
 }
 
-func (f *File) began(bad *trouble, err error) {
-	if bad.delay == 0 {
-		bad.since = time.Now()
-		f.log.Error("history file can't be written: changes are kept in memory and tried again",
-			"path", f.path, "error", err, "pending", f.table.waiting())
-	}
-	bad.delay = min(max(2*bad.delay, time.Second), maxBackoff)
-}
+func (t *trouble) bad() bool { return !t.since.IsZero() }
 
-func (f *File) over(bad *trouble) {
-	if bad.delay == 0 {
-		return
+// report reports how a try went. That the store is closed is no trouble.
+func (f *File) report(t *trouble, err error) {
+	switch {
+	case err != nil && !t.bad() && !errors.Is(err, ErrClosed):
+		t.since = time.Now()
+		f.log.Error(t.begins, "path", f.path, "error", err, "pending", f.table.waiting())
+	case err == nil && t.bad():
+		f.log.Info(t.ends, "path", f.path, "after", time.Since(t.since).Round(time.Second), "pending", f.table.waiting())
+		t.since = time.Time{}
 	}
-	f.log.Info("history file is written again", "path", f.path,
-		"after", time.Since(bad.since).Round(time.Second), "pending", f.table.waiting())
-	*bad = trouble{}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,6 +130,32 @@ func TestDiskTroubleIsLoggedOnceAndWhenItIsOver(t *testing.T) {
 		}
 		mustClose(t, f)
 	})
+}
+
+// A file that is no longer at its path is logged once, and once when it is back.
+func TestAFileThatIsDeletedWhileInUse(t *testing.T) {
+	var log lines
+	path := newPath(t)
+	f := mustOpen(t, path, Options{Logger: log.logger()})
+	write := func(days int) {
+		mustMerge(t, f, peer(1), seen(days))
+		mustFlush(t, f)
+	}
+	write(1)
+	for i, change := range []func() error{
+		func() error { return os.Rename(path, path+".moved") },
+		func() error { return os.WriteFile(path, nil, 0o600) },
+		func() error { return os.Rename(path+".moved", path) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		write(2 + i)
+		gone, back := len(log.with("level=ERROR")), len(log.with("in its place again"))
+		if gone != 1 || back != i/2 {
+			t.Errorf("step %d: logged %q", i, log.with("level="))
+		}
+	}
 }
 
 func TestCloseReportsWhatIsLost(t *testing.T) {
