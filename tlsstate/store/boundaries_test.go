@@ -164,7 +164,7 @@ func TestPruningWaitsForTheWriter(t *testing.T) {
 		d := newFakeDisk()
 		d.stuck = make(chan struct{})
 		f := startFake(t, d, Options{})
-		for i := range pruneAhead + 1 {
+		for i := range choresAhead + 1 {
 			id := host(i>>16, i>>8&255, i&255)
 			f.table.swap(id, f.table.pendingOf(id), seen(6), f.table.now().changes, source{})
 		}

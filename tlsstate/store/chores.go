@@ -74,6 +74,22 @@ func (f *File) pruneAndLog() (int, error) {
 	return n, err
 }
 
+const (
+	// choresAhead is how many changes may wait while the chores make more.
+	choresAhead = 5 * groupSize
+	writerPause = 20 * time.Millisecond
+)
+
+// yield waits until the writer has caught up.
+func (f *File) yield() error {
+	for f.table.waiting() > min(choresAhead, f.opts.MaxPending/2) {
+		if err := f.pause(writerPause); err != nil {
+			return err
+		}
+	}
+	return f.pause(0)
+}
+
 // pause waits, or returns ErrClosed.
 func (f *File) pause(d time.Duration) error {
 	select {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,15 +66,26 @@ type disk interface {
 
 // Open opens the file, or makes it with mode 0600 in a folder that must exist.
 // It reads the whole file once. Errors: [ErrLocked], [ErrNewerVersion] and
-// [ErrDamaged], where the file was left as it is, or those of the system.
+// [ErrDamaged], where the file was left as it is, or those of the system. A missing
+// file whose snapshots exist counts as damaged.
 func Open(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
-	d, found, err := openBolt(path, opts.LockTimeout, nil)
+	d, found, err := openBolt(path, opts.LockTimeout, func(f *os.File, found census, err error) (*os.File, census, error) {
+		if err == nil && found.fresh && slices.ContainsFunc(snapshots(path), exists) {
+			err = fmt.Errorf("%w: it is missing or empty, and there is a snapshot of it: start the daemon, which recovers it, or remove the snapshots", ErrDamaged)
+		}
+		return f, found, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
 	}
 	logDamage(path, opts.Logger, found)
 	return start(path, opts, d, found, "")
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 func logDamage(path string, log *slog.Logger, found census) {

@@ -203,19 +203,8 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 	}
 	n := f.table.remove(going)
 	poke(f.wake)
-	for f.table.waiting() > pruneAhead { // the writer comes first
-		if err := f.pause(writerPause); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	return n, f.yield()
 }
-
-const (
-	// pruneAhead is how many changes may wait while more are made.
-	pruneAhead  = 5 * groupSize
-	writerPause = 20 * time.Millisecond
-)
 
 // each goes through the file in batches: at half of the speed that it could,
 // unless newcomers are turned away meanwhile.

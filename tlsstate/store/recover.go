@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +21,7 @@ import (
 // counts as damaged: to start empty, remove the snapshots too.
 func OpenOrRecover(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
-	r := rescue{path: path, patience: opts.LockTimeout, log: opts.Logger}
+	r := rescue{path: path, opts: opts}
 	d, found, err := openBolt(path, opts.LockTimeout, r.replace)
 	if err != nil {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
@@ -38,18 +37,9 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 
 // rescue puts something good in the place of a damaged file.
 type rescue struct {
-	path     string
-	patience time.Duration
-	log      *slog.Logger
-	salvage  string // what was set aside, if it has intact records
-}
-
-// spare is a file made ready to take the place of another, locked.
-type spare struct {
-	file  *os.File
-	found census
-	from  string    // the snapshot; "" for none
-	since time.Time // when that was taken
+	path    string
+	opts    Options
+	salvage string // what was set aside, if it has intact records
 }
 
 // replace returns what to open instead of a file that was verified so. The lock
@@ -58,76 +48,80 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 	if !errors.Is(cause, ErrDamaged) && (cause != nil || !found.fresh && found.damaged == 0) {
 		return f, found, cause
 	}
-	s, ok := r.fromSnapshot()
-	if !ok && cause == nil {
-		return f, found, nil // it is new, or the best there is
+	names := snapshots(r.path)
+	if cause != nil {
+		names = append(names, "") // an empty file
 	}
-	if !ok {
-		var err error
-		if s.file, err = makeFile(r.path+madeFor, r.patience); err != nil {
-			return f, found, errors.Join(cause, err)
+	for _, name := range names {
+		good, has, err := r.spare(name)
+		switch {
+		case err == nil:
+			return r.exchange(f, found, cause, good, has, name)
+		case name == "":
+			cause = errors.Join(cause, err)
+		case !errors.Is(err, os.ErrNotExist):
+			r.opts.Logger.Warn("snapshot of the history file is not usable", "path", name, "error", err)
 		}
-		s.found = census{fresh: true}
 	}
-	aside, err := r.swap(f, s.file)
+	return f, found, cause // it is new, or the best there is
+}
+
+// exchange puts the good file, a copy of a snapshot or empty, in the place of the
+// damaged one.
+func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, has census, snapshot string) (*os.File, census, error) {
+	aside, err := r.swap(f, good)
 	if err != nil {
-		s.discard()
-		r.log.Error("damaged history file can't be set aside", "path", r.path, "error", err)
+		discard(good)
+		r.opts.Logger.Error("damaged history file can't be set aside", "path", r.path, "error", err)
 		return f, found, cause
 	}
 	_ = f.Close()
+	what, since := "history file was damaged and there is no good snapshot: every peer is new", "ever"
+	if info, err := os.Stat(snapshot); err == nil {
+		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
+		since = info.ModTime().UTC().Format(time.RFC3339)
+	}
 	if found.damaged > 0 && cause == nil {
 		r.salvage = aside
+		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	}
-	r.logLoss(&s, aside, found, cause)
-	return s.file, s.found, nil
+	r.opts.Logger.Error(what, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
+		"identities", has.records, "damaged", found.damaged, "error", cause)
+	return good, has, nil
 }
 
-// discard removes the file.
-func (s *spare) discard() {
-	if s.file != nil {
-		_ = os.Remove(s.file.Name())
-		_ = s.file.Close()
-	}
-}
-
-// fromSnapshot copies the newest snapshot that is good.
-func (r *rescue) fromSnapshot() (spare, bool) {
-	for _, name := range snapshots(r.path) {
-		s := spare{from: name}
-		err := r.copy(&s)
-		if err == nil && s.found.damaged == 0 && !s.found.fresh {
-			return s, true
+// spare returns a locked file to take the place of another: a verified copy of a
+// snapshot, or an empty one for "". It isn't synced: should it be lost, the
+// snapshot is still there.
+func (r *rescue) spare(snapshot string) (f *os.File, has census, err error) {
+	from := io.Reader(strings.NewReader(""))
+	if snapshot != "" {
+		file, err := os.Open(snapshot)
+		if err != nil {
+			return nil, has, err
 		}
-		s.discard()
-		if !errors.Is(err, os.ErrNotExist) {
-			r.log.Warn("snapshot of the history file is not usable", "path", name, "damaged", s.found.damaged, "error", err)
-		}
+		defer func() { _ = file.Close() }()
+		from = file
 	}
-	return spare{}, false
+	if f, err = makeFile(r.path+madeFor, r.opts.LockTimeout); err != nil {
+		return nil, has, err
+	}
+	if _, err = io.Copy(f, from); err == nil {
+		has, err = verify(f)
+	}
+	if err == nil && snapshot != "" && (has.fresh || has.damaged > 0) {
+		err = fmt.Errorf("%w: %d damaged records", ErrDamaged, has.damaged)
+	}
+	if err != nil {
+		discard(f)
+	}
+	return f, has, err
 }
 
-// copy copies a snapshot and verifies the copy. It isn't synced: should it be
-// lost, the snapshot is still there.
-func (r *rescue) copy(s *spare) error {
-	from, err := os.Open(s.from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.Close() }()
-	info, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	s.since = info.ModTime()
-	if s.file, err = makeFile(r.path+madeFor, r.patience); err != nil {
-		return err
-	}
-	if _, err := io.Copy(s.file, from); err != nil {
-		return err
-	}
-	s.found, err = verify(s.file)
-	return err
+// discard removes a file that was made.
+func discard(f *os.File) {
+	_ = os.Remove(f.Name())
+	_ = f.Close()
 }
 
 // madeFor ends the name of a file that is to replace a damaged one.
@@ -171,19 +165,18 @@ const (
 // setAside gives the file a dated name, and removes the oldest of those.
 func setAside(path string, now time.Time) (string, error) {
 	removeOldest(path, asideKept-1)
-	name := path + asideMark + now.UTC().Format(asideTime)
+	first := path + asideMark + now.UTC().Format(asideTime)
+	name := first
 	for n := 2; ; n++ {
-		err := os.Link(path, name)
-		if err == nil {
+		switch err := os.Link(path, name); {
+		case err == nil:
 			return name, nil
-		}
-		if !errors.Is(err, os.ErrExist) {
+		case !errors.Is(err, os.ErrExist):
 			return name, os.Rename(path, name) // no hard links here
-		}
-		if n > 9 {
+		case n > 9:
 			return "", err
 		}
-		name = fmt.Sprintf("%s%s%s-%d", path, asideMark, now.UTC().Format(asideTime), n)
+		name = fmt.Sprint(first, "-", n)
 	}
 }
 
@@ -195,20 +188,6 @@ func removeOldest(path string, n int) {
 	for i := range len(files) - n {
 		_ = os.Remove(filepath.Join(dir, files[i].Name()))
 	}
-}
-
-// logLoss logs in one line what is lost.
-func (r *rescue) logLoss(s *spare, aside string, found census, cause error) {
-	what, since := "history file was damaged and there is no good snapshot: every peer is new", "ever"
-	if s.from != "" {
-		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
-		since = s.since.UTC().Format(time.RFC3339)
-	}
-	if r.salvage != "" {
-		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
-	}
-	r.log.Error(what, "path", r.path, "set_aside", aside, "snapshot", s.from, "since", since,
-		"identities", s.found.records, "damaged", found.damaged, "error", cause)
 }
 
 // rejoin joins the intact records of a file that was set aside with ours.
@@ -233,7 +212,7 @@ func (f *File) rejoinAll(d disk) error {
 				return err
 			}
 		}
-		if err = errors.Join(err, f.pause(0)); err != nil {
+		if err = errors.Join(err, f.yield()); err != nil {
 			return err
 		}
 	}

@@ -231,6 +231,19 @@ func TestDamagedFilesAreServedFromTheSnapshot(t *testing.T) {
 	}
 }
 
+// A command that opens a file which is gone makes no empty one, which would hide the
+// snapshots from the daemon's next start.
+func TestAMissingFileWithSnapshots(t *testing.T) {
+	path := withSnapshot(t, 10)
+	remove(t, path)
+	if _, err := Open(path, Options{}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "snapshot") {
+		t.Errorf("Open: %v", err)
+	}
+	if f := mustRecover(t, path, Options{}); f.Len() != 10 {
+		t.Errorf("%d identities are recovered", f.Len())
+	}
+}
+
 // A newer version's file is no damaged one, and neither is one in use.
 func TestWhatIsNotRecovered(t *testing.T) {
 	path := withSnapshot(t, 10)
@@ -348,7 +361,7 @@ func TestOldestIsRemovedInAnyFolder(t *testing.T) {
 func TestRecoveryThatCannotBe(t *testing.T) {
 	path := withSnapshot(t, 10)
 	ruin(t, path)
-	r := rescue{path: filepath.Join(filepath.Dir(path), "no", "histories"), log: new(lines).logger()}
+	r := rescue{path: filepath.Join(filepath.Dir(path), "no", "histories"), opts: Options{Logger: new(lines).logger()}}
 	f, err := lockFile(path, os.O_RDWR, 0o600, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -397,7 +410,7 @@ func TestRejoining(t *testing.T) {
 	}
 	mustClose(t, old)
 	var log lines
-	f := mustOpen(t, newPath(t), Options{Logger: log.logger()})
+	f := mustOpen(t, newPath(t), Options{Logger: log.logger(), MaxPending: 1200}) // less than all: none is dropped
 	f.rejoin(aside)
 	for i := range n {
 		want := seen(1 + i%9)
