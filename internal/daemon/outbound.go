@@ -61,7 +61,7 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	limits.Connections = cfg.Limits.Connections
 	s.server = outbound.NewServer(limits, s.out.Answer, d.log)
 	if cfg.Outbound.Log != config.Off {
-		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: d.log}
+		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Journal: cfg.Outbound.Log == config.Journal, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: d.log}
 	}
 	d.sending = s
 	d.closers = append(d.closers, s.close)
@@ -128,9 +128,8 @@ func (s *sending) run() {
 	s.stop = stop
 	follow := func() {}
 	if f := s.follower; f != nil {
-		journal := f.Source == config.Journal
-		f.Begin(state.Cursor, journal)
-		follow = func() { f.Run(ctx, journal) }
+		f.Begin(state.Cursor)
+		follow = func() { f.Run(ctx) }
 	}
 	s.running.Go(func() {
 		s.permit(ctx)

@@ -26,8 +26,9 @@ type Cursor struct {
 
 // Follower reads Postfix's log as it is written.
 type Follower struct {
-	// Source is [config.Journal] or the path of a file.
-	Source string
+	// Source is the path of a file, or a name for the journal, where Journal is set.
+	Source  string
+	Journal bool
 	// Sink receives the deliveries. Required.
 	Sink maillog.DeliverySink
 	// Wanted reports whether somebody misses what can't be read: Postfix asks us.
@@ -42,10 +43,9 @@ type Follower struct {
 	cursor   atomic.Pointer[Cursor]
 	fault    atomic.Pointer[string]
 	joiner   *maillog.Deliveries
-	parse    *maillog.Lines // of the journal
-	absent   bool           // there was no file at the begin: all of it is new
-	muted    bool           // lines are read that were read before
-	complain string         // what was logged last
+	absent   bool   // there was no file at the begin: all of it is new
+	muted    bool   // lines are read that were read before
+	complain string // what was logged last
 }
 
 // FollowerStats are what a follower did since its start.
@@ -80,11 +80,11 @@ func (f *Follower) Cursor() Cursor {
 // Begin sets where to read from: a cursor, or without one the end that the log
 // has now. What is logged from now on is read by [Follower.Run], however much
 // later that starts.
-func (f *Follower) Begin(from Cursor, journal bool) {
+func (f *Follower) Begin(from Cursor) {
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
 	if from == (Cursor{}) {
 		f.joiner.Gap(f.Now())
-		if journal {
+		if f.Journal {
 			from.At = f.Now().UnixMicro()
 		} else {
 			from, f.absent = f.end()
@@ -95,12 +95,17 @@ func (f *Follower) Begin(from Cursor, journal bool) {
 
 // Run reads on until ctx ends. What goes wrong is reported, and tried again. Call
 // Begin before.
-func (f *Follower) Run(ctx context.Context, journal bool) {
-	if journal {
-		f.followJournal(ctx)
-		return
+func (f *Follower) Run(ctx context.Context) {
+	once := f.file
+	if f.Journal {
+		once = f.journal
 	}
-	f.followFile(ctx)
+	for ctx.Err() == nil {
+		if err := once(ctx); err != nil && ctx.Err() == nil {
+			f.failed(err.Error())
+			pause(ctx, faultPoll)
+		}
+	}
 }
 
 // mutedSink passes on what was not read before the last stop. The lines just
@@ -145,6 +150,9 @@ func (f *Follower) works() {
 		f.Log.Info("Postfix's log is read", "log", f.Source)
 	}
 }
+
+// faultPoll is how often a log that can't be read is tried again.
+const faultPoll = 5 * time.Second
 
 // pause waits, and reports whether to go on.
 func pause(ctx context.Context, d time.Duration) bool {

@@ -23,80 +23,84 @@ const (
 	// filePoll is how often a file is looked at for new lines. Each look wakes a
 	// process that has nothing else to do: a quarter of a millisecond.
 	filePoll = 500 * time.Millisecond
-	// faultPoll is how often one that can't be read is tried again.
-	faultPoll = 5 * time.Second
 	// headBytes is how much of a file identifies it.
 	headBytes = 256
 	// maxLine bounds a line; longer ones are skipped.
 	maxLine = 64 << 10
+	// rereadBytes is how much before a cursor is read once more.
+	rereadBytes = 256 << 10
 )
 
 // logFile is a file that is followed.
 type logFile struct {
-	f      *os.File
-	at     Cursor
-	ended  time.Time // when it was written to last
-	chunk  []byte    // what is read at once
-	buf    []byte    // what was read of a line whose end is not there yet
-	cut    bool      // that line is too long: its end is skipped
-	parse  *maillog.Lines
+	*os.File
 	follow *Follower
+	info   fs.FileInfo // as it was opened
+	at     Cursor      // all lines before it were read
+	fresh  int64       // lines before it were read by an earlier daemon
+	cut    bool        // of the next line, the begin was skipped
+	chunk  []byte      // what is read at once
+	parse  *maillog.Lines
 }
 
-// followFile reads a file, whichever way it is rotated: renamed (logrotate's
-// default, postfix logrotate), or copied and truncated.
-func (f *Follower) followFile(ctx context.Context) {
-	for drained := false; ; {
-		file, err := f.open(f.Cursor(), drained)
-		if err != nil {
-			f.failed(rights(err))
-			if !pause(ctx, faultPoll) {
-				return
-			}
-			continue
-		}
-		f.works()
-		how := file.run(ctx)
-		file.f.Close()
-		if how == same {
-			return
-		}
-		drained = how == renamed
-	}
-}
-
-// rights adds what would help to an error of permissions.
-func rights(err error) string {
+// file reads a file until ctx ends or the file is rotated, whichever way: renamed
+// (logrotate's default, postfix logrotate), or copied and truncated.
+func (f *Follower) file(ctx context.Context) error {
+	l, err := f.open(f.Cursor())
 	if errors.Is(err, fs.ErrPermission) {
-		return err.Error() + ": the daemon needs the group that may read it (SupplementaryGroups=adm on Debian)"
+		err = fmt.Errorf("%w: the daemon needs the group that may read it (SupplementaryGroups=adm on Debian)", err)
 	}
-	return err.Error()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	f.works()
+	l.run(ctx)
+	return nil
 }
 
-// open opens the log where the cursor stands. What was written to a file that
-// was rotated away since is read first, unless it was read to its end.
-func (f *Follower) open(c Cursor, drained bool) (*logFile, error) {
+// open opens the log where the cursor stands. What was written to files that were
+// rotated away since is read first.
+func (f *Follower) open(c Cursor) (*logFile, error) {
 	l, err := f.newLog(f.Source)
 	if err != nil {
 		return nil, err
 	}
-	now := l.at
-	size := now.Offset
-	now.Offset = 0
 	switch {
-	case c == Cursor{} && f.absent:
-	case c == Cursor{}: // it could not be read before: from now on
-		now.Offset = size
-		f.joiner.Gap(f.Now())
-	case c.Inode == now.Inode && c.Offset <= size && l.hasHead(c):
-		l.reread(c)
-		now.Offset = c.Offset
-	case !f.catchUp(c, now.Inode) && !drained: // rotated to a name that is not known
+	case c != Cursor{}:
+		f.resume(c, l)
+	case f.absent:
+		l.at.Offset = 0
+	default: // it could not be read before: from now on
 		f.joiner.Gap(f.Now())
 	}
-	l.at = now
-	f.cursor.Store(&now)
+	l.read(nil)
 	return l, nil
+}
+
+// resume finds the file that the cursor was in, under the name that it, or its copy,
+// has now. It reads the rest of it, and all later ones but the log itself.
+func (f *Follower) resume(c Cursor, l *logFile) {
+	all := append(f.rotated(l.info), l)
+	at := len(all) - 1
+	for at >= 0 && !all[at].has(c) {
+		at--
+	}
+	if at < 0 { // rotated to a name that is not known
+		f.joiner.Gap(f.Now())
+	}
+	for i, file := range all {
+		if file.at.Offset = 0; i == at {
+			file.continues(c)
+		}
+		if file == l {
+			return
+		}
+		if at >= 0 && i >= at {
+			file.drain()
+		}
+		file.Close()
+	}
 }
 
 // newLog opens a log, with the cursor at its end.
@@ -105,11 +109,17 @@ func (f *Follower) newLog(path string) (*logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logFile{f: file, follow: f, parse: maillog.NewLines(f.Now()), chunk: make([]byte, 64<<10)}
-	if err := l.identify(); err != nil {
+	l := &logFile{File: file, follow: f, parse: maillog.NewLines(f.Now()), chunk: make([]byte, maxLine)}
+	l.info, err = file.Stat()
+	if err == nil && !l.info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	if err != nil {
 		file.Close()
 		return nil, err
 	}
+	l.at = Cursor{Inode: inodeOf(l.info), Offset: l.info.Size()}
+	l.at.Head, l.at.HeadSize = l.head(headBytes)
 	return l, nil
 }
 
@@ -119,39 +129,8 @@ func (f *Follower) end() (at Cursor, absent bool) {
 	if err != nil {
 		return at, errors.Is(err, fs.ErrNotExist)
 	}
-	defer l.f.Close()
+	defer l.Close()
 	return l.at, false
-}
-
-// rereadBytes is how much before a cursor is read once more.
-const rereadBytes = 256 << 10
-
-// reread reads what lies just before a cursor, for the joiner alone.
-func (l *logFile) reread(c Cursor) {
-	begin := max(c.Offset-rereadBytes, 0)
-	b := make([]byte, c.Offset-begin)
-	n, _ := l.f.ReadAt(b, begin)
-	l.follow.muted = true
-	defer func() { l.follow.muted = false }()
-	for line := range bytes.Lines(b[:n]) {
-		if r, ok := l.parse.Read(bytes.TrimSuffix(line, []byte("\n"))); ok {
-			l.follow.read(&r)
-		}
-	}
-}
-
-// identify sets the cursor to the end of the file.
-func (l *logFile) identify() error {
-	info, err := l.f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", l.f.Name())
-	}
-	l.ended, l.at = info.ModTime(), Cursor{Inode: inodeOf(info), Offset: info.Size()}
-	l.at.Head, l.at.HeadSize = l.head(headBytes)
-	return nil
 }
 
 func inodeOf(info fs.FileInfo) uint64 {
@@ -164,7 +143,7 @@ func inodeOf(info fs.FileInfo) uint64 {
 // head returns a checksum of the first bytes, up to n.
 func (l *logFile) head(n int) (sum uint32, size int) {
 	b := make([]byte, n)
-	size, _ = l.f.ReadAt(b, 0)
+	size, _ = l.ReadAt(b, 0)
 	return crc32.ChecksumIEEE(b[:size]), size
 }
 
@@ -174,36 +153,28 @@ func (l *logFile) hasHead(c Cursor) bool {
 	return sum == c.Head && size == c.HeadSize
 }
 
+// has reports whether the cursor was in this file, or in one that it is a copy of.
+func (l *logFile) has(c Cursor) bool {
+	return (c.HeadSize > 0 || c.Inode == l.at.Inode) && c.Offset <= l.info.Size() && l.hasHead(c)
+}
+
+// continues sets the cursor. What lies just before it is read once more where this
+// daemon has read nothing yet: it begins deliveries that end later.
+func (l *logFile) continues(c Cursor) {
+	l.at.Offset, l.fresh = c.Offset, c.Offset
+	if l.follow.lines.Load() == 0 {
+		l.at.Offset = max(c.Offset-rereadBytes, 0)
+		l.cut = l.at.Offset > 0
+	}
+}
+
 // rotatedName is what rotation adds to the name of a log: ".1", "-20260101",
 // ".20260101-000000". What is compressed was rotated long ago.
 var rotatedName = regexp.MustCompile(`^[.-][0-9][0-9.-]*$`)
 
-// catchUp reads what was written to files that were rotated away since: the rest
-// of the one that the cursor was in, under the name that it, or its copy, has
-// now, and all later ones. It reports whether that one was found.
-func (f *Follower) catchUp(c Cursor, current uint64) bool {
-	all := f.rotated(current)
-	defer func() {
-		for _, l := range all {
-			l.f.Close()
-		}
-	}()
-	at := slices.IndexFunc(all, func(l *logFile) bool { return c.HeadSize > 0 && l.at.Offset >= c.Offset && l.hasHead(c) })
-	if at < 0 {
-		return false
-	}
-	for i, l := range all[at:] {
-		if l.at.Offset = 0; i == 0 {
-			l.at = c
-		}
-		l.drain()
-	}
-	return true
-}
-
 // rotated opens the files that the log was rotated to, in the order of their last
-// lines, each with the cursor at its end.
-func (f *Follower) rotated(current uint64) (all []*logFile) {
+// lines.
+func (f *Follower) rotated(current fs.FileInfo) (all []*logFile) {
 	entries, _ := os.ReadDir(filepath.Dir(f.Source))
 	for _, e := range entries {
 		suffix, ok := strings.CutPrefix(e.Name(), filepath.Base(f.Source))
@@ -213,105 +184,76 @@ func (f *Follower) rotated(current uint64) (all []*logFile) {
 		l, err := f.newLog(filepath.Join(filepath.Dir(f.Source), e.Name()))
 		switch {
 		case err != nil:
-		case l.at.Inode == current:
-			l.f.Close()
+		case os.SameFile(l.info, current):
+			l.Close()
 		default:
 			all = append(all, l)
 		}
 	}
-	slices.SortFunc(all, func(a, b *logFile) int { return a.ended.Compare(b.ended) })
+	slices.SortFunc(all, func(a, b *logFile) int { return a.info.ModTime().Compare(b.info.ModTime()) })
 	return all
 }
 
-// run reads until ctx ends, or until the file was rotated, and returns how. One
-// that was renamed was read to its end.
-func (l *logFile) run(ctx context.Context) replacement {
+// run reads until ctx ends, or until the file was rotated. One that was renamed is
+// read to its end.
+func (l *logFile) run(ctx context.Context) {
 	for left := false; ; {
 		grew, err := l.drain()
 		if err != nil {
 			l.follow.failed(err.Error())
 		}
-		switch now, size := l.replaced(); {
-		case now == truncated:
-			return truncated
-		case now == renamed && left && !grew:
-			return renamed // nothing came to the old one since the new one has lines
-		case now == renamed && size > 0:
-			left = true
+		now, err := os.Stat(l.follow.Source)
+		switch {
+		case err != nil: // between two names
+		case os.SameFile(now, l.info):
+			if now.Size() < l.at.Offset || !l.hasHead(l.at) {
+				return // truncated
+			}
+		case left && !grew:
+			return // nothing came to the old one since the new one has lines
+		default:
+			left = now.Size() > 0
 		}
 		if !pause(ctx, filePoll) {
 			l.drain()
-			return same
+			return
 		}
 	}
 }
 
-// replacement is what became of the file under its name.
-type replacement uint8
-
-const (
-	same replacement = iota
-	renamed
-	truncated
-)
-
-// replaced looks at what has the name now, and how long it is.
-func (l *logFile) replaced() (replacement, int64) {
-	info, err := os.Stat(l.follow.Source)
-	switch {
-	case err != nil:
-		return same, 0 // between two names
-	case inodeOf(info) != l.at.Inode:
-		return renamed, info.Size()
-	case info.Size() < l.at.Offset || !l.hasHead(l.at):
-		return truncated, info.Size()
-	}
-	return same, info.Size()
-}
-
-// drain reads what is there. Only whole lines count as read.
+// drain reads the whole lines that are there.
 func (l *logFile) drain() (grew bool, err error) {
-	pos := l.at.Offset + int64(len(l.buf))
 	for {
-		n, err := l.f.ReadAt(l.chunk, pos)
+		before, n := l.at.Offset, 0
+		n, err = l.ReadAt(l.chunk, before)
 		if n > 0 && !l.hasHead(l.at) {
 			return grew, nil // truncated, and written to since
 		}
-		if n > 0 {
-			grew = true
-			pos += int64(n)
-			l.feed(l.chunk[:n])
-		}
-		if err == io.EOF || n == 0 && err == nil {
-			return grew, nil
-		}
-		if err != nil {
-			return grew, err
-		}
-	}
-}
-
-// feed splits what was read into lines.
-func (l *logFile) feed(b []byte) {
-	l.buf = append(l.buf, b...)
-	rest := l.buf
-	for {
-		line, after, ok := bytes.Cut(rest, []byte("\n"))
-		if !ok {
+		if l.read(l.chunk[:n]); l.at.Offset == before {
 			break
 		}
-		if r, ok := l.parse.Read(line); ok && !l.cut {
+		grew = true
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return grew, err
+}
+
+// read reads the whole lines of a chunk, and moves the cursor behind them.
+func (l *logFile) read(chunk []byte) {
+	for line := range bytes.Lines(chunk) {
+		text, whole := bytes.CutSuffix(line, []byte("\n"))
+		if !whole && len(line) < len(l.chunk) {
+			break // its end is not there yet
+		}
+		l.follow.muted = l.at.Offset < l.fresh
+		if r, ok := l.parse.Read(text); ok && whole && !l.cut {
 			l.follow.read(&r)
 		}
-		l.cut = false
-		l.at.Offset += int64(len(line)) + 1
-		rest = after
+		l.cut = !whole
+		l.at.Offset += int64(len(line))
 	}
-	if len(rest) > maxLine {
-		l.at.Offset += int64(len(rest))
-		rest, l.cut = nil, true
-	}
-	l.buf = append(l.buf[:0], rest...)
 	if l.at.HeadSize < headBytes {
 		l.at.Head, l.at.HeadSize = l.head(headBytes)
 	}

@@ -3,6 +3,7 @@ package outbound
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -29,25 +30,11 @@ func journalMatches(machine string) []string {
 		func(match string) bool { return match == "" })
 }
 
-// followJournal reads the journal by journalctl(1), which needs no library, and
-// starts it again when it ends.
-func (f *Follower) followJournal(ctx context.Context) {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		began := time.Now()
-		f.failed(f.journal(ctx).Error())
-		if time.Since(began) > time.Minute {
-			wait = time.Second
-		}
-		if !pause(ctx, wait) {
-			return
-		}
-	}
-}
-
 // rereadTime is how much before a cursor is read once more.
 const rereadTime = 10 * time.Minute
 
-// journal runs journalctl until it ends, and returns why.
+// journal reads the journal by journalctl(1), which needs no library, until that
+// ends, and returns why.
 func (f *Follower) journal(ctx context.Context) error {
 	from := f.Cursor()
 	began := time.UnixMicro(from.At).Add(-rereadTime)
@@ -71,28 +58,21 @@ func (f *Follower) journal(ctx context.Context) error {
 	}
 	f.readJournal(bufio.NewReaderSize(out, maxLine), from)
 	err = cmd.Wait()
-	if text := clean.Text(strings.TrimSpace(errs.String()), 300); text != "" {
-		return errors.New("journalctl: " + text + journalRights(text))
+	why := clean.Text(strings.TrimSpace(errs.String()), 300)
+	switch {
+	case strings.Contains(why, "permission") || strings.Contains(why, "other users"):
+		why += ": the daemon needs the group systemd-journal (SupplementaryGroups=systemd-journal)"
+	case why == "" && err != nil:
+		why = err.Error()
 	}
-	if err != nil {
-		return errors.New("journalctl: " + err.Error())
-	}
-	return errors.New("journalctl ended")
-}
-
-// journalRights adds what would help.
-func journalRights(text string) string {
-	if strings.Contains(text, "permission") || strings.Contains(text, "other users") {
-		return ": the daemon needs the group systemd-journal (SupplementaryGroups=systemd-journal)"
-	}
-	return ""
+	return errors.New("journalctl: " + cmp.Or(why, "ended"))
 }
 
 // readJournal reads records, one JSON object a line, until the end. Those up to the
 // cursor were read before.
 func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
-	f.muted, f.parse = true, maillog.NewLines(f.Now())
-	for {
+	f.muted = true
+	for parse := maillog.NewLines(f.Now()); ; {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
 			for errors.Is(err, bufio.ErrBufferFull) {
@@ -104,20 +84,18 @@ func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
 			return
 		}
 		f.works()
-		f.record(line, from)
+		if line, cursor, ok := parse.Journal(line); ok {
+			f.record(&line, cursor, from)
+		}
 	}
 }
 
 // record reads one record of the journal. The first one behind the cursor ends the
 // reading again, whatever the clock shows later: somebody may set it back.
-func (f *Follower) record(b []byte, from Cursor) {
-	line, cursor, ok := f.parse.Journal(b)
-	if !ok {
-		return
-	}
+func (f *Follower) record(line *maillog.Line, cursor string, from Cursor) {
 	at := line.At.UnixMicro()
 	f.muted = f.muted && at <= from.At
-	f.read(&line)
+	f.read(line)
 	if !f.muted {
 		f.cursor.Store(&Cursor{Journal: cursor, At: at})
 	}

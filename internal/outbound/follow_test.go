@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,8 +97,8 @@ func follow(path string, sink maillog.DeliverySink, from Cursor) (f *Follower, s
 	f = &Follower{Source: path, Sink: sink, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	f.Begin(from, false)
-	go func() { defer close(done); f.Run(ctx, false) }()
+	f.Begin(from)
+	go func() { defer close(done); f.Run(ctx) }()
 	return f, func() Cursor { cancel(); <-done; return f.Cursor() }
 }
 
@@ -127,14 +128,14 @@ func TestBegin(t *testing.T) {
 		f := &Follower{Source: w.path, Sink: found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
 		w.n = -1
 		w.write(1)
-		f.Begin(Cursor{}, false)
+		f.Begin(Cursor{})
 		if !exists {
 			w.reopen()
 		}
 		w.write(3)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); f.Run(ctx, false) }()
+		go func() { defer close(done); f.Run(ctx) }()
 		eventually(t, "three deliveries", func() bool { return len(found.seen()) >= 3 })
 		cancel()
 		<-done
@@ -235,22 +236,46 @@ func TestCursorOutlivesARestart(t *testing.T) {
 	}
 }
 
-// What began before a stop is known after it.
+// What began before a stop is known after it, wherever the log is then.
 func TestTLSBeforeARestart(t *testing.T) {
-	w, found := newWriter(t), &ids{}
-	_, stop := follow(w.path, found, Cursor{})
-	begin(t, w, found)
-	fmt.Fprintf(w.f, "%s mx postfix/smtp[77]: Untrusted TLS connection established to mx.bank.test[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)\n", time.Now().Format(time.RFC3339Nano))
-	w.write(0)
-	time.Sleep(3 * filePoll)
-	cursor := stop()
-	_, stop = follow(w.path, found, cursor)
-	defer stop()
-	w.write(1)
-	eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
-	if use := found.use["Q1"]; use != maillog.Encrypted {
-		t.Errorf("use %d, want encrypted", use)
+	for name, meanwhile := range map[string]func(w *writer){
+		"nothing":  func(*writer) {},
+		"a rename": func(w *writer) { os.Rename(w.path, w.path+".1"); w.reopen() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, found := newWriter(t), &ids{}
+			f, stop := follow(w.path, found, Cursor{})
+			begin(t, w, found)
+			before := f.Stats().Lines
+			fmt.Fprintf(w.f, "%s mx postfix/smtp[77]: Untrusted TLS connection established to mx.bank.test[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)\n", time.Now().Format(time.RFC3339Nano))
+			eventually(t, "its line", func() bool { return f.Stats().Lines > before })
+			cursor := stop()
+			meanwhile(w)
+			_, stop = follow(w.path, found, cursor)
+			defer stop()
+			w.write(1)
+			eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
+			if use := found.use["Q1"]; use != maillog.Encrypted {
+				t.Errorf("use %d, want encrypted", use)
+			}
+		})
 	}
+}
+
+// A log that was empty at the stop, and was renamed since, is read under its new name.
+func TestEmptyLogIsRenamed(t *testing.T) {
+	w, found := newWriter(t), &ids{}
+	f := &Follower{Source: w.path, Sink: found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+	f.Begin(Cursor{})
+	w.write(3)
+	os.Rename(w.path, w.path+".1")
+	w.reopen()
+	w.write(2)
+	_, stop := follow(w.path, found, f.Cursor())
+	defer stop()
+	eventually(t, "the last line", func() bool { return len(found.seen()) >= w.n })
+	w.once(found)
 }
 
 // What else stands in a log, or is no log at all, makes no delivery of its own, and
@@ -288,6 +313,31 @@ func TestMissingLogIsReported(t *testing.T) {
 	f, stop := follow(path, &ids{}, Cursor{})
 	defer stop()
 	eventually(t, "a fault", func() bool { return strings.Contains(f.Stats().Fault, "no such file") })
+}
+
+// The end of the daemon is no fault of the log, and leaves no journalctl behind.
+func TestJournalEndsWithTheDaemon(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte("#!/bin/sh\necho '{}'\nexec sleep 600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	var log strings.Builder
+	f := &Follower{
+		Source: "journal", Journal: true, Sink: &ids{}, Wanted: func() bool { return true }, Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	f.failed("as it was before")
+	f.Begin(Cursor{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	eventually(t, "the journal", func() bool { return f.Stats().Fault == "" })
+	cancel()
+	<-done
+	if n := strings.Count(log.String(), "can't be read"); n != 1 {
+		t.Errorf("%d faults were logged, want the first alone:\n%s", n, log.String())
+	}
 }
 
 // journalRecord is one record as journalctl -o json writes it, so many microseconds

@@ -77,10 +77,10 @@ func follow(ctx context.Context, file string, lines int) (f measure.Figures, err
 	defer stop()
 	began := time.Now()
 	done := make(chan struct{})
-	follower.Begin(outbound.Cursor{Inode: info.Sys().(*syscall.Stat_t).Ino}, false)
+	follower.Begin(outbound.Cursor{Inode: info.Sys().(*syscall.Stat_t).Ino})
 	go func() {
 		defer close(done)
-		follower.Run(ctx, false)
+		follower.Run(ctx)
 	}()
 	for follower.Stats().Lines < uint64(lines) && ctx.Err() == nil {
 		time.Sleep(time.Millisecond)
