@@ -51,7 +51,7 @@ func printSent(c *cli.Context, s *outbound.Sent, w io.Writer) error {
 	if c.Bool("csv") {
 		var days []reportDay
 		for _, d := range s.Days {
-			days = append(days, reportDay{Day: d.Day, ByLevel: d.Levels}.summed())
+			days = append(days, reportDay{Day: d.Day.String(), ByLevel: d.Levels}.summed())
 		}
 		return writeDays(w, "outbound", days)
 	}

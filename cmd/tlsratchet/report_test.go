@@ -3,16 +3,18 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/outbound"
+	"tlsratchet/tlsstate"
 )
 
 // TestReportOutbound: --csv and --limit count for the mail that we send, too.
 func TestReportOutbound(t *testing.T) {
 	sent := outbound.Sent{
-		Days:  []outbound.SentDay{{Day: "2026-11-21", Levels: [4]uint64{1, 0, 2, 1}}},
+		Days:  []outbound.SentDay{{Day: tlsstate.DayOf(time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)), Levels: [4]uint64{1, 0, 2, 1}}},
 		Clear: []outbound.ClearDestination{{Destination: "a.example", Recipients: 2}, {Destination: "b.example", Recipients: 1}},
 	}
 	for args, want := range map[string]string{

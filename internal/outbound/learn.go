@@ -50,7 +50,7 @@ func (b *Outbound) Stats() Stats {
 	b.counts.mu.Lock()
 	defer b.counts.mu.Unlock()
 	s := b.counts.Stats
-	s.Outage = b.outage.is()
+	s.Outage = !b.outage.state().Since.IsZero()
 	return s
 }
 
@@ -61,9 +61,7 @@ func (b *Outbound) Removed(queueID string) { b.waiting.removed(queueID) }
 // Delivered learns from a delivery; it is part of [maillog.DeliverySink].
 func (b *Outbound) Delivered(d *maillog.Delivery) {
 	b.learnHosts(d)
-	l, ok := b.asked.nexthop(attempt{
-		pid: int32(d.PID), at: d.At, domain: d.Domain, host: d.Host, reused: d.Reused || d.Suspended,
-	}, &b.names)
+	l, ok := b.asked.nexthop(d, &b.names)
 	if !ok || l.name.id.IsZero() || b.byRelay(d, l) {
 		b.counts.add(&b.counts.Unattributed)
 		return
@@ -131,10 +129,11 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	learns := after != h
 	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
 		learns = !b.failedDelivery(d, &v, rule) && learns
-	} else if used.Level > tlsstate.Plaintext {
-		b.met(id.Name, d)
-	} else if d.Status == maillog.Sent { // its pin is dropped or released
+	} else if d.Status == maillog.Sent { // over TLS, or its pin is dropped or released
 		b.waiting.met(id.Name)
+		if used.Level > tlsstate.Plaintext {
+			b.outage.met(id.Name, networkOf(d.Addr), d.At)
+		}
 	}
 	if d.Status != maillog.Sent {
 		v.Action = tlsstate.Tempfail
@@ -154,25 +153,7 @@ func (b *Outbound) failedDelivery(d *maillog.Delivery, v *tlsstate.Verdict, rule
 		b.counts.add(&b.counts.Held)
 	}
 	b.waiting.add(d, v, rule.ReleaseAfterDays)
-	outage, changed := b.outage.fail(v.Identity.Name, networkOf(d.Addr), d.At)
-	if changed {
-		b.reportOutage()
-	}
-	return outage
-}
-
-// met notes that a destination was reached over TLS.
-func (b *Outbound) met(name string, d *maillog.Delivery) {
-	b.waiting.met(name)
-	if b.outage.met(name, networkOf(d.Addr), d.At) {
-		b.reportOutage()
-	}
-}
-
-func (b *Outbound) reportOutage() {
-	if b.o.Outage != nil {
-		b.o.Outage(b.outage.state())
-	}
+	return b.outage.fail(v.Identity.Name, networkOf(d.Addr), d.At)
 }
 
 // networkOf returns the /16 (IPv6: /32) of a relay, or "".

@@ -17,15 +17,14 @@ import (
 // nothing, so pins outlive it; mail is released after as many days as for a
 // single destination, for it must not be returned.
 type outage struct {
-	mu      sync.Mutex
-	since   time.Time // zero: there is none
-	failing map[string]failure
+	// report, if not nil, is called with each outage that began or ended.
+	report func(OutageState)
+	mu     sync.Mutex
+	s      OutageState
 	// reached has the networks in which destinations were reached over TLS while
 	// others failed, and when.
 	reached map[string]time.Time
 	expired time.Time // when those that are too old were last looked for
-	// override is an operator's wish: Release, Hold, or "" for none.
-	override string
 }
 
 // An operator's wishes for the outage breaker.
@@ -55,13 +54,7 @@ type OutageState struct {
 }
 
 // Names are the failing destinations, sorted.
-func (s OutageState) Names() (all []string) {
-	for n := range s.Failing {
-		all = append(all, n)
-	}
-	slices.Sort(all)
-	return all
-}
+func (s OutageState) Names() []string { return slices.Sorted(maps.Keys(s.Failing)) }
 
 const (
 	outageNames  = 10
@@ -72,26 +65,38 @@ const (
 	maxFailing   = 1000
 )
 
-// fail notes that a pinned destination failed. It reports whether there is an
-// outage, and whether one began or ended with this.
-func (o *outage) fail(domain, network string, now time.Time) (is, changed bool) {
+// with calls a function with the lock held, and then reports what changed.
+func (o *outage) with(do func()) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	before := o.since
-	o.expire(now)
-	note(&o.failing, domain, failure{At: now, Network: network})
-	if o.since.IsZero() && o.begins(now) {
-		o.since = now
+	before := o.s.Since
+	do()
+	changed := o.s.Since != before && o.report != nil
+	o.mu.Unlock()
+	if changed {
+		o.report(o.state())
 	}
-	return !o.since.IsZero() && o.override != Hold, o.since != before
 }
 
-// note sets an entry. Beyond maxFailing only those that are there change.
-func note[V any](all *map[string]V, key string, v V) {
+// fail notes that a pinned destination failed. It reports whether there is an
+// outage.
+func (o *outage) fail(domain, network string, now time.Time) (is bool) {
+	o.with(func() {
+		o.expire(now)
+		note(&o.s.Failing, maxFailing, domain, failure{At: now, Network: network})
+		if o.s.Since.IsZero() && o.begins(now) {
+			o.s.Since = now
+		}
+		is = !o.s.Since.IsZero() && o.s.Override != Hold
+	})
+	return is
+}
+
+// note sets an entry. Beyond most only those that are there change.
+func note[V any](all *map[string]V, most int, key string, v V) {
 	if *all == nil {
 		*all = make(map[string]V)
 	}
-	if _, known := (*all)[key]; known || len(*all) < maxFailing {
+	if _, known := (*all)[key]; known || len(*all) < most {
 		(*all)[key] = v
 	}
 }
@@ -107,7 +112,7 @@ func (o *outage) begins(now time.Time) bool {
 // network once: a provider's customers fail together for its own reasons.
 func (o *outage) together(now time.Time) int {
 	networks := make(map[string]bool)
-	for name, f := range o.failing {
+	for name, f := range o.s.Failing {
 		if now.Sub(f.At).Abs() <= outageWindow {
 			networks[cmp.Or(f.Network, name)] = true
 		}
@@ -125,75 +130,59 @@ func count(reached map[string]time.Time, after time.Time) (n int) {
 	return n
 }
 
-// met notes that a destination was reached over TLS. It reports whether that
-// ended an outage.
-func (o *outage) met(domain, network string, now time.Time) (ended bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.failing) == 0 {
-		return false
-	}
-	delete(o.failing, domain)
-	note(&o.reached, cmp.Or(network, domain), now)
-	expired := o.expire(now)
-	return o.over() || expired
+// met notes that a destination was reached over TLS.
+func (o *outage) met(domain, network string, now time.Time) {
+	o.with(func() {
+		if len(o.s.Failing) == 0 {
+			return
+		}
+		delete(o.s.Failing, domain)
+		note(&o.reached, maxFailing, cmp.Or(network, domain), now)
+		o.expire(now)
+		o.endIfOver()
+	})
 }
 
 // expire forgets what was too long ago, once a minute: it is part of each look-up.
-// It reports whether that ended an outage.
-func (o *outage) expire(now time.Time) (ended bool) {
+func (o *outage) expire(now time.Time) {
 	if now.Sub(o.expired).Abs() < time.Minute {
-		return false
+		return
 	}
 	o.expired = now
-	maps.DeleteFunc(o.failing, func(_ string, f failure) bool { return now.Sub(f.At).Abs() > outageMemory })
+	maps.DeleteFunc(o.s.Failing, func(_ string, f failure) bool { return now.Sub(f.At).Abs() > outageMemory })
 	maps.DeleteFunc(o.reached, func(_ string, at time.Time) bool { return now.Sub(at).Abs() > outageMemory })
-	return o.over()
+	o.endIfOver()
 }
 
-// over ends an outage, if few are left that fail, or more are reached.
-func (o *outage) over() (ended bool) {
-	if o.since.IsZero() || len(o.failing) > outageNames/2 && count(o.reached, o.since) <= len(o.failing) {
-		return false
+// endIfOver ends an outage, if few are left that fail, or more are reached.
+func (o *outage) endIfOver() {
+	if len(o.s.Failing) <= outageNames/2 || count(o.reached, o.s.Since) > len(o.s.Failing) {
+		o.s.Since = time.Time{}
 	}
-	o.since = time.Time{}
-	return true
 }
 
 // releases reports whether mail is let go because of an outage: at once where
 // that is configured, else on the day on which a single destination is released.
-// It reports, too, whether an outage ended.
-func (o *outage) releases(now time.Time, atOnce bool, afterDays int) (yes, ended bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	ended = o.expire(now)
-	if o.since.IsZero() || o.override != "" {
-		return o.override == Release, ended
-	}
-	return atOnce || int(tlsstate.DayOf(now))-int(tlsstate.DayOf(o.since)) >= afterDays-1, false
+func (o *outage) releases(now time.Time, atOnce bool, afterDays int) (yes bool) {
+	o.with(func() {
+		o.expire(now)
+		switch {
+		case o.s.Override != "":
+			yes = o.s.Override == Release
+		case !o.s.Since.IsZero():
+			yes = atOnce || int(tlsstate.DayOf(now))-int(tlsstate.DayOf(o.s.Since)) >= afterDays-1
+		}
+	})
+	return yes
 }
 
-// is reports whether there is an outage.
-func (o *outage) is() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.since.IsZero()
-}
-
+// state returns a copy.
 func (o *outage) state() OutageState {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := OutageState{Since: o.since, Failing: make(map[string]failure, len(o.failing)), Override: o.override}
-	for name, f := range o.failing {
-		s.Failing[name] = f
-	}
+	s := o.s
+	s.Failing = maps.Clone(s.Failing)
 	return s
-}
-
-func (o *outage) restore(s OutageState) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.since, o.failing, o.override = s.Since, s.Failing, s.Override
 }
 
 // Override makes an operator's wish count: [Release], [Hold], or [Auto] for none.
@@ -208,7 +197,7 @@ func (b *Outbound) Override(wish string) error {
 	}
 	b.outage.mu.Lock()
 	defer b.outage.mu.Unlock()
-	b.outage.override = wish
+	b.outage.s.Override = wish
 	return nil
 }
 

@@ -24,7 +24,7 @@ func TestManyReached(t *testing.T) {
 		t.Errorf("%d networks were reached within the window, want %d", n, maxFailing)
 	}
 	for n := range outageNames + 2 {
-		if is, _ := o.fail(fmt.Sprintf("fails%d.test", n), fmt.Sprint("failing ", n), now); is {
+		if o.fail(fmt.Sprintf("fails%d.test", n), fmt.Sprint("failing ", n), now) {
 			t.Fatal("an outage, though many more are reached than fail")
 		}
 	}

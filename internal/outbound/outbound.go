@@ -52,7 +52,7 @@ type Outbound struct {
 	shared   ratchet.Shared // nil for a memory of this host's own
 	settings atomic.Pointer[Settings]
 	names    names
-	asked    asked
+	asked    *asked
 	outage   outage
 	waiting  waiting
 	tally    sentTally
@@ -63,8 +63,9 @@ type Outbound struct {
 // New returns an Outbound. What was kept of an earlier one is given to
 // [Outbound.Restore].
 func New(o Options) *Outbound {
-	b := &Outbound{o: o}
+	b := &Outbound{o: o, asked: newAsked()}
 	b.shared, _ = o.Histories.(ratchet.Shared)
+	b.outage.report = o.Outage
 	b.settings.Store(&o.Settings)
 	return b
 }
@@ -77,7 +78,7 @@ const fresh = time.Minute
 
 // Answer reports whether mail for the key is to be encrypted; it is an
 // [Answerer]. Whatever goes wrong inside, the answer is no.
-func (b *Outbound) Answer(key []byte, pid int32) bool {
+func (b *Outbound) Answer(key []byte, pid uint32) bool {
 	if len(key) == 0 || key[0] == '.' {
 		return false
 	}
@@ -110,15 +111,7 @@ func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool 
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	return s.wouldHold(&v) && (v.Required || !b.outageReleases(now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
-}
-
-func (b *Outbound) outageReleases(now time.Time, atOnce bool, afterDays int) bool {
-	yes, ended := b.outage.releases(now, atOnce, afterDays)
-	if ended {
-		b.reportOutage()
-	}
-	return yes
+	return s.wouldHold(&v) && (v.Required || !b.outage.releases(now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
 }
 
 // stripped returns the verdict on a delivery in clear on a day.

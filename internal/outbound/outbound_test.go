@@ -223,7 +223,7 @@ func (w *world) failing(n int) {
 // reached notes that so many destinations are reached over TLS.
 func (w *world) reached(n int) {
 	for i := range n {
-		w.met(fmt.Sprintf("r%d.test", i), &maillog.Delivery{At: w.now})
+		w.outage.met(fmt.Sprintf("r%d.test", i), "", w.now)
 	}
 }
 
@@ -253,8 +253,8 @@ func TestOutageOfOthers(t *testing.T) {
 		w.reached(13)
 		w.failing(12)
 	}
-	if n := len(w.states); n != 1 || !w.states[0].Since.IsZero() {
-		t.Errorf("%d reports: %+v", n, w.states)
+	if n := len(w.states); n != 2 || !w.states[1].Since.IsZero() {
+		t.Errorf("%d reports, want two: %+v", n, w.states)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestOutageForgotten(t *testing.T) {
 	w.pin("bank.test")
 	w.failing(12)
 	w.now = w.now.Add(outageMemory + time.Minute)
-	if !w.Answer([]byte("bank.test"), 77) || len(w.states) != 1 || !w.states[0].Since.IsZero() {
+	if !w.Answer([]byte("bank.test"), 77) || len(w.states) != 2 || !w.states[1].Since.IsZero() {
 		t.Errorf("reports: %+v", w.states)
 	}
 }
@@ -321,6 +321,24 @@ func TestOverride(t *testing.T) {
 	}
 }
 
+// TestRestoreBesideReaders: the page may ask while the state is restored; -race
+// finds what is read meanwhile.
+func TestRestoreBesideReaders(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.deliver("bank.test", refused)
+	w.deliver("other.test", inClear)
+	again := newWorld(t, nil)
+	read := make(chan Overview)
+	go func() { read <- again.Overview() }()
+	again.Restore(w.State())
+	<-read
+	again.now = w.now
+	if o := again.Overview(); len(o.Waiting) != 1 || len(o.Sent.Days) != 8 || len(o.Sent.Clear) != 1 {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestWaiting(t *testing.T) {
 	w := newWorld(t, nil)
 	w.pin("bank.test")
@@ -368,38 +386,38 @@ func TestWaitingForNoPin(t *testing.T) {
 
 // TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
-	ask := func(a *asked, n *names, pid int32, key string, ago time.Duration) {
+	ask := func(a *asked, n *names, pid uint32, key string, ago time.Duration) {
 		a.note(pid, lookup{name: n.find([]byte(key)), at: noon.Add(-ago)})
 	}
 	for name, tt := range map[string]struct {
 		lookups map[string]time.Duration // by key, of process 77
 		others  []string                 // asked by another process
-		t       attempt
+		d       maillog.Delivery
 		want    string // "" for unknown
 	}{
-		"the recipient's domain":    {map[string]time.Duration{"bank.test": time.Second}, nil, attempt{domain: "bank.test"}, "bank.test"},
-		"by way of another":         {map[string]time.Duration{"hub.test": time.Second}, nil, attempt{domain: "bank.test"}, "hub.test"},
-		"one of several":            {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, attempt{domain: "bank.test"}, "bank.test"},
-		"two within a second":       {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, attempt{domain: "bank.test"}, ""},
-		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, attempt{domain: "bank.test"}, ""},
-		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, attempt{domain: "bank.test", host: "127.0.0.1"}, ""},
-		"a cached connection":       {nil, []string{"bank.test"}, attempt{domain: "bank.test", reused: true}, "bank.test"},
-		"in capitals":               {nil, []string{"bank.test"}, attempt{domain: "BANK.Test", reused: true}, "bank.test"},
-		"a cached one, not known":   {nil, []string{"other.test"}, attempt{domain: "bank.test", reused: true}, ""},
-		"no look-ups at all":        {nil, nil, attempt{domain: "bank.test"}, "bank.test"},
-		"an address for its domain": {nil, nil, attempt{domain: "[192.0.2.1]"}, ""},
+		"the recipient's domain":    {map[string]time.Duration{"bank.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
+		"by way of another":         {map[string]time.Duration{"hub.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "hub.test"},
+		"one of several":            {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
+		"two within a second":       {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
+		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
+		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1"}, ""},
+		"a cached connection":       {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, "bank.test"},
+		"in capitals":               {nil, []string{"bank.test"}, maillog.Delivery{Domain: "BANK.Test", Reused: true}, "bank.test"},
+		"a cached one, not known":   {nil, []string{"other.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, ""},
+		"no look-ups at all":        {nil, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
+		"an address for its domain": {nil, nil, maillog.Delivery{Domain: "[192.0.2.1]"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var a asked
+			a := newAsked()
 			var n names
 			for key, ago := range tt.lookups {
-				ask(&a, &n, 77, key, ago)
+				ask(a, &n, 77, key, ago)
 			}
 			for _, key := range tt.others {
-				ask(&a, &n, 78, key, 0)
+				ask(a, &n, 78, key, 0)
 			}
-			tt.t.pid, tt.t.at = 77, noon
-			l, ok := a.nexthop(tt.t, &n)
+			tt.d.PID, tt.d.At = 77, noon
+			l, ok := a.nexthop(&tt.d, &n)
 			got := ""
 			if ok && !l.name.id.IsZero() {
 				got = l.name.id.Name

@@ -5,4 +5,4 @@ package outbound
 import "net"
 
 // peerPID: deliveries are then attributed by the recipient's domain.
-func peerPID(net.Conn) int32 { return 0 }
+func peerPID(net.Conn) uint32 { return 0 }

@@ -23,7 +23,7 @@ const maxRequest = 1 << 10
 // Answerer decides on one look-up. The key is as Postfix sent it, valid during
 // the call only and not clean; pid is the asking process, 0 if unknown. It
 // reports whether the policy is "encrypt".
-type Answerer func(key []byte, pid int32) (encrypt bool)
+type Answerer func(key []byte, pid uint32) (encrypt bool)
 
 // Server answers look-ups of policies. Each connection speaks the memcached
 // text protocol or socketmap, by its first byte.
@@ -56,7 +56,7 @@ func (s *Server) Stats() ServerStats {
 type conn struct {
 	*wire.Asker
 	s   *Server
-	pid int32
+	pid uint32
 }
 
 // errRefused ends a connection for what came on it.

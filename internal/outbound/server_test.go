@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var quiet = slog.New(slog.DiscardHandler)
 
 // held answers "encrypt" for bank.example alone.
-func held(key []byte, _ int32) bool {
+func held(key []byte, _ uint32) bool {
 	if string(key) == "panic.example" {
 		panic("by order of the test")
 	}
@@ -126,8 +126,8 @@ func TestStatsCount(t *testing.T) {
 
 // The pid of the other end is that of this process.
 func TestAskerIsKnown(t *testing.T) {
-	var pid int32
-	_, path := serveOn(t, DefaultLimits(), func(_ []byte, p int32) bool { pid = p; return false })
+	var pid uint32
+	_, path := serveOn(t, DefaultLimits(), func(_ []byte, p uint32) bool { pid = p; return false })
 	answered(t, path, "get bank.example\r\n")
 	if int(pid) != os.Getpid() {
 		t.Errorf("pid %d, this is %d", pid, os.Getpid())

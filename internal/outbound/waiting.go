@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -149,30 +150,8 @@ func (w *waiting) list(now time.Time) []Waiting {
 		c.QueueIDs, c.Hosts = slices.Clone(one.QueueIDs), slices.Clone(one.Hosts)
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b Waiting) int { return b.Last.Compare(a.Last) })
+	slices.SortFunc(all, func(a, b Waiting) int {
+		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Destination, b.Destination))
+	})
 	return all
-}
-
-// State is what outlives a restart. No decision rests on the destinations in
-// it.
-type State struct {
-	Waiting []Waiting   `json:"waiting,omitempty"`
-	Outage  OutageState `json:"outage,omitzero"`
-	Sent    Sent        `json:"sent,omitzero"`
-}
-
-// State returns what is to be kept.
-func (b *Outbound) State() State {
-	return State{Waiting: b.waiting.list(b.o.Now()), Outage: b.outage.state(), Sent: b.tally.sent()}
-}
-
-// Restore continues where an earlier daemon stopped. Call it before the first
-// look-up.
-func (b *Outbound) Restore(s State) {
-	b.outage.restore(s.Outage)
-	b.tally.restore(s.Sent)
-	b.waiting.all = make(map[string]*Waiting)
-	for i := range s.Waiting {
-		b.waiting.all[s.Waiting[i].Destination] = &s.Waiting[i]
-	}
 }

@@ -137,7 +137,7 @@ func busyPage(t *testing.T, names ...string) status.Page {
 // busySending is a sending side that holds mail to the names.
 func busySending(names []string) outbound.Overview {
 	o := outbound.Overview{Action: "hold"}
-	o.Sent.Days = []outbound.SentDay{{Day: "2026-11-21", Levels: [4]uint64{10, 0, 90, 900}}}
+	o.Sent.Days = []outbound.SentDay{{Day: today(), Levels: [4]uint64{10, 0, 90, 900}}}
 	for i, n := range names {
 		o.Waiting = append(o.Waiting, outbound.Waiting{
 			Destination: n, First: noon.Add(-time.Hour), Last: noon, QueueIDs: []string{"4XyZ12", "4XyZ13"}[:1+i%2],

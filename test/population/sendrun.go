@@ -31,7 +31,7 @@ type SendRule struct {
 
 // sendJudge answers Postfix and learns from its log. Ours is the product's own.
 type sendJudge interface {
-	Answer(key []byte, pid int32) (encrypt bool)
+	Answer(key []byte, pid uint32) (encrypt bool)
 	Delivered(d *maillog.Delivery)
 }
 
@@ -63,7 +63,7 @@ type mapForEver map[string]bool
 
 func newMapForEver() sendJudge { return mapForEver{} }
 
-func (m mapForEver) Answer(key []byte, _ int32) bool { return m[string(key)] }
+func (m mapForEver) Answer(key []byte, _ uint32) bool { return m[string(key)] }
 
 func (m mapForEver) Delivered(d *maillog.Delivery) {
 	if d.Status == maillog.Sent && d.TLS == maillog.Encrypted {
