@@ -22,32 +22,36 @@ func decompressed(r io.Reader) (plain io.Reader, at time.Time, done func(), err 
 	if err != nil && err != io.EOF {
 		return nil, at, nil, err
 	}
+	err = nil
+	is := func(start string) bool { return bytes.HasPrefix(magic, []byte(start)) }
+	name := ""
 	switch {
-	case bytes.HasPrefix(magic, []byte("\x1f\x8b")):
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, at, nil, fmt.Errorf("gzip: %w", err)
-		}
-		if z.ModTime.Unix() > 0 { // 0 is none (RFC 1952 section 2.3.1)
+	case is("\x1f\x8b"):
+		name = "gzip"
+		var z *gzip.Reader
+		if z, err = gzip.NewReader(b); err == nil && z.ModTime.Unix() > 0 { // 0 is none (RFC 1952 section 2.3.1)
 			at = z.ModTime
 		}
-		return z, at, done, nil
-	case bytes.HasPrefix(magic, []byte("\x28\xb5\x2f\xfd")):
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, at, nil, fmt.Errorf("zstd: %w", err)
+		plain = z
+	case is("\x28\xb5\x2f\xfd"):
+		name = "zstd"
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
+			done = z.Close
 		}
-		return z, at, z.Close, nil
-	case bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")):
-		z, err := xz.NewReader(b)
-		if err != nil {
-			return nil, at, nil, fmt.Errorf("xz: %w", err)
-		}
-		return z, at, done, nil
-	case bytes.HasPrefix(magic, []byte("BZh")):
-		return bzip2.NewReader(b), at, done, nil
+		plain = z
+	case is("\xfd7zXZ\x00"):
+		name = "xz"
+		plain, err = xz.NewReader(b)
+	case is("BZh"):
+		plain = bzip2.NewReader(b)
+	default:
+		return b, at, done, nil
 	}
-	return b, at, done, nil
+	if err != nil {
+		return nil, at, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return plain, at, done, nil
 }
 
 // maxWindow bounds the memory of a decompression: zstd --long has 128 MiB.

@@ -50,9 +50,12 @@ func read(t testing.TB, o maillog.Options, sources ...maillog.Source) found {
 	t.Helper()
 	var got found
 	stats, err := maillog.Read(context.Background(), sources, o, maillog.Sink{
-		Session: func(s *maillog.Session) { got.sessions = append(got.sessions, line(s)) },
-		Failure: func(f *maillog.Failure) {
-			got.failures = append(got.failures, f.At.Format(time.RFC3339)+" "+string(f.Addr))
+		Session: func(s *maillog.Session) {
+			if s.Messages == 0 {
+				got.failures = append(got.failures, s.At.Format(time.RFC3339)+" "+s.Client.Addr)
+				return
+			}
+			got.sessions = append(got.sessions, line(s))
 		},
 	})
 	if err != nil {

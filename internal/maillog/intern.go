@@ -3,46 +3,49 @@ package maillog
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"tlsratchet/tlsstate"
 )
 
 // What is the same in many lines is stored once: the memory of a joiner is
-// bounded by the clients, the listeners and the kinds of encryption.
+// bounded by the clients, the programs and the kinds of encryption.
 
-func (j *joiner) listener(source []byte) *listener {
-	if l := j.lastListener; l != nil && l.source == string(source) {
-		return l
+// origin is a program on a host, as logged: "mx1 postfix/smtpd".
+type origin struct {
+	Listener
+	source  string // its key
+	number  uint64
+	listens bool  // it is an smtpd(8)
+	dropped int32 // lines that it, a logger, reported as lost since it started
+}
+
+func (j *joiner) origin(source []byte) *origin {
+	if o := j.last; o != nil && o.source == string(source) {
+		return o
 	}
-	l := j.listeners[string(source)]
-	if l == nil {
+	o := j.origins[string(source)]
+	if o == nil {
 		host, service, _ := strings.Cut(string(source), " ")
-		l = &listener{Listener{Host: host, Service: service}, uint64(len(j.listeners)), string(source)}
-		j.listeners[l.source] = l
+		o = &origin{Listener: Listener{Host: host, Service: service}, source: string(source), number: uint64(len(j.origins))}
+		j.origins[o.source] = o
 	}
-	j.lastListener = l
-	return l
+	j.last = o
+	return o
 }
 
-// sender is a program of the sending side of one host.
-type sender struct {
-	*Deliveries
-	program string
-}
-
-func (j *joiner) sender(source []byte) *sender {
-	s := j.senders[string(source)]
-	if s == nil {
-		host, program, _ := strings.Cut(string(source), " ")
-		d := j.deliveries[host]
-		if d == nil {
-			d = NewDeliveries(j.sink.Deliveries)
-			j.deliveries[host] = d
-		}
-		s = &sender{d, program}
-		j.senders[string(source)] = s
+// delivery passes on a line of the sending side.
+func (j *joiner) delivery(e *event, of *origin) {
+	if j.sink.Deliveries == nil {
+		return
 	}
-	return s
+	d := j.deliveries[of.Host]
+	if d == nil {
+		d = NewDeliveries(j.sink.Deliveries)
+		j.deliveries[of.Host] = d
+	}
+	j.stats.Sending++
+	d.Line(time.Unix(e.at, 0).UTC(), of.Service, e.pid, e.message)
 }
 
 func (j *joiner) client(text []byte) *Client {

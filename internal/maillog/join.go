@@ -17,43 +17,30 @@ type joiner struct {
 	stats  Stats
 	latest tlsstate.Day // later days are the future
 
-	listeners map[string]*listener
+	origins   map[string]*origin
+	last      *origin // of the line before: often that of this one
 	clients   map[string]*Client
 	securitys map[encryption]*tlsstate.Security
 	clear     *tlsstate.Security
 
 	// sessions are the last of each process.
-	sessions map[process]*session
-	queue    queue
-	// senders are the programs of the sending side by source, deliveries their
-	// joiners by host.
-	senders    map[string]*sender
-	deliveries map[string]*Deliveries
-	// dropped are the counts of lost lines that the loggers of each host reported.
-	dropped map[string]int32
+	sessions   map[process]*session
+	queue      queue
+	deliveries map[string]*Deliveries // by host
 	// began and ended are the times of the first and last line that counted.
 	began, ended int64
-
-	lastListener *listener // of the line before: often that of this one
 }
 
-// listener is a Listener with its number and its source as logged.
-type listener struct {
-	Listener
-	number uint64
-	source string
-}
-
-// process is an smtpd(8) process, by the numbers of its listener and its own:
+// process is an smtpd(8) process, by the numbers of its origin and its own:
 // one session at a time.
 type process uint64
 
-func (l *listener) process(pid uint32) process { return process(l.number<<32 | uint64(pid)) }
+func (o *origin) process(pid uint32) process { return process(o.number<<32 | uint64(pid)) }
 
 // session is one that is open, or the last one of a process.
 type session struct {
-	open     bool
-	listener *listener
+	open   bool
+	origin *origin
 	// began is true if its "connect from" was seen, lost if lines were lost
 	// since, mixed if another client was named since.
 	began, lost, mixed bool
@@ -68,6 +55,7 @@ type session struct {
 type group struct {
 	Session          // lent to the sink
 	session *session // nil after it ended
+	next    *group   // in the queue
 	// foreign is true if the client is not the one that connected.
 	foreign bool
 	at      int64
@@ -75,13 +63,6 @@ type group struct {
 	// lines shows that it was in clear: a note that lines were lost may follow.
 	ended    int64
 	unproven bool
-	failure  Failure // a handshake that failed: no messages
-}
-
-// end is how a session ended.
-type end struct {
-	known, summary, xclient bool
-	startTLS                int32
 }
 
 const (
@@ -100,62 +81,57 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 	return &joiner{
 		sink:      sink,
 		latest:    tlsstate.DayOf(now) + 1,
-		listeners: make(map[string]*listener),
+		origins:   make(map[string]*origin),
 		clients:   make(map[string]*Client),
 		securitys: make(map[encryption]*tlsstate.Security),
 		clear:     &tlsstate.Security{},
 		sessions:  make(map[process]*session),
-		dropped:   make(map[string]int32),
+		began:     math.MaxInt64,
+		ended:     math.MinInt64,
 
-		senders:    make(map[string]*sender),
 		deliveries: make(map[string]*Deliveries),
-		began:      math.MaxInt64,
-		ended:      math.MinInt64,
 	}
 }
 
-// take joins one event. source is its "host program".
-func (j *joiner) take(e *event, source []byte) {
+// take joins one event.
+func (j *joiner) take(e *event, of *origin) {
 	switch e.kind {
 	case kindGap:
-		j.gap(e, source)
+		j.gap(e, of)
 		return
 	case kindDelivery:
-		j.stats.Sending++
-		s := j.sender(source)
-		s.Line(time.Unix(e.at, 0).UTC(), s.program, e.pid, e.text)
+		j.delivery(e, of)
 		return
 	}
+	of.listens = true
 	j.began, j.ended = min(j.began, e.at), max(j.ended, e.at)
-	l := j.listener(source)
-	s := j.sessions[l.process(e.pid)]
+	s := j.sessions[of.process(e.pid)]
 	if s != nil && s.open && e.at > s.last+patience {
-		j.finish(s, end{})
+		j.finish(s, nil)
 	}
 	switch e.kind {
 	case kindFailure:
 		g := j.queue.add()
-		g.failure.Addr, g.at = append(g.failure.Addr, addrOf(e.client)...), e.at
+		g.Client, g.at = j.client(e.client), e.at
 	case kindConnect:
-		l.Connects++
-		s = j.begin(l, s, e)
+		of.Connects++
+		s = j.begin(of, s, e)
 		s.began = true
 	case kindTLS:
-		l.TLS++
-		s = j.at(l, s, e)
+		of.TLS++
+		s = j.session(of, s, e)
 		if s.security == nil && len(s.groups) > 0 {
 			s.lost = true // no client sends mail before STARTTLS: two sessions, with lines lost between
 		}
 		s.security = j.security(e)
 		s.mixed = s.mixed || !bytes.Equal(s.client, e.client)
 	case kindClient:
-		s = j.at(l, s, e)
-		j.message(s, e)
+		j.message(j.session(of, s, e), e)
 	case kindDisconnect:
-		l.StartTLS += int64(e.startTLS)
+		of.StartTLS += int64(e.count)
 		if s != nil && s.open {
 			s.last = e.at
-			j.finish(s, end{known: true, summary: e.summary, xclient: e.xclient, startTLS: e.startTLS})
+			j.finish(s, e)
 		}
 	case kindBroken:
 		if s != nil {
@@ -165,11 +141,11 @@ func (j *joiner) take(e *event, source []byte) {
 	j.release(e.at)
 }
 
-// at returns the session that a line belongs to: one without a beginning, if
+// session returns the session that a line belongs to: one without a beginning, if
 // none is open.
-func (j *joiner) at(l *listener, s *session, e *event) *session {
+func (j *joiner) session(of *origin, s *session, e *event) *session {
 	if s == nil || !s.open {
-		return j.begin(l, s, e)
+		return j.begin(of, s, e)
 	}
 	s.last = e.at
 	return s
@@ -177,15 +153,15 @@ func (j *joiner) at(l *listener, s *session, e *event) *session {
 
 // begin begins a session of a process, in the place of its last one if there is
 // one.
-func (j *joiner) begin(l *listener, s *session, e *event) *session {
+func (j *joiner) begin(of *origin, s *session, e *event) *session {
 	if s == nil {
 		j.makeRoom(e.at)
 		s = &session{}
-		j.sessions[l.process(e.pid)] = s
+		j.sessions[of.process(e.pid)] = s
 	} else if s.open {
-		j.finish(s, end{})
+		j.finish(s, nil)
 	}
-	*s = session{open: true, listener: l, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
+	*s = session{open: true, origin: of, last: e.at, client: append(s.client[:0], e.client...), queueID: s.queueID[:0], groups: s.groups[:0]}
 	return s
 }
 
@@ -199,7 +175,7 @@ func (j *joiner) message(s *session, e *event) {
 		j.stats.Returned++
 		return
 	}
-	s.listener.Messages++
+	s.origin.Messages++
 	security := s.security
 	if security == nil {
 		security = j.clear
@@ -213,26 +189,27 @@ func (j *joiner) message(s *session, e *event) {
 		}
 	}
 	g := j.queue.add()
-	g.Session = Session{Messages: 1, Client: client, Listener: &s.listener.Listener, Security: security, Authenticated: e.authenticated}
+	g.Session = Session{Messages: 1, Client: client, Listener: &s.origin.Listener, Security: security, Authenticated: e.authenticated}
 	g.session, g.foreign, g.at = s, !bytes.Equal(s.client, e.client), e.at
 	s.groups = append(s.groups, g)
 }
 
-// finish ends a session and decides what is known of its messages.
-func (j *joiner) finish(s *session, how end) {
+// finish ends a session and decides what is known of its messages. end is its
+// kindDisconnect, nil if there was none.
+func (j *joiner) finish(s *session, end *event) {
 	for _, g := range s.groups {
-		g.Unknown = s.unknown(g, how, j.clear)
+		g.Unknown = s.unknown(g, end, j.clear)
 		g.session, g.ended = nil, s.last
-		g.unproven = g.Unknown == "" && g.Security == j.clear && !how.summary
+		g.unproven = g.Unknown == "" && g.Security == j.clear && !end.summary
 	}
 	s.open, s.groups = false, s.groups[:0]
 }
 
 // unknown returns why the TLS state of some messages is not known. Encryption has
 // a line of its own. That there was none takes the whole session to know.
-func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
+func (s *session) unknown(g *group, end *event, clear *tlsstate.Security) Reason {
 	switch {
-	case (g.foreign || s.mixed) && !how.xclient:
+	case (g.foreign || s.mixed) && (end == nil || !end.xclient):
 		return Mixed
 	case g.Security != clear:
 		return ""
@@ -240,33 +217,32 @@ func (s *session) unknown(g *group, how end, clear *tlsstate.Security) Reason {
 		return NoBegin
 	case s.lost:
 		return Lost
-	case !how.known:
+	case end == nil:
 		return NoEnd
-	case how.startTLS > 0 && s.security == nil:
+	case end.count > 0 && s.security == nil:
 		return Contradicted
 	}
 	return ""
 }
 
 // gap notes that lines of a host were lost, before this line or after.
-func (j *joiner) gap(e *event, source []byte) {
-	host, _, _ := strings.Cut(string(source), " ")
-	if before := j.dropped[string(source)]; e.count > 0 {
-		if j.dropped[string(source)] = e.count; e.count <= before {
+func (j *joiner) gap(e *event, of *origin) {
+	if before := of.dropped; e.count > 0 {
+		if of.dropped = e.count; e.count <= before {
 			return
 		}
 	}
 	j.stats.Gaps++
-	if d := j.deliveries[host]; d != nil {
+	if d := j.deliveries[of.Host]; d != nil {
 		d.Gap(time.Unix(e.at+1, 0))
 	}
 	for _, s := range j.sessions {
-		if s.listener.Host == host {
+		if s.origin.Host == of.Host {
 			s.lost = true
 		}
 	}
-	for _, g := range j.queue.all {
-		if g.unproven && g.Listener.Host == host {
+	for g := j.queue.first; g != nil; g = g.next {
+		if g.unproven && g.Listener.Host == of.Host {
 			g.Unknown = Lost
 		}
 	}
@@ -281,7 +257,7 @@ func (j *joiner) makeRoom(now int64) {
 		}
 		for p, s := range j.sessions {
 			if !s.open || s.last <= now-silence {
-				j.finish(s, end{})
+				j.finish(s, nil)
 				delete(j.sessions, p)
 			}
 		}
@@ -291,16 +267,18 @@ func (j *joiner) makeRoom(now int64) {
 // close ends what is still open and returns the counts.
 func (j *joiner) close() Stats {
 	for _, s := range j.sessions {
-		j.finish(s, end{})
+		j.finish(s, nil)
 	}
-	for len(j.queue.all) > 0 {
+	for j.queue.first != nil {
 		j.emit()
 	}
 	if j.began <= j.ended {
 		j.stats.Began, j.stats.Ended = time.Unix(j.began, 0).UTC(), time.Unix(j.ended, 0).UTC()
 	}
-	for _, l := range j.listeners {
-		j.stats.Listeners = append(j.stats.Listeners, &l.Listener)
+	for _, o := range j.origins {
+		if o.listens {
+			j.stats.Listeners = append(j.stats.Listeners, &o.Listener)
+		}
 	}
 	slices.SortFunc(j.stats.Listeners, func(a, b *Listener) int {
 		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Service, b.Service))

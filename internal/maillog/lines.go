@@ -14,7 +14,7 @@ type Lines struct{ parser parser }
 // NewLines returns a reader. Times without a year are of the year of now, times
 // without a zone of its location.
 func NewLines(now time.Time) *Lines {
-	return &Lines{parser{clock: clock{loc: now.Location(), year: now.Year()}, sending: true}}
+	return &Lines{parser{clock: clock{loc: now.Location(), year: now.Year()}}}
 }
 
 // Line is one line of a log.

@@ -10,12 +10,13 @@ import (
 )
 
 // Session is messages of one session, all of one day and sent in one state of
-// encryption. It is only lent. What it points to stays, and is the same pointer
+// encryption; or a TLS handshake that failed. It is only lent. What it points to stays, and is the same pointer
 // for the same thing throughout one [Read].
 type Session struct {
 	// At is when the first of the messages came, to the second.
 	At time.Time
-	// Messages is how many there were, at least 1.
+	// Messages is how many there were; 0 for a handshake that failed, of which
+	// nothing but At and Client is known.
 	Messages int
 	Client   *Client
 	Listener *Listener
@@ -25,13 +26,6 @@ type Session struct {
 	Unknown Reason
 	// Authenticated is true if the client logged in with SASL.
 	Authenticated bool
-}
-
-// Failure is a TLS handshake that failed.
-type Failure struct {
-	At time.Time
-	// Addr is the client's address, as logged. It is only lent.
-	Addr []byte
 }
 
 // Client is an SMTP client as Postfix logs it. The texts are not clean.
@@ -149,8 +143,6 @@ type Options struct {
 // order in which the messages came.
 type Sink struct {
 	Session func(*Session)
-	Failure func(*Failure)
-	// Deliveries may be nil: then lines of the sending side are not read. Its
-	// deliveries come in the order in which they ended.
+	// Deliveries may be nil. Its deliveries come in the order in which they ended.
 	Deliveries DeliverySink
 }

@@ -1,144 +1,89 @@
 package maillog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
-	"sync"
+	"slices"
 )
 
 // merger reads sources in the order of time. A source is opened when the others
 // have come to its first line.
 type merger struct {
 	joiner  *joiner
-	options *Options
-	waiting []*source
-	open    []*input
-	wg      sync.WaitGroup
+	sources []*source // that are not at their end, in the order of their first lines
 	repeats repeats
 	passes  uint32
 }
 
-// input is a source that is being read.
-type input struct {
-	*feed
-	batch *batch
-	next  int // event of the batch
-	// now is the latest time so far, last that of the last event. Each time the
-	// source goes back in time a new pass begins.
-	now, last int64
-	pass      uint32
-	disorder  bool // it went back by more than a day
-}
-
 func (m *merger) merge(ctx context.Context) {
-	for ctx.Err() == nil {
-		in, until := m.earliest(ctx)
-		if in == nil {
-			return
-		}
-		m.read(ctx, in, until)
-	}
-}
-
-// earliest returns the input whose next event is the earliest, and until which
-// time it is.
-func (m *merger) earliest(ctx context.Context) (first *input, until int64) {
-	for {
-		first, until = nil, math.MaxInt64
-		for _, in := range m.open {
-			switch at := in.at(); {
-			case first == nil || at < first.at():
-				if first != nil {
-					until = min(until, first.at())
-				}
-				first = in
-			default:
-				until = min(until, at)
+	for len(m.sources) > 0 {
+		first := slices.MinFunc(m.sources, func(a, b *source) int { return cmp.Compare(a.at, b.at) })
+		until := int64(math.MaxInt64)
+		for _, s := range m.sources {
+			if s != first {
+				until = min(until, s.at)
 			}
 		}
-		if len(m.waiting) == 0 {
-			return first, until
+		more := false
+		if first.pass == 0 {
+			more = m.begin(ctx, first)
+		} else {
+			more = m.read(first, until)
 		}
-		if next := m.waiting[0]; first != nil && next.first > first.at() {
-			return first, min(until, next.first)
+		if !more {
+			m.sources = slices.DeleteFunc(m.sources, func(s *source) bool { return s == first })
 		}
-		m.start(ctx, m.waiting[0])
-		m.waiting = m.waiting[1:]
 	}
 }
 
-func (m *merger) start(ctx context.Context, s *source) {
-	in := &input{feed: newFeed(s, m.options, m.joiner.sink.Deliveries != nil), now: math.MinInt64, last: math.MinInt64}
-	m.wg.Add(1)
-	go in.run(ctx, &m.wg)
+// begin opens a source and reads up to its first event. It returns false if there
+// is none.
+func (m *merger) begin(ctx context.Context, s *source) bool {
+	stats := &m.joiner.stats
+	if s.stream == nil {
+		if err := s.open(ctx, s.options.Progress); err != nil {
+			stats.Problems = append(stats.Problems, s.problem(err))
+			return false
+		}
+	}
 	m.passes++
-	in.pass = m.passes
-	m.open = append(m.open, in)
-	m.fill(in)
+	s.pass, s.at, s.last = m.passes, math.MinInt64, math.MinInt64
+	return s.next(stats)
 }
 
 var errDisorder = errors.New("it goes back in time by more than a day, and was read in the order in which it is: give rotated logs as files of their own")
 
-// at returns when the next event is, never earlier than the ones before it.
-func (in *input) at() int64 { return max(in.now, in.batch.events[in.next].at) }
-
-// read joins the events of an input up to a time.
-func (m *merger) read(ctx context.Context, in *input, until int64) {
+// read joins the events of a source up to a time. It returns false at the end of
+// the source.
+func (m *merger) read(s *source, until int64) bool {
 	for {
-		e := &in.batch.events[in.next]
-		if e.at < in.last {
+		e := &s.event
+		if e.at < s.last {
 			m.passes++
-			in.pass = m.passes
+			s.pass = m.passes
 		}
-		if e.at+day < in.now && !in.disorder {
-			in.disorder = true
-			m.joiner.stats.Problems = append(m.joiner.stats.Problems, fmt.Errorf("%s: %w", in.source.Name, errDisorder))
+		if e.at+day < s.at && !s.disorder {
+			s.disorder = true
+			m.joiner.stats.Problems = append(m.joiner.stats.Problems, fmt.Errorf("%s: %w", s.Name, errDisorder))
 		}
-		in.now, in.last = max(in.now, e.at), e.at
-		if m.repeats.seen(e.sum, in.pass) {
+		s.last = e.at
+		of := m.joiner.origin(e.source)
+		if m.repeats.seen(e.sum(of), s.pass) {
 			m.joiner.stats.Repeated++
 		} else {
-			m.joiner.take(e, in.batch.sources[e.source])
+			m.joiner.take(e, of)
 		}
-		if in.next++; in.next == len(in.batch.events) && !m.fill(in) || ctx.Err() != nil || in.at() >= until {
-			return
+		if !s.next(&m.joiner.stats) {
+			return false
 		}
-	}
-}
-
-// fill gets the next batch that has events. It returns false at the end, when the
-// input is not open any more.
-func (m *merger) fill(in *input) bool {
-	stats := &m.joiner.stats
-	for {
-		if in.batch != nil {
-			in.free <- in.batch
-		}
-		b, ok := <-in.batches
-		if !ok {
-			break
-		}
-		stats.Lines, stats.Smtpd, stats.Broken = stats.Lines+b.lines, stats.Smtpd+b.smtpd, stats.Broken+b.broken
-		in.source.read += int64(len(b.events))
-		if m.options.Progress != nil {
-			m.options.Progress.Lines.Add(b.lines)
-		}
-		if b.err != nil {
-			stats.Problems = append(stats.Problems, in.source.problem(b.err))
-		}
-		if in.batch, in.next = b, 0; len(b.events) > 0 {
+		if s.at >= until {
 			return true
 		}
 	}
-	for i := range m.open {
-		if m.open[i] == in {
-			m.open = append(m.open[:i], m.open[i+1:]...)
-			break
-		}
-	}
-	return false
 }
 
 // repeats recognizes lines that were read already: in another source, or in an
@@ -165,4 +110,11 @@ func (r *repeats) seen(sum uint64, pass uint32) bool {
 	}
 	l.most = l.n
 	return false
+}
+
+var seed = maphash.MakeSeed()
+
+// sum is a hash of the line, by which a copy of it is recognized.
+func (e *event) sum(of *origin) uint64 {
+	return maphash.Bytes(seed, e.message) ^ (of.number<<32|uint64(e.pid))*0xff51afd7ed558ccd ^ uint64(e.at)*0x9e3779b97f4a7c15
 }

@@ -19,30 +19,23 @@ const (
 	kindDelivery
 )
 
-// event is the content of a line. Its texts belong to a batch.
+// event is the content of a line. What it points to is lent until the next line of
+// its source is read.
 type event struct {
+	record
 	kind kind
 	// Of a kindTLS: whether the client was trusted. Of a kindClient: whether it
 	// was authenticated, and whether a filter gave the mail back.
 	trusted, authenticated, returned bool
-	// Of a kindDisconnect: whether there was a summary, and an XCLIENT in it;
-	// how many STARTTLS worked.
+	// Of a kindDisconnect: whether there was a summary, and an XCLIENT in it.
 	summary, xclient bool
-	startTLS         int32
-
-	pid    uint32
-	source int32 // the place of its "host program" in the batch's sources
-	at     int64
-	// sum is a hash of the line, by which a copy of it is recognized.
-	sum uint64
-	// count is the number of lines that a kindGap reports as lost since the
-	// logger started, or 0.
+	// count of a kindDisconnect is how many STARTTLS worked; of a kindGap how many
+	// lines were lost since the logger started, or 0.
 	count int32
 	// client is "name[addr]".
 	client []byte
 	// text of a kindTLS is "TLSv1.3 with cipher … (256/256 bits)"; of a
-	// kindClient the queue id; of a kindGap the host; of a kindDelivery the
-	// message.
+	// kindClient the queue id.
 	text []byte
 }
 
@@ -74,11 +67,42 @@ var openings = []struct {
 	{[]byte("TLS connection established from "), kindTLS, false}, // before Postfix 2.5
 }
 
-// message reads a message of smtpd(8) into e. It returns false for one of no
-// interest. A message that is known and cannot be read is a kindBroken.
-func (e *event) message(msg []byte) bool {
+// read reads the record's message, and counts it. It returns false for one of no
+// interest.
+func (e *event) read(stats *Stats) bool {
+	*e = event{record: e.record}
+	switch e.program {
+	case damaged:
+		stats.Smtpd++
+		stats.Broken++
+		return false
+	case logger:
+		e.kind = kindGap
+		n, ok := lost(e.message)
+		e.count = n
+		return ok
+	case sending:
+		e.kind = kindDelivery
+		return !bytes.HasSuffix(e.source, qmgrWord) || bytes.HasSuffix(e.message, removed)
+	case smtpd:
+		stats.Smtpd++
+		if !e.smtpd() && !cutShort(e.message) {
+			return false
+		}
+		if e.kind == kindBroken {
+			stats.Broken++
+		}
+		return true
+	}
+	return false
+}
+
+// smtpd reads a message of smtpd(8). It returns false for one of no interest. A
+// message that is known and cannot be read is a kindBroken.
+func (e *event) smtpd() bool {
+	msg := e.message
+	e.kind = kindBroken
 	if len(msg) == 0 {
-		e.kind = kindBroken
 		return true
 	}
 	for i := range openings {
@@ -104,14 +128,15 @@ func (e *event) message(msg []byte) bool {
 	return e.queued(msg)
 }
 
-// cutShort reports whether a message ends in the middle of such a beginning.
+// cutShort reports whether a message ends in the middle of such a beginning, or
+// has another line in its middle.
 func cutShort(msg []byte) bool {
 	for i := range openings {
 		if bytes.HasPrefix(openings[i].text, msg) {
 			return true
 		}
 	}
-	return false
+	return bytes.Contains(msg, smtpdTag)
 }
 
 // queued reads "4Q1: client=name[addr]"; it returns false for anything else.
@@ -207,7 +232,7 @@ func (e *event) disconnect(b []byte) bool {
 		// XCLIENT that worked reads xclient=0/1: it begins the session anew.
 		switch n, _ := number(count); string(name) {
 		case "starttls":
-			e.startTLS = int32(min(n, 9999)) // the first number of "1/2": those that worked
+			e.count = int32(min(n, 9999)) // the first number of "1/2": those that worked
 		case "xclient":
 			e.xclient = true
 		case "commands":

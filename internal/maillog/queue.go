@@ -7,10 +7,11 @@ import (
 )
 
 // queue holds messages in the order in which they came, until their sessions
-// have ended.
+// have ended. A handshake that failed is a group without messages.
 type queue struct {
-	all  []*group
-	free []*group
+	first, last *group
+	length      int
+	free        *group // to be used again
 }
 
 const (
@@ -23,30 +24,29 @@ const (
 
 // add returns a new group at the end of the queue.
 func (q *queue) add() *group {
-	g := &group{}
-	if n := len(q.free); n > 0 {
-		g, q.free = q.free[n-1], q.free[:n-1]
-		*g = group{failure: Failure{Addr: g.failure.Addr[:0]}}
+	g := q.free
+	if g == nil {
+		g = &group{}
 	}
-	q.all = append(q.all, g)
-	return g
-}
-
-// pop takes the first group away.
-func (q *queue) pop() *group {
-	g := q.all[0]
-	q.all = q.all[1:]
-	q.free = append(q.free, g)
+	q.free = g.next
+	*g = group{}
+	if q.first == nil {
+		q.first = g
+	} else {
+		q.last.next = g
+	}
+	q.last = g
+	q.length++
 	return g
 }
 
 // release passes on the messages at the front of the queue that are decided.
 func (j *joiner) release(now int64) {
-	for len(j.queue.all) > 0 {
-		full := len(j.queue.all) > maxQueue
-		switch g := j.queue.all[0]; {
+	for j.queue.first != nil {
+		full := j.queue.length > maxQueue
+		switch g := j.queue.first; {
 		case g.session != nil && (full || now > g.session.last+patience):
-			j.finish(g.session, end{})
+			j.finish(g.session, nil)
 		case g.session != nil, g.unproven && !full && now < g.ended+settle:
 			return
 		default:
@@ -57,15 +57,14 @@ func (j *joiner) release(now int64) {
 
 // emit passes on the first messages of the queue.
 func (j *joiner) emit() {
-	g := j.queue.pop()
+	q := &j.queue
+	g := q.first
+	q.first, q.length = g.next, q.length-1
 	g.At = time.Unix(g.at, 0).UTC()
-	switch {
-	case len(g.failure.Addr) > 0:
-		g.failure.At = g.At
-		j.sink.Failure(&g.failure)
-	case tlsstate.DayOf(g.At) > j.latest:
-		j.stats.Future++
-	default:
+	if tlsstate.DayOf(g.At) <= j.latest {
 		j.sink.Session(&g.Session)
+	} else if g.Messages > 0 {
+		j.stats.Future++
 	}
+	g.next, q.free = q.free, g
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,41 +25,51 @@ type Source struct {
 // headSize is how much of a source is looked at before it is read.
 const headSize = 1 << 16
 
-// source is a Source that was looked at.
+// source is a Source that was looked at, and then is read.
 type source struct {
 	Source
-	info   os.FileInfo   // nil for a stream
-	file   *os.File      // nil for a stream, and until open
-	stream *bufio.Reader // in clear, once open
-	clear  bool          // not compressed
-	packed time.Time     // of the file, if its compression keeps it
-	done   func()        // closes it
-	head   []byte
-	form   form
+	options *Options
+	info    os.FileInfo   // of a regular file, else nil
+	file    *os.File      // nil for a stream, and until open
+	stream  *bufio.Reader // in clear; nil for a file that is not open
+	clear   bool          // not compressed
+	packed  time.Time     // of the file, if its compression keeps it
+	done    func()        // closes it
+	head    []byte
+	form    form
 	// first is the time of the first line that has one, math.MaxInt64 if none
 	// has. year is the year that it begins in, for times without one; guessed is
 	// true if the time of the file decided that.
 	first   int64
 	year    int
 	guessed bool
+
+	parser parser
+	event  event  // the next one
+	block  []byte // the lines so far of a record that has several
+	// at is the latest time so far, before the source is read first; last is that
+	// of the last event. Each time the source goes back in time a new pass begins.
+	at, last int64
+	pass     uint32 // 0 before it is read
+	disorder bool   // it went back by more than a day
 	// read counts the lines of interest that could be read.
 	read int64
 }
 
 // look opens every source and puts them in the order of their first lines. The
 // error is for those that cannot be read at all; problems are of the others.
-func look(all []Source, o *Options) (found []*source, problems []error, err error) {
+func look(ctx context.Context, all []Source, o *Options) (found []*source, problems []error, err error) {
 	var errs []error
-	for _, s := range all {
-		one, err := s.look(o)
-		switch {
+	for _, one := range all {
+		s := &source{Source: one, options: o}
+		switch err := s.look(ctx); {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("%s: %w", s.Name, err))
-		case one.info != nil && slices.ContainsFunc(found, func(f *source) bool { return f.info != nil && os.SameFile(f.info, one.info) }):
+			errs = append(errs, fmt.Errorf("%s: %w", s.Name, reason(err)))
+		case s.info != nil && slices.ContainsFunc(found, func(f *source) bool { return f.info != nil && os.SameFile(f.info, s.info) }):
 			problems = append(problems, fmt.Errorf("%s: the same file was given already", s.Name))
 		default:
-			found = append(found, one)
-			if problem := one.contradicted(o); problem != nil {
+			found = append(found, s)
+			if problem := s.contradicted(); problem != nil {
 				problems = append(problems, problem)
 			}
 		}
@@ -78,39 +89,38 @@ func (s *source) size() int64 {
 
 // look opens a source and looks at its head. A file is opened again to be read;
 // what is no regular file can be read only once, and stays open.
-func (s Source) look(o *Options) (*source, error) {
-	one := &source{Source: s, first: math.MaxInt64}
-	when, years, progress := o.Now, 0, o.Progress
+func (s *source) look(ctx context.Context) error {
+	when, years, progress := s.options.Now, 0, s.options.Progress
 	if s.Stream == nil {
 		info, err := os.Stat(s.Name)
 		if err != nil {
-			return nil, reason(err)
+			return err
 		}
 		if info.IsDir() {
-			return nil, errors.New("is a directory: name the logs in it")
+			return errors.New("is a directory: name the logs in it")
 		}
 		if info.Mode().IsRegular() {
-			one.info, when, progress = info, info.ModTime(), nil
+			s.info, when, progress = info, info.ModTime(), new(Progress)
 		}
 	}
-	if err := one.open(progress); err != nil {
-		return nil, reason(err)
+	if err := s.open(ctx, progress); err != nil {
+		return err
 	}
-	head, _ := one.stream.Peek(headSize) // a fault shows when it is read
-	one.head = slices.Clone(head)
-	if one.info != nil {
-		if one.clear {
-			years = newYears(one.file, one.size())
+	head, _ := s.stream.Peek(headSize) // a fault shows when it is read
+	s.head = slices.Clone(head)
+	if s.info != nil {
+		if s.clear {
+			years = newYears(s.file, s.size())
 		}
-		one.done()
-		one.stream = nil
+		s.done()
+		s.stream = nil
 	}
-	one.learn(o, written(one.packed, when, o), years)
-	return one, nil
+	s.learn(s.written(when), years)
+	return nil
 }
 
 // open opens the source to be read in clear.
-func (s *source) open(progress *Progress) (err error) {
+func (s *source) open(ctx context.Context, progress *Progress) (err error) {
 	in, closed := s.Stream, func() {}
 	if in == nil {
 		if s.file, err = os.Open(s.Name); err != nil {
@@ -118,24 +128,24 @@ func (s *source) open(progress *Progress) (err error) {
 		}
 		in, closed = s.file, func() { s.file.Close() }
 	}
-	plain, at, end, err := decompressed(counted{in, progress})
+	plain, at, end, err := decompressed(input{in, ctx, progress})
 	if err != nil {
 		closed()
 		return err
 	}
 	_, s.clear = plain.(*bufio.Reader)
-	s.stream, s.packed = bufio.NewReaderSize(plain, readSize), at
+	s.stream, s.packed = bufio.NewReaderSize(plain, longestLine), at
 	s.done = func() { end(); closed() }
 	return nil
 }
 
 // written chooses the time of a file that the compression states, if that is
 // possible, over the time that the system states.
-func written(packed, system time.Time, o *Options) time.Time {
-	if packed.IsZero() || packed.After(o.Now.AddDate(0, 0, 1)) {
+func (s *source) written(system time.Time) time.Time {
+	if s.packed.IsZero() || s.packed.After(s.options.Now.AddDate(0, 0, 1)) {
 		return system
 	}
-	return packed
+	return s.packed
 }
 
 // reason is an error of the system without the path, which is reported already.
@@ -149,26 +159,27 @@ func reason(err error) error {
 
 // learn finds form, first time and year by the head. when is the time of the
 // last line, years how many times New Year is known to lie in between.
-func (s *source) learn(o *Options, when time.Time, years int) {
+func (s *source) learn(when time.Time, years int) {
+	o := s.options
 	s.form = formOf(s.head)
 	when = when.In(o.Location)
 	s.year = cmp.Or(o.Year, when.Year())
 	p := parser{clock: clock{loc: o.Location, year: when.Year()}}
-	at, line := p.firstTime(s.head, s.form)
-	if s.first = at; line == nil {
-		return
+	at, yearless := p.firstTime(s.head, s.form)
+	if yearless != nil {
+		s.guessed = o.Year == 0
+		switch {
+		case o.Year != 0:
+		case years > 0:
+			s.year -= years
+		case at > when.Unix()+day: // written before the New Year
+			s.year--
+		}
+		p.clock = clock{loc: o.Location, year: s.year}
+		at, _ = p.firstTime(yearless, s.form)
 	}
-	s.year, s.guessed = when.Year(), o.Year == 0
-	switch {
-	case o.Year != 0:
-		s.year = o.Year
-	case years > 0:
-		s.year -= years
-	case at > when.Unix()+day: // written before the New Year
-		s.year--
-	}
-	p.clock = clock{loc: o.Location, year: s.year}
-	s.first, _ = p.firstTime(line, s.form)
+	s.first, s.at = at, at
+	s.parser.clock = clock{loc: o.Location, year: s.year}
 }
 
 // firstTime returns the time of the first record that has one, and that record if
@@ -224,11 +235,11 @@ var messageID = []byte(": message-id=<")
 
 // contradicted compares a guessed year with the message ids that Postfix made
 // itself: <20261122183615.QUEUEID@host>, in UTC.
-func (s *source) contradicted(o *Options) error {
+func (s *source) contradicted() error {
 	if !s.guessed {
 		return nil
 	}
-	p := parser{clock: clock{loc: o.Location, year: s.year}}
+	p := parser{clock: s.parser.clock}
 	for line := range bytes.Lines(s.head) {
 		before, after, ok := bytes.Cut(line, messageID)
 		var r record

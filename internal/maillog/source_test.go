@@ -286,7 +286,7 @@ func TestBadSources(t *testing.T) {
 }
 
 func sink() maillog.Sink {
-	return maillog.Sink{Session: func(*maillog.Session) {}, Failure: func(*maillog.Failure) {}}
+	return maillog.Sink{Session: func(*maillog.Session) {}}
 }
 
 // Lines longer than a chunk are left out; those that cross chunks are not.

@@ -1,6 +1,9 @@
 package maillog
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // record is one line of a log, in whatever form it was written.
 type record struct {
@@ -26,11 +29,13 @@ const (
 )
 
 var (
-	smtpdTag  = []byte("/smtpd[")
-	smtpWord  = []byte("smtp")
-	errorWord = []byte("/error")
-	retryWord = []byte("/retry")
-	qmgrWord  = []byte("/qmgr")
+	smtpdTag = []byte("/smtpd[")
+	smtpWord = []byte("smtp")
+	qmgrWord = []byte("/qmgr")
+	removed  = []byte(": removed")
+	tagEnd   = []byte("]:")
+
+	wordsOfInterest = [][]byte{smtpWord, qmgrWord, []byte("/error"), []byte("/retry"), suppressed, rateLimit, droppedCount}
 )
 
 // parser reads the lines of one source.
@@ -38,8 +43,6 @@ type parser struct {
 	clock clock
 	// last is the source of the last line of smtpd: most lines have the same.
 	last []byte
-	// sending is whether lines of the sending side are wanted.
-	sending bool
 	// wrapped is true if something is written around the lines.
 	wrapped bool
 	scratch []byte
@@ -48,8 +51,9 @@ type parser struct {
 
 // line reads one line. It returns false for a line of no interest.
 func (p *parser) line(line []byte, r *record) bool {
+	*r = record{}
 	line = bytes.TrimSuffix(line, []byte("\r")) // a copy by way of Windows
-	if len(line) == 0 || line[0] == '{' && !p.ofInterest(line) {
+	if len(line) == 0 || line[0] == '{' && !ofInterest(line) {
 		return false
 	}
 	at, rest, ok := p.clock.read(line)
@@ -61,7 +65,7 @@ func (p *parser) line(line []byte, r *record) bool {
 			return true
 		}
 		if p.named(rest, r) {
-			return true
+			return r.program != other
 		}
 		if !p.wrapped && !bytes.Contains(line, smtpWord) {
 			return false
@@ -75,7 +79,8 @@ func (p *parser) line(line []byte, r *record) bool {
 	return !r.timed && (bytes.Contains(line, smtpdTag) || bytes.Contains(line, jsonTag))
 }
 
-// named reads "HOST PROGRAM[PID]: MESSAGE".
+// named reads "HOST PROGRAM[PID]: MESSAGE". It returns false for what may have
+// another form.
 func (p *parser) named(b []byte, r *record) bool {
 	n := bytes.IndexByte(b, ' ')
 	if n <= 0 {
@@ -84,7 +89,7 @@ func (p *parser) named(b []byte, r *record) bool {
 	tag, _, _ := bytes.Cut(b[n+1:], space)
 	kind, end := programOf(tag)
 	if kind == other {
-		return false
+		return bytes.HasSuffix(tag, tagEnd)
 	}
 	r.source, r.program, r.message = b[:n+1+end], kind, b[n+1+end:]
 	if kind == smtpd {
@@ -97,10 +102,8 @@ func (p *parser) named(b []byte, r *record) bool {
 }
 
 // ofInterest reports whether a line of JSON may matter, at little cost.
-func (p *parser) ofInterest(line []byte) bool {
-	return bytes.Contains(line, smtpWord) ||
-		p.sending && (bytes.Contains(line, errorWord) || bytes.Contains(line, retryWord) || bytes.Contains(line, qmgrWord)) ||
-		bytes.Contains(line, suppressed) || bytes.Contains(line, rateLimit) || bytes.Contains(line, droppedCount)
+func ofInterest(line []byte) bool {
+	return slices.ContainsFunc(wordsOfInterest, func(word []byte) bool { return bytes.Contains(line, word) })
 }
 
 // programOf returns what wrote a line with this tag, and how long its name is.

@@ -48,24 +48,21 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := newReplay(&o, cancel)
-	items, judged := make(chan item, 1<<10), make(chan struct{})
+	sessions, judged := make(chan maillog.Session, 1<<10), make(chan struct{})
 	go func() { // judges while the log is read on
 		defer close(judged)
-		for i := range items {
-			r.item(&i)
+		for s := range sessions {
+			r.message(&s)
 		}
 	}()
-	sink := maillog.Sink{
-		Session: func(s *maillog.Session) { items <- item{session: *s} },
-		Failure: func(f *maillog.Failure) { items <- item{maillog.Session{At: f.At}, string(f.Addr)} },
-	}
+	sink := maillog.Sink{Session: func(s *maillog.Session) { sessions <- *s }}
 	var sending *sending
 	if o.Sending != nil {
 		sending = newSending(&o, mo.Now)
 		sink.Deliveries = sending
 	}
 	stats, err := maillog.Read(ctx, sources, mo, sink)
-	close(items)
+	close(sessions)
 	<-judged
 	if err != nil {
 		return nil, err
@@ -144,22 +141,12 @@ func (r *replay) listener(l *maillog.Listener) tlsstate.Identity {
 	return id
 }
 
-// item is messages of a session, or the address of a handshake that failed.
-type item struct {
-	session maillog.Session
-	failed  string
-}
-
-func (r *replay) item(i *item) {
-	if i.failed != "" {
-		r.failure(i.failed, i.session.At)
+// message judges messages of one session, or remembers a handshake that failed.
+func (r *replay) message(m *maillog.Session) {
+	if m.Messages == 0 {
+		r.failure(m.Client.Addr, m.At)
 		return
 	}
-	r.message(&i.session)
-}
-
-// message judges messages of one session.
-func (r *replay) message(m *maillog.Session) {
 	k, n := r.peer(m.Client), Count{1, m.Messages}
 	switch {
 	case k.err != nil:

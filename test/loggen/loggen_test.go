@@ -35,7 +35,7 @@ func TestWrite(t *testing.T) {
 		levels := map[string]int{}
 		stats, err := maillog.Read(context.Background(), []maillog.Source{{Name: string(f), Stream: bytes.NewReader(written(t, o))}},
 			maillog.Options{Now: time.Date(2026, time.October, 2, 0, 0, 0, 0, time.UTC), Location: time.UTC},
-			maillog.Sink{Session: func(s *maillog.Session) { levels[s.Security.Level.String()] += s.Messages }, Failure: func(*maillog.Failure) {}})
+			maillog.Sink{Session: func(s *maillog.Session) { levels[s.Security.Level.String()] += s.Messages }})
 		if err != nil {
 			t.Fatal(err)
 		}
