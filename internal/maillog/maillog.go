@@ -52,15 +52,20 @@ type Listener struct {
 	Messages int64 `json:"messages"`
 	TLS      int64 `json:"tls"`
 	StartTLS int64 `json:"starttls"`
+
+	id tlsstate.Identity // once asked for
 }
 
 // Identity returns a listener's identity for the histories of a replay,
 // "listener:log/mx1/postfix/smtpd": the log doesn't know our address and port.
-// It is never the identity that the milter learns of.
+// It is never the identity that the milter learns of. One goroutine at a time may
+// ask.
 func (l *Listener) Identity() tlsstate.Identity {
-	name := strings.ToLower("log/" + l.Host + "/" + l.Service)
-	name = strings.ReplaceAll(clean.Text(name, maxListener), " ", "?")
-	return tlsstate.Identity{Kind: tlsstate.Listener, Name: name}
+	if l.id.IsZero() {
+		name := strings.ToLower("log/" + l.Host + "/" + l.Service)
+		l.id = tlsstate.Identity{Kind: tlsstate.Listener, Name: strings.ReplaceAll(clean.Text(name, maxListener), " ", "?")}
+	}
+	return l.id
 }
 
 const maxListener = 200

@@ -29,19 +29,17 @@ func (r *Ratchet) Learn(s *Session, d *Decision) {
 // save judges each identity again, inside the store's compare-and-set: a pin
 // forms on what is known now.
 func (r *Ratchet) save(s *Session, d *Decision) error {
-	var errs []error
+	var listener error
 	t := &trial{Session: s, day: s.day()}
 	if d.offers {
-		errs = append(errs, r.saveListener(t, d.rule))
+		listener = r.saveListener(t, d.rule)
 	}
-	v, err := r.update(s, s.Peer.Address, t.addressObservation(), d.rule)
-	errs = append(errs, err)
-	_, err = r.update(s, s.Peer.Domain, t.domainObservation(&v), d.rule)
-	errs = append(errs, err)
+	v, address := r.update(s, s.Peer.Address, t.addressObservation(), d.rule)
+	_, domain := r.update(s, s.Peer.Domain, t.domainObservation(&v), d.rule)
 	r.saveNamed(t, &v, d.rule)
-	errs = append(errs, r.saveNetwork(t, &v, d.rule))
+	network := r.saveNetwork(t, &v, d.rule)
 	r.saveSender(s, d)
-	return errors.Join(errs...)
+	return errors.Join(listener, address, domain, network)
 }
 
 // saveListener learns that STARTTLS is offered at the port, and at any.

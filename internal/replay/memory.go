@@ -10,9 +10,9 @@ import (
 // are no quotas.
 type memory struct {
 	all [kinds]map[string]*entry // by kind and name
-	// recent are the entries that were last found: most are asked for several
-	// times in a row.
-	recent recent
+	// recent are the entries that the client's last session found: most are asked
+	// for several times in a row.
+	recent *recent
 	// fault is true while what is learned comes from an outage of ours, inClear
 	// while it comes from a session in clear.
 	fault, inClear bool
@@ -53,7 +53,7 @@ type change struct {
 }
 
 func newMemory() *memory {
-	m := &memory{}
+	m := &memory{recent: new(recent)}
 	for kind := range m.all {
 		m.all[kind] = make(map[string]*entry)
 	}

@@ -48,21 +48,31 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := newReplay(&o, cancel)
-	sessions, judged := make(chan maillog.Session, 1<<10), make(chan struct{})
+	batches, judged := make(chan []maillog.Session, 4), make(chan struct{})
 	go func() { // judges while the log is read on
 		defer close(judged)
-		for s := range sessions {
-			r.message(&s)
+		for batch := range batches {
+			for i := range batch {
+				r.message(&batch[i])
+			}
 		}
 	}()
-	sink := maillog.Sink{Session: func(s *maillog.Session) { sessions <- *s }}
+	const most = 1 << 8
+	batch := make([]maillog.Session, 0, most)
+	sink := maillog.Sink{Session: func(s *maillog.Session) {
+		if batch = append(batch, *s); len(batch) == most {
+			batches <- batch
+			batch = make([]maillog.Session, 0, most)
+		}
+	}}
 	var sending *sending
 	if o.Sending != nil {
 		sending = newSending(&o, mo.Now)
 		sink.Deliveries = sending
 	}
 	stats, err := maillog.Read(ctx, sources, mo, sink)
-	close(sessions)
+	batches <- batch
+	close(batches)
 	<-judged
 	if err != nil {
 		return nil, err
@@ -79,7 +89,6 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 func newReplay(o *Options, cancel context.CancelCauseFunc) *replay {
 	r := &replay{
 		memory:    newMemory(),
-		listeners: make(map[*maillog.Listener]tlsstate.Identity),
 		failures:  make(map[string]int64),
 		incidents: newIncidents(&o.Breaker),
 		outage:    newOutage(o.Breaker.Domains),
@@ -99,7 +108,6 @@ type replay struct {
 	ratchet   *ratchet.Ratchet
 	session   ratchet.Session // the one under way
 	peers     []known         // by number of the client
-	listeners map[*maillog.Listener]tlsstate.Identity
 	failures  map[string]int64 // the last failed handshake of an address
 	incidents *incidents
 	outage    *outage
@@ -132,15 +140,6 @@ func (r *replay) peer(c *maillog.Client) *known {
 	return k
 }
 
-func (r *replay) listener(l *maillog.Listener) tlsstate.Identity {
-	id, ok := r.listeners[l]
-	if !ok {
-		id = l.Identity()
-		r.listeners[l] = id
-	}
-	return id
-}
-
 // message judges messages of one session, or remembers a handshake that failed.
 func (r *replay) message(m *maillog.Session) {
 	if m.Messages == 0 {
@@ -161,9 +160,8 @@ func (r *replay) message(m *maillog.Session) {
 	}
 	s := &r.session
 	*s = ratchet.Session{At: m.At, Security: *m.Security, Peer: k.Peer}
-	s.Peer.Listener = r.listener(m.Listener)
-	r.memory.recent = k.recent
-	defer func() { k.recent = r.memory.recent }()
+	s.Peer.Listener = m.Listener.Identity()
+	r.memory.recent = &k.recent
 	d := r.ratchet.Decide(s)
 	switch {
 	case d.Outcome == tlsstate.Exempt:
@@ -222,8 +220,8 @@ func (r *replay) failedBefore(m *maillog.Session) bool {
 // result puts together what was found.
 func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 	res := &Result{Histories: r.memory.learned()}
-	for _, id := range r.listeners {
-		h, _ := r.memory.Load(id)
+	for _, l := range stats.Listeners {
+		h, _ := r.memory.Load(l.Identity())
 		res.Offered = tlsstate.Merge(res.Offered, h)
 	}
 	r.counts.take(stats, rule)
