@@ -106,8 +106,8 @@ func newReplay(o *Options, cancel context.CancelCauseFunc) *replay {
 type replay struct {
 	memory    *memory
 	ratchet   *ratchet.Ratchet
-	session   ratchet.Session // the one under way
-	peers     []known         // by number of the client
+	session   ratchet.Session  // the one under way
+	peers     []known          // by number of the client
 	failures  map[string]int64 // the last failed handshake of an address
 	incidents *incidents
 	outage    *outage
