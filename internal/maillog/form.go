@@ -28,9 +28,6 @@ func formOf(head []byte) form {
 	return formLines
 }
 
-// several reports whether a record has several lines.
-func (f form) several() bool { return f != formLines }
-
 // end is what separates records of several lines.
 func (f form) end() []byte {
 	return []byte([...]string{"\n", "\n}\n", "\n\n"}[f])
