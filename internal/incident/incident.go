@@ -17,8 +17,7 @@ const (
 	// queue ids are named; the counts are of all.
 	MaxClients, MaxFrom, MaxHeld = 16, 8, 32
 
-	maxText  = 600
-	maxQueue = 64
+	maxText = 600
 )
 
 // Reason is why an incident closed.

@@ -74,41 +74,37 @@ func (l *ledger) onEvent(e *ratchet.Event) []Change {
 // downgrade adds a message to its incident, or opens one.
 func (l *ledger) downgrade(e *ratchet.Event) []Change {
 	k := key{e.Decision.Verdict.Identity, e.Decision.Verdict.KnownPlaintext()}
-	i := l.newest[k]
+	i, at := l.newest[k], e.Session.At
 	switch {
-	case i == nil, !i.IsOpen() && !i.resumes(e.Session.At):
-		return l.open(k, e)
+	case i == nil, !i.IsOpen() && !i.resumes(at):
+		i = l.open(k, at)
 	case !i.IsOpen():
-		return l.reopen(i, e)
+		i.Closed, i.ClosedBy, i.Last = time.Time{}, StillOpen, at
+		i.Refused, i.Reported.Waiting = time.Time{}, 0
+		i.Reopened++
+		l.watch.add(i.Clients, 1)
 	}
-	before := *i
-	l.gather(i, e)
-	if !i.KnownPlaintext && (i.worse(&before) || i.larger(e.Session.At) || e.Session.At.Sub(i.Reported.At).Abs() >= quietHours) {
-		what := Grown
-		if !i.Reported.Open {
-			what = Opened
-		}
-		return []Change{l.report(i, what, e.Session.At, e)}
-	}
-	return nil
-}
-
-func (l *ledger) gather(i *Incident, e *ratchet.Event) {
-	before := len(i.Clients)
-	i.gather(e)
-	l.watch.add(i.Clients[before:], 1)
 	l.changes++
+	before := *i
+	i.gather(e)
+	l.watch.add(i.Clients[len(before.Clients):], 1)
+	switch {
+	case !i.isNews(&before, at):
+		return nil
+	case i.Reported.Open:
+		return []Change{l.report(i, Grown, at, e)}
+	}
+	return []Change{l.report(i, Opened, at, e)}
 }
 
-func (l *ledger) open(k key, e *ratchet.Event) []Change {
-	l.last++
-	i := &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: e.Session.At, Last: e.Session.At}
+func (l *ledger) open(k key, at time.Time) *Incident {
 	if len(l.all) >= l.most {
 		l.drop(slices.MinFunc(l.all, byLoss))
 	}
+	l.last++
+	i := &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: at, Last: at}
 	l.all, l.newest[k] = append(l.all, i), i
-	l.gather(i, e)
-	return []Change{l.report(i, Opened, e.Session.At, e)}
+	return i
 }
 
 // resumes reports whether a closed incident goes on instead of a new one: a
@@ -118,29 +114,24 @@ func (i *Incident) resumes(at time.Time) bool {
 	return i.ClosedBy != Unpinned && (i.KnownPlaintext || at.Sub(i.Closed).Abs() < quietHours)
 }
 
-// reopen lets a closed incident go on. Each time doubles the pause until that is
-// reported.
-func (l *ledger) reopen(i *Incident, e *ratchet.Event) []Change {
-	i.Closed, i.ClosedBy, i.Last = time.Time{}, StillOpen, e.Session.At
-	pause := min(time.Hour<<min(i.Reopened, 5), quietHours)
-	i.Reopened++
-	i.Refused, i.Reported.Waiting = time.Time{}, 0
-	l.watch.add(i.Clients, 1)
-	l.gather(i, e)
-	if i.KnownPlaintext || e.Session.At.Sub(i.Reported.At).Abs() < pause {
-		return nil
+// isNews reports whether the newest message is to be reported: the first one, or
+// one that makes the incident worse than before (in kind or evidence, or because a
+// stronger action was applied, as after a change of the policy), larger, or a day
+// older. That it goes on is reported after a pause, which doubles each time.
+func (i *Incident) isNews(before *Incident, at time.Time) bool {
+	pause := at.Sub(i.Reported.At).Abs()
+	larger := i.Messages >= growth*max(i.Reported.Messages, small)
+	switch {
+	case i.Messages == 1:
+		return true
+	case i.KnownPlaintext:
+		return false
+	case i.Kind < before.Kind, i.Cap > before.Cap, i.Strongest() > before.Strongest(), pause >= quietHours:
+		return true
+	case !i.Reported.Open && i.Reopened > 0 && pause >= time.Hour<<min(i.Reopened-1, 5):
+		return true
 	}
-	return []Change{l.report(i, Opened, e.Session.At, e)}
-}
-
-// worse reports whether the incident is worse than before: in kind or evidence,
-// or because a stronger action was applied, as after a change of the policy.
-func (i *Incident) worse(before *Incident) bool {
-	return i.Kind < before.Kind || i.Cap > before.Cap || i.Strongest() > before.Strongest()
-}
-
-func (i *Incident) larger(at time.Time) bool {
-	return i.Messages >= growth*max(i.Reported.Messages, small) && at.Sub(i.Reported.At).Abs() >= growthPause
+	return larger && pause >= growthPause
 }
 
 // report returns a change of an incident and records that it is reported. Held mail

@@ -1,8 +1,7 @@
 package incident
 
 import (
-	"strings"
-
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -16,14 +15,13 @@ func own(e ratchet.Event) *ratchet.Event {
 	return &e
 }
 
-// queueID returns Postfix's queue id, or "" for anything else: it becomes part of
-// a command.
+// queueID returns Postfix's queue id, or "" for what is none: it becomes part of a
+// command.
 func queueID(s string) string {
-	notOne := func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') }
-	if len(s) > maxQueue || strings.IndexFunc(s, notOne) >= 0 {
-		return ""
+	if clean.IsWord(s) {
+		return s
 	}
-	return s
+	return ""
 }
 
 // opens reports whether a session opens an incident or goes on with one.

@@ -92,6 +92,13 @@ func TestProgressions(t *testing.T) {
 			mail(at(0, 6), bank, clear, ""),
 			mail(at(0, 7), bank, tls, ""),
 		}},
+		{"what goes on after its end was reported is reported when the pause is over", tlsstate.Header, false, []step{
+			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
+			mail(at(0, 1), bank, tls, "closed address:192.0.2.10"),
+			mail(at(0, 1), bank, clear, ""),
+			mail(at(0, 2), bank, clear, "opened address:192.0.2.10"),
+			mail(at(0, 3), bank, clear, ""),
+		}},
 		{"another incident after more than a day", tlsstate.Header, false, []step{
 			mail(at(0, 0), bank, clear, "opened address:192.0.2.10"),
 			mail(at(0, 1), bank, tls, "closed address:192.0.2.10"),
