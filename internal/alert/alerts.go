@@ -18,7 +18,7 @@ type Options struct {
 	// Host is this host's name, for the messages.
 	Host string
 	// PerHour is how many messages an hour are sent one by one, of incidents and
-	// of notices each; 0 for the default, 20.
+	// of notices each: 1 or more.
 	PerHour int
 	// State is that of the last run: see [Alerts.State].
 	State State
@@ -31,7 +31,6 @@ type Options struct {
 }
 
 const (
-	defaultPerHour = 20
 	// burst is how many messages may be sent at once.
 	burst = 5
 	// digestAfter is how long messages are held back for a digest.
@@ -72,11 +71,7 @@ func New(o Options) *Alerts {
 	return a
 }
 
-// perHour returns the limit of so many messages an hour; 0 stands for the
-// default.
-func perHour(n int) rate.Limit {
-	return rate.Limit(float64(cmp.Or(n, defaultPerHour)) / time.Hour.Seconds())
-}
+func perHour(n int) rate.Limit { return rate.Every(time.Hour / time.Duration(n)) }
 
 // SetPerHour replaces the [Options.PerHour].
 func (a *Alerts) SetPerHour(n int) {

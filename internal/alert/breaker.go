@@ -1,6 +1,9 @@
 package alert
 
 import (
+	"slices"
+	"strings"
+
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
 )
@@ -28,19 +31,21 @@ func BreakerNotice(s ratchet.BreakerState, cause string) Message {
 		n.Status = StatusClosed
 		n.Title, n.Text = "circuit breaker armed again; enforcement resumed", "Few peers downgrade now."
 	}
-	if names := breakerNames(s); names != "" && n.Status != StatusClosed {
-		n.Text += "\nSome of them: " + names + "."
+	if n.Status != StatusClosed {
+		longest := slices.MaxFunc([][]ratchet.BreakerName{s.Recent, s.Silent, s.Delayed}, func(a, b []ratchet.BreakerName) int { return len(a) - len(b) })
+		n.Text += someOf(longest, func(n ratchet.BreakerName) string { return n.Name })
 	}
 	return n
 }
 
-// breakerNames lists some of those that downgraded.
-func breakerNames(s ratchet.BreakerState) string {
-	list := s.Recent
-	for _, other := range [][]ratchet.BreakerName{s.Silent, s.Delayed} {
-		if len(other) > len(list) {
-			list = other
-		}
+// someOf is the line that names some of those that a notice is about; "" for none.
+func someOf[T any](list []T, name func(T) string) string {
+	if len(list) == 0 {
+		return ""
 	}
-	return joined(list[:min(len(list), few)], func(n ratchet.BreakerName) string { return clean.Name(n.Name) })
+	var all []string
+	for _, v := range list[:min(len(list), few)] {
+		all = append(all, clean.Name(name(v)))
+	}
+	return "\nSome of them: " + strings.Join(all, ", ") + "."
 }

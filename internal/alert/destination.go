@@ -46,16 +46,12 @@ type Destination struct {
 	Name  string
 	Least Severity
 
-	sender  sender
+	// try tries once to send messages, and returns the answer. They are one, but for
+	// a destination that repeats. An error is final unless it is [temporary].
+	try     func(context.Context, ...*Message) (answer string, err error)
 	timeout time.Duration
 	// repeats: it is sent every minute what is open, and no digests.
 	repeats bool
-}
-
-// sender tries once to send messages, and returns the answer. They are one, but for
-// a destination that repeats. An error is final unless it is [temporary].
-type sender interface {
-	try(context.Context, ...*Message) (answer string, err error)
 }
 
 // Environment is what destinations need of the process.
@@ -80,14 +76,14 @@ func newDestination(s Settings, env Environment) (*Destination, error) {
 	switch {
 	case err != nil:
 	case s.Kind == KindLog:
-		d.sender = logSender{env.Log}
+		d.try = logSender{env.Log}.try
 	case s.Kind == KindMail:
-		d.sender, d.timeout = mailer(s), mailTimeout
+		d.try, d.timeout = mailer(s).try, mailTimeout
 		d.Name += " " + s.Server
 	case s.Kind == KindWebhook, s.Kind == KindAlertmanager:
 		var e *endpoint
 		if e, err = newEndpoint(s, env.Getenv); err == nil {
-			d.sender = e
+			d.try = e.try
 			d.Name += " " + e.place()
 		}
 	default:
@@ -130,7 +126,7 @@ func (d *Destination) send(ctx context.Context, all ...*Message) (answer string,
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	for n := 0; ; n++ {
-		answer, err = d.sender.try(ctx, all...)
+		answer, err = d.try(ctx, all...)
 		var t temporary
 		if !errors.As(err, &t) || !pause(ctx, max(t.after, backoff(n))) {
 			return answer, err

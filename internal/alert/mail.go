@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"net/smtp"
 	"net/textproto"
 	"strings"
@@ -24,27 +23,24 @@ type mailer Settings
 // try is one SMTP session. An answer together with an error means that some of
 // the recipients were refused.
 func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err error) {
-	answer, err = m.session(ctx, all[0])
-	var refused *textproto.Error
-	if err != nil && answer == "" && !(errors.As(err, &refused) && refused.Code >= 500) {
-		return "", temporary{error: err}
-	}
-	return answer, err
-}
-
-func (m mailer) session(ctx context.Context, msg *Message) (string, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", m.Server)
 	if err != nil {
-		return "", err
+		return "", temporary{error: err}
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	answer, err := m.converse(limitedConn{conn, &io.LimitedReader{R: conn, N: maxReplies}}, msg)
-	if err != nil && ctx.Err() != nil {
+	answer, err = m.converse(limitedConn{conn, io.LimitReader(conn, maxReplies)}, all[0])
+	var refused *textproto.Error
+	switch {
+	case err == nil || answer != "":
+		return answer, cleanError(err)
+	case ctx.Err() != nil:
 		return "", fmt.Errorf("no answer in time: %w", ctx.Err())
+	case errors.As(err, &refused) && refused.Code >= 500:
+		return "", cleanError(err)
 	}
-	return answer, cleanError(err)
+	return "", temporary{error: cleanError(err)}
 }
 
 // maxReplies bounds the replies of a session, in bytes.
@@ -76,23 +72,24 @@ func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
 	if err := c.Hello(msg.Host); err != nil {
 		return "", err
 	}
-	if ok, _ := c.Extension("STARTTLS"); ok && !isLoopback(conn) {
+	server, isTCP := conn.RemoteAddr().(*net.TCPAddr)
+	if ok, _ := c.Extension("STARTTLS"); ok && !(isTCP && server.IP.IsLoopback()) {
 		// Opportunistic, as between mail servers: unauthenticated TLS is better than
 		// none (RFC 7435).
 		if err := c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true}); err != nil {
 			return "", err
 		}
 	}
-	if _, err := command(c, 250, "MAIL FROM:<>"); err != nil {
+	if err := command(c, 250, "MAIL FROM:<>"); err != nil {
 		return "", err
 	}
 	accepted, err := m.recipients(c)
 	if accepted == 0 {
 		return "", err
 	}
-	answer, dataErr := data(c, m.compose(msg, time.Now()))
-	if dataErr != nil {
-		return "", dataErr
+	answer, refused := data(c, m.compose(msg, time.Now()))
+	if refused != nil {
+		return "", refused
 	}
 	_ = c.Quit() // the message was accepted
 	return answer, err
@@ -113,36 +110,26 @@ func (m mailer) recipients(c *smtp.Client) (accepted int, err error) {
 
 // command sends a command and reads its reply. [smtp.Client.Mail] would ask for
 // SMTPUTF8, which a mail in ASCII must not require.
-func command(c *smtp.Client, want int, format string, args ...any) (string, error) {
-	id, err := c.Text.Cmd(format, args...)
-	if err != nil {
-		return "", err
+func command(c *smtp.Client, want int, line string) error {
+	if err := c.Text.PrintfLine("%s", line); err != nil {
+		return err
 	}
-	c.Text.StartResponse(id)
-	defer c.Text.EndResponse(id)
-	_, text, err := c.Text.ReadResponse(want)
-	return text, err
+	_, _, err := c.Text.ReadResponse(want)
+	return err
 }
 
 // data sends the message, and returns the server's reply.
 func data(c *smtp.Client, message []byte) (string, error) {
-	if _, err := command(c, 354, "DATA"); err != nil {
+	if err := command(c, 354, "DATA"); err != nil {
 		return "", err
 	}
 	w := c.Text.DotWriter()
-	if _, err := w.Write(message); err != nil {
-		return "", err
-	}
+	_, _ = w.Write(message) // Close returns its error too
 	if err := w.Close(); err != nil {
 		return "", err
 	}
 	code, text, err := c.Text.ReadResponse(250)
 	return clean.Text(fmt.Sprintf("%d %s", code, text), maxShown), err
-}
-
-func isLoopback(conn net.Conn) bool {
-	addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
 // compose makes the mail (RFC 5322). All of it is ASCII.

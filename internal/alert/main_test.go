@@ -85,13 +85,13 @@ func (r *recorder) sent() string {
 	return strings.Join(words, " ")
 }
 
-func to(s sender, least Severity) *Destination {
-	return &Destination{Name: "recorder", Least: least, sender: s, timeout: httpTimeout}
+func to(r *recorder, least Severity) *Destination {
+	return &Destination{Name: "recorder", Least: least, try: r.try, timeout: httpTimeout}
 }
 
 // start returns alerts to destinations.
 func start(o Options, to ...*Destination) *Alerts {
-	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.Log, o.PerHour = cmp.Or(o.Log, slog.New(slog.DiscardHandler)), cmp.Or(o.PerHour, 20)
 	if o.Open == nil {
 		o.Open = func() []incident.Incident { return nil }
 	}

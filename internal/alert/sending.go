@@ -59,7 +59,7 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Message {
 	n.Title = "many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server"
 	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.\n" +
 		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
-	n.Text += "\nSome of them: " + joined(failing[:min(len(failing), few)], clean.Name) + "."
+	n.Text += someOf(failing, func(name string) string { return name })
 	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")
 	return n
 }

@@ -132,14 +132,6 @@ func commands(id tlsstate.Identity, unpin bool) []string {
 	return all
 }
 
-func joined[T any](list []T, name func(T) string) string {
-	var all []string
-	for _, v := range list {
-		all = append(all, name(v))
-	}
-	return strings.Join(all, ", ")
-}
-
 // span is a duration in words: whole days, hours or minutes.
 func span(d time.Duration) string {
 	if d < time.Hour {
