@@ -2,15 +2,21 @@ package peer
 
 import (
 	"encoding/binary"
-	"math/bits"
+	"strconv"
+	"strings"
 )
 
 // embeds6 looks for either half of the address as 16 hex digits, forwards or by
 // nibbles backwards as in ip6.arpa (RFC 3596 section 2.5), whatever separates
 // them; and for its groups without leading zeros, as in 2001-db8-0-1--1.
 func embeds6(name string, ip [16]byte) bool {
-	hi, lo := binary.BigEndian.Uint64(ip[:8]), binary.BigEndian.Uint64(ip[8:])
-	if hexWindow(name, 16, hi, reverseNibbles(hi)) || hexWindow(name, 16, lo, reverseNibbles(lo)) {
+	var back [16]byte
+	for i, b := range ip {
+		back[15-i] = b<<4 | b>>4
+	}
+	var text [maxHost]byte
+	digits := joined(text[:0], name)
+	if holdsHex(digits, ip[:8]) || holdsHex(digits, ip[8:]) || holdsHex(digits, back[:8]) || holdsHex(digits, back[8:]) {
 		return true
 	}
 	var want [8]uint16
@@ -40,43 +46,20 @@ type group struct {
 	gap int
 }
 
-// scanGroups appends the groups of a name.
+// scanGroups appends the groups of a name, as many as there is room for.
 func scanGroups(name string, row []group) []group {
-	gap := 0
-	for i := 0; i < len(name) && len(row) < cap(row); {
-		h, ok := hexDigit(name[i])
-		if !ok {
-			gap = widen(gap, name[i])
-			i++
-			continue
-		}
-		v, j := uint64(h), i+1
-		for ; j < len(name); j++ {
-			if h, ok = hexDigit(name[j]); !ok {
-				break
-			}
-			v = v<<4 | uint64(h)
-		}
-		if j-i <= 4 {
-			row = append(row, group{v: uint16(v), gap: max(gap, 0)})
+	long := false // the run before was too long for a group
+	for before, run := range runs(name, hexDigits) {
+		gap := len(before)
+		if long || strings.Trim(before, separators) != "" {
 			gap = 0
-		} else {
-			gap = broken
 		}
-		i = j
+		if long = len(run) > 4; !long && len(row) < cap(row) {
+			v, _ := strconv.ParseUint(run, 16, 16) // has four digits at most
+			row = append(row, group{uint16(v), gap})
+		}
 	}
 	return row
-}
-
-// broken is the width of a gap that holds more than separators.
-const broken = -1
-
-// widen returns the width of a gap after one character more.
-func widen(gap int, c byte) int {
-	if gap == broken || c != '-' && c != '.' && c != '_' {
-		return broken
-	}
-	return gap + 1
 }
 
 // matchGroups reports whether a row starts with the groups of want from one place
@@ -105,10 +88,4 @@ func matchGroups(row []group, want *[8]uint16, at int) bool {
 		}
 	}
 	return false
-}
-
-// reverseNibbles returns v with its hex digits in the opposite order.
-func reverseNibbles(v uint64) uint64 {
-	v = bits.ReverseBytes64(v)
-	return v>>4&0x0f0f0f0f0f0f0f0f | v&0x0f0f0f0f0f0f0f0f<<4
 }
