@@ -7,13 +7,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter says how many questions may go out.
-type limiter struct {
-	o       Limits
-	unknown *rate.Limiter
-	buckets *lru.Cache[bucket, *rate.Limiter]
-}
-
 // bucket is what a client network has for claims that are known, and for those
 // that aren't: a bad neighbour uses up nobody's proofs.
 type bucket struct {
@@ -21,22 +14,23 @@ type bucket struct {
 	known   bool
 }
 
-func newLimiter(o Limits) *limiter {
-	buckets, err := lru.New[bucket, *rate.Limiter](o.Networks)
-	if err != nil {
-		panic(err) // Networks must be more than 0
-	}
-	return &limiter{o: o, unknown: rate.NewLimiter(rate.Limit(o.UnknownRate), o.UnknownBurst), buckets: buckets}
-}
-
-func (l *limiter) allow(network netip.Prefix, known bool) bool {
+// allow reports whether one more question may go out.
+func (p *Prover) allow(network netip.Prefix, known bool) bool {
 	key := bucket{network, known}
-	b, ok := l.buckets.Get(key)
+	b, ok := p.buckets.Get(key)
 	if !ok {
-		b = rate.NewLimiter(rate.Limit(l.o.NetworkRate), l.o.NetworkBurst)
-		if other, ok, _ := l.buckets.PeekOrAdd(key, b); ok { // somebody was quicker
+		b = rate.NewLimiter(rate.Limit(p.o.NetworkRate), p.o.NetworkBurst)
+		if other, ok, _ := p.buckets.PeekOrAdd(key, b); ok { // somebody was quicker
 			b = other
 		}
 	}
-	return b.Allow() && (known || l.unknown.Allow())
+	return b.Allow() && (known || p.unknown.Allow())
+}
+
+func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](size)
+	if err != nil {
+		panic(err) // sizes must be more than 0
+	}
+	return c
 }

@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/peer/spf/resolver"
@@ -24,12 +27,9 @@ type Options struct {
 	// them; PerNetwork is how much of that one client network may have.
 	Workers, Queue, PerNetwork int
 
-	Limits
-}
+	// What follows is how much may be asked of DNS: questions to the network, not
+	// those that the cache answers. Rates are per second.
 
-// Limits are how much may be asked of DNS: questions to the network, not those
-// that the cache answers. Rates are per second.
-type Limits struct {
 	// NetworkRate and NetworkBurst are for one client network (/24, /48), for
 	// claims that are known, and again for those that aren't; Networks is how
 	// many networks are kept in mind.
@@ -46,10 +46,8 @@ func DefaultOptions() Options {
 	return Options{
 		Timeout: 2 * time.Second, Terms: 10,
 		Workers: 16, Queue: 1024, PerNetwork: 64,
-		Limits: Limits{
-			NetworkRate: 5, NetworkBurst: maxQuestions, Networks: 10_000,
-			UnknownRate: 50, UnknownBurst: 200,
-		},
+		NetworkRate: 5, NetworkBurst: maxQuestions, Networks: 10_000,
+		UnknownRate: 50, UnknownBurst: 200,
 	}
 }
 
@@ -70,8 +68,9 @@ type Prover struct {
 	o        Options
 	resolver *resolver.Resolver
 	log      *slog.Logger
-	limiter  *limiter
-	tried    *tried
+	unknown  *rate.Limiter
+	buckets  *lru.Cache[bucket, *rate.Limiter]
+	tried    *lru.Cache[attempt, time.Time] // until when
 	results  [results]atomic.Uint64
 	dropped  atomic.Uint64
 	panics   clean.Panics
@@ -91,7 +90,10 @@ type Prover struct {
 // before the resolver.
 func New(r *resolver.Resolver, o Options, log *slog.Logger) *Prover {
 	p := &Prover{
-		o: o, resolver: r, log: log, limiter: newLimiter(o.Limits), tried: newTried(),
+		o: o, resolver: r, log: log,
+		unknown: rate.NewLimiter(rate.Limit(o.UnknownRate), o.UnknownBurst),
+		buckets: newCache[bucket, *rate.Limiter](o.Networks),
+		tried:   newCache[attempt, time.Time](maxTried),
 		tasks:   make(chan task, o.Queue),
 		waiting: make(map[attempt]struct{}),
 		shares:  make(map[netip.Prefix]int),
@@ -113,7 +115,7 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 			p.panics.Log(p.log, "sender not proven", r)
 		}
 		p.results[result].Add(1)
-		p.tried.note(&c, result)
+		p.note(&c, result)
 	}()
 	if c.Identity.IsZero() {
 		return NotPassed
@@ -121,12 +123,12 @@ func (p *Prover) Prove(ctx context.Context, c Claim) (result Result) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
 	net := peer.Network(c.ip)
-	return newProof(p.resolver, c.ip, func() bool { return p.limiter.allow(net, c.Known) }).check(ctx, &c, p.o.Terms)
+	return newProof(p.resolver, c.ip, func() bool { return p.allow(net, c.Known) }).check(ctx, &c, p.o.Terms)
 }
 
 // Stats returns the figures of now.
 func (p *Prover) Stats() Stats {
-	s := Stats{Dropped: p.dropped.Load(), Networks: p.limiter.buckets.Len()}
+	s := Stats{Dropped: p.dropped.Load(), Networks: p.buckets.Len()}
 	for i := range s.Results {
 		s.Results[i] = p.results[i].Load()
 	}

@@ -3,12 +3,11 @@ package spf
 import (
 	"net/netip"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// How long a claim that was not proven is not tried again: an hour if SPF did
-// not pass, a minute if DNS did not answer.
+// How long a claim that was not proven is not tried again, so that a sender
+// without SPF costs nothing with each message: an hour if SPF did not pass, a
+// minute if DNS did not answer.
 const (
 	triedFor  = time.Hour
 	failedFor = time.Minute
@@ -16,12 +15,6 @@ const (
 
 // maxTried is how many such claims are kept in mind.
 const maxTried = 20_000
-
-// tried keeps in mind until when claims that were not proven are not tried
-// again, so that a sender without SPF costs nothing with each message.
-type tried struct {
-	claims *lru.Cache[attempt, time.Time]
-}
 
 // attempt is a claim of one address: that a neighbour's fails proves nothing about
 // others.
@@ -32,32 +25,22 @@ type attempt struct {
 
 func (c *Claim) attempt() attempt { return attempt{c.ip, c.Identity.Name} }
 
-func newTried() *tried {
-	claims, err := lru.New[attempt, time.Time](maxTried)
-	if err != nil {
-		panic(err) // only for a size that isn't one
-	}
-	return &tried{claims}
-}
-
-func (t *tried) note(c *Claim, r Result) {
-	key := c.attempt()
+// note keeps in mind until when a claim is not tried again.
+func (p *Prover) note(c *Claim, r Result) {
 	switch r {
 	case Proven:
-		t.claims.Remove(key)
+		p.tried.Remove(c.attempt())
 	case NotPassed, Wide:
-		t.claims.Add(key, time.Now().Add(triedFor))
+		p.tried.Add(c.attempt(), time.Now().Add(triedFor))
 	default:
-		t.claims.Add(key, time.Now().Add(failedFor))
+		p.tried.Add(c.attempt(), time.Now().Add(failedFor))
 	}
-}
-
-func (t *tried) has(c *Claim) bool {
-	until, ok := t.claims.Get(c.attempt())
-	return ok && time.Now().Before(until)
 }
 
 // Tried reports whether the claim was tried of late, from the same address, and
 // not proven: then it isn't worth an offer to [Prover.Learn], nor keeping a
 // message open for it. It is cheap.
-func (p *Prover) Tried(c Claim) bool { return p.tried.has(&c) }
+func (p *Prover) Tried(c Claim) bool {
+	until, ok := p.tried.Get(c.attempt())
+	return ok && time.Now().Before(until)
+}

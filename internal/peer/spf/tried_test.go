@@ -60,12 +60,12 @@ func TestTriedThenProven(t *testing.T) {
 }
 
 func TestTriedIsBounded(t *testing.T) {
-	list := newTried()
+	p, _ := bank().start(t, DefaultOptions())
 	for i := range maxTried + 1000 {
 		c := claim(t, four, fmt.Sprint("made-up-", i))
-		list.note(&c, NotPassed)
+		p.note(&c, NotPassed)
 	}
-	if n := list.claims.Len(); n != maxTried {
+	if n := p.tried.Len(); n != maxTried {
 		t.Errorf("%d", n)
 	}
 }

@@ -40,11 +40,7 @@ type Question struct {
 func Ask(name string, t Type) (Question, error) {
 	name = strings.TrimSuffix(name, ".")
 	for len(name) > maxName {
-		_, rest, ok := strings.Cut(name, ".")
-		if !ok {
-			break
-		}
-		name = rest
+		_, name, _ = strings.Cut(name, ".")
 	}
 	if !canAsk(name) {
 		return Question{}, fmt.Errorf("%w: %+.64q is no name", ErrNotFound, name)
@@ -53,23 +49,15 @@ func Ask(name string, t Type) (Question, error) {
 }
 
 func canAsk(name string) bool {
-	label := 0
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c <= ' ' || c > '~':
-			return false
-		case c != '.':
-			label++
-		case label == 0:
-			return false
-		default:
-			label = 0
-		}
-		if label > maxLabel {
+	if len(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > maxLabel {
 			return false
 		}
 	}
-	return label > 0 && len(name) <= maxName
+	return true
 }
 
 // Reverse returns the question for the names of an address. The address must be
