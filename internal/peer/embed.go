@@ -29,25 +29,25 @@ func embeds(name string, org int, ip netip.Addr) bool {
 	return false
 }
 
-const (
-	separators = "-._"
-	decimal    = "0123456789"
-	hexDigits  = decimal + "abcdef"
-)
+const separators = "-._"
+
+func isDecimal(c byte) bool { return c >= '0' && c <= '9' }
+
+func isHex(c byte) bool { return isDecimal(c) || c >= 'a' && c <= 'f' }
 
 // runs yields the runs of digits in a name, each after what stands before it.
-func runs(name, digits string) iter.Seq2[string, string] {
+func runs(name string, isDigit func(byte) bool) iter.Seq2[string, string] {
 	return func(yield func(before, run string) bool) {
-		for {
-			at := strings.IndexAny(name, digits)
-			if at < 0 {
+		for begin, end := 0, 0; ; begin = end {
+			at := end
+			for at < len(name) && !isDigit(name[at]) {
+				at++
+			}
+			for end = at; end < len(name) && isDigit(name[end]); end++ {
+			}
+			if at == end || !yield(name[begin:at], name[at:end]) {
 				return
 			}
-			rest := strings.TrimLeft(name[at:], digits)
-			if !yield(name[:at], name[at:len(name)-len(rest)]) {
-				return
-			}
-			name = rest
 		}
 	}
 }
@@ -78,16 +78,19 @@ func embeds4(name string, org int, ip [4]byte) bool {
 	if digits := joined(buf[:0], name); holdsHex(digits, ip[:]) || holdsHex(digits, back[:]) {
 		return true
 	}
-	for _, run := range runs(name, decimal) {
+	for _, run := range runs(name, isDecimal) {
 		if n, err := strconv.ParseUint(run, 10, 32); err == nil && len(run) >= 8 && (uint32(n) == fwd || uint32(n) == rev) {
 			return true
 		}
 	}
-	rows := appendRows(buf[:0], name)
+	rows, longest := appendRows(buf[:0], name)
+	if longest < 2 { // as nearly always
+		return false
+	}
 	if holdsRow(rows, ip[:3]) || holdsRow(rows, ip[1:]) || holdsRow(rows, back[:3]) || holdsRow(rows, back[1:]) {
 		return true
 	}
-	rows = appendRows(buf[:0], name[:org])
+	rows, _ = appendRows(buf[:0], name[:org])
 	for i := range 3 {
 		if holdsRow(rows, ip[i:i+2]) || holdsRow(rows, back[i:i+2]) {
 			return customer(name[:org])
@@ -99,28 +102,31 @@ func embeds4(name string, org int, ip [4]byte) bool {
 // appendRows appends the decimal octets of a name: ".1.2.", with a slash where a
 // row ends. An x separates too: names like 192x0x2x10 are in use. Long runs are
 // octets only if padded to three digits each: o1678924x145 and o168245100x5 are
-// SendGrid's.
-func appendRows(rows []byte, name string) []byte {
+// SendGrid's. longest is how many octets the longest row has.
+func appendRows(rows []byte, name string) (_ []byte, longest int) {
 	rows = append(rows, '.')
-	for before, run := range runs(name, decimal) {
+	n := 0
+	for before, run := range runs(name, isDecimal) {
 		if strings.Trim(before, separators+"x") != "" {
-			rows = append(rows, "/."...)
+			rows, n = append(rows, "/."...), 0
 		}
 		unpadded := len(run) == 9 && run[0] != '0' && run[3] != '0' && run[6] != '0'
 		if len(run) > 3 && (len(run)%3 != 0 || len(run) > 12 || unpadded) {
-			rows = append(rows, "/."...)
+			rows, n = append(rows, "/."...), 0
 			continue
 		}
 		for ; run != ""; run = run[min(3, len(run)):] {
-			n, err := strconv.Atoi(run[:min(3, len(run))])
-			if err != nil || n > 255 {
-				rows = append(rows, "/."...)
+			octet, err := strconv.ParseUint(run[:min(3, len(run))], 10, 8)
+			if err != nil {
+				rows, n = append(rows, "/."...), 0
 				continue
 			}
-			rows = append(strconv.AppendInt(rows, int64(n), 10), '.')
+			rows = append(strconv.AppendUint(rows, octet, 10), '.')
+			n++
+			longest = max(longest, n)
 		}
 	}
-	return rows
+	return rows, longest
 }
 
 // holdsRow reports whether octets follow each other in one of the rows.

@@ -49,7 +49,7 @@ type group struct {
 // scanGroups appends the groups of a name, as many as there is room for.
 func scanGroups(name string, row []group) []group {
 	long := false // the run before was too long for a group
-	for before, run := range runs(name, hexDigits) {
+	for before, run := range runs(name, isHex) {
 		gap := len(before)
 		if long || strings.Trim(before, separators) != "" {
 			gap = 0

@@ -82,39 +82,23 @@ func checkHost(host string) (fault string) {
 	if len(host) > maxHost {
 		return "more than 253 bytes"
 	}
-	numeric := false
-	for more := true; more; {
-		var label string
-		label, host, more = strings.Cut(host, ".")
-		if fault, numeric = checkLabel(label); fault != "" {
-			return fault
+	last := ""
+	for label := range strings.SplitSeq(host, ".") {
+		switch last = label; {
+		case label == "" || len(label) > maxLabel:
+			return "a label that is empty or longer than 63 bytes"
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return "a hyphen at the edge of a label"
+		case strings.ContainsFunc(label, notHost):
+			return "a character that no host name has"
 		}
 	}
-	if numeric {
+	if !strings.ContainsFunc(last, func(r rune) bool { return r < '0' || r > '9' }) {
 		return "a number for its last label"
 	}
 	return ""
 }
 
-// checkLabel returns what is wrong with one label, and whether it is all digits.
-func checkLabel(label string) (fault string, numeric bool) {
-	if label == "" || len(label) > maxLabel {
-		return "a label that is empty or longer than 63 bytes", false
-	}
-	if label[0] == '-' || label[len(label)-1] == '-' {
-		return "a hyphen at the edge of a label", false
-	}
-	numeric = true
-	for i := range len(label) {
-		switch c := label[i]; {
-		case isDigit(c):
-		case c >= 'a' && c <= 'z', c == '-', c == '_':
-			numeric = false
-		default:
-			return "a character that no host name has", false
-		}
-	}
-	return "", numeric
+func notHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
