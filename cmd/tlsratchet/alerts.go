@@ -14,7 +14,7 @@ import (
 	"tlsratchet/internal/daemon"
 )
 
-func alertCommand(stdout, stderr io.Writer) *cli.Command {
+func alertCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "alert",
 		Usage: "try the destinations of alerts",
@@ -22,7 +22,7 @@ func alertCommand(stdout, stderr io.Writer) *cli.Command {
 			Name:   "test",
 			Usage:  "send one message to each destination, and print what came back",
 			Flags:  operatorFlags(),
-			Action: func(c *cli.Context) error { return testAlerts(c, stdout, stderr) },
+			Action: testAlerts,
 		}},
 		Action: needs("test"),
 	}
@@ -31,12 +31,12 @@ func alertCommand(stdout, stderr io.Writer) *cli.Command {
 // errUndelivered ends the command when a destination took nothing.
 var errUndelivered = errors.New("not every destination took the message")
 
-func testAlerts(c *cli.Context, stdout, stderr io.Writer) error {
+func testAlerts(c *cli.Context) error {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return err
 	}
-	to, err := daemon.Destinations(cfg, daemon.NewLogger(stderr, cfg, &slog.LevelVar{}))
+	to, err := daemon.Destinations(cfg, daemon.NewLogger(c.App.ErrWriter, cfg, &slog.LevelVar{}))
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func testAlerts(c *cli.Context, stdout, stderr io.Writer) error {
 		if r.Err != nil {
 			failed = errUndelivered
 		}
-		if err := printResult(r, stdout, c.Bool("json")); err != nil {
+		if err := printResult(r, c.App.Writer, c.Bool("json")); err != nil {
 			return err
 		}
 	}

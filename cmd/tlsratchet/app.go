@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tlsratchet/internal/admin"
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/doctor"
 	"tlsratchet/tlsstate/store"
@@ -38,9 +39,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		fmt.Fprintln(stderr, "tlsratchet:", strings.Map(printable, line))
 	}
-	var usage usageError
-	var config daemon.ConfigError
-	if errors.As(err, &usage) || errors.As(err, &config) || errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrNewerVersion) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(daemon.ConfigError)) || errors.Is(err, admin.ErrBadRequest) ||
+		errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrNewerVersion) {
 		return exitUsage
 	}
 	return exitFailure
@@ -67,22 +67,22 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			serveCommand(stderr),
-			checkCommand(stdout, stderr),
-			peersCommand(stdout, stderr),
-			peerCommand(stdout, stderr),
-			explainCommand(stdout, stderr),
-			replayCommand(stdout, stderr),
-			doctorCommand(stdout, stderr),
-			reportCommand(stdout, stderr),
-			incidentsCommand(stdout, stderr),
-			breakerCommand(stdout, stderr),
-			outboundCommand(stdout, stderr),
-			alertCommand(stdout, stderr),
-			exportCommand(stdout, stderr),
-			importCommand(stdout, stderr),
-			versionCommand(stdout),
-			generateCommand(stdout),
+			serveCommand(),
+			checkCommand(),
+			peersCommand(),
+			peerCommand(),
+			explainCommand(),
+			replayCommand(),
+			doctorCommand(),
+			reportCommand(),
+			incidentsCommand(),
+			breakerCommand(),
+			outboundCommand(),
+			alertCommand(),
+			exportCommand(),
+			importCommand(),
+			versionCommand(),
+			generateCommand(),
 			helpCommand(),
 		},
 		Flags: []cli.Flag{
@@ -100,7 +100,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			case c.NArg() > 0:
 				return unknownCommand(c, c.Args().First())
 			case c.Bool("version"):
-				return printVersion(stdout)
+				return printVersion(c)
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -132,6 +132,9 @@ func settle(commands []*cli.Command, usage cli.OnUsageErrorFunc) {
 			}
 			if c.NArg() > 0 && !takes {
 				return usagef("%s takes no arguments, and there is %q", c.Command.Name, c.Args().First())
+			}
+			if c.Int("limit") < 0 {
+				return usagef("--limit: want a whole number from 0 on")
 			}
 			return action(c)
 		}

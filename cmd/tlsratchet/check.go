@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -10,7 +9,7 @@ import (
 	"tlsratchet/internal/daemon"
 )
 
-func checkCommand(stdout, stderr io.Writer) *cli.Command {
+func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "check",
 		Usage: "check the configuration and the files that it names, and print the effective one",
@@ -27,9 +26,9 @@ func checkCommand(stdout, stderr io.Writer) *cli.Command {
 			}
 			warnings = append(warnings, daemon.Unreadable(cfg, configFile(c.String("config"), config.DefaultFile))...)
 			for _, w := range warnings {
-				fmt.Fprintln(stderr, "tlsratchet: warning:", w)
+				fmt.Fprintln(c.App.ErrWriter, "tlsratchet: warning:", w)
 			}
-			return cfg.Write(stdout)
+			return cfg.Write(c.App.Writer)
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
 
@@ -25,42 +26,54 @@ func operatorFlags(more ...cli.Flag) []cli.Flag {
 	}, more...)
 }
 
-// operation runs fn with the daemon's operations, or those on the file if no
-// daemon runs: a command that looks at a memory makes none.
-func operation(fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
-	return operationOn(daemon.Operate, fn, stderr)
+// job is what a command does once its command line is known to be right.
+type job func(*admin.Admin) error
+
+// operation runs the job with the daemon's operations, or those on the file if no
+// daemon runs: a command that looks at a memory makes none. prepare finds what is
+// wrong with the command line before anything is opened.
+func operation(prepare func(*cli.Context) (job, error)) cli.ActionFunc {
+	return operationOn(daemon.Operate, prepare)
 }
 
 // opener is [daemon.Operate], or [daemon.OperateOrStart] for a command that
 // brings something.
-type opener func(context.Context, *config.Config, io.Writer) (admin.Admin, error)
+type opener func(context.Context, *config.Config, io.Writer) (*admin.Admin, error)
 
-// operationOn runs fn with what open returns.
-func operationOn(open opener, fn func(c *cli.Context, a admin.Admin) error, stderr io.Writer) cli.ActionFunc {
-	return func(c *cli.Context) (err error) {
+// operationOn runs the job with what open returns.
+func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		do, err := prepare(c)
+		if err != nil {
+			return err
+		}
 		cfg, err := loadConfig(c)
 		if err != nil {
 			return err
 		}
-		a, err := open(c.Context, cfg, stderr)
+		a, err := open(c.Context, cfg, c.App.ErrWriter)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, a.Close()) }()
-		err = fn(c, a)
-		if errors.Is(err, admin.ErrBadRequest) {
-			err = usageError{err}
-		}
-		return err
+		return errors.Join(do(a), a.Close())
 	}
 }
 
 // show prints a value as JSON, or as text does.
-func show(c *cli.Context, w io.Writer, v any, text func() error) error {
+func show(c *cli.Context, v any, text func(io.Writer) error) error {
 	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(v)
+		return json.NewEncoder(c.App.Writer).Encode(v)
 	}
-	return text()
+	return text(c.App.Writer)
+}
+
+// whoMay returns the error of a file that we may not use so that it names who may,
+// and others as they are.
+func whoMay(err error) error {
+	if denied := new(fs.PathError); errors.As(err, &denied) && errors.Is(err, fs.ErrPermission) {
+		return admin.Denied(denied.Path)
+	}
+	return err
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

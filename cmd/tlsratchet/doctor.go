@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ import (
 // errUnwell is the command's error when a finding is broken.
 var errUnwell = errors.New("something is broken")
 
-func doctorCommand(stdout, stderr io.Writer) *cli.Command {
+func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "check this host and its Postfix, and print what to change",
@@ -39,16 +38,16 @@ func doctorCommand(stdout, stderr io.Writer) *cli.Command {
 				return err
 			}
 			o := daemon.DoctorOptions(cfg)
-			unread := readMemory(c.Context, cfg, &o, stderr)
-			return printFindings(append(doctor.Check(c.Context, p, o), unread...), stdout, c.Bool("json"))
+			unread := readMemory(c, cfg, &o)
+			return printFindings(append(doctor.Check(c.Context, p, o), unread...), c.App.Writer, c.Bool("json"))
 		},
 	}
 }
 
 // readMemory asks the daemon, or the file, for what doctor needs. The finding
 // says why it could not.
-func readMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stderr io.Writer) []doctor.Finding {
-	err := askMemory(ctx, cfg, o, stderr)
+func readMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) []doctor.Finding {
+	err := askMemory(c, cfg, o)
 	if _, missing := os.Stat(o.History); err == nil || errors.Is(missing, fs.ErrNotExist) && o.History != "" {
 		return nil // doctor reports that itself
 	}
@@ -59,19 +58,19 @@ func readMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stde
 	return []doctor.Finding{f}
 }
 
-func askMemory(ctx context.Context, cfg *config.Config, o *doctor.Options, stderr io.Writer) error {
-	a, err := daemon.Operate(ctx, cfg, stderr)
+func askMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) error {
+	a, err := daemon.Operate(c.Context, cfg, c.App.ErrWriter)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	_, o.Running = a.(*admin.Client)
-	s, err := a.Summary(ctx)
+	s, err := a.Summary(c.Context)
 	if err != nil {
 		return err
 	}
+	o.Running = len(s.Listeners) > 0
 	o.Newest, o.Days = s.Newest, daemon.DoctorDays(s.Tally)
-	if sending, err := a.Outbound(ctx, admin.Override{}); err == nil { // else no daemon, or switched off
+	if sending, err := a.Outbound(c.Context, admin.Override{}); err == nil { // else no daemon, or switched off
 		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
 	}
 	return nil

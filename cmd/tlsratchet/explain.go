@@ -11,7 +11,7 @@ import (
 	"tlsratchet/internal/admin"
 )
 
-func explainCommand(stdout, stderr io.Writer) *cli.Command {
+func explainCommand() *cli.Command {
 	return &cli.Command{
 		Name: "explain", Usage: "show what would happen to a session now, rule by rule", ArgsUsage: "NAME",
 		Description: "NAME is the client's host name as DNS confirms it, its address, or an identity or row as the log has it\n" +
@@ -22,41 +22,56 @@ func explainCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.StringFlag{Name: "from", Usage: "the sender's `ADDRESS`: rows by sender count too"},
 			&cli.StringFlag{Name: "to", Usage: "explain instead what Postfix is answered for mail to a `DOMAIN`"},
 		),
-		Action: operation(func(c *cli.Context, a admin.Admin) error { return explain(c, a, stdout) }, stderr),
+		Action: operation(explain),
 	}
 }
 
 // protocols are what a session can be explained with, as Postfix names them.
 var protocols = []string{"none", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}
 
-func explain(c *cli.Context, a admin.Admin, stdout io.Writer) error {
+func explain(c *cli.Context) (job, error) {
 	if c.IsSet("to") {
-		if c.IsSet("client") || c.IsSet("tls") || c.IsSet("from") || c.NArg() > 0 {
-			return usagef("--to stands alone: it is about the mail that you send")
-		}
-		return explainTo(c, a, stdout)
+		return explainTo(c)
 	}
 	name, err := argument(c, "NAME")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if tls := c.String("tls"); !slices.Contains(protocols, tls) {
-		return usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
+		return nil, usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
 	}
 	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls"), From: c.String("from")}
-	answer, err := a.Explain(c.Context, q)
-	if err != nil {
-		return err
+	return func(a *admin.Admin) error {
+		answer, err := a.Explain(c.Context, q)
+		if err != nil {
+			return err
+		}
+		return show(c, answer, numbered(answer.Rules))
+	}, q.Check()
+}
+
+// explainTo prints what Postfix is answered for a destination.
+func explainTo(c *cli.Context) (job, error) {
+	if c.IsSet("client") || c.IsSet("tls") || c.IsSet("from") || c.NArg() > 0 {
+		return nil, usagef("--to stands alone: it is about the mail that you send")
 	}
-	return show(c, stdout, answer, func() error { return numbered(stdout, answer.Rules) })
+	return func(a *admin.Admin) error {
+		e, err := a.ExplainTo(c.Context, c.String("to"))
+		if err != nil {
+			return err
+		}
+		return show(c, e, numbered(e.Rules))
+	}, admin.CheckDestination(c.String("to"))
 }
 
 // numbered prints rules, a line each.
-func numbered(w io.Writer, rules []string) error {
-	for i, rule := range rules {
-		if _, err := fmt.Fprintf(w, "%d. %s\n", i+1, rule); err != nil {
-			return err
+func numbered(rules []string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for i, rule := range rules {
+			if _, err := fmt.Fprintf(w, "%d. %s\n", i+1, rule); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 )
 
@@ -68,11 +67,8 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 	}
 	file := configFile(c.String("config"), config.DefaultFile)
 	cfg, err := config.Load(file, os.LookupEnv, flags)
-	if file != "" && errors.Is(err, fs.ErrPermission) {
-		return nil, usageError{admin.Denied(file)}
-	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError{whoMay(err)}
 	}
 	return cfg, nil
 }

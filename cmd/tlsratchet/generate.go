@@ -11,7 +11,7 @@ import (
 )
 
 // generateCommand makes what the build installs beside the program.
-func generateCommand(stdout io.Writer) *cli.Command {
+func generateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "generate", Hidden: true, Usage: "print what the build installs beside the program", ArgsUsage: "man|bash|zsh|fish",
 		Action: func(c *cli.Context) error {
@@ -26,7 +26,7 @@ func generateCommand(stdout io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(stdout, text)
+			_, err = io.WriteString(c.App.Writer, text)
 			return err
 		},
 	}

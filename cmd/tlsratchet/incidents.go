@@ -1,9 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 	"tlsratchet/internal/incident"
 )
 
-func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
+func incidentsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "incidents",
 		Usage: "list incidents, the newest first, or show those of one peer",
@@ -21,19 +22,12 @@ func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.BoolFlag{Name: "open", DisableDefaultText: true, Usage: "only those that are open"},
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`; 0 for all"},
 		),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
+		Action: operation(func(c *cli.Context) (job, error) {
 			if c.NArg() > 0 {
-				return usagef("unknown command incidents %q: use show", c.Args().First())
+				return nil, usagef("unknown command incidents %q: use show", c.Args().First())
 			}
-			if c.Int("limit") < 0 {
-				return usagef("--limit: want a whole number from 0 on")
-			}
-			all, err := a.Incidents(c.Context)
-			if err != nil {
-				return err
-			}
-			return listIncidents(c, all, stdout)
-		}, stderr),
+			return func(a *admin.Admin) error { return listIncidents(c, a) }, nil
+		}),
 		Subcommands: []*cli.Command{{
 			Name:      "show",
 			Usage:     "show the incidents of a peer, with all evidence",
@@ -41,75 +35,66 @@ func incidentsCommand(stdout, stderr io.Writer) *cli.Command {
 			Description: "NAME is an incident's number, an identity as in the log (address:192.0.2.10), an address, or\n" +
 				"the name of a host or domain.",
 			Flags: operatorFlags(),
-			Action: operation(func(c *cli.Context, a admin.Admin) error {
+			Action: operation(func(c *cli.Context) (job, error) {
 				name, err := argument(c, "NAME")
-				if err != nil {
-					return err
-				}
-				all, err := a.Incidents(c.Context)
-				if err != nil {
-					return err
-				}
-				return showIncidents(c, all, name, stdout)
-			}, stderr),
+				return func(a *admin.Admin) error { return showIncidents(c, a, name) }, err
+			}),
 		}},
 	}
 }
 
-func listIncidents(c *cli.Context, all []incident.Incident, w io.Writer) error {
-	limit := c.Int("limit")
-	if !c.Bool("json") {
-		fmt.Fprintf(w, "%-4s %-36s %-15s %8s  %s\n", "ID", "IDENTITY", "KIND", "MESSAGES", "STATE")
+func listIncidents(c *cli.Context, a *admin.Admin) error {
+	all, err := a.Incidents(c.Context)
+	if err != nil {
+		return err
 	}
-	shown := 0
+	if c.Bool("open") {
+		all = slices.DeleteFunc(all, func(i incident.Incident) bool { return !i.IsOpen() })
+	}
+	if limit := c.Int("limit"); limit > 0 {
+		all = all[:min(limit, len(all))]
+	}
+	if !c.Bool("json") {
+		fmt.Fprintf(c.App.Writer, incidentFormat, "ID", "IDENTITY", "KIND", "MESSAGES", "STATE")
+	}
 	for i := range all {
-		if c.Bool("open") && !all[i].IsOpen() {
-			continue
-		}
-		if shown++; limit > 0 && shown > limit {
-			break
-		}
-		if err := listIncident(c, &all[i], w); err != nil {
+		if err := show(c, &all[i], func(w io.Writer) error { return writeRow(w, &all[i]) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func listIncident(c *cli.Context, i *incident.Incident, w io.Writer) error {
-	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(i)
-	}
+const incidentFormat = "%-4v %-36v %-15v %8v  %s\n"
+
+func writeRow(w io.Writer, i *incident.Incident) error {
 	state := "open since " + incident.Stamp(i.Opened)
 	if !i.IsOpen() {
 		state = fmt.Sprintf("closed %s (%s)", incident.Stamp(i.Closed), i.ClosedBy)
 	}
-	_, err := fmt.Fprintf(w, "%-4d %-36s %-15s %8d  %s\n", i.ID, i.Identity, i.Kind, i.Messages, state)
+	_, err := fmt.Fprintf(w, incidentFormat, i.ID, i.Identity, i.Kind, i.Messages, state)
 	return err
 }
 
-func showIncidents(c *cli.Context, all []incident.Incident, name string, w io.Writer) error {
-	found := 0
-	for n := range all {
-		i := &all[n]
-		if !isAbout(i, name) {
-			continue
-		}
-		if found++; found > 1 && !c.Bool("json") {
-			fmt.Fprintln(w)
-		}
-		if c.Bool("json") {
-			if err := json.NewEncoder(w).Encode(i); err != nil {
-				return err
-			}
-			continue
-		}
-		i.Write(w)
+func showIncidents(c *cli.Context, a *admin.Admin, name string) error {
+	all, err := a.Incidents(c.Context)
+	if err != nil {
+		return err
 	}
-	if found == 0 {
+	all = slices.DeleteFunc(all, func(i incident.Incident) bool { return !isAbout(&i, name) })
+	if len(all) == 0 {
 		return fmt.Errorf("no incident of %s; list them with: tlsratchet incidents", strconv.QuoteToASCII(name))
 	}
-	return nil
+	for i := range all {
+		err = errors.Join(err, show(c, &all[i], func(w io.Writer) error {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			all[i].Write(w)
+			return nil
+		}))
+	}
+	return err
 }
 
 // isAbout reports whether an incident has that number, is of that identity, or

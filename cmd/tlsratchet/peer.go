@@ -11,19 +11,23 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-func peerCommand(stdout, stderr io.Writer) *cli.Command {
+func peerCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "peer",
 		Usage: "look at one peer, or drop what holds it",
 		Subcommands: []*cli.Command{
 			{
 				Name: "show", Usage: "show all that is known of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
-				Action: operation(func(c *cli.Context, a admin.Admin) error {
-					return onPeer(c, stdout, func(id tlsstate.Identity) (admin.Detail, error) { return a.Peer(c.Context, id) })
-				}, stderr),
+				Action: operation(func(c *cli.Context) (job, error) {
+					id, err := peerArgument(c)
+					return func(a *admin.Admin) error {
+						d, err := a.Peer(c.Context, id)
+						return showPeer(c, d, err)
+					}, err
+				}),
 			},
-			actCommand("unpin", "let a peer go, until new days form a new pin", stdout, stderr),
-			actCommand("forget", "forget a peer", stdout, stderr),
+			actCommand("unpin", "let a peer go, until new days form a new pin"),
+			actCommand("forget", "forget a peer"),
 		},
 		Action: needs("show, unpin or forget"),
 	}
@@ -31,41 +35,44 @@ func peerCommand(stdout, stderr io.Writer) *cli.Command {
 
 const aboutNames = "NAME is an identity as the log has it (address:192.0.2.10), an address, or a host or domain name."
 
-func actCommand(name, usage string, stdout, stderr io.Writer) *cli.Command {
+func actCommand(name, usage string) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "NAME",
 		Description: aboutNames + "\nA host is one identity by its address and another by its domain: let both go.",
 		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there"}),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			return onPeer(c, stdout, func(id tlsstate.Identity) (admin.Detail, error) {
-				return a.Do(c.Context, admin.Act{Do: name, Identity: id.String(), Why: c.String("why"), Who: operatorName()})
-			})
-		}, stderr),
+		Action: operation(func(c *cli.Context) (job, error) {
+			id, err := peerArgument(c)
+			if err != nil {
+				return nil, err
+			}
+			act := admin.Act{Do: name, Identity: id, Why: c.String("why"), Who: operatorName()}
+			return func(a *admin.Admin) error {
+				d, err := a.Do(c.Context, act)
+				return showPeer(c, d, err)
+			}, act.Check()
+		}),
 	}
 }
 
-// onPeer prints what do returns of the peer that the command line names.
-func onPeer(c *cli.Context, stdout io.Writer, do func(tlsstate.Identity) (admin.Detail, error)) error {
+// peerArgument returns the peer that the command line names.
+func peerArgument(c *cli.Context) (id tlsstate.Identity, err error) {
 	name, err := argument(c, "NAME")
 	if err != nil {
-		return err
+		return id, err
 	}
-	id, err := admin.Resolve(name)
-	if err != nil {
-		return err
-	}
-	d, err := do(id)
-	if err != nil {
-		return err
-	}
-	return show(c, stdout, d, func() error { return printDetail(d, stdout) })
+	return admin.Resolve(name)
 }
 
-func printDetail(d admin.Detail, w io.Writer) error {
-	words := d.Words
-	if d.Later != "" {
-		words = append(words, d.Later)
+func showPeer(c *cli.Context, d admin.Detail, err error) error {
+	if err != nil {
+		return err
 	}
-	_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
-	return err
+	return show(c, d, func(w io.Writer) error {
+		words := d.Words
+		if d.Later != "" {
+			words = append(words, d.Later)
+		}
+		_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
+		return err
+	})
 }

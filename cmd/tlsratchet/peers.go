@@ -15,7 +15,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-func peersCommand(stdout, stderr io.Writer) *cli.Command {
+func peersCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "peers",
 		Usage: "list what is remembered of peers",
@@ -32,35 +32,25 @@ func peersCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.StringFlag{Name: "sort", Usage: "by `WHAT`: last, first or days; needs --limit"},
 			&cli.IntFlag{Name: "limit", DefaultText: "all", Usage: "at most `N`"},
 		),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
+		Action: operation(func(c *cli.Context) (job, error) {
 			q, err := peersQuery(c)
-			if err != nil {
-				return err
-			}
-			return listPeers(c, a, q, output{stdout, stderr})
-		}, stderr),
+			return func(a *admin.Admin) error { return listPeers(c, a, q) }, err
+		}),
 	}
 }
 
 func peersQuery(c *cli.Context) (q admin.Query, err error) {
 	q = admin.Query{
 		Pinned: c.Bool("pinned"), Released: c.Bool("released"), Downgraded: c.Bool("downgraded"),
-		Limit: c.Int("limit"),
+		Addresses: c.Bool("addresses"), Limit: c.Int("limit"),
 	}
 	if s := c.String("domain"); s != "" {
 		if q.Below, err = peer.Normalize(s); err != nil {
 			return q, usagef("--domain: %w", err)
 		}
 	}
-	if q.Addresses = c.Bool("addresses"); q.Addresses && (q.Below == "" || c.IsSet("kind")) {
-		return q, usagef("--addresses goes with --domain DOMAIN, and without --kind")
-	}
-	if q.Limit < 0 {
-		return q, usagef("--limit: want a whole number from 1 on")
-	}
-	if s := c.String("level"); s != "" {
-		q.Leveled = true
-		if q.Level, err = tlsstate.ParseLevel(s); err != nil {
+	if q.Leveled = c.IsSet("level"); q.Leveled {
+		if q.Level, err = tlsstate.ParseLevel(c.String("level")); err != nil {
 			return q, usagef("--level: %w", err)
 		}
 	}
@@ -71,7 +61,16 @@ func peersQuery(c *cli.Context) (q admin.Query, err error) {
 		}
 		q.Kind = id.Kind
 	}
-	return q, nil
+	by := c.String("sort")
+	switch {
+	case q.Addresses && (q.Below == "" || q.Kind != 0):
+		err = usagef("--addresses goes with --domain DOMAIN, and without --kind")
+	case by != "" && orders[by] == nil:
+		err = usagef("--sort: unknown order %q: use last, first or days", by)
+	case by != "" && q.Limit == 0:
+		err = usagef("--sort needs --limit: without it the list streams in key order")
+	}
+	return q, err
 }
 
 // orders are the values of --sort: each sorts the better row first.
@@ -88,55 +87,38 @@ func allDays(r admin.Row) (n int) {
 	return n
 }
 
-// output is where a command writes.
-type output struct{ stdout, stderr io.Writer }
-
-func listPeers(c *cli.Context, a admin.Admin, q admin.Query, to output) error {
-	by := c.String("sort")
-	if by == "" {
-		return printRows(a.Peers(c.Context, q), to, c.Bool("json"))
+func listPeers(c *cli.Context, a *admin.Admin, q admin.Query) error {
+	order, limit := orders[c.String("sort")], q.Limit
+	if order == nil {
+		return printRows(c, a.Peers(c.Context, q))
 	}
-	order, known := orders[by]
-	switch {
-	case !known:
-		return usagef("--sort: unknown order %q: use last, first or days", by)
-	case q.Limit == 0:
-		return usagef("--sort needs --limit: without it the list streams in key order")
-	}
-	limit := q.Limit
 	q.Limit = 0
-	best, err := top(a.Peers(c.Context, q), limit, order)
-	if err != nil {
-		return err
-	}
-	return printRows(best, to, c.Bool("json"))
+	return printRows(c, top(a.Peers(c.Context, q), limit, order))
 }
 
-// top returns the best n rows of a list, in order.
-func top(rows iter.Seq2[admin.Row, error], n int, order func(a, b admin.Row) int) (iter.Seq2[admin.Row, error], error) {
-	var best []admin.Row
-	for r, err := range rows {
-		if err != nil {
-			return nil, err
-		}
-		at, _ := slices.BinarySearchFunc(best, r, func(a, b admin.Row) int {
-			if d := order(a, b); d != 0 {
-				return d
-			}
-			return -1 // after its equals
-		})
-		if at < n {
-			best = slices.Insert(best, at, r)
-			best = best[:min(n, len(best))]
-		}
-	}
+// top lists the best n rows of a list, in order.
+func top(rows iter.Seq2[admin.Row, error], n int, order func(a, b admin.Row) int) iter.Seq2[admin.Row, error] {
 	return func(yield func(admin.Row, error) bool) {
+		var best []admin.Row
+		for r, err := range rows {
+			if err != nil {
+				yield(r, err)
+				return
+			}
+			at, _ := slices.BinarySearchFunc(best, r, func(a, b admin.Row) int {
+				return cmp.Or(order(a, b), -1) // after its equals
+			})
+			if at < n {
+				best = slices.Insert(best, at, r)
+				best = best[:min(n, len(best))]
+			}
+		}
 		for _, r := range best {
 			if !yield(r, nil) {
 				return
 			}
 		}
-	}, nil
+	}
 }
 
 // Rows have 80 columns, so long as names have 33.
@@ -146,11 +128,12 @@ const (
 )
 
 // printRows prints a list as it comes, in columns that fit a terminal.
-func printRows(rows iter.Seq2[admin.Row, error], to output, asJSON bool) error {
-	if asJSON {
-		return admin.WriteLines(to.stdout, rows)
+func printRows(c *cli.Context, rows iter.Seq2[admin.Row, error]) error {
+	w := c.App.Writer
+	if c.Bool("json") {
+		return admin.WriteLines(w, rows)
 	}
-	w, n, b := to.stdout, 0, brushFor(to.stdout)
+	n, b := 0, brushFor(w)
 	for r, err := range rows {
 		if err != nil {
 			return err
@@ -165,7 +148,7 @@ func printRows(rows iter.Seq2[admin.Row, error], to output, asJSON bool) error {
 		n++
 	}
 	if n == 0 {
-		fmt.Fprintln(to.stderr, "tlsratchet: no such peers")
+		fmt.Fprintln(c.App.ErrWriter, "tlsratchet: no such peers")
 	}
 	return nil
 }

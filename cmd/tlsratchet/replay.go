@@ -2,11 +2,9 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -28,7 +26,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-func replayCommand(stdout, stderr io.Writer) *cli.Command {
+func replayCommand() *cli.Command {
 	return &cli.Command{
 		Name: "replay", Usage: "show what would have been done to the mail of Postfix logs", ArgsUsage: "FILE…",
 		Description: "Reads logs, plain or compressed, rotated ones in any order, and journalctl -o short-iso or\n" +
@@ -40,7 +38,7 @@ func replayCommand(stdout, stderr io.Writer) *cli.Command {
 			&cli.BoolFlag{Name: "apply", DisableDefaultText: true, Usage: "remember what was learned: merge it into the daemon's memory, or the file"},
 			&cli.StringFlag{Name: "listener", Usage: "with --apply: all of the log came in at `PORT`, so that STARTTLS is known to be offered there"},
 		)...),
-		Action: func(c *cli.Context) error { return runReplay(c, stdout, stderr) },
+		Action: runReplay,
 	}
 }
 
@@ -66,7 +64,7 @@ var otherPolicyFlags = []struct{ name, usage string }{
 	{"domain-enforce", "`WHEN` pins of domains are enforced: broad, always or never"},
 }
 
-func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
+func runReplay(c *cli.Context) error {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return err
@@ -77,18 +75,19 @@ func runReplay(c *cli.Context, stdout, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	result, err := replayLogs(ctx, c, cfg, stderr)
+	c.Context = ctx
+	result, err := replayLogs(c, cfg)
 	if err != nil {
 		return err
 	}
 	var applied *admin.Imported
 	if c.Bool("apply") {
-		applied, err = apply(ctx, cfg, result, listener, stderr)
+		applied, err = apply(c, cfg, result, listener)
 	}
 	if r := &result.Report; r.Smtpd == 0 && r.Sent == nil && (r.Lines > 0 || len(r.Problems) > 0) {
 		err = errors.Join(err, errors.New("replay: no line of Postfix's smtpd in these logs"))
 	}
-	return errors.Join(printReplay(c, result, applied, stdout), err)
+	return errors.Join(printReplay(c, result, applied), err)
 }
 
 // logSources returns the logs that the command line names.
@@ -112,7 +111,7 @@ func logSources(c *cli.Context) (sources []maillog.Source, err error) {
 }
 
 // replayLogs replays the logs that the command line names.
-func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr io.Writer) (result *replay.Result, err error) {
+func replayLogs(c *cli.Context, cfg *config.Config) (result *replay.Result, err error) {
 	sources, err := logSources(c)
 	if err != nil {
 		return nil, err
@@ -136,10 +135,12 @@ func replayLogs(ctx context.Context, c *cli.Context, cfg *config.Config, stderr 
 		o.Verdicts = w
 	}
 	progress := new(maillog.Progress)
-	defer showProgress(progress, stderr)()
-	result, err = replay.Run(ctx, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress}, o)
-	if errors.Is(err, fs.ErrPermission) {
-		err = deniedOf(c.Args().Slice(), err)
+	defer showProgress(progress, c.App.ErrWriter)()
+	result, err = replay.Run(c.Context, sources, maillog.Options{Year: year, Now: time.Now(), Progress: progress}, o)
+	for _, name := range c.Args().Slice() {
+		if errors.Is(err, fs.ErrPermission) && errors.Is(unix.Access(name, unix.R_OK), fs.ErrPermission) {
+			err = admin.Denied(name)
+		}
 	}
 	return result, err
 }
@@ -155,17 +156,6 @@ func newFile(name string) (*os.File, error) {
 		return nil, errors.Join(usagef("--verdicts: %s holds something already: name a new file", name), file.Close())
 	}
 	return file, nil
-}
-
-// deniedOf returns an error for the first file that we may not read: it names who
-// may.
-func deniedOf(files []string, err error) error {
-	for _, name := range files {
-		if name != "-" && errors.Is(unix.Access(name, unix.R_OK), fs.ErrPermission) {
-			return admin.Denied(name)
-		}
-	}
-	return err
 }
 
 // listenerFlag returns the identity that --listener names, or none.
@@ -185,12 +175,12 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 }
 
 // apply merges what was learned into the memory.
-func apply(ctx context.Context, cfg *config.Config, r *replay.Result, listener tlsstate.Identity, stderr io.Writer) (*admin.Imported, error) {
-	a, err := daemon.OperateOrStart(ctx, cfg, stderr)
+func apply(c *cli.Context, cfg *config.Config, r *replay.Result, listener tlsstate.Identity) (*admin.Imported, error) {
+	a, err := daemon.OperateOrStart(c.Context, cfg, c.App.ErrWriter)
 	if err != nil {
 		return nil, fmt.Errorf("nothing was applied: %w", err)
 	}
-	done, err := a.Import(ctx, "replay", operatorName(), learned(r, listener))
+	done, err := a.Import(c.Context, "replay", operatorName(), learned(r, listener))
 	if err = errors.Join(err, a.Close()); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
@@ -201,33 +191,29 @@ func apply(ctx context.Context, cfg *config.Config, r *replay.Result, listener t
 func learned(r *replay.Result, listener tlsstate.Identity) iter.Seq2[admin.Line, error] {
 	return func(yield func(admin.Line, error) bool) {
 		for id, h := range r.Histories {
-			if !yield(admin.Line{Identity: id.String(), History: h}, nil) {
+			if !yield(admin.Line{Identity: id, History: h}, nil) {
 				return
 			}
 		}
 		if !listener.IsZero() && r.Offered != (tlsstate.History{}) {
-			yield(admin.Line{Identity: listener.String(), History: r.Offered}, nil)
+			yield(admin.Line{Identity: listener, History: r.Offered}, nil)
 		}
 	}
 }
 
 // printReplay prints the report, and what --apply did.
-func printReplay(c *cli.Context, r *replay.Result, applied *admin.Imported, stdout io.Writer) error {
+func printReplay(c *cli.Context, r *replay.Result, applied *admin.Imported) error {
+	w := c.App.Writer
 	if c.Bool("json") {
-		return json.NewEncoder(stdout).Encode(struct {
+		return json.NewEncoder(w).Encode(struct {
 			replay.Report
 			Applied *admin.Imported `json:"applied,omitempty"`
 		}{r.Report, applied})
 	}
-	if err := r.Report.WriteText(stdout); err != nil || applied == nil {
+	if err := r.Report.WriteText(w); err != nil || applied == nil {
 		return err
 	}
-	refused := ""
-	if applied.Refused > 0 {
-		refused = fmt.Sprintf("\n%d were refused, as dated later than tomorrow.", applied.Refused)
-	}
-	if _, err := fmt.Fprintf(stdout, "\nApplied: %d identities of the log, %d of them changed the memory.%s\n", applied.Lines, applied.Changed, refused); err != nil {
-		return err
-	}
-	return printLater(stdout, applied.Later)
+	warnRefused(c, "apply", applied)
+	_, err := fmt.Fprintf(w, "\nApplied: %d identities of the log, %d of them changed the memory.\n", applied.Lines, applied.Changed)
+	return errors.Join(err, printLater(w, applied.Later))
 }

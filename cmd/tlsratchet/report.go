@@ -4,42 +4,30 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"iter"
-	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
-	"tlsratchet/internal/incident"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
-func reportCommand(stdout, stderr io.Writer) *cli.Command {
+func reportCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "report",
 		Usage: "show how much of inbound mail is encrypted, by day, and which peers send in clear",
 		Flags: reportFlags(),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			if c.Int("limit") < 0 {
-				return usagef("--limit: want a whole number from 0 on")
-			}
+		Action: operation(func(c *cli.Context) (job, error) {
 			if c.Bool("csv") && c.Bool("json") {
-				return usagef("use --csv or --json, not both")
+				return nil, usagef("use --csv or --json, not both")
 			}
 			if c.Bool("outbound") {
-				return reportOutbound(c, a, stdout)
+				return func(a *admin.Admin) error { return reportOutbound(c, a) }, nil
 			}
-			r, err := makeReport(c, a)
-			if err != nil {
-				return err
-			}
-			if c.Bool("csv") {
-				return writeDays(stdout, "inbound", r.Days)
-			}
-			return show(c, stdout, r, func() error { return r.text(stdout) })
-		}, stderr),
+			return func(a *admin.Admin) error { return reportInbound(c, a) }, nil
+		}),
 	}
 }
 
@@ -75,46 +63,69 @@ func (d *reportDay) share() float64 {
 	return 100 * float64(d.Encrypted) / float64(d.Messages)
 }
 
-func makeReport(c *cli.Context, a admin.Admin) (report, error) {
+func reportInbound(c *cli.Context, a *admin.Admin) error {
+	r, err := makeReport(c, a)
+	if err != nil {
+		return err
+	}
+	if c.Bool("csv") {
+		return writeDays(c.App.Writer, "inbound", r.Days)
+	}
+	return show(c, r, r.text)
+}
+
+// reportOutbound prints how much of our own mail was sent encrypted.
+func reportOutbound(c *cli.Context, a *admin.Admin) error {
+	o, err := a.Outbound(c.Context, admin.Override{})
+	if err != nil {
+		return err
+	}
+	return printSent(c, &o.Sent)
+}
+
+func printSent(c *cli.Context, s *outbound.Sent) error {
+	if c.Bool("csv") {
+		var days []reportDay
+		for _, d := range s.Days {
+			days = append(days, newDay(d.Day.String(), d.Levels))
+		}
+		return writeDays(c.App.Writer, "outbound", days)
+	}
+	s.Clear = s.Clear[:min(len(s.Clear), c.Int("limit"))]
+	return show(c, s, s.Write)
+}
+
+func makeReport(c *cli.Context, a *admin.Admin) (report, error) {
 	s, err := a.Summary(c.Context)
 	if err != nil {
 		return report{}, err
 	}
 	r := report{Days: []reportDay{}, Plain: []admin.Row{}}
 	for i := range s.Tally {
-		r.Days = append(r.Days, dayOf(&s.Tally[i]))
+		r.Days = append(r.Days, newDay(s.Tally[i].Day.String(), s.Tally[i].Levels()))
 	}
-	in := func(k tlsstate.Kind) iter.Seq2[admin.Row, error] {
-		return a.Peers(c.Context, admin.Query{Kind: k, Leveled: true, Level: tlsstate.Plaintext})
+	in := func(yield func(admin.Row, error) bool) {
+		for _, k := range []tlsstate.Kind{tlsstate.Domain, tlsstate.Address} {
+			for row, err := range a.Peers(c.Context, admin.Query{Kind: k, Leveled: true, Level: tlsstate.Plaintext}) {
+				if !yield(row, err) {
+					return
+				}
+			}
+		}
 	}
-	for _, k := range []tlsstate.Kind{tlsstate.Domain, tlsstate.Address} {
-		best, err := top(in(k), c.Int("limit"), orders["days"])
+	for row, err := range top(in, c.Int("limit"), orders["days"]) {
 		if err != nil {
 			return report{}, err
 		}
-		for row := range best {
-			r.Plain = append(r.Plain, row)
-		}
+		r.Plain = append(r.Plain, row)
 	}
-	slices.SortStableFunc(r.Plain, orders["days"])
-	r.Plain = r.Plain[:min(len(r.Plain), c.Int("limit"))]
 	return r, nil
 }
 
-func dayOf(t *incident.DayCounts) reportDay {
-	d := reportDay{Day: t.Day.String()}
-	for l := range d.ByLevel {
-		d.ByLevel[l] = t.Judged(tlsstate.Level(l))
-	}
-	return d.summed()
-}
-
-// summed returns the day with what follows from its levels.
-func (d reportDay) summed() reportDay {
-	for _, n := range d.ByLevel {
-		d.Messages += n
-	}
-	d.Encrypted = d.Messages - d.ByLevel[tlsstate.Plaintext]
+// newDay returns a day with what follows from its levels.
+func newDay(day string, levels [4]uint64) reportDay {
+	d := reportDay{Day: day, ByLevel: levels}
+	d.Encrypted, d.Messages = words.Encrypted(levels)
 	return d
 }
 

@@ -22,9 +22,9 @@ func TestReportOutbound(t *testing.T) {
 		"--limit=1": "In clear, the largest first:\n  2        a.example\n",
 	} {
 		var out strings.Builder
-		app := &cli.App{Name: "report", Flags: reportFlags(), Action: func(c *cli.Context) error {
+		app := &cli.App{Name: "report", Writer: &out, Flags: reportFlags(), Action: func(c *cli.Context) error {
 			s := sent
-			return printSent(c, &s, &out)
+			return printSent(c, &s)
 		}}
 		if err := app.Run([]string{"report", args}); err != nil || !strings.HasSuffix(out.String(), want) {
 			t.Errorf("%s: %v\n%s", args, err, &out)

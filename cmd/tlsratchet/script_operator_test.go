@@ -121,7 +121,7 @@ func makeMemory(file string, more int) error {
 	today := tlsstate.DayOf(time.Now())
 	pinned, plain := seenFor(10, tlsstate.TLS13, today), seenFor(4, tlsstate.Plaintext, today)
 	for identity, h := range map[string]tlsstate.History{
-		"address:192.0.2.10": pinned, "domain:bank.example": pinned, "listener:198.51.100.1:25": pinned, "domain:plain.example": plain,
+		"address:192.0.2.10": pinned, "domain:bank.example": pinned, "listener:25": pinned, "domain:plain.example": plain,
 	} {
 		id, perr := tlsstate.ParseIdentity(identity)
 		_, merr := s.Update(id, netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return h })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -15,7 +14,7 @@ import (
 	"tlsratchet/internal/daemon"
 )
 
-func serveCommand(stderr io.Writer) *cli.Command {
+func serveCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "serve",
 		Usage: "be Postfix's milter",
@@ -23,12 +22,12 @@ func serveCommand(stderr io.Writer) *cli.Command {
 			"Everything is logged to stderr.",
 		Flags: append(configFlags(),
 			&cli.BoolFlag{Name: "confirm-clock", DisableDefaultText: true, Usage: "believe the clock though it is far ahead of the newest record"}),
-		Action: func(c *cli.Context) error { return serve(c, stderr) },
+		Action: serve,
 	}
 }
 
 // serve runs the daemon until a signal or a failure ends it.
-func serve(c *cli.Context, stderr io.Writer) error {
+func serve(c *cli.Context) error {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return err
@@ -41,7 +40,7 @@ func serve(c *cli.Context, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE) // who reads our log may go: mail goes on
 
 	daemon.TuneCollector(cfg)
-	d, err := daemon.New(cfg, version(), stderr)
+	d, err := daemon.New(cfg, version(), c.App.ErrWriter)
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w (serve runs as %s)", err, ourselves())
 	}

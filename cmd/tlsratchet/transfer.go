@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,70 +14,59 @@ import (
 	"tlsratchet/internal/words"
 )
 
-func exportCommand(stdout, stderr io.Writer) *cli.Command {
+func exportCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "export",
 		Usage: "print the whole memory, a JSON object a line",
 		Flags: operatorFlags(),
-		Action: operation(func(c *cli.Context, a admin.Admin) error {
-			return admin.WriteLines(stdout, a.Export(c.Context))
-		}, stderr),
+		Action: operation(func(c *cli.Context) (job, error) {
+			return func(a *admin.Admin) error { return admin.WriteLines(c.App.Writer, a.Export(c.Context)) }, nil
+		}),
 	}
 }
 
-func importCommand(stdout, stderr io.Writer) *cli.Command {
+func importCommand() *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "merge what export printed into the memory", ArgsUsage: "FILE",
 		Description: "FILE may be - for standard input. In any order, any number of times: nothing is undone by it.\n" +
 			"Where there is no memory yet, one is started.",
 		Flags: operatorFlags(),
-		Action: func(c *cli.Context) error {
-			name, in, err := importFrom(c)
+		Action: operationOn(daemon.OperateOrStart, func(c *cli.Context) (job, error) {
+			name, err := argument(c, "FILE")
 			if err != nil {
-				return err
+				return nil, err
 			}
-			defer in.Close()
-			merge := func(c *cli.Context, a admin.Admin) error { return importFile(c, a, name, in, stdout) }
-			return operationOn(daemon.OperateOrStart, merge, stderr)(c)
-		},
+			in := os.Stdin
+			if name != "-" {
+				if in, err = os.Open(name); err != nil {
+					return nil, whoMay(err)
+				}
+			}
+			return func(a *admin.Admin) error { return errors.Join(importFile(c, a, name, in), in.Close()) }, nil
+		}),
 	}
 }
 
-// importFrom opens what the command line names, before anything is made.
-func importFrom(c *cli.Context) (name string, in io.ReadCloser, err error) {
-	if name, err = argument(c, "FILE"); err != nil || name == "-" {
-		return name, os.Stdin, err
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return name, nil, unopened(name, err)
-	}
-	return name, file, nil
-}
-
-func importFile(c *cli.Context, a admin.Admin, name string, in io.Reader, stdout io.Writer) error {
+func importFile(c *cli.Context, a *admin.Admin, name string, in io.Reader) error {
 	done, err := a.Import(c.Context, "import", operatorName(), admin.Lines(in))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return show(c, stdout, done, func() error {
-		if _, err = fmt.Fprintf(stdout, "%s, %s changed, %d refused as dated later than tomorrow\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused); err != nil {
-			return err
-		}
-		return printLater(stdout, done.Later)
+	warnRefused(c, name, &done)
+	return show(c, done, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s, %s changed, %d refused\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused)
+		return errors.Join(err, printLater(w, done.Later))
 	})
 }
 
-// unopened says why a file can't be read: the way Open does, without its own
-// name, and who may.
-func unopened(name string, err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return admin.Denied(name)
+// warnRefused prints why lines were refused.
+func warnRefused(c *cli.Context, name string, done *admin.Imported) {
+	for _, reason := range done.Reasons {
+		fmt.Fprintf(c.App.ErrWriter, "tlsratchet: warning: %s: refused %s\n", name, strings.Map(printable, reason))
 	}
-	if wrapped := new(fs.PathError); errors.As(err, &wrapped) {
-		err = wrapped.Err
+	if more := done.Refused - len(done.Reasons); more > 0 {
+		fmt.Fprintf(c.App.ErrWriter, "tlsratchet: warning: %s: refused %d lines more\n", name, more)
 	}
-	return fmt.Errorf("%s: %w", name, err)
 }
 
 // printLater prints that other hosts follow, if that is so.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -43,15 +42,15 @@ func versionOf(info *debug.BuildInfo) string {
 	return fmt.Sprintf("devel-%.12s", commit)
 }
 
-func versionCommand(stdout io.Writer) *cli.Command {
+func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:   "version",
 		Usage:  "print the version",
-		Action: func(*cli.Context) error { return printVersion(stdout) },
+		Action: printVersion,
 	}
 }
 
-func printVersion(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "tlsratchet %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func printVersion(c *cli.Context) error {
+	_, err := fmt.Fprintf(c.App.Writer, "tlsratchet %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

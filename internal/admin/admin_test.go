@@ -30,7 +30,7 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // world is a memory with some peers, and what the operator's acts logged.
 type world struct {
-	admin.Admin
+	*admin.Admin
 	memory *store.Memory
 	log    *bytes.Buffer
 }
@@ -66,14 +66,14 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	breaker := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
-	w.Admin = &admin.Local{Memory: w.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(w.log, nil)), CircuitBreaker: breaker}
+	w.Admin = (&admin.Local{Memory: w.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(w.log, nil)), CircuitBreaker: breaker}).Admin()
 	w.teach(t, "address:192.0.2.10", tlsstate.TLS13, 10, 1)
 	w.teach(t, "address:192.0.2.20", tlsstate.Plaintext, 4, 1)
 	w.teach(t, "address:192.0.2.30", tlsstate.TLS12, 3, 1)
 	w.teach(t, "domain:bank.example", tlsstate.TLS13, 10, 1)
 	w.teach(t, "domain:released.example", tlsstate.TLS12, 20, 6)
 	w.teach(t, "domain:released.example", tlsstate.Plaintext, 4, 1)
-	w.teach(t, "listener:198.51.100.1:25", tlsstate.TLS13, 10, 1)
+	w.teach(t, "listener:25", tlsstate.TLS13, 10, 1)
 	return w
 }
 
@@ -94,6 +94,14 @@ func (w world) teach(t *testing.T, identity string, level tlsstate.Level, from, 
 			t.Fatal(err)
 		}
 	}
+}
+
+// identity is one that a test writes as logs do.
+func identity(s string) (id tlsstate.Identity) {
+	if err := id.UnmarshalText([]byte(s)); err != nil {
+		panic(err)
+	}
+	return id
 }
 
 func identities(t *testing.T, rows iter.Seq2[admin.Row, error]) (all []string) {
@@ -118,7 +126,7 @@ func TestPeers(t *testing.T) {
 			{"pinned", admin.Query{Pinned: true}, "address:192.0.2.10 domain:bank.example"},
 			{"released", admin.Query{Released: true}, "domain:released.example"},
 			{"domains", admin.Query{Kind: tlsstate.Domain}, "domain:bank.example domain:released.example"},
-			{"listeners", admin.Query{Kind: tlsstate.Listener}, "listener:198.51.100.1:25"},
+			{"listeners", admin.Query{Kind: tlsstate.Listener}, "listener:25"},
 			{"in clear", admin.Query{Leveled: true, Level: tlsstate.Plaintext}, "address:192.0.2.20"},
 			{"one domain", admin.Query{Below: "bank.example"}, "domain:bank.example"},
 			{"limited", admin.Query{Limit: 2}, "address:192.0.2.10 address:192.0.2.20"},
@@ -196,10 +204,10 @@ func TestSlipsAreCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &sharedMemory{Memory: w.memory}
-	l := &admin.Local{Memory: m, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	l := (&admin.Local{Memory: m, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}).Admin()
 	slip := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"}
 	_, shown := l.Peer(t.Context(), slip)
-	_, done := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: slip.String(), Why: "a slip"})
+	_, done := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: slip, Why: "a slip"})
 	for _, err := range []error{shown, done} {
 		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
 			t.Errorf("unknown: %v", err)
@@ -306,7 +314,7 @@ func TestPinsOfOneDay(t *testing.T) {
 
 func TestActs(t *testing.T) {
 	both(t, func(t *testing.T, w world) {
-		act := admin.Act{Do: "unpin", Identity: "address:192.0.2.10", Why: "they\nmoved", Who: "root"}
+		act := admin.Act{Do: "unpin", Identity: identity("address:192.0.2.10"), Why: "they\nmoved", Who: "root"}
 		d, err := w.Do(t.Context(), act)
 		if err != nil {
 			t.Fatal(err)
@@ -322,10 +330,9 @@ func TestActs(t *testing.T) {
 			t.Errorf("forgotten: %+v, %v", d.Words, err)
 		}
 		for want, bad := range map[string]admin.Act{
-			"say why":             {Do: "unpin", Identity: "address:192.0.2.30"},
-			"use unpin or forget": {Do: "delete", Identity: "address:192.0.2.30", Why: "x"},
-			"want kind:name":      {Do: "unpin", Identity: "x", Why: "x"},
-			"no history":          {Do: "unpin", Identity: "domain:nobody.example", Why: "x"},
+			"say why":             {Do: "unpin", Identity: identity("address:192.0.2.30")},
+			"use unpin or forget": {Do: "delete", Identity: identity("address:192.0.2.30"), Why: "x"},
+			"no history":          {Do: "unpin", Identity: identity("domain:nobody.example"), Why: "x"},
 		} {
 			if _, err := w.Do(t.Context(), bad); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%+v: got %v, want %s", bad, err, want)
@@ -349,10 +356,10 @@ func TestExportImport(t *testing.T) {
 			t.Fatalf("%d lines", len(lines))
 		}
 		done, err := w.Import(t.Context(), "import", "alice", seq(lines))
-		if err != nil || done != (admin.Imported{Lines: 6}) {
+		if err != nil || !cmp.Equal(done, admin.Imported{Lines: 6}) {
 			t.Errorf("over itself: %+v, %v", done, err)
 		}
-		if _, err := w.Do(t.Context(), admin.Act{Do: "unpin", Identity: "domain:bank.example", Why: "test"}); err != nil {
+		if _, err := w.Do(t.Context(), admin.Act{Do: "unpin", Identity: identity("domain:bank.example"), Why: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		if done, err := w.Import(t.Context(), "import", "alice", seq(lines)); err != nil || done.Changed != 0 {
@@ -362,20 +369,58 @@ func TestExportImport(t *testing.T) {
 		other.memory.Close()
 		other = world{memory: store.NewMemory(100), log: &bytes.Buffer{}}
 		rules, _ := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
-		other.Admin = &admin.Local{Memory: other.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
-		if done, err := other.Import(t.Context(), "import", "alice", seq(append(lines, lines...))); err != nil || done != (admin.Imported{Lines: 12, Changed: 6}) {
+		other.Admin = (&admin.Local{Memory: other.memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}).Admin()
+		if done, err := other.Import(t.Context(), "import", "alice", seq(append(lines, lines...))); err != nil || !cmp.Equal(done, admin.Imported{Lines: 12, Changed: 6}) {
 			t.Errorf("doubled into nothing: %+v, %v", done, err)
 		}
 		var future tlsstate.History
 		rule := tlsstate.DefaultPolicy()
 		_, future = tlsstate.Judge(future, tlsstate.Observation{Day: tlsstate.DayOf(now) + 2}, &rule)
-		done, err = w.Import(t.Context(), "import", "alice", seq([]admin.Line{{Identity: "domain:future.example", History: future}}))
+		done, err = w.Import(t.Context(), "import", "alice", seq([]admin.Line{{Identity: identity("domain:future.example"), History: future}}))
 		if err != nil || done.Refused != 1 {
 			t.Errorf("from the future: %+v, %v", done, err)
+		}
+		if want := []string{"line 1: domain:future.example is dated later than tomorrow"}; !cmp.Equal(done.Reasons, want) {
+			t.Errorf("%q, want %q", done.Reasons, want)
 		}
 		_, err = w.Import(t.Context(), "import", "alice", admin.Lines(strings.NewReader("{\"identity\":\"domain:a.example\",\"history\":{}}\n\n{\"surprise\":1}\n")))
 		if !errors.Is(err, admin.ErrBadRequest) && !strings.Contains(fmt.Sprint(err), "surprise") {
 			t.Errorf("a bad line: %v", err)
+		}
+	})
+}
+
+// A name that nothing has which is judged is refused with the number of its line, and
+// the lines around it are merged. What logs and exports have is taken.
+func TestImportedNames(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		var lines []admin.Line
+		_, h := tlsstate.Judge(tlsstate.History{}, tlsstate.Observation{Day: tlsstate.DayOf(now)}, new(tlsstate.Policy))
+		for _, name := range []string{
+			"address:192.0.2.99", "address:2001:db8::99", "domain:new.example", "sender:new.example/mx.example", "sender:new.example/192.0.2.0/24",
+			"listener:465", "listener:any", "destination:new.example", "mx:mx.new.example", "network:192.0.2.0/24", "network:2001:db8::/48",
+			"address:mx.example", "address:2001:DB8::9", "domain:Bank.Example", "domain:mx1.bank.example", "domain:co.uk", "sender:new.example", "sender:new.example/co.uk",
+			"listener:192.0.2.1:25", "destination:[mx.example]", "mx:mx.example.", "network:192.0.2.1/24", "network:x", "domain:last.example",
+		} {
+			lines = append(lines, admin.Line{Identity: identity(name), History: h})
+		}
+		done, err := w.Import(t.Context(), "import", "alice", seq(lines))
+		want := admin.Imported{Lines: 24, Changed: 12, Refused: 12, Reasons: []string{
+			"line 12: address:mx.example never matches a session or a delivery",
+			"line 13: address:2001:DB8::9 never matches a session or a delivery: use address:2001:db8::9",
+			"line 14: domain:Bank.Example never matches a session or a delivery: use domain:bank.example",
+			"line 15: domain:mx1.bank.example never matches a session or a delivery: use domain:bank.example",
+			"line 16: domain:co.uk never matches a session or a delivery",
+			"line 17: sender:new.example never matches a session or a delivery",
+			"line 18: sender:new.example/co.uk never matches a session or a delivery",
+			"line 19: listener:192.0.2.1:25 never matches a session or a delivery",
+			"line 20: destination:[mx.example] never matches a session or a delivery",
+			"line 21: mx:mx.example. never matches a session or a delivery: use mx:mx.example",
+			"line 22: network:192.0.2.1/24 never matches a session or a delivery: use network:192.0.2.0/24",
+			"line 23: network:x never matches a session or a delivery",
+		}}
+		if diff := cmp.Diff(want, done); diff != "" || err != nil {
+			t.Errorf("%v, %s", err, diff)
 		}
 	})
 }

@@ -41,15 +41,15 @@ func TestActsWhileTheServerIsAway(t *testing.T) {
 		{"a full disk", errors.New("no space left"), "", true},
 	} {
 		w := newWorld(t)
-		a := &admin.Local{Memory: flushing{w.memory, tt.flush}, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
-		d, err := a.Do(t.Context(), admin.Act{Do: "unpin", Identity: "address:192.0.2.10", Why: "test"})
+		a := (&admin.Local{Memory: flushing{w.memory, tt.flush}, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}).Admin()
+		d, err := a.Do(t.Context(), admin.Act{Do: "unpin", Identity: identity("address:192.0.2.10"), Why: "test"})
 		if (err != nil) != tt.fails || !strings.HasPrefix(d.Later, tt.later) || (d.Later == "") != (tt.later == "") {
 			t.Errorf("%s: unpin: %q, %v", tt.name, d.Later, err)
 		}
 		if d.Pin != "" || d.Raw.Epoch != 1 {
 			t.Errorf("%s: not unpinned here: %+v", tt.name, d)
 		}
-		done, err := a.Import(t.Context(), "import", "alice", seq([]admin.Line{{Identity: "address:192.0.2.99", History: d.Raw}}))
+		done, err := a.Import(t.Context(), "import", "alice", seq([]admin.Line{{Identity: identity("address:192.0.2.99"), History: d.Raw}}))
 		if (err != nil) != tt.fails || !strings.HasPrefix(done.Later, tt.later) || done.Changed != 1 {
 			t.Errorf("%s: import: %+v, %v", tt.name, done, err)
 		}

@@ -38,13 +38,13 @@ func (s *slowDisk) Update(id tlsstate.Identity, client netip.Addr, today tlsstat
 func TestImportWaits(t *testing.T) {
 	w := newWorld(t)
 	disk := &slowDisk{Memory: w.memory}
-	a := &admin.Local{Memory: disk, Rules: func(tlsstate.Kind) *tlsstate.Rules { return nil }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	a := (&admin.Local{Memory: disk, Rules: func(tlsstate.Kind) *tlsstate.Rules { return nil }, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}).Admin()
 	const n = 40
 	lines := iter.Seq2[admin.Line, error](func(yield func(admin.Line, error) bool) {
 		for i := range n {
 			p := tlsstate.DefaultPolicy()
 			_, h := tlsstate.Judge(tlsstate.History{}, tlsstate.Observation{Day: tlsstate.DayOf(now)}, &p)
-			if !yield(admin.Line{Identity: fmt.Sprintf("address:198.51.100.%d", i), History: h}, nil) {
+			if !yield(admin.Line{Identity: identity(fmt.Sprintf("address:198.51.100.%d", i)), History: h}, nil) {
 				return
 			}
 		}

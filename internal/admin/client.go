@@ -14,25 +14,20 @@ import (
 	"net/http"
 	"net/url"
 	"syscall"
-
-	"tlsratchet/internal/incident"
-	"tlsratchet/internal/outbound"
-	"tlsratchet/internal/ratchet"
-	"tlsratchet/tlsstate"
 )
 
 // ErrNoDaemon: nobody listens on the socket. The memory may be opened as a file.
 var ErrNoDaemon = errors.New("no daemon answers")
 
-// Client asks a daemon on its unix socket.
-type Client struct {
+// client asks a daemon on its unix socket.
+type client struct {
 	http   *http.Client
 	socket string
 }
 
-// Dial returns a client of the daemon on a unix socket. The error wraps
+// Dial returns the operations of the daemon on a unix socket. The error wraps
 // [ErrNoDaemon] where there is none, and says who may connect where we may not.
-func Dial(ctx context.Context, socket string) (*Client, error) {
+func Dial(ctx context.Context, socket string) (*Admin, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	switch {
@@ -46,68 +41,20 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 		return nil, fmt.Errorf("the daemon's socket: %w", err)
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) }
-	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, socket: socket}, nil
+	c := &client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, socket: socket}
+	a := &Admin{Close: func() error {
+		c.http.CloseIdleConnections()
+		return nil
+	}}
+	for name, o := range a.operations() {
+		o.ask(c, name)
+	}
+	return a, nil
 }
 
-// Close closes the connections.
-func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
-	return nil
-}
-
-// Peers implements [Admin].
-func (c *Client) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
-	return lines[Row](c.ask(ctx, "peers", q))
-}
-
-// Export implements [Admin].
-func (c *Client) Export(ctx context.Context) iter.Seq2[Line, error] {
-	return lines[Line](c.ask(ctx, "export", nil))
-}
-
-// Peer implements [Admin].
-func (c *Client) Peer(ctx context.Context, id tlsstate.Identity) (Detail, error) {
-	return value[Detail](c.ask(ctx, "peer", id.String()))
-}
-
-// Explain implements [Admin].
-func (c *Client) Explain(ctx context.Context, q Question) (Answer, error) {
-	return value[Answer](c.ask(ctx, "explain", q))
-}
-
-// ExplainTo implements [Admin].
-func (c *Client) ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error) {
-	return value[outbound.Explanation](c.ask(ctx, "explain-to", destination))
-}
-
-// Summary implements [Admin].
-func (c *Client) Summary(ctx context.Context) (Summary, error) {
-	return value[Summary](c.ask(ctx, "summary", nil))
-}
-
-// Incidents implements [Admin].
-func (c *Client) Incidents(ctx context.Context) ([]incident.Incident, error) {
-	return value[[]incident.Incident](c.ask(ctx, "incidents", nil))
-}
-
-// Do implements [Admin].
-func (c *Client) Do(ctx context.Context, a Act) (Detail, error) {
-	return value[Detail](c.ask(ctx, "act", a))
-}
-
-// Breaker implements [Admin].
-func (c *Client) Breaker(ctx context.Context, o Override) (ratchet.BreakerState, error) {
-	return value[ratchet.BreakerState](c.ask(ctx, "breaker", o))
-}
-
-// Outbound implements [Admin].
-func (c *Client) Outbound(ctx context.Context, o Override) (outbound.Overview, error) {
-	return value[outbound.Overview](c.ask(ctx, "outbound", o))
-}
-
-// Import implements [Admin]. A line that can't be read ends it before it is
-// sent; those before it are merged.
-func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error) {
+// send is [Admin.Import]. A line that can't be read ends it before it is sent;
+// those before it are merged.
+func (c *client) send(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error) {
 	r, w := io.Pipe()
 	var wrong error // read after the writer has ended
 	ended := make(chan struct{})
@@ -117,7 +64,7 @@ func (c *Client) Import(ctx context.Context, act, who string, lines iter.Seq2[Li
 		w.CloseWithError(wrong)
 	}()
 	v := url.Values{"act": {act}, "who": {who}}
-	done, err := value[Imported](c.request(ctx, http.MethodPost, "import?"+v.Encode(), r))
+	done, err := value[Imported](c.request(ctx, "import?"+v.Encode(), r))
 	r.Close() // ends the writer, if the daemon stopped reading
 	<-ended
 	if wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {
@@ -141,21 +88,18 @@ func WriteLines[V any](w io.Writer, list iter.Seq2[V, error]) error {
 	return nil
 }
 
-// ask sends a question, nil for none, and returns the answer.
-func (c *Client) ask(ctx context.Context, what string, question any) (io.ReadCloser, error) {
-	if question == nil {
-		return c.request(ctx, http.MethodGet, what, nil)
-	}
+// ask sends a question and returns the answer.
+func (c *client) ask(ctx context.Context, what string, question any) (io.ReadCloser, error) {
 	b, err := json.Marshal(question)
 	if err != nil {
 		return nil, err
 	}
-	return c.request(ctx, http.MethodPost, what, bytes.NewReader(b))
+	return c.request(ctx, what, bytes.NewReader(b))
 }
 
 // request returns the body of an answer that is no failure.
-func (c *Client) request(ctx context.Context, method, what string, body io.Reader) (io.ReadCloser, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://tlsratchet/v1/"+what, body)
+func (c *client) request(ctx context.Context, what string, body io.Reader) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://tlsratchet/v1/"+what, body)
 	if err != nil {
 		return nil, err
 	}
@@ -168,14 +112,14 @@ func (c *Client) request(ctx context.Context, method, what string, body io.Reade
 	}
 	defer resp.Body.Close()
 	var f failure
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxLine)).Decode(&f); err != nil || f.Error == "" {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxLine)).Decode(&f); err != nil || f.Message == "" {
 		return nil, fmt.Errorf("the daemon on %s answers %s", c.socket, resp.Status)
 	}
-	return nil, f.err()
+	return nil, f
 }
 
 // unanswered returns the error for a request without an answer.
-func (c *Client) unanswered(err error) error {
+func (c *client) unanswered(err error) error {
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err // what it adds are a method and a made-up address
 	}
@@ -255,5 +199,5 @@ func result[V any](b []byte, v *V) error {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return err
 	}
-	return f.err()
+	return f
 }

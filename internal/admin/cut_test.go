@@ -17,7 +17,7 @@ import (
 )
 
 // faltering is a client of a daemon that answers so much and goes away.
-func faltering(t *testing.T, body string) *admin.Client {
+func faltering(t *testing.T, body string) *admin.Admin {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", socket)
@@ -71,15 +71,15 @@ func TestCutList(t *testing.T) {
 
 // So it is for an answer of one value, and for a question that is a list.
 func TestCutAnswer(t *testing.T) {
-	line := admin.Line{Identity: "address:192.0.2.1"}
-	for name, ask := range map[string]func(*admin.Client) error{
-		"peer":      func(c *admin.Client) error { _, err := c.Peer(t.Context(), tlsstate.Identity{}); return err },
-		"explain":   func(c *admin.Client) error { _, err := c.Explain(t.Context(), admin.Question{}); return err },
-		"act":       func(c *admin.Client) error { _, err := c.Do(t.Context(), admin.Act{}); return err },
-		"summary":   func(c *admin.Client) error { _, err := c.Summary(t.Context()); return err },
-		"incidents": func(c *admin.Client) error { _, err := c.Incidents(t.Context()); return err },
-		"breaker":   func(c *admin.Client) error { _, err := c.Breaker(t.Context(), admin.Override{}); return err },
-		"import": func(c *admin.Client) error {
+	line := admin.Line{Identity: identity("address:192.0.2.1")}
+	for name, ask := range map[string]func(*admin.Admin) error{
+		"peer":      func(c *admin.Admin) error { _, err := c.Peer(t.Context(), tlsstate.Identity{}); return err },
+		"explain":   func(c *admin.Admin) error { _, err := c.Explain(t.Context(), admin.Question{}); return err },
+		"act":       func(c *admin.Admin) error { _, err := c.Do(t.Context(), admin.Act{}); return err },
+		"summary":   func(c *admin.Admin) error { _, err := c.Summary(t.Context()); return err },
+		"incidents": func(c *admin.Admin) error { _, err := c.Incidents(t.Context()); return err },
+		"breaker":   func(c *admin.Admin) error { _, err := c.Breaker(t.Context(), admin.Override{}); return err },
+		"import": func(c *admin.Admin) error {
 			_, err := c.Import(t.Context(), "import", "alice", seq([]admin.Line{line}))
 			return err
 		},
@@ -122,12 +122,17 @@ func (failing) Read([]byte) (int, error) { return 0, io.ErrNoProgress }
 // A list that the daemon itself could not finish ends with what it says.
 func TestFailedList(t *testing.T) {
 	w := newWorld(t)
+	w.Peers = func(context.Context, admin.Query) iter.Seq2[admin.Row, error] {
+		return func(yield func(admin.Row, error) bool) {
+			_ = yield(admin.Row{Identity: "address:192.0.2.1"}, nil) && yield(admin.Row{}, errors.New("the disk"))
+		}
+	}
 	socket := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: admin.Handler(stuck{w.Admin})}
+	server := &http.Server{Handler: admin.Handler(w.Admin)}
 	go server.Serve(ln)
 	defer server.Close()
 	c, err := admin.Dial(t.Context(), socket)
@@ -141,14 +146,5 @@ func TestFailedList(t *testing.T) {
 	}
 	if want := "address:192.0.2.1<nil> the disk"; strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-// stuck lists one row and fails.
-type stuck struct{ admin.Admin }
-
-func (stuck) Peers(context.Context, admin.Query) iter.Seq2[admin.Row, error] {
-	return func(yield func(admin.Row, error) bool) {
-		_ = yield(admin.Row{Identity: "address:192.0.2.1"}, nil) && yield(admin.Row{}, errors.New("the disk"))
 	}
 }

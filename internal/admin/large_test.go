@@ -41,7 +41,7 @@ func large(t *testing.T) (file *store.File, path, socket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &admin.Local{Memory: file, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	a := (&admin.Local{Memory: file, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}).Admin()
 	server := &http.Server{Handler: admin.Handler(a)}
 	go server.Serve(ln)
 	t.Cleanup(func() {

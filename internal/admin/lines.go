@@ -67,8 +67,7 @@ func strict(b []byte, l *Line) error {
 	return nil
 }
 
-// Export implements [Admin].
-func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
+func (l *Local) export(ctx context.Context, _ struct{}) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		seq, failed := l.Memory.All(tlsstate.Identity{})
 		for id, h := range seq {
@@ -76,7 +75,7 @@ func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
 				yield(Line{}, err)
 				return
 			}
-			if !yield(Line{Identity: id.String(), History: h}, nil) {
+			if !yield(Line{Identity: id, History: h}, nil) {
 				return
 			}
 		}
@@ -86,8 +85,7 @@ func (l *Local) Export(ctx context.Context) iter.Seq2[Line, error] {
 	}
 }
 
-// Import implements [Admin].
-func (l *Local) Import(ctx context.Context, act, claimed string, lines iter.Seq2[Line, error]) (done Imported, err error) {
+func (l *Local) merge(ctx context.Context, act, claimed string, lines iter.Seq2[Line, error]) (done Imported, err error) {
 	defer func() { // also after a failure: what was merged stays
 		l.Log.Warn("operator", "act", clean.Text(act, 20), "lines", done.Lines, "changed", done.Changed, "refused", done.Refused, "who", who(ctx, claimed))
 	}()
@@ -98,7 +96,7 @@ func (l *Local) Import(ctx context.Context, act, claimed string, lines iter.Seq2
 		if err != nil {
 			return done, err
 		}
-		if err := l.importOne(ctx, line, &done); err != nil {
+		if err := l.mergeLine(ctx, line, &done); err != nil {
 			return done, fmt.Errorf("line %d: %w", done.Lines+1, err)
 		}
 		if done.Lines++; done.Lines%batchLines == 0 {
@@ -137,13 +135,18 @@ func patiently(ctx context.Context, do func() error) error {
 	}
 }
 
-func (l *Local) importOne(ctx context.Context, line Line, done *Imported) error {
-	id, err := tlsstate.ParseIdentity(line.Identity)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBadRequest, err)
+func (l *Local) mergeLine(ctx context.Context, line Line, done *Imported) error {
+	id := line.Identity
+	if name := canonical(id); name != id.Name {
+		reason := id.String() + " never matches a session or a delivery"
+		if name != "" {
+			reason += fmt.Sprintf(": use %s:%s", id.Kind, name)
+		}
+		done.refuse(reason)
+		return nil
 	}
 	var before, after tlsstate.History
-	err = patiently(ctx, func() (err error) {
+	err := patiently(ctx, func() (err error) {
 		if before, err = l.Memory.Load(id); err == nil {
 			after, err = l.Memory.Update(id, netip.Addr{}, l.today(), func(tlsstate.History) tlsstate.History {
 				return line.History // the store joins it with what is there
@@ -151,15 +154,23 @@ func (l *Local) importOne(ctx context.Context, line Line, done *Imported) error 
 		}
 		return err
 	})
-	if errors.Is(err, store.ErrFuture) {
-		done.Refused++
-		return nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrFuture):
+		done.refuse(id.String() + " is dated later than tomorrow")
+	case err != nil:
 		return fmt.Errorf("merging %s: %w", id, err)
-	}
-	if after != before {
+	case after != before:
 		done.Changed++
 	}
 	return nil
+}
+
+// maxReasons is how many refused lines are named.
+const maxReasons = 20
+
+// refuse counts the line after those that are done.
+func (i *Imported) refuse(reason string) {
+	if i.Refused++; i.Refused <= maxReasons {
+		i.Reasons = append(i.Reasons, fmt.Sprintf("line %d: %s", i.Lines+1, reason))
+	}
 }

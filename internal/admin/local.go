@@ -1,21 +1,16 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"time"
 
-	"tlsratchet/internal/clean"
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/outbound"
-	"tlsratchet/internal/peer"
-	"tlsratchet/internal/peer/spf"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store/shared"
@@ -38,9 +33,8 @@ type Local struct {
 	Rules  func(tlsstate.Kind) *tlsstate.Rules
 	Now    func() time.Time
 	Log    *slog.Logger
-	// Release, if not nil, is called by Close, and Acted after each act.
-	Release func() error
-	Acted   func()
+	// Acted, if not nil, is called after each act.
+	Acted func()
 	// Listeners, if not nil, returns where the daemon listens.
 	Listeners func() []string
 	// Book has the incidents and the counts of messages by day; nil for none.
@@ -58,18 +52,17 @@ type Sending interface {
 	Override(wish string) error
 }
 
-// Close releases the memory.
-func (l *Local) Close() error {
-	if l.Release == nil {
-		return nil
+// Admin returns the operations on the memory. Their Close closes nothing.
+func (l *Local) Admin() *Admin {
+	return &Admin{
+		Peers: l.peers, Peer: l.peer, Explain: l.explain, Do: l.do, Import: l.merge, Breaker: l.breaker, Outbound: l.outbound, ExplainTo: l.explainTo,
+		Close: func() error { return nil }, export: l.export, summary: l.summary, incidents: l.incidents,
 	}
-	return l.Release()
 }
 
 func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.Now()) }
 
-// Summary implements [Admin].
-func (l *Local) Summary(context.Context) (s Summary, err error) {
+func (l *Local) summary(context.Context, struct{}) (s Summary, err error) {
 	s.Newest = l.Memory.Newest().String()
 	if l.Listeners != nil {
 		s.Listeners = l.Listeners()
@@ -80,16 +73,14 @@ func (l *Local) Summary(context.Context) (s Summary, err error) {
 	return s, nil
 }
 
-// Incidents implements [Admin].
-func (l *Local) Incidents(context.Context) ([]incident.Incident, error) {
+func (l *Local) incidents(context.Context, struct{}) ([]incident.Incident, error) {
 	if l.Book == nil {
 		return nil, nil
 	}
 	return l.Book.All(), nil
 }
 
-// Peer implements [Admin].
-func (l *Local) Peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
+func (l *Local) peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
 	h, err := l.Memory.Load(id)
 	if err != nil {
 		return Detail{}, fmt.Errorf("loading %s: %w", id, err)
@@ -100,36 +91,32 @@ func (l *Local) Peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
 	return detail(id, h, l.Rules(id.Kind).Default(), l.today()), nil
 }
 
-// Do implements [Admin].
-func (l *Local) Do(ctx context.Context, a Act) (Detail, error) {
-	id, err := tlsstate.ParseIdentity(a.Identity)
-	if err != nil {
-		return Detail{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
+// acts are what [Act] can do to a history.
+var acts = map[string]func(tlsstate.History, tlsstate.Day) tlsstate.History{
+	"unpin": tlsstate.History.Unpin, "forget": tlsstate.History.Forget,
+}
+
+// Check returns what is wrong with an act: an error that wraps [ErrBadRequest].
+func (a Act) Check() error {
+	if acts[a.Do] == nil {
+		return fmt.Errorf("%w: unknown act %q: use unpin or forget", ErrBadRequest, a.Do)
 	}
-	if err := given(a.Why); err != nil {
-		return Detail{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	return checkReason(a.Why)
+}
+
+func (l *Local) do(ctx context.Context, a Act) (Detail, error) {
+	if err := a.Check(); err != nil {
+		return Detail{}, err
 	}
-	today := l.today()
-	grow := map[string]func(tlsstate.History) tlsstate.History{
-		"unpin":  func(h tlsstate.History) tlsstate.History { return h.Unpin(today) },
-		"forget": func(h tlsstate.History) tlsstate.History { return h.Forget(today) },
-	}[a.Do]
-	if grow == nil {
-		return Detail{}, fmt.Errorf("%w: unknown act %q: use unpin or forget", ErrBadRequest, a.Do)
+	id, today := a.Identity, l.today()
+	if _, err := l.peer(ctx, id); err != nil {
+		return Detail{}, err
 	}
-	if before, err := l.Memory.Load(id); err != nil {
-		return Detail{}, fmt.Errorf("loading %s: %w", id, err)
-	} else if before == (tlsstate.History{}) {
-		return Detail{}, l.unknown(id)
-	}
-	h, err := l.Memory.Update(id, netip.Addr{}, today, grow)
+	h, err := l.Memory.Update(id, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History { return acts[a.Do](h, today) })
 	if err != nil {
 		return Detail{}, fmt.Errorf("%s %s: %w", a.Do, id, err)
 	}
 	l.audit(ctx, a.Do, a.Why, a.Who, "identity", id.String())
-	if l.Acted != nil {
-		l.Acted()
-	}
 	d := detail(id, h, l.Rules(id.Kind).Default(), today)
 	if id.Kind == tlsstate.Domain {
 		d.Words = append(d.Words, l.stillPinned(id.Name)...)
@@ -146,136 +133,4 @@ func (l *Local) flush(ctx context.Context) (later string, err error) {
 		return "Done on this host; " + err.Error(), nil
 	}
 	return "", err
-}
-
-// Explain implements [Admin].
-func (l *Local) Explain(_ context.Context, q Question) (Answer, error) {
-	s, err := l.session(q)
-	if err != nil {
-		return Answer{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
-	}
-	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(tlsstate.Address), Breaker: l.CircuitBreaker, Log: l.Log}).Explain(s)
-	if err != nil {
-		return Answer{}, err
-	}
-	a := answer(s, &e)
-	if id, ok := stranger(&e); ok {
-		if near := l.near(id); len(near) > 0 {
-			a.Rules = append(a.Rules, fmt.Sprintf("Nothing is known of %s; there is %s.", id, strings.Join(near, ", ")))
-		}
-	}
-	return a, nil
-}
-
-// stranger returns the identity that was most likely meant, if none of them has
-// a history.
-func stranger(e *ratchet.Explanation) (id tlsstate.Identity, ok bool) {
-	for i := range e.Identities {
-		if e.Identities[i].Verdict.Outcome != tlsstate.New {
-			return id, false
-		}
-		id, ok = e.Identities[i].Verdict.Identity, true
-	}
-	return id, ok
-}
-
-// session makes up the session of a question.
-func (l *Local) session(q Question) (*ratchet.Session, error) {
-	if host, _ := hostAndAddress(q.Name); strings.HasPrefix(q.Name, rowKind) && host != "" && l.Rules(tlsstate.Domain).For(netip.Addr{}, host).Row != host {
-		q.From = cmp.Or(q.From, "postmaster@"+host) // of a row by sender
-	}
-	if q.From != "" && spf.DomainOf(q.From) == "" {
-		return nil, fmt.Errorf("%q is no sender: want an address, such as alice@partner.example", clean.Text(q.From, 300))
-	}
-	s := &ratchet.Session{At: l.Now()}
-	if q.TLS != "" && q.TLS != tlsstate.Plaintext.String() {
-		s.Protocol = q.TLS
-		s.Level = tlsstate.LevelOf(q.TLS, "")
-	}
-	if id, err := tlsstate.ParseIdentity(q.Name); err == nil && id.Kind > tlsstate.Domain && q.Client == "" {
-		if s, err = ratchet.SessionOf(id, s.At, s.Security); err != nil {
-			return nil, fmt.Errorf("%w: name a host, a domain, an address or a sender; --to explains a destination", err)
-		}
-		s.From = q.From
-		return s, nil
-	}
-	s.From = q.From
-	return s, identify(s, q)
-}
-
-// identify fills in the client of a question.
-func identify(s *ratchet.Session, q Question) (err error) {
-	host, address := hostAndAddress(q.Name)
-	client := cmp.Or(strings.Trim(q.Client, "[]"), address)
-	switch {
-	case client != "":
-		resolve := ""
-		if host != "" {
-			resolve = "OK"
-		}
-		if s.Peer, err = peer.Identify(peer.Client{Addr: client, Name: host, Resolve: resolve}); err != nil || address == "" {
-			return err
-		}
-		if named, err := peer.Identify(peer.Client{Addr: address}); err == nil && named.Address != s.Peer.Address {
-			return fmt.Errorf("the name is the address %s, and --client another one: give one of them", named.IP)
-		}
-	case host != "":
-		if s.Peer.Host, err = peer.Normalize(host); err != nil {
-			return err
-		}
-		if d, ok := peer.Domain(s.Peer.Host, netip.Addr{}); ok {
-			s.Peer.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: d}
-		}
-	default:
-		return errors.New("name a peer, or a client's address")
-	}
-	return nil
-}
-
-// rowKind stands before the name of a row of the configuration where the log
-// names that as what decided.
-const rowKind = "row:"
-
-// hostAndAddress returns the host and the address of a client that an operator names:
-// by one of them, by its identity, by the row that it falls under, or as logs
-// have it, "mx1.bank.example[192.0.2.10]". What is not there is "".
-func hostAndAddress(name string) (host, address string) {
-	name, isRow := strings.CutPrefix(name, rowKind)
-	if network, err := netip.ParsePrefix(name); isRow && err == nil {
-		return "", network.Addr().String()
-	}
-	if id, err := tlsstate.ParseIdentity(name); err == nil && id.Kind == tlsstate.Domain {
-		return id.Name, ""
-	} else if err == nil && id.Kind == tlsstate.Address {
-		return "", id.Name
-	}
-	if host, rest, ok := strings.Cut(strings.TrimSuffix(name, "]"), "["); ok {
-		return host, rest
-	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return "", name
-	}
-	return name, ""
-}
-
-// Resolve returns the identity that an operator means: "domain:bank.example"
-// as it is, an address, or a host name by its organisational domain. The error
-// says what would be right.
-func Resolve(name string) (tlsstate.Identity, error) {
-	if id, err := tlsstate.ParseIdentity(name); err == nil {
-		return id, nil
-	}
-	host, address := hostAndAddress(name)
-	if p, err := peer.Identify(peer.Client{Addr: address}); err == nil {
-		return p.Address, nil
-	}
-	host, err := peer.Normalize(host)
-	if err != nil {
-		return tlsstate.Identity{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
-	}
-	d, ok := peer.Domain(host, netip.Addr{})
-	if !ok {
-		return tlsstate.Identity{}, fmt.Errorf("%w: %s is no host or organisational domain; an identity is written as in the log, such as address:192.0.2.10", ErrBadRequest, host)
-	}
-	return tlsstate.Identity{Kind: tlsstate.Domain, Name: d}, nil
 }

@@ -13,8 +13,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Peers implements [Admin].
-func (l *Local) Peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
+func (l *Local) peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		today, n := l.today(), 0
 		if q.Addresses {

@@ -11,39 +11,49 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Admin is what an operator can do. Sequences end with at most one error.
-type Admin interface {
+// Admin is what an operator can do: on the memory itself ([Local.Admin]), or by the
+// daemon ([Dial]). Sequences end with at most one error.
+type Admin struct {
 	// Peers lists peers in key order: kind, then name.
-	Peers(ctx context.Context, q Query) iter.Seq2[Row, error]
+	Peers func(context.Context, Query) iter.Seq2[Row, error]
 	// Peer returns all that is known of one identity. An error that wraps [ErrUnknownPeer]
 	// names others that are near.
-	Peer(ctx context.Context, id tlsstate.Identity) (Detail, error)
+	Peer func(context.Context, tlsstate.Identity) (Detail, error)
 	// Explain returns what would happen to a session now.
-	Explain(ctx context.Context, q Question) (Answer, error)
+	Explain func(context.Context, Question) (Answer, error)
 	// Do unpins or forgets, and leaves an audit line in the log.
-	Do(ctx context.Context, a Act) (Detail, error)
-	// Export lists the whole memory in key order.
-	Export(ctx context.Context) iter.Seq2[Line, error]
+	Do func(context.Context, Act) (Detail, error)
 	// Import merges lines, in any order and any number of times: nothing is
 	// undone. It leaves an audit line in the log with act ("import", "replay")
 	// and who.
-	Import(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
-	// Summary returns the memory as a whole, the daemon's listeners, and the counts
-	// of messages by day.
-	Summary(ctx context.Context) (Summary, error)
-	// Incidents returns all incidents, the newest first: up to 10,000.
-	Incidents(ctx context.Context) ([]incident.Incident, error)
-	// Breaker overrides the answer of the circuit breaker, unless o is zero, which
+	Import func(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
+	// Breaker overrides the answer of the circuit breaker, unless the wish is zero, which
 	// leaves an audit line in the log, and shows it. Only a daemon has one: the
 	// error wraps [ErrNoDaemon] else.
-	Breaker(ctx context.Context, o Override) (ratchet.BreakerState, error)
+	Breaker func(context.Context, Override) (ratchet.BreakerState, error)
 	// Outbound does the same for what the sending side makes of an outage of our
 	// own network.
-	Outbound(ctx context.Context, o Override) (outbound.Overview, error)
+	Outbound func(context.Context, Override) (outbound.Overview, error)
 	// ExplainTo returns what Postfix is answered for a destination.
-	ExplainTo(ctx context.Context, destination string) (outbound.Explanation, error)
+	ExplainTo func(ctx context.Context, destination string) (outbound.Explanation, error)
 	// Close releases the memory or the connection.
-	Close() error
+	Close func() error
+
+	export    func(context.Context, struct{}) iter.Seq2[Line, error]
+	summary   func(context.Context, struct{}) (Summary, error)
+	incidents func(context.Context, struct{}) ([]incident.Incident, error)
+}
+
+// Export lists the whole memory in key order.
+func (a *Admin) Export(ctx context.Context) iter.Seq2[Line, error] { return a.export(ctx, struct{}{}) }
+
+// Summary returns the memory as a whole, the daemon's listeners, and the counts
+// of messages by day.
+func (a *Admin) Summary(ctx context.Context) (Summary, error) { return a.summary(ctx, struct{}{}) }
+
+// Incidents returns all incidents, the newest first: up to 10,000.
+func (a *Admin) Incidents(ctx context.Context) ([]incident.Incident, error) {
+	return a.incidents(ctx, struct{}{})
 }
 
 // Errors that a command distinguishes.
@@ -162,8 +172,8 @@ type Answer struct {
 // Act is an operator's act on one identity.
 type Act struct {
 	// Do is "unpin" or "forget".
-	Do       string `json:"do"`
-	Identity string `json:"identity"`
+	Do       string            `json:"do"`
+	Identity tlsstate.Identity `json:"identity"`
 	// Why and Who are as in [Override].
 	Why string `json:"why"`
 	Who string `json:"who"`
@@ -171,16 +181,19 @@ type Act struct {
 
 // Line is one history in an export.
 type Line struct {
-	Identity string           `json:"identity"`
-	History  tlsstate.History `json:"history"`
+	Identity tlsstate.Identity `json:"identity"`
+	History  tlsstate.History  `json:"history"`
 }
 
 // Imported counts what an import did.
 type Imported struct {
 	Lines   int `json:"lines"`
 	Changed int `json:"changed"`
-	// Refused are lines dated later than tomorrow.
-	Refused int `json:"refused"`
+	// Refused counts lines dated later than tomorrow, or with a name that no session or
+	// delivery can have. Reasons are why, each with the number of its line, for the
+	// first 20.
+	Refused int      `json:"refused"`
+	Reasons []string `json:"reasons,omitempty"`
 	// Later is as in [Detail].
 	Later string `json:"later,omitempty"`
 }

@@ -128,13 +128,13 @@ func TestUnpinNamesPinnedAddresses(t *testing.T) {
 	if _, err := memory.Update(domain, netip.Addr{}, 20_000, func(tlsstate.History) tlsstate.History { return pinnedUntil(20_000) }); err != nil {
 		t.Fatal(err)
 	}
-	d, err := l.Do(t.Context(), Act{Do: "unpin", Identity: domain.String(), Why: "x"})
+	d, err := l.do(t.Context(), Act{Do: "unpin", Identity: domain, Why: "x"})
 	want := "Its addresses that hold a pin of their own: 2; tlsratchet peers --domain bank.example --addresses --pinned lists them."
 	if err != nil || d.Words[len(d.Words)-1] != want {
 		t.Errorf("%q, %v", d.Words, err)
 	}
 	n := 0
-	for r, err := range l.Peers(t.Context(), Query{Below: "bank.example", Addresses: true, Pinned: true}) {
+	for r, err := range l.peers(t.Context(), Query{Below: "bank.example", Addresses: true, Pinned: true}) {
 		if n++; err != nil || !strings.HasSuffix(r.Host, "bank.example") || r.Host == "mx.otherbank.example" {
 			t.Errorf("%+v, %v", r, err)
 		}

@@ -46,7 +46,7 @@ func (d *Daemon) adminHandler() http.Handler {
 	if d.sending != nil {
 		local.Sending = d.sending
 	}
-	mux.Handle("/v1/", admin.Handler(local))
+	mux.Handle("/v1/", admin.Handler(local.Admin()))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

@@ -20,7 +20,7 @@ import (
 // Operate returns the operations of the daemon that runs with this
 // configuration, or those on its history where none runs. The history must be
 // there.
-func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	return operate(ctx, cfg, stderr, func(cfg *config.Config) error {
 		switch info, err := os.Stat(cfg.History); {
 		case errors.Is(err, fs.ErrNotExist):
@@ -33,19 +33,19 @@ func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.A
 }
 
 // OperateOrStart is [Operate], and makes an empty history where there is none.
-func OperateOrStart(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+func OperateOrStart(ctx context.Context, cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	return operate(ctx, cfg, stderr, makeHistory)
 }
 
 // OperateDaemon is [Operate] for what only a daemon that runs has. The error wraps
 // [admin.ErrNoDaemon] where none does.
-func OperateDaemon(ctx context.Context, cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+func OperateDaemon(ctx context.Context, cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	return operate(ctx, cfg, stderr, func(cfg *config.Config) error {
 		return fmt.Errorf("%w on %s: this is asked of one that runs", admin.ErrNoDaemon, cmp.Or(cfg.AdminSocket(), "a socket, for admin.socket is off"))
 	})
 }
 
-func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare func(*config.Config) error) (admin.Admin, error) {
+func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare func(*config.Config) error) (*admin.Admin, error) {
 	if socket := cfg.AdminSocket(); socket != "" {
 		client, err := admin.Dial(ctx, socket)
 		if err == nil {
@@ -65,7 +65,7 @@ func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare 
 }
 
 // openFile works on the history's file.
-func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
+func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	log := NewLogger(stderr, cfg, &slog.LevelVar{})
 	file, err := store.Open(cfg.History, store.Options{Logger: log})
 	if errors.Is(err, store.ErrLocked) {
@@ -78,10 +78,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (admin.Admin, error) {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
 	book := openIncidents(cfg, nil, log)
-	return &admin.Local{
-		Memory: file, Rules: cfg.RulesFor, Now: time.Now, Log: log, Book: book,
-		Release: func() error { return errors.Join(book.Close(), file.Close()) },
-	}, nil
+	a := (&admin.Local{Memory: file, Rules: cfg.RulesFor, Now: time.Now, Log: log, Book: book}).Admin()
+	a.Close = func() error { return errors.Join(book.Close(), file.Close()) }
+	return a, nil
 }
 
 // makeHistory makes an empty history where there is none, for what is learned

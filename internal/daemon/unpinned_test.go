@@ -27,17 +27,17 @@ func TestUnpinned(t *testing.T) {
 				t.Fatal(err)
 			}
 			one, other := stripped(t, w, memory, rules, "192.0.2.10"), stripped(t, w, memory, rules, "198.51.100.10")
-			a := &admin.Local{
+			a := (&admin.Local{
 				Memory: memory, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 				Acted: func() { w.unpinned(memory.Load) },
-			}
-			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: "address:203.0.113.1", Why: "test"}); !errors.Is(err, admin.ErrUnknownPeer) {
+			}).Admin()
+			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "203.0.113.1"}, Why: "test"}); !errors.Is(err, admin.ErrUnknownPeer) {
 				t.Error(err)
 			}
 			if open, _ := w.book.Count(); open != 2 {
 				t.Fatalf("%d incidents are open, want 2", open)
 			}
-			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: one.String(), Why: "test"}); err != nil {
+			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: one, Why: "test"}); err != nil {
 				t.Fatal(err)
 			}
 			if i := w.book.Of(one)[0]; i.ClosedBy != incident.Unpinned {

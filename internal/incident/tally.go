@@ -18,18 +18,16 @@ type DayCounts struct {
 	Counts Counts       `json:"messages"`
 }
 
-// Level returns the messages of one level.
-func (d *DayCounts) Level(l tlsstate.Level) (n uint64) {
-	for _, of := range d.Counts[l] {
-		n += of
+// Levels returns the messages of each level without the exempt ones: mail of our
+// own users and relays, which says nothing of peers.
+func (d *DayCounts) Levels() (n [tlsstate.TLS13 + 1]uint64) {
+	for l := range n {
+		for _, of := range d.Counts[l] {
+			n[l] += of
+		}
+		n[l] -= d.Counts[l][tlsstate.Exempt]
 	}
 	return n
-}
-
-// Judged returns the messages of one level without the exempt ones: mail of our
-// own users and relays, which says nothing of peers.
-func (d *DayCounts) Judged(l tlsstate.Level) uint64 {
-	return d.Level(l) - d.Counts[l][tlsstate.Exempt]
 }
 
 // Tally counts messages for people by day, the oldest first, days without a

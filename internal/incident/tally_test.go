@@ -27,7 +27,7 @@ func TestTally(t *testing.T) {
 	if want := `{"day":"2026-11-09","messages":{"TLSv1.3":{"steady":1},"none":{"downgrade":1}}}`; string(b) != want {
 		t.Errorf("got %s, want %s", b, want)
 	}
-	if got[63].Level(tlsstate.Plaintext) != 1 || got[63].Level(tlsstate.TLS12) != 0 {
+	if got[63].Levels()[tlsstate.Plaintext] != 1 || got[63].Levels()[tlsstate.TLS12] != 0 {
 		t.Errorf("by level: %v", got[63].Counts)
 	}
 	if later := w.book.Tally(today + 64); len(later) != 0 {

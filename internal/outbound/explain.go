@@ -20,7 +20,7 @@ type Explanation struct {
 
 // Explain returns what would be answered for a destination now.
 func (b *Outbound) Explain(key string) (e Explanation, err error) {
-	domain, ok := destinationOf(key)
+	domain, ok := DestinationOf(key)
 	if !ok {
 		return e, fmt.Errorf("%.100q is no destination: name the domain that mail is sent to", key)
 	}

@@ -51,7 +51,7 @@ func (n *names) find(key []byte) *name {
 	defer n.mu.Unlock()
 	if found = n.old[string(key)]; found == nil {
 		found = &name{key: string(key)}
-		if domain, ok := destinationOf(found.key); ok {
+		if domain, ok := DestinationOf(found.key); ok {
 			found.id = tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
 		}
 	}
@@ -64,11 +64,11 @@ func (n *names) find(key []byte) *name {
 
 func isCapital(r rune) bool { return 'A' <= r && r <= 'Z' }
 
-// destinationOf returns the domain that a key names, in lower-case A-labels:
+// DestinationOf returns the domain that a key names, in lower-case A-labels:
 // Postfix passes it as somebody typed it (socketmap even with its case). Not
 // for keys of parent domains (".test"), hosts in brackets, ports, addresses and
 // single labels: those are routes of the administrator's.
-func destinationOf(key string) (domain string, ok bool) {
+func DestinationOf(key string) (domain string, ok bool) {
 	if key == "" || strings.ContainsAny(key, "[]:") || key[0] == '.' {
 		return "", false
 	}

@@ -480,7 +480,7 @@ func TestNames(t *testing.T) {
 		"Bank.Test": "bank.test", "bücher.example": "xn--bcher-kva.example", "bank.test.": "bank.test",
 		"[mx.bank.test]:25": "", "bank.test:587": "", "192.0.2.1": "", "2001:db8::1": "", "localhost": "", "a.localhost": "", ".test": "", "": "", "mx": "",
 	} {
-		if got, _ := destinationOf(key); got != want {
+		if got, _ := DestinationOf(key); got != want {
 			t.Errorf("%q: %q, want %q", key, got, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -63,18 +64,17 @@ func writeWaiting(w io.Writer, all []Waiting) error {
 // Write writes how much of our own mail was sent encrypted, for people.
 func (s *Sent) Write(w io.Writer) error {
 	var sum [tlsstate.TLS13 + 1]uint64
-	all := uint64(0)
 	for _, d := range s.Days {
 		for l, n := range d.Levels {
 			sum[l] += n
-			all += n
 		}
 	}
+	encrypted, all := words.Encrypted(sum)
 	if all == 0 {
 		_, err := fmt.Fprintln(w, "No delivery is known yet.")
 		return err
 	}
-	fmt.Fprintf(w, "%d recipients on %d days, %.1f %% encrypted.\n", all, len(s.Days), 100*float64(all-sum[tlsstate.Plaintext])/float64(all))
+	fmt.Fprintf(w, "%d recipients on %d days, %.1f %% encrypted.\n", all, len(s.Days), 100*float64(encrypted)/float64(all))
 	for l, n := range sum {
 		fmt.Fprintf(w, "  %-8s %d\n", tlsstate.Level(l), n)
 	}

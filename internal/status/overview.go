@@ -80,15 +80,14 @@ func first[T any](list []T, most int) ([]T, int) {
 	return list[:n], len(list) - n
 }
 
+func (s *share) add(counts [levels]uint64) {
+	encrypted, all := words.Encrypted(counts)
+	s.Encrypted, s.All = s.Encrypted+encrypted, s.All+all
+}
+
 func encrypted(days incident.Tally) (s share) {
 	for i := range days {
-		for l := tlsstate.Plaintext; l <= tlsstate.TLS13; l++ {
-			n := days[i].Judged(l)
-			s.All += n
-			if l > tlsstate.Plaintext {
-				s.Encrypted += n
-			}
-		}
+		s.add(days[i].Levels())
 	}
 	return s
 }
@@ -108,12 +107,7 @@ type sendingView struct {
 func newSendingView(o outbound.Overview, pinned int) sendingView {
 	v := sendingView{Overview: o, Pinned: pinned}
 	for _, d := range o.Sent.Days {
-		for l, n := range d.Levels {
-			v.Days.All += n
-			if l > int(tlsstate.Plaintext) {
-				v.Days.Encrypted += n
-			}
-		}
+		v.Days.add(d.Levels)
 	}
 	v.Rows, v.More = first(o.Waiting, maxOpen)
 	return v

@@ -48,9 +48,7 @@ type column struct {
 	Words  string
 	Boxes  []box
 	Levels [levels]uint64
-	All    uint64
-	// Percent is how much of it came encrypted.
-	Percent string
+	share
 }
 
 // box is a rectangle of one level. Its numbers are in units of the picture.
@@ -107,13 +105,9 @@ func (p *picture) add(c column) {
 
 // newColumn stacks the levels, the best at the bottom.
 func newColumn(d *incident.DayCounts, ago int) column {
-	c := column{Day: d.Day}
-	for l := range c.Levels {
-		c.Levels[l] = d.Judged(tlsstate.Level(l))
-		c.All += c.Levels[l]
-	}
-	c.Percent = percent(c.All-c.Levels[tlsstate.Plaintext], c.All)
-	c.Words = fmt.Sprintf("%s: %s of %s %s encrypted", c.Day, c.Percent, count(c.All), one(c.All, "message", "messages"))
+	c := column{Day: d.Day, Levels: d.Levels()}
+	c.add(c.Levels)
+	c.Words = fmt.Sprintf("%s: %s of %s %s encrypted", c.Day, c.Percent(), count(c.All), one(c.All, "message", "messages"))
 	bottom := float64(plotTop + plotHeight)
 	for l := levels - 1; l >= 0; l-- {
 		if c.Levels[l] == 0 {

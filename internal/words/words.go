@@ -43,6 +43,15 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 	return Number(n) + " " + noun + "s"
 }
 
+// Encrypted returns how many messages, counted by level, were encrypted, and how
+// many there are.
+func Encrypted(levels [tlsstate.TLS13 + 1]uint64) (encrypted, all uint64) {
+	for _, n := range levels {
+		all += n
+	}
+	return all - levels[tlsstate.Plaintext], all
+}
+
 var kinds = [...]string{
 	tlsstate.NoDowngrade: "none", tlsstate.Stripped: "came without TLS", tlsstate.Weakened: "came with weaker TLS than before",
 	tlsstate.Unauthenticated: "came without its client certificate",

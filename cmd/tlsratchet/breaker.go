@@ -13,23 +13,22 @@ import (
 	"tlsratchet/internal/words"
 )
 
-func breakerCommand(stdout, stderr io.Writer) *cli.Command {
+func breakerCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "breaker",
 		Usage: "show the circuit breaker, or override it",
 		Flags: overrideFlags("`ANSWER`: armed, softened or suspended; auto ends the override"),
-		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context, a admin.Admin) error {
-			o, err := override(c)
-			if err != nil {
-				return err
-			}
-			state, err := a.Breaker(c.Context, o)
-			if err != nil {
-				return err
-			}
-			v := breakerShown{state, state.Holds(), words.Breaker(&state)}
-			return show(c, stdout, v, func() error { return v.print(stdout) })
-		}, stderr),
+		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context) (job, error) {
+			o, err := override(c, admin.BreakerAnswers)
+			return func(a *admin.Admin) error {
+				state, err := a.Breaker(c.Context, o)
+				if err != nil {
+					return err
+				}
+				v := breakerShown{state, state.Holds(), words.Breaker(&state)}
+				return show(c, v, v.print)
+			}, err
+		}),
 	}
 }
 
@@ -52,14 +51,13 @@ func overrideFlags(set string) []cli.Flag {
 }
 
 // override is what --set and --why ask for; the zero one without --set.
-func override(c *cli.Context) (o admin.Override, err error) {
+func override(c *cli.Context, answers []string) (o admin.Override, err error) {
 	if answer := c.String("set"); answer != "" {
-		return admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()}, nil
+		o = admin.Override{Answer: answer, Why: c.String("why"), Who: operatorName()}
+	} else if c.IsSet("why") {
+		return o, usagef("--why is for --set ANSWER")
 	}
-	if c.IsSet("why") {
-		err = usagef("--why is for --set ANSWER")
-	}
-	return o, err
+	return o, o.Check(answers)
 }
 
 func (s *breakerShown) print(w io.Writer) error {
