@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"tlsratchet/internal/config"
@@ -18,16 +17,15 @@ type breakerKeeper struct {
 	state   statefile.File
 	atStart ratchet.Answer
 	log     *slog.Logger
-	emit    func(ratchet.BreakerState)
+	emit    func(context.Context, ratchet.BreakerState)
 	// news: the answer may be another one. It comes from the mail path.
 	news chan struct{}
-	// last is what was reported and written last. Only run touches it.
+	// last is what was reported and written last. Only run touches it, and close
+	// after it.
 	last struct {
 		answer, holds ratchet.Answer
 		overridden    bool
 	}
-	running sync.WaitGroup
-	stop    context.CancelFunc
 }
 
 // settleEvery is the time between two looks whether it is armed again, where no
@@ -36,7 +34,7 @@ const settleEvery = 10 * time.Second
 
 // newBreaker returns the breaker as it was at the last stop; run it. emit is
 // called for each new answer, one at a time.
-func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit func(ratchet.BreakerState), log *slog.Logger) *breakerKeeper {
+func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit func(context.Context, ratchet.BreakerState), log *slog.Logger) *breakerKeeper {
 	k := &breakerKeeper{log: log, emit: emit, state: stateFile(cfg, "breaker.json"), news: make(chan struct{}, 1)}
 	k.Breaker = ratchet.NewBreaker(ratchet.BreakerOptions{
 		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
@@ -62,14 +60,12 @@ func (k *breakerKeeper) changed(ratchet.BreakerState) {
 	}
 }
 
-// run reports until close.
-func (k *breakerKeeper) run() {
-	ctx, stop := context.WithCancel(context.Background())
-	k.stop = stop
-	k.running.Go(func() { every(ctx, settleEvery, k.news, k.report) })
+// run reports until ctx ends.
+func (k *breakerKeeper) run(ctx context.Context) {
+	every(ctx, settleEvery, k.news, func() { k.report(ctx) })
 }
 
-func (k *breakerKeeper) report() {
+func (k *breakerKeeper) report(ctx context.Context) {
 	s := k.State(time.Now())
 	before := k.last
 	k.last.answer, k.last.holds, k.last.overridden = s.Answer, s.Holds(), s.Override != nil
@@ -79,14 +75,15 @@ func (k *breakerKeeper) report() {
 		}
 	}
 	if s.Answer != before.answer {
-		k.emit(s)
+		k.emit(ctx, s)
 	}
 }
 
-// close keeps the state. Call it when no session is judged any more.
+// close keeps the state. Call it when no session is judged any more, and run has
+// ended.
 func (k *breakerKeeper) close() error {
-	k.stop()
-	k.running.Wait()
-	k.report()
+	ended, end := context.WithCancel(context.Background())
+	end()
+	k.report(ended)
 	return k.state.Write(k.State(time.Now()))
 }

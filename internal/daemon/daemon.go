@@ -19,8 +19,11 @@ import (
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/inbound"
+	"tlsratchet/internal/peer/spf"
+	"tlsratchet/internal/peer/spf/resolver"
 	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/status"
 	"tlsratchet/internal/words"
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
@@ -55,13 +58,18 @@ type Daemon struct {
 	notify    notifier
 	histories histories
 	watch     *watch
-	pages     pages
-	senders   senders
-	ratchet   *ratchet.Ratchet
-	milter    *milter.Milter
-	server    *wire.Server
-	policy    *policyservice.Server // nil: switched off
-	sending   *sending              // nil: switched off
+	// census, recent and metrics are what the page and the metrics show.
+	census  *status.Census
+	recent  status.Recent
+	metrics *status.Metrics
+	// prover proves senders by SPF, and asks resolver; nil: switched off.
+	prover   *spf.Prover
+	resolver *resolver.Resolver
+	ratchet  *ratchet.Ratchet
+	milter   *milter.Milter
+	server   *wire.Server
+	policy   *policyservice.Server // nil: switched off
+	sending  *sending              // nil: switched off
 
 	// look is that of sockets for Postfix.
 	look  wire.ListenOptions
@@ -111,20 +119,24 @@ func (d *Daemon) open(cfg *config.Config) (err error) {
 func (d *Daemon) observe(cfg *config.Config) error {
 	d.watch = newWatch(cfg, d.log)
 	d.closers = append(d.closers, d.watch.close)
-	d.pages = newPages(d)
+	d.census = &status.Census{All: d.histories.All, Rules: d.rulesFor}
+	d.metrics = status.NewMetrics(d.counts)
 	return nil
 }
 
 // judge makes what judges mail.
 func (d *Daemon) judge(cfg *config.Config) error {
-	d.senders = newSenders(cfg.SPF, d.log)
-	d.closers = append(d.closers, d.senders.close)
 	o := ratchet.Options{
 		Histories: d.histories, Rules: cfg.Rules(), Breaker: d.watch.breaker.Breaker,
-		Observe: d.pages.metrics.Observe, Log: d.log, PlainListeners: cfg.PlainListeners,
+		Observe: d.metrics.Observe, Log: d.log, PlainListeners: cfg.PlainListeners,
 	}
 	if cfg.SPF.On {
-		o.Senders = d.senders.prover
+		dns, options := resolver.DefaultOptions(), spf.DefaultOptions()
+		dns.Timeout, options.Timeout = cfg.SPF.Timeout, cfg.SPF.Timeout
+		d.resolver = resolver.New(dns, resolver.Network(cfg.SPF.Resolver))
+		d.prover = spf.New(d.resolver, options, d.log)
+		o.Senders = d.prover
+		d.closers = append(d.closers, func() error { d.prover.Close(); d.resolver.Close(); return nil })
 	}
 	d.ratchet = ratchet.New(o)
 	return nil
@@ -226,18 +238,13 @@ func (d *Daemon) ConfirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now
 func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
-	open := make(map[string][]string)
 	for _, o := range d.doors {
-		listeners := o.listeners
-		open[o.name] = addresses(listeners)
-		o.listeners = nil
-		d.running.Go(func() { d.serve(o, listeners) })
+		d.running.Go(func() { d.serve(o, o.listeners) })
 	}
-	for _, run := range []func(context.Context){d.watchdog, d.count, d.watch.check.Run, d.watchPins} {
+	for _, run := range []func(context.Context){d.watchdog, d.count, d.watch.check.Run, d.watch.breaker.run, d.watchPins, d.sending.run} {
 		d.running.Go(func() { run(background) })
 	}
-	d.sending.run()
-	d.started(open)
+	d.started()
 
 	var err error
 	select {
@@ -272,7 +279,8 @@ func (d *Daemon) close() error {
 func (d *Daemon) onEvent(e ratchet.Event) {
 	words.Log(d.log, &e)
 	d.watch.take(e)
-	d.pages.take(e)
+	d.metrics.Take(e)
+	d.recent.Take(e)
 }
 
 // warn logs what is probably not meant in a configuration.
@@ -282,10 +290,16 @@ func (d *Daemon) warn(cfg *config.Config) {
 	}
 }
 
-// started logs the start in one line. open has the addresses of each door.
-func (d *Daemon) started(open map[string][]string) {
+// started logs the start in one line.
+func (d *Daemon) started() {
 	cfg := d.config.Load()
 	d.warn(cfg)
+	open := make(map[string][]string)
+	for _, o := range d.doors {
+		for _, l := range o.listeners {
+			open[o.name] = append(open[o.name], l.Addr().String())
+		}
+	}
 	d.log.Info("serving", "version", d.version, "listen", open[milterDoor], "policy_service", open[policyDoor], "history", cfg.History,
 		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
 	d.notify.ready()

@@ -30,18 +30,11 @@ type door struct {
 	serve func(...net.Listener) error
 	stop  func(context.Context) error
 
-	listeners []net.Listener // open, not served yet
+	listeners []net.Listener // that were open at the start
 }
 
 // The names of the doors that Postfix asks about incoming mail.
 const milterDoor, policyDoor = "milter", "policy service"
-
-func addresses(of []net.Listener) (all []string) {
-	for _, l := range of {
-		all = append(all, l.Addr().String())
-	}
-	return all
-}
 
 // httpDoor serves HTTP.
 func httpDoor(name string, server *http.Server, where wire.Spec, look wire.ListenOptions) *door {
@@ -120,7 +113,7 @@ func (d *Daemon) restoreSockets() {
 				continue
 			}
 			d.log.Warn("the socket was not there; listening on it", "listen", l.Address)
-			go d.serve(o, listeners)
+			d.running.Go(func() { d.serve(o, listeners) })
 		}
 	}
 }

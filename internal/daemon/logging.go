@@ -18,22 +18,18 @@ import (
 func NewLogger(w io.Writer, cfg *config.Config, level *slog.LevelVar) *slog.Logger {
 	level.Set(cfg.Log.Level)
 	isJournal, err := journal.StderrIsJournalStream()
-	if w == os.Stderr && err == nil && isJournal {
-		return slog.New(journalHandler(w, cfg.Log.Format, level))
-	}
-	return slog.New(formatHandler(w, cfg.Log.Format, &slog.HandlerOptions{Level: level}))
+	return slog.New(newHandler(w, cfg.Log.Format, level, w == os.Stderr && err == nil && isJournal))
 }
 
-func formatHandler(w io.Writer, format string, options *slog.HandlerOptions) slog.Handler {
+func newHandler(w io.Writer, format string, level slog.Leveler, isJournal bool) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	if isJournal {
+		w, options.ReplaceAttr = journalWriter{w}, withoutTime
+	}
 	if format == config.LogJSON {
 		return slog.NewJSONHandler(w, options)
 	}
 	return slog.NewTextHandler(w, options)
-}
-
-// journalHandler writes for systemd's journal.
-func journalHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
-	return formatHandler(journalWriter{w}, format, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime})
 }
 
 func withoutTime(groups []string, a slog.Attr) slog.Attr {

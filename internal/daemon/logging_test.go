@@ -18,7 +18,7 @@ func TestJournalPriorities(t *testing.T) {
 		var out bytes.Buffer
 		level := &slog.LevelVar{}
 		level.Set(slog.LevelDebug)
-		log := slog.New(journalHandler(&out, format, level)).With("part", "x")
+		log := slog.New(newHandler(&out, format, level, true)).With("part", "x")
 		log.Error("a")
 		log.Warn("b")
 		log.Info("c")

@@ -53,8 +53,8 @@ func alertState(file statefile.File, checks bool, log *slog.Logger) (s alert.Sta
 // tripped gets each new answer of the breaker. What it rests on is tried
 // out first: the answer may be another then, which comes after this one and is
 // reported instead. The self-check reports that our own TLS works again.
-func (w *watch) tripped(s ratchet.BreakerState) {
-	w.lookSince(s.Began)
+func (w *watch) tripped(ctx context.Context, s ratchet.BreakerState) {
+	w.lookSince(ctx, s.Began)
 	if w.breaker.State(time.Now()).Answer != s.Answer {
 		return
 	}
@@ -62,7 +62,7 @@ func (w *watch) tripped(s ratchet.BreakerState) {
 	if s.Answer == ratchet.Armed || s.Repaired() {
 		level = slog.LevelInfo
 	}
-	w.log.Log(context.Background(), level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", words.Breaker(&s))
+	w.log.Log(ctx, level, "circuit breaker", "answer", s.Answer.String(), "domains", len(s.Recent), "meaning", words.Breaker(&s))
 	if !s.Repaired() {
 		w.notify(breakerNotice(s, w.check.Last()))
 	}

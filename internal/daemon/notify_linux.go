@@ -2,11 +2,9 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 )
 
 // notifier reports our state to the service manager (sd_notify(3)). Without one it
@@ -23,14 +21,7 @@ func (n notifier) ready()    { n.send(sd.SdNotifyReady) }
 func (n notifier) stopping() { n.send(sd.SdNotifyStopping) }
 
 // reloading must carry the monotonic time for Type=notify-reload.
-func (n notifier) reloading() {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		n.log.Warn("could not read the monotonic clock", "error", err)
-		return
-	}
-	n.send(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
-}
+func (n notifier) reloading() { n.send(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) }
 
 // watchdog feeds the service manager's watchdog, if there is one, for as long
 // as alive answers, until ctx ends.

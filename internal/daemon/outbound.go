@@ -27,8 +27,6 @@ type sending struct {
 	state     statefile.File
 	log       *slog.Logger
 	permitted chan struct{} // closed when Postfix's settings are known
-	stop      context.CancelFunc
-	running   sync.WaitGroup
 
 	mu     sync.Mutex
 	cfg    *config.Config
@@ -63,13 +61,14 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	if cfg.Outbound.Log != config.Off {
 		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Journal: cfg.Outbound.Log == config.Journal, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: d.log}
 	}
+	s.restore()
 	d.sending = s
-	d.closers = append(d.closers, s.close)
+	d.closers = append(d.closers, func() error { s.write(); return nil })
 	where = slices.DeleteFunc(where, func(l wire.Spec) bool { return l.Network == wire.NetworkSystemd })
 	return d.add(&door{
 		name: "outbound listener", where: where, look: d.look, listeners: passed,
 		serve: func(l ...net.Listener) error { <-s.permitted; return s.server.Serve(l...) },
-		stop:  func(ctx context.Context) error { s.stop(); return s.server.Shutdown(ctx) },
+		stop:  s.server.Shutdown,
 	})
 }
 
@@ -111,32 +110,34 @@ func wantsHold(cfg *config.Config) bool {
 		slices.ContainsFunc(cfg.Sends, func(r tlsstate.Row) bool { return r.Action != nil && *r.Action == tlsstate.Tempfail })
 }
 
-// run follows until close. Postfix's settings come first, which may take
-// postconf(1) a second or more: received mail does not wait for that, and
-// look-ups wait in the sockets.
-func (s *sending) run() {
-	if s == nil {
-		return
-	}
+// restore continues where the last run ended.
+func (s *sending) restore() {
 	var state sendingState
 	if err := s.state.Read(&state); err != nil {
 		s.log.Error("could not read the outbound state; it starts empty", "error", err)
 		state = sendingState{}
 	}
 	s.out.Restore(state.State)
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	follow := func() {}
-	if f := s.follower; f != nil {
-		f.Begin(state.Cursor)
-		follow = func() { f.Run(ctx) }
+	if s.follower != nil {
+		s.follower.Begin(state.Cursor)
 	}
-	s.running.Go(func() {
-		s.permit(ctx)
-		close(s.permitted)
-		follow()
-	})
-	s.running.Go(func() { every(ctx, keepSending, nil, s.write) })
+}
+
+// run follows until ctx ends. Postfix's settings come first, which may take
+// postconf(1) a second or more: received mail does not wait for that, and
+// look-ups wait in the sockets.
+func (s *sending) run(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	var keeping sync.WaitGroup
+	keeping.Go(func() { every(ctx, keepSending, nil, s.write) })
+	s.permit(ctx)
+	close(s.permitted)
+	if s.follower != nil {
+		s.follower.Run(ctx)
+	}
+	keeping.Wait()
 }
 
 func (s *sending) write() {
@@ -147,16 +148,6 @@ func (s *sending) write() {
 	if err := s.state.Write(state); err != nil {
 		s.log.Error("could not save the outbound state", "error", err)
 	}
-}
-
-// close ends it. Call it before the memory is closed.
-func (s *sending) close() error {
-	if s.stop != nil {
-		s.stop()
-		s.running.Wait()
-		s.write()
-	}
-	return nil
 }
 
 // reload replaces what a reload may change.

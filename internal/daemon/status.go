@@ -23,24 +23,6 @@ const maxReaders = 64
 // censusEvery is the time between two walks through the whole memory.
 const censusEvery = 10 * time.Minute
 
-// pages is what the page and the metrics show, and counts for them.
-type pages struct {
-	census  *status.Census
-	recent  *status.Recent
-	metrics *status.Metrics
-}
-
-// newPages returns the counters of a daemon whose histories and watch are
-// there; the rest is asked for when somebody looks.
-func newPages(d *Daemon) pages {
-	p := pages{
-		census: &status.Census{All: d.histories.All, Rules: d.rulesFor},
-		recent: &status.Recent{},
-	}
-	p.metrics = status.NewMetrics(d.counts)
-	return p
-}
-
 // counts are what the metrics show at a scrape.
 func (d *Daemon) counts() status.Counts {
 	open, _ := d.watch.book.Count()
@@ -52,7 +34,7 @@ func (d *Daemon) counts() status.Counts {
 		Unjudged:      d.ratchet.Failures(),
 		NoMacros:      d.milter.NoFacts(),
 		Callback:      d.milter.Failures(),
-		Census:        d.pages.census.Last(),
+		Census:        d.census.Last(),
 		OpenIncidents: open,
 		DroppedEvents: d.watch.book.Dropped(),
 		Alerts:        d.watch.alerts.Stats(),
@@ -67,8 +49,8 @@ func (d *Daemon) counts() status.Counts {
 		sharing := s.Sharing()
 		n.Sharing = &sharing
 	}
-	if s := d.senders; s.prover != nil {
-		n.Senders = &status.Senders{Proofs: s.prover.Stats(), DNS: s.resolver.Stats()}
+	if d.prover != nil {
+		n.Senders = &status.Senders{Proofs: d.prover.Stats(), DNS: d.resolver.Stats()}
 	}
 	return n
 }
@@ -76,16 +58,10 @@ func (d *Daemon) counts() status.Counts {
 // count walks through the memory again and again until ctx ends.
 func (d *Daemon) count(ctx context.Context) {
 	every(ctx, censusEvery, nil, func() {
-		if err := d.pages.census.Count(ctx); err != nil && ctx.Err() == nil {
+		if err := d.census.Count(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("the memory was not counted", "error", err)
 		}
 	})
-}
-
-// take is on the mail path.
-func (p pages) take(e ratchet.Event) {
-	p.metrics.Take(e)
-	p.recent.Take(e)
 }
 
 func (d *Daemon) rulesFor(k tlsstate.Kind) *tlsstate.Rules { return d.config.Load().RulesFor(k) }
@@ -98,7 +74,7 @@ func (d *Daemon) addStatus(cfg *config.Config) error {
 		return nil
 	}
 	server, err := status.NewServer(status.ServerOptions{
-		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.pages.metrics, Page: d.page(cfg),
+		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.metrics, Page: d.page(cfg),
 		Alive: d.alive, Ready: d.ready, Log: d.log,
 	})
 	if err != nil {
@@ -114,7 +90,7 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 	p := status.Page{
 		Version: d.version, Now: time.Now,
 		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
-		Downgrades: d.pages.recent.On, Census: d.pages.census.Last,
+		Downgrades: d.recent.On, Census: d.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sending.Overview,
 		Resolve: admin.Resolve, Load: d.histories.Load, Rules: d.rulesFor, Explain: d.ratchet.Explain,
 	}

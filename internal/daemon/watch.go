@@ -26,8 +26,6 @@ type watch struct {
 	breaker *breakerKeeper
 	alerts  *alert.Alerts
 	log     *slog.Logger
-	ctx     context.Context // ends when it closes
-	stop    context.CancelFunc
 
 	mu    sync.Mutex     // one notice at a time: so that state has the newest
 	state statefile.File // of the alerts
@@ -39,7 +37,6 @@ const looking = 10 * time.Second
 
 func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 	w := &watch{log: log, state: stateFile(cfg, "notices.json")}
-	w.ctx, w.stop = context.WithCancel(context.Background())
 	var works func() (bool, time.Time)
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
@@ -60,7 +57,6 @@ func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
 		w.notify(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
-	w.breaker.run()
 	return w
 }
 
@@ -94,12 +90,12 @@ func openIncidents(cfg *config.Config, changed func(incident.Change), log *slog.
 
 // lookSince waits until the self-check has looked at or after a time, within
 // reason.
-func (w *watch) lookSince(t time.Time) {
+func (w *watch) lookSince(ctx context.Context, t time.Time) {
 	if w.check == nil || !w.check.Last().At.Before(t) {
 		return
 	}
 	w.check.Poke()
-	ctx, cancel := context.WithTimeout(w.ctx, looking)
+	ctx, cancel := context.WithTimeout(ctx, looking)
 	defer cancel()
 	every(ctx, 50*time.Millisecond, nil, func() {
 		if !w.check.Last().At.Before(t) {
@@ -122,7 +118,6 @@ func (w *watch) take(e ratchet.Event) {
 // more.
 func (w *watch) close() error {
 	var errs []error
-	w.stop()
 	if err := w.breaker.close(); err != nil {
 		errs = append(errs, fmt.Errorf("keep the breaker's state: %w", err))
 	}

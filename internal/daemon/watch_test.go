@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,27 +83,33 @@ func TestBreakerArmsItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		var answers []string
-		begin := func() *breakerKeeper {
-			k := newBreaker(cfg, nil, func(s ratchet.BreakerState) { answers = append(answers, s.Answer.String()) }, slog.New(slog.DiscardHandler))
-			k.run()
-			return k
+		begin := func() (*breakerKeeper, func()) {
+			emit := func(_ context.Context, s ratchet.BreakerState) { answers = append(answers, s.Answer.String()) }
+			k := newBreaker(cfg, nil, emit, slog.New(slog.DiscardHandler))
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { k.run(ctx) })
+			return k, func() {
+				t.Helper()
+				stop()
+				running.Wait()
+				if err := k.close(); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-		k := begin()
+		k, end := begin()
 		state := ratchet.BreakerState{Answer: ratchet.Softened, Since: time.Now()}
 		for i := range cfg.Breaker.Domains + 1 {
 			state.Recent = append(state.Recent, ratchet.BreakerName{Name: fmt.Sprintf("c%d.example", i), At: time.Now()})
 		}
 		k.Restore(state)
 		time.Sleep(cfg.Breaker.Window / 2)
-		if err := k.close(); err != nil {
-			t.Fatal(err)
-		}
+		end()
 		k.changed(state) // too late, and no harm
-		k = begin()
+		_, end = begin()
 		time.Sleep(cfg.Breaker.Window)
-		if err := k.close(); err != nil {
-			t.Fatal(err)
-		}
+		end()
 		if got := strings.Join(answers, " "); got != "softened softened armed" {
 			t.Errorf("reported %s", got)
 		}
