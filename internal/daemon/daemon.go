@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -16,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/peer/spf"
@@ -28,7 +26,6 @@ import (
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 )
 
 // ConfigError is an error that a change of the configuration repairs.
@@ -39,13 +36,6 @@ func (e ConfigError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what is wrong.
 func (e ConfigError) Unwrap() error { return e.Err }
-
-// histories is what the daemon asks of a store.
-type histories interface {
-	admin.Memory
-	Stats() store.Stats
-	Close() error
-}
 
 // Daemon is tlsratchet serving: its parts, put together.
 type Daemon struct {
@@ -99,20 +89,6 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 		}
 	}
 	return d, nil
-}
-
-// open opens the memory, shared with other hosts where that is configured.
-func (d *Daemon) open(cfg *config.Config) (err error) {
-	if d.histories, err = openHistories(cfg, d.log); err != nil {
-		return err
-	}
-	d.closers = append(d.closers, func() error {
-		if err := d.histories.Close(); err != nil {
-			return fmt.Errorf("write the history: %w", err)
-		}
-		return nil
-	})
-	return d.share(cfg)
 }
 
 // observe prepares what looks on while mail is judged.
@@ -180,26 +156,6 @@ func (d *Daemon) addPolicyService(cfg *config.Config) (see func(netip.Addr, stri
 	return seen.See, d.add(&door{
 		name: policyDoor, where: cfg.PolicyService.Listen, look: d.look, mail: true, serve: d.policy.Serve, stop: d.policy.Shutdown,
 	})
-}
-
-func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
-	if cfg.InMemory() {
-		return store.NewMemory(cfg.Limits.Cache), nil
-	}
-	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
-		return nil, err
-	}
-	file, err := store.OpenOrRecover(cfg.History, store.Options{
-		CacheSize:     cfg.Limits.Cache,
-		MaxIdentities: cfg.Limits.Identities,
-		KeepDays:      cfg.Policy.PinMaxAgeDays + 7*tlsstate.Window,
-		ReadTimeout:   cfg.Limits.Read,
-		Logger:        log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
-	}
-	return file, nil
 }
 
 // inbound is what the doors for the mail that comes work with.

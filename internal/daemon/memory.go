@@ -3,13 +3,56 @@ package daemon
 import (
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
 )
+
+// histories is what the daemon asks of a store.
+type histories interface {
+	admin.Memory
+	Stats() store.Stats
+	Close() error
+}
+
+// open opens the memory, shared with other hosts where that is configured.
+func (d *Daemon) open(cfg *config.Config) (err error) {
+	if d.histories, err = openHistories(cfg, d.log); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, func() error {
+		if err := d.histories.Close(); err != nil {
+			return fmt.Errorf("write the history: %w", err)
+		}
+		return nil
+	})
+	return d.share(cfg)
+}
+
+func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
+	if cfg.InMemory() {
+		return store.NewMemory(cfg.Limits.Cache), nil
+	}
+	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := store.OpenOrRecover(cfg.History, store.Options{
+		CacheSize:     cfg.Limits.Cache,
+		MaxIdentities: cfg.Limits.Identities,
+		KeepDays:      cfg.Policy.PinMaxAgeDays + 7*tlsstate.Window,
+		ReadTimeout:   cfg.Limits.Read,
+		Logger:        log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
+	}
+	return file, nil
+}
 
 // share has the memory meet those of other hosts, if there are any. The server
 // may come later; an error says what is wrong in the configuration, and leaves
