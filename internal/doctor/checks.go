@@ -46,7 +46,7 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 		bad(Broken, "milter", "has no milter at %s in smtpd_milters", strings.Join(sockets, " or "))
 		return all
 	}
-	if action := p.option(m, "default_action"); !strings.EqualFold(action, "accept") {
+	if action := p.option(s, m, "milter_", "default_action"); !strings.EqualFold(action, "accept") {
 		bad(Broken, "milter", "when the daemon is down, mail meets %q: the default action is not accept", action)
 	}
 	if !reachable {
@@ -55,7 +55,7 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 	if n := p.count(p.value(s, "smtpd_milters"), sockets); n > 1 {
 		bad(Broken, "milter", "smtpd_milters names tlsratchet %d times: each entry is asked, with its own default action", n)
 	}
-	if slow := p.slow(m); slow != "" {
+	if slow := p.slow(s, m); slow != "" {
 		bad(Note, "milter", "a daemon that hangs delays each session: %s", slow)
 	}
 	if at > 0 {
@@ -134,7 +134,7 @@ func (p *Postfix) milterFix(s service, sockets []string) string {
 	if at < 0 || !reachable {
 		endpoint = p.endpoint(sockets)
 	}
-	list := p.with(m, endpoint)
+	list := m.with(endpoint)
 	if rest := p.without(p.written(s, "smtpd_milters"), p.value(s, "smtpd_milters"), sockets); rest != "" {
 		list += ", " + rest
 	}
@@ -177,18 +177,27 @@ func (p *Postfix) filterChecks() (all []Finding) {
 	return all
 }
 
-// frontChecks look at what hides the peers' addresses or their TLS.
+const throughProxy = "peers' addresses come from a proxy; their TLS is seen only if the proxy passes STARTTLS through"
+
+// fronts are the parameters that hide the peers' addresses, or their TLS. Each begins
+// with the program that it is for.
+var fronts = [][2]string{
+	{"smtpd_upstream_proxy_protocol", throughProxy},
+	{"postscreen_upstream_proxy_protocol", throughProxy},
+	{"smtpd_milter_maps", "the clients in it have other milters than smtpd_milters, or none: name tlsratchet there too"},
+	{"smtpd_authorized_xclient_hosts", "for these hosts the peer is who they name, but the TLS is their own"},
+}
+
+// frontChecks look at what stands before the public services.
 func (p *Postfix) frontChecks() (all []Finding) {
-	for _, name := range []string{"smtpd_upstream_proxy_protocol", "postscreen_upstream_proxy_protocol"} {
-		if v := p.main[name]; v != "" {
-			all = append(all, note("front", fmt.Sprintf("%s = %s: peers' addresses come from a proxy; their TLS is seen only if the proxy passes STARTTLS through", name, v), ""))
+	public, _ := p.smtpd()
+	for _, s := range p.services {
+		for _, f := range fronts {
+			v := p.value(s, f[0])
+			if v != "" && strings.HasPrefix(f[0], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
+				all = append(all, note("front", fmt.Sprintf("%s = %s: %s", f[0], v, f[1]), ""))
+			}
 		}
 	}
-	if v := p.main["smtpd_milter_maps"]; v != "" {
-		all = append(all, note("front", fmt.Sprintf("smtpd_milter_maps = %s: the clients in it have other milters than smtpd_milters, or none: name tlsratchet there too", v), ""))
-	}
-	if v := p.main["smtpd_authorized_xclient_hosts"]; v != "" {
-		all = append(all, note("front", fmt.Sprintf("smtpd_authorized_xclient_hosts = %s: for these hosts the peer is who they name, but the TLS is their own", v), ""))
-	}
-	return all
+	return unique(all)
 }

@@ -22,7 +22,7 @@ func mainCF(lines ...string) string {
 		"smtpd_milters": Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332", "milter_default_action": "tempfail",
 		"queue_directory": "/var/spool/postfix", "mail_owner": "postfix", "smtpd_tls_security_level": "may",
 		"smtpd_client_new_tls_session_rate_limit": "0", "smtpd_tls_chain_files": "/dev/null", "compatibility_level": "3.6", relayFirst: "yes",
-		"milter_connect_timeout": "30s", "milter_command_timeout": "30s", "milter_content_timeout": "300s", "smtpd_tls_loglevel": "1",
+		"milter_connect_timeout": "30s", "milter_command_timeout": "30s", "milter_content_timeout": "300s", "smtpd_tls_loglevel": "1", "smtp_tls_loglevel": "1",
 	}
 	for _, l := range lines {
 		name, value, _ := strings.Cut(l, " = ")
@@ -37,7 +37,7 @@ func mainCF(lines ...string) string {
 
 // parse reads a configuration that has no $name in it.
 func parse(main, services, overrides string) *Postfix {
-	return parsePostfix(output{[]string{"postconf"}, main, main, "", services, overrides, overrides})
+	return parsePostfix(output{[]string{"postconf"}, main, main, services, overrides, overrides})
 }
 
 const ourSocket = "/var/spool/postfix/tlsratchet/tlsratchet.sock"
@@ -66,6 +66,11 @@ func TestPostfixChecks(t *testing.T) {
 			[]string{"ok milter", "ok starttls"}},
 		{"options in braces of their own", []string{"smtpd_milters = { unix:tlsratchet/tlsratchet.sock, default_action=accept, connect_timeout=1s, { default_action = tempfail }, { command_timeout = 300s }, { protocol = 6 } }"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{`broken milter: mail meets "tempfail" | { unix:tlsratchet/tlsratchet.sock, default_action=accept, connect_timeout=1s, command_timeout=5s, content_timeout=10s, protocol=6 }`, "note milter: command_timeout=300s", "ok starttls"}},
+		{"a default action in master.cf", []string{"smtpd_milters = unix:tlsratchet/tlsratchet.sock", "milter_default_action = accept", "milter_connect_timeout = 3s", "milter_command_timeout = 5s", "milter_content_timeout = 10s"}, stockServices,
+			"submission/inet/smtpd_milters =\nsmtp/inet/milter_default_action = tempfail\nsmtp/inet/milter_command_timeout = 300s",
+			[]string{`broken milter: mail meets "tempfail"`, "note milter: command_timeout=300s", "ok starttls"}},
+		{"a log level in master.cf", nil, stockServices, "submission/inet/smtpd_milters =\nsubmission/inet/smtpd_tls_loglevel = 0\nsmtp/inet/smtpd_tls_loglevel = none",
+			[]string{"ok milter", "ok starttls", "note log: replay needs it | postconf -P 'smtp/inet/smtpd_tls_loglevel=1'"}},
 		{"not first", []string{"smtpd_milters = inet:localhost:11332 " + Entry("unix:tlsratchet/tlsratchet.sock")}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"note milter: other milters come first", "ok starttls"}},
 		{"out of the chroot's sight", []string{"smtpd_milters = " + Entry("unix:"+ourSocket)}, stockServices, "submission/inet/smtpd_milters =",
@@ -101,13 +106,16 @@ func TestPostfixChecks(t *testing.T) {
 func TestFront(t *testing.T) {
 	for line, want := range map[string]string{
 		"smtpd_upstream_proxy_protocol = haproxy":       "note front: their TLS is seen only if the proxy passes STARTTLS through",
-		"postscreen_upstream_proxy_protocol = haproxy":  "note front: peers' addresses come from a proxy",
 		"smtpd_authorized_xclient_hosts = 192.0.2.9":    "note front: the TLS is their own",
 		"smtpd_milter_maps = cidr:/etc/postfix/milters": "note front: other milters than smtpd_milters, or none",
 	} {
 		expect(t, parse(mainCF(line), stockServices, "").frontChecks(), []string{want})
 	}
 	expect(t, parse(mainCF(), stockServices, "").frontChecks(), nil)
+	expect(t, parse(mainCF("smtpd_milter_maps = cidr:/x"), stockServices, "smtp/inet/smtpd_milter_maps =").frontChecks(), nil)
+	expect(t, parse(mainCF(), stockServices, "smtp/inet/smtpd_upstream_proxy_protocol = haproxy\nsubmission/inet/smtpd_milter_maps = x").frontChecks(), []string{"note front: passes STARTTLS through"})
+	expect(t, parse(mainCF("postscreen_upstream_proxy_protocol = haproxy"), "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "").frontChecks(),
+		[]string{"note front: peers' addresses come from a proxy"})
 }
 
 func TestPort(t *testing.T) {
@@ -143,7 +151,7 @@ func TestParseMilters(t *testing.T) {
 	if s := strings.Join(names, " "); s != "unix:a inet:b:1 unix:c inet:d:2" {
 		t.Errorf("got %s", s)
 	}
-	if p := parse("", "", ""); p.option(got[0], "default_action") != "accept" {
+	if p := parse("", "", ""); p.option(service{}, got[0], "milter_", "default_action") != "accept" {
 		t.Errorf("options %v", got[0].options)
 	}
 }

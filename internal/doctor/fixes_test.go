@@ -65,37 +65,99 @@ func TestFixes(t *testing.T) {
 	}
 	for _, tt := range configurations {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			for name, text := range map[string]string{"main.cf": "compatibility_level = 3.6\nqueue_directory = /var/spool/postfix\nsmtpd_tls_loglevel = 1\nsmtp_tls_loglevel = 1\n" + tt.main, "master.cf": tt.master} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
 			sockets := []string{ourSocket}
 			if tt.listen != "" {
 				sockets = []string{tt.listen}
 			}
-			before := read(t, dir)
-			fixes := fixesFor(before, sockets)
-			if len(fixes) == 0 {
-				t.Error("nothing to fix")
-			}
-			for _, fix := range fixes {
-				if out, err := exec.Command("sh", "-c", fix).CombinedOutput(); err != nil {
-					t.Fatalf("%s: %v\n%s", fix, err, out)
-				}
-				settle(t, dir)
-			}
-			after := read(t, dir)
-			if rest := fixesFor(after, sockets); len(rest) > 0 {
-				t.Errorf("after %q\nthere is still %q", fixes, rest)
-			}
+			after := mended(t, tt.main, tt.master, sockets, func(p *Postfix) []Finding {
+				return slices.Concat(p.milterChecks(sockets, nil), p.tlsChecks(), p.filterChecks(), p.frontChecks())
+			})
 			if list := after.main["smtpd_milters"]; strings.Count(list, "tlsratchet/") > 1 || tt.listen != "" && strings.Contains(list, "tlsratchet/") {
 				t.Errorf("we are in it by another socket: %s", list)
 			}
-			compare(t, before.meaning(sockets), after.meaning(sockets), fixes)
 		})
 	}
+}
+
+// TestFixesOfOptions: what master.cf sets for one service, and what a class of
+// restrictions has, is mended where it stands.
+func TestFixesOfOptions(t *testing.T) {
+	if err := posttest.Require(); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		socket = "/var/spool/postfix/tlsratchet/policy-service.sock"
+		sender = "smtp unix - - y - - smtp\nrelay unix - - y - - smtp"
+		atEnd  = "smtpd_end_of_data_restrictions = check_policy_service { unix:tlsratchet/policy-service.sock, default_action=DUNNO, timeout=5s, try_limit=1 }\n"
+	)
+	table := filepath.Join(t.TempDir(), "tlsratchet-policy.cf")
+	if err := os.WriteFile(table, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ours := "smtp_tls_policy_maps = hash:/etc/postfix/tls, memcache:" + table + "\nsmtp_tls_note_starttls_offer = yes\n"
+	classes := "smtpd_restriction_classes = mine, ratchet\nmine = reject_unlisted_recipient, reject_unauth_destination\nsmtpd_relay_before_recipient_restrictions = yes\n"
+	sending := func(p *Postfix) []Finding {
+		return p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}})
+	}
+	policy := func(p *Postfix) []Finding { return p.policyChecks(Options{PolicySockets: []string{socket}}) }
+	for _, tt := range []struct {
+		name, main, master string
+		check              func(*Postfix) []Finding
+		want               []string // before
+	}{
+		{"no table for a service", ours, sender + " -o smtp_tls_policy_maps=hash:/etc/postfix/relays\n", sending,
+			[]string{"note sending: service relay: smtp_tls_policy_maps does not ask | -P 'relay/unix/smtp_tls_policy_maps=hash:/etc/postfix/relays,memcache:${config_directory}/tlsratchet-policy.cf'"}},
+		{"no table in braces", ours, sender + " -o { smtp_tls_policy_maps = }\n", sending, []string{"note sending: service relay: smtp_tls_policy_maps does not ask"}},
+		{"a table behind proxy", ours, sender + " -o smtp_tls_policy_maps=hash:/x,proxy:memcache:" + table + "\n", sending,
+			[]string{"note sending: service relay: our table is behind proxy | -P 'relay/unix/smtp_tls_policy_maps=hash:/x,memcache:" + table + "'"}},
+		{"no log", ours, sender + " -o smtp_tls_loglevel=0 -o smtp_tls_note_starttls_offer=no\n", sending,
+			[]string{`broken sending: service relay: smtp_tls_loglevel is "0" | -P 'relay/unix/smtp_tls_loglevel=1'`, `broken sending: service relay: smtp_tls_note_starttls_offer is "no"`}},
+		{"in a class and bare", classes + atEnd + "ratchet = check_policy_service unix:tlsratchet/policy-service.sock\nsmtpd_recipient_restrictions = permit_mynetworks, mine, ratchet\n", smtpd, policy,
+			[]string{`broken policy service: service smtp: when the daemon is down, each recipient meets "451 4.3.5 Server configuration problem" | -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, reject_unauth_destination, check_policy_service {`, "note policy service: timeout=100s"}},
+		{"in a class of a class before others", classes + atEnd + "smtpd_restriction_classes = mine, outer, ratchet\nouter = reject_unlisted_recipient, ratchet\nratchet = " + PolicyEntry("unix:tlsratchet/policy-service.sock") + "\n" +
+			"smtpd_recipient_restrictions = mine, permit_mynetworks, outer, reject_unauth_destination, permit\n", smtpd, policy,
+			[]string{"note policy service: comes after the check"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var found []Finding
+			mended(t, mayTLS+tt.main, tt.master, nil, func(p *Postfix) []Finding {
+				all := tt.check(p)
+				if found == nil {
+					found = all
+				}
+				return all
+			})
+			expect(t, found, tt.want)
+		})
+	}
+}
+
+// mended runs what doctor prints for a configuration, and returns the new one.
+func mended(t *testing.T, main, master string, sockets []string, check func(*Postfix) []Finding) *Postfix {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"main.cf": "compatibility_level = 3.6\nqueue_directory = /var/spool/postfix\nsmtpd_tls_loglevel = 1\nsmtp_tls_loglevel = 1\n" + main, "master.cf": master} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := read(t, dir)
+	fixes := fixesIn(check(before))
+	if len(fixes) == 0 {
+		t.Error("nothing to fix")
+	}
+	for _, fix := range fixes {
+		if out, err := exec.Command("sh", "-c", fix).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", fix, err, out)
+		}
+		settle(t, dir)
+	}
+	after := read(t, dir)
+	if rest := fixesIn(check(after)); len(rest) > 0 {
+		t.Errorf("after %q\nthere is still %q", fixes, rest)
+	}
+	compare(t, before.meaning(sockets), after.meaning(sockets), fixes)
+	return after
 }
 
 // read has the files look a minute old: Postfix waits until one that was
@@ -120,8 +182,8 @@ func settle(t *testing.T, dir string) {
 	}
 }
 
-func fixesFor(p *Postfix, sockets []string) (fixes []string) {
-	for _, f := range slices.Concat(p.milterChecks(sockets, nil), p.tlsChecks(), p.filterChecks(), p.frontChecks()) {
+func fixesIn(found []Finding) (fixes []string) {
+	for _, f := range found {
 		if f.Fix != "" && !slices.Contains(fixes, f.Fix) {
 			fixes = append(fixes, f.Fix)
 		}
@@ -129,11 +191,18 @@ func fixesFor(p *Postfix, sockets []string) (fixes []string) {
 	return fixes
 }
 
+// derived are the names, or the begins of them, of parameters whose defaults are made
+// from others.
+var derived = []string{"process_id", "proxy_read_maps", "tlsproxy_", "postscreen_"}
+
 // meaning is what each parameter means to each service, lists of milters
 // without ours.
 func (p *Postfix) meaning(sockets []string) map[string]string {
 	all := map[string]string{}
 	put := func(key, name, value string) {
+		if slices.ContainsFunc(derived, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			return
+		}
 		if strings.HasSuffix(name, "_milters") {
 			value = withoutBlanks(p.without(value, value, sockets))
 		}
@@ -143,7 +212,7 @@ func (p *Postfix) meaning(sockets []string) map[string]string {
 		put(name, name, value)
 	}
 	for _, s := range p.services {
-		for _, name := range slices.Concat(parameters, slices.Collect(maps.Keys(p.main))) {
+		for _, name := range slices.Collect(maps.Keys(p.main)) {
 			put(s.option(name), name, p.value(s, name))
 		}
 	}

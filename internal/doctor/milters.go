@@ -55,16 +55,17 @@ func (m milter) own(name string) string {
 	return ""
 }
 
-// option returns an option of an entry, or the parameter that stands in for it.
-func (p *Postfix) option(m milter, name string) string {
-	return cmp.Or(m.own(name), p.main["milter_"+name])
+// option returns an option of a service's entry, or the parameter that stands in for
+// it: "milter_" and the name.
+func (p *Postfix) option(s service, m milter, prefix, name string) string {
+	return cmp.Or(m.own(name), p.value(s, prefix+name))
 }
 
 // slow returns the time-out of an entry that is more than five times ours, or "".
-func (p *Postfix) slow(m milter) string {
+func (p *Postfix) slow(s service, m milter) string {
 	for _, o := range ours[1:] {
 		name, want, _ := strings.Cut(o, "=")
-		if is := p.option(m, name); seconds(is) > 5*seconds(want) {
+		if is := p.option(s, m, "milter_", name); seconds(is) > 5*seconds(want) {
 			return name + "=" + is
 		}
 	}
@@ -83,11 +84,11 @@ func seconds(s string) int {
 }
 
 // with returns an entry that has our options; others that it has stay.
-func (p *Postfix) with(m milter, endpoint string) string {
+func (m milter) with(endpoint string) string {
 	words := []string{endpoint}
 	for _, o := range ours {
 		name, value, _ := strings.Cut(o, "=")
-		if is := p.option(m, name); name != "default_action" && slices.Contains(m.options, name+"="+is) && seconds(is) <= 5*seconds(value) {
+		if is := m.own(name); name != "default_action" && is != "" && seconds(is) <= 5*seconds(value) {
 			o = name + "=" + is
 		}
 		words = append(words, o)

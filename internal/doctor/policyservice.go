@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,14 +24,27 @@ type policy struct {
 	reachable bool
 }
 
-// policyIn returns our entry in a list of restrictions of a service.
+// classesList names the parameters that are lists of restrictions of their own.
+const classesList = "smtpd_restriction_classes"
+
+// policyIn returns our entry in a list of restrictions of a service. If it is in a
+// class, the items have what their classes stand for: to Postfix that is the same.
 func (p *Postfix) policyIn(s service, list string, sockets []string) policy {
-	found := policy{items: split(p.value(s, list)), at: -1}
-	for i, word := range found.items {
-		if word != checkPolicy || i+1 == len(found.items) {
+	items := split(p.value(s, list))
+	found := p.policyAmong(s, items, sockets)
+	if inClass := p.policyAmong(s, p.expand(s, items), sockets); found.at < 0 && inClass.at >= 0 {
+		return inClass
+	}
+	return found
+}
+
+func (p *Postfix) policyAmong(s service, items, sockets []string) policy {
+	found := policy{items: items, at: -1}
+	for i, word := range items {
+		if word != checkPolicy || i+1 == len(items) {
 			continue
 		}
-		for _, m := range parseMilters(found.items[i+1]) {
+		for _, m := range parseMilters(items[i+1]) {
 			if is, reachable := p.isOurs(m.endpoint, s.chroot, sockets); is {
 				found.at, found.entry, found.reachable = i, m, reachable
 			}
@@ -41,10 +53,37 @@ func (p *Postfix) policyIn(s service, list string, sockets []string) policy {
 	return found
 }
 
-// policyOption returns an option of our entry, or the parameter that stands in
-// for it.
-func (p *Postfix) policyOption(m milter, name string) string {
-	return cmp.Or(m.own(name), p.main["smtpd_policy_service_"+name])
+// expand returns restrictions with those that their classes stand for.
+func (p *Postfix) expand(s service, items []string) []string {
+	return p.expandBy(s, items, split(p.value(s, classesList)))
+}
+
+func (p *Postfix) expandBy(s service, items, classes []string) (all []string) {
+	for _, word := range items {
+		at := slices.Index(classes, word)
+		if at < 0 {
+			all = append(all, word)
+			continue
+		}
+		others := slices.Delete(slices.Clone(classes), at, at+1) // one that names itself ends here
+		all = append(all, p.expandBy(s, split(p.value(s, word)), others)...)
+	}
+	return all
+}
+
+// policyOption returns an option of our entry.
+func (p *Postfix) policyOption(s service, m milter, name string) string {
+	return p.option(s, m, "smtpd_policy_service_", name)
+}
+
+// classThatAsks returns a class of restrictions with our entry, or "".
+func (p *Postfix) classThatAsks(s service, sockets []string) string {
+	for _, class := range split(p.value(s, classesList)) {
+		if p.policyAmong(s, p.expand(s, []string{class}), sockets).at >= 0 {
+			return class
+		}
+	}
+	return ""
 }
 
 // relayFirst is the parameter by which relay attempts are refused before we are asked.
@@ -67,17 +106,14 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 		asks := found[0].Severity == Fine || p.policyIn(s, recipientList, o.PolicySockets).at >= 0
 		asked = asked || asks
 		if asks && o.Fingerprints {
-			found = append(found, p.certificateCheck(s)...)
+			found = append(found, p.certificateChecks(s)...)
 		}
 		all = append(all, found...)
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
 		all = append(all, broken("policy service", "header_checks removes X-TLS-Ratchet, which the policy service adds: only a milter's header comes after it", p.postconf("header_checks = "+p.withoutTable("header_checks", "header_checks.tlsratchet"))))
 	}
-	if asked && o.Fingerprints {
-		all = append(all, p.digestCheck()...)
-	}
-	return all
+	return unique(all)
 }
 
 // policyCheck looks at one public service.
@@ -86,17 +122,22 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	bad := func(severity Severity, format string, args ...any) {
 		all = append(all, Finding{"policy service", severity, "service " + s.name + ": " + fmt.Sprintf(format, args...), p.policyFix(s, recipientList, sockets)})
 	}
-	if is.at < 0 {
+	class := p.classThatAsks(s, sockets)
+	switch {
+	case is.at < 0 && class != "": // a line would have it asked twice
+		all = append(all, note("policy service", fmt.Sprintf("service %s: only what a table puts into the class %s is asked about", s.name, class), ""))
+		return append(all, p.endCheck(s, sockets)...)
+	case is.at < 0:
 		bad(Note, "does not ask the policy service in %s", recipientList)
 		return append(all, p.endCheck(s, sockets)...)
 	}
-	if action := p.policyOption(is.entry, "default_action"); !strings.EqualFold(action, dunno) {
+	if action := p.policyOption(s, is.entry, "default_action"); !strings.EqualFold(action, dunno) {
 		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not %s", action, dunno)
 	}
 	if !is.reachable {
 		bad(Broken, "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(is.entry.endpoint, "unix:"))
 	}
-	timeout, tries := p.policyOption(is.entry, "timeout"), p.policyOption(is.entry, "try_limit")
+	timeout, tries := p.policyOption(s, is.entry, "timeout"), p.policyOption(s, is.entry, "try_limit")
 	if seconds(timeout)*max(seconds(tries), 1) > 25 {
 		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
 	}
@@ -106,10 +147,11 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if after := is.items[is.at+2:]; end(after) > 0 {
 		bad(Note, "%s comes after the check: what it refuses was judged and learned", after[0])
 	}
-	if !slices.Contains(is.items[:is.at], "reject_unlisted_recipient") {
+	before := p.expand(s, is.items[:is.at])
+	if !slices.Contains(before, "reject_unlisted_recipient") {
 		bad(Note, "unknown recipients are asked for and learned from: reject_unlisted_recipient does not come before the check")
 	}
-	all = append(all, p.relayCheck(s, is.items[:is.at], sockets)...)
+	all = append(all, p.relayCheck(s, before, sockets)...)
 	if len(all) == 0 {
 		all = append(all, fine("policy service", "service "+s.name+" asks last, and works without an answer"))
 	}
@@ -170,10 +212,11 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 		kept = is.items // what ends it may come from another parameter
 	}
 	at, check := end(kept), []string{PolicyEntry(endpoint)}
-	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(kept[:at], unlisted) {
+	before := p.expand(s, kept[:at])
+	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(before, unlisted) {
 		check = slices.Insert(check, 0, unlisted)
 	}
-	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(kept[:at]) && refusesRelay(split(p.value(s, relayList))) {
+	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(before) && refusesRelay(split(p.value(s, relayList))) {
 		check = slices.Insert(check, 0, "$"+relayList)
 	}
 	text := strings.ReplaceAll(strings.Join(slices.Insert(kept, at, check...), ", "), checkPolicy+", ", checkPolicy+" ")
@@ -188,21 +231,16 @@ func (p *Postfix) withoutTable(list, word string) string {
 
 const certificatesCheck = "certificates"
 
-// certificateCheck looks at whether clients are asked for a certificate.
-func (p *Postfix) certificateCheck(s service) []Finding {
-	const ask = "smtpd_tls_ask_ccert"
-	if p.value(s, ask) == "yes" || p.value(s, "smtpd_tls_req_ccert") == "yes" {
-		return nil
+// certificateChecks look at whether clients are asked for a certificate, and at how
+// fingerprints are made.
+func (p *Postfix) certificateChecks(s service) (all []Finding) {
+	const ask, digest = "smtpd_tls_ask_ccert", "smtpd_tls_fingerprint_digest"
+	if p.value(s, ask) != "yes" && p.value(s, "smtpd_tls_req_ccert") != "yes" {
+		// In main.cf it would be for users who log in, too, whose programs ask them then.
+		all = append(all, broken(certificatesCheck, fmt.Sprintf("service %s: %s is not yes: no client shows a certificate", s.name, ask), p.override(s, ask, "yes")))
 	}
-	// In main.cf it would be for users who log in, too, whose programs ask them then.
-	return []Finding{broken(certificatesCheck, fmt.Sprintf("service %s: %s is not yes: no client shows a certificate", s.name, ask), p.override(s, ask, "yes"))}
-}
-
-// digestCheck looks at how fingerprints are made.
-func (p *Postfix) digestCheck() []Finding {
-	digest := p.main["smtpd_tls_fingerprint_digest"]
-	if digest != "md5" && digest != "sha1" {
-		return nil
+	if is := p.value(s, digest); is == "md5" || is == "sha1" {
+		all = append(all, note(certificatesCheck, fmt.Sprintf("%s is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest, is), p.set(s, digest, "sha256")))
 	}
-	return []Finding{note(certificatesCheck, fmt.Sprintf("smtpd_tls_fingerprint_digest is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest), p.postconf("smtpd_tls_fingerprint_digest = sha256"))}
+	return all
 }

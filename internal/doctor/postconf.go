@@ -2,10 +2,10 @@ package doctor
 
 import (
 	"context"
-	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"tlsratchet/internal/postconf"
@@ -15,25 +15,13 @@ import (
 type Postfix struct {
 	// base is the command that reads and sets this instance's parameters.
 	base []string
-	// raw and main are the parameters of main.cf: as they stand there, and with
-	// $name expanded. main also has the defaults of [parameters].
+	// raw are the parameters of main.cf as they stand there; main are all, with
+	// defaults, and with $name expanded.
 	raw, main map[string]string
 	// rawOverrides and overrides are the -o options of master.cf, by names such
 	// as "smtp/inet/smtpd_milters", as they stand there and expanded.
 	rawOverrides, overrides map[string]string
 	services                []service
-}
-
-// parameters are those that the checks look at, beside what main.cf sets.
-var parameters = []string{
-	"compatibility_level", "smtpd_milters", "non_smtpd_milters", "milter_default_action", "milter_connect_timeout", "milter_command_timeout", "milter_content_timeout",
-	"queue_directory", "config_directory", "mail_owner", "myhostname", "mydomain", "header_checks", "receive_override_options",
-	"smtpd_tls_security_level", "smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file",
-	relayFirst, relayList, "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions", "smtpd_policy_service_default_action", "smtpd_policy_service_timeout",
-	"smtpd_policy_service_try_limit", "smtpd_tls_ask_ccert", "smtpd_tls_req_ccert", "smtpd_tls_fingerprint_digest",
-	"smtpd_proxy_filter", "content_filter", "smtpd_client_new_tls_session_rate_limit", "smtpd_discard_ehlo_keywords",
-	"smtpd_discard_ehlo_keyword_address_maps", "smtpd_tls_loglevel", "smtp_tls_loglevel", "smtp_tls_security_level",
-	"smtp_tls_policy_maps", "smtp_tls_note_starttls_offer", "relayhost", "smtpd_upstream_proxy_protocol", "postscreen_upstream_proxy_protocol", "smtpd_authorized_xclient_hosts",
 }
 
 // ReadPostfix asks postconf(1) of the instance in a configuration directory, or
@@ -48,7 +36,7 @@ func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 		return out
 	}
 	p := parsePostfix(output{
-		base: postconf.Command(dir), set: ask("-n"), setExpanded: ask("-nx"), asked: ask(append([]string{"-x"}, parameters...)...),
+		base: postconf.Command(dir), set: ask("-n"), all: ask("-x"),
 		services: ask("-M"), overrides: ask("-P"), overridesExpanded: ask("-Px"),
 	})
 	// Postfix's processes have another working directory.
@@ -60,17 +48,16 @@ func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 
 // output is what postconf(1) printed.
 type output struct {
-	base                                                            []string
-	set, setExpanded, asked, services, overrides, overridesExpanded string
+	base                                             []string
+	set, all, services, overrides, overridesExpanded string
 }
 
 func parsePostfix(o output) *Postfix {
 	p := &Postfix{
 		base: o.base,
-		raw:  postconf.Settings(o.set), main: postconf.Settings(o.setExpanded),
+		raw:  postconf.Settings(o.set), main: postconf.Settings(o.all),
 		rawOverrides: postconf.Settings(o.overrides), overrides: postconf.Settings(o.overridesExpanded),
 	}
-	maps.Copy(p.main, postconf.Settings(o.asked))
 	chrooted := "y"
 	if level := p.main["compatibility_level"]; level == "" || level == "0" {
 		chrooted = "y-" // which is what no answer meant before Postfix 3.0
@@ -88,6 +75,14 @@ type service struct {
 	name, kind string
 	chroot     bool
 	program    string
+}
+
+// label begins what is found at a service; "" for main.cf.
+func (s service) label() string {
+	if s == (service{}) {
+		return ""
+	}
+	return "service " + s.name + ": "
 }
 
 func (s service) isPort25() bool {
@@ -114,6 +109,17 @@ func (p *Postfix) smtpd() (public, others []service) {
 	return public, others
 }
 
+// senders are the smtp(8) services, after the zero service, which is main.cf.
+func (p *Postfix) senders() []service {
+	all := []service{{}}
+	for _, s := range p.services {
+		if s.program == "smtp" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // value returns a parameter as a service sees it, expanded.
 func (p *Postfix) value(s service, name string) string {
 	if v, ok := p.overrides[s.option(name)]; ok {
@@ -131,6 +137,11 @@ func (p *Postfix) written(s service, name string) string {
 		return v
 	}
 	return p.main[name]
+}
+
+// isOff reports whether the value of a log level or a switch is off.
+func isOff(value string) bool {
+	return slices.Contains([]string{"", "0", "no", "none"}, strings.ToLower(value))
 }
 
 func (p *Postfix) isOverridden(s service, name string) bool {

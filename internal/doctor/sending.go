@@ -24,56 +24,78 @@ type Sending struct {
 	LastLine         time.Time
 }
 
-// sendingChecks look at how Postfix asks for destinations. Without our table in
-// its list there is nothing to check, unless mail is to be held.
-func (p *Postfix) sendingChecks(o Options) []Finding {
-	const check = "sending"
-	s := &o.Sending
-	tables := split(p.main["smtp_tls_policy_maps"])
-	at := slices.IndexFunc(tables, func(t string) bool {
+const policyMaps, sendingCheck = "smtp_tls_policy_maps", "sending"
+
+// ourTable returns where our table stands in a list of them, or -1.
+func ourTable(tables []string) int {
+	return slices.IndexFunc(tables, func(t string) bool {
 		kind, name, _ := strings.Cut(strings.TrimPrefix(t, "proxy:"), ":")
 		return (kind == "memcache" || kind == "socketmap") && strings.Contains(name, "tlsratchet")
 	})
-	var all []Finding
-	switch {
-	case len(s.Sockets) == 0 || at < 0 && !s.Hold:
+}
+
+// sendingChecks look at how Postfix asks for destinations: by main.cf, and by each
+// smtp(8) service that overrides it. Where nothing asks there is nothing to check,
+// unless mail is to be held.
+func (p *Postfix) sendingChecks(o Options) (all []Finding) {
+	s, senders := &o.Sending, p.senders()
+	asks := func(by service) bool { return ourTable(split(p.value(by, policyMaps))) >= 0 }
+	if len(s.Sockets) == 0 || !s.Hold && !slices.ContainsFunc(senders, asks) {
 		return nil
-	case at < 0:
-		all = append(all, broken(check, `outbound.action is "hold", and smtp_tls_policy_maps does not ask tlsratchet`,
-			p.makeTable(p.main["config_directory"]+"/tlsratchet-policy.cf", s.Sockets)+p.postconf("smtp_tls_policy_maps = "+strings.TrimPrefix(p.raw["smtp_tls_policy_maps"]+", memcache:${config_directory}/tlsratchet-policy.cf", ", "))))
-	default:
-		all = p.tableChecks(tables, at)
-		if file, ok := strings.CutPrefix(strings.TrimPrefix(tables[at], "proxy:"), "memcache:"); ok {
-			if line := p.makeTable(file, s.Sockets); line != "" {
-				all = append(all, broken(check, file+" does not exist: mail is deferred", line+strings.Join(append([]string{"postfix"}, p.base[1:]...), " ")+" reload"))
+	}
+	for _, by := range senders {
+		for _, f := range p.senderChecks(by, s) {
+			if f.Text = by.label() + f.Text; !slices.Contains(all, f) {
+				all = append(all, f)
 			}
 		}
 	}
-	for _, want := range [][2]string{{"smtp_tls_loglevel", "1"}, {"smtp_tls_note_starttls_offer", "yes"}} {
-		if p.main[want[0]] != want[1] && !(want[0] == "smtp_tls_loglevel" && p.main[want[0]] > "1") {
-			all = append(all, broken(check, fmt.Sprintf("%s is %q: how mail was sent can't be learned", want[0], p.main[want[0]]), p.postconf(want[0]+" = "+want[1])))
-		}
-	}
 	if s.Forbidden != "" {
-		all = append(all, note(check, "nothing can be held: "+s.Forbidden, ""))
+		all = append(all, note(sendingCheck, "nothing can be held: "+s.Forbidden, ""))
 	}
 	if p.main["relayhost"] != "" {
-		all = append(all, note(check, "relayhost is set: mail that goes by way of it says nothing of its destination", ""))
+		all = append(all, note(sendingCheck, "relayhost is set: mail that goes by way of it says nothing of its destination", ""))
 	}
 	switch {
 	case s.Fault != "":
-		all = append(all, broken(check, "Postfix's log can't be read: "+s.Fault, ""))
+		all = append(all, broken(sendingCheck, "Postfix's log can't be read: "+s.Fault, ""))
 	case o.Running && s.LastLine.IsZero():
-		all = append(all, note(check, "no line of Postfix's log was read yet: is outbound.log right?", ""))
+		all = append(all, note(sendingCheck, "no line of Postfix's log was read yet: is outbound.log right?", ""))
 	}
 	if len(all) == 0 {
 		text := "Postfix asks tlsratchet last, and works without it"
 		if !s.LastLine.IsZero() {
 			text += fmt.Sprintf("; the newest line of its log was read and is %s old", max(o.Now.Sub(s.LastLine), 0).Round(time.Second))
 		}
-		all = append(all, fine(check, text))
+		all = append(all, fine(sendingCheck, text))
 	}
 	return all
+}
+
+// senderChecks look at what main.cf, or a service of its own, sets for the mail that
+// it sends.
+func (p *Postfix) senderChecks(by service, s *Sending) (all []Finding) {
+	sets := func(name string) bool { return by == service{} || p.isOverridden(by, name) }
+	if sets(policyMaps) {
+		all = p.tableChecks(by, s)
+	}
+	for _, want := range [][2]string{{"smtp_tls_loglevel", "1"}, {"smtp_tls_note_starttls_offer", "yes"}} {
+		if is := p.value(by, want[0]); sets(want[0]) && isOff(is) {
+			all = append(all, broken(sendingCheck, fmt.Sprintf("%s is %q: how mail was sent can't be learned", want[0], is), p.set(by, want[0], want[1])))
+		}
+	}
+	return all
+}
+
+// notAsked is the finding on a list without our table. It is broken where the mail that
+// is to be held goes by it: by the service smtp.
+func (p *Postfix) notAsked(by service, s *Sending) Finding {
+	list := strings.TrimPrefix(p.written(by, policyMaps)+", memcache:${config_directory}/tlsratchet-policy.cf", ", ")
+	fix := p.makeTable(p.main["config_directory"]+"/tlsratchet-policy.cf", s.Sockets) + p.set(by, policyMaps, list)
+	if usual := (service{name: "smtp", kind: "unix"}); s.Hold && (by.name == usual.name || by.name == "" && !p.isOverridden(usual, policyMaps)) {
+		return broken(sendingCheck, `outbound.action is "hold", and smtp_tls_policy_maps does not ask tlsratchet`, fix)
+	}
+	return note(sendingCheck, "smtp_tls_policy_maps does not ask tlsratchet: what is sent by it is not held", fix)
 }
 
 // makeTable returns the beginning of a line that makes the file of our table, as
@@ -96,33 +118,40 @@ func (p *Postfix) makeTable(file string, sockets []string) string {
 }
 
 // tableChecks look at our table, and at those before and after it.
-func (p *Postfix) tableChecks(tables []string, at int) (all []Finding) {
-	const check = "sending"
-	table := tables[at]
-	if strings.HasPrefix(table, "proxy:") {
-		all = append(all, note(check, "our table is behind proxy: which process asks is not known, so that less is learned",
-			p.postconf("smtp_tls_policy_maps = "+strings.Replace(p.main["smtp_tls_policy_maps"], table, strings.TrimPrefix(table, "proxy:"), 1))))
+func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
+	list := p.value(by, policyMaps)
+	tables := split(list)
+	at := ourTable(tables)
+	if at < 0 {
+		return []Finding{p.notAsked(by, s)}
 	}
-	if strings.HasPrefix(strings.TrimPrefix(table, "proxy:"), "socketmap:") {
-		all = append(all, note(check, "our table is socketmap: when the daemon is down, mail is deferred", ""))
+	table, isProxy := strings.CutPrefix(tables[at], "proxy:")
+	if isProxy {
+		all = append(all, note(sendingCheck, "our table is behind proxy: which process asks is not known, so that less is learned",
+			p.set(by, policyMaps, strings.Replace(list, tables[at], table, 1))))
 	}
-	if strings.Contains(table, "unix:/") && p.smtpChrooted() {
-		all = append(all, broken(check, "smtp(8) runs chrooted and can't see the absolute path in "+table, ""))
+	if strings.HasPrefix(table, "socketmap:") {
+		all = append(all, note(sendingCheck, "our table is socketmap: when the daemon is down, mail is deferred", ""))
+	}
+	chrooted := by.chroot || by == service{} && slices.ContainsFunc(p.senders(), func(s service) bool { return s.chroot })
+	if strings.Contains(table, "unix:/") && chrooted {
+		all = append(all, broken(sendingCheck, "smtp(8) runs chrooted and can't see the absolute path in "+table, ""))
 	}
 	if at < len(tables)-1 {
-		all = append(all, note(check, "tables come after ours: DANE, MTA-STS and your own table belong before it", ""))
+		all = append(all, note(sendingCheck, "tables come after ours: DANE, MTA-STS and your own table belong before it", ""))
 	}
 	for _, t := range tables[:at] {
 		if keys := parentKeys(t); len(keys) > 0 {
-			all = append(all, note(check, fmt.Sprintf("%s has keys for parent domains (%s): Postfix asks us for the exact domain first, so that our answer beats them. List the domains in [[send]] rows with exempt = true",
+			all = append(all, note(sendingCheck, fmt.Sprintf("%s has keys for parent domains (%s): Postfix asks us for the exact domain first, so that our answer beats them. List the domains in [[send]] rows with exempt = true",
 				t, strings.Join(keys[:min(len(keys), 3)], ", ")), ""))
 		}
 	}
+	if file, ok := strings.CutPrefix(table, "memcache:"); ok {
+		if line := p.makeTable(file, s.Sockets); line != "" {
+			all = append(all, broken(sendingCheck, file+" does not exist: mail is deferred", line+strings.Join(append([]string{"postfix"}, p.base[1:]...), " ")+" reload"))
+		}
+	}
 	return all
-}
-
-func (p *Postfix) smtpChrooted() bool {
-	return slices.ContainsFunc(p.services, func(s service) bool { return s.program == "smtp" && s.chroot })
 }
 
 // parentKeys returns the keys with a leading dot in the source of a table that is

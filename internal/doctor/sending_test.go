@@ -52,7 +52,7 @@ func TestSending(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := "smtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
-			p := parsePostfix(output{base: []string{"postconf"}, set: set, setExpanded: set, services: "smtp unix - - y - - smtp\n"})
+			p := parsePostfix(output{base: []string{"postconf"}, set: set, all: set, services: "smtp unix - - y - - smtp\n"})
 			tt.sending.Sockets = []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}
 			found := p.sendingChecks(Options{Sending: tt.sending, Running: tt.running, Now: now})
 			if len(found) != len(tt.want) {
@@ -72,7 +72,7 @@ func TestSending(t *testing.T) {
 func TestSendingFix(t *testing.T) {
 	dir := t.TempDir()
 	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
-	p := parsePostfix(output{base: []string{"true"}, set: set, setExpanded: set})
+	p := parsePostfix(output{base: []string{"true"}, set: set, all: set})
 	found := p.sendingChecks(Options{Sending: Sending{Hold: true, Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}})
 	if len(found) != 1 {
 		t.Fatalf("%+v", found)
@@ -97,6 +97,6 @@ func TestSendingFix(t *testing.T) {
 func TestSendingReload(t *testing.T) {
 	dir := t.TempDir()
 	set := "config_directory = " + dir + "\nsmtp_tls_policy_maps = memcache:" + dir + "/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
-	p := parsePostfix(output{base: postconf.Command(dir), set: set, setExpanded: set})
+	p := parsePostfix(output{base: postconf.Command(dir), set: set, all: set})
 	expect(t, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/s"}}}), []string{"broken sending: does not exist | && postfix -c " + dir + " reload"})
 }

@@ -14,11 +14,11 @@ func (p *Postfix) tlsChecks() (all []Finding) {
 	for _, s := range public {
 		all = append(all, p.offerCheck(s))
 		all = append(all, p.withheldChecks(s)...)
+		if isOff(p.value(s, "smtpd_tls_loglevel")) {
+			all = append(all, note("log", "the mail log doesn't show which sessions used TLS: tlsratchet replay needs it", p.set(s, "smtpd_tls_loglevel", "1")))
+		}
 	}
-	if p.main["smtpd_tls_loglevel"] == "0" {
-		all = append(all, note("log", "the mail log doesn't show which sessions used TLS: tlsratchet replay needs it", p.postconf("smtpd_tls_loglevel = 1")))
-	}
-	if p.main["smtp_tls_loglevel"] == "0" {
+	if isOff(p.main["smtp_tls_loglevel"]) {
 		all = append(all, note("log", "the mail log doesn't show which deliveries used TLS: tlsratchet outbound needs it", p.postconf("smtp_tls_loglevel = 1")))
 	}
 	return unique(all)
