@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	gomilter "github.com/emersion/go-milter"
 	"go.uber.org/goleak"
 
-	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
 	"tlsratchet/test/posttest"
 )
@@ -40,23 +38,20 @@ func (c counting) MailFrom(from string, _ *gomilter.Modifier) (gomilter.Response
 // serve returns a milter's socket.
 func serve(t *testing.T, mails *sync.Map) string {
 	t.Helper()
-	server, err := wire.New(wire.Config{
-		Backend:  func() gomilter.Milter { return counting{mails: mails} },
-		Protocol: gomilter.OptNoConnect | gomilter.OptNoHelo,
-		Limits:   wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
+	server := gomilter.Server{
+		NewMilter: func() gomilter.Milter { return counting{mails: mails} },
+		Protocol:  gomilter.OptNoConnect | gomilter.OptNoHelo,
 	}
 	socket := filepath.Join(t.TempDir(), "m")
-	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.ListenOptions{Mode: 0o666, Group: -1})
+	ln, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(lns...) }()
+	go func() { served <- server.Serve(ln) }()
 	t.Cleanup(func() {
-		if err := errors.Join(server.Shutdown(context.Background()), <-served); err != nil {
+		ln.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})
