@@ -25,8 +25,8 @@ func (s *Store) refresh(patience, maxAge time.Duration, ids []tlsstate.Identity)
 	if len(ids) == 0 {
 		return false
 	}
-	v := s.server.Load()
-	if v == nil || !s.answering.Load() || !s.admit() {
+	v := s.admit()
+	if v == nil {
 		s.unasked.Add(1)
 		return false
 	}
@@ -37,18 +37,15 @@ func (s *Store) refresh(patience, maxAge time.Duration, ids []tlsstate.Identity)
 	}
 	answers := make(chan answer, 1)
 	go func() { // the client doesn't keep to a deadline while it connects
-		defer s.leave()
-		var a answer
-		a.news, a.err = s.fetch(v, ids)
-		answers <- a
+		defer s.asking.Release(1)
+		news, err := s.fetch(v, ids)
+		answers <- answer{news, err}
 	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	select {
 	case a := <-answers:
 		s.doubt(a.err)
 		return a.news
-	case <-timer.C:
+	case <-time.After(patience):
 		s.late.Add(1)
 		s.doubt(errLate)
 		return false
@@ -57,17 +54,13 @@ func (s *Store) refresh(patience, maxAge time.Duration, ids []tlsstate.Identity)
 
 var errLate = errors.New("no answer in time")
 
-// admit takes a slot, if there is one.
-func (s *Store) admit() bool {
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	default:
-		return false
+// admit returns the server, if it may be asked now. Release asking then.
+func (s *Store) admit() *server {
+	if v := s.server.Load(); v != nil && s.answers.well.Load() && s.asking.TryAcquire(1) {
+		return v
 	}
+	return nil
 }
-
-func (s *Store) leave() { <-s.slots }
 
 // stale returns the identities that the server is to be asked for.
 func (s *Store) stale(maxAge time.Duration, ids []tlsstate.Identity) []tlsstate.Identity {
@@ -83,8 +76,8 @@ func (s *Store) stale(maxAge time.Duration, ids []tlsstate.Identity) []tlsstate.
 
 // doubt keeps messages from asking until the loop has looked after the server.
 func (s *Store) doubt(err error) {
-	if err != nil && s.ctx.Err() == nil {
-		s.answering.Store(false)
+	if err != nil && s.ctx.Err() == nil && !errors.Is(err, errLocal) {
+		s.answers.well.Store(false)
 		poke(s.suspect)
 	}
 }
@@ -130,7 +123,8 @@ func (s *Store) gather(ctx context.Context, v *server, ids []tlsstate.Identity) 
 }
 
 // meetAll gets the records of identities and joins each into the local memory.
-// Those that must be left alone are left out.
+// Those that must be left alone are left out. If the error wraps errLocal, so are
+// those that the local store failed at.
 func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity) ([]meeting, error) {
 	keys := make([]string, len(ids))
 	for i, id := range ids {

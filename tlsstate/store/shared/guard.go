@@ -69,7 +69,7 @@ type guard struct {
 	line       []byte
 
 	reply          bytes.Buffer // not read yet
-	bulk, elements int          // announced in it
+	bulk, elements int64        // announced in it
 }
 
 func newGuard(conn net.Conn, pushes bool) *guard {
@@ -127,36 +127,65 @@ func (g *guard) next(depth int) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errReply, err)
 	}
-	_, err = io.CopyN(&g.reply, g.in, int64(more))
+	_, err = io.CopyN(&g.reply, g.in, more)
 	for ; elements > 0 && err == nil; elements-- {
 		err = g.next(depth + 1)
 	}
 	return err
 }
 
+// redirections are errors that name a host, and in which word. The library
+// takes it without looking.
+var redirections = map[string]int{"MOVED": 2, "ASK": 2, "REDIRECT": 1}
+
 // header checks the line that begins a message or an element, and returns how many
 // bytes, or elements, belong to it.
-func (g *guard) header(kind byte, text string, depth int) (more, elements int, err error) {
+func (g *guard) header(kind byte, text string, depth int) (more, elements int64, err error) {
 	if depth == 0 {
 		if err := g.expected(kind); err != nil {
 			return 0, 0, err
 		}
 	}
+	sound := true
 	switch kind {
-	case '+', '-', ',', '(':
-		return 0, 0, checkText(kind, text)
-	case '_', '#', ':':
-		return 0, 0, checkScalar(kind, text)
 	case '$', '=', '*', '~', '%', '>':
+		return g.sized(kind, text, depth)
+	case '_':
+		sound = text == ""
+	case '#':
+		sound = text == "t" || text == "f"
+	case ':':
+		_, err := strconv.ParseInt(text, 10, 64)
+		sound = err == nil && text[0] != '+'
+	case '+':
+		sound = text != "QUEUED" // of a transaction, which nobody began
+	case '-':
+		for name, word := range redirections {
+			sound = sound && (!strings.HasPrefix(text, name) || strings.Count(text, " ") >= word)
+		}
+	case ',', '(':
 	default:
-		return 0, 0, fmt.Errorf("unknown type %q", kind)
+		sound = false
 	}
-	n, err := length(text) // -1 is for none
+	if !sound {
+		return 0, 0, fmt.Errorf("%q", fmt.Sprintf("%c%.20s", kind, text))
+	}
+	return 0, 0, nil
+}
+
+// sized is header for what has a length: a whole number, or -1 for none.
+func (g *guard) sized(kind byte, text string, depth int) (more, elements int64, err error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	least := int64(-1)
+	switch kind {
+	case '~', '%':
+		least = 0
+	case '>':
+		least = 1
+	}
 	switch {
-	case err != nil:
-		return 0, 0, err
-	case kind == '>' && (depth > 0 || n < 1), strings.IndexByte("~%", kind) >= 0 && n < 0:
-		return 0, 0, fmt.Errorf("%c%s", kind, text)
+	case err != nil || text[0] < '0' && text != "-1" || n < least || kind == '>' && depth > 0:
+		return 0, 0, fmt.Errorf("a length of %q", fmt.Sprintf("%c%.20s", kind, text))
 	case n < 0:
 		return 0, 0, nil
 	case kind == '$' || kind == '=':
@@ -180,46 +209,6 @@ func (g *guard) expected(kind byte) error {
 	}
 	if kind != '>' && g.unanswered.Add(-1) < 0 && !g.pushes {
 		return errors.New("a reply to no command")
-	}
-	return nil
-}
-
-// length parses a length: a whole number, or -1.
-func length(text string) (int, error) {
-	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return int(n), nil
-	}
-	if text == "-1" {
-		return -1, nil
-	}
-	return 0, fmt.Errorf("a length of %.20q", text)
-}
-
-// redirections are errors that name a host, and in which word. The library
-// takes it without looking.
-var redirections = map[string]int{"MOVED": 2, "ASK": 2, "REDIRECT": 1}
-
-func checkText(kind byte, text string) error {
-	if kind == '+' && text == "QUEUED" {
-		return errors.New("a transaction that nobody began")
-	}
-	if kind != '-' {
-		return nil
-	}
-	for name, word := range redirections {
-		if strings.HasPrefix(text, name) && strings.Count(text, " ") < word {
-			return fmt.Errorf("%s without a host", name)
-		}
-	}
-	return nil
-}
-
-func checkScalar(kind byte, text string) error {
-	_, err := strconv.ParseInt(text, 10, 64)
-	sound := kind == '_' && text == "" || kind == '#' && (text == "t" || text == "f") ||
-		kind == ':' && err == nil && text[0] != '+'
-	if !sound {
-		return fmt.Errorf("%c%.20q", kind, text)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package shared
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,54 +28,46 @@ var errSlow = errors.New("too slow for messages to wait for")
 // something: its generation is gone or another; another process answers, as
 // after a restart from an old file or a failover to a replica that was behind;
 // or it stopped evicting keys.
-func (l *loop) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, l.opts.reply())
+func (s *Store) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.reply())
 	defer cancel()
-	v, key := l.server.Load(), l.opts.Prefix+"generation"
+	v := s.server.Load()
 	began := time.Now()
-	found, err := v.get(ctx, []string{key})
+	generation, err := v.mark(ctx, s.opts.Prefix+"generation")
 	took := time.Since(began)
 	if err != nil {
 		return err
 	}
-	generation := first(found)
-	if generation == "" {
-		if generation, err = v.mark(ctx, key); err != nil {
-			return err
-		}
-	}
 	masters, complete := v.masters(ctx)
-	l.compare(generation, masters, complete)
-	if took > l.opts.Timeout {
+	s.compare(generation, masters, complete)
+	if took > s.opts.Timeout {
 		return errSlow
 	}
 	return nil
 }
 
 // compare notices what the server may have lost since the last time.
-func (l *loop) compare(generation string, masters []node, complete bool) {
-	lost := generation != "" && generation != l.seen.generation
+func (s *Store) compare(generation string, masters []node, complete bool) {
+	lost := generation != "" && generation != s.seen.generation
 	evicted := uint64(0)
 	runs := make(map[string]uint64)
 	if !complete { // some may only be silent
-		for run, n := range l.seen.runs {
-			runs[run] = n
-		}
+		maps.Copy(runs, s.seen.runs)
 	}
 	for _, m := range masters {
-		before, known := l.seen.runs[m.run]
+		before, known := s.seen.runs[m.run]
 		lost = lost || !known
 		if known && m.evicted > before {
 			evicted += m.evicted - before
 		}
 		runs[m.run] = m.evicted
 	}
-	l.seen.runs = runs
+	s.seen.runs = runs
 	if generation != "" {
-		l.seen.generation = generation
+		s.seen.generation = generation
 	}
-	if l.evictions(evicted) || lost {
-		l.changed.all.Store(true)
+	if s.evictions(evicted) || lost {
+		s.changed.all.Store(true)
 	}
 }
 
@@ -84,21 +77,21 @@ func (l *loop) compare(generation string, masters []node, complete bool) {
 const maxPause = 10 * time.Minute
 
 // evictions reports whether keys were evicted and the eviction has ended.
-func (l *loop) evictions(n uint64) (over bool) {
-	l.evicted.Add(n)
-	quiet := time.Since(l.seen.evicted)
+func (s *Store) evictions(n uint64) (over bool) {
+	s.evicted.Add(n)
+	quiet := time.Since(s.seen.evicted)
 	switch {
 	case n > 0:
 		if quiet > 6*maxPause {
-			l.seen.pause = l.opts.Heartbeat
+			s.seen.pause = s.opts.Heartbeat
 		}
-		if !l.seen.evicting {
-			l.opts.Logger.Warn("the shared server evicts records because its memory is full: other hosts may miss what this one learned; give it more memory and set maxmemory-policy noeviction")
+		if !s.seen.evicting {
+			s.opts.Logger.Warn("the shared server evicts records because its memory is full: other hosts may miss what this one learned; give it more memory and set maxmemory-policy noeviction")
 		}
-		l.seen.evicting, l.seen.evicted = true, time.Now()
-	case l.seen.evicting && quiet >= l.seen.pause:
-		l.seen.evicting, l.seen.pause = false, min(2*l.seen.pause, maxPause)
-		l.opts.Logger.Info("the shared server no longer evicts records", "evicted", l.evicted.Load())
+		s.seen.evicting, s.seen.evicted = true, time.Now()
+	case s.seen.evicting && quiet >= s.seen.pause:
+		s.seen.evicting, s.seen.pause = false, min(2*s.seen.pause, maxPause)
+		s.opts.Logger.Info("the shared server no longer evicts records", "evicted", s.evicted.Load())
 		return true
 	}
 	return false
@@ -114,27 +107,28 @@ func isDenied(err error) bool {
 	return code == "NOAUTH" || code == "WRONGPASS" || code == "NOPERM"
 }
 
-// health logs once when something stops working, and once when it works
-// again.
+// health is whether something works. When it stops and when it works again is
+// logged once.
 type health struct {
-	store      *Store
-	well       *atomic.Bool
+	well       atomic.Bool
 	lost, back string
 	since      time.Time // zero while it works
 }
 
-// note notes how a try went.
-func (h *health) note(err error) {
+// found notes how a try went.
+func (s *Store) found(h *health, err error) {
 	h.well.Store(err == nil)
 	switch {
-	case err != nil && h.store.ctx.Err() != nil:
+	case err != nil && s.ctx.Err() != nil:
 		// we are stopping
 	case err != nil && h.since.IsZero():
 		h.since = time.Now()
-		h.store.away.Add(1)
-		h.store.opts.Logger.Error(h.lost, "error", err)
+		s.opts.Logger.Error(h.lost, "error", err)
+		if h != &s.locals {
+			s.away.Add(1)
+		}
 	case err == nil && !h.since.IsZero():
-		h.store.opts.Logger.Info(h.back, "after", time.Since(h.since).Round(time.Second), "changed", h.store.changed.len())
+		s.opts.Logger.Info(h.back, "after", time.Since(h.since).Round(time.Second), "changed", s.changed.len())
 		h.since = time.Time{}
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-func looking() *loop {
+func looking() *Store {
 	o := Options{}.withDefaults()
-	return newLoop(&Store{local: store.NewMemory(10), opts: o, changed: newChanged(o.MaxChanged)})
+	return &Store{local: store.NewMemory(10), opts: o, changed: newChanged(o.MaxChanged)}
 }
 
 // What a heartbeat finds, and whether everything is sent again.

@@ -49,26 +49,55 @@ func (f *faulty) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlss
 }
 
 // A change that can't be read is kept, and sent when it can; it is not the
-// server's fault.
+// server's fault, keeps no other from being sent, and is logged once.
 func TestAChangeThatCannotBeRead(t *testing.T) {
 	s, o := steady[servers.Valkey], patient(prefix())
+	mx2 := newHost(t, s.URL(), o).up()
+	mx2.seesDays(peerOf(2), 2)
+	mx2.settled()
 	o.Heartbeat, o.Gather = time.Hour, time.Hour
 	local := &faulty{Memory: store.NewMemory(100)}
 	mx1 := newHostOn(t, local, s.URL(), o).up()
 	mx1.seesDays(peerOf(1), 5)
+	mx1.seesDays(peerOf(2), 5)
 	local.reads.Store(true)
-	if err := mx1.Flush(t.Context()); !errors.Is(err, errDisk) {
-		t.Errorf("Flush: %v", err)
+	for range 2 {
+		if err := mx1.Flush(t.Context()); !errors.Is(err, errDisk) {
+			t.Errorf("Flush: %v", err)
+		}
 	}
-	if st := mx1.Sharing(); st.Changed != 1 || !st.Answering || !st.Taking || mx1.log.lines("changes not sent") == 0 {
+	mx1.Refresh(0, peerOf(1))
+	if st := mx1.Sharing(); st.Changed == 0 || st.Away != 0 || !st.Answering || !st.Taking || mx1.log.lines("changes not sent") != 1 {
 		t.Errorf("%+v", st)
+	}
+	if mx2.Refresh(0, peerOf(2)); !mx2.holds(peerOf(2)) {
+		t.Error("the other change was not sent")
 	}
 	local.reads.Store(false)
 	mx1.eventually("sent", func() bool { return mx1.Flush(t.Context()) == nil })
-	mx2 := newHost(t, s.URL(), patient(o.Prefix)).up()
-	if mx2.Refresh(0, peerOf(1)); !mx2.holds(peerOf(1)) {
+	if mx2.Refresh(0, peerOf(1)); !mx2.holds(peerOf(1)) || mx1.log.lines("can be read again") != 1 {
 		t.Error("it was never sent")
 	}
+}
+
+// What the server does not take is no conflict with another host.
+func TestAChangeThatIsRefused(t *testing.T) {
+	s := own(t, servers.Valkey)
+	mx1 := newHost(t, s.URL(), patient(prefix())).up()
+	if _, err := s.Do("CONFIG", "SET", "maxmemory", "1"); err != nil {
+		t.Fatal(err)
+	}
+	mx1.seesDays(peerOf(1), 5)
+	if err := mx1.Flush(t.Context()); !errors.Is(err, shared.ErrAway) {
+		t.Errorf("Flush: %v", err)
+	}
+	if st := mx1.Sharing(); st.Taking || !st.Answering || st.Conflicts != 0 || st.Changed != 1 {
+		t.Errorf("%+v", st)
+	}
+	if _, err := s.Do("CONFIG", "SET", "maxmemory", "0"); err != nil {
+		t.Fatal(err)
+	}
+	mx1.up()
 }
 
 // While not everything can be read or listed, what is sent at the start waits.

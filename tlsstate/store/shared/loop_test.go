@@ -15,21 +15,21 @@ func TestNext(t *testing.T) {
 	id := tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}
 	tests := []struct {
 		name string
-		do   func(l *loop)
+		do   func(l *Store)
 		want time.Duration
 	}{
-		{"nothing", func(l *loop) { l.beaten = time.Now() }, 10 * time.Second},
-		{"nothing, for 3 s", func(l *loop) { l.beaten = time.Now().Add(-3 * time.Second) }, 7 * time.Second},
-		{"the heartbeat is due", func(*loop) {}, grace},
-		{"a change", func(l *loop) { l.changed.add(id) }, 100 * time.Millisecond},
-		{"everything is to be sent", func(l *loop) { l.changed.all.Store(true) }, 256 * time.Millisecond},
-		{"everything is being sent", func(l *loop) { l.sweeping.Store(true) }, 256 * time.Millisecond},
-		{"the same, while it evicts", func(l *loop) {
+		{"nothing", func(l *Store) { l.beaten = time.Now() }, 10 * time.Second},
+		{"nothing, for 3 s", func(l *Store) { l.beaten = time.Now().Add(-3 * time.Second) }, 7 * time.Second},
+		{"the heartbeat is due", func(*Store) {}, grace},
+		{"a change", func(l *Store) { l.changed.add(id) }, 100 * time.Millisecond},
+		{"everything is to be sent", func(l *Store) { l.changed.all.Store(true) }, 256 * time.Millisecond},
+		{"everything is being sent", func(l *Store) { l.sweeping.Store(true) }, 256 * time.Millisecond},
+		{"the same, while it evicts", func(l *Store) {
 			l.beaten, l.seen.evicting = time.Now(), true
 			l.sweeping.Store(true)
 			l.changed.all.Store(true)
 		}, 10 * time.Second},
-		{"back-off goes first", func(l *loop) { l.delay = time.Second; l.changed.add(id) }, time.Second},
+		{"back-off goes first", func(l *Store) { l.delay = time.Second; l.changed.add(id) }, time.Second},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range tests {
@@ -84,7 +84,7 @@ func TestBackOffEnds(t *testing.T) {
 	l.ctx, l.opts.Timeout = t.Context(), time.Minute
 	l.server.Store(&server{client, &l.commands})
 	l.delay = maxBackoff
-	if err := l.round(t.Context()); err != nil || l.delay != 0 || !l.answering.Load() {
+	if err := l.round(t.Context()); err != nil || l.delay != 0 || !l.answers.well.Load() {
 		t.Errorf("%v: the next try is in %s", err, l.delay)
 	}
 }

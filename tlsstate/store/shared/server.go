@@ -1,12 +1,12 @@
 package shared
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -94,6 +94,10 @@ func (v *server) do(ctx context.Context, commands []valkey.Completed) []valkey.V
 // a record. Another host, or who has its password, may have put 512 MB there.
 const longest = tlsstate.MaxRecord + 1
 
+func (v *server) getrange(key string) valkey.Completed {
+	return v.client.B().Getrange().Key(key).Start(0).End(longest - 1).Build()
+}
+
 // get returns the values of keys, as far as the longest, "" for those that
 // aren't there. A key that holds something else has the value mistaken.
 func (v *server) get(ctx context.Context, keys []string) ([]string, error) {
@@ -102,69 +106,68 @@ func (v *server) get(ctx context.Context, keys []string) ([]string, error) {
 	}
 	commands := make([]valkey.Completed, len(keys))
 	for i, key := range keys {
-		commands[i] = v.client.B().Getrange().Key(key).Start(0).End(longest - 1).Build()
+		commands[i] = v.getrange(key)
 	}
 	values := make([]string, len(keys))
 	for i, r := range v.do(ctx, commands) {
-		value, err := r.ToString()
-		switch {
-		case err == nil:
-			values[i] = value
-		case strings.HasPrefix(err.Error(), "WRONGTYPE"):
-			values[i] = mistaken
-		default:
-			return nil, fmt.Errorf("reading: %w", err)
+		var err error
+		if values[i], err = textOf(r); err != nil {
+			return nil, err
 		}
 	}
 	return values, nil
 }
 
+// textOf returns the value in an answer to GETRANGE.
+func textOf(r valkey.ValkeyResult) (string, error) {
+	value, err := r.ToString()
+	switch {
+	case err == nil:
+		return value, nil
+	case strings.HasPrefix(err.Error(), "WRONGTYPE"):
+		return mistaken, nil
+	}
+	return "", fmt.Errorf("reading: %w", err)
+}
+
 // mistaken stands for a value that is no string. It is no record.
 const mistaken = "?"
 
-// swap is a change to be made: the key's value from what it was to what it is
-// to be, for so many seconds.
+// swap is a change to be made: the record of an identity from what it was to what
+// it is to be, for so many seconds.
 type swap struct {
+	id           tlsstate.Identity
 	key, was, is string
 	life         int64
 }
 
-// swap makes changes, and returns for each whether it was made: it isn't if the
-// value was another. An error says that some were not sent, or not taken.
-func (v *server) swap(ctx context.Context, changes []swap) ([]bool, error) {
+// swap makes changes. It returns how many were made, and the identities of those
+// that were not because the record was another. An error says that some were not
+// sent, or not taken.
+func (v *server) swap(ctx context.Context, changes []swap) (made uint64, again []tlsstate.Identity, err error) {
 	commands := make([]valkey.Completed, len(changes))
 	for i, c := range changes {
 		commands[i] = v.client.B().Eval().Script(swapScript).Numkeys(1).Key(c.key).
 			Arg(c.was, c.is, strconv.FormatInt(c.life, 10)).Build()
 	}
-	made := make([]bool, len(changes))
-	var errs error
 	for i, r := range v.do(ctx, commands) {
-		n, err := r.AsInt64()
-		made[i] = n == 1
-		if err != nil && errs == nil {
-			errs = fmt.Errorf("writing: %w", err)
+		switch n, failed := r.AsInt64(); {
+		case failed != nil:
+			err = cmp.Or(err, fmt.Errorf("writing: %w", failed))
+		case n == 1:
+			made++
+		default:
+			again = append(again, changes[i].id)
 		}
 	}
-	return made, errs
+	return made, again, err
 }
 
 // mark leaves a mark on a server that has none, and returns the one that is
 // there then: "" where it can't be written, as on a replica.
 func (v *server) mark(ctx context.Context, key string) (string, error) {
-	r := v.do(ctx, []valkey.Completed{v.client.B().Set().Key(key).Value(rand.Text()).Nx().Build()})
-	if _, refused := valkey.IsValkeyErr(r[0].Error()); refused {
-		return "", nil
-	}
-	found, err := v.get(ctx, []string{key})
-	return first(found), err
-}
-
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
+	r := v.do(ctx, []valkey.Completed{v.client.B().Set().Key(key).Value(rand.Text()).Nx().Build(), v.getrange(key)})
+	return textOf(r[1])
 }
 
 // node is a master: the run that it is in, and how many keys it evicted.
@@ -193,7 +196,6 @@ func (v *server) masters(ctx context.Context) (found []node, complete bool) {
 		evicted, _ := strconv.ParseUint(info["evicted_keys"], 10, 64)
 		found = append(found, node{client, info["run_id"], evicted})
 	}
-	slices.SortFunc(found, func(a, b node) int { return strings.Compare(a.run, b.run) })
 	return found, complete
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
@@ -24,23 +25,30 @@ type Store struct {
 	local
 	opts Options
 
-	server    atomic.Pointer[server] // nil until the first connection
-	answering atomic.Bool            // messages may ask
-	taking    atomic.Bool            // it takes changes
-	changed   *changed
+	server  atomic.Pointer[server] // nil until the first connection
+	answers health                 // messages may ask
+	takes   health                 // it takes changes
+	locals  health                 // of the local store, as far as changes are read from it
+	changed *changed
 	// recent is when the server was last asked for an identity. It forgets the
 	// least recently asked for: they are asked for once more.
 	recent *lru.Cache[tlsstate.Identity, time.Time]
 
-	slots   chan struct{} // for those that ask at once
-	wake    chan struct{} // to the loop: something changed
-	suspect chan struct{} // to the loop: an answer was late
+	asking  *semaphore.Weighted // those that ask at once
+	wake    chan struct{}       // to the loop: something changed
+	suspect chan struct{}       // to the loop: an answer was late
 	flushes chan chan error
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the loop has ended
 	closing sync.Once
 	ended   error // of the local store
+
+	// Of the loop alone:
+	beaten time.Time     // the last good heartbeat
+	delay  time.Duration // until the next try; 0 when all is well
+	seen   seen
+	from   tlsstate.Identity // while everything is being sent: the next
 
 	away, commands, asked, late, unasked, written, conflicts atomic.Uint64
 	undecodable, refused, sweeps, evicted, panics            atomic.Uint64
@@ -69,8 +77,11 @@ func New(local Local, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		local: local, opts: opts,
+		answers: health{lost: "the shared server does not answer: verdicts come from the local memory, and changes are kept", back: "the shared server answers again"},
+		takes:   health{lost: "the shared server takes no changes: they are kept", back: "the shared server takes changes again"},
+		locals:  health{lost: "changes not sent to the shared server, as they can't be read here; they are kept and sent later", back: "changes can be read again"},
 		changed: newChanged(opts.MaxChanged),
-		slots:   make(chan struct{}, askers),
+		asking:  semaphore.NewWeighted(askers),
 		wake:    make(chan struct{}, 1),
 		suspect: make(chan struct{}, 1),
 		flushes: make(chan chan error),
@@ -78,7 +89,7 @@ func New(local Local, opts Options) (*Store, error) {
 	}
 	s.recent, _ = lru.New[tlsstate.Identity, time.Time](recentSize) // fails for no size alone
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	go newLoop(s).run()
+	go s.loop()
 	return s, nil
 }
 
@@ -150,9 +161,7 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.cancel()
 		<-s.done
-		for range askers { // those that ask are over soon, and no more begin
-			s.slots <- struct{}{}
-		}
+		_ = s.asking.Acquire(context.Background(), askers) // those that ask are over soon, and no more begin
 		s.ended = s.local.Close()
 	})
 	return s.ended
@@ -161,7 +170,7 @@ func (s *Store) Close() error {
 // Sharing returns what was counted about the server.
 func (s *Store) Sharing() Stats {
 	return Stats{
-		Answering: s.answering.Load(), Taking: s.taking.Load(), Away: s.away.Load(),
+		Answering: s.answers.well.Load(), Taking: s.takes.well.Load(), Away: s.away.Load(),
 		Commands: s.commands.Load(), Asked: s.asked.Load(), Late: s.late.Load(), Unasked: s.unasked.Load(),
 		Written: s.written.Load(), Conflicts: s.conflicts.Load(),
 		Undecodable: s.undecodable.Load(), Refused: s.refused.Load(), Evicted: s.evicted.Load(),

@@ -54,11 +54,11 @@ func (w Whole) Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsst
 // Pull joins all that the server has into the local memory. It takes 30 s at
 // most. An error that wraps [ErrPartial] says that it was not all.
 func (s *Store) Pull(ctx context.Context) error {
-	v := s.server.Load()
-	if v == nil || !s.answering.Load() || !s.admit() {
+	v := s.admit()
+	if v == nil {
 		return ErrPartial
 	}
-	defer s.leave()
+	defer s.asking.Release(1)
 	ctx, cancel := context.WithTimeout(ctx, s.opts.patience(listPatience))
 	defer cancel()
 	err := v.scan(ctx, s.opts.Prefix, func(keys []string) error {
