@@ -39,6 +39,7 @@ typecheck: ## check the types for every system in TARGETS; half a minute, and no
 emulate: ## run the tests of pure packages on a 32-bit and a big-endian machine (Debian's qemu-user)
 	$(GO) run ./test/posttest/install qemu-user
 	CGO_ENABLED=0 GOARCH=arm $(GO) test -short -timeout 60m -exec qemu-arm $(PURE)
+	CGO_ENABLED=0 GOARCH=arm $(GO) test -run Guard -exec qemu-arm ./tlsstate/store/shared
 	CGO_ENABLED=0 GOARCH=s390x $(GO) test -short -timeout 60m -exec qemu-s390x $(PURE)
 	CGO_ENABLED=0 GOARCH=s390x $(GO) test -run 'Key|Contract' -exec qemu-s390x ./tlsstate/store
 
