@@ -50,7 +50,7 @@ func TestAlertOf(t *testing.T) {
 
 func TestAlertmanager(t *testing.T) {
 	url, got := calls(t)
-	d, err := newDestination(Settings{Kind: KindAlertmanager, Least: "info", URL: url + "/prefix/"}, testEnv())
+	d, err := newDestination(Settings{Kind: KindAlertmanager, Least: "info", URL: url + "/prefix/"}, noVariables, discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,14 +54,6 @@ type Destination struct {
 	repeats bool
 }
 
-// Environment is what destinations need of the process.
-type Environment struct {
-	// Getenv finds variables: [os.LookupEnv].
-	Getenv func(string) (string, bool)
-	// Log is what a destination of kind log writes to.
-	Log *slog.Logger
-}
-
 // How long one delivery may take, all tries together.
 const (
 	httpTimeout = 5 * time.Second
@@ -70,19 +62,19 @@ const (
 
 // newDestination makes a destination: it reads secrets and tries a template. The
 // error names the bad setting and holds no secret.
-func newDestination(s Settings, env Environment) (*Destination, error) {
+func newDestination(s Settings, getenv func(string) (string, bool), log *slog.Logger) (*Destination, error) {
 	d := &Destination{Name: s.Kind, timeout: httpTimeout, repeats: s.Kind == KindAlertmanager}
 	err := d.Least.UnmarshalText([]byte(cmp.Or(s.Least, Info.String())))
 	switch {
 	case err != nil:
 	case s.Kind == KindLog:
-		d.try = logSender{env.Log}.try
+		d.try = toLog(log)
 	case s.Kind == KindMail:
 		d.try, d.timeout = mailer(s).try, mailTimeout
 		d.Name += " " + s.Server
 	case s.Kind == KindWebhook, s.Kind == KindAlertmanager:
 		var e *endpoint
-		if e, err = newEndpoint(s, env.Getenv); err == nil {
+		if e, err = newEndpoint(s, getenv); err == nil {
 			d.try = e.try
 			d.Name += " " + e.place()
 		}
@@ -96,13 +88,14 @@ func newDestination(s Settings, env Environment) (*Destination, error) {
 }
 
 // NewDestinations makes those whose settings and secrets are right; the error
-// says what is wrong with each of the others.
-func NewDestinations(all []Settings, env Environment) ([]*Destination, error) {
+// says what is wrong with each of the others. getenv finds variables, as
+// [os.LookupEnv]; a destination of kind log writes to log.
+func NewDestinations(all []Settings, getenv func(string) (string, bool), log *slog.Logger) ([]*Destination, error) {
 	var ds []*Destination
 	var errs []error
 	times := make(map[string]int)
 	for _, s := range all {
-		d, err := newDestination(s, env)
+		d, err := newDestination(s, getenv, log)
 		if err != nil {
 			errs = append(errs, err)
 			continue

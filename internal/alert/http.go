@@ -116,10 +116,13 @@ func (e *endpoint) try(ctx context.Context, all ...*Message) (answer string, err
 	}
 	e.setHeader(req.Header, body)
 	resp, err := e.client.Do(req)
-	if err != nil {
-		if err = withoutURL(err); errors.Is(err, errRedirected) {
-			return "", err
-		}
+	var failed *url.Error
+	switch {
+	case errors.Is(err, errRedirected):
+		return "", errRedirected
+	case errors.As(err, &failed):
+		return "", temporary{error: failed.Err} // without the URL
+	case err != nil:
 		return "", temporary{error: err}
 	}
 	defer resp.Body.Close()
@@ -164,13 +167,4 @@ func judge(resp *http.Response, body []byte) (answer string, err error) {
 		return answer, temporary{fmt.Errorf("the server answered %s", answer), after}
 	}
 	return answer, fmt.Errorf("refused: the server answered %s", answer)
-}
-
-// withoutURL takes the URL out of an error of net/http.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }

@@ -116,7 +116,7 @@ func (s *mailServer) got() (dialogue string, messages []string) {
 
 func mailTo(t *testing.T, server string, to ...string) *Destination {
 	t.Helper()
-	d, err := newDestination(Settings{Kind: KindMail, Least: "info", Server: server, To: to}, testEnv())
+	d, err := newDestination(Settings{Kind: KindMail, Least: "info", Server: server, To: to}, noVariables, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,9 +274,7 @@ func TestWrapped(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	var log bytes.Buffer
-	env := testEnv()
-	env.Log = slog.New(slog.NewTextHandler(&log, nil))
-	d, err := newDestination(Settings{Kind: KindLog, Least: "info"}, env)
+	d, err := newDestination(Settings{Kind: KindLog, Least: "info"}, noVariables, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func to(r *recorder, least Severity) *Destination {
 
 // start returns alerts to destinations.
 func start(o Options, to ...*Destination) *Alerts {
-	o.Log, o.PerHour = cmp.Or(o.Log, slog.New(slog.DiscardHandler)), cmp.Or(o.PerHour, 20)
+	o.Log, o.PerHour = cmp.Or(o.Log, discard), cmp.Or(o.PerHour, 20)
 	if o.Open == nil {
 		o.Open = func() []incident.Incident { return nil }
 	}
@@ -109,6 +109,6 @@ func closeAlerts(t *testing.T, a *Alerts) {
 
 var errDown = errors.New("it is down")
 
-func testEnv() Environment {
-	return Environment{Getenv: func(string) (string, bool) { return "", false }, Log: slog.New(slog.DiscardHandler)}
-}
+func noVariables(string) (string, bool) { return "", false }
+
+var discard = slog.New(slog.DiscardHandler)

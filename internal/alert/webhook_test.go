@@ -241,12 +241,12 @@ func TestBadTemplates(t *testing.T) {
 		{"a.txt", `{{`, "unclosed action"},
 		{"a.txt", `{{exec "id"}}`, `function "exec" not defined`},
 	} {
-		_, err := newDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: file(t, tt.name, tt.text)}, testEnv())
+		_, err := newDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: file(t, tt.name, tt.text)}, noVariables, discard)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v", tt.text, err)
 		}
 	}
-	if _, err := newDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: "/nowhere"}, testEnv()); err == nil {
+	if _, err := newDestination(Settings{Kind: KindWebhook, Least: "info", URL: "http://x", Body: "/nowhere"}, noVariables, discard); err == nil {
 		t.Error("a template that isn't there")
 	}
 }

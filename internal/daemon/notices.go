@@ -137,7 +137,7 @@ func destinations(cfg *config.Config, getenv func(string) (string, bool), log *s
 	for _, d := range cfg.Destinations {
 		all = append(all, alert.Settings(d))
 	}
-	made, err := alert.NewDestinations(all, alert.Environment{Getenv: getenv, Log: log})
+	made, err := alert.NewDestinations(all, getenv, log)
 	if err != nil {
 		err = ConfigError{err}
 	}

@@ -52,7 +52,7 @@ type Book struct {
 const (
 	// backlog is how many events may wait.
 	backlog = 4096
-	// tickEvery is the time between two calls of Tick.
+	// tickEvery is the time between two looks at what time changes.
 	tickEvery = time.Minute
 	// closeTimeout bounds Close when the disk is stuck.
 	closeTimeout = 5 * time.Second
@@ -114,12 +114,6 @@ func (b *Book) count(e *ratchet.Event) bool {
 
 // Dropped returns how many events were dropped because the queue was full.
 func (b *Book) Dropped() uint64 { return b.dropped.Load() }
-
-// Tick closes incidents that have been quiet and reports mail that waits. The
-// book calls it every minute.
-func (b *Book) Tick(now time.Time) {
-	b.do(func(l *ledger) []Change { return l.tick(now.UTC()) })
-}
 
 // Unpinned closes the incident with that number, if it is open: an operator
 // dropped its pin.
@@ -187,17 +181,13 @@ func (b *Book) fold() {
 	for stop := b.ctx.Done(); stop != nil || len(b.events) > 0; {
 		select {
 		case e := <-b.events:
-			b.process(e)
+			b.do(func(l *ledger) []Change { return l.onEvent(e) })
 		case now := <-ticks.C:
-			b.Tick(now)
+			b.do(func(l *ledger) []Change { return l.tick(now.UTC()) })
 		case <-stop:
 			stop = nil
 		}
 	}
-}
-
-func (b *Book) process(e *ratchet.Event) {
-	b.do(func(l *ledger) []Change { return l.onEvent(e) })
 }
 
 // Close processes and writes what waits, and closes the file. An error means

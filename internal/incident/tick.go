@@ -20,7 +20,8 @@ func (l *ledger) tick(now time.Time) (changes []Change) {
 		if i.IsOpen() && now.Sub(i.Last).Abs() >= quietHours { // or the clock was ahead
 			changes = append(changes, l.close(i, Quiet, now)...)
 		}
-		if i.waits(now) {
+		if n := due(i.Reported.Waiting, now.Sub(i.Refused)); i.IsOpen() && !i.Refused.IsZero() && n > i.Reported.Waiting {
+			i.Reported.Waiting = n
 			changes = append(changes, l.report(i, Waiting, now, nil))
 		}
 		if held := i.aged(now); len(held) > 0 {
@@ -33,17 +34,6 @@ func (l *ledger) tick(now time.Time) (changes []Change) {
 		}
 	}
 	return changes
-}
-
-// waits reports whether it is time to report that a peer is still refused, and
-// records it.
-func (i *Incident) waits(now time.Time) bool {
-	if !i.IsOpen() || i.Refused.IsZero() {
-		return false
-	}
-	before := i.Reported.Waiting
-	i.Reported.Waiting = due(before, now.Sub(i.Refused))
-	return i.Reported.Waiting > before
 }
 
 // due returns how many reminders are due at an age, at least n.

@@ -80,22 +80,16 @@ const lineLimit = 78
 // Header returns the value of the header, folded. more is how many copies of
 // the header came with the message and could not be removed.
 func Header(v *tlsstate.Verdict, more int) string {
-	var b strings.Builder
-	line := len(HeaderName) + 2
-	for i, field := range headerFields(v, more) {
-		if i > 0 {
-			b.WriteByte(';')
-			if line += 2; line+len(field)+1 > lineLimit { // +1 for the next semicolon
-				b.WriteString("\n\t")
-				line = 8
-			} else {
-				b.WriteByte(' ')
-			}
+	fields := headerFields(v, more)
+	text, line := fields[0], len(HeaderName)+len(": ")+len(fields[0])
+	for _, field := range fields[1:] {
+		between := "; "
+		if line += len(between) + len(field); line+len(";") > lineLimit {
+			between, line = ";\n\t", 8+len(field)
 		}
-		b.WriteString(field)
-		line += len(field)
+		text += between + field
 	}
-	return b.String()
+	return text
 }
 
 func headerFields(v *tlsstate.Verdict, more int) []string {

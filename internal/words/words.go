@@ -76,16 +76,16 @@ func Expected(v *tlsstate.Verdict) string {
 // Verdict says in one sentence what an operator can act on: which identity,
 // what came, which pin, on how many days, when last.
 func Verdict(v *tlsstate.Verdict) string {
-	text := fmt.Sprintf("%s %s", v.Identity, came(v))
+	text, level := fmt.Sprintf("%s %s", v.Identity, came(v)), v.Pin.String()
+	needs, used := level, "used "+level+" or better"
+	if v.Kind == tlsstate.Unauthenticated {
+		needs, used = "one of its fingerprints", "showed it"
+	}
 	switch {
-	case v.Required && v.Kind == tlsstate.Unauthenticated:
-		text += "; a row of the configuration requires one of its fingerprints"
 	case v.Required:
-		text += fmt.Sprintf("; a row of the configuration requires %s", v.Pin)
-	case v.Kind == tlsstate.Unauthenticated:
-		text += fmt.Sprintf("; it showed it %s, pinned since %s", On(v.Days, v.Last), v.Since)
-	case v.Pin > tlsstate.Plaintext:
-		text += fmt.Sprintf("; it used %s or better %s, pinned since %s", v.Pin, On(v.Days, v.Last), v.Since)
+		text += "; a row of the configuration requires " + needs
+	case v.Kind == tlsstate.Unauthenticated, v.Pin > tlsstate.Plaintext:
+		text += fmt.Sprintf("; it %s %s, pinned since %s", used, On(v.Days, v.Last), v.Since)
 	}
 	return clean.Text(text+state(v)+support(v), maxWords)
 }

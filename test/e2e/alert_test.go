@@ -72,7 +72,7 @@ func TestAlertTest(t *testing.T) {
 		{Kind: alert.KindAlertmanager, URL: am.url},
 		{Kind: alert.KindMail, Server: in.Addr(0), To: []string{"bob@ours.example"}},
 		{Kind: alert.KindMail, Server: in.Addr(0), To: []string{"bob@elsewhere.example"}},
-	}, environment(io.Discard))
+	}, os.LookupEnv, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +92,6 @@ func TestAlertTest(t *testing.T) {
 	eventually(t, "the test shows", func() bool { return am.active(t) == 1 })
 }
 
-func environment(log io.Writer) alert.Environment {
-	return alert.Environment{Getenv: os.LookupEnv, Log: slog.New(slog.NewTextHandler(log, nil))}
-}
-
 // alerting is a book of incidents with alerts on it, as the daemon has them.
 type alerting struct {
 	t        *testing.T
@@ -109,7 +105,7 @@ type alerting struct {
 
 func (s *alerting) start() {
 	s.t.Helper()
-	ds, err := alert.NewDestinations(s.settings, environment(&s.log))
+	ds, err := alert.NewDestinations(s.settings, os.LookupEnv, slog.New(slog.NewTextHandler(&s.log, nil)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
