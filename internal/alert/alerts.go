@@ -56,7 +56,7 @@ type Alerts struct {
 	incidents, notices *rate.Limiter
 	held               held
 	digest             *time.Timer // running while something is held
-	matters            map[string]*Matter
+	matters            map[string]Matter
 	known              []string          // the names of the destinations
 	stats              map[string]*Stats // by the names of the destinations
 }
@@ -64,7 +64,7 @@ type Alerts struct {
 // New returns alerts without destinations: see SetDestinations.
 func New(o Options) *Alerts {
 	a := &Alerts{
-		host: o.Host, log: o.Log, open: o.Open, matters: make(map[string]*Matter), stats: make(map[string]*Stats),
+		host: o.Host, log: o.Log, open: o.Open, matters: make(map[string]Matter), stats: make(map[string]*Stats),
 		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
 	}
 	a.restore(o.State)
@@ -98,22 +98,20 @@ func (a *Alerts) startWorkers(to []*Destination) {
 		if a.stats[d.Name] == nil {
 			a.stats[d.Name] = &Stats{}
 		}
-		w := newWorker(d, a)
-		a.workers, a.known = append(a.workers, w), append(a.known, d.Name)
-		if !slices.Contains(before, d.Name) && !d.repeats { // what repeats gets it anyway
-			w.catchUp(a.standing(d))
-		}
-		go w.run()
+		a.workers = append(a.workers, newWorker(d, a, !slices.Contains(before, d.Name)))
+		a.known = append(a.known, d.Name)
 	}
 }
 
-// stopWorkers has workers deliver what waits, within ctx, and end.
+// stopWorkers has workers deliver what waits, within ctx, and end: every
+// destination heeds its context.
 func stopWorkers(ctx context.Context, old []*worker) {
 	for _, w := range old {
 		close(w.queue) // nobody adds to it any more
+		defer context.AfterFunc(ctx, w.cancel)()
 	}
 	for _, w := range old {
-		w.wait(ctx)
+		<-w.done
 	}
 }
 
@@ -176,9 +174,7 @@ func (a *Alerts) sendDigest() {
 // standing returns what is open now and wanted by a destination, the newest first.
 func (a *Alerts) standing(d *Destination) (all []*Message) {
 	for _, m := range a.matters {
-		if m.isOpen() {
-			all = append(all, m.Message)
-		}
+		all = append(all, m.Message)
 	}
 	for _, i := range a.open() {
 		c := incident.Change{What: incident.Opened, At: i.Last, Identity: i.Identity, Incident: i}

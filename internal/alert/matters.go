@@ -1,7 +1,7 @@
 package alert
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -15,7 +15,7 @@ type State struct {
 	Destinations []string `json:"destinations"`
 }
 
-// Matter is the newest notice of a key.
+// Matter is the newest notice of a key whose end was not reported.
 type Matter struct {
 	Message *Message `json:"message"`
 	// Worst is the highest severity that was reported since it opened: whoever
@@ -23,29 +23,23 @@ type Matter struct {
 	Worst Severity `json:"worst"`
 }
 
-func (m *Matter) isOpen() bool { return m != nil && m.Message.Status == StatusOpen }
-
-// repeats reports whether n repeats the newest message within a day.
-func (m *Matter) repeats(n *Message) bool {
-	l := m.Message
-	return l.Status == n.Status && l.Title == n.Title && l.Severity == n.Severity && n.At.Sub(l.At) < sameAfter
-}
-
 // isNews reports whether a notice is to be sent, and records it.
 func (a *Alerts) isNews(m *Message) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	last, worst := a.matters[m.Key], m.Severity
+	last, open := a.matters[m.Key]
 	switch {
-	case !last.isOpen() && m.Status == StatusClosed, last.isOpen() && last.repeats(m):
+	case !open && m.Status == StatusClosed:
 		return false
 	case m.Status == StatusClosed:
 		m.Severity = last.Worst
-	case last.isOpen():
-		worst = max(worst, last.Worst)
+		delete(a.matters, m.Key)
+		return true
+	case open && last.Message.Title == m.Title && last.Message.Severity == m.Severity && m.At.Sub(last.Message.At) < sameAfter:
+		return false
 	}
-	if last != nil || len(a.matters) < maxNotices {
-		a.matters[m.Key] = &Matter{Message: m, Worst: worst}
+	if open || len(a.matters) < maxNotices {
+		a.matters[m.Key] = Matter{m, max(m.Severity, last.Worst)}
 	}
 	return true
 }
@@ -54,22 +48,15 @@ func (a *Alerts) isNews(m *Message) bool {
 func (a *Alerts) State() State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := State{Destinations: slices.Clone(a.known)}
-	for _, m := range a.matters {
-		if m.isOpen() {
-			s.Matters = append(s.Matters, *m)
-		}
-	}
-	slices.SortFunc(s.Matters, func(x, y Matter) int { return cmp.Compare(x.Message.Key, y.Message.Key) })
-	return s
+	return State{Matters: slices.Collect(maps.Values(a.matters)), Destinations: slices.Clone(a.known)}
 }
 
 // restore fills in the state of the last run.
 func (a *Alerts) restore(s State) {
 	a.known = s.Destinations
 	for _, m := range s.Matters {
-		if m.Message != nil && m.isOpen() && len(a.matters) < maxNotices {
-			a.matters[m.Message.Key] = &m
+		if m.Message != nil && m.Message.Status == StatusOpen && len(a.matters) < maxNotices {
+			a.matters[m.Message.Key] = m
 		}
 	}
 }

@@ -22,8 +22,7 @@ type worker struct {
 	queue  chan *Message
 
 	done    chan struct{}
-	ctx     context.Context // of all deliveries
-	cancel  context.CancelFunc
+	cancel  context.CancelFunc // of all deliveries
 	failing bool
 }
 
@@ -34,9 +33,15 @@ type Stats struct {
 	Delivered, Failed, Dropped uint64
 }
 
-func newWorker(to *Destination, a *Alerts) *worker {
-	w := &worker{to: to, alerts: a, stats: a.stats[to.Name], queue: make(chan *Message, backlog), done: make(chan struct{})}
-	w.ctx, w.cancel = context.WithCancel(context.Background())
+// newWorker starts a worker. If the destination is new, it is sent what is open.
+// The caller holds the lock of the alerts.
+func newWorker(to *Destination, a *Alerts, isNew bool) *worker {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &worker{to: to, alerts: a, stats: a.stats[to.Name], queue: make(chan *Message, backlog), done: make(chan struct{}), cancel: cancel}
+	if isNew && !to.repeats { // what repeats gets it anyway
+		w.catchUp(a.standing(to))
+	}
+	go w.run(ctx)
 	return w
 }
 
@@ -51,23 +56,23 @@ func (w *worker) add(m *Message) {
 }
 
 // run delivers until the queue is closed and empty.
-func (w *worker) run() {
+func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
 	defer w.cancel()
 	var ticks <-chan time.Time
 	if w.to.repeats {
 		ticks = time.Tick(repeatEvery)
 	}
-	for w.ctx.Err() == nil {
+	for ctx.Err() == nil {
 		select {
 		case m, ok := <-w.queue:
 			if !ok {
 				return
 			}
-			_, err := w.to.send(w.ctx, m)
+			_, err := w.to.send(ctx, m)
 			w.outcome(err)
 		case <-ticks:
-			w.repeat()
+			w.repeat(ctx)
 		}
 	}
 }
@@ -89,14 +94,14 @@ func (w *worker) catchUp(all []*Message) {
 }
 
 // repeat sends what is open. Only a failure is counted.
-func (w *worker) repeat() {
+func (w *worker) repeat(ctx context.Context) {
 	w.alerts.mu.Lock()
 	all := w.alerts.standing(w.to)
 	w.alerts.mu.Unlock()
 	if len(all) == 0 {
 		return
 	}
-	if _, err := w.to.send(w.ctx, all...); err != nil {
+	if _, err := w.to.send(ctx, all...); err != nil {
 		w.outcome(err)
 	}
 }
@@ -119,13 +124,6 @@ func (w *worker) outcome(err error) {
 		w.alerts.log.Info("alerts are delivered again", "to", w.to.Name)
 	}
 	w.failing = failed
-}
-
-// wait waits until the worker has ended, and makes it end with ctx: every sender
-// heeds its context.
-func (w *worker) wait(ctx context.Context) {
-	defer context.AfterFunc(ctx, w.cancel)()
-	<-w.done
 }
 
 // Stats returns the counts by the names of the destinations, of former ones too.
