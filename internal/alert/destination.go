@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
+	"sync"
 	"time"
+
+	"tlsratchet/internal/clean"
 )
 
 // The kinds of destination.
@@ -154,4 +158,53 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// toLog writes messages to the log, a line each.
+func toLog(log *slog.Logger) func(context.Context, ...*Message) (string, error) {
+	return func(ctx context.Context, all ...*Message) (string, error) {
+		m := all[0]
+		level := [...]slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}[m.Urgency()]
+		attrs := []slog.Attr{
+			slog.String("key", m.Key), slog.String("what", m.What), slog.String("severity", m.Severity.String()),
+			slog.String("title", m.Title), slog.String("text", strings.ReplaceAll(m.Text, "\n", " ")),
+		}
+		if len(m.Next) > 0 {
+			attrs = append(attrs, slog.String("next", strings.Join(m.Next, "; ")))
+		}
+		log.LogAttrs(ctx, level, "alert", attrs...)
+		return "written", nil
+	}
+}
+
+// Result is the result of a test message.
+type Result struct {
+	Destination string
+	// Answer is the destination's, clean; Err is nil if it accepted the message.
+	Answer string
+	Err    error
+	Took   time.Duration
+}
+
+// Test sends a message to each of the destinations, whatever its least
+// severity, and returns the results in their order. It doesn't need [Alerts].
+func Test(ctx context.Context, to []*Destination, host string) []Result {
+	results := make([]Result, len(to))
+	var all sync.WaitGroup
+	for i, d := range to {
+		all.Go(func() {
+			begun := time.Now()
+			answer, err := d.send(ctx, testMessage(host))
+			results[i] = Result{Destination: d.Name, Answer: answer, Err: err, Took: time.Since(begun)}
+		})
+	}
+	all.Wait()
+	return results
+}
+
+func testMessage(host string) *Message {
+	return Message{
+		Key: WhatTest, What: WhatTest, Title: "test alert of tlsratchet",
+		Text: "Sent by the command tlsratchet alert test at " + clean.Name(host) + ". No action is needed.",
+	}.from(host)
 }

@@ -228,3 +228,21 @@ func senderDomain(from string) string {
 	domain := strings.ToLower(from[strings.LastIndexByte(from, '@')+1:])
 	return clean.Text(strings.TrimPrefix(domain, "<"), 255)
 }
+
+// own returns an event that owns what it points to, which is valid during a call
+// only otherwise. Its time is in UTC, its queue id one of Postfix's.
+func own(e ratchet.Event) *ratchet.Event {
+	s, d := *e.Session, *e.Decision
+	s.At, e.QueueID = s.At.UTC(), queueID(e.QueueID)
+	e.Session, e.Decision = &s, &d
+	return &e
+}
+
+// queueID returns Postfix's queue id, or "" for what is none: it becomes part of a
+// command.
+func queueID(s string) string {
+	if clean.IsWord(s) {
+		return s
+	}
+	return ""
+}

@@ -252,3 +252,18 @@ func (l *ledger) drop(i *Incident) {
 	}
 	l.changes++
 }
+
+// opens reports whether a session opens an incident or goes on with one.
+func opens(v *tlsstate.Verdict) bool { return v.Outcome == tlsstate.Downgraded }
+
+// changesPin reports whether a session formed a pin, or came below one that no
+// longer holds.
+func changesPin(d *ratchet.Decision) bool {
+	return d.Pinned() || d.Changes && (d.State == tlsstate.PinReleased || d.State == tlsstate.PinLapsed)
+}
+
+// meets reports whether the session may meet a pin: it was encrypted, judged and
+// no downgrade.
+func meets(v *tlsstate.Verdict) bool {
+	return v.Seen.Level > tlsstate.Plaintext && v.Outcome >= tlsstate.New && v.Outcome < tlsstate.Downgraded
+}

@@ -3,6 +3,7 @@ package alert
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
@@ -48,4 +49,21 @@ func someOf[T any](list []T, name func(T) string) string {
 		all = append(all, clean.Name(name(v)))
 	}
 	return "\nSome of them: " + strings.Join(all, ", ") + "."
+}
+
+// OutageNotice is the notice that many destinations began to fail at once, at a
+// time, and which they are; the zero time says that it is over.
+func OutageNotice(since time.Time, failing []string, now time.Time) Message {
+	n := Message{Key: "outbound-outage", Severity: Critical, At: now, Next: []string{"tlsratchet outbound"}}
+	if since.IsZero() {
+		n.Status = StatusClosed
+		n.Title, n.Text = "destinations are reached over TLS again", "What waited is sent as Postfix tries it again."
+		return n
+	}
+	n.Title = "many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server"
+	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.\n" +
+		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
+	n.Text += someOf(failing, func(name string) string { return name })
+	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")
+	return n
 }
