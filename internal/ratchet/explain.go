@@ -43,16 +43,16 @@ type PinLine struct {
 func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	var t trial
 	r.begin(&t, s)
-	t.dry, t.claim.Identity = true, tlsstate.Identity{}
+	t.dry, t.claimed.Identity = true, tlsstate.Identity{}
 	e := Explanation{Policy: *t.rule}
 	if t.exempt() {
-		e.Decision = t.decision()
+		e.Decision = t.Decision
 		return e, nil
 	}
 	if err := r.try(&t); err != nil {
 		return e, err
 	}
-	e.Decision, e.Policy = t.decision(), *t.rule // which the memory may have found
+	e.Decision, e.Policy = t.Decision, *t.rule // which the memory may have found
 	r.o.Breaker.preview(s, &e.Decision)
 	for _, p := range t.peerParts() {
 		if !p.id.IsZero() {

@@ -19,7 +19,7 @@ func isPrivate(ip netip.Addr) bool {
 
 // notePrivate logs the first session that is not judged for its private address.
 func (r *Ratchet) notePrivate(t *trial) {
-	if errors.Is(t.reason, ErrPrivate) && !r.privateSeen.Swap(true) {
+	if errors.Is(t.Reason, ErrPrivate) && !r.privateSeen.Swap(true) {
 		r.o.Log.Warn("session from a private address, which is not judged; if Postfix is behind a NAT or a proxy it can't see its peers; if this is a real peer, list its network in judge_networks",
 			"client", t.Client(), "tls", t.Level > tlsstate.Plaintext)
 	}

@@ -145,14 +145,14 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 	t.timed = timed
 	if t.exempt() {
 		r.notePrivate(t)
-		return t.decision()
+		return t.Decision
 	}
 	if err := r.try(t); err != nil {
 		r.failures.note(err)
 		return Decision{Reason: err}
 	}
 	r.failures.over()
-	if d = t.decision(); d.Reason == nil {
+	if d = t.Decision; d.Reason == nil {
 		r.o.Breaker.limit(s, &d)
 	}
 	if s.Level == tlsstate.Plaintext && d.Breaker == Suspended {

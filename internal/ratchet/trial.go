@@ -13,7 +13,8 @@ import (
 // Explain share it, so that they can't disagree.
 type trial struct {
 	*Session
-	rule *tlsstate.Policy
+	// Decision is what it comes to, before the breaker limits it.
+	Decision
 	// dry says that nothing may come of it: no DNS, no other host is asked.
 	dry bool
 	// timed says that its loads are timed.
@@ -24,7 +25,7 @@ type trial struct {
 	day tlsstate.Day
 
 	listener, address, domain, network, sender part
-	claim                                      spf.Claim // of the sender
+	claimed                                    spf.Claim // of the sender
 
 	// elsewhere reports that STARTTLS is known to be offered, but not on the
 	// port that the session came in at.
@@ -33,13 +34,8 @@ type trial struct {
 	// the domain.
 	recalled bool
 
-	// verdicts are those of the parts, and verdict what they come to.
+	// verdicts are those of the parts.
 	verdicts tlsstate.Verdicts
-	verdict  tlsstate.Verdict
-	// changes says that the session would change a history; offers that the
-	// listener's is one of them, teaches that the sender's is, once SPF proves it.
-	changes, offers, teaches bool
-	reason                   error
 }
 
 // part is one identity's share in a trial. One that isn't there has the zero
@@ -60,7 +56,7 @@ func (r *Ratchet) begin(t *trial, s *Session) {
 		t.sender.id = s.sender
 	} else if r.o.Senders != nil {
 		if c, ok := spf.ClaimOf(&s.Peer, s.From); ok {
-			t.claim, t.sender.id = c, c.Identity
+			t.claimed, t.sender.id = c, c.Identity
 		}
 	}
 }
@@ -82,15 +78,15 @@ func (r *Ratchet) ruleFor(s *Session, host string) *tlsstate.Policy {
 func (t *trial) exempt() bool {
 	switch {
 	case t.Authenticated:
-		t.reason = ErrAuthenticated
+		t.Reason = ErrAuthenticated
 	case t.rule.Exempt:
-		t.reason = ErrExempt
+		t.Reason = ErrExempt
 	case t.rule.Row == "" && isPrivate(t.Peer.IP):
-		t.reason = ErrPrivate
+		t.Reason = ErrPrivate
 	default:
 		return false
 	}
-	t.verdict = tlsstate.Verdict{Outcome: tlsstate.Exempt, Seen: t.Security, Identity: t.Peer.Address}
+	t.Verdict = tlsstate.Verdict{Outcome: tlsstate.Exempt, Seen: t.Security, Identity: t.Peer.Address}
 	return true
 }
 
@@ -110,7 +106,7 @@ func (r *Ratchet) try(t *trial) error {
 		}
 	}
 	r.judge(t)
-	if t.verdict.Kind == tlsstate.Unauthenticated && r.refreshWithin(t, 0) {
+	if t.Kind == tlsstate.Unauthenticated && r.refreshWithin(t, 0) {
 		if err := r.load(t); err != nil {
 			return err
 		}
@@ -151,27 +147,28 @@ func (r *Ratchet) loadPart(t *trial, p *part) (err error) {
 // judge holds the session against the histories, and combines the verdicts.
 func (r *Ratchet) judge(t *trial) {
 	t.certify(t.rule)
-	t.changes, t.teaches, t.reason = t.day != t.Session.day(), false, nil // Learn decides on a clock that is not to be trusted
+	t.Decision = Decision{rule: t.rule, Changes: t.day != t.Session.day()} // Learn decides on a clock that is not to be trusted
 	blind := t.Level == tlsstate.Plaintext && !t.offered()
 	if blind && t.rule.Least == tlsstate.Plaintext && !t.elsewhere {
 		t.noSTARTTLS()
 		return
 	}
 	if t.Level > tlsstate.Plaintext {
-		t.offers = t.judgeIdentity(&t.listener, t.listenerObservation()) || t.changes
+		t.offers = t.judgeIdentity(&t.listener, t.listenerObservation()) || t.Changes
 	}
-	t.changes = t.judgeIdentity(&t.address, t.addressObservation()) || t.changes || t.offers
+	t.Changes = t.judgeIdentity(&t.address, t.addressObservation()) || t.Changes || t.offers
 	changes := t.judgeIdentity(&t.domain, t.domainObservation(&t.address.verdict))
-	t.changes = t.changes || changes && !t.recalled
+	t.Changes = t.Changes || changes && !t.recalled
 	t.domain.verdict.Recalled = t.recalled
 	r.judgeSender(t)
 	t.combine(false)
-	if t.verdict.Young(t.rule) && r.named(t) {
+	if t.Young(t.rule) && r.named(t) {
 		t.combine(true)
 	}
 	if blind {
 		t.judgeBlind()
 	}
+	t.Unlimited = t.Action
 }
 
 // combine makes one verdict of the parts'. named reports that the SPF record of
@@ -181,28 +178,27 @@ func (t *trial) combine(named bool) {
 	vs.Address, vs.Domain, vs.Sender = t.address.verdict, t.domain.verdict, t.sender.verdict
 	vs.Hosts, vs.Mixed = t.network.history.Hosts(t.domainMark()), t.network.history.Name.Text == tlsstate.Several
 	vs.HostName, vs.Named = t.Peer.HostMark, named
-	t.verdict = tlsstate.Combine(vs, t.rule)
+	t.Verdict = tlsstate.Combine(vs, t.rule)
 }
 
 // judgeBlind limits what follows of a session in clear at a port where STARTTLS
 // was never seen. It teaches nothing. A row's least level holds everywhere;
 // other downgrades lead to a header at most, and what is none is unknown.
 func (t *trial) judgeBlind() {
-	t.changes = false
-	switch v := &t.verdict; {
-	case v.Required:
-	case v.Outcome == tlsstate.Downgraded:
-		v.Cap = min(v.Cap, tlsstate.Header)
-		v.Action = min(v.Action, v.Cap)
+	t.Changes = false
+	switch {
+	case t.Required:
+	case t.Outcome == tlsstate.Downgraded:
+		t.Cap = min(t.Cap, tlsstate.Header)
+		t.Action = min(t.Action, t.Cap)
 	default:
 		t.noSTARTTLS()
 	}
 }
 
 func (t *trial) noSTARTTLS() {
-	t.changes = false
-	t.verdict = tlsstate.Verdict{Identity: t.listener.id, Seen: t.Security}
-	t.reason = ErrNoSTARTTLS
+	t.Changes, t.Reason = false, ErrNoSTARTTLS
+	t.Verdict = tlsstate.Verdict{Identity: t.listener.id, Seen: t.Security}
 }
 
 // offered reports whether STARTTLS is known to be offered where the session
@@ -228,16 +224,16 @@ func (t *trial) judgeIdentity(p *part, o tlsstate.Observation) (changes bool) {
 // address or the domain is a downgrade already nobody waits for a proof.
 func (r *Ratchet) judgeSender(t *trial) {
 	changes := t.judgeIdentity(&t.sender, t.senderObservation())
-	if t.claim.Identity.IsZero() { // there is none, or it is proven
+	if t.claimed.Identity.IsZero() { // there is none, or it is proven
 		return
 	}
-	t.claim.Known = t.sender.history != tlsstate.History{}
+	t.claimed.Known = t.sender.history != tlsstate.History{}
 	alreadyDowngraded := t.address.verdict.Outcome == tlsstate.Downgraded || t.domain.verdict.Outcome == tlsstate.Downgraded
-	if t.sender.verdict.Outcome == tlsstate.Downgraded && (alreadyDowngraded || t.Level > tlsstate.Plaintext || !r.proves(t.claim)) {
+	if t.sender.verdict.Outcome == tlsstate.Downgraded && (alreadyDowngraded || t.Level > tlsstate.Plaintext || !r.proves(t.claimed)) {
 		t.sender.verdict = tlsstate.Verdict{} // claimed, not proven
 	}
-	if changes && !r.o.Senders.Tried(t.claim) {
-		t.teaches, t.changes = true, true
+	if changes && !r.o.Senders.Tried(t.claimed) {
+		t.claim, t.Changes = t.claimed, true
 	}
 }
 
@@ -264,13 +260,4 @@ func (r *Ratchet) hostClaim(t *trial) (c spf.Claim, ok bool) {
 // proves reports whether SPF proves the claim. It may ask DNS.
 func (r *Ratchet) proves(c spf.Claim) bool {
 	return r.o.Senders.Prove(context.Background(), c) == spf.Proven
-}
-
-// decision is what the trial means, before the breaker limits it.
-func (t *trial) decision() Decision {
-	d := Decision{Verdict: t.verdict, Changes: t.changes, Reason: t.reason, Unlimited: t.verdict.Action, rule: t.rule, offers: t.offers}
-	if t.teaches {
-		d.claim = t.claim
-	}
-	return d
 }
