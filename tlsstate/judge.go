@@ -34,6 +34,29 @@ func Judge(h History, o Observation, rule *Policy) (Verdict, History) {
 	return v, after
 }
 
+// Learn is [Judge] for a session that comes now. One below a pin that is dated
+// before that formed teaches nothing: only a clock that jumped back brings it, and
+// it must not contest the pin. Judge can't leave it out, because what was seen
+// must not depend on the order.
+func Learn(h History, o Observation, rule *Policy) (Verdict, History) {
+	v, after := Judge(h, o, rule)
+	if h.precedes(&o) {
+		return v, h
+	}
+	return v, after
+}
+
+// precedes reports whether a session below a pin is dated before that formed.
+func (h *History) precedes(o *Observation) bool {
+	for l := TLS13; l > o.Level; l-- {
+		if o.Day < h.pin(l).Formed {
+			return true
+		}
+	}
+	_, without := o.certificate(h.Cert)
+	return without && o.Day < h.CertPin.Formed
+}
+
 // Offers reports whether a listener with this history offers STARTTLS: a TLS
 // session was seen on it within 180 days. Where it doesn't, a session in clear
 // says nothing of the peer.

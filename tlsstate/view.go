@@ -29,15 +29,3 @@ func (h *History) Best() Level {
 
 // Pin returns what is remembered of level l, Weak to TLS13.
 func (h *History) Pin(l Level) Pin { return *h.pin(l) }
-
-// Precedes reports whether a session below a pin is dated before that formed:
-// only a clock that jumped back brings one, and it must not contest the pin.
-func (h *History) Precedes(o *Observation) bool {
-	for l := TLS13; l > o.Level; l-- {
-		if o.Day < h.pin(l).Formed {
-			return true
-		}
-	}
-	_, without := o.certificate(h.Cert)
-	return without && o.Day < h.CertPin.Formed
-}

@@ -121,7 +121,7 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 		return
 	}
 	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
-	v, after := tlsstate.Judge(h, o, rule)
+	v, after := tlsstate.Learn(h, o, rule)
 	v.Identity = id
 	if d.Status == maillog.Sent {
 		b.tally.add(id.Name, o.Day, used.Level)
@@ -176,11 +176,8 @@ func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tls
 	}
 	// Without an address there is no quota: we chose whom to send to.
 	_, err := b.o.Histories.Update(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
-		if h.Precedes(&o) {
-			return h
-		}
-		_, after := tlsstate.Judge(h, o, rule)
-		return after
+		_, h = tlsstate.Learn(h, o, rule)
+		return h
 	})
 	if err != nil {
 		b.fail(fmt.Errorf("saving %s: %w", id, err))
@@ -210,7 +207,7 @@ func (b *Outbound) learnHost(host string, d *maillog.Delivery, used tlsstate.Sec
 	o, rule := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}, b.settings.Load().Rules.Default()
 	if err != nil {
 		b.fail(fmt.Errorf("loading %s: %w", id, err))
-	} else if _, after := tlsstate.Judge(h, o, rule); after != h {
+	} else if _, after := tlsstate.Learn(h, o, rule); after != h {
 		b.learn(id, o, rule)
 	}
 }

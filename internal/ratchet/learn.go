@@ -64,7 +64,7 @@ func (r *Ratchet) saveNetwork(t *trial, address *tlsstate.Verdict, rule *tlsstat
 	if err := r.loadPart(t, &p); err != nil {
 		return err
 	}
-	if _, after := tlsstate.Judge(p.history, o, rule); after == p.history {
+	if _, after := tlsstate.Learn(p.history, o, rule); after == p.history {
 		return nil
 	}
 	_, err := r.update(t.Session, p.id, o, rule)
@@ -120,11 +120,8 @@ func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observatio
 		defer r.timed(Learning, time.Now())
 	}
 	_, err = r.o.Histories.Update(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
-		var after tlsstate.History
-		if v, after = tlsstate.Judge(h, o, rule); h.Precedes(&o) {
-			return h
-		}
-		return after
+		v, h = tlsstate.Learn(h, o, rule)
+		return h
 	})
 	if err != nil {
 		return v, fmt.Errorf("saving %s: %w", id, err)

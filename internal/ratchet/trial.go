@@ -215,9 +215,9 @@ func (t *trial) judgeIdentity(p *part, o tlsstate.Observation) (changes bool) {
 		return false
 	}
 	var after tlsstate.History
-	p.verdict, after = tlsstate.Judge(p.history, o, t.rule)
+	p.verdict, after = tlsstate.Learn(p.history, o, t.rule)
 	p.verdict.Identity = p.id
-	return after != p.history && !p.history.Precedes(&o)
+	return after != p.history
 }
 
 // judgeSender judges the session for the sender that it claims. Where the
