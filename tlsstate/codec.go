@@ -60,7 +60,7 @@ func (h *History) pins() [pins]*Pin {
 // there for [encoding.BinaryAppender].
 func (h History) AppendBinary(b []byte) ([]byte, error) {
 	start := len(b)
-	b = append(b, RecordVersion, 0, 0, 0)
+	b = append(b, 0, 0, 0, 0)
 	for _, n := range []uint16{h.Epoch, uint16(h.First), uint16(h.Last)} {
 		b = binary.LittleEndian.AppendUint16(b, n)
 	}
@@ -74,7 +74,9 @@ func (h History) AppendBinary(b []byte) ([]byte, error) {
 	for i, p := range h.pins() {
 		if *p != (Pin{}) {
 			present |= 1 << (words + i)
-			b = appendPin(b, *p)
+			for _, d := range [...]Day{p.Formed, p.Met, p.Void} {
+				b = binary.LittleEndian.AppendUint16(b, uint16(d))
+			}
 		}
 	}
 	if h.Cert != (Certificate{}) {
@@ -87,15 +89,8 @@ func (h History) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.LittleEndian.AppendUint16(b, uint16(h.Name.Day))
 		b = append(append(b, byte(len(h.Name.Text))), h.Name.Text...)
 	}
-	b[start+1], b[start+2], b[start+3] = byte(present), byte(present>>8), byte(present>>16)
+	binary.LittleEndian.PutUint32(b[start:], present<<8|RecordVersion)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
-}
-
-func appendPin(b []byte, p Pin) []byte {
-	for _, d := range []Day{p.Formed, p.Met, p.Void} {
-		b = binary.LittleEndian.AppendUint16(b, uint16(d))
-	}
-	return b
 }
 
 // Decode is the inverse of [History.AppendBinary]. Whatever the bytes, it
@@ -120,7 +115,7 @@ func Decode(b []byte) (History, error) {
 }
 
 func decodeBody(b []byte) (History, error) {
-	present := uint32(b[1]) | uint32(b[2])<<8 | uint32(b[3])<<16
+	present := binary.LittleEndian.Uint32(b) >> 8
 	f := fields{rest: b[4:]}
 	h := History{Epoch: uint16(f.day()), First: f.day(), Last: f.day()}
 	for i, w := range h.words() {

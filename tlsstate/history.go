@@ -44,17 +44,15 @@ type Pin struct {
 // Newest returns the latest day that the history speaks of. A store refuses a
 // history whose newest day is later than tomorrow.
 func (h History) Newest() Day {
-	d := max(h.Last, h.CertPin.newest(), h.Cert.Since, h.Name.Day)
-	for _, p := range h.Pins {
-		d = max(d, p.newest())
+	d := max(h.Last, h.Cert.Since, h.Name.Day)
+	for _, p := range h.pins() {
+		d = max(d, p.Formed, p.Met, p.Void)
 	}
 	return d
 }
 
 // Tombstone reports whether the history is what [History.Forget] left.
 func (h History) Tombstone() bool { return h.Epoch > 0 && h.Last == 0 }
-
-func (p Pin) newest() Day { return max(p.Formed, p.Met, p.Void) }
 
 func (p Pin) join(q Pin) Pin {
 	return Pin{Formed: max(p.Formed, q.Formed), Met: max(p.Met, q.Met), Void: max(p.Void, q.Void)}
@@ -71,19 +69,14 @@ func Merge(a, b History) History {
 	}
 	a.align(b.Last)
 	b.align(a.Last)
-	for l := range a.Seen {
-		a.Seen[l] |= b.Seen[l]
+	words, pins := b.words(), b.pins()
+	for i, w := range a.words() {
+		*w |= *words[i]
 	}
-	a.WeekTLS |= b.WeekTLS
-	a.WeekPlain |= b.WeekPlain
-	a.CertDays |= b.CertDays
-	a.NoCertDays |= b.NoCertDays
-	for i := range a.Pins {
-		a.Pins[i] = a.Pins[i].join(b.Pins[i])
+	for i, p := range a.pins() {
+		*p = p.join(*pins[i])
 	}
-	a.CertPin = a.CertPin.join(b.CertPin)
 	a.Cert = a.Cert.join(b.Cert)
-	a.Marks.join(&b.Marks)
 	a.Name = a.Name.join(b.Name)
 	a.First = earlier(a.First, b.First)
 	a.oneOf()
@@ -173,9 +166,8 @@ func (h History) nextEpoch() History {
 }
 
 func (h History) voidAll(today Day) History {
-	for i := range h.Pins {
-		h.Pins[i].Void = max(h.Pins[i].Void, today)
+	for _, p := range h.pins() {
+		p.Void = max(p.Void, today)
 	}
-	h.CertPin.Void = max(h.CertPin.Void, today)
 	return h
 }

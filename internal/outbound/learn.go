@@ -162,12 +162,7 @@ func networkOf(addr string) string {
 	if err != nil {
 		return ""
 	}
-	bits := 32
-	if ip.Is4() {
-		bits = 16
-	}
-	p, _ := ip.Prefix(bits)
-	return p.String()
+	return peer.Prefix(ip, 16, 32).String()
 }
 
 func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) {

@@ -47,10 +47,14 @@ func marks(ip netip.Addr) (network, address tlsstate.Sketch) {
 
 // Network returns the network that an address counts as: its /24, or /48 of
 // IPv6. The zero address has none.
-func Network(ip netip.Addr) netip.Prefix {
-	bits := 48
+func Network(ip netip.Addr) netip.Prefix { return Prefix(ip, 24, 48) }
+
+// Prefix returns the network that an address is in, by how many bits of IPv4 and
+// of IPv6. The zero address has none.
+func Prefix(ip netip.Addr, bits4, bits6 int) netip.Prefix {
+	bits := bits6
 	if ip.Is4() {
-		bits = 24
+		bits = bits4
 	}
 	p, _ := ip.Prefix(bits)
 	return p

@@ -33,6 +33,10 @@ func (f *Facts) Session() (Session, error) {
 		return Session{}, err
 	}
 	bits, _ := strconv.Atoi(f.Bits) // shown, never compared
+	var mark uint64
+	if f.Subject != "" {
+		mark = tlsstate.CertificateMark(f.Issuer, f.Subject)
+	}
 	return Session{
 		Security: tlsstate.Security{
 			Level:       tlsstate.LevelOf(f.Version, f.Cipher),
@@ -40,20 +44,12 @@ func (f *Facts) Session() (Session, error) {
 			Cipher:      f.Cipher,
 			Bits:        bits,
 			Certificate: f.Subject != "",
-			CertMark:    f.certMark(),
+			CertMark:    mark,
 		},
 		Fingerprints:  f.Fingerprints,
 		Peer:          p,
 		Authenticated: f.AuthType != "" || f.AuthUser != "",
 	}, nil
-}
-
-// certMark names the client certificate; 0 if there is none.
-func (f *Facts) certMark() uint64 {
-	if f.Subject == "" {
-		return 0
-	}
-	return tlsstate.CertificateMark(f.Issuer, f.Subject)
 }
 
 // Fingerprints are those of a client's certificate, as Postfix writes them. A
