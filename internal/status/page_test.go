@@ -61,11 +61,11 @@ func TestSending(t *testing.T) {
 func TestBreakerWords(t *testing.T) {
 	softened := ratchet.Softened
 	for want, state := range map[string]ratchet.BreakerState{
-		"few downgrades: actions are as configured":   {},
-		"somebody may strip TLS close to us":          {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)},
-		"our own STARTTLS was broken and works again": {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)},
-		"our own STARTTLS seems broken":               {Answer: ratchet.Suspended, Since: noon, BrokenTo: noon},
-		"set by an operator: ":                        {Answer: ratchet.Suspended, Override: &softened},
+		"<p>Few downgrades: actions are as configured.":  {},
+		"somebody may strip TLS close to us":             {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-time.Hour)},
+		"<p>Our own STARTTLS was broken and works again": {Answer: ratchet.Softened, Since: noon, BrokenTo: noon.Add(-10 * time.Second)},
+		"<p>Our own STARTTLS seems broken":               {Answer: ratchet.Suspended, Since: noon, BrokenTo: noon},
+		"<p>Set by an operator: ":                        {Answer: ratchet.Suspended, Override: &softened},
 	} {
 		p := emptyPage(t)
 		p.Breaker = func() ratchet.BreakerState { return state }
@@ -144,7 +144,7 @@ func TestPeer(t *testing.T) {
 	s := serve(t, p)
 	_, body := get(t, s, "/peer?name=bank.example")
 	contains(t, body, "bank.example <span", `First seen on <span class="day">2026-06-`, "Seen on 55 of the last 64 days; in clear on 1 of them.",
-		"holds", "If it came in clear now: A downgrade; action header.", "tlsratchet peer show domain:bank.example")
+		"holds", "<p>A session in clear now would be a downgrade; the action would be header.</p>", "tlsratchet peer show domain:bank.example")
 	for path, want := range map[string]string{
 		"/peer":                         "By the host name, domain or address",
 		"/peer?name=+":                  "By the host name, domain or address",
@@ -226,7 +226,7 @@ func TestWishes(t *testing.T) {
 // TestBreakerAndSelfCheck: each state has its words.
 func TestBreakerAndSelfCheck(t *testing.T) {
 	for answer, want := range map[ratchet.Answer]string{
-		ratchet.Softened: "somebody may strip TLS close to us", ratchet.Suspended: "our own STARTTLS seems broken",
+		ratchet.Softened: "somebody may strip TLS close to us", ratchet.Suspended: "Our own STARTTLS seems broken",
 	} {
 		p := busyPage(t)
 		p.Breaker = func() ratchet.BreakerState {
@@ -386,7 +386,7 @@ func TestPageAgreesWithItself(t *testing.T) {
 	p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return h, nil }
 	p.Explain = explain(p.Load, rules(t))
 	_, body := get(t, serve(t, p), "/peer?name=bank.example")
-	contains(t, body, "If it came in clear now: No downgrade", "holds, but not against a session below it today", `class="mark fair"`)
+	contains(t, body, "<p>A session in clear now would be no downgrade: the verdict would be learning.</p>", "holds, but not against a session below it today", `class="mark fair"`)
 }
 
 // below adds days in clear, counted from today, to a history.

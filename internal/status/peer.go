@@ -106,11 +106,11 @@ func meaning(e *ratchet.Explanation) string {
 	d := &e.Decision
 	switch {
 	case d.Outcome != tlsstate.Downgraded:
-		return fmt.Sprintf("No downgrade: the verdict would be %s.", d.Outcome)
+		return fmt.Sprintf("A session in clear now would be no downgrade: the verdict would be %s.", d.Outcome)
 	case d.Unlimited != d.Action:
-		return fmt.Sprintf("A downgrade; action %s (%s by the policy, but the circuit breaker is %s).", d.Action, d.Unlimited, d.Breaker)
+		return fmt.Sprintf("A session in clear now would be a downgrade; the action would be %s: the policy asks for %s, but the circuit breaker is %s.", d.Action, d.Unlimited, d.Breaker)
 	}
-	return fmt.Sprintf("A downgrade; action %s.", d.Action)
+	return fmt.Sprintf("A session in clear now would be a downgrade; the action would be %s.", d.Action)
 }
 
 // pinView is one pin, and whether it holds, in the words of explain.

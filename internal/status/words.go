@@ -24,6 +24,8 @@ var functions = template.FuncMap{
 	"client":  client,
 	"sure":    clean.IsWord,
 	"one":     one,
+	// A message becomes a sentence.
+	"sentence": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." },
 }
 
 // client writes "mx1.bank.example[192.0.2.10]" so that a line may end before the
