@@ -134,11 +134,10 @@ func newPinView(name string, p tlsstate.Pin, today, next tlsstate.PinState, rule
 
 // strip is the 64 days of one peer: a row a level, the best on top.
 type strip struct {
-	// Left is the width of the labels, Plot that of the rest.
-	Left, Plot, Height int
-	Words              string
-	Rows               []stripRow
-	Marks              []mark
+	Height int
+	Words  string
+	Rows   []stripRow
+	Marks  []mark
 }
 
 type stripRow struct {
@@ -148,42 +147,34 @@ type stripRow struct {
 	Days  []tlsstate.Day
 }
 
-// The measures of the strip.
+// The measures of the strip: a row is so high, and the next one is so far below.
 const (
-	stripLeft   = 72
-	stripRowGap = 4
-	stripRowHi  = 14
+	stripRowHeight = 14
+	stripRowStep   = 18
 )
 
 func newStrip(h *tlsstate.History, today tlsstate.Day) strip {
-	depth := levels * (stripRowHi + stripRowGap)
-	s := strip{Left: stripLeft, Plot: plotWidth + 8, Height: depth + 22, Marks: marks(today, stripLeft-plotLeft, depth+16)}
-	any := uint64(0)
-	for l := tlsstate.TLS13; ; l-- {
-		set := seen(h, l, today)
-		any |= set
-		s.Rows = append(s.Rows, newStripRow(l, len(s.Rows)*(stripRowHi+stripRowGap), set, today))
-		if l == tlsstate.Plaintext {
-			break
-		}
-	}
+	s := strip{Height: levels*stripRowStep + 22, Marks: marks(today)}
 	clear := seen(h, tlsstate.Plaintext, today)
-	s.Words = fmt.Sprintf("Seen on %d of the last 64 days; in clear on %d of them.", bits.OnesCount64(any), bits.OnesCount64(clear))
+	all := clear
+	for l := levels - 1; l >= 0; l-- {
+		set := seen(h, tlsstate.Level(l), today)
+		all |= set
+		s.Rows = append(s.Rows, newStripRow(l, len(s.Rows)*stripRowStep, set, today))
+	}
+	s.Words = fmt.Sprintf("Seen on %d of the last 64 days; in clear on %d of them.", bits.OnesCount64(all), bits.OnesCount64(clear))
 	return s
 }
 
-func newStripRow(l tlsstate.Level, top int, set uint64, today tlsstate.Day) stripRow {
-	r := stripRow{Level: l, TextY: top + stripRowHi - 3}
+func newStripRow(l, top int, set uint64, today tlsstate.Day) stripRow {
+	r := stripRow{Level: tlsstate.Level(l), TextY: top + stripRowHeight - 3}
 	for ago := range tlsstate.Window {
 		level := -1
 		if set>>ago&1 == 1 {
-			level = int(l)
+			level = l
 			r.Days = append(r.Days, today-tlsstate.Day(ago))
 		}
-		r.Boxes = append(r.Boxes, box{
-			Level: level, X: units(float64(columnLeft(ago)-plotLeft+stripLeft) + columnGap/2), Y: units(float64(top)),
-			Width: units(columnWidth - columnGap), Height: units(stripRowHi),
-		})
+		r.Boxes = append(r.Boxes, newBox(level, ago, float64(top), stripRowHeight))
 	}
 	return r
 }

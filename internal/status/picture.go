@@ -1,45 +1,41 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
 )
 
-// The measures of the picture: a column a day, from left to right.
+// The measures of a chart: a column a day, from left to right.
 const (
 	columnWidth  = 10
 	columnGap    = 1.5
-	plotLeft     = 44
 	plotTop      = 8
 	plotHeight   = 160
-	plotWidth    = tlsstate.Window * columnWidth
 	pictureDepth = plotTop + plotHeight + 26
 )
 
 // picture is the share of mail by level over 64 days, drawn by the server.
 type picture struct {
-	// Left is the width of the labels, Plot that of the rest.
-	Left, Plot, Height int
-	Lines              []line
-	Marks              []mark
-	Columns            []column
-	// Rows are the same in numbers, newest first.
-	Rows []column
+	Height  int
+	Lines   []line
+	Marks   []mark
+	Columns []column
 }
 
 // line is one of the grid, with its label.
 type line struct {
-	X1, X2, Y, TextY int
-	Label            string
+	Y, TextY int
+	Label    string
 }
 
 // mark is a day at the bottom.
 type mark struct {
-	X, Y   int
-	Anchor string
-	Label  string
+	X             int
+	Anchor, Label string
 }
 
 // column is one day.
@@ -51,57 +47,57 @@ type column struct {
 	share
 }
 
-// box is a rectangle of one level. Its numbers are in units of the picture.
+// box is a rectangle of one level, as wide as a column. Its numbers are in units of
+// the picture.
 type box struct {
 	// Level is -1 for one that is empty.
 	Level               int
 	X, Y, Width, Height string
 }
 
+func newBox(level, ago int, top, height float64) box {
+	return box{
+		Level: level, X: units(float64(columnLeft(ago)) + columnGap/2), Y: units(top),
+		Width: units(columnWidth - columnGap), Height: units(height),
+	}
+}
+
 func newPicture(tally incident.Tally, today tlsstate.Day) picture {
-	p := picture{Left: plotLeft, Plot: plotWidth + 8, Height: pictureDepth, Marks: marks(today, 0, pictureDepth-6)}
+	p := picture{Height: pictureDepth, Marks: marks(today)}
 	for _, share := range []int{0, 25, 50, 75, 100} {
 		y := plotTop + plotHeight - plotHeight*share/100
-		p.Lines = append(p.Lines, line{X1: plotLeft, X2: plotLeft + plotWidth, Y: y, TextY: y + 4, Label: fmt.Sprintf("%d %%", share)})
+		p.Lines = append(p.Lines, line{Y: y, TextY: y + 4, Label: fmt.Sprintf("%d %%", share)})
 	}
 	for i := range tally {
-		if ago := int(today) - int(tally[i].Day); ago >= 0 && ago < tlsstate.Window {
-			p.add(newColumn(&tally[i], ago))
+		ago := int(today) - int(tally[i].Day)
+		if c := newColumn(&tally[i], ago); c.All > 0 && ago >= 0 && ago < tlsstate.Window {
+			p.Columns = append(p.Columns, c)
 		}
 	}
 	return p
 }
 
-// marks are some of the days below a picture whose plot begins so much further
-// to the right.
-func marks(today tlsstate.Day, right, y int) (all []mark) {
+// Newest lists the columns, the newest first.
+func (p picture) Newest() []column {
+	all := slices.Clone(p.Columns)
+	slices.Reverse(all)
+	return all
+}
+
+// marks are some of the days below a chart.
+func marks(today tlsstate.Day) (all []mark) {
+	anchors, labels := map[int]string{tlsstate.Window - 1: "start", 0: "end"}, map[int]string{0: "today"}
 	for _, ago := range []int{tlsstate.Window - 1, 42, 21, 0} {
-		if int(today) <= ago {
-			continue
-		}
 		day := today - tlsstate.Day(ago)
-		m := mark{X: right + columnLeft(ago) + columnWidth/2, Y: y, Anchor: "middle", Label: day.Time().Format("2 Jan")}
-		switch ago {
-		case tlsstate.Window - 1:
-			m.X, m.Anchor = right+plotLeft, "start"
-		case 0:
-			m.X, m.Anchor, m.Label = right+plotLeft+plotWidth, "end", "today"
-		}
-		all = append(all, m)
+		all = append(all, mark{
+			X: columnLeft(ago) + columnWidth/2, Anchor: cmp.Or(anchors[ago], "middle"), Label: cmp.Or(labels[ago], day.Time().Format("2 Jan")),
+		})
 	}
 	return all
 }
 
 // columnLeft is where the column of so many days ago begins.
-func columnLeft(ago int) int { return plotLeft + (tlsstate.Window-1-ago)*columnWidth }
-
-func (p *picture) add(c column) {
-	if c.All == 0 {
-		return
-	}
-	p.Columns = append(p.Columns, c)
-	p.Rows = append([]column{c}, p.Rows...)
-}
+func columnLeft(ago int) int { return (tlsstate.Window - 1 - ago) * columnWidth }
 
 // newColumn stacks the levels, the best at the bottom.
 func newColumn(d *incident.DayCounts, ago int) column {
@@ -115,10 +111,7 @@ func newColumn(d *incident.DayCounts, ago int) column {
 		}
 		height := plotHeight * float64(c.Levels[l]) / float64(c.All)
 		bottom -= height
-		c.Boxes = append(c.Boxes, box{
-			Level: l, X: units(float64(columnLeft(ago)) + columnGap/2), Y: units(bottom),
-			Width: units(columnWidth - columnGap), Height: units(height),
-		})
+		c.Boxes = append(c.Boxes, newBox(l, ago, bottom, height))
 	}
 	return c
 }
