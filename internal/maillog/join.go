@@ -80,6 +80,7 @@ const (
 func newJoiner(sink Sink, now time.Time) *joiner {
 	return &joiner{
 		sink:      sink,
+		stats:     Stats{Listeners: []*Listener{}},
 		latest:    tlsstate.DayOf(now) + 1,
 		origins:   make(map[string]*origin),
 		clients:   make(map[string]*Client),

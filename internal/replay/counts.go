@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"slices"
 
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
@@ -10,15 +11,27 @@ import (
 // counts is a report that is being counted.
 type counts struct {
 	Report
-	levels   [tlsstate.TLS13 + 1]Count
-	messages [tlsstate.Reject + 1]int
-	peers    [tlsstate.Reject + 1]map[tlsstate.Identity]bool
-	// gateways are the messages of private addresses, which are not judged.
+	met map[downgraded]bool
+	// gateways are the sessions of private addresses, which are not judged.
 	gateways map[string]int
 }
 
+// downgraded is a peer and an action that its downgrades met.
+type downgraded struct {
+	tlsstate.Action
+	tlsstate.Identity
+}
+
 func newCounts() counts {
-	return counts{Report: Report{Reasons: make(map[string]int)}, gateways: make(map[string]int)}
+	c := counts{met: make(map[downgraded]bool), gateways: make(map[string]int)}
+	c.Reasons = make(map[string]int)
+	for l := tlsstate.TLS13 + 1; l > 0; l-- {
+		c.Levels = append(c.Levels, LevelCount{Level: l - 1})
+	}
+	for a := tlsstate.Reject + 1; a > 0; a-- {
+		c.Actions = append(c.Actions, ActionCount{Action: a - 1})
+	}
+	return c
 }
 
 func (c *Count) plus(o Count) {
@@ -42,35 +55,29 @@ func (c *counts) exempt(s *ratchet.Session, d *ratchet.Decision, n Count) {
 // judged counts a session that was judged, and what a downgrade would have met.
 func (c *counts) judged(d *ratchet.Decision, n Count) {
 	c.Judged.plus(n)
-	c.levels[d.Seen.Level].plus(n)
+	c.Levels[tlsstate.TLS13-d.Seen.Level].plus(n)
 	if d.Outcome != tlsstate.Downgraded {
 		return
 	}
-	c.messages[d.Action] += n.Messages
-	if c.peers[d.Action] == nil {
-		c.peers[d.Action] = make(map[tlsstate.Identity]bool)
+	a := &c.Actions[tlsstate.Reject-d.Action]
+	a.Messages += n.Messages
+	if peer := (downgraded{d.Action, d.Identity}); !c.met[peer] {
+		c.met[peer] = true
+		a.Peers++
 	}
-	c.peers[d.Action][d.Identity] = true
 }
 
-// sum fills in what follows from what was counted.
-func (c *counts) sum() {
-	for l := tlsstate.TLS13; ; l-- {
-		c.Levels = append(c.Levels, LevelCount{l.String(), c.levels[l]})
-		if l == tlsstate.Plaintext {
-			break
-		}
-	}
+// finish fills in what follows from what was counted.
+func (c *counts) finish() {
 	if n := c.Judged.Messages; n > 0 {
-		c.Encrypted = float64(n-c.levels[tlsstate.Plaintext].Messages) / float64(n)
+		c.Encrypted = float64(n-c.Levels[tlsstate.TLS13].Messages) / float64(n)
 	}
-	c.Actions = []ActionCount{}
-	for a := tlsstate.Reject; ; a-- {
-		if n := c.messages[a]; n > 0 {
-			c.Actions = append(c.Actions, ActionCount{a.String(), n, len(c.peers[a])})
-		}
-		if a == tlsstate.Observe {
-			break
+	c.Actions = slices.DeleteFunc(c.Actions, func(a ActionCount) bool { return a.Messages == 0 })
+	for _, i := range c.Incidents {
+		if i.Fault != "" {
+			c.OwnFault += i.Messages
 		}
 	}
+	c.warn(c.gateways)
+	c.Summary = c.summary()
 }

@@ -19,7 +19,7 @@ type Incident struct {
 	Began  time.Time `json:"began"`
 	Last   time.Time `json:"last"`
 	// Kind is stripped, weakened or unauthenticated.
-	Kind string `json:"kind"`
+	Kind tlsstate.Downgrade `json:"kind"`
 	// Days is on how many of the 64 days before the pin was met, and Since the
 	// day that it formed; 0 and "never" for a level that is required.
 	Days  int    `json:"days"`
@@ -29,13 +29,12 @@ type Incident struct {
 	Pin  string `json:"pin"`
 	Seen string `json:"seen"`
 	// Messages came so. Action is the strongest that they met.
-	Messages int    `json:"messages"`
-	Action   string `json:"action"`
+	Messages int             `json:"messages"`
+	Action   tlsstate.Action `json:"action"`
 	// Fault is why this looks like our own fault, or empty.
 	Fault string `json:"fault,omitempty"`
 
-	action tlsstate.Action
-	name   string // the domain, or the network
+	name string // the domain, or the network
 }
 
 // The values of [Incident.Fault].
@@ -53,7 +52,7 @@ const quiet = 24 * time.Hour
 // incidents gathers downgrades.
 type incidents struct {
 	open map[tlsstate.Identity]*Incident
-	list []*Incident
+	list []*Incident // never nil
 	// first is the first incident of the window that ends with the last; names are
 	// those of the incidents in it.
 	first  int
@@ -63,7 +62,7 @@ type incidents struct {
 }
 
 func newIncidents(o *ratchet.BreakerOptions) *incidents {
-	return &incidents{open: make(map[tlsstate.Identity]*Incident), names: make(map[string]int), most: o.Domains, window: o.Window}
+	return &incidents{open: make(map[tlsstate.Identity]*Incident), list: []*Incident{}, names: make(map[string]int), most: o.Domains, window: o.Window}
 }
 
 // met closes the incident of an identity that met its pin.
@@ -83,9 +82,7 @@ func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *maill
 	}
 	i.Last = s.At
 	i.Messages += messages
-	if d.Action > i.action {
-		i.action, i.Action = d.Action, d.Action.String()
-	}
+	i.Action = max(i.Action, d.Action)
 	return i
 }
 
@@ -121,9 +118,9 @@ func (in *incidents) mark(since time.Time) {
 func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *Incident {
 	i := &Incident{
 		Identity: clip(d.Identity.String()), Client: clientText(c.Name, s.Peer.IP),
-		Began: s.At, Last: s.At, Kind: d.Kind.String(), Days: d.Days, Since: d.Since.String(),
+		Began: s.At, Last: s.At, Kind: d.Kind, Days: d.Days, Since: d.Since.String(),
 		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
-		action: d.Action, Action: d.Action.String(), name: s.BreakerName().Name,
+		Action: d.Action, name: s.BreakerName().Name,
 	}
 	if d.Kind == tlsstate.Unauthenticated {
 		i.Pin, i.Seen = "certificate", "none"

@@ -225,16 +225,12 @@ func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 		res.Offered = tlsstate.Merge(res.Offered, h)
 	}
 	r.counts.take(stats, rule)
-	r.counts.sum()
-	r.counts.warn(r.counts.gateways)
-	res.Report = r.counts.Report
 	today := tlsstate.DayOf(stats.Ended)
 	r.memory.each(func(e *entry) {
-		res.Report.Peers.add(e.id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)
+		r.counts.Peers.add(e.id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)
 	})
-	for _, i := range r.incidents.list {
-		res.Report.Incidents = append(res.Report.Incidents, *i)
-	}
-	res.Report.finish()
+	r.counts.Incidents = r.incidents.list
+	r.counts.finish()
+	res.Report = r.counts.Report
 	return res
 }

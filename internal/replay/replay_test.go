@@ -149,20 +149,20 @@ func TestIncident(t *testing.T) {
 		mail{at: on(8, 9, 0), who: bank, tls: "TLSv1.2"},
 	)
 	r := judge(t, mails)
-	want := []replay.Incident{
+	want := []*replay.Incident{
 		{
-			Identity: "address:192.0.2.10", Client: bank, Began: on(7, 9, 0), Last: on(8, 8, 30), Kind: "stripped",
-			Days: 6, Since: "2026-09-05", Pin: "TLSv1.2", Seen: "none", Messages: 3, Action: "tempfail",
+			Identity: "address:192.0.2.10", Client: bank, Began: on(7, 9, 0), Last: on(8, 8, 30), Kind: tlsstate.Stripped,
+			Days: 6, Since: "2026-09-05", Pin: "TLSv1.2", Seen: "none", Messages: 3, Action: tlsstate.Tempfail,
 		},
 		{ // The domain speaks for an address without a history, and only marks.
-			Identity: "domain:bank.example", Client: "mx2.bank.example[198.51.100.7]", Began: on(7, 20, 0), Last: on(7, 20, 0), Kind: "stripped",
-			Days: 6, Since: "2026-09-05", Pin: "TLSv1.2", Seen: "none", Messages: 1, Action: "header",
+			Identity: "domain:bank.example", Client: "mx2.bank.example[198.51.100.7]", Began: on(7, 20, 0), Last: on(7, 20, 0), Kind: tlsstate.Stripped,
+			Days: 6, Since: "2026-09-05", Pin: "TLSv1.2", Seen: "none", Messages: 1, Action: tlsstate.Header,
 		},
 	}
 	got := slices.Clone(r.Incidents)
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool {
 		f := p.String()
-		return f == "action" || f == "name"
+		return f == "name"
 	}, cmp.Ignore())); diff != "" {
 		t.Error(diff)
 	}
@@ -196,7 +196,7 @@ func TestOtherDowngrades(t *testing.T) {
 	}
 	mails = append(mails, mail{at: on(7, 9, 0), who: bank, tls: "TLSv1.3"}, mail{at: on(7, 10, 0), who: bank, tls: "TLSv1.1"})
 	r := judge(t, mails)
-	if len(r.Incidents) != 1 || r.Incidents[0].Kind != "unauthenticated" || r.Incidents[0].Pin != "certificate" || r.Incidents[0].Messages != 2 {
+	if len(r.Incidents) != 1 || r.Incidents[0].Kind != tlsstate.Unauthenticated || r.Incidents[0].Pin != "certificate" || r.Incidents[0].Messages != 2 {
 		t.Errorf("%+v", r.Incidents)
 	}
 	if want := "With tempfail, 1 of 8 messages, from 1 peer, would have waited, and 1 message, from 1 peer, would only have been logged."; r.Summary != want {

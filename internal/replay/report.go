@@ -36,7 +36,7 @@ type Report struct {
 	// on the last day.
 	Peers Peers `json:"peers"`
 	// Incidents are in the order of their beginning.
-	Incidents []Incident `json:"incidents"`
+	Incidents []*Incident `json:"incidents"`
 	// Actions are what downgrades would have met, the strongest first.
 	Actions []ActionCount `json:"actions"`
 	// OwnFault is how many messages of incidents look like our own fault.
@@ -53,15 +53,15 @@ type Report struct {
 
 // Policy is what of a policy decides, spelt as in the configuration.
 type Policy struct {
-	Stripped         string `json:"stripped"`
-	Weakened         string `json:"weakened"`
-	Unauthenticated  string `json:"unauthenticated"`
-	PinAfterDays     int    `json:"pin_after_days"`
-	PinMaxAgeDays    int    `json:"pin_max_age_days"`
-	ReleaseAfterDays int    `json:"release_after_days"`
-	RelaxAfterDays   int    `json:"relax_after_days"`
-	PinUpTo          string `json:"pin_up_to"`
-	DomainEnforce    string `json:"domain_enforce"`
+	Stripped         tlsstate.Action `json:"stripped"`
+	Weakened         tlsstate.Action `json:"weakened"`
+	Unauthenticated  tlsstate.Action `json:"unauthenticated"`
+	PinAfterDays     int             `json:"pin_after_days"`
+	PinMaxAgeDays    int             `json:"pin_max_age_days"`
+	ReleaseAfterDays int             `json:"release_after_days"`
+	RelaxAfterDays   int             `json:"relax_after_days"`
+	PinUpTo          tlsstate.Level  `json:"pin_up_to"`
+	DomainEnforce    string          `json:"domain_enforce"`
 }
 
 // Count is sessions and their messages.
@@ -72,7 +72,7 @@ type Count struct {
 
 // LevelCount is the count of one level.
 type LevelCount struct {
-	Level string `json:"level"`
+	Level tlsstate.Level `json:"level"`
 	Count
 }
 
@@ -86,22 +86,21 @@ type Peers struct {
 
 // ActionCount is what one action would have met.
 type ActionCount struct {
-	Action   string `json:"action"`
-	Messages int    `json:"messages"`
-	Peers    int    `json:"peers"`
+	Action   tlsstate.Action `json:"action"`
+	Messages int             `json:"messages"`
+	Peers    int             `json:"peers"`
 }
 
 // take fills in what the log held and the policy that was tried.
 func (r *Report) take(s *maillog.Stats, p *tlsstate.Policy) {
 	r.Stats = *s
-	r.Incidents, r.Listeners = []Incident{}, append([]*maillog.Listener{}, s.Listeners...)
 	for _, l := range r.Listeners {
 		l.Host, l.Service = clip(l.Host), clip(l.Service)
 	}
 	r.Policy = Policy{
-		Stripped: p.Stripped.String(), Weakened: p.Weakened.String(), Unauthenticated: p.Unauthenticated.String(),
+		Stripped: p.Stripped, Weakened: p.Weakened, Unauthenticated: p.Unauthenticated,
 		PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
-		RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo.String(), DomainEnforce: p.DomainEnforce.String(),
+		RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo, DomainEnforce: p.DomainEnforce.String(),
 	}
 }
 
@@ -148,16 +147,6 @@ func (p *Peers) add(k tlsstate.Kind, pinned bool) {
 		p.Domains++
 		p.DomainsPinned += n
 	}
-}
-
-// finish adds what follows from the incidents.
-func (r *Report) finish() {
-	for _, i := range r.Incidents {
-		if i.Fault != "" {
-			r.OwnFault += i.Messages
-		}
-	}
-	r.Summary = r.summary()
 }
 
 // clip makes a name of the log fit to be shown.

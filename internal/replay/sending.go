@@ -33,15 +33,15 @@ type Sent struct {
 	Destinations int `json:"destinations"`
 	Pinned       int `json:"pinned"`
 	// Incidents are downgrades of destinations.
-	Incidents []Incident `json:"incidents"`
+	Incidents []*Incident `json:"incidents"`
 	// Relay is the host that takes nearly all mail: then nothing was learned.
 	Relay string `json:"relay,omitempty"`
 }
 
 // SentCount is the recipients of one level.
 type SentCount struct {
-	Level      string `json:"level"`
-	Recipients uint64 `json:"recipients"`
+	Level      tlsstate.Level `json:"level"`
+	Recipients uint64         `json:"recipients"`
 }
 
 // sending replays the sending side. It is a [maillog.DeliverySink].
@@ -113,19 +113,16 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 	stats, today := s.out.Stats(), tlsstate.DayOf(s.now)
 	r := &Sent{
 		AfterFailure: stats.AfterFailure, Unknown: stats.Unknown, Unattributed: stats.Unattributed + uint64(s.away),
-		WouldHold: stats.WouldHold, Held: stats.Held, Incidents: []Incident{},
+		WouldHold: stats.WouldHold, Held: stats.Held, Incidents: s.incidents.list,
 	}
 	for l := len(stats.Sent) - 1; l >= 0; l-- {
-		r.Levels = append(r.Levels, SentCount{tlsstate.Level(l).String(), stats.Sent[l]})
+		r.Levels = append(r.Levels, SentCount{tlsstate.Level(l), stats.Sent[l]})
 	}
 	for _, e := range s.memory.all[tlsstate.Destination] {
 		r.Destinations++
 		if e.history.TopPin(rule, today) > tlsstate.Plaintext {
 			r.Pinned++
 		}
-	}
-	for _, i := range s.incidents.list {
-		r.Incidents = append(r.Incidents, *i)
 	}
 	if r.Relay = clip(s.relay(r.Destinations)); r.Relay != "" {
 		return r, nil
@@ -142,7 +139,7 @@ func (s *Sent) writeText(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\n%-31s%14s\n", "sent", "recipients")
 	for _, l := range s.Levels {
-		row(l.Level, l.Recipients)
+		row(l.Level.String(), l.Recipients)
 	}
 	row("none after a failed handshake", s.AfterFailure)
 	row("TLS unknown", s.Unknown)

@@ -61,7 +61,7 @@ func TestSent(t *testing.T) {
 		t.Fatalf("%+v", r.Report)
 	}
 	want := replay.Sent{
-		Levels:       []replay.SentCount{{Level: "TLSv1.3", Recipients: 6}, {Level: "TLSv1.2"}, {Level: "weak"}, {Level: "none", Recipients: 1}},
+		Levels:       []replay.SentCount{{Level: tlsstate.TLS13, Recipients: 6}, {Level: tlsstate.TLS12}, {Level: tlsstate.Weak}, {Level: tlsstate.Plaintext, Recipients: 1}},
 		Unattributed: 1, WouldHold: 1, Destinations: 1, Pinned: 1,
 	}
 	incidents := got.Incidents
@@ -69,7 +69,7 @@ func TestSent(t *testing.T) {
 	if diff := cmp.Diff(want, *got); diff != "" {
 		t.Error(diff)
 	}
-	if len(incidents) != 1 || incidents[0].Identity != "destination:bank.example" || incidents[0].Kind != "stripped" || incidents[0].Action != "observe" || incidents[0].Client != "mx.bank.example[192.0.2.10]" {
+	if len(incidents) != 1 || incidents[0].Identity != "destination:bank.example" || incidents[0].Kind != tlsstate.Stripped || incidents[0].Action != tlsstate.Observe || incidents[0].Client != "mx.bank.example[192.0.2.10]" {
 		t.Errorf("%+v", incidents)
 	}
 	if h := r.Histories[tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.example"}]; h.First.String() != "2026-09-02" || h.Last.String() != "2026-09-08" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tlsratchet/internal/words"
+	"tlsratchet/tlsstate"
 )
 
 // WriteText writes the report for people, at most 80 columns wide.
@@ -60,7 +61,7 @@ func (r *Report) counts(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\n%-17s%14s%14s\n", "", "sessions", "messages")
 	for _, l := range r.Levels {
-		row(l.Level, l.Count)
+		row(l.Level.String(), l.Count)
 	}
 	row("judged", r.Judged)
 	if r.Judged.Messages > 0 {
@@ -88,17 +89,16 @@ func (r *Report) counts(b *strings.Builder) {
 }
 
 // rows writes a table of the incidents that are wanted.
-func rows(b *strings.Builder, title string, all []Incident, wanted func(*Incident) bool) {
-	list := slices.DeleteFunc(slices.Clone(all), func(i Incident) bool { return !wanted(&i) })
+func rows(b *strings.Builder, title string, all []*Incident, wanted func(*Incident) bool) {
+	list := slices.DeleteFunc(slices.Clone(all), func(i *Incident) bool { return !wanted(i) })
 	if len(list) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\n%s: %s\n", title, words.Number(len(list)))
 	fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", "from (UTC)", "peer", "days", "was, came", "mails", "action")
-	for n := range list {
-		i := &list[n]
+	for _, i := range list {
 		change := short(i.Pin) + ", " + short(i.Seen)
-		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(words.Number(i.Messages), 5), cut(i.Action, 10))
+		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(words.Number(i.Messages), 5), cut(i.Action.String(), 10))
 		if i.Fault != "" {
 			fmt.Fprintf(b, "  %s\n", i.Fault)
 		}
@@ -123,11 +123,8 @@ func days64(i *Incident) string {
 
 // short spells a level in as few letters as a table has.
 func short(level string) string {
-	switch level {
-	case "certificate":
+	if level == "certificate" {
 		return "cert"
-	case "none":
-		return "none"
 	}
 	return strings.TrimPrefix(level, "TLSv")
 }
@@ -140,9 +137,9 @@ func cut(s string, n int) string {
 }
 
 // fates are what actions mean for a message.
-var fates = map[string]string{
-	"reject": "have been refused", "tempfail": "have waited", "quarantine": "have been put on hold",
-	"header": "have been marked", "observe": "only have been logged",
+var fates = [...]string{
+	tlsstate.Reject: "have been refused", tlsstate.Tempfail: "have waited", tlsstate.Quarantine: "have been put on hold",
+	tlsstate.Header: "have been marked", tlsstate.Observe: "only have been logged",
 }
 
 // summary is the sentence to decide on.
@@ -150,7 +147,7 @@ func (r *Report) summary() string {
 	if r.Judged.Messages == 0 {
 		return "No result: the log has no message whose encryption is known."
 	}
-	with := "With " + r.Policy.Stripped + ", "
+	with := "With " + r.Policy.Stripped.String() + ", "
 	if len(r.Actions) == 0 {
 		return with + fmt.Sprintf("none of %s would have been touched.", words.Count(r.Judged.Messages, "message"))
 	}
