@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -73,10 +72,10 @@ func (in *incidents) met(d *ratchet.Decision) {
 }
 
 // downgrade adds messages to the incident of their peer.
-func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client, messages int) *Incident {
+func (in *incidents) downgrade(s *ratchet.Session, d *ratchet.Decision, client string, messages int) *Incident {
 	i := in.open[d.Identity]
 	if i == nil || s.At.Sub(i.Last) > quiet {
-		i = newIncident(s, d, c)
+		i = newIncident(s, d, client)
 		in.open[d.Identity] = i
 		in.add(i)
 	}
@@ -115,9 +114,9 @@ func (in *incidents) mark(since time.Time) {
 	}
 }
 
-func newIncident(s *ratchet.Session, d *ratchet.Decision, c *maillog.Client) *Incident {
+func newIncident(s *ratchet.Session, d *ratchet.Decision, client string) *Incident {
 	i := &Incident{
-		Identity: clip(d.Identity.String()), Client: clientText(c.Name, s.Peer.IP),
+		Identity: clip(d.Identity.String()), Client: clientText(client, s.Peer.IP),
 		Began: s.At, Last: s.At, Kind: d.Kind, Days: d.Days, Since: d.Since.String(),
 		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
 		Action: d.Action, name: s.BreakerName().Name,

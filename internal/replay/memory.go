@@ -9,7 +9,7 @@ import (
 // memory is the memory of a replay. Nothing in it is ever pushed out, and there
 // are no quotas.
 type memory struct {
-	all [kinds]map[string]*entry // by kind and name
+	all map[tlsstate.Identity]*entry
 	// recent are the entries that the client's last session found: most are asked
 	// for several times in a row.
 	recent *recent
@@ -44,8 +44,6 @@ func (e *entry) clean() tlsstate.History {
 	return e.history
 }
 
-func (e *entry) setApart(h tlsstate.History) { e.apart = &h }
-
 // change is a history before a session in clear changed it.
 type change struct {
 	of     *entry
@@ -53,20 +51,7 @@ type change struct {
 }
 
 func newMemory() *memory {
-	m := &memory{recent: new(recent)}
-	for kind := range m.all {
-		m.all[kind] = make(map[string]*entry)
-	}
-	return m
-}
-
-// each visits all entries.
-func (m *memory) each(visit func(*entry)) {
-	for _, named := range m.all {
-		for _, e := range named {
-			visit(e)
-		}
-	}
+	return &memory{all: make(map[tlsstate.Identity]*entry), recent: new(recent)}
 }
 
 // find returns the entry of an identity, or nil.
@@ -75,7 +60,7 @@ func (m *memory) find(id tlsstate.Identity) *entry {
 	if e := *recent; e != nil && e.id == id {
 		return e
 	}
-	e := m.all[id.Kind%kinds][id.Name]
+	e := m.all[id]
 	if e != nil {
 		*recent = e
 	}
@@ -99,11 +84,12 @@ func (m *memory) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow
 	e := m.find(id)
 	if e == nil {
 		e = &entry{id: id}
-		m.all[id.Kind%kinds][id.Name] = e
+		m.all[id] = e
 	}
 	switch {
 	case m.fault:
-		e.setApart(e.clean())
+		h := e.clean()
+		e.apart = &h
 	default:
 		if m.inClear && len(m.changes) < maxChanges {
 			m.changes = append(m.changes, change{e, e.clean()})
@@ -120,7 +106,7 @@ func (m *memory) Update(id tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow
 // encrypted.
 func (m *memory) undo() {
 	for i := len(m.changes) - 1; i >= 0; i-- {
-		m.changes[i].of.setApart(m.changes[i].before)
+		m.changes[i].of.apart = &m.changes[i].before
 	}
 	m.changes = nil
 }
@@ -128,12 +114,26 @@ func (m *memory) undo() {
 // learned returns what is for --apply.
 func (m *memory) learned() map[tlsstate.Identity]tlsstate.History {
 	all := make(map[tlsstate.Identity]tlsstate.History)
-	m.each(func(e *entry) {
-		if h := e.clean(); e.id.Kind != tlsstate.Listener && h != (tlsstate.History{}) {
-			all[e.id] = h
+	for id, e := range m.all {
+		if h := e.clean(); id.Kind != tlsstate.Listener && h != (tlsstate.History{}) {
+			all[id] = h
 		}
-	})
+	}
 	return all
+}
+
+// count returns how many identities of a kind there are, and how many of them have
+// a pin that holds today.
+func (m *memory) count(k tlsstate.Kind, rule *tlsstate.Policy, today tlsstate.Day) (seen, pinned int) {
+	for id, e := range m.all {
+		if id.Kind != k {
+			continue
+		}
+		if seen++; e.history.TopPin(rule, today) > tlsstate.Plaintext {
+			pinned++
+		}
+	}
+	return seen, pinned
 }
 
 // Newest returns 0: a log may leave out months, and that is no clock that

@@ -180,7 +180,7 @@ func (r *replay) judged(m *maillog.Session, s *ratchet.Session, d *ratchet.Decis
 	r.counts.judged(d, n)
 	fault := r.outage.session(r, s)
 	if d.Outcome == tlsstate.Downgraded {
-		i := r.incidents.downgrade(s, d, m.Client, m.Messages)
+		i := r.incidents.downgrade(s, d, m.Client.Name, m.Messages)
 		if r.failedBefore(m) {
 			i.Fault = FaultHandshake
 		} else if fault && i.Fault == "" {
@@ -226,9 +226,9 @@ func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 	}
 	r.counts.take(stats, rule)
 	today := tlsstate.DayOf(stats.Ended)
-	r.memory.each(func(e *entry) {
-		r.counts.Peers.add(e.id.Kind, e.history.TopPin(rule, today) > tlsstate.Plaintext)
-	})
+	p := &r.counts.Peers
+	p.Addresses, p.AddressesPinned = r.memory.count(tlsstate.Address, rule, today)
+	p.Domains, p.DomainsPinned = r.memory.count(tlsstate.Domain, rule, today)
 	r.counts.Incidents = r.incidents.list
 	r.counts.finish()
 	res.Report = r.counts.Report

@@ -134,21 +134,6 @@ func (r *Report) warn(gateways map[string]int) {
 	}
 }
 
-func (p *Peers) add(k tlsstate.Kind, pinned bool) {
-	n := 0
-	if pinned {
-		n = 1
-	}
-	switch k {
-	case tlsstate.Address:
-		p.Addresses++
-		p.AddressesPinned += n
-	case tlsstate.Domain:
-		p.Domains++
-		p.DomainsPinned += n
-	}
-}
-
 // clip makes a name of the log fit to be shown.
 func clip(s string) string { return clean.Text(s, maxName) }
 

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"time"
 
 	"tlsratchet/internal/maillog"
@@ -46,7 +45,7 @@ type SentCount struct {
 
 // sending replays the sending side. It is a [maillog.DeliverySink].
 type sending struct {
-	out       *outbound.Outbound
+	*outbound.Outbound
 	memory    *memory
 	incidents *incidents
 	now       time.Time // of the delivery at hand
@@ -57,7 +56,7 @@ type sending struct {
 
 func newSending(o *Options, now time.Time) *sending {
 	s := &sending{memory: newMemory(), incidents: newIncidents(&o.Breaker), latest: tlsstate.DayOf(now) + 1, hosts: make(map[string]int)}
-	s.out = outbound.New(outbound.Options{
+	s.Outbound = outbound.New(outbound.Options{
 		Histories: s.memory, Settings: *o.Sending, Events: s.event,
 		Now: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -77,17 +76,14 @@ func (s *sending) Delivered(d *maillog.Delivery) {
 	}
 	const most = 1 << 14
 	if s.all++; len(s.hosts) < most || s.hosts[d.Host] > 0 {
-		s.hosts[strings.Clone(d.Host)]++
+		s.hosts[d.Host]++
 	}
-	s.out.Delivered(d)
+	s.Outbound.Delivered(d)
 }
-
-// Removed passes on that a message left the queue.
-func (s *sending) Removed(queueID string) { s.out.Removed(queueID) }
 
 func (s *sending) event(e ratchet.Event) {
 	if e.Decision.Outcome == tlsstate.Downgraded {
-		s.incidents.downgrade(e.Session, e.Decision, &maillog.Client{Name: e.Session.Peer.Host}, 1)
+		s.incidents.downgrade(e.Session, e.Decision, e.Session.Peer.Host, 1)
 	} else {
 		s.incidents.met(e.Decision)
 	}
@@ -110,7 +106,7 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 	if s.all+s.away == 0 {
 		return nil, nil
 	}
-	stats, today := s.out.Stats(), tlsstate.DayOf(s.now)
+	stats := s.Stats()
 	r := &Sent{
 		AfterFailure: stats.AfterFailure, Unknown: stats.Unknown, Unattributed: stats.Unattributed + uint64(s.away),
 		WouldHold: stats.WouldHold, Held: stats.Held, Incidents: s.incidents.list,
@@ -118,12 +114,7 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 	for l := len(stats.Sent) - 1; l >= 0; l-- {
 		r.Levels = append(r.Levels, SentCount{tlsstate.Level(l), stats.Sent[l]})
 	}
-	for _, e := range s.memory.all[tlsstate.Destination] {
-		r.Destinations++
-		if e.history.TopPin(rule, today) > tlsstate.Plaintext {
-			r.Pinned++
-		}
-	}
+	r.Destinations, r.Pinned = s.memory.count(tlsstate.Destination, rule, tlsstate.DayOf(s.now))
 	if r.Relay = clip(s.relay(r.Destinations)); r.Relay != "" {
 		return r, nil
 	}
