@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -42,11 +41,10 @@ func (l *Lines) Read(line []byte) (Line, bool) {
 // Journal reads a record of journalctl -o json, of whatever program, and its
 // cursor. It returns false for what is none.
 func (l *Lines) Journal(b []byte) (line Line, cursor string, ok bool) {
-	o := &l.parser.parsed
-	*o = object{}
-	if json.Unmarshal(b, o) != nil {
+	if !l.parser.parse(b) {
 		return line, "", false
 	}
+	o := &l.parser.parsed
 	micros, err := strconv.ParseInt(string(o.Micros), 10, 64)
 	pid, _ := number(first(o.SyslogPID, o.ProcessID))
 	return Line{At: time.UnixMicro(micros), Program: string(o.Identifier), PID: pid, Message: o.Message}, string(o.Cursor), err == nil

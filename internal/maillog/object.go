@@ -2,8 +2,10 @@ package maillog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 )
@@ -25,93 +27,78 @@ type object struct {
 	// Docker's json-file (log, time), Loki (line, timestamp), Filebeat (message,
 	// @timestamp, process), Vector (host, appname, procid) and Fluentd (host, ident,
 	// pid).
-	Log       text        `json:"log"`
-	Line      text        `json:"line"`
-	Text      text        `json:"message"`
-	Time      text        `json:"time"`
-	Timestamp text        `json:"timestamp"`
-	Elastic   text        `json:"@timestamp"`
-	Host      text        `json:"host"`
-	AppName   text        `json:"appname"`
-	Ident     text        `json:"ident"`
-	ProcID    text        `json:"procid"`
-	PID       text        `json:"pid"`
-	Process   beatProcess `json:"process"`
-}
-
-// beatProcess is Filebeat's object of that name. Another shipper's may be a text.
-type beatProcess struct{ Name, PID text }
-
-// UnmarshalJSON ignores what is not an object.
-func (p *beatProcess) UnmarshalJSON(b []byte) error {
-	if b[0] != '{' {
-		return nil
-	}
-	type fields beatProcess
-	return json.Unmarshal(b, (*fields)(p))
+	Log       text                     `json:"log"`
+	Line      text                     `json:"line"`
+	Text      text                     `json:"message"`
+	Time      text                     `json:"time"`
+	Timestamp text                     `json:"timestamp"`
+	Elastic   text                     `json:"@timestamp"`
+	Host      text                     `json:"host"`
+	AppName   text                     `json:"appname"`
+	Ident     text                     `json:"ident"`
+	ProcID    text                     `json:"procid"`
+	PID       text                     `json:"pid"`
+	Process   struct{ Name, PID text } `json:"process"`
 }
 
 // text is a value of JSON that is a text. The journal writes what is not UTF-8
 // as an array of bytes, and a field that is there twice as an array.
 type text []byte
 
-// UnmarshalJSON takes the last item of an array of texts, the name in an object
-// ("host" of Filebeat), and the letters of a number. It looks one level deep.
+// UnmarshalJSON takes the items of an array, the name in an object ("host" of
+// Filebeat), and the letters of a number.
 func (t *text) UnmarshalJSON(b []byte) error {
-	switch b[0] {
-	case '"':
-		return t.quoted(b)
-	case '[':
-		return t.array(b)
-	case '{':
-		var host struct{ Hostname, Name json.RawMessage }
-		err := json.Unmarshal(b, &host)
-		if name := first(text(host.Hostname), text(host.Name)); len(name) > 0 && name[0] == '"' {
-			return t.quoted(name)
-		}
+	if b[0] == '"' && bytes.IndexByte(b, '\\') < 0 {
+		*t = bytes.Clone(b[1 : len(b)-1])
+		return nil
+	}
+	var value any
+	if err := json.Unmarshal(b, &value); err != nil {
 		return err
-	case 'n':
+	}
+	switch v := value.(type) {
+	case nil:
+	case string:
+		*t = text(v)
+	case []any:
+		t.items(v)
+	case map[string]any:
+		host, _ := v["hostname"].(string)
+		name, _ := v["name"].(string)
+		*t = text(cmp.Or(host, name))
 	default:
 		*t = bytes.Clone(b)
 	}
 	return nil
 }
 
-func (t *text) quoted(b []byte) error {
-	if bytes.IndexByte(b, '\\') < 0 {
-		*t = bytes.Clone(b[1 : len(b)-1])
-		return nil
-	}
-	var s string
-	err := json.Unmarshal(b, &s)
-	*t = text(s)
-	return err
-}
-
-func (t *text) array(b []byte) error {
-	var items []json.RawMessage
-	if err := json.Unmarshal(b, &items); err != nil {
-		return err
-	}
-	*t = make(text, 0, len(items))
-	for _, item := range items {
-		if item[0] == '"' {
-			if err := t.quoted(item); err != nil {
-				return err
-			}
-		} else if n, err := strconv.ParseUint(string(item), 10, 8); err == nil {
-			*t = append(*t, byte(n))
+// items takes the last text, or all bytes.
+func (t *text) items(all []any) {
+	*t = make(text, 0, len(all))
+	for _, item := range all {
+		switch v := item.(type) {
+		case string:
+			*t = text(v)
+		case float64:
+			*t = append(*t, byte(v))
 		}
 	}
-	return nil
 }
 
 var jsonTag = []byte(`/smtpd"`)
 
 // object reads a record in JSON.
 func (p *parser) object(b []byte, r *record) bool {
+	return p.parse(b) && p.parts(&p.parsed, r)
+}
+
+// parse reads JSON. A field that another program has as something else is left
+// out.
+func (p *parser) parse(b []byte) bool {
 	p.parsed = object{}
-	return json.Unmarshal(b, &p.parsed) == nil && p.parts(&p.parsed, r)
+	err := json.Unmarshal(b, &p.parsed)
+	var odd *json.UnmarshalTypeError
+	return err == nil || errors.As(err, &odd)
 }
 
 func (p *parser) parts(o *object, r *record) bool {
@@ -119,7 +106,7 @@ func (p *parser) parts(o *object, r *record) bool {
 		r.at, r.timed = at, true
 	}
 	if o.Identifier != nil { // of the journal
-		if p.fields(o.Hostname, o.Identifier, first(o.SyslogPID, o.ProcessID), o.Message, r) {
+		if p.fields(first(o.Hostname, text("-")), o.Identifier, first(o.SyslogPID, o.ProcessID), o.Message, r) {
 			if !r.timed || o.Hostname == nil {
 				r.program = damaged
 			}

@@ -45,7 +45,6 @@ type parser struct {
 	last []byte
 	// wrapped is true if something is written around the lines.
 	wrapped bool
-	scratch []byte
 	parsed  object // the last record in JSON
 }
 
