@@ -182,7 +182,8 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 		p.tls[relay] = security
 		return
 	}
-	if host, ok := offerLine(msg); ok {
+	if rest, ok := bytes.CutPrefix(msg, offeredBy); ok {
+		host := string(bytes.TrimSuffix(rest, []byte("]")))
 		p.offered[host] = true
 		p.drop(host)
 		return
@@ -232,11 +233,6 @@ func (p *client) finish(s *status, known bool) {
 	}
 	p.last = *s
 	p.last.text = nil // it is only lent
-	p.reset()
-}
-
-// reset forgets what belongs to the delivery that ended.
-func (p *client) reset() {
 	clear(p.tls)
 	clear(p.offered)
 	clear(p.failed)

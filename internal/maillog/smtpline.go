@@ -24,7 +24,6 @@ var (
 	lostWith      = []byte("lost connection with ")
 	inReplyToRCPT = []byte("(in reply to RCPT TO command)")
 	suspension    = []byte("delivery temporarily suspended: ")
-	suspended     = []byte("(delivery temporarily suspended: ")
 )
 
 // daemonOf returns the last part of a program's name: "smtp" of
@@ -52,11 +51,6 @@ func relayAfter(msg, text []byte) (relay string, rest []byte, ok bool) {
 	to, rest, ok := bytes.Cut(msg, []byte(": "))
 	to, _, _ = bytes.Cut(to, space)
 	return string(to), rest, ok
-}
-
-func offerLine(msg []byte) (host string, ok bool) {
-	rest, ok := bytes.CutPrefix(msg, offeredBy)
-	return string(bytes.TrimSuffix(rest, []byte("]"))), ok
 }
 
 // queueID cuts "4Q1: " off.
@@ -105,7 +99,8 @@ func statusLine(msg []byte) (s status, ok bool) {
 		case "relay":
 			if string(value) != "none" {
 				s.relay = string(value)
-				s.Host, s.Addr = hostOf(s.relay), addressOf(s.relay)
+				s.Host, s.Addr, _ = strings.Cut(s.relay, "[")
+				s.Addr, _, _ = strings.Cut(s.Addr, "]")
 			}
 		case "conn_use":
 			s.Reused = true
@@ -116,8 +111,8 @@ func statusLine(msg []byte) (s status, ok bool) {
 		case "status":
 			var word []byte
 			word, s.text, _ = bytes.Cut(rest, space)
-			s.Status = statusOf(word)
-			s.Refusal, s.Suspended = s.refusal(), bytes.HasPrefix(s.text, suspended)
+			s.Status = statuses[string(word)]
+			s.refused()
 			return s, s.Status != 0
 		}
 	}
@@ -154,17 +149,7 @@ func took(delays string) (d time.Duration) {
 	return d
 }
 
-func statusOf(word []byte) Status {
-	switch string(word) {
-	case "sent":
-		return Sent
-	case "deferred":
-		return Deferred
-	case "bounced":
-		return Bounced
-	}
-	return 0
-}
+var statuses = map[string]Status{"sent": Sent, "deferred": Deferred, "bounced": Bounced}
 
 // tlsField reads the tls= of Postfix 3.11: the level, and how it ended.
 func (s *status) tlsField() TLSUse {
@@ -179,21 +164,17 @@ func (s *status) tlsField() TLSUse {
 	return Encrypted
 }
 
-func (s *status) refusal() Refusal {
+// refused reads Postfix's own text: what a server replied stands behind its name.
+func (s *status) refused() {
+	reason := bytes.TrimPrefix(s.text, []byte("("))
+	reason, s.Suspended = bytes.CutPrefix(reason, suspension)
 	switch {
 	case s.Status == Sent:
-	case bytes.HasPrefix(s.reason(), required):
-		return NotOffered
-	case bytes.HasPrefix(s.reason(), cannotStart):
-		return Handshake
+	case bytes.HasPrefix(reason, required):
+		s.Refusal = NotOffered
+	case bytes.HasPrefix(reason, cannotStart):
+		s.Refusal = Handshake
 	}
-	return NoRefusal
-}
-
-// reason is Postfix's own text: what a server replied stands behind its name.
-func (s *status) reason() []byte {
-	text := bytes.TrimPrefix(s.text, []byte("("))
-	return bytes.TrimPrefix(text, suspension)
 }
 
 // hostAfter returns H of the first "H[A]" behind a word.
@@ -210,11 +191,4 @@ func hostAfter(b []byte, word string) string {
 func hostOf(relay string) string {
 	host, _, _ := strings.Cut(relay, "[")
 	return host
-}
-
-// addressOf returns A of "H[A]:P".
-func addressOf(relay string) string {
-	_, rest, _ := strings.Cut(relay, "[")
-	addr, _, _ := strings.Cut(rest, "]")
-	return addr
 }
