@@ -104,20 +104,19 @@ func (c *clock) parse(line []byte) (at int64, rest []byte, ok bool) {
 	if _, ok := two(line[n-2:]); !ok {
 		return 0, nil, false
 	}
-	var t time.Time
-	err := errNoLog
-	for i := 0; err != nil; i++ {
-		if i == len(layouts) {
-			return 0, nil, false
+	for _, layout := range layouts {
+		t, err := time.Parse(layout, string(line[:n]))
+		if err != nil {
+			continue
 		}
-		t, err = time.Parse(layouts[i], string(line[:n]))
+		suffix := suffixOf(line[afterFraction(line, n+past):])
+		if at, rest, ok = c.seconds(line, n, suffix); !ok || !c.complete(t, bytes.TrimLeft(suffix, " ")) {
+			break
+		}
+		c.prefix, c.suffix = append(c.prefix[:0], line[:n]...), append(c.suffix[:0], suffix...)
+		return c.dated(at), rest, true
 	}
-	suffix := suffixOf(line[afterFraction(line, n+past):])
-	if at, rest, ok = c.seconds(line, n, suffix); !ok || !c.complete(t, bytes.TrimLeft(suffix, " ")) {
-		return 0, nil, false
-	}
-	c.prefix, c.suffix = append(c.prefix[:0], line[:n]...), append(c.suffix[:0], suffix...)
-	return c.dated(at), rest, true
+	return 0, nil, false
 }
 
 // suffixOf returns the zone, or the year, after the seconds.

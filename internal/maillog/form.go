@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // form is how the records of a source are separated.
@@ -61,18 +62,15 @@ func (s *source) unread() error {
 
 var errNoLog = errors.New("no line in its first 64 KiB has a date: this is no log, or not in plain text or UTF-8")
 
-func begins(with string) func([]byte) bool {
-	return func(head []byte) bool { return bytes.HasPrefix(head, []byte(with)) }
+func begins(any ...string) func([]byte) bool {
+	return func(head []byte) bool {
+		return slices.ContainsFunc(any, func(text string) bool { return bytes.HasPrefix(head, []byte(text)) })
+	}
 }
 
 func holds(all ...string) func([]byte) bool {
 	return func(head []byte) bool {
-		for _, text := range all {
-			if !bytes.Contains(head, []byte(text)) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(all, func(text string) bool { return !bytes.Contains(head, []byte(text)) })
 	}
 }
 
@@ -81,15 +79,13 @@ var unreadable = []struct {
 	is   func(head []byte) bool
 	text string
 }{
-	{begins("\xff\xfe"), "this is UTF-16: pass the output of iconv -f UTF-16 -t UTF-8"},
-	{begins("\xfe\xff"), "this is UTF-16: pass the output of iconv -f UTF-16 -t UTF-8"},
+	{begins("\xff\xfe", "\xfe\xff"), "this is UTF-16: pass the output of iconv -f UTF-16 -t UTF-8"},
 	{begins("LPKSHHRH"), "this is a file of the journal: pass the output of journalctl -o json --file"},
 	{begins("PK\x03\x04"), "this is a zip archive: pass the output of unzip -p"},
 	{func(head []byte) bool { return len(head) > 262 && string(head[257:262]) == "ustar" }, "this is a tar archive: pass the output of tar -xOf"},
 	{holds(`"streams"`, `"values"`), "this is an answer of Loki's API: pass the output of logcli query -o jsonl"},
 	{holds(`"result"`, `"values"`), "this is an answer of Loki's API: pass the output of logcli query -o jsonl"},
-	{begins("[{"), "this is an array of JSON: pass one object a line, as jq -c '.[]' prints it"},
-	{begins("[\n"), "this is an array of JSON: pass one object a line, as jq -c '.[]' prints it"},
+	{begins("[{", "[\n"), "this is an array of JSON: pass one object a line, as jq -c '.[]' prints it"},
 	{holds("\n    MESSAGE=", " [s="), "this is journalctl -o verbose: pass -o json"},
 	{monotonic, "these are times since the boot, without a date (journalctl -o short-monotonic, dmesg): pass journalctl -o short-iso or -o json"},
 	{undated, "these are lines of Postfix without a date (journalctl -o cat): pass journalctl -o short-iso or -o json"},

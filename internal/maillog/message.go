@@ -177,12 +177,8 @@ func (e *event) from(b []byte) (rest []byte, ok bool) {
 	end := open + n + 1
 	e.client, rest = b[:end], b[end:]
 	if len(rest) > 0 && rest[0] == ':' {
-		i := 1
-		for i < len(rest) && rest[i] >= '0' && rest[i] <= '9' {
-			i++
-		}
-		if i > 1 {
-			rest = rest[i:]
+		if _, n := number(rest[1:]); n > 0 {
+			rest = rest[1+n:]
 		}
 	}
 	return rest, true

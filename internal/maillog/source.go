@@ -115,7 +115,11 @@ func (s *source) look(ctx context.Context) error {
 		s.done()
 		s.stream = nil
 	}
-	s.learn(s.written(when), years)
+	// The time that the compression states is better than the system's, if possible.
+	if !s.packed.IsZero() && !s.packed.After(s.options.Now.AddDate(0, 0, 1)) {
+		when = s.packed
+	}
+	s.learn(when, years)
 	return nil
 }
 
@@ -137,15 +141,6 @@ func (s *source) open(ctx context.Context, progress *Progress) (err error) {
 	s.stream, s.packed = bufio.NewReaderSize(plain, longestLine), at
 	s.done = func() { end(); closed() }
 	return nil
-}
-
-// written chooses the time of a file that the compression states, if that is
-// possible, over the time that the system states.
-func (s *source) written(system time.Time) time.Time {
-	if s.packed.IsZero() || s.packed.After(s.options.Now.AddDate(0, 0, 1)) {
-		return system
-	}
-	return s.packed
 }
 
 // reason is an error of the system without the path, which is reported already.

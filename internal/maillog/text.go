@@ -35,28 +35,22 @@ var (
 	removed  = []byte(": removed")
 	tagEnd   = []byte("]:")
 
-	wordsOfInterest = [][]byte{smtpWord, qmgrWord, []byte("/error"), []byte("/retry"), suppressed, rateLimit, droppedCount}
+	wordsOfInterest = [][]byte{smtpWord, qmgrWord, []byte("/error"), []byte("/retry"), suppressed, rateLimit, []byte("dropped='"), []byte("discarded")}
 )
 
 // parser reads the lines of one source.
 type parser struct {
 	clock clock
 	// last is the source of the last line of smtpd: most lines have the same.
-	last []byte
-	// wrapped is true if something is written around the lines.
-	wrapped bool
-	parsed  object // the last record in JSON
+	last   []byte
+	parsed object // the last record in JSON
 }
 
 // line reads one line. It returns false for a line of no interest.
 func (p *parser) line(line []byte, r *record) bool {
 	*r = record{}
 	line = bytes.TrimSuffix(line, []byte("\r")) // a copy by way of Windows
-	if len(line) == 0 || line[0] == '{' && !ofInterest(line) {
-		return false
-	}
-	at, rest, ok := p.clock.read(line)
-	if ok {
+	if at, rest, ok := p.clock.read(line); ok {
 		r.at, r.timed = at, true
 		if n := len(p.last); n > 0 && len(rest) > n && rest[n] == '[' && string(rest[:n]) == string(p.last) {
 			r.source, r.program = rest[:n], smtpd
@@ -66,12 +60,11 @@ func (p *parser) line(line []byte, r *record) bool {
 		if p.named(rest, r) {
 			return r.program != other
 		}
-		if !p.wrapped && !bytes.Contains(line, smtpWord) {
-			return false
-		}
+	}
+	if !ofInterest(line) {
+		return false
 	}
 	if r.timed = false; p.unwrap(line, r) {
-		p.wrapped = p.wrapped || r.program == smtpd
 		return r.program != other
 	}
 	r.program = damaged
@@ -100,7 +93,7 @@ func (p *parser) named(b []byte, r *record) bool {
 	return true
 }
 
-// ofInterest reports whether a line of JSON may matter, at little cost.
+// ofInterest reports whether a line of an unusual form may matter, at little cost.
 func ofInterest(line []byte) bool {
 	return slices.ContainsFunc(wordsOfInterest, func(word []byte) bool { return bytes.Contains(line, word) })
 }
