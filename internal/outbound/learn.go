@@ -101,11 +101,11 @@ func (b *Outbound) used(d *maillog.Delivery, l lookup) (level tlsstate.Security,
 
 // isHeld reports whether our answer for the destination was, or is, "encrypt".
 func (b *Outbound) isHeld(l lookup) bool {
-	if l.encrypt {
-		return true
+	if l.encrypt || !l.at.IsZero() {
+		return l.encrypt
 	}
-	h, err := b.o.Histories.Load(l.name.id)
-	return err == nil && l.at.IsZero() && b.holds(l.name.id.Name, h, b.o.Now())
+	h, ok := b.load(l.name.id)
+	return ok && b.holds(l.name.id.Name, h, b.o.Now())
 }
 
 // judge holds a delivery against what is known of its destination, and learns.
@@ -115,9 +115,8 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	if rule.Exempt {
 		return
 	}
-	h, err := b.o.Histories.Load(id)
-	if err != nil {
-		b.fail(fmt.Errorf("loading %s: %w", id, err))
+	h, ok := b.load(id)
+	if !ok {
 		return
 	}
 	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
@@ -193,17 +192,9 @@ func (b *Outbound) learnHosts(d *maillog.Delivery) {
 }
 
 func (b *Outbound) learnHost(host string, d *maillog.Delivery, used tlsstate.Security) {
-	host, err := peer.Normalize(host)
-	if err != nil || !strings.Contains(host, ".") {
-		return
-	}
-	id := tlsstate.Identity{Kind: tlsstate.MX, Name: host}
-	h, err := b.o.Histories.Load(id)
-	o, rule := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}, b.settings.Load().Rules.Default()
-	if err != nil {
-		b.fail(fmt.Errorf("loading %s: %w", id, err))
-	} else if _, after := tlsstate.Learn(h, o, rule); after != h {
-		b.learn(id, o, rule)
+	if host, _ = peer.Normalize(host); strings.Contains(host, ".") {
+		o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
+		b.learn(tlsstate.Identity{Kind: tlsstate.MX, Name: host}, o, b.settings.Load().Rules.Default())
 	}
 }
 
@@ -214,20 +205,13 @@ func (b *Outbound) report(d *maillog.Delivery, v *tlsstate.Verdict, used tlsstat
 		return
 	}
 	addr, _ := netip.ParseAddr(d.Addr)
+	host, _ := peer.Normalize(d.Host)
 	s := ratchet.Session{At: d.At, Security: used, Peer: peer.Peer{
-		Host: cleanHost(d.Host), IP: addr,
+		Host: host, IP: addr,
 		// The incident closes when its destination, not one of its hosts, is
 		// reached over TLS again.
 		Address: tlsstate.Identity{Kind: tlsstate.Address, Name: v.Identity.Name},
 	}}
 	decision := ratchet.Decision{Verdict: *v, Changes: learns}
 	b.o.Events(ratchet.Event{Session: &s, Decision: &decision, QueueID: d.QueueID, Done: true})
-}
-
-func cleanHost(host string) string {
-	host, err := peer.Normalize(host)
-	if err != nil {
-		return ""
-	}
-	return host
 }

@@ -89,15 +89,20 @@ func (b *Outbound) Answer(key []byte, pid uint32) bool {
 		if b.shared != nil {
 			b.shared.Refresh(fresh, n.id)
 		}
-		h, err := b.o.Histories.Load(n.id)
-		if err != nil {
-			b.fail(fmt.Errorf("loading %s: %w", n.id, err))
-		} else {
-			encrypt = b.holds(n.id.Name, h, now)
-		}
+		h, ok := b.load(n.id)
+		encrypt = ok && b.holds(n.id.Name, h, now)
 	}
 	b.asked.note(pid, lookup{name: n, at: now, encrypt: encrypt})
 	return encrypt
+}
+
+// load returns what is known of an identity. ok is false where that failed.
+func (b *Outbound) load(id tlsstate.Identity) (h tlsstate.History, ok bool) {
+	h, err := b.o.Histories.Load(id)
+	if err != nil {
+		b.fail(fmt.Errorf("loading %s: %w", id, err))
+	}
+	return h, err == nil
 }
 
 // Asked reports whether Postfix ever asked: our table is in its list.

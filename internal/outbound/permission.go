@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"tlsratchet/internal/clean"
@@ -28,15 +29,14 @@ type Permission struct {
 func PermissionOf(ctx context.Context, dirs []string) Permission {
 	p := Permission{Allowed: true}
 	for _, dir := range dirs {
-		levels, relay, err := settingsOf(ctx, dir)
+		levels, relays, err := settingsOf(ctx, dir)
 		if err != nil {
 			p.Allowed, p.Reason = false, fmt.Sprintf("the settings in %s can't be read: %s", dir, clean.Text(err.Error(), 200))
 			return p
 		}
-		if relay != "" {
-			p.Relays = append(p.Relays, relay)
-		}
-		for where, level := range levels {
+		p.Relays = append(p.Relays, relays...)
+		for _, where := range slices.Sorted(maps.Keys(levels)) { // the same reason each time
+			level := levels[where]
 			if why := objection(level); why != "" && p.Allowed {
 				p.Allowed, p.Reason = false, fmt.Sprintf("%s in %s is %s: %s", where, dir, level, why)
 			}
@@ -62,12 +62,12 @@ func objection(level string) string {
 }
 
 // settingsOf returns the TLS levels of an instance by where they stand, and the
-// host of its relayhost.
-func settingsOf(ctx context.Context, dir string) (levels map[string]string, relay string, err error) {
+// hosts of its relayhost.
+func settingsOf(ctx context.Context, dir string) (levels map[string]string, relays []string, err error) {
 	const level = "smtp_tls_security_level"
 	text, err := postconf.Ask(ctx, dir, "-x", level, "relayhost", "smtp_use_tls", "smtp_enforce_tls")
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	main := postconf.Settings(text)
 	levels = map[string]string{level: main[level]}
@@ -79,17 +79,22 @@ func settingsOf(ctx context.Context, dir string) (levels map[string]string, rela
 		levels[level] = "may"
 	}
 	if text, err = postconf.Ask(ctx, dir, "-Px", "*/unix/"+level); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	maps.Copy(levels, postconf.Settings(text))
-	return levels, relayOf(main["relayhost"]), nil
+	return levels, hostsOf(main["relayhost"]), nil
 }
 
-// relayOf returns the host of "[host]:port" or "host:port".
-func relayOf(relayhost string) string {
-	host := strings.Trim(strings.TrimSpace(relayhost), "[")
-	if end := strings.IndexAny(host, "]:"); end >= 0 {
-		host = host[:end]
+// hostsOf returns the hosts of a list of "[host]:port" or "host:port".
+func hostsOf(relayhost string) (hosts []string) {
+	for _, hop := range strings.FieldsFunc(strings.ToLower(relayhost), func(r rune) bool { return strings.ContainsRune(", \t", r) }) {
+		end := ":"
+		host, inBrackets := strings.CutPrefix(hop, "[")
+		if inBrackets {
+			end = "]"
+		}
+		host, _, _ = strings.Cut(host, end)
+		hosts = append(hosts, strings.TrimPrefix(host, "ipv6:"))
 	}
-	return strings.ToLower(host)
+	return hosts
 }
