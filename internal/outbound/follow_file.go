@@ -55,8 +55,7 @@ func (f *Follower) file(ctx context.Context) error {
 	}
 	defer l.Close()
 	f.works()
-	l.run(ctx)
-	return nil
+	return l.run(ctx)
 }
 
 // open opens the log where the cursor stands. What was written to files that were
@@ -196,27 +195,27 @@ func (f *Follower) rotated(current fs.FileInfo) (all []*logFile) {
 
 // run reads until ctx ends, or until the file was rotated. One that was renamed is
 // read to its end.
-func (l *logFile) run(ctx context.Context) {
+func (l *logFile) run(ctx context.Context) error {
 	for left := false; ; {
 		grew, err := l.drain()
 		if err != nil {
-			l.follow.failed(err.Error())
+			return err
 		}
 		now, err := os.Stat(l.follow.Source)
 		switch {
 		case err != nil: // between two names
 		case os.SameFile(now, l.info):
 			if now.Size() < l.at.Offset || !l.hasHead(l.at) {
-				return // truncated
+				return nil // truncated
 			}
 		case left && !grew:
-			return // nothing came to the old one since the new one has lines
+			return nil // nothing came to the old one since the new one has lines
 		default:
 			left = now.Size() > 0
 		}
 		if !pause(ctx, filePoll) {
-			l.drain()
-			return
+			_, err := l.drain()
+			return err
 		}
 	}
 }

@@ -404,3 +404,20 @@ func TestJournalCursor(t *testing.T) {
 		})
 	}
 }
+
+// A log that can't be read any more is opened again, which ends the fault.
+func TestReadError(t *testing.T) {
+	w := newWriter(t)
+	w.write(1)
+	f := &Follower{Source: w.path, Sink: &ids{}, Now: time.Now, Log: quiet}
+	l, err := f.newLog(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := l.run(ctx); err == nil {
+		t.Error("it goes on")
+	}
+}
