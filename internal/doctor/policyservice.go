@@ -53,22 +53,22 @@ func (p *Postfix) policyAmong(s service, items, sockets []string) policy {
 	return found
 }
 
-// expand returns restrictions with those that their classes stand for.
+// expand returns restrictions with those that their classes stand for. Classes may
+// stand in classes.
 func (p *Postfix) expand(s service, items []string) []string {
-	return p.expandBy(s, items, split(p.value(s, classesList)))
-}
-
-func (p *Postfix) expandBy(s service, items, classes []string) (all []string) {
-	for _, word := range items {
-		at := slices.Index(classes, word)
-		if at < 0 {
-			all = append(all, word)
-			continue
+	classes := split(p.value(s, classesList))
+	for range classes {
+		var all []string
+		for _, word := range items {
+			if slices.Contains(classes, word) {
+				all = append(all, split(p.value(s, word))...)
+			} else {
+				all = append(all, word)
+			}
 		}
-		others := slices.Delete(slices.Clone(classes), at, at+1) // one that names itself ends here
-		all = append(all, p.expandBy(s, split(p.value(s, word)), others)...)
+		items = all
 	}
-	return all
+	return items
 }
 
 // policyOption returns an option of our entry.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -89,13 +90,8 @@ func (p *Postfix) certificate(s service) string {
 func (p *Postfix) withheldChecks(s service) (all []Finding) {
 	const check = "starttls"
 	const keywords, maps, rate = "smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps", "smtpd_client_new_tls_session_rate_limit"
-	var kept []string
 	words := split(p.value(s, keywords))
-	for _, k := range words {
-		if !strings.EqualFold(k, "starttls") {
-			kept = append(kept, k)
-		}
-	}
+	kept := slices.DeleteFunc(slices.Clone(words), func(k string) bool { return strings.EqualFold(k, "starttls") })
 	if len(kept) < len(words) {
 		all = append(all, broken(check, keywords+" removes STARTTLS from the EHLO reply", p.set(s, keywords, strings.Join(kept, ", "))))
 	}

@@ -67,7 +67,7 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 		return
 	}
 	if d.Status == maillog.Sent {
-		b.waiting.sent(l.name.id.Name, d.QueueID)
+		b.waiting.sent(l.name.id.Name, d.QueueID, false)
 	}
 	if level, ok := b.used(d, l); ok {
 		b.judge(d, l, level)
@@ -129,7 +129,7 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
 		learns = !b.failedDelivery(d, &v, rule) && learns
 	} else if d.Status == maillog.Sent { // over TLS, or its pin is dropped or released
-		b.waiting.met(id.Name)
+		b.waiting.sent(id.Name, d.QueueID, true)
 		if used.Level > tlsstate.Plaintext {
 			b.outage.met(id.Name, networkOf(d.Addr), d.At)
 		}

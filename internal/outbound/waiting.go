@@ -107,12 +107,16 @@ func releaseOf(at time.Time, v *tlsstate.Verdict, releaseAfter int) string {
 	return (tlsstate.DayOf(at) + tlsstate.Day(max(releaseAfter-v.Below, 0))).String()
 }
 
-// sent notes that a message, or a part of it, was delivered to a destination.
-func (w *waiting) sent(name, queueID string) {
+// sent notes that a message, or a part of it, was delivered to a destination; met
+// that it was reached as it should be: it is forgotten once nothing waits for it.
+func (w *waiting) sent(name, queueID string, met bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.all[name]; one != nil {
 		one.remove(queueID)
+		if met && len(one.QueueIDs) == 0 {
+			delete(w.all, name)
+		}
 	}
 }
 
@@ -127,16 +131,6 @@ func (w *waiting) removed(queueID string) {
 
 func (w *Waiting) remove(queueID string) {
 	w.QueueIDs = slices.DeleteFunc(w.QueueIDs, func(id string) bool { return id == queueID })
-}
-
-// met forgets a destination that was reached as it should be, once nothing waits
-// for it.
-func (w *waiting) met(name string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if one := w.all[name]; one != nil && len(one.QueueIDs) == 0 {
-		delete(w.all, name)
-	}
 }
 
 // list returns the destinations, those with the newest failure first.
