@@ -44,7 +44,7 @@ func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 	file, err := store.OpenOrRecover(cfg.History, store.Options{
 		CacheSize:     cfg.Limits.Cache,
 		MaxIdentities: cfg.Limits.Identities,
-		KeepDays:      cfg.Policy.PinMaxAgeDays + 7*tlsstate.Window,
+		KeepDays:      keepDays(cfg),
 		ReadTimeout:   cfg.Limits.Read,
 		Logger:        log,
 	})
@@ -52,6 +52,11 @@ func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
 	}
 	return file, nil
+}
+
+// keepDays is longer than any pin lasts, received or sent.
+func keepDays(cfg *config.Config) int {
+	return max(cfg.Policy.PinMaxAgeDays, cfg.RulesFor(tlsstate.Destination).Default().PinMaxAgeDays) + 7*tlsstate.Window
 }
 
 // share has the memory meet those of other hosts, if there are any. The server
