@@ -41,22 +41,23 @@ func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := store.OpenOrRecover(cfg.History, store.Options{
-		CacheSize:     cfg.Limits.Cache,
-		MaxIdentities: cfg.Limits.Identities,
-		KeepDays:      keepDays(cfg),
-		ReadTimeout:   cfg.Limits.Read,
-		Logger:        log,
-	})
+	file, err := store.OpenOrRecover(cfg.History, storeOptions(cfg, log))
 	if err != nil {
 		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
 	}
 	return file, nil
 }
 
-// keepDays is longer than any pin lasts, received or sent.
-func keepDays(cfg *config.Config) int {
-	return max(cfg.Policy.PinMaxAgeDays, cfg.RulesFor(tlsstate.Destination).Default().PinMaxAgeDays) + 7*tlsstate.Window
+// storeOptions keeps identities for longer than any pin lasts, received or sent.
+func storeOptions(cfg *config.Config, log *slog.Logger) store.Options {
+	oldest := max(cfg.Policy.PinMaxAgeDays, cfg.RulesFor(tlsstate.Destination).Default().PinMaxAgeDays)
+	return store.Options{
+		CacheSize:     cfg.Limits.Cache,
+		MaxIdentities: cfg.Limits.Identities,
+		KeepDays:      oldest + 7*tlsstate.Window,
+		ReadTimeout:   cfg.Limits.Read,
+		Logger:        log,
+	}
 }
 
 // share has the memory meet those of other hosts, if there are any. The server

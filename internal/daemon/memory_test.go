@@ -59,7 +59,7 @@ func TestKeepDays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := keepDays(cfg); got != want {
+		if got := storeOptions(cfg, nil).KeepDays; got != want {
 			t.Errorf("%v: %d days, want %d", env, got, want)
 		}
 	}

@@ -67,7 +67,7 @@ func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare 
 // openFile works on the history's file.
 func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	log := NewLogger(stderr, cfg, &slog.LevelVar{})
-	file, err := store.Open(cfg.History, store.Options{Logger: log})
+	file, err := store.Open(cfg.History, storeOptions(cfg, log))
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
 	}
@@ -86,25 +86,15 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 // makeHistory makes an empty history where there is none, for what is learned
 // before the daemon's first start. It belongs to whom its folder belongs to.
 func makeHistory(cfg *config.Config) error {
-	if cfg.InMemory() {
-		return nil
-	}
-	if _, err := os.Stat(cfg.History); !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return err
 	}
 	made, err := statefile.Open(cfg.History, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err == nil {
 		err = made.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("make the history: %w", err)
-	}
-	file, err := store.Open(cfg.History, store.Options{}) // fills it
-	if err == nil {
-		err = file.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("make the history: %w", err)
