@@ -83,7 +83,7 @@ func TestBadFiles(t *testing.T) {
 		{"[selfcheck]\naddress = '25'\n", "2: selfcheck.address: unknown address \"25\": use host:port, as 127.0.0.1:25, or \"off\""},
 		{"[selfcheck]\nevery_seconds = 9\n", "2: selfcheck.every_seconds: want a whole number from 10 to 86400, got 9"},
 		{"[status]\nlisten = 'unix:/run/s.sock'\n", "2: status.listen: unknown address \"unix:/run/s.sock\": use host:port, as 127.0.0.1:19125, or \"off\""},
-		{"[status]\nlisten = '127.0.0.1:0'\n", "2: status.listen: unknown address \"127.0.0.1:0\": use host:port, as 127.0.0.1:19125, or \"off\""},
+		{"[status]\nlisten = '127.0.0.1:0'\n", "2: status.listen: port \"0\": want a number from 1 to 65535, or \"off\""},
 		{"[status]\nnames = ['*']\n", "2: status.names: \"*\" is no domain: there are no wildcards, use subdomains = true"},
 
 		// Listeners and files.

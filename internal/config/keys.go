@@ -75,10 +75,10 @@ func settings(c *Config) []setting {
 		key("admin.socket", &c.Admin.Socket, text(or(parseSocketPath, "", "", Off))),
 		key("admin.group", &c.Admin.Group, text(parseGroup)),
 
-		key("selfcheck.address", &c.Selfcheck.Address, text(or(hostPort("127.0.0.1:25"), `or "off"`, Off))),
+		key("selfcheck.address", &c.Selfcheck.Address, text(or(hostPort("host:port, as 127.0.0.1:25"), `or "off"`, Off))),
 		key("selfcheck.every_seconds", &c.Selfcheck.Every, span(time.Second, 10, 86400)),
 
-		key("status.listen", &c.Status.Listen, text(or(hostPort("127.0.0.1:19125"), `or "off"`, Off))),
+		key("status.listen", &c.Status.Listen, text(or(hostPort("host:port, as 127.0.0.1:19125"), `or "off"`, Off))),
 		key("status.names", &c.Status.Names, list(0, parseDomain, same)),
 
 		key("dns.resolver", &c.SPF.Resolver, word(parseResolver, showResolver)),
@@ -124,7 +124,7 @@ func destinationSettings(d *Destination) []setting {
 		key("destination.secret", &d.Secret, text(parseReference)),
 		key("destination.token", &d.Token, text(parseReference)),
 		key("destination.body", &d.Body, text(parsePath)),
-		key("destination.server", &d.Server, text(hostPort("127.0.0.1:25"))),
+		key("destination.server", &d.Server, text(hostPort("host:port, as 127.0.0.1:25"))),
 		key("destination.to", &d.To, list(1, parseMailbox, same)),
 		key("destination.from", &d.From, text(parseMailbox)),
 	}

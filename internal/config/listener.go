@@ -23,7 +23,7 @@ func parseListener(s string) (wire.Spec, error) {
 		file, err := parseSocketPath(rest)
 		return wire.Spec{Network: wire.NetworkUnix, Address: file}, err
 	case form == "inet":
-		address, err := parseHostPort(rest)
+		address, err := hostPort("inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891")(rest)
 		return wire.Spec{Network: wire.NetworkTCP, Address: address}, err
 	}
 	return wire.Spec{}, fmt.Errorf("unknown listener %s: use unix:/path, inet:host:port or systemd", shown(s))
@@ -43,31 +43,23 @@ func ownListener(words ...string) func(string) (wire.Spec, error) {
 	}
 }
 
-// hostPort parses host:port. The example is for the error.
-func hostPort(example string) func(string) (string, error) {
+// hostPort parses host:port. use is how its error ends.
+func hostPort(use string) func(string) (string, error) {
 	return func(s string) (string, error) {
-		address, err := parseHostPort(s)
+		wrong := fmt.Errorf("unknown address %s: use %s", shown(s), use)
+		host, port, _ := net.SplitHostPort(s)
+		n, err := strconv.ParseUint(port, 10, 64)
 		if err != nil {
-			err = fmt.Errorf("unknown address %s: use host:port, as %s", shown(s), example)
+			return "", wrong
 		}
-		return address, err
+		if addr, err := netip.ParseAddr(host); err == nil && printable(host) {
+			host = addr.String()
+		} else if host, err = parseDomain(host); err != nil {
+			return "", wrong
+		}
+		if n == 0 || n > 65535 {
+			return "", fmt.Errorf("port %s: want a number from 1 to 65535", shown(port))
+		}
+		return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 	}
-}
-
-func parseHostPort(s string) (string, error) {
-	want := fmt.Errorf("unknown address %s: use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891", shown(s))
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", want
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return "", fmt.Errorf("port %s: want a number from 1 to 65535", shown(port))
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && printable(host) {
-		host = addr.String()
-	} else if host, err = parseDomain(host); err != nil {
-		return "", want
-	}
-	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,64 +76,58 @@ func same(s string) string { return s }
 // list is the form of a list of strings, none of them twice and at least so
 // many. In a variable they are separated by commas.
 func list[V comparable](least int, parse func(string) (V, error), show func(V) string) form[[]V] {
+	one := word(parse, show)
 	return form[[]V]{
 		parse: func(raw any) ([]V, error) {
-			vs, err := parseList(raw, parse, show)
-			if err == nil && len(vs) < least {
-				err = fmt.Errorf("the list is empty: want %d at least", least)
+			items, ok := raw.([]any)
+			if !ok {
+				return nil, fmt.Errorf("want a list of strings, got %s", shown(raw))
 			}
-			return vs, err
+			if len(items) < least {
+				return nil, fmt.Errorf("the list is empty: want %d at least", least)
+			}
+			vs := []V{}
+			for _, item := range items {
+				if _, ok := item.(string); !ok {
+					return nil, fmt.Errorf("want a list of strings, got %s in it", shown(item))
+				}
+				v, err := one.parse(item)
+				if err != nil {
+					return nil, err
+				}
+				if slices.Contains(vs, v) {
+					return nil, fmt.Errorf("%s is there twice: leave one out", show(v))
+				}
+				vs = append(vs, v)
+			}
+			return vs, nil
 		},
 		text: commas,
 		show: func(vs []V) string {
 			var quoted []string
 			for _, v := range vs {
-				quoted = append(quoted, quote(show(v)))
+				quoted = append(quoted, one.show(v))
 			}
 			return "[" + strings.Join(quoted, ", ") + "]"
 		},
 	}
 }
 
-func parseList[V comparable](raw any, parse func(string) (V, error), show func(V) string) ([]V, error) {
-	items, ok := raw.([]any)
-	if !ok {
-		return nil, fmt.Errorf("want a list of strings, got %s", shown(raw))
-	}
-	vs := []V{}
-	seen := make(map[V]bool)
-	for _, item := range items {
-		s, ok := item.(string)
-		if !ok {
-			return nil, fmt.Errorf("want a list of strings, got %s in it", shown(item))
-		}
-		v, err := parse(s)
-		if err != nil {
-			return nil, err
-		}
-		if seen[v] {
-			return nil, fmt.Errorf("%s is there twice: leave one out", show(v))
-		}
-		seen[v] = true
-		vs = append(vs, v)
-	}
-	return vs, nil
-}
-
 // integer is the form of a whole number from lo to hi.
-func integer(lo, hi int) form[int] {
-	return form[int]{func(raw any) (int, error) { return whole(raw, lo, hi) }, number, strconv.Itoa}
-}
+func integer(lo, hi int) form[int] { return span(1, lo, hi) }
 
-// span is the form of a whole number of units of time.
-func span(unit time.Duration, lo, hi int) form[time.Duration] {
-	return form[time.Duration]{
-		parse: func(raw any) (time.Duration, error) {
-			n, err := whole(raw, lo, hi)
-			return time.Duration(n) * unit, err
+// span is the form of a whole number of units, of time for example.
+func span[V int | time.Duration](unit V, lo, hi int) form[V] {
+	return form[V]{
+		parse: func(raw any) (V, error) {
+			n, ok := raw.(int64)
+			if !ok || n < int64(lo) || n > int64(hi) {
+				return 0, fmt.Errorf("want a whole number from %d to %d, got %s", lo, hi, shown(raw))
+			}
+			return V(n) * unit, nil
 		},
 		text: number,
-		show: func(d time.Duration) string { return strconv.FormatInt(int64(d/unit), 10) },
+		show: func(v V) string { return strconv.FormatInt(int64(v/unit), 10) },
 	}
 }
 
@@ -177,14 +172,6 @@ func boolean() form[bool] {
 		text: truth,
 		show: strconv.FormatBool,
 	}
-}
-
-func whole(raw any, lo, hi int) (int, error) {
-	n, ok := raw.(int64)
-	if !ok || n < int64(lo) || n > int64(hi) {
-		return 0, fmt.Errorf("want a whole number from %d to %d, got %s", lo, hi, shown(raw))
-	}
-	return int(n), nil
 }
 
 func number(s string) any {

@@ -119,7 +119,7 @@ func checkSharedServer(u *url.URL) error {
 		}
 	}
 	for _, h := range hosts {
-		if _, err := parseHostPort(h); err != nil {
+		if _, err := hostPort("")(h); err != nil {
 			return fmt.Errorf("unknown server %s: want host:port, as 192.0.2.25:6379 or [2001:db8::25]:6379", shown(h))
 		}
 	}

@@ -57,10 +57,8 @@ func TestSelfcheckNotices(t *testing.T) {
 func TestCertificateOfOutage(t *testing.T) {
 	hook := newWebhook(t)
 	w := watchOf(t, hook, filepath.Join(t.TempDir(), "history.db"))
-	before := selfcheck.Unknown
 	for _, p := range []selfcheck.Problem{selfcheck.CertificateExpires, selfcheck.NotOffered, selfcheck.OK} {
-		w.ownTLS(selfcheck.Notice{Problem: p, Before: before, Address: "mx:25", Result: selfcheck.Result{At: time.Now()}})
-		before = p
+		w.ownTLS(selfcheck.Notice{Problem: p, Address: "mx:25", Result: selfcheck.Result{At: time.Now()}})
 	}
 	if open := w.alerts.State().Matters; len(open) > 0 {
 		t.Errorf("open: %v", open[0].Message.Title)
@@ -153,27 +151,27 @@ func TestOutageIsReportedOnce(t *testing.T) {
 		}
 	}
 	gone := selfcheck.Result{At: time.Now(), Reachable: true, Err: selfcheck.ErrNotOffered}
-	found := func(p, before selfcheck.Problem) selfcheck.Notice {
-		return selfcheck.Notice{Problem: p, Before: before, Address: "mx:25", Result: gone}
+	found := func(p selfcheck.Problem) selfcheck.Notice {
+		return selfcheck.Notice{Problem: p, Address: "mx:25", Result: gone}
 	}
 	suspended := ratchet.BreakerState{Answer: ratchet.Suspended, Since: time.Now(), BrokenTo: time.Now()}
 
 	w := begin()
-	w.ownTLS(found(selfcheck.NotOffered, selfcheck.OK))
+	w.ownTLS(found(selfcheck.NotOffered))
 	w.notify(breakerNotice(suspended, gone))
 	end(w)
 	hook.wants(t, "own-starttls open")
 	w = begin()
-	w.ownTLS(found(selfcheck.NotOffered, selfcheck.Unknown))
+	w.ownTLS(found(selfcheck.NotOffered))
 	w.notify(breakerNotice(suspended, gone))
 	end(w)
 	hook.wants(t, "own-starttls open")
 	w = begin()
-	w.ownTLS(found(selfcheck.OK, selfcheck.Unknown))
+	w.ownTLS(found(selfcheck.OK))
 	end(w)
 	hook.wants(t, "own-starttls open, own-starttls closed")
 	w = begin()
-	w.ownTLS(found(selfcheck.OK, selfcheck.Unknown))
+	w.ownTLS(found(selfcheck.OK))
 	end(w)
 	hook.wants(t, "own-starttls open, own-starttls closed")
 }

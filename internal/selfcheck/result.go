@@ -108,12 +108,11 @@ func (r Result) DaysLeft(now time.Time) int {
 	return int(left / (24 * time.Hour))
 }
 
-// Notice says what was found first, or that a problem began, became another, or
+// Notice states what was found first, or that a problem began, became another, or
 // is over (Problem OK).
 type Notice struct {
-	// Problem is what it is now, Before what was reported last: [Unknown] for the
-	// first notice.
-	Problem, Before Problem
+	// Problem is what it is now.
+	Problem Problem
 	// Address is that of the server.
 	Address string
 	Result  Result
@@ -122,7 +121,7 @@ type Notice struct {
 // String describes what was found and where to look. It is clean.
 func (n Notice) String() string { return n.Result.Describe(n.Address, n.Problem) }
 
-// Describe says that a result of the server at an address has a problem, and
+// Describe states that a result of the server at an address has a problem, and
 // where to look. It is clean.
 func (r *Result) Describe(address string, p Problem) string {
 	const look = "see smtpd_tls_security_level, the certificate files and the lines of smtpd in Postfix's log"

@@ -1,3 +1,9 @@
+// Package selfcheck tries our own STARTTLS as a peer would (RFC 3207): it
+// connects to our MX, asks for TLS, looks at the certificate and leaves.
+//
+// If our own certificate breaks, every peer comes in clear, and that looks like
+// many downgrades at once. This reports it before the peers do, and shows the
+// circuit breaker whether many downgrades at once are our own fault.
 package selfcheck
 
 import (
@@ -13,10 +19,8 @@ import (
 type Options struct {
 	// Address is our own MX, host:port.
 	Address string
-	// Every is how long to wait between two tries; 3 minutes unless set.
+	// Every is how long to wait between two tries.
 	Every time.Duration
-	// Timeout bounds one try; 10 seconds unless set.
-	Timeout time.Duration
 	// Dial connects; [net.Dialer.DialContext] unless set.
 	Dial Dial
 	// Notify, if not nil, gets what was found first, and when a problem
@@ -25,8 +29,9 @@ type Options struct {
 	Notify func(Notice)
 }
 
-// gap is the least time between two tries that [Check.Poke] asked for.
-const gap = time.Second
+// gap is the least time between two tries that [Check.Poke] asked for, timeout
+// bounds one try.
+const gap, timeout = time.Second, 10 * time.Second
 
 // Check tries our own STARTTLS again and again. Its methods may be called at
 // the same time, and on a nil Check, which is one that is switched off: it never
@@ -41,12 +46,6 @@ type Check struct {
 
 // New returns a check that [Check.Run] runs.
 func New(o Options) *Check {
-	if o.Every <= 0 {
-		o.Every = 3 * time.Minute
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 10 * time.Second
-	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
@@ -60,10 +59,9 @@ func (c *Check) Run(ctx context.Context) {
 	requested := rate.NewLimiter(rate.Every(gap), 1)
 	for c != nil && ctx.Err() == nil {
 		c.try(ctx)
-		timer := time.NewTimer(c.o.Every)
 		select {
 		case <-ctx.Done():
-		case <-timer.C:
+		case <-time.After(c.o.Every):
 		case <-c.poke:
 			_ = requested.Wait(ctx) // it fails as ctx ends
 			select {
@@ -71,12 +69,11 @@ func (c *Check) Run(ctx context.Context) {
 			default:
 			}
 		}
-		timer.Stop()
 	}
 }
 
 func (c *Check) try(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r := Probe(ctx, c.o.Dial, c.o.Address)
 	if !r.Reachable && c.last.Load() == nil {
@@ -90,13 +87,12 @@ func (c *Check) try(ctx context.Context) {
 // reloaded or busy, and it shows nothing about TLS.
 func (c *Check) report(r Result) {
 	p := r.Problem(r.At)
-	n := Notice{Problem: p, Before: c.reported, Address: c.o.Address, Result: r}
 	if p == Unknown || p == c.reported {
 		return
 	}
 	c.reported = p
 	if c.o.Notify != nil {
-		c.o.Notify(n)
+		c.o.Notify(Notice{Problem: p, Address: c.o.Address, Result: r})
 	}
 }
 
@@ -115,11 +111,10 @@ func (c *Check) Poke() {
 // Last returns the newest result, and the zero one as long as nobody answered.
 // It takes no lock.
 func (c *Check) Last() Result {
-	if c == nil {
-		return Result{}
-	}
-	if r := c.last.Load(); r != nil {
-		return *r
+	if c != nil {
+		if r := c.last.Load(); r != nil {
+			return *r
+		}
 	}
 	return Result{}
 }
