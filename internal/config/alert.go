@@ -34,7 +34,7 @@ func (l *loader) destinations() {
 	all, positions := rows(l, "destination", destinationSettings)
 	for i, d := range all {
 		if key, err := d.check(); err != nil {
-			l.atRow(positions[i], "destination", key, err)
+			l.at(positions[i]+key, err)
 			continue
 		}
 		d.Least = cmp.Or(d.Least, Warning)
@@ -45,7 +45,8 @@ func (l *loader) destinations() {
 	}
 }
 
-// check returns what is wrong with the row as a whole, and with which key.
+// check returns what is wrong with the row as a whole, and with which key of it,
+// as in ".url".
 func (d *Destination) check() (key string, err error) {
 	if d.Kind == "" {
 		return "", fmt.Errorf("says not where: add kind = %q, %q or %q", ToWebhook, ToAlertmanager, ToMail)
@@ -67,7 +68,7 @@ func (d *Destination) check() (key string, err error) {
 		case k.needed && !k.set:
 			return "", fmt.Errorf("a destination of kind %s needs %s", d.Kind, k.key)
 		case k.set && !k.has:
-			return k.key, fmt.Errorf("a destination of kind %s has none: leave it out", d.Kind)
+			return "." + k.key, fmt.Errorf("a destination of kind %s has none: leave it out", d.Kind)
 		}
 	}
 	return "", nil

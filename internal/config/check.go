@@ -16,8 +16,8 @@ import (
 func (c *Config) Warnings() []string { return c.warnings }
 
 // warn notes a warning about a position of the file.
-func (l *loader) warn(position, key string, format string, args ...any) {
-	l.config.warnings = append(l.config.warnings, l.problem(position, key, fmt.Errorf(format, args...)).Error())
+func (l *loader) warn(position, format string, args ...any) {
+	l.config.warnings = append(l.config.warnings, l.problem(position, fmt.Errorf(format, args...)).Error())
 }
 
 // check looks for what each key allows, and all together don't. rows are the
@@ -29,24 +29,24 @@ func (l *loader) check(rows []tlsstate.Row) {
 		l.checkDays("outbound.pin_after_days", &out)
 	}
 	for i, row := range l.config.Peers {
-		l.checkSuffix(dotted(l.tables[i], "domain"), "peer.domain", row.Domain, row.Subdomains)
-		l.checkSuffix(dotted(l.tables[i], "sender"), "peer.sender", row.Sender, row.Subdomains)
-		if row.Fingerprints != nil && len(l.config.PolicyService.Listen) == 0 {
-			l.warn(dotted(l.tables[i], "fingerprint"), "peer.fingerprint", noFingerprints)
-		}
+		l.checkSuffix(dotted(l.tables[i], "domain"), row.Domain, row.Subdomains)
+		l.checkSuffix(dotted(l.tables[i], "sender"), row.Sender, row.Subdomains)
+		l.checkFingerprints(dotted(l.tables[i], "fingerprint"), row.Fingerprints != nil)
 	}
 	for i, row := range l.config.Sends {
-		l.checkSuffix(dotted(l.sendTables[i], "domain"), "send.domain", row.Domain, row.Subdomains)
+		l.checkSuffix(dotted(l.sendTables[i], "domain"), row.Domain, row.Subdomains)
 	}
-	if p.PinCertificates == tlsstate.CertByKey && len(l.config.PolicyService.Listen) == 0 {
-		l.warn("policy.pin_certificates", "policy.pin_certificates", noFingerprints)
-	}
+	l.checkFingerprints("policy.pin_certificates", p.PinCertificates == tlsstate.CertByKey)
 	l.checkOverruled(rows)
 	l.checkAddresses()
 }
 
-// noFingerprints is why a key has no effect without the policy service.
-const noFingerprints = "a milter never gets fingerprints of certificates: set policy_service.listen, see docs/policy-service.md"
+// checkFingerprints warns of a key that has no effect without the policy service.
+func (l *loader) checkFingerprints(position string, wanted bool) {
+	if wanted && len(l.config.PolicyService.Listen) == 0 {
+		l.warn(position, "a milter never gets fingerprints of certificates: set policy_service.listen, see docs/policy-service.md")
+	}
+}
 
 // Address is where serve is to listen, by a key of the configuration.
 type Address struct {
@@ -79,7 +79,7 @@ func (l *loader) checkAddresses() {
 	first := make(map[wire.Spec]string)
 	for _, at := range l.config.Addresses() {
 		if other := first[at.Spec]; other != "" && at.Network != wire.NetworkSystemd {
-			l.at(at.Key, at.Key, fmt.Errorf("%s is the address of %s already", at, other))
+			l.at(at.Key, fmt.Errorf("%s is the address of %s already", at, other))
 		}
 		first[at.Spec] = at.Key
 	}
@@ -88,20 +88,20 @@ func (l *loader) checkAddresses() {
 // checkDays refuses a pin that forms after it has lapsed.
 func (l *loader) checkDays(key string, p *tlsstate.Policy) {
 	if p.PinAfterDays > p.PinMaxAgeDays {
-		l.at(key, key, fmt.Errorf("%d days never come within the %d of pin_max_age_days: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
+		l.at(key, fmt.Errorf("%d days never come within the %d of pin_max_age_days: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
 	}
 }
 
 // checkSuffix refuses names below which strangers register theirs, and warns of
 // what may be meant all the same.
-func (l *loader) checkSuffix(position, key, name string, subdomains bool) {
+func (l *loader) checkSuffix(position, name string, subdomains bool) {
 	if suffix, icann := publicsuffix.PublicSuffix(name); name == "" || suffix != name || !icann && !strings.Contains(name, ".") {
 		return
 	} else if icann && subdomains && strings.Contains(name, ".") {
-		l.at(position, key, fmt.Errorf("%s is a public suffix, and with its subdomains everybody under it: name a domain below it", name))
+		l.at(position, fmt.Errorf("%s is a public suffix, and with its subdomains everybody under it: name a domain below it", name))
 		return
 	}
-	l.warn(position, key, "%s is a public suffix: those below it are strangers to each other", name)
+	l.warn(position, "%s is a public suffix: those below it are strangers to each other", name)
 }
 
 // checkOverruled warns of networks whose row, which goes before a domain's and
@@ -124,14 +124,14 @@ func (l *loader) checkOverruled(rows []tlsstate.Row) {
 		if at < 0 {
 			continue
 		}
-		position, key := "exempt_networks", "exempt_networks"
+		position := "exempt_networks"
 		if i < len(l.config.Peers) {
-			position, key = dotted(l.tables[i], "network"), "peer.network"
+			position = dotted(l.tables[i], "network")
 		}
 		name := rows[at].Domain
 		if name == "" {
 			name = rows[at].Network.String()
 		}
-		l.warn(position, key, "%s goes before the row of %s: its clients need not reach least = %q", row.Network, name, rows[at].Least)
+		l.warn(position, "%s goes before the row of %s: its clients need not reach least = %q", row.Network, name, rows[at].Least)
 	}
 }

@@ -78,7 +78,7 @@ type Config struct {
 	rules, outboundRules *tlsstate.Rules
 	warnings             []string
 	// problem returns an error with its place.
-	problem func(position, key string, err error) problem
+	problem func(position string, err error) problem
 }
 
 // Flags are those of a trial: their texts by their names, which are "listen" (with
@@ -147,7 +147,7 @@ func (c *Config) NeedRestart(running *Config) (keys []string) {
 
 // At returns an error of a key, such as "admin.group", that names the file and
 // line, variable or flag that sets it.
-func (c *Config) At(key string, err error) error { return c.problem(key, key, err) }
+func (c *Config) At(key string, err error) error { return c.problem(key, err) }
 
 // InMemory reports whether the history is kept in memory alone.
 func (c *Config) InMemory() bool { return c.History == Memory }

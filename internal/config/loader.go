@@ -69,26 +69,29 @@ func (l *loader) err() error {
 	return errors.Join(errs...)
 }
 
-// problem returns an error of the key at a position of the file, or of the
-// variable or flag that overrides it.
-func (l *loader) problem(position, key string, err error) problem {
+// problem returns an error of a position of the file, or of the variable or flag
+// that overrides it.
+func (l *loader) problem(position string, err error) problem {
 	if name, ok := l.variables[position]; ok {
 		return problem{where: name, err: err}
 	}
-	return problem{l.file, l.doc.line(position), key, err}
+	return problem{l.file, l.doc.line(position), withoutIndex(position), err}
 }
 
-// at notes a problem of the key at a position.
-func (l *loader) at(position, key string, err error) {
-	l.problems = append(l.problems, l.problem(position, key, err))
-}
-
-// atRow notes a problem of a key of a row, or with key "" of the row as a whole.
-func (l *loader) atRow(position, name, key string, err error) {
-	if key != "" {
-		position, name = dotted(position, key), dotted(name, key)
+// withoutIndex returns the name of a key in a row, "peer.domain" for
+// "peer[1].domain".
+func withoutIndex(position string) string {
+	row, key, ok := strings.Cut(position, "]")
+	name, _, _ := strings.Cut(row, "[")
+	if !ok || strings.Contains(name, `"`) {
+		return position
 	}
-	l.at(position, name, err)
+	return name + key
+}
+
+// at notes a problem of a position.
+func (l *loader) at(position string, err error) {
+	l.problems = append(l.problems, l.problem(position, err))
 }
 
 func (l *loader) fromFile(data []byte) {
@@ -102,25 +105,23 @@ func (l *loader) fromFile(data []byte) {
 	l.config.Peers, l.tables = rows(l, "peer", peerSettings)
 	l.config.Sends, l.sendTables = rows(l, "send", sendSettings)
 	l.destinations()
-	l.fill(l.settings, "", "", doc.values)
+	l.fill(l.settings, "", doc.values)
 }
 
-// fill sets what a table says. group is the name of the table, position where
-// it is; both are "" for the top.
-func (l *loader) fill(all []setting, group, position string, table map[string]any) {
+// fill sets what the table at a position says, which is "" for the whole file.
+func (l *loader) fill(all []setting, position string, table map[string]any) {
 	for name, raw := range table {
-		key, at := dotted(group, name), dotted(position, name)
+		at := dotted(position, name)
+		key := withoutIndex(at)
 		if i := slices.IndexFunc(all, func(s setting) bool { return s.name == key }); i >= 0 {
 			if err := all[i].set(raw); err != nil {
-				l.at(at, key, err)
+				l.at(at, err)
 			}
-			continue
+		} else if sub, ok := raw.(map[string]any); ok && isTable(all, key) {
+			l.fill(all, at, sub)
+		} else {
+			l.at(at, misplaced(all, withoutIndex(position), name))
 		}
-		if sub, ok := raw.(map[string]any); ok && isTable(all, key) {
-			l.fill(all, key, at, sub)
-			continue
-		}
-		l.at(at, key, misplaced(all, group, name))
 	}
 }
 
@@ -166,18 +167,18 @@ func rows[T any](l *loader, name string, keys func(*T) []setting) (all []T, posi
 	}
 	list, ok := given.([]any)
 	if !ok {
-		l.at(name, name, fmt.Errorf("want rows that begin with [[%s]], got %s", name, shown(given)))
+		l.at(name, fmt.Errorf("want rows that begin with [[%s]], got %s", name, shown(given)))
 	}
 	for i, raw := range list {
 		position := element(name, i)
 		table, ok := raw.(map[string]any)
 		if !ok {
-			l.at(position, name, fmt.Errorf("want rows that begin with [[%s]], got %s in the list", name, shown(raw)))
+			l.at(position, fmt.Errorf("want rows that begin with [[%s]], got %s in the list", name, shown(raw)))
 			continue
 		}
 		var row T
 		before := len(l.problems)
-		l.fill(keys(&row), name, position, table)
+		l.fill(keys(&row), position, table)
 		if len(l.problems) == before {
 			all, positions = append(all, row), append(positions, position)
 		}
@@ -211,7 +212,7 @@ func (l *loader) fromFlags(flags Flags) {
 func (l *loader) override(where string, s setting, raw any) {
 	l.variables[s.name] = where
 	if err := s.set(raw); err != nil {
-		l.at(s.name, s.name, err)
+		l.at(s.name, err)
 	}
 }
 
@@ -235,25 +236,25 @@ func (l *loader) rules() {
 	l.check(rows)
 	rules, err := tlsstate.NewRules(l.config.Policy, rows)
 	l.config.rules = rules
-	l.rowErrors(err, "peer", l.tables)
+	l.rowErrors(err, l.tables)
 	rules, err = tlsstate.NewRules(l.config.outboundPolicy(), l.config.Sends)
 	l.config.outboundRules = rules
-	l.rowErrors(err, "send", l.sendTables)
+	l.rowErrors(err, l.sendTables)
 }
 
-// rowErrors notes what is wrong with rows of a name, whose positions are in
-// tables.
-func (l *loader) rowErrors(err error, name string, tables []string) {
+// rowErrors notes what is wrong with rows, whose positions are in tables.
+func (l *loader) rowErrors(err error, tables []string) {
 	for _, err := range unjoin(err) {
-		var row *tlsstate.RowError
-		switch {
-		case !errors.As(err, &row):
+		row := &tlsstate.RowError{}
+		if !errors.As(err, &row) {
 			l.problems = append(l.problems, problem{err: err})
-		case strings.HasSuffix(tables[row.Row], "]"):
-			l.atRow(tables[row.Row], name, row.Key, row.Err)
-		default:
-			l.at(tables[row.Row], tables[row.Row], row.Err)
+			continue
 		}
+		position := tables[row.Row]
+		if row.Key != "" && strings.HasSuffix(position, "]") {
+			position = dotted(position, row.Key)
+		}
+		l.at(position, row.Err)
 	}
 }
 

@@ -77,7 +77,7 @@ func (l *loader) checkSharedPrivate() {
 	}
 	for _, host := range append([]string{u.Host}, u.Query()["addr"]...) {
 		if name := (&url.URL{Host: host}).Hostname(); !isThisHost(name) {
-			l.at("shared", "shared", fmt.Errorf("%s is another host and the connection is in clear: use valkeys://, or set shared_insecure = true", shown(name)))
+			l.at("shared", fmt.Errorf("%s is another host and the connection is in clear: use valkeys://, or set shared_insecure = true", shown(name)))
 			return
 		}
 	}
