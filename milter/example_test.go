@@ -10,6 +10,7 @@ import (
 	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter"
+	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -24,12 +25,20 @@ func ExampleNew() {
 	log := slog.New(slog.DiscardHandler)
 	histories := store.NewMemory(1000)
 	defer histories.Close()
-	server := milter.New(inbound.Deps{
+	m := milter.New(inbound.Deps{
 		Judge:  ratchet.New(ratchet.Options{Histories: histories, Rules: rules, Log: log}),
 		Now:    time.Now,
 		Events: func(e ratchet.Event) { log.Info("judged", "outcome", e.Decision.Outcome.String()) },
 		Log:    log,
-	}, inbound.Options{ExemptRecipients: inbound.Recipients{"postmaster"}}, nil, milter.DefaultLimits())
+	}, inbound.Options{ExemptRecipients: inbound.Recipients{"postmaster"}}, nil)
+	server, err := wire.New(wire.Config{
+		Backend: m.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
+		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)

@@ -17,6 +17,7 @@ import (
 	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter"
+	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
@@ -28,7 +29,7 @@ var start = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 
 // rig is a milter on a real socket, with the real ratchet behind it.
 type rig struct {
-	*milter.Server
+	*milter.Milter
 	histories *store.Memory
 	addr      string
 
@@ -104,18 +105,25 @@ func serve(t *testing.T, action tlsstate.Action, options inbound.Options, judge 
 	if judge == nil {
 		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
 	}
-	r.Server = milter.New(inbound.Deps{Judge: judge, Now: r.clock, Events: r.take, Log: log}, options, nil, milter.DefaultLimits())
+	r.Milter = milter.New(inbound.Deps{Judge: judge, Now: r.clock, Events: r.take, Log: log}, options, nil)
+	server, err := wire.New(wire.Config{
+		Backend: r.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
+		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.addr = filepath.Join(t.TempDir(), "m.sock")
 	ln, err := net.Listen("unix", r.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- r.Serve(ln) }()
+	go func() { done <- server.Serve(ln) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := r.Shutdown(ctx); err != nil {
+		if err := server.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		if err := <-done; err != nil {

@@ -1,205 +1,117 @@
 package milter
 
 import (
-	"bytes"
-	"runtime"
 	"strings"
+
+	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
-	"tlsratchet/milter/wire"
 )
 
-// session is one connection of Postfix. Every event may be the first of a
-// message: MAIL begins anew. ABORT comes where a message was broken off, and may
+// session is one connection of Postfix. Every callback may be the first of a
+// message: MAIL begins anew. Abort comes where a message was broken off, and may
 // come after one that ended.
 type session struct {
-	*Server
-	ask     *wire.Asker
-	greeted bool // the negotiation came
-	left    int  // bytes of the last packet that In still holds
-
-	// macros are those of MAIL as they came last, and fresh reports whether they
-	// are the coming message's: most messages of a connection come from the same
-	// client in the same way. parsed, or err, is what they mean; each message has
-	// a copy, since Decide changes it.
-	macros []byte
-	fresh  bool
+	unused
+	m *Milter
+	// facts are what Postfix stated with the previous message, and parsed the
+	// session made of them: most messages of a connection come from the same
+	// client in the same way. Each message has a copy: Decide changes that.
+	facts  ratchet.Facts
 	parsed ratchet.Session
-	port   string
-	err    error
-	bare   bool // they have no {client_addr}
-
-	// Message is the one under way, copies counts our header in it as it came,
-	// and queueID is Postfix's.
+	// Message is the one under way, and copies counts our header in it as it
+	// came.
 	inbound.Message
-	copies  int
-	queueID string
+	copies int
 }
 
-// serve answers until the client leaves.
-func (s *Server) serve(a *wire.Asker) error {
-	growStack()
-	c := &session{Server: s, ask: a}
-	for {
-		cmd, data, err := c.next()
-		if err != nil || cmd == cmdQuit || cmd == cmdQuitNC {
-			return err
-		}
-		c.onEvent(cmd, data)
-		a.Busy = c.Judged()
+// MailFrom judges the message's session.
+func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
+	defer s.m.guard(accept, &resp)
+	s.Message, s.copies = inbound.Message{}, 0
+	if err := s.parse(mod.Macros); err != nil {
+		s.m.unknown(&s.facts, err)
+		return accept, nil
 	}
-}
-
-// growStack makes the stack of a new session as large as a decision needs: Go
-// would double it step by step, and copy it each time.
-//
-//go:noinline
-func growStack() {
-	var room [6 << 10]byte
-	runtime.KeepAlive(&room)
-}
-
-// onEvent answers one packet. A panic becomes an "accept" where an answer is due:
-// a closed connection would leave it to Postfix's default action.
-func (s *session) onEvent(cmd byte, data []byte) {
-	sent := len(s.ask.Out)
-	defer func() {
-		if p := recover(); p != nil {
-			s.Panicked("panic in a milter callback; message accepted", p)
-			s.Close()
-			s.ask.Out = s.ask.Out[:sent]
-			if strings.IndexByte("MRE", cmd) >= 0 {
-				s.reply(accept)
-			}
-		}
-	}()
-	switch cmd {
-	case cmdOptNeg:
-		s.greeted = true
-		s.ask.Out = append(s.ask.Out, negotiation...)
-	case cmdMacro:
-		s.onMacros(data)
-	case cmdMail:
-		s.onMail(address(data))
-	case cmdRcpt:
-		s.onRecipient(address(data))
-	case cmdHeader:
-		if name, _, _ := bytes.Cut(data, []byte{0}); strings.EqualFold(string(name), words.HeaderName) {
-			s.copies++
-		}
-	case cmdEOM:
-		s.onEnd()
-	case cmdAbort:
-		s.onAbort()
-	default:
-		s.reply(goOn)
+	s.m.hasFacts.Store(true)
+	if s.m.seen != nil {
+		s.m.seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
 	}
-}
-
-// reply answers the event. Data are texts with a NUL behind each.
-func (s *session) reply(code byte, data ...string) { s.ask.Out = packet(s.ask.Out, code, data...) }
-
-// refuse is the answer with a text. % is doubled, as the MTA takes the text for
-// a format.
-func (s *session) refuse(text string) {
-	s.reply(refusal, strings.ReplaceAll(text, "%", "%%"), "\x00")
-}
-
-// accept ends our part in the message.
-func (s *session) accept() {
-	s.Close()
-	s.reply(accept)
-}
-
-// onMacros keeps the macros of MAIL and of the end of message. Postfix sends some
-// for every event, asked for or not.
-func (s *session) onMacros(data []byte) {
-	switch {
-	case len(data) == 0:
-	case data[0] == cmdMail:
-		if s.fresh = true; !bytes.Equal(data, s.macros) {
-			s.macros = append(s.macros[:0], data...)
-			s.parse()
-		}
-	case data[0] == cmdEOM:
-		eachMacro(data, func(name, value []byte) {
-			if string(name) == "i" {
-				s.queueID = string(value)
-			}
-		})
-	}
-}
-
-// parse makes a session of the macros.
-func (s *session) parse() {
-	var facts ratchet.Facts
-	facts, s.port = parseMacros(s.macros)
-	s.bare = facts.Client.Addr == ""
-	if s.parsed, s.err = facts.Session(); s.err == nil && !s.hasFacts.Load() {
-		s.hasFacts.Store(true)
-	}
-}
-
-// onMail judges the message's session.
-func (s *session) onMail(from string) {
-	if !s.fresh {
-		s.macros = append(s.macros[:0], cmdMail)
-		s.parse()
-	}
-	if s.err != nil {
-		s.unknown(s.err, s.bare)
-		s.accept()
-		return
-	}
-	if s.seen != nil {
-		s.seen(s.parsed.Peer.IP, s.port)
-	}
-	s.copies, s.queueID = 0, ""
-	s.Judge(s.Door, &s.parsed, from)
+	s.Judge(s.m.Door, &s.parsed, from)
 	if s.Downgraded() || s.Decision.Changes || s.HeaderAll {
-		s.reply(goOn)
-		return
+		return goOn, nil
 	}
 	s.Emit(ratchet.Event{Done: true})
-	s.accept()
+	return accept, nil
 }
 
-// onRecipient learns at the first recipient, and refuses recipients where the
-// action says so.
-func (s *session) onRecipient(rcpt string) {
-	if !s.Judged() { // no MAIL before: not what Postfix does
-		s.reply(accept)
-		return
+// parse makes a session of the macros, unless they are the previous message's.
+func (s *session) parse(macros map[string]string) (err error) {
+	facts := parseMacros(macros)
+	if facts == s.facts && !s.parsed.Peer.Address.IsZero() {
+		return nil
 	}
-	if text := s.Recipient(rcpt, ""); text != "" {
-		s.refuse(text)
-		return
+	s.facts = facts
+	s.parsed, err = facts.Session()
+	return err
+}
+
+// RcptTo learns at the first recipient, and refuses recipients where the action
+// says so.
+func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Response, _ error) {
+	defer s.m.guard(accept, &resp)
+	if !s.Judged() { // no MAIL before: not what Postfix does
+		return accept, nil
+	}
+	if reply := s.Recipient(rcpt, ""); reply != "" {
+		return refusal(reply), nil
 	}
 	if s.Downgraded() || s.HeaderAll || s.Null() && s.Decision.Changes {
-		s.reply(goOn)
-		return
+		return goOn, nil
 	}
 	s.Emit(ratchet.Event{Done: true})
-	s.accept()
+	return accept, nil
 }
 
-// onEnd is the end of the message, where header and quarantine act, and where a
+// Header counts copies of our header that came with the message.
+func (s *session) Header(name, _ string, _ *gomilter.Modifier) (resp gomilter.Response, _ error) {
+	defer s.m.guard(noAnswer, &resp)
+	if strings.EqualFold(name, words.HeaderName) {
+		s.copies++
+	}
+	return noAnswer, nil
+}
+
+// Body is the end of the message, where header and quarantine act, and where a
 // message without a sender is learned and refused.
-func (s *session) onEnd() {
+func (s *session) Body(mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
+	defer s.m.guard(accept, &resp)
 	if !s.Judged() {
-		s.reply(accept)
-		return
+		return accept, nil
 	}
-	if text := s.End(s.queueID); text != "" {
-		s.Close()
-		s.refuse(text)
-		return
+	return s.end(mod, mod.Macros["i"]), nil
+}
+
+func (s *session) end(mod edits, queueID string) gomilter.Response {
+	if reply := s.End(queueID); reply != "" {
+		return refusal(reply)
 	}
-	s.mark()
-	s.Emit(ratchet.Event{Recipient: s.First, QueueID: s.queueID, Done: true})
-	s.accept()
+	e := ratchet.Event{Recipient: s.First, QueueID: queueID, Done: true}
+	if err := s.mark(mod); err != nil {
+		s.m.Failed("message not marked, but accepted", err)
+		e.Done = !s.Downgraded()
+	}
+	s.Emit(e)
+	return accept
+}
+
+// edits are the changes that a message gets: a *gomilter.Modifier.
+type edits interface {
+	InsertHeader(index int, name, value string) error
+	ChangeHeader(index int, name, value string) error
+	Quarantine(reason string) error
 }
 
 // maxDeleted is how many forged copies of our header are deleted: Postfix
@@ -208,26 +120,35 @@ const maxDeleted = 20
 
 // mark inserts our header and puts the message on hold, and only then deletes
 // forged copies: they can't keep the mark away.
-func (s *session) mark() {
+func (s *session) mark(mod edits) error {
 	if !s.Marks() {
-		return
+		return nil
 	}
 	deleted := min(s.copies, maxDeleted)
-	s.reply(insert, number(0), words.HeaderName, "\x00", words.Header(&s.Decision.Verdict, s.copies-deleted), "\x00")
+	if err := mod.InsertHeader(0, words.HeaderName, words.Header(&s.Decision.Verdict, s.copies-deleted)); err != nil {
+		return err
+	}
 	if s.Holds() {
-		s.reply(quarantine, words.Quarantine(&s.Decision.Verdict), "\x00")
+		if err := mod.Quarantine(words.Quarantine(&s.Decision.Verdict)); err != nil {
+			return err
+		}
 	}
 	for i := deleted; i > 0; i-- {
-		s.reply(change, number(uint32(i+1)), words.HeaderName, "\x00\x00") // the first is ours
+		if err := mod.ChangeHeader(i+1, words.HeaderName, ""); err != nil { // the first is ours
+			return err
+		}
 	}
+	return nil
 }
 
-// onAbort ends a message early, or comes after one that ended. An action that
-// was pending and never came to its stage is passed on as not done.
-func (s *session) onAbort() {
-	s.fresh = false
-	if s.Judged() && s.Downgraded() && s.First != "" {
+// Abort ends a message early, or comes after one that ended. An action that was
+// pending and never came to its stage is passed on as not done.
+func (s *session) Abort(*gomilter.Modifier) error {
+	var resp gomilter.Response
+	defer s.m.guard(noAnswer, &resp)
+	if s.Downgraded() && s.First != "" {
 		s.Emit(ratchet.Event{Recipient: s.First})
 	}
-	s.Close()
+	s.Message = inbound.Message{}
+	return nil
 }

@@ -2,7 +2,6 @@ package milter
 
 import (
 	"bytes"
-	"encoding/binary"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -10,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	gomilter "github.com/emersion/go-milter"
+
 	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
-	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -36,11 +36,6 @@ func (j *scripted) Learn(*ratchet.Session, *ratchet.Decision) {
 	}
 }
 
-// downgrade is what a judge decides of a session in clear.
-func downgrade(action tlsstate.Action) ratchet.Decision {
-	return ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Action: action}}
-}
-
 // unit is a session without a socket, with what it logged and emitted.
 type unit struct {
 	*session
@@ -54,46 +49,23 @@ func newUnit(j inbound.Judge, o inbound.Options) *unit {
 	m := New(inbound.Deps{
 		Judge: j, Now: time.Now, Events: func(e ratchet.Event) { u.events = append(u.events, e) },
 		Log: slog.New(slog.NewTextHandler(&u.log, nil)),
-	}, o, func(ip netip.Addr, port string) { u.seen = append(u.seen, ip.String()+" "+port) }, DefaultLimits())
-	u.session = &session{Server: m, ask: &wire.Asker{}}
+	}, o, func(ip netip.Addr, port string) { u.seen = append(u.seen, ip.String()+" "+port) })
+	u.session = m.Backend().(*session)
 	return u
 }
 
-// event plays a packet, and returns the packets that answer it.
-func (u *unit) event(cmd byte, data string) (answers []string) {
-	u.onEvent(cmd, []byte(data))
-	for out := u.ask.Out; len(out) > 0; {
-		end := lengthSize + binary.BigEndian.Uint32(out)
-		answers = append(answers, string(out[lengthSize:end]))
-		out = out[end:]
-	}
-	u.ask.Out = nil
-	return answers
-}
-
-// mail plays MAIL with its macros, and rcpt RCPT; they return the answers.
-func (u *unit) mail(from, macros string) string {
-	u.event(cmdMacro, macros)
-	return strings.Join(u.event(cmdMail, "<"+from+">\x00SIZE=1\x00"), "|")
-}
-
-func (u *unit) rcpt(to string) string {
-	return strings.Join(u.event(cmdRcpt, "<"+to+">\x00"), "|")
-}
-
-// macros are those of MAIL.
-func macros(addr, version string, more ...string) string {
-	all := append([]string{"{client_addr}", addr, "{client_port}", "40000", "{daemon_addr}", "198.51.100.1", "{daemon_port}", "25"}, more...)
+func macros(addr, version string) *gomilter.Modifier {
+	m := map[string]string{"{client_addr}": addr, "{client_port}": "40000", "{daemon_addr}": "198.51.100.1", "{daemon_port}": "25"}
 	if version != "" {
-		all = append(all, "{tls_version}", version, "{cipher}", "TLS_AES_256_GCM_SHA384", "{cipher_bits}", "256")
+		m["{tls_version}"], m["{cipher}"], m["{cipher_bits}"] = version, "TLS_AES_256_GCM_SHA384", "256"
 	}
-	return string(rune(cmdMail)) + strings.Join(all, "\x00") + "\x00"
+	return &gomilter.Modifier{Macros: m}
 }
 
-func answers(t *testing.T, want rune, got string) {
+func (u *unit) answers(t *testing.T, want gomilter.Response, got gomilter.Response, err error) {
 	t.Helper()
-	if got != string(want) {
-		t.Errorf("answer %q, want %q", got, want)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("answer %v, %v: want %v", got, err, want)
 	}
 }
 
@@ -103,40 +75,37 @@ func TestPanicInEachCallback(t *testing.T) {
 	j := &scripted{decision: ratchet.Decision{Changes: true}, panics: true}
 	u := newUnit(j, inbound.Options{})
 	for range 2 {
-		answers(t, goOn, u.mail("ann@bank.example", macros("192.0.2.10", "")))
-		answers(t, accept, u.rcpt("bob@ours.example"))
+		resp, err := u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
+		u.answers(t, goOn, resp, err)
+		resp, err = u.RcptTo("bob@ours.example", nil)
+		u.answers(t, accept, resp, err)
 	}
-	answers(t, goOn, u.mail("", macros("192.0.2.10", "")))
-	answers(t, accept, strings.Join(u.event(cmdEOM, ""), "|"))
+	resp, err := u.MailFrom("", macros("192.0.2.10", ""))
+	u.answers(t, goOn, resp, err)
+	resp, err = u.Body(macros("192.0.2.10", ""))
+	u.answers(t, accept, resp, err)
 
-	j.panics, j.decision = false, downgrade(tlsstate.Header)
-	answers(t, goOn, u.mail("ann@bank.example", macros("192.0.2.10", "")))
-	answers(t, goOn, u.rcpt("bob@ours.example"))
-	u.Events = func(ratchet.Event) { panic("event") }
-	if got := u.event(cmdAbort, ""); len(got) != 0 || u.Judged() {
-		t.Errorf("%q", got)
-	}
-	answers(t, goOn, u.mail("ann@bank.example", macros("192.0.2.10", "")))
-	answers(t, goOn, u.rcpt("bob@ours.example"))
-	if got := u.event(cmdEOM, ""); len(got) != 1 || got[0] != "a" { // and no half of a mark
-		t.Errorf("%q", got)
+	u.m.Events = func(ratchet.Event) { panic("event") }
+	u.Decision.Outcome, u.First = tlsstate.Downgraded, "bob@ours.example"
+	if err := u.Abort(nil); err != nil {
+		t.Error(err)
 	}
 	lines := strings.Split(strings.TrimSpace(u.log.String()), "\n")
-	if len(lines) != 5 || u.Failures() != 5 || !strings.Contains(lines[0], "stack=") || strings.Count(u.log.String(), "stack=") != 1 {
-		t.Errorf("%d troubles:\n%s", u.Failures(), &u.log)
+	if len(lines) != 4 || u.m.Failures() != 4 || !strings.Contains(lines[0], "stack=") || strings.Count(u.log.String(), "stack=") != 1 {
+		t.Errorf("%d troubles:\n%s", u.m.Failures(), &u.log)
 	}
 }
 
 // TestNothingIsLeftOver: no message is judged by what came with the one before
 // it, not where the client is another (XCLIENT) nor where no ABORT came between.
 func TestNothingIsLeftOver(t *testing.T) {
-	j := &scripted{decision: downgrade(tlsstate.Tempfail)}
+	j := &scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Action: tlsstate.Tempfail}}}
 	u := newUnit(j, inbound.Options{})
-	u.mail("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
-	u.rcpt("bob@ours.example")
-	u.event(cmdHeader, "x-tls-ratchet\x00forged\x00")
-	u.mail("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
-	u.mail("ann@bank.example", macros("192.0.2.11", ""))
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.RcptTo("bob@ours.example", nil)
+	u.Header("X-TLS-Ratchet", "forged", nil)
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.MailFrom("ann@bank.example", macros("192.0.2.11", ""))
 	if want := []string{"192.0.2.10 TLSv1.3", "192.0.2.10 TLSv1.3", "192.0.2.11 none"}; !reflect.DeepEqual(j.judged, want) {
 		t.Errorf("judged %q, want %q", j.judged, want)
 	}
@@ -146,8 +115,8 @@ func TestNothingIsLeftOver(t *testing.T) {
 	if u.copies != 0 || u.First != "" {
 		t.Errorf("left over: %+v", u.session)
 	}
-	u.rcpt("bob@ours.example")
-	u.event(cmdAbort, "")
+	u.RcptTo("bob@ours.example", nil)
+	u.Abort(nil)
 	if len(u.events) != 2 || j.learned != 2 || u.Judged() {
 		t.Errorf("%d events, learned %d times, judged %v", len(u.events), j.learned, u.Judged())
 	}
@@ -170,8 +139,9 @@ func TestRulesChangeWithinAConnection(t *testing.T) {
 	judge := ratchet.New(ratchet.Options{Histories: histories, Rules: rules(tlsstate.CertByIssuer), Log: slog.New(slog.DiscardHandler)})
 	now := time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 	u := newUnit(judge, inbound.Options{})
-	u.Now = func() time.Time { return now }
-	partner := macros("192.0.2.10", "TLSv1.3", "{cert_subject}", "partner.example", "{cert_issuer}", "CA")
+	u.m.Now = func() time.Time { return now }
+	partner := macros("192.0.2.10", "TLSv1.3")
+	partner.Macros["{cert_subject}"], partner.Macros["{cert_issuer}"] = "partner.example", "CA"
 	for i := range 7 {
 		now = now.AddDate(0, 0, 1)
 		switch i {
@@ -180,8 +150,8 @@ func TestRulesChangeWithinAConnection(t *testing.T) {
 		case 6:
 			judge.SetRules(rules(tlsstate.CertByIssuer))
 		}
-		u.mail("ann@partner.example", partner)
-		u.rcpt("bob@ours.example")
+		u.MailFrom("ann@partner.example", partner)
+		u.RcptTo("bob@ours.example", nil)
 	}
 	if v := u.Decision.Verdict; v.Outcome != tlsstate.Steady || !v.Seen.Certificate {
 		t.Errorf("%s %s: %+v", v.Outcome, v.Kind, v.Seen)
@@ -193,15 +163,15 @@ func TestRulesChangeWithinAConnection(t *testing.T) {
 func TestLearnsOnce(t *testing.T) {
 	j := &scripted{decision: ratchet.Decision{Changes: true}}
 	u := newUnit(j, inbound.Options{HeaderAll: true})
-	u.mail("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
-	u.rcpt("bob@ours.example")
-	u.rcpt("eve@ours.example")
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.RcptTo("bob@ours.example", nil)
+	u.RcptTo("eve@ours.example", nil)
 	if j.learned != 1 {
 		t.Errorf("learned %d times", j.learned)
 	}
 	u = newUnit(j, inbound.Options{})
-	u.mail("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
-	u.rcpt("bob@ours.example")
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", "TLSv1.3"))
+	u.RcptTo("bob@ours.example", nil)
 	if len(u.events) != 1 || !u.events[0].Done {
 		t.Errorf("events %+v", u.events)
 	}
@@ -210,7 +180,7 @@ func TestLearnsOnce(t *testing.T) {
 // TestApart: a message without a sender to one recipient that is exempt, and to
 // others that are not, is asked for apart; two of a kind are not.
 func TestApart(t *testing.T) {
-	j := &scripted{decision: downgrade(tlsstate.Tempfail)}
+	j := &scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Action: tlsstate.Tempfail}}}
 	for _, tt := range []struct {
 		from, first, second string
 		apart               bool
@@ -223,10 +193,11 @@ func TestApart(t *testing.T) {
 		{"ann@bank.example", "bob@ours.example", "postmaster@ours.example", false},
 	} {
 		u := newUnit(j, inbound.Options{ExemptRecipients: []string{"postmaster"}})
-		u.mail(tt.from, macros("192.0.2.10", ""))
-		u.rcpt(tt.first)
-		if got := u.rcpt(tt.second); strings.HasPrefix(got, "y452 ") != tt.apart {
-			t.Errorf("%+v: answer %q", tt, got)
+		u.MailFrom(tt.from, macros("192.0.2.10", ""))
+		u.RcptTo(tt.first, nil)
+		resp, _ := u.RcptTo(tt.second, nil)
+		if apart := !reflect.DeepEqual(resp, gomilter.Response(goOn)); apart != tt.apart {
+			t.Errorf("%+v: answer %v", tt, resp)
 		}
 	}
 }
@@ -235,10 +206,13 @@ func TestApart(t *testing.T) {
 // that Postfix's settings explain.
 func TestOneWithoutMacros(t *testing.T) {
 	u := newUnit(&scripted{}, inbound.Options{})
-	u.mail("ann@bank.example", macros("192.0.2.10", ""))
-	u.event(cmdAbort, "")
-	answers(t, accept, u.mail("ann@bank.example", ""))
+	u.MailFrom("ann@bank.example", macros("192.0.2.10", ""))
+	u.MailFrom("ann@bank.example", &gomilter.Modifier{})
 	if s := u.log.String(); !strings.Contains(s, "level=WARN") || strings.Contains(s, "level=ERROR") {
+		t.Error(s)
+	}
+	u.m.Failed("message not marked", ratchet.ErrDay)
+	if s := u.log.String(); !strings.Contains(s, "level=ERROR") || !strings.Contains(s, "session without a day") {
 		t.Error(s)
 	}
 }
@@ -246,7 +220,7 @@ func TestOneWithoutMacros(t *testing.T) {
 // Sendmail sends the names of any client certificate, and whether it trusts it.
 func TestUntrustedCertificate(t *testing.T) {
 	for verify, want := range map[string]string{"": "bank", "OK": "bank", "FAIL": "", "SELFSIGNED": ""} {
-		f, _ := parseMacros([]byte("M{verify}\x00" + verify + "\x00{cert_subject}\x00bank\x00{cert_issuer}\x00CA\x00"))
+		f := parseMacros(map[string]string{"{cert_subject}": "bank", "{cert_issuer}": "CA", "{verify}": verify})
 		if f.Subject != want || (f.Issuer == "") != (want == "") {
 			t.Errorf("verify=%s: %q by %q", verify, f.Subject, f.Issuer)
 		}

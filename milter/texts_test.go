@@ -6,7 +6,6 @@ import (
 
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
-	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
 
@@ -16,11 +15,11 @@ func FuzzTexts(f *testing.F) {
 	f.Add("192.0.2.10", "mx.example", "TLSv1.2\r\nX: y", "ECDHE\x00", "a\"b;c", "https://x/%s", uint8(0))
 	f.Add("IPv6:2001:db8::1", "m\u00fcx.example", "", "", "", "", uint8(7))
 	f.Fuzz(func(t *testing.T, addr, name, version, cipher, cert, contact string, mode uint8) {
-		facts, _ := parseMacros([]byte("M" + strings.Join([]string{
-			"{client_addr}", addr, "{client_name}", name, "{client_resolve}", "OK",
-			"{tls_version}", version, "{cipher}", cipher, "{cert_subject}", cert,
-			"{daemon_addr}", name, "{daemon_port}", version,
-		}, "\x00")))
+		facts := parseMacros(map[string]string{
+			"{client_addr}": addr, "{client_name}": name, "{client_resolve}": "OK",
+			"{tls_version}": version, "{cipher}": cipher, "{cert_subject}": cert,
+			"{daemon_addr}": name, "{daemon_port}": version,
+		})
 		s, err := facts.Session()
 		if err != nil {
 			return
@@ -40,9 +39,7 @@ func FuzzTexts(f *testing.F) {
 			clear7bit(t, line)
 		}
 		for _, action := range []tlsstate.Action{tlsstate.Tempfail, tlsstate.Reject} {
-			u := &session{ask: &wire.Asker{}}
-			u.refuse(words.Reply(&d.Verdict, action, contact))
-			text := strings.TrimSuffix(string(u.ask.Out[headSize:]), "\x00")
+			text := strings.TrimSuffix(string(refusal(words.Reply(&d.Verdict, action, contact)).Response().Data), "\x00")
 			clear7bit(t, text)
 			if len(text) > 1000 {
 				t.Fatalf("a reply of %d bytes", len(text))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -55,7 +56,8 @@ type Daemon struct {
 	prover   *spf.Prover
 	resolver *resolver.Resolver
 	ratchet  *ratchet.Ratchet
-	milter   *milter.Server
+	milter   *milter.Milter
+	server   *wire.Server
 	policy   *policyservice.Server // nil: switched off
 	sending  *sending              // nil: switched off
 
@@ -78,8 +80,9 @@ func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) 
 	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg, failed: make(chan error, 1)}
 	d.config.Store(cfg)
 	d.log = NewLogger(stderr, cfg, d.level)
-	slog.SetDefault(d.log) // what libraries log
 	d.notify = notifier{d.log}
+	log.SetOutput(wire.LogWriter(d.log)) // go-milter's own lines
+	log.SetFlags(0)
 	for _, step := range []func(*config.Config) error{d.open, d.observe, d.judge, d.addMail, d.addAdmin, d.addStatus} {
 		if err := step(cfg); err != nil {
 			return nil, errors.Join(err, d.close())
@@ -126,10 +129,11 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	limits := milter.DefaultLimits()
-	limits.Connections, limits.Idle = cfg.Limits.Connections, cfg.Limits.Idle
-	d.milter = milter.New(d.inbound(), mailOptions(cfg), see, limits)
-	o := &door{name: milterDoor, where: cfg.Listen, look: d.look, mail: true, serve: d.milter.Serve, stop: d.milter.Shutdown}
+	d.milter = milter.New(d.inbound(), mailOptions(cfg), see)
+	if d.server, err = newServer(cfg, d.milter, d.log); err != nil {
+		return err
+	}
+	o := &door{name: milterDoor, where: cfg.Listen, look: d.look, mail: true, serve: d.server.Serve, stop: d.server.Shutdown}
 	if err := d.add(o); err != nil {
 		return err
 	}
@@ -165,6 +169,20 @@ func mailOptions(cfg *config.Config) inbound.Options {
 		ExemptRecipients: cfg.ExemptRecipients,
 		Contact:          cfg.Reply.Contact,
 	}
+}
+
+func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) (*wire.Server, error) {
+	limits := wire.DefaultLimits()
+	limits.Connections, limits.Idle = cfg.Limits.Connections, cfg.Limits.Idle
+	return wire.New(wire.Config{
+		Backend:    m.Backend,
+		Actions:    milter.Actions,
+		Protocol:   milter.Protocol,
+		SymList:    milter.Symbols(),
+		KeepHeader: milter.KeepHeader,
+		Limits:     limits,
+		Log:        log,
+	})
 }
 
 // ConfirmClock has the daemon believe its clock, though it is far ahead of the

@@ -26,15 +26,11 @@ const censusEvery = 10 * time.Minute
 // counts are what the metrics show at a scrape.
 func (d *Daemon) counts() status.Counts {
 	open, _ := d.watch.book.Count()
-	mail := d.milter.Stats()
 	n := status.Counts{
 		Version:       d.version,
 		Go:            runtime.Version(),
 		Store:         d.histories.Stats(),
-		Connections:   mail.DeskStats,
-		NotMilter:     mail.NotMilter,
-		BadFrame:      mail.BadFrame,
-		FrameTooBig:   mail.FrameTooBig,
+		Connections:   d.server.Stats(),
 		Unjudged:      d.ratchet.Failures(),
 		NoMacros:      d.milter.NoFacts(),
 		Callback:      d.milter.Failures(),

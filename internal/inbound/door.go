@@ -85,7 +85,16 @@ func (d *Door) Unknown(err error, cause string) {
 	if cause == "" {
 		level, cause = slog.LevelWarn, "client address unknown; message accepted without judgement; further ones are only counted"
 	}
-	d.Log.Log(context.Background(), level, cause, "error", clean.Text(err.Error(), 300))
+	d.Log.Log(context.Background(), level, cause, "error", clean.Text(err.Error(), maxError))
+}
+
+// maxError is how much of an error's text is logged, in bytes.
+const maxError = 300
+
+// Failed counts and logs a failure inside that mail is not to suffer from.
+func (d *Door) Failed(text string, err error) {
+	d.failures.Add(1)
+	d.Log.Error(text, "error", clean.Text(err.Error(), maxError))
 }
 
 // Panicked counts and logs a panic.

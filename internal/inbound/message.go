@@ -27,11 +27,8 @@ func (m *Message) Judge(d *Door, s *ratchet.Session, from string) {
 	m.Decision = d.Deps.Judge.Decide(&m.Session)
 }
 
-// Judged reports whether there is a decision that waits for what comes next.
+// Judged reports whether there is a decision.
 func (m *Message) Judged() bool { return m.door != nil }
-
-// Close ends our part in the message.
-func (m *Message) Close() { m.door = nil }
 
 // Null reports whether the message has no sender: a bounce, or a callout.
 func (m *Message) Null() bool { return m.Session.From == "" }

@@ -1,6 +1,7 @@
 package policyservice
 
 import (
+	"bytes"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,9 @@ func (s *Server) serve(a *wire.Asker) error {
 	for {
 		if _, err := a.Await(); err != nil {
 			return err
+		}
+		if here, _ := a.In.Peek(a.In.Buffered()); !bytes.HasSuffix(here, []byte("\n\n")) {
+			a.Begun()
 		}
 		r, err := read(a.In)
 		if err != nil {

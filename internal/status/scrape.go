@@ -78,13 +78,12 @@ func (w scrape) store(n store.Stats) {
 		by{"future": n.Future, "newcomers": n.Refused}, "reason")
 }
 
-func (w scrape) connections(all *Counts) {
-	n := &all.Connections
+func (w scrape) connections(n wire.Stats) {
 	w.gauge("tlsratchet_connections", "Connections of Postfix that are open.", n.Open)
 	w.counter("tlsratchet_connections_accepted_total", "Connections accepted.", n.Accepted)
 	w.counter("tlsratchet_connections_closed_total", "Connections closed by tlsratchet, by reason.", by{
-		"over_limit": n.OverLimit, "not_milter": all.NotMilter, "bad_frame": all.BadFrame,
-		"frame_too_big": all.FrameTooBig, "timeout": n.Timeouts, "broken": n.Broken,
+		"over_limit": n.OverLimit, "not_milter": n.NotMilter, "bad_frame": n.BadFrame,
+		"frame_too_big": n.FrameTooBig, "timeout": n.Timeouts, "broken": n.Broken,
 	}, "reason")
 }
 
@@ -105,7 +104,7 @@ func (w scrape) errors(n *Counts) {
 	}
 	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
 		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback,
-		"backend": n.Connections.Panics, "accept": n.Connections.AcceptErrors,
+		"backend": n.Connections.BackendPanics, "accept": n.Connections.AcceptErrors,
 		"shared": sharing.Panics,
 	}, "kind")
 }
@@ -209,10 +208,9 @@ type Counts struct {
 	// Version is that of the program, Go the one that built it.
 	Version, Go string
 	Store       store.Stats
-	// Connections are the milter's, and NotMilter, BadFrame and FrameTooBig those
-	// that it refused, by reason.
-	Connections                      wire.DeskStats
-	NotMilter, BadFrame, FrameTooBig uint64
+	// Connections of the milter count among errors what got no milter (Backend) and
+	// failed calls of accept.
+	Connections wire.Stats
 	// Unjudged are sessions that could not be judged or remembered, NoMacros
 	// messages whose macros did not come, Callback those let through by the milter.
 	Unjudged, NoMacros, Callback uint64
@@ -259,7 +257,7 @@ func (s source) Collect(to chan<- prometheus.Metric) {
 	w, n := scrape{to}, s()
 	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{n.Version: by{n.Go: 1}}, "version", "goversion")
 	w.store(n.Store)
-	w.connections(&n)
+	w.connections(n.Connections)
 	w.errors(&n)
 	w.census(n.Census)
 	w.alerts(n.Alerts)

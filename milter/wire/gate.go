@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"tlsratchet/internal/clean"
 )
 
 // cutGrace is what sessions have to end by themselves once Shutdown's time is
@@ -34,7 +33,6 @@ type Gate struct {
 	log      *slog.Logger
 	troubles sparse // for the limit
 	failures sparse // for failed accepts
-	stacks   clean.Panics
 
 	accepted, open, overLimit, acceptErrors, panics atomic.Int64
 
@@ -64,6 +62,7 @@ type GateStats struct {
 func NewGate(name string, limit int, log *slog.Logger) *Gate {
 	return &Gate{
 		name: name, limit: int64(limit), log: log,
+		troubles: sparse{perMinute: 1}, failures: sparse{perMinute: 1},
 		conns: make(map[net.Conn]struct{}), stop: make(chan struct{}), empty: make(chan struct{}),
 	}
 }
@@ -86,6 +85,20 @@ func (g *Gate) Draining() bool { return g.draining.Load() }
 // is closed when handle returns or panics. If a listener fails for good, Serve
 // stops all of them and returns the error.
 func (g *Gate) Serve(handle func(net.Conn), listeners ...net.Listener) error {
+	return g.serve(listeners, func(ln net.Listener) error {
+		for {
+			conn, err := g.accept(ln)
+			if err != nil {
+				return err
+			}
+			go g.handle(conn, handle)
+		}
+	})
+}
+
+// serve has one accept on each of the listeners until Shutdown, or until one
+// fails.
+func (g *Gate) serve(listeners []net.Listener, one func(net.Listener) error) error {
 	g.mu.Lock()
 	g.listeners = append(g.listeners, listeners...)
 	drained := g.draining.Load()
@@ -97,19 +110,16 @@ func (g *Gate) Serve(handle func(net.Conn), listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		go func() {
-			for {
-				conn, err := g.accept(ln)
-				if err != nil {
-					failed <- fmt.Errorf("accept on %s: %w", ln.Addr(), err)
-					return
-				}
-				go g.handle(conn, handle)
+			err := one(ln)
+			if err != nil {
+				err = fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 			}
+			failed <- err
 		}()
 	}
 	var first error
 	for range listeners {
-		if err := <-failed; !g.draining.Load() {
+		if err := <-failed; err != nil && !g.draining.Load() {
 			first = err
 			g.beginDrain()
 		}
@@ -136,7 +146,7 @@ func (g *Gate) accept(ln net.Listener) (net.Conn, error) {
 		g.acceptErrors.Add(1)
 		if hidden, ok := g.failures.allow(time.Now()); ok {
 			g.log.Error(g.name+" connections can't be accepted; trying again",
-				"listener", ln.Addr().String(), "error", clean.Text(err.Error(), 200), "not_logged", hidden)
+				"listener", ln.Addr().String(), "error", clean([]byte(err.Error()), 200), "not_logged", hidden)
 		}
 		select {
 		case <-time.After(wait):
@@ -203,7 +213,8 @@ func (g *Gate) handle(conn net.Conn, handle func(net.Conn)) {
 	defer func() {
 		if v := recover(); v != nil {
 			g.panics.Add(1)
-			g.stacks.Log(g.log, g.name+" connection closed: panic", v)
+			g.log.Error(g.name+" connection closed: panic",
+				"panic", clean(fmt.Append(nil, v), 200), "stack", clean(debug.Stack(), maxLogText))
 		}
 		conn.Close()
 		g.release(conn)

@@ -1,21 +1,21 @@
 package wire
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"fmt"
-	"io"
+	"encoding/binary"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/emersion/go-milter"
 	"go.uber.org/goleak"
+
+	"tlsratchet/test/mtatest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -47,87 +47,149 @@ func (l *lines) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// echo answers each line with itself. After "begin" it is busy until "end".
-func echo(a *Asker) error {
-	for {
-		first, err := a.Await()
-		if err != nil {
-			return err
-		}
-		if first < ' ' {
-			return fmt.Errorf("%w: no line", ErrRefused)
-		}
-		line, err := a.In.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		a.Out = append(a.Out, line...)
-		switch strings.TrimSpace(string(line)) {
-		case "begin":
-			a.Busy = true
-		case "end":
-			a.Busy = false
-		case "quit":
-			return nil
-		case "boom":
-			panic("boom\nand more\x1b[2J")
-		}
+// filter is a session's callbacks made of functions; what isn't set accepts.
+type filter struct {
+	milter.NoOpMilter
+	mail   func(from string, m *milter.Modifier) milter.Response
+	rcpt   func(to string) milter.Response
+	header func(name, value string) milter.Response
+	eob    func(m *milter.Modifier) milter.Response
+}
+
+func (f filter) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
+	if f.mail == nil {
+		return milter.RespAccept, nil
+	}
+	return f.mail(from, m), nil
+}
+
+func (f filter) RcptTo(to string, _ *milter.Modifier) (milter.Response, error) {
+	if f.rcpt == nil {
+		return milter.RespContinue, nil
+	}
+	return f.rcpt(to), nil
+}
+
+func (f filter) Header(name, value string, _ *milter.Modifier) (milter.Response, error) {
+	if f.header == nil {
+		return nil, nil
+	}
+	return f.header(name, value), nil
+}
+
+func (f filter) Body(m *milter.Modifier) (milter.Response, error) {
+	if f.eob == nil {
+		return milter.RespAccept, nil
+	}
+	return f.eob(m), nil
+}
+
+// goOn is a filter that wants every message to its end.
+func goOn() filter {
+	return filter{mail: func(string, *milter.Modifier) milter.Response { return milter.RespContinue }}
+}
+
+const quietStages = milter.OptNoConnect | milter.OptNoHelo | milter.OptNoData | milter.OptNoEOH |
+	milter.OptNoBody | milter.OptNoHeaderReply
+
+// daemon is a server on a unix socket.
+type daemon struct {
+	*Server
+	addr   string
+	log    *lines
+	served chan error
+}
+
+func newConfig(f filter, log *lines) Config {
+	return Config{
+		Backend:  func() milter.Milter { return f },
+		Actions:  milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine | milter.OptSetSymList,
+		Protocol: quietStages,
+		SymList:  map[milter.Stage][]string{milter.StageMailFrom: {"{client_addr}", "{tls_version}"}},
+		Limits:   DefaultLimits(),
+		Log:      log.logger(),
 	}
 }
 
-var limits = DeskLimits{Connections: 100, Idle: 9 * time.Hour, Request: 10 * time.Second, Write: 10 * time.Second}
-
-// daemon is a desk on a unix socket.
-type daemon struct {
-	*Desk
-	addr string
-	log  *lines
-}
-
-// start runs a desk until the end of the test.
-func start(t testing.TB, limits DeskLimits, serve func(*Asker) error) *daemon {
+// start runs a server until the end of the test.
+func start(t testing.TB, f filter, change func(*Config)) *daemon {
 	t.Helper()
-	d := &daemon{addr: filepath.Join(t.TempDir(), "m"), log: &lines{}}
-	d.Desk = NewDesk("test", limits, 64, serve, d.log.logger())
-	lns, err := Listen(Spec{Network: NetworkUnix, Address: d.addr}, ListenOptions{Mode: 0o666, Group: -1})
+	log := &lines{}
+	config := newConfig(f, log)
+	if change != nil {
+		change(&config)
+	}
+	s, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- d.Serve(lns...) }()
+	spec := Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "m")}
+	lns, err := Listen(spec, ListenOptions{Mode: 0o666, Group: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{Server: s, addr: spec.Address, log: log, served: make(chan error, 1)}
+	go func() { d.served <- s.Serve(lns...) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		d.Shutdown(ctx)
-		if err := <-served; err != nil {
+		s.Shutdown(ctx)
+		if err := <-d.served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	})
 	return d
 }
 
-// dial connects and sends nothing.
-func (d *daemon) dial(t testing.TB) net.Conn {
+func (d *daemon) dial(t testing.TB) *mtatest.Session {
+	t.Helper()
+	s, err := mtatest.Dial(context.Background(), "unix", d.addr, mtatest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// raw connects and says nothing.
+func (d *daemon) raw(t testing.TB) net.Conn {
 	t.Helper()
 	c, err := net.Dial("unix", d.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute))
 	return c
 }
 
-// ask sends a line and wants it back.
-func ask(t testing.TB, c net.Conn, line string) {
+// healthy checks that a client is served.
+func (d *daemon) healthy(t testing.TB) {
 	t.Helper()
-	if _, err := io.WriteString(c, line+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := bufio.NewReader(c).ReadString('\n'); err != nil || got != line+"\n" {
-		t.Fatalf("answer %q, %v", got, err)
+	s := d.dial(t)
+	defer s.Close()
+	r, err := s.Message(mail())
+	if err != nil || !r.End.Refused() && r.End.String() != "accept" {
+		t.Fatalf("healthy client: end %q, error %v", r.End, err)
 	}
 }
+
+func mail() mtatest.Message {
+	return mtatest.Message{
+		Macros:  map[string]string{"{client_addr}": "192.0.2.1", "{tls_version}": "TLSv1.3", "i": "4XyZ"},
+		From:    "ann@sender.example",
+		Rcpts:   []string{"bob@here.example"},
+		Headers: [][2]string{{"Subject", "hello"}, {"X-Ours", "forged"}, {"x-ours", "again"}},
+		Body:    []byte("hello\r\n"),
+	}
+}
+
+// frame is one packet.
+func frame(cmd byte, data string) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(1+len(data)))
+	return append(append(b, cmd), data...)
+}
+
+// optNeg is what a client says first.
+func optNeg() []byte { return frame('O', "\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff") }
 
 // until waits for something that another goroutine does.
 func until(t testing.TB, what string, ok func() bool) {
@@ -138,32 +200,6 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// inBubble runs a desk on connections of memory and a clock of its own.
-func inBubble(t *testing.T, play func(d *Desk, ln *pipes, log *lines)) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &lines{}
-		d := NewDesk("test", limits, 64, echo, log.logger())
-		ln := newPipes()
-		served := make(chan error, 1)
-		go func() { served <- d.Serve(ln) }()
-		play(d, ln, log)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		d.Shutdown(ctx)
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-}
-
-// closedAfter returns how long a client waits for its end.
-func closedAfter(c net.Conn) time.Duration {
-	began := time.Now()
-	io.Copy(io.Discard, c)
-	c.Close()
-	return time.Since(began)
 }
 
 // pipes is a listener for synctest: connections of memory, errors at will.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -33,22 +34,22 @@ func (idle) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
 	return gomilter.RespAccept, nil
 }
 
-// doNothing serves a go-milter that does nothing, with the negotiation of
-// tlsratchet, until its standard input ends. It returns the exit code.
+// doNothing serves a go-milter that does nothing, with the negotiation and the
+// server of tlsratchet, until its standard input ends. It returns the exit code.
 func doNothing(socket string, stdin io.Reader, stderr io.Writer) int {
-	server := gomilter.Server{
-		NewMilter: func() gomilter.Milter { return idle{} },
-		Actions:   milter.Actions, Protocol: milter.Protocol,
-		SymList: map[gomilter.Stage][]string{gomilter.StageMailFrom: milter.MailMacros(), gomilter.StageEOM: {"i"}},
+	server, err := wire.New(wire.Config{
+		Backend:    func() gomilter.Milter { return idle{} },
+		Actions:    milter.Actions,
+		Protocol:   milter.Protocol,
+		SymList:    milter.Symbols(),
+		KeepHeader: milter.KeepHeader,
+		Limits:     wire.DefaultLimits(),
+		Log:        slog.New(slog.NewTextHandler(stderr, nil)),
+	})
+	if err == nil {
+		err = serveUntil(server.Serve, server.Shutdown, socket, stdin)
 	}
-	serve := func(lns ...net.Listener) error {
-		if err := server.Serve(lns[0]); !errors.Is(err, gomilter.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}
-	stop := func(context.Context) error { return server.Close() }
-	if err := serveUntil(serve, stop, socket, stdin); err != nil {
+	if err != nil {
 		fmt.Fprintln(stderr, "donothing:", err)
 		return 1
 	}

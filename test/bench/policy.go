@@ -9,7 +9,6 @@ import (
 	"net"
 	"path/filepath"
 
-	"tlsratchet/internal/policyservice"
 	"tlsratchet/milter/wire"
 )
 
@@ -17,7 +16,7 @@ import (
 // on the connections of tlsratchet's server, and answers DUNNO to each question,
 // until its standard input ends. It returns the exit code.
 func doNothingPolicy(socket string, stdin io.Reader, stderr io.Writer) int {
-	gate := wire.NewGate("policy", policyservice.DefaultLimits().Connections, slog.New(slog.NewTextHandler(stderr, nil)))
+	gate := wire.NewGate("policy", wire.DefaultLimits().Connections, slog.New(slog.NewTextHandler(stderr, nil)))
 	serve := func(lns ...net.Listener) error { return gate.Serve(answerDunno, lns...) }
 	if err := serveUntil(serve, gate.Shutdown, socket, stdin); err != nil {
 		fmt.Fprintln(stderr, "donothing-policy:", err)

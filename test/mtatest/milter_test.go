@@ -2,14 +2,15 @@ package mtatest_test
 
 import (
 	"context"
-	"errors"
-	"net"
+	"io"
+	"log/slog"
 	"path/filepath"
 	"testing"
 
 	"github.com/emersion/go-milter"
 	"github.com/google/go-cmp/cmp"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
 )
 
@@ -42,22 +43,27 @@ func (marker) Body(m *milter.Modifier) (milter.Response, error) {
 
 func serve(t testing.TB) (addr string) {
 	t.Helper()
-	server := milter.Server{
-		NewMilter: func() milter.Milter { return marker{} },
-		Actions:   milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine | milter.OptSetSymList,
-		Protocol:  milter.OptNoConnect | milter.OptNoHelo | milter.OptNoData | milter.OptNoBody | milter.OptNoHeaderReply,
-		SymList:   map[milter.Stage][]string{milter.StageMailFrom: {"{tls_version}", "{client_addr}"}},
+	server, err := wire.New(wire.Config{
+		Backend:  func() milter.Milter { return marker{} },
+		Actions:  milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine | milter.OptSetSymList,
+		Protocol: milter.OptNoConnect | milter.OptNoHelo | milter.OptNoData | milter.OptNoBody | milter.OptNoHeaderReply,
+		SymList:  map[milter.Stage][]string{milter.StageMailFrom: {"{tls_version}", "{client_addr}"}},
+		Limits:   wire.DefaultLimits(),
+		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	addr = filepath.Join(t.TempDir(), "m")
-	ln, err := net.Listen("unix", addr)
+	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: addr}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	go func() { served <- server.Serve(lns...) }()
 	t.Cleanup(func() {
-		ln.Close()
-		if err := <-served; !errors.Is(err, net.ErrClosed) {
+		server.Shutdown(context.Background())
+		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
@@ -88,7 +94,7 @@ func message(tls string) mtatest.Message {
 	return m
 }
 
-// Several messages of one session.
+// Several messages of one session, against the server that production uses.
 func TestAgainstGoMilter(t *testing.T) {
 	s := dial(t, serve(t), mtatest.Options{})
 	if s.Actions() != 0x131 || s.Protocol()&0x81 != 0x81 {

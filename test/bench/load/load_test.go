@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 	"go.uber.org/goleak"
 
+	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
 	"tlsratchet/test/posttest"
 )
@@ -38,20 +40,23 @@ func (c counting) MailFrom(from string, _ *gomilter.Modifier) (gomilter.Response
 // serve returns a milter's socket.
 func serve(t *testing.T, mails *sync.Map) string {
 	t.Helper()
-	server := gomilter.Server{
-		NewMilter: func() gomilter.Milter { return counting{mails: mails} },
-		Protocol:  gomilter.OptNoConnect | gomilter.OptNoHelo,
+	server, err := wire.New(wire.Config{
+		Backend:  func() gomilter.Milter { return counting{mails: mails} },
+		Protocol: gomilter.OptNoConnect | gomilter.OptNoHelo,
+		Limits:   wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	socket := filepath.Join(t.TempDir(), "m")
-	ln, err := net.Listen("unix", socket)
+	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	go func() { served <- server.Serve(lns...) }()
 	t.Cleanup(func() {
-		ln.Close()
-		if err := <-served; !errors.Is(err, net.ErrClosed) {
+		if err := errors.Join(server.Shutdown(context.Background()), <-served); err != nil {
 			t.Error(err)
 		}
 	})

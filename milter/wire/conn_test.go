@@ -1,0 +1,542 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-milter"
+	"pgregory.net/rapid"
+)
+
+// tape is a net.Conn that plays what the client says, piece by piece, and
+// keeps what it is passed: one entry for each system call there would be.
+type tape struct {
+	net.Conn
+	in       [][]byte
+	reads    int
+	writes   [][]byte
+	deadline int
+	fail     error
+}
+
+func (t *tape) Read(p []byte) (int, error) {
+	t.reads++
+	if len(t.in) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, t.in[0])
+	if t.in[0] = t.in[0][n:]; len(t.in[0]) == 0 {
+		t.in = t.in[1:]
+	}
+	return n, nil
+}
+
+func (t *tape) Write(p []byte) (int, error) {
+	t.writes = append(t.writes, bytes.Clone(p))
+	return len(p), t.fail
+}
+
+func (t *tape) SetReadDeadline(time.Time) error  { t.deadline++; return nil }
+func (t *tape) SetWriteDeadline(time.Time) error { t.deadline++; return nil }
+func (t *tape) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "/test", Net: "unix"} }
+func (t *tape) RemoteAddr() net.Addr             { return &net.UnixAddr{Net: "unix"} }
+func (t *tape) Close() error                     { return nil }
+
+// onTape is a connection of a server that has no listeners.
+func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *lines) {
+	t.Helper()
+	log := &lines{}
+	config := newConfig(filter{}, log)
+	config.KeepHeader = keep
+	s, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tp := &tape{in: in}
+	if !s.gate.admit(tp) {
+		t.Fatal("not admitted")
+	}
+	return newConn(tp, s), tp, log
+}
+
+// readFrame reads as go-milter does: the length, then the rest.
+func readFrame(c *conn) ([]byte, error) {
+	var head [lengthSize]byte
+	if _, err := io.ReadFull(c, head[:]); err != nil {
+		return nil, err
+	}
+	frame := make([]byte, lengthSize+frameLength(head[:]))
+	copy(frame, head[:])
+	_, err := io.ReadFull(c, frame[lengthSize:])
+	return frame, err
+}
+
+func join(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
+
+func ours(name []byte) bool { return strings.EqualFold(string(name), "X-Ours") }
+
+// One message of a steady session costs one read and one write.
+func TestOneReadOneWrite(t *testing.T) {
+	message := func(version string) []byte {
+		return join(frame('A', ""), frame('D', "M{tls_version}\x00"+version+"\x00"), frame('M', "<a@b>\x00"))
+	}
+	c, tp, _ := onTape(t, nil, optNeg(), message("TLSv1.2"), message("TLSv1.3"))
+	for range 2 * 3 {
+		f, err := readFrame(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f[4] == 'M' { // in two pieces, and something unasked for before it
+			c.Write(frame('q', "held\x00"))
+			c.Write([]byte{0, 0, 0})
+			c.Write([]byte{1, 'a'})
+		}
+	}
+	c.Close()
+	if tp.reads != 3 || len(tp.writes) != 1+2 || tp.deadline > 3 {
+		t.Errorf("%d reads, %d writes, %d deadlines", tp.reads, len(tp.writes), tp.deadline)
+	}
+	if want := join(frame('q', "held\x00"), frame('a', "")); !bytes.Equal(tp.writes[2], want) {
+		t.Errorf("wrote %q, want %q", tp.writes[2], want)
+	}
+}
+
+// What changes nothing is no news for go-milter: ABORT after the end of a
+// message, and then the macros that it has. All else reaches it as it came.
+func TestRepeatsAreDropped(t *testing.T) {
+	abort, mail, rcpt := frame('A', ""), frame('M', "<a@b>\x00"), frame('R', "<c@d>\x00")
+	macros := func(text string) []byte { return frame('D', text) }
+	tls, clear := macros("M{tls_version}\x00TLSv1.3\x00"), macros("M{tls_version}\x00\x00")
+	huge := macros("M" + strings.Repeat("x", maxKept))
+	for _, tt := range []struct {
+		name, want string
+		reply      byte
+		in         [][]byte
+	}{
+		{"the same again", "DMMM", 'a', [][]byte{tls, mail, abort, tls, mail, abort, tls, mail}},
+		{"other macros", "DMADMADM", 'a', [][]byte{tls, mail, abort, clear, mail, abort, tls, mail}},
+		{"no macros after ABORT", "DMAM", 'a', [][]byte{tls, mail, abort, mail}},
+		{"a message broken off", "DMADM", 'c', [][]byte{tls, mail, abort, tls, mail}},
+		{"refused at RCPT, which ends nothing", "DMRADM", 'y', [][]byte{tls, mail, rcpt, abort, tls, mail}},
+		{"macros of another stage since", "DMDADM", 'a', [][]byte{tls, mail, clear, abort, tls, mail}},
+		{"an ABORT that reached it", "DMAADM", 'a', [][]byte{tls, mail, abort, abort, tls, mail}},
+		{"more than is remembered", "DMADM", 'a', [][]byte{huge, mail, abort, huge, mail}},
+		{"longer, the same so far", "DMADM", 'a', [][]byte{tls, mail, abort, macros("M{tls_version}\x00TLSv1.3\x00i\x00"), mail}},
+		{"ABORT with data", "DMADM", 'a', [][]byte{tls, mail, frame('A', "x"), tls, mail}},
+	} {
+		c, _, _ := onTape(t, nil, optNeg(), join(tt.in...))
+		got := ""
+		for {
+			f, err := readFrame(c)
+			if err != nil {
+				break
+			}
+			got += string(f[lengthSize])
+			switch f[lengthSize] {
+			case 'M':
+				reply := tt.reply
+				if strings.Contains(tt.want, "R") {
+					reply = 'c'
+				}
+				c.Write(frame(reply, ""))
+			case 'R':
+				c.Write(frame(tt.reply, ""))
+			}
+		}
+		c.Close()
+		if got != tt.want {
+			t.Errorf("%s: go-milter sees %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A connection knows nothing of the one whose buffers it has.
+func TestRepeatsAreOfOneConnection(t *testing.T) {
+	macros, mail := frame('D', "M{tls_version}\x00TLSv1.3\x00"), frame('M', "<a@b>\x00")
+	for range 3 {
+		c, _, _ := onTape(t, nil, optNeg(), join(frame('A', ""), macros, mail))
+		for _, want := range "ADM" {
+			if f, err := readFrame(c); err != nil || rune(f[lengthSize]) != want {
+				t.Fatalf("got %q, want %q: %v", f, want, err)
+			}
+		}
+		c.Close()
+	}
+}
+
+// The negotiation is the one that go-milter would have.
+func TestNegotiationIsGoMilters(t *testing.T) {
+	for _, actions := range []milter.OptAction{milter.OptAddHeader | milter.OptSetSymList, milter.OptAddHeader} {
+		config := newConfig(filter{}, &lines{})
+		config.Actions = actions
+		inner := milter.Server{
+			NewMilter: config.Backend, Actions: config.Actions, Protocol: config.Protocol, SymList: config.SymList,
+		}
+		ours, theirs := net.Pipe()
+		inner.Serve(&once{conn: theirs})
+		if _, err := ours.Write(optNeg()); err != nil {
+			t.Fatal(err)
+		}
+		want := make([]byte, len(negotiation(config)))
+		if _, err := io.ReadFull(ours, want); err != nil || !bytes.Equal(negotiation(config), want) {
+			t.Errorf("%q, want %q, %v", negotiation(config), want, err)
+		}
+		ours.Close()
+	}
+}
+
+// Postfix sends macros for events too that it was asked not to send.
+func TestMacrosOfNoEventAreDropped(t *testing.T) {
+	c, _, _ := onTape(t, nil, optNeg(), join(
+		frame('D', "Cj\x00mx.ours.example\x00"), frame('D', "H{tls_version}\x00TLSv1.3\x00"),
+		frame('D', "M{client_addr}\x00192.0.2.1\x00"), frame('M', "<a@b>\x00"), frame('D', "Ri\x00"), frame('R', "<c@d>\x00"),
+		frame('D', "Ti\x00"), frame('D', "Ni\x00"), frame('D', "Bi\x00"), frame('D', "Ei\x00"), frame('E', "")))
+	defer c.Close()
+	got := ""
+	for {
+		f, err := readFrame(c)
+		if err != nil {
+			break
+		}
+		if got += string(f[lengthSize]); f[lengthSize] == cmdMacro {
+			got += string(f[headSize])
+		}
+	}
+	if want := "DMMDRRDEE"; got != want {
+		t.Errorf("go-milter sees %s, want %s", got, want)
+	}
+}
+
+// Large packets go through, whatever the sizes of reads, and so does the one
+// that is exactly as large as may be.
+func TestLargeFrames(t *testing.T) {
+	body := bytes.Repeat([]byte("x"), 65535)
+	var in [][]byte
+	for rest := join(optNeg(), frame('B', string(body)), frame('E', "")); len(rest) > 0; {
+		n := min(len(rest), 5000)
+		in = append(in, rest[:n])
+		rest = rest[n:]
+	}
+	c, _, log := onTape(t, nil, in...)
+	defer c.Close()
+	for _, want := range []int{4 + 1 + 65535, 5} {
+		f, err := readFrame(c)
+		if err != nil || len(f) != want {
+			t.Errorf("%d bytes, want %d: %v %v", len(f), want, err, log.all())
+		}
+	}
+}
+
+func TestKeepHeader(t *testing.T) {
+	long := strings.Repeat("v", 30000)
+	in := join(optNeg(),
+		frame('L', "Subject\x00hello\x00"),
+		frame('D', "Li\x004XyZ\x00"),
+		frame('L', "X-Ours\x00one\x00"),
+		frame('L', "Received\x00"+long+"\x00"),
+		frame('L', "x-ours\x00"+long+"\x00"),
+		frame('L', long+"\x00no such name\x00"),
+		frame('L', "no end of a name"),
+		frame('L', "\x00"),
+		frame('L', ""),
+		frame('D', ""),
+		frame('D', "Ei\x00"),
+		frame('E', ""))
+	c, _, _ := onTape(t, ours, in)
+	defer c.Close()
+	var got []string
+	for {
+		f, err := readFrame(c)
+		if err != nil {
+			break
+		}
+		got = append(got, string(f[4:min(11, len(f))]))
+	}
+	if s := strings.Join(got, " "); s != "LX-Ours Lx-ours D DEi\x00 E" {
+		t.Errorf("got %q", s)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	type stat = func(Stats) int64
+	notMilter := func(s Stats) int64 { return s.NotMilter }
+	badFrame := func(s Stats) int64 { return s.BadFrame }
+	tooBig := func(s Stats) int64 { return s.FrameTooBig }
+	broken := func(s Stats) int64 { return s.Broken }
+	none := func(s Stats) int64 { return 1 }
+	for _, test := range []struct {
+		name string
+		in   []byte
+		stat stat
+		log  string
+	}{
+		{"http", []byte("GET / HTTP/1.1\r\nHost: \x1b]x\r\n\r\n"), notMilter, `why="not a milter client"`},
+		{"smtp", []byte("EHLO x\r\n"), notMilter, `got="EHLO x"`},
+		{"zeroes", make([]byte, 64), notMilter, "not a milter"},
+		{"mail first", frame('M', "<somebody@a.example>\x00"), notMilter, "not a milter"},
+		{"short negotiation", frame('O', "\x00\x00\x00\x06"), notMilter, "not a milter"},
+		{"huge first", []byte("\xff\xff\xff\xffO"), notMilter, "not a milter"},
+		{"huge", join(optNeg(), []byte("\x7f\xff\xff\xffB")), tooBig, `why="packet too big"`},
+		{"a byte too big", join(optNeg(), []byte("\x00\x01\x00\x01B")), tooBig, "too big"},
+		{"empty", join(optNeg(), []byte{0, 0, 0, 0}), badFrame, `why="empty packet"`},
+		{"unknown", join(optNeg(), frame('U', "VRFY\x00")), badFrame, `why="unknown command"`},
+		{"a reply", join(optNeg(), frame('c', "")), badFrame, "unknown command"},
+		{"half", join(optNeg(), frame('M', "<a@b>\x00")[:7]), broken, `why="broken off"`},
+		{"half a length", []byte("\x00\x00"), broken, "broken off"},
+		{"half a chunk", join(optNeg(), frame('B', strings.Repeat("x", 20000))[:15000]), broken, "broken off"},
+		{"nothing", nil, none, ""},
+		{"negotiation and gone", optNeg(), none, ""},
+		{"quit for a new connection", join(optNeg(), frame('K', ""), frame('Z', "")), none, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, _, log := onTape(t, nil, test.in)
+			var err error
+			for err == nil {
+				_, err = readFrame(c)
+			}
+			if err != io.EOF && err != io.ErrUnexpectedEOF {
+				t.Errorf("ended with %v", err)
+			}
+			if _, again := c.Read(make([]byte, 4)); again != io.EOF {
+				t.Errorf("read on after the end: %v", again)
+			}
+			c.Close()
+			got := log.all()
+			if test.stat(c.srv.Stats()) != 1 || c.srv.Stats().Open != 0 {
+				t.Errorf("stats %+v", c.srv.Stats())
+			}
+			if test.log == "" && len(got) != 0 || test.log != "" && (len(got) != 1 || !strings.Contains(got[0], test.log)) {
+				t.Errorf("logged %q, want one line with %q", got, test.log)
+			}
+			if strings.ContainsFunc(strings.Join(got, ""), func(r rune) bool { return r < 0x20 || r > 0x7E }) {
+				t.Errorf("unclean: %q", got)
+			}
+		})
+	}
+}
+
+// A client that is gone before its reply is counted, and reported only to who
+// debugs.
+func TestWriteFails(t *testing.T) {
+	c, tp, log := onTape(t, nil, optNeg(), frame('E', ""))
+	if _, err := readFrame(c); err != nil {
+		t.Fatal(err)
+	}
+	tp.fail = errors.New("broken pipe")
+	c.Write(frame('c', ""))
+	if _, err := readFrame(c); err != io.EOF {
+		t.Errorf("read after a failed write: %v", err)
+	}
+	c.Close()
+	if got := log.all(); c.srv.Stats().Broken != 1 || len(got) != 1 || !strings.Contains(got[0], "level=DEBUG") {
+		t.Errorf("%+v %q", c.srv.Stats(), got)
+	}
+}
+
+// What is gathered is bounded.
+func TestGatherIsBounded(t *testing.T) {
+	c, tp, _ := onTape(t, nil)
+	for range 100 {
+		if _, err := c.Write(make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Close()
+	total := 0
+	for _, w := range tp.writes {
+		if total += len(w); len(w) > maxGathered {
+			t.Errorf("%d bytes at once", len(w))
+		}
+	}
+	if total != 100*4096 {
+		t.Errorf("%d bytes of %d", total, 100*4096)
+	}
+}
+
+// A client that says little, for however long, takes little memory, and holds
+// no reply while it is waited for.
+func TestLittleTakesLittle(t *testing.T) {
+	short, long := frame('D', "M{client_addr}\x00192.0.2.1\x00"), frame('D', "M"+strings.Repeat("x", 2*firstSize))
+	in := [][]byte{optNeg()}
+	for range 100 {
+		in = append(in, short[:7], short[7:])
+	}
+	c, tp, _ := onTape(t, nil, append(in, long[:firstSize], long[firstSize:])...)
+	defer c.Close()
+	c.buf = &buffers{in: make([]byte, firstSize)} // whatever the pool had
+	for range 100 {
+		if _, err := readFrame(c); err != nil {
+			t.Fatal(err)
+		}
+		if c.reply != nil {
+			t.Fatal("it holds a reply that was sent")
+		}
+		if _, err := c.Write(frame('c', "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.buf.in) != firstSize {
+		t.Errorf("%d bytes for short packets", len(c.buf.in))
+	}
+	if f, err := readFrame(c); err != nil || !bytes.Equal(f, long) || len(c.buf.in) != inSize {
+		t.Errorf("%d bytes, %v; %d bytes for a long packet", len(f), err, len(c.buf.in))
+	}
+	if len(tp.writes) != 1+100 {
+		t.Errorf("%d writes", len(tp.writes))
+	}
+}
+
+// However the client's bytes are cut, go-milter sees the same packets,
+// none of which is here twice.
+func TestCutsDoNotMatter(t *testing.T) {
+	commands := []byte("ABCDEHLMNORTQ")
+	rapid.Check(t, func(t *rapid.T) {
+		var want [][]byte
+		for i := range rapid.IntRange(0, 20).Draw(t, "frames") {
+			size := rapid.OneOf(rapid.IntRange(0, 40), rapid.IntRange(0, 20000)).Draw(t, "size")
+			data := string(rune('a'+i)) + strings.Repeat("d", size)
+			want = append(want, frame(rapid.SampledFrom(commands).Draw(t, "command"), data))
+		}
+		var cut [][]byte
+		for rest := join(optNeg(), join(want...)); len(rest) > 0; {
+			n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 8), rapid.IntRange(1, 9000)).Draw(t, "cut"))
+			cut = append(cut, rest[:n])
+			rest = rest[n:]
+		}
+		s, err := New(newConfig(filter{}, &lines{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newConn(&tape{in: cut}, s)
+		for i, w := range want {
+			if got, err := readFrame(c); err != nil || !bytes.Equal(got, w) {
+				t.Fatalf("packet %d: %d bytes, want %d: %v", i, len(got), len(w), err)
+			}
+		}
+		if _, err := readFrame(c); err != io.EOF {
+			t.Fatalf("end: %v", err)
+		}
+	})
+}
+
+// Replies are seen for what they are, however go-milter cuts them.
+func TestReplyScanner(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all []byte
+		var want []byte
+		for range rapid.IntRange(0, 10).Draw(t, "replies") {
+			code := rapid.SampledFrom([]byte("acdrtyhimq")).Draw(t, "code")
+			want = append(want, code)
+			all = append(all, frame(code, strings.Repeat("z", rapid.IntRange(0, 30).Draw(t, "size")))...)
+		}
+		var got []byte
+		var s replyScanner
+		for len(all) > 0 {
+			n := rapid.IntRange(1, len(all)).Draw(t, "cut")
+			s.scan(all[:n], func(code byte) { got = append(got, code) })
+			all = all[n:]
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestEndsMessage(t *testing.T) {
+	for _, test := range []struct {
+		cmd, reply byte
+		want       bool
+	}{
+		{'M', 'a', true}, {'M', 'c', false}, {'M', 'y', true}, {'M', 't', true}, {'M', 'd', true},
+		{'R', 'a', true}, {'R', 'c', false}, {'R', 'y', false}, {'R', 'r', false}, {'R', 't', false},
+		{'N', 'y', true}, {'E', 'c', true}, {'E', 'a', true}, {'E', 'y', true},
+		{'E', 'h', false}, {'E', 'q', false}, {'E', 'p', false}, {'B', 's', false},
+	} {
+		if got := endsMessage(test.cmd, test.reply); got != test.want {
+			t.Errorf("%c to %c: %v", test.reply, test.cmd, got)
+		}
+	}
+}
+
+// Whatever comes, go-milter is given whole packets of known commands within
+// the limit, or the end.
+func FuzzFrames(f *testing.F) {
+	f.Add(join(optNeg(), frame('M', "<a@b>\x00"), frame('E', "")), 3)
+	f.Add(join(optNeg(), frame('L', "X-Ours\x00v\x00"), frame('L', "Y\x00v\x00")), 9000)
+	f.Add([]byte("GET / HTTP/1.1\r\n"), 1)
+	f.Fuzz(func(t *testing.T, all []byte, cut int) {
+		cut = cut&0x3FFF + 1
+		var in [][]byte
+		for rest := all; len(rest) > 0; rest = rest[min(cut, len(rest)):] {
+			in = append(in, rest[:min(cut, len(rest))])
+		}
+		c, _, log := onTape(t, ours, in...)
+		for {
+			got, err := readFrame(c)
+			if err != nil {
+				break
+			}
+			n := len(got) - lengthSize
+			if n < 1 || n > 64<<10 || !known(got[4]) || got[4] == 'K' {
+				t.Fatalf("go-milter is given %q", got[:min(20, len(got))])
+			}
+			if got[4] == 'D' && len(got) > 5 && got[5] == 'L' {
+				t.Fatal("macros of a header")
+			}
+			if got[4] == 'L' && !ours(headerName(got[5:])) {
+				t.Fatalf("header %q", got[:min(20, len(got))])
+			}
+		}
+		c.Close()
+		if len(log.all()) > 1 {
+			t.Fatalf("logged %q", log.all())
+		}
+	})
+}
+
+func TestConnIsWhatItWraps(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	s, err := New(newConfig(filter{}, &lines{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c net.Conn = newConn(ours, s)
+	defer c.Close()
+	c.SetWriteDeadline(time.Now().Add(time.Minute))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Unix(1, 0))
+	if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("deadline did not arrive: %v", err)
+	}
+	if c.LocalAddr() != ours.LocalAddr() || c.RemoteAddr() != ours.RemoteAddr() {
+		t.Error("addresses differ")
+	}
+}
+
+func TestConfigRefused(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no Backend":            func(c *Config) { c.Backend = nil },
+		"no Log":                func(c *Config) { c.Log = nil },
+		"KeepHeader without":    func(c *Config) { c.KeepHeader = ours; c.Protocol &^= milter.OptNoHeaderReply },
+		"Connections:0":         func(c *Config) { c.Limits.Connections = 0 },
+		"Frame:13":              func(c *Config) { c.Limits.Frame = 13 },
+		"each must be positive": func(c *Config) { c.Limits = Limits{} },
+		"Idle:-1ns":             func(c *Config) { c.Limits.Idle = -1 },
+		"Idle:0s":               func(c *Config) { c.Limits.Idle = 0 },
+		"Packet:0s":             func(c *Config) { c.Limits.Packet = 0 },
+		"Write:0s":              func(c *Config) { c.Limits.Write = 0 },
+	} {
+		config := newConfig(filter{}, &lines{})
+		change(&config)
+		if _, err := New(config); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
