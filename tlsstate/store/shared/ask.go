@@ -115,7 +115,7 @@ func (s *Store) gather(ctx context.Context, v *server, ids []tlsstate.Identity) 
 	met, err := s.meetAll(ctx, v, ids)
 	for i := range met {
 		news = news || met[i].news
-		if met[i].owed() != "" {
+		if met[i].is != "" {
 			s.note(met[i].id)
 		}
 	}

@@ -155,9 +155,8 @@ func (s *Store) sendGroup(ctx context.Context, v *server, ids []tlsstate.Identit
 		}
 		var swaps []swap
 		for i := range met {
-			if is := met[i].owed(); is != "" {
-				id := met[i].id
-				swaps = append(swaps, swap{id, s.key(id), met[i].theirs, is, s.life(&met[i].mine)})
+			if met[i].is != "" {
+				swaps = append(swaps, met[i].swap)
 			}
 		}
 		made, again, err := v.swap(ctx, swaps)

@@ -51,27 +51,15 @@ func encode(h tlsstate.History) string {
 
 // meeting is how a local history and a record of the server's met.
 type meeting struct {
-	id     tlsstate.Identity
-	theirs string           // the record there, "" for none
-	mine   tlsstate.History // the two, joined
-	news   bool             // it brought something to the local memory
-}
-
-// owed is the record that the server should have, or "" if it has it.
-func (m *meeting) owed() string {
-	if m.mine == (tlsstate.History{}) {
-		return "" // nothing is known: a newcomer that found no room
-	}
-	if record := encode(m.mine); record != m.theirs {
-		return record
-	}
-	return ""
+	swap                  // what the server lacks: is is "" if it lacks nothing
+	mine tlsstate.History // the two, joined
+	news bool             // it brought something to the local memory
 }
 
 // meet joins a record of the server's into the local memory. An error that
 // wraps errMistaken says that the record was left alone.
 func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
-	m := meeting{id: id, theirs: theirs}
+	m := meeting{swap: swap{id: id, key: s.key(id), was: theirs}}
 	h, err := decode(theirs)
 	if err != nil {
 		s.undecodable.Add(1)
@@ -79,14 +67,20 @@ func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
 	}
 	if h == (tlsstate.History{}) {
 		m.mine, err = s.local.Load(id)
-		return m, err
+	} else {
+		m.mine, m.news, err = s.update(id, netip.Addr{}, s.today(), func(cur tlsstate.History) tlsstate.History { return s.join(cur, h) })
 	}
-	m.mine, m.news, err = s.update(id, netip.Addr{}, s.today(), func(cur tlsstate.History) tlsstate.History { return s.join(cur, h) })
 	if errors.Is(err, store.ErrFuture) || errors.Is(err, store.ErrInvalid) {
 		s.refused.Add(1)
 		return m, fmt.Errorf("%w: %w", errMistaken, err)
 	}
-	return m, err
+	if m.mine == (tlsstate.History{}) || err != nil {
+		return m, err // nothing is known: a newcomer that found no room
+	}
+	if m.is, m.life = encode(m.mine), s.life(&m.mine); m.is == theirs {
+		m.is = ""
+	}
+	return m, nil
 }
 
 // join is [tlsstate.Merge], and the pins that only both together bear out.
@@ -111,21 +105,17 @@ const (
 func (s *Store) life(h *tlsstate.History) int64 {
 	keep := keepSeen
 	if pinned(h) {
-		keep = s.pinAge()
+		rule := tlsstate.DefaultPolicy()
+		if p := s.opts.Policy(); p != nil {
+			rule = *p
+		}
+		keep = max(keep, rule.PinMaxAgeDays)
 	}
 	if h.Epoch > 0 {
 		keep = max(keep, keepOperated)
 	}
 	left := int(h.Newest()) + keep - int(s.today())
 	return int64(max(left, 1)) * 86400
-}
-
-func (s *Store) pinAge() int {
-	rule := tlsstate.DefaultPolicy()
-	if p := s.opts.Policy(); p != nil {
-		rule = *p
-	}
-	return max(rule.PinMaxAgeDays, keepSeen)
 }
 
 func pinned(h *tlsstate.History) bool {

@@ -67,14 +67,14 @@ func TestMeeting(t *testing.T) {
 			rt.Fatalf("news: %v", m.news)
 		}
 		on := record(b)
-		if owed := m.owed(); owed != "" {
+		if owed := m.is; owed != "" {
 			on = owed
 		}
 		second, err := there.meet(bank, on)
-		if err != nil || second.mine != m.mine || second.owed() != "" {
-			rt.Fatalf("the other: %+v, %v, owes %q; want %+v", second.mine, err, second.owed(), m.mine)
+		if err != nil || second.mine != m.mine || second.is != "" {
+			rt.Fatalf("the other: %+v, %v, owes %q; want %+v", second.mine, err, second.is, m.mine)
 		}
-		if again, err := here.meet(bank, on); err != nil || again.news || again.owed() != "" {
+		if again, err := here.meet(bank, on); err != nil || again.news || again.is != "" {
 			rt.Fatalf("once more: %+v, %v", again, err)
 		}
 	})
