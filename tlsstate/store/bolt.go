@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -135,13 +136,10 @@ func (d *boltDisk) view(fn func(*bolt.Bucket) error) error {
 
 func (d *boltDisk) get(id tlsstate.Identity) (h tlsstate.History, err error) {
 	key := appendKey(make([]byte, 0, 64), id)
-	err = d.view(func(b *bolt.Bucket) error {
-		value := b.Get(key)
-		if value == nil {
-			return nil
+	err = d.view(func(b *bolt.Bucket) (err error) {
+		if value := b.Get(key); value != nil {
+			h, _, err = parseValue(key, value)
 		}
-		var err error
-		h, _, err = parseValue(key, value)
 		return err
 	})
 	return h, err
@@ -153,17 +151,14 @@ func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 		c := b.Cursor()
 		k, v := c.Seek(key)
 		for ; k != nil && n > 0; n-- {
-			id, err := parseKey(k)
-			if h, from, verr := parseValue(k, v); err == nil && verr == nil {
-				found = append(found, entry{id, h, from})
+			if h, from, err := parseValue(k, v); err == nil && isKey(k) {
+				found = append(found, entry{parseKey(k), h, from})
 			} else {
 				damaged++
 			}
 			k, v = c.Next()
 		}
-		if k != nil {
-			next = append(next, k...)
-		}
+		next = bytes.Clone(k)
 		return nil
 	})
 	if err == nil && damaged > 0 {
@@ -208,9 +203,9 @@ func putOne(b *bolt.Bucket, e *entry) error {
 	if e.gone() {
 		return b.Delete(key)
 	}
-	from := e.from
-	if _, first, err := parseValue(key, b.Get(key)); err == nil && first != 0 {
-		from = first
+	_, from, err := parseValue(key, b.Get(key))
+	if from == 0 || err != nil {
+		from = e.from
 	}
 	return b.Put(key, appendValue(make([]byte, 0, tlsstate.MaxRecord+valueTail), key, e.h, from))
 }

@@ -64,11 +64,11 @@ func appendKey(b []byte, id tlsstate.Identity) []byte {
 	return append(append(b, byte(id.Kind)), id.Name...)
 }
 
-func parseKey(key []byte) (tlsstate.Identity, error) {
-	if len(key) < 2 || key[0] == 0 || len(key) > 1+tlsstate.MaxName {
-		return tlsstate.Identity{}, fmt.Errorf("%w: a key of %d bytes", ErrDamaged, len(key))
-	}
-	return tlsstate.Identity{Kind: tlsstate.Kind(key[0]), Name: string(key[1:])}, nil
+// isKey reports whether a key is that of an identity.
+func isKey(key []byte) bool { return len(key) > 1 && len(key) <= 1+tlsstate.MaxName && key[0] != 0 }
+
+func parseKey(key []byte) tlsstate.Identity {
+	return tlsstate.Identity{Kind: tlsstate.Kind(key[0]), Name: string(key[1:])}
 }
 
 func appendValue(b, key []byte, h tlsstate.History, from network) []byte {

@@ -277,12 +277,11 @@ func (v *verifier) record(flags uint64, key, value []byte) error {
 	if flags != 0 {
 		return fmt.Errorf("%w: something beside the records", ErrDamaged)
 	}
-	_, kerr := parseKey(key)
 	h, _, err := parseValue(key, value)
 	switch {
 	case errors.Is(err, tlsstate.ErrNewerVersion):
 		return fmt.Errorf("%w: %w", ErrNewerVersion, err)
-	case err != nil || kerr != nil:
+	case err != nil || !isKey(key):
 		v.seen.damaged++
 		v.seen.bad = append(v.seen.bad, bytes.Clone(key))
 	default:
