@@ -75,31 +75,24 @@ func woven(found, pending []entry) []entry {
 
 // batches yields the intact records from an identity on, some at a time, until
 // the end or an error; damaged ones are left out. scan is that of a disk.
-func batches(scan func([]byte, int) ([]entry, []byte, error), start tlsstate.Identity) iter.Seq2[[]entry, error] {
+func batches(scan func([]byte, int) (batch, error), start tlsstate.Identity) iter.Seq2[[]entry, error] {
 	return func(yield func([]entry, error) bool) {
 		for key := appendKey(nil, start); key != nil; {
-			found, next, err := scan(key, scanBatch)
+			b, err := scan(key, scanBatch)
 			if errors.Is(err, tlsstate.ErrDamaged) {
 				err = nil
 			}
-			if !yield(found, err) || err != nil {
+			if !yield(b.found, err) || err != nil {
 				return
 			}
-			key = next
+			key = b.next
 		}
 	}
 }
 
 // scan is that of the disk, within a time.
-func (f *File) scan(key []byte, n int) ([]entry, []byte, error) {
-	type batch struct {
-		found []entry
-		next  []byte
-	}
-	b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (b batch, err error) {
-		b.found, b.next, err = f.disk.scan(key, n)
-		return b, err
-	})
+func (f *File) scan(key []byte, n int) (batch, error) {
+	b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (batch, error) { return f.disk.scan(key, n) })
 	f.noteDamage(err)
-	return b.found, b.next, err
+	return b, err
 }

@@ -79,14 +79,14 @@ func TestScanGoesOnWhereItEnded(t *testing.T) {
 	for _, n := range []int{1, 7, 99, 100, 101} {
 		var got []tlsstate.Identity
 		for key := []byte{0}; key != nil; {
-			found, next, err := d.scan(key, n)
-			if err != nil || len(found) > n {
-				t.Fatalf("by %d: %d found, %v", n, len(found), err)
+			b, err := d.scan(key, n)
+			if err != nil || len(b.found) > n {
+				t.Fatalf("by %d: %d found, %v", n, len(b.found), err)
 			}
-			for _, e := range found {
+			for _, e := range b.found {
 				got = append(got, e.id)
 			}
-			key = next
+			key = b.next
 		}
 		if len(got) != 100 || !slices.IsSortedFunc(got, compare) {
 			t.Errorf("by %d: %d identities", n, len(got))

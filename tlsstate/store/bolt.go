@@ -145,26 +145,26 @@ func (d *boltDisk) get(id tlsstate.Identity) (h tlsstate.History, err error) {
 	return h, err
 }
 
-func (d *boltDisk) scan(key []byte, n int) (found []entry, next []byte, err error) {
+func (d *boltDisk) scan(key []byte, n int) (b batch, err error) {
 	damaged := 0
-	err = d.view(func(b *bolt.Bucket) error {
-		c := b.Cursor()
+	err = d.view(func(all *bolt.Bucket) error {
+		c := all.Cursor()
 		k, v := c.Seek(key)
 		for ; k != nil && n > 0; n-- {
 			if h, from, err := parseValue(k, v); err == nil && isKey(k) {
-				found = append(found, entry{parseKey(k), h, from})
+				b.found = append(b.found, entry{parseKey(k), h, from})
 			} else {
 				damaged++
 			}
 			k, v = c.Next()
 		}
-		next = bytes.Clone(k)
+		b.next = bytes.Clone(k)
 		return nil
 	})
 	if err == nil && damaged > 0 {
-		err = fmt.Errorf("%w: %d of %d", tlsstate.ErrDamaged, damaged, damaged+len(found))
+		err = fmt.Errorf("%w: %d of %d", tlsstate.ErrDamaged, damaged, damaged+len(b.found))
 	}
-	return found, next, err
+	return b, err
 }
 
 // put writes a group in one transaction. After a panic inside of bbolt nothing

@@ -12,7 +12,8 @@ const (
 )
 
 // chores is the goroutine for work that can wait: snapshots, pruning, and the
-// intact records of a damaged file, where salvage names one.
+// intact records of a damaged file, where salvage names one. A panic in it is an
+// error: a bug there must not end the process.
 func (f *File) chores(salvage string) {
 	if salvage != "" {
 		f.rejoin(salvage)
@@ -59,7 +60,7 @@ func (f *File) choresEvery() time.Duration {
 
 func (f *File) lookAfter() {
 	if f.snapshotDue() {
-		f.report(&f.snapshots, f.Snapshot())
+		f.report(&f.snapshots, guarded(f.Snapshot))
 	}
 	if day := f.Newest(); day != f.agedOn {
 		if _, err := f.pruneAndLog(); err == nil {
@@ -68,8 +69,11 @@ func (f *File) lookAfter() {
 	}
 }
 
-func (f *File) pruneAndLog() (int, error) {
-	n, err := f.prune()
+func (f *File) pruneAndLog() (n int, err error) {
+	err = guarded(func() (err error) {
+		n, err = f.prune()
+		return err
+	})
 	f.report(&f.pruning, err)
 	return n, err
 }

@@ -37,7 +37,7 @@ func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
 // slowScan is a disk of which a batch takes a second.
 type slowScan struct{ disk }
 
-func (d slowScan) scan(key []byte, n int) ([]entry, []byte, error) {
+func (d slowScan) scan(key []byte, n int) (batch, error) {
 	time.Sleep(time.Second)
 	return d.disk.scan(key, n)
 }

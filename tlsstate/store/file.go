@@ -57,11 +57,17 @@ type disk interface {
 	get(id tlsstate.Identity) (tlsstate.History, error)
 	// put writes all of a group or nothing.
 	put(group []entry) error
-	// scan returns the intact records among the next n from the key on, and
-	// the key to go on with: nil at the end. If others were among them, the error
-	// wraps [tlsstate.ErrDamaged].
-	scan(key []byte, n int) (found []entry, next []byte, err error)
+	// scan returns the next n records from the key on. If some of them were damaged,
+	// the error wraps [tlsstate.ErrDamaged].
+	scan(key []byte, n int) (batch, error)
 	close() error
+}
+
+// batch is the intact ones of some records, and the key to go on with: nil at the
+// end.
+type batch struct {
+	found []entry
+	next  []byte
 }
 
 // Open opens the file, or makes it with mode 0600 in a folder that must exist.

@@ -156,7 +156,8 @@ func (d *fakeDisk) put(group []entry) error {
 	return nil
 }
 
-func (d *fakeDisk) scan(key []byte, n int) (found []entry, next []byte, err error) {
+func (d *fakeDisk) scan(key []byte, n int) (batch, error) {
+	var found []entry
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for id, h := range d.kept {
@@ -166,9 +167,9 @@ func (d *fakeDisk) scan(key []byte, n int) (found []entry, next []byte, err erro
 	}
 	slices.SortFunc(found, byIdentity)
 	if len(found) > n {
-		return found[:n], appendKey(nil, found[n].id), nil
+		return batch{found[:n], appendKey(nil, found[n].id)}, nil
 	}
-	return found, nil, nil
+	return batch{found: found}, nil
 }
 
 func (d *fakeDisk) close() error { return nil }

@@ -108,28 +108,24 @@ func (m *Memory) put(id tlsstate.Identity, h tlsstate.History) {
 // All is as [File.All]; it takes a copy first, and never ends early by itself.
 func (m *Memory) All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error) {
 	seq := func(yield func(tlsstate.Identity, tlsstate.History) bool) {
-		for _, e := range m.from(start) {
+		var found []entry
+		m.mu.Lock()
+		for _, room := range []*simplelru.LRU[tlsstate.Identity, tlsstate.History]{m.others, m.strangers} {
+			for _, id := range room.Keys() {
+				if h, ok := room.Peek(id); ok && compare(id, start) >= 0 {
+					found = append(found, entry{id: id, h: h})
+				}
+			}
+		}
+		m.mu.Unlock()
+		slices.SortFunc(found, byIdentity)
+		for _, e := range found {
 			if !yield(e.id, e.h) {
 				return
 			}
 		}
 	}
 	return seq, func() error { return nil }
-}
-
-func (m *Memory) from(start tlsstate.Identity) []entry {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var found []entry
-	for _, room := range []*simplelru.LRU[tlsstate.Identity, tlsstate.History]{m.others, m.strangers} {
-		for _, id := range room.Keys() {
-			if h, ok := room.Peek(id); ok && compare(id, start) >= 0 {
-				found = append(found, entry{id: id, h: h})
-			}
-		}
-	}
-	slices.SortFunc(found, byIdentity)
-	return found
 }
 
 // Newest returns the newest day that any history spoke of, 0 if there was none.

@@ -84,7 +84,7 @@ func TestDamageAtTheStartIsLogged(t *testing.T) {
 	if all := log.with("level=ERROR"); len(all) != 1 || !strings.Contains(all[0], "damaged=1 intact=9") {
 		t.Errorf("logged: %q", all)
 	}
-	if _, _, err := f.disk.scan([]byte{0}, 100); !errors.Is(err, tlsstate.ErrDamaged) || !strings.Contains(err.Error(), "1 of 10") {
+	if _, err := f.disk.scan([]byte{0}, 100); !errors.Is(err, tlsstate.ErrDamaged) || !strings.Contains(err.Error(), "1 of 10") {
 		t.Errorf("going through it: %v", err)
 	}
 }

@@ -116,14 +116,11 @@ func (p *pruning) weigh(e *entry) {
 
 // plan decides who goes, so that need of those who were weighed do, or all.
 func (p *pruning) plan(need int) {
-	var going, level [2]int
-	for i, of := range classes {
-		going[i] = min(max(need, 0)-going[0], p.above(0, of))
-		level[i] = p.level(going[i], of)
-	}
-	p.strangers, p.others = going[0], going[1]
+	p.strangers = min(need, p.above(0, classes[0]))
+	p.others = min(need-p.strangers, p.above(0, classes[1]))
+	one, other := p.level(p.strangers, classes[0]), p.level(p.others, classes[1])
 	for _, o := range p.operators {
-		o.drop(max(o.count(classes[0])-level[0], 0) + max(o.count(classes[1])-level[1], 0))
+		o.drop(max(o.count(classes[0])-one, 0) + max(o.count(classes[1])-other, 0))
 	}
 }
 

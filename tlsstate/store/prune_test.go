@@ -1,11 +1,14 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,9 +340,9 @@ func TestTheNetworkThatCameFirstStays(t *testing.T) {
 	mustFlush(t, f)
 	learn("192.0.2.1", 2)
 	learn("198.51.100.1", 3)
-	found, _, err := f.scan([]byte{0}, 10)
-	if err != nil || len(found) != 1 || found[0].network().String() != "192.0.2.0/24" {
-		t.Errorf("%+v, %v", found, err)
+	b, err := f.scan([]byte{0}, 10)
+	if err != nil || len(b.found) != 1 || b.found[0].network().String() != "192.0.2.0/24" {
+		t.Errorf("%+v, %v", b, err)
 	}
 	for name, want := range map[string]string{"2001:db8:1:2::/64": "2001:db8:1::/48", "192.0.2.1": "192.0.2.0/24", "what?": "none"} {
 		e := entry{id: tlsstate.Identity{Kind: tlsstate.Address, Name: name}, from: 5}
@@ -411,6 +414,29 @@ func TestPruningThatFailsIsLoggedOnce(t *testing.T) {
 		if _, err := f.pruneAndLog(); err != nil {
 			t.Error(err)
 		}
+	}
+	mustClose(t, f)
+}
+
+// buggy is a log that panics at some lines.
+type buggy struct{ slog.Handler }
+
+func (h buggy) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "pruning:") {
+		panic("a bug")
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// A bug in the chores is an error, and ends no process.
+func TestAPanicInTheChores(t *testing.T) {
+	var log lines
+	f := startFake(t, newFakeDisk(), Options{Logger: slog.New(buggy{log.logger().Handler()})})
+	mustMerge(t, f, peer(1), seenUntil(today-700, 3))
+	mustMerge(t, f, peer(2), seen(3))
+	f.lookAfter()
+	if all := log.with("pruning the history file failed"); len(all) != 1 || !strings.Contains(all[0], "a bug") {
+		t.Errorf("logged: %q", log.with("level="))
 	}
 	mustClose(t, f)
 }

@@ -194,7 +194,7 @@ func removeOldest(path string, n int) {
 func (f *File) rejoin(aside string) {
 	d, found, err := openBolt(aside, f.opts.LockTimeout, nil)
 	if err == nil {
-		err = errors.Join(f.rejoinAll(d), d.close())
+		err = errors.Join(guarded(func() error { return f.rejoinAll(d) }), d.close())
 	}
 	if err != nil && !errors.Is(err, ErrClosed) {
 		f.log.Error("the intact records of the damaged history file could not be joined", "path", aside, "error", err)

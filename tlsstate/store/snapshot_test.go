@@ -105,9 +105,10 @@ func TestADamagedFileGivesNoSnapshot(t *testing.T) {
 // that flips bits does.
 type strayScan struct{ disk }
 
-func (d strayScan) scan(key []byte, n int) ([]entry, []byte, error) {
-	found, next, err := d.disk.scan(key, n)
-	return append(found, entry{id: peer(9999), h: tlsstate.History{First: today, Last: today - 1}}), next, err
+func (d strayScan) scan(key []byte, n int) (batch, error) {
+	b, err := d.disk.scan(key, n)
+	b.found = append(b.found, entry{id: peer(9999), h: tlsstate.History{First: today, Last: today - 1}})
+	return b, err
 }
 
 // A copy that is no good never takes the place of a snapshot that is.
@@ -160,7 +161,7 @@ type stuckScan struct {
 	stuck chan struct{}
 }
 
-func (d *stuckScan) scan(key []byte, n int) ([]entry, []byte, error) {
+func (d *stuckScan) scan(key []byte, n int) (batch, error) {
 	<-d.stuck
 	return d.disk.scan(key, n)
 }
