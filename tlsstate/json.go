@@ -40,10 +40,11 @@ func (h History) MarshalJSON() ([]byte, error) {
 	j := historyJSON{
 		Epoch: h.Epoch, First: h.First, Last: h.Last,
 		CertSince: h.Cert.Since, Name: h.Name.Text, NameDay: h.Name.Day,
+		Seen: make(map[Level]hexSet), Pins: make(map[string]Pin),
 	}
 	for l, set := range h.Seen {
 		if set != 0 {
-			j.Seen = put(j.Seen, Level(l), hexSet(set))
+			j.Seen[Level(l)] = hexSet(set)
 		}
 	}
 	for number, set := range h.sets(&j) {
@@ -51,7 +52,7 @@ func (h History) MarshalJSON() ([]byte, error) {
 	}
 	for name, p := range h.named() {
 		if *p != (Pin{}) {
-			j.Pins = put(j.Pins, name, *p)
+			j.Pins[name] = *p
 		}
 	}
 	return json.Marshal(j)
@@ -114,14 +115,6 @@ func (h *History) named() map[string]*Pin {
 		Weak.String(): &h.Pins[0], TLS12.String(): &h.Pins[1], TLS13.String(): &h.Pins[2],
 		certificatePin: &h.CertPin,
 	}
-}
-
-func put[K comparable, V any](m map[K]V, key K, value V) map[K]V {
-	if m == nil {
-		m = make(map[K]V)
-	}
-	m[key] = value
-	return m
 }
 
 // hexSet is a set as a hexadecimal number.

@@ -68,11 +68,12 @@ type Rules struct {
 	// and of IPv6.
 	lengths  [2][]int
 	networks map[netip.Prefix]*Policy
-	// exact holds the domains themselves, below those with their subdomains.
-	exact, below map[string]*Policy
-	// senders and sendersBelow are the same for rows that name a sender.
-	senders, sendersBelow map[string]*Policy
+	// domains are the rows that name a client, senders those that name a sender.
+	domains, senders names
 }
+
+// names are rows by name: those of the name itself, and those with all below it.
+type names struct{ exact, below map[string]*Policy }
 
 // NewRules makes the rules of a base policy and the rows. The error joins a
 // [*RowError] for each row that is wrong.
@@ -80,10 +81,8 @@ func NewRules(base Policy, rows []Row) (*Rules, error) {
 	r := &Rules{
 		base:     base,
 		networks: make(map[netip.Prefix]*Policy),
-		exact:    make(map[string]*Policy),
-		below:    make(map[string]*Policy),
-
-		senders: make(map[string]*Policy), sendersBelow: make(map[string]*Policy),
+		domains:  names{make(map[string]*Policy), make(map[string]*Policy)},
+		senders:  names{make(map[string]*Policy), make(map[string]*Policy)},
 	}
 	var errs []error
 	for i := range rows {
@@ -117,21 +116,21 @@ func (r *Rules) For(addr netip.Addr, host string) *Policy {
 	if p := r.network(addr.Unmap().WithZone("")); p != nil {
 		return p
 	}
-	if p := named(r.exact, r.below, host); p != nil {
+	if p := r.domains.find(host); p != nil {
 		return p
 	}
 	return &r.base
 }
 
 // NamesSenders reports whether a row names a sender.
-func (r *Rules) NamesSenders() bool { return len(r.senders)+len(r.sendersBelow) > 0 }
+func (r *Rules) NamesSenders() bool { return len(r.senders.exact)+len(r.senders.below) > 0 }
 
 // ForSender returns the policy for a message whose MAIL FROM is in a domain,
 // written as a host in [Rules.For], from a client that rule is for: that of the
 // sender's row where it demands a higher level, else rule. Anybody may claim a
 // sender, so that none softens an action or frees a client of its fingerprints.
 func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
-	p := named(r.senders, r.sendersBelow, domain)
+	p := r.senders.find(domain)
 	switch {
 	case p == nil || p.Least <= rule.Least || rule.Fingerprints != nil:
 		return rule
@@ -160,13 +159,13 @@ func (r *Rules) network(addr netip.Addr) *Policy {
 	return nil
 }
 
-// named returns the policy of a name, or of the nearest domain above it.
-func named(exact, below map[string]*Policy, host string) *Policy {
-	if p := exact[host]; p != nil {
+// find returns the policy of a name, or of the nearest domain above it.
+func (n *names) find(host string) *Policy {
+	if p := n.exact[host]; p != nil {
 		return p
 	}
-	for len(below) > 0 && host != "" {
-		if p := below[host]; p != nil {
+	for len(n.below) > 0 && host != "" {
+		if p := n.below[host]; p != nil {
 			return p
 		}
 		_, host, _ = strings.Cut(host, ".")
@@ -195,18 +194,18 @@ func (r *Rules) add(row *Row) (key string, err error) {
 		r.networks[row.Network] = p
 		return "", nil
 	}
-	key, name, names, below := "domain", row.Domain, r.exact, r.below
+	key, name, names := "domain", row.Domain, &r.domains
 	if row.Sender != "" {
-		key, name, names, below = "sender", row.Sender, r.senders, r.sendersBelow
+		key, name, names = "sender", row.Sender, &r.senders
 	}
-	with := "without"
+	rows, with := names.exact, "without"
 	if row.Subdomains {
-		names, with = below, "with"
+		rows, with = names.below, "with"
 	}
-	if names[name] != nil {
+	if rows[name] != nil {
 		return key, fmt.Errorf("%s %s its subdomains has a row already", name, with)
 	}
-	names[name] = p
+	rows[name] = p
 	return "", nil
 }
 
@@ -260,17 +259,14 @@ func (row *Row) check() (key string, err error) {
 		return "exempt", errors.New("an exempt peer is never judged: leave out fingerprint")
 	case row.Sender != "" && len(row.Fingerprints) > 0:
 		return "fingerprint", errors.New("a sender has no certificate, its hosts have: name them by domain or network")
-	case row.Domain != "":
-		return row.checkDomain("domain", row.Domain)
-	case row.Sender != "":
-		return row.checkDomain("sender", row.Sender)
-	}
-	return row.checkNetwork()
-}
-
-func (row *Row) checkDomain(as, name string) (key string, err error) {
-	if row.Subdomains && !strings.Contains(name, ".") {
-		return as, fmt.Errorf("%s with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it", name)
+	case row.Network.IsValid():
+		return row.checkNetwork()
+	case row.Subdomains && !strings.Contains(row.Domain+row.Sender, "."):
+		key = "domain"
+		if row.Sender != "" {
+			key = "sender"
+		}
+		return key, fmt.Errorf("%s with its subdomains is everybody, and a public server must not require TLS of everybody (RFC 3207 section 4): name a domain below it", row.Domain+row.Sender)
 	}
 	return "", nil
 }
