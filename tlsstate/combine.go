@@ -39,8 +39,10 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 		address.Cap = Reject
 	case domain.Outcome == Downgraded && (domain.Required || !address.letGo()):
 		domain.knownPlaintext = address.knownPlaintext || address.hasTLS && !address.keeps(domain)
-		domain.Support = support(vs, rule)
-		domain.Cap = domainCap(domain)
+		domain.Cap = Header
+		if domain.Support = support(vs, rule); domain.Support != NoSupport {
+			domain.Cap = Reject
+		}
 		return *domain
 	case sender.Outcome == Downgraded:
 		sender.Cap = Header
@@ -49,14 +51,6 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 		return *domain
 	}
 	return *address
-}
-
-// domainCap is the most that a domain's pin may do to an address.
-func domainCap(domain *Verdict) Action {
-	if domain.Support == NoSupport {
-		return Header
-	}
-	return Reject
 }
 
 // support is why a domain's pin leads to the full action against an address.

@@ -2,6 +2,7 @@ package tlsstate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -68,10 +69,5 @@ var staticPrefixes = []string{
 }
 
 func staticKeyExchange(cipher string) bool {
-	for _, p := range staticPrefixes {
-		if strings.HasPrefix(cipher, p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(staticPrefixes, func(p string) bool { return strings.HasPrefix(cipher, p) })
 }

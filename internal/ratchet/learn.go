@@ -29,46 +29,25 @@ func (r *Ratchet) Learn(s *Session, d *Decision) {
 // save judges each identity again, inside the store's compare-and-set: a pin
 // forms on what is known now.
 func (r *Ratchet) save(s *Session, d *Decision) error {
-	var listener error
+	var errs []error
 	t := &trial{Session: s, day: s.day()}
-	if d.offers {
-		listener = r.saveListener(t, d.rule)
+	learn := func(id tlsstate.Identity, o tlsstate.Observation) tlsstate.Verdict {
+		v, err := r.update(s, id, o, d.rule)
+		errs = append(errs, err)
+		return v
 	}
-	v, address := r.update(s, s.Peer.Address, t.addressObservation(), d.rule)
-	_, domain := r.update(s, s.Peer.Domain, t.domainObservation(&v), d.rule)
+	if d.offers && !s.Peer.Listener.IsZero() { // STARTTLS is offered at the port, and at any
+		learn(s.Peer.Listener, t.listenerObservation())
+		learn(anyListener, t.listenerObservation())
+	}
+	v := learn(s.Peer.Address, t.addressObservation())
+	learn(s.Peer.Domain, t.domainObservation(&v))
 	r.saveNamed(t, &v, d.rule)
-	network := r.saveNetwork(t, &v, d.rule)
+	if o, ok := t.networkObservation(&v); ok {
+		learn(s.Peer.NetworkID(), o)
+	}
 	r.saveSender(s, d)
-	return errors.Join(listener, address, domain, network)
-}
-
-// saveListener learns that STARTTLS is offered at the port, and at any.
-func (r *Ratchet) saveListener(t *trial, rule *tlsstate.Policy) error {
-	if t.Peer.Listener.IsZero() {
-		return nil
-	}
-	o := t.listenerObservation()
-	_, err := r.update(t.Session, t.Peer.Listener, o, rule)
-	_, joined := r.update(t.Session, anyListener, o, rule)
-	return errors.Join(err, joined)
-}
-
-// saveNetwork changes the history of the network only where it says something
-// new: many peers have it in common.
-func (r *Ratchet) saveNetwork(t *trial, address *tlsstate.Verdict, rule *tlsstate.Policy) error {
-	o, ok := t.networkObservation(address)
-	if !ok {
-		return nil
-	}
-	p := part{id: t.Peer.NetworkID()}
-	if err := r.loadPart(t, &p); err != nil {
-		return err
-	}
-	if _, after := tlsstate.Learn(p.history, o, rule); after == p.history {
-		return nil
-	}
-	_, err := r.update(t.Session, p.id, o, rule)
-	return err
+	return errors.Join(errs...)
 }
 
 // saveNamed has the domain learn that its SPF record names an address, once SPF
