@@ -20,14 +20,10 @@ func breakerCommand() *cli.Command {
 		Flags: overrideFlags("`ANSWER`: armed, softened or suspended; auto ends the override"),
 		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context) (job, error) {
 			o, err := override(c, admin.BreakerAnswers)
-			return func(a *admin.Admin) error {
+			return answer(c, func(a *admin.Admin) (breakerShown, error) {
 				state, err := a.Breaker(c.Context, o)
-				if err != nil {
-					return err
-				}
-				v := breakerShown{state, state.Holds(), words.Breaker(&state)}
-				return show(c, v, v.print)
-			}, err
+				return breakerShown{state, state.Holds(), words.Breaker(&state)}, err
+			}, breakerShown.print), err
 		}),
 	}
 }
@@ -60,7 +56,7 @@ func override(c *cli.Context, answers []string) (o admin.Override, err error) {
 	return o, o.Check(answers)
 }
 
-func (s *breakerShown) print(w io.Writer) error {
+func (s breakerShown) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[s.Effective], s.Effective.String()), s.Means)
 	if s.Override != nil {
 		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", s.Answer)

@@ -59,6 +59,17 @@ func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.Actio
 	}
 }
 
+// answer is the job of asking for a value and showing it.
+func answer[V any](c *cli.Context, ask func(*admin.Admin) (V, error), text func(V, io.Writer) error) job {
+	return func(a *admin.Admin) error {
+		v, err := ask(a)
+		if err != nil {
+			return err
+		}
+		return show(c, v, func(w io.Writer) error { return text(v, w) })
+	}
+}
+
 // show prints a value as JSON, or as text does.
 func show(c *cli.Context, v any, text func(io.Writer) error) error {
 	if c.Bool("json") {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +38,7 @@ func doctorCommand() *cli.Command {
 			}
 			o := daemon.DoctorOptions(cfg)
 			unread := readMemory(c, cfg, &o)
-			return printFindings(append(doctor.Check(c.Context, p, o), unread...), c.App.Writer, c.Bool("json"))
+			return printFindings(c, append(doctor.Check(c.Context, p, o), unread...))
 		},
 	}
 }
@@ -78,25 +77,22 @@ func askMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) error {
 
 var severityPaint = map[doctor.Severity]paint{doctor.Fine: green, doctor.Note: yellow, doctor.Broken: red}
 
-func printFindings(all []doctor.Finding, w io.Writer, asJSON bool) error {
-	unwell, b := false, brushFor(w)
-	out := json.NewEncoder(w)
+func printFindings(c *cli.Context, all []doctor.Finding) (unwell error) {
 	for _, f := range all {
-		unwell = unwell || f.Severity == doctor.Broken
-		if asJSON {
-			if err := out.Encode(f); err != nil {
-				return err
+		if f.Severity == doctor.Broken {
+			unwell = errUnwell
+		}
+		err := show(c, f, func(w io.Writer) error {
+			severity := brushFor(w).colour(severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
+			_, err := fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
+			if f.Fix != "" {
+				_, err = fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)
 			}
-			continue
-		}
-		severity := b.colour(severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
-		fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
-		if f.Fix != "" {
-			fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
-	if unwell {
-		return errUnwell
-	}
-	return nil
+	return unwell
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/outbound"
 )
 
 func explainCommand() *cli.Command {
@@ -41,13 +42,8 @@ func explain(c *cli.Context) (job, error) {
 		return nil, usagef("--tls: unknown protocol %q: use %s", tls, strings.Join(protocols, ", "))
 	}
 	q := admin.Question{Name: name, Client: c.String("client"), TLS: c.String("tls"), From: c.String("from")}
-	return func(a *admin.Admin) error {
-		answer, err := a.Explain(c.Context, q)
-		if err != nil {
-			return err
-		}
-		return show(c, answer, numbered(answer.Rules))
-	}, q.Check()
+	return answer(c, func(a *admin.Admin) (admin.Answer, error) { return a.Explain(c.Context, q) },
+		func(e admin.Answer, w io.Writer) error { return numbered(w, e.Rules) }), q.Check()
 }
 
 // explainTo prints what Postfix is answered for a destination.
@@ -55,23 +51,17 @@ func explainTo(c *cli.Context) (job, error) {
 	if c.IsSet("client") || c.IsSet("tls") || c.IsSet("from") || c.NArg() > 0 {
 		return nil, usagef("--to stands alone: it is about the mail that you send")
 	}
-	return func(a *admin.Admin) error {
-		e, err := a.ExplainTo(c.Context, c.String("to"))
-		if err != nil {
-			return err
-		}
-		return show(c, e, numbered(e.Rules))
-	}, admin.CheckDestination(c.String("to"))
+	to := c.String("to")
+	return answer(c, func(a *admin.Admin) (outbound.Explanation, error) { return a.ExplainTo(c.Context, to) },
+		func(e outbound.Explanation, w io.Writer) error { return numbered(w, e.Rules) }), admin.CheckDestination(to)
 }
 
 // numbered prints rules, a line each.
-func numbered(rules []string) func(io.Writer) error {
-	return func(w io.Writer) error {
-		for i, rule := range rules {
-			if _, err := fmt.Fprintf(w, "%d. %s\n", i+1, rule); err != nil {
-				return err
-			}
+func numbered(w io.Writer, rules []string) error {
+	for i, rule := range rules {
+		if _, err := fmt.Fprintf(w, "%d. %s\n", i+1, rule); err != nil {
+			return err
 		}
-		return nil
 	}
+	return nil
 }

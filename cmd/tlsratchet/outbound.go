@@ -8,6 +8,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/daemon"
+	"tlsratchet/internal/outbound"
 )
 
 func outboundCommand() *cli.Command {
@@ -16,13 +17,8 @@ func outboundCommand() *cli.Command {
 		Flags: overrideFlags("`ANSWER` to many failures at once: release sends all mail, hold counts each destination's own days; auto ends the override"),
 		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context) (job, error) {
 			wish, err := override(c, admin.OutboundAnswers)
-			return func(a *admin.Admin) error {
-				o, err := a.Outbound(c.Context, wish)
-				if err != nil {
-					return err
-				}
-				return show(c, o, func(w io.Writer) error { return o.Write(w, time.Now()) })
-			}, err
+			return answer(c, func(a *admin.Admin) (outbound.Overview, error) { return a.Outbound(c.Context, wish) },
+				func(o outbound.Overview, w io.Writer) error { return o.Write(w, time.Now()) }), err
 		}),
 	}
 }

@@ -20,10 +20,7 @@ func peerCommand() *cli.Command {
 				Name: "show", Usage: "show all that is known of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
 				Action: operation(func(c *cli.Context) (job, error) {
 					id, err := peerArgument(c)
-					return func(a *admin.Admin) error {
-						d, err := a.Peer(c.Context, id)
-						return showPeer(c, d, err)
-					}, err
+					return answer(c, func(a *admin.Admin) (admin.Detail, error) { return a.Peer(c.Context, id) }, printDetail), err
 				}),
 			},
 			actCommand("unpin", "let a peer go, until new days form a new pin"),
@@ -46,10 +43,7 @@ func actCommand(name, usage string) *cli.Command {
 				return nil, err
 			}
 			act := admin.Act{Do: name, Identity: id, Why: c.String("why"), Who: operatorName()}
-			return func(a *admin.Admin) error {
-				d, err := a.Do(c.Context, act)
-				return showPeer(c, d, err)
-			}, act.Check()
+			return answer(c, func(a *admin.Admin) (admin.Detail, error) { return a.Do(c.Context, act) }, printDetail), act.Check()
 		}),
 	}
 }
@@ -63,16 +57,11 @@ func peerArgument(c *cli.Context) (id tlsstate.Identity, err error) {
 	return admin.Resolve(name)
 }
 
-func showPeer(c *cli.Context, d admin.Detail, err error) error {
-	if err != nil {
-		return err
+func printDetail(d admin.Detail, w io.Writer) error {
+	words := d.Words
+	if d.Later != "" {
+		words = append(words, d.Later)
 	}
-	return show(c, d, func(w io.Writer) error {
-		words := d.Words
-		if d.Later != "" {
-			words = append(words, d.Later)
-		}
-		_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
-		return err
-	})
+	_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
+	return err
 }

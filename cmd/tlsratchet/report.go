@@ -63,17 +63,6 @@ func (d *reportDay) share() float64 {
 	return 100 * float64(d.Encrypted) / float64(d.Messages)
 }
 
-func reportInbound(c *cli.Context, a *admin.Admin) error {
-	r, err := makeReport(c, a)
-	if err != nil {
-		return err
-	}
-	if c.Bool("csv") {
-		return writeDays(c.App.Writer, "inbound", r.Days)
-	}
-	return show(c, r, r.text)
-}
-
 // reportOutbound prints how much of our own mail was sent encrypted.
 func reportOutbound(c *cli.Context, a *admin.Admin) error {
 	o, err := a.Outbound(c.Context, admin.Override{})
@@ -95,14 +84,17 @@ func printSent(c *cli.Context, s *outbound.Sent) error {
 	return show(c, s, s.Write)
 }
 
-func makeReport(c *cli.Context, a *admin.Admin) (report, error) {
+func reportInbound(c *cli.Context, a *admin.Admin) error {
 	s, err := a.Summary(c.Context)
 	if err != nil {
-		return report{}, err
+		return err
 	}
 	r := report{Days: []reportDay{}, Plain: []admin.Row{}}
 	for i := range s.Tally {
 		r.Days = append(r.Days, newDay(s.Tally[i].Day.String(), s.Tally[i].Levels()))
+	}
+	if c.Bool("csv") {
+		return writeDays(c.App.Writer, "inbound", r.Days)
 	}
 	in := func(yield func(admin.Row, error) bool) {
 		for _, k := range []tlsstate.Kind{tlsstate.Domain, tlsstate.Address} {
@@ -115,11 +107,11 @@ func makeReport(c *cli.Context, a *admin.Admin) (report, error) {
 	}
 	for row, err := range top(in, c.Int("limit"), orders["days"]) {
 		if err != nil {
-			return report{}, err
+			return err
 		}
 		r.Plain = append(r.Plain, row)
 	}
-	return r, nil
+	return show(c, r, r.text)
 }
 
 // newDay returns a day with what follows from its levels.
