@@ -44,6 +44,7 @@ type Follower struct {
 	fault    atomic.Pointer[string]
 	joiner   *maillog.Deliveries
 	absent   bool   // there was no file at the begin: all of it is new
+	drained  bool   // the file was renamed, and was read to its end
 	muted    bool   // lines are read that were read before
 	complain string // what was logged last
 }

@@ -54,6 +54,7 @@ func (f *Follower) file(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
+	f.drained = false
 	f.works()
 	return l.run(ctx)
 }
@@ -85,7 +86,7 @@ func (f *Follower) resume(c Cursor, l *logFile) {
 	for at >= 0 && !all[at].has(c) {
 		at--
 	}
-	if at < 0 { // rotated to a name that is not known
+	if at < 0 && !f.drained { // rotated to a name that is not known
 		f.joiner.Gap(f.Now())
 	}
 	for i, file := range all {
@@ -209,7 +210,8 @@ func (l *logFile) run(ctx context.Context) error {
 				return nil // truncated
 			}
 		case left && !grew:
-			return nil // nothing came to the old one since the new one has lines
+			l.follow.drained = true // nothing came to the old one since the new one has lines
+			return nil
 		default:
 			left = now.Size() > 0
 		}

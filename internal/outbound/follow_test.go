@@ -83,6 +83,11 @@ func delivery(n int) string {
 		time.Now().Format(time.RFC3339Nano), n)
 }
 
+func encrypted() string {
+	return fmt.Sprintf("%s mx postfix/smtp[77]: Untrusted TLS connection established to mx.bank.test[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)\n",
+		time.Now().Format(time.RFC3339Nano))
+}
+
 func (w *writer) write(lines int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -248,7 +253,7 @@ func TestTLSBeforeARestart(t *testing.T) {
 			f, stop := follow(w.path, found, Cursor{})
 			begin(t, w, found)
 			before := f.Stats().Lines
-			fmt.Fprintf(w.f, "%s mx postfix/smtp[77]: Untrusted TLS connection established to mx.bank.test[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)\n", time.Now().Format(time.RFC3339Nano))
+			fmt.Fprint(w.f, encrypted())
 			eventually(t, "its line", func() bool { return f.Stats().Lines > before })
 			cursor := stop()
 			meanwhile(w)
@@ -260,6 +265,25 @@ func TestTLSBeforeARestart(t *testing.T) {
 				t.Errorf("use %d, want encrypted", use)
 			}
 		})
+	}
+}
+
+// A log that is compressed as it is rotated, as by "postfix logrotate", was read to
+// its end before: what began in it ends in the new one.
+func TestTLSBeforeARotation(t *testing.T) {
+	w, found := newWriter(t), &ids{}
+	f, stop := follow(w.path, found, Cursor{})
+	defer stop()
+	begin(t, w, found)
+	before := f.Stats().Lines
+	fmt.Fprint(w.f, encrypted())
+	eventually(t, "its line", func() bool { return f.Stats().Lines > before })
+	os.Rename(w.path, w.path+".1.gz")
+	w.reopen()
+	w.write(1)
+	eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
+	if use := found.use["Q1"]; use != maillog.Encrypted {
+		t.Errorf("use %d, want encrypted", use)
 	}
 }
 
