@@ -60,7 +60,7 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Message {
 		n.Title, n.Text = "destinations are reached over TLS again", "What waited is sent as Postfix tries it again."
 		return n
 	}
-	n.Title = "many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server"
+	n.Title = "many destinations are no longer reached over TLS; somebody may strip STARTTLS near this server"
 	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.\n" +
 		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
 	n.Text += someOf(failing, func(name string) string { return name })

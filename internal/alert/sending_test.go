@@ -46,7 +46,7 @@ func TestDestinations(t *testing.T) {
 		c    incident.Change
 		want string
 	}{
-		{"held", changeOf(incident.Opened, sending(tlsstate.Tempfail)), `mail to bank.example waits: it stopped offering TLS; 3 attempts so far
+		{"held", changeOf(incident.Opened, sending(tlsstate.Tempfail)), `mail to bank.example waits: it is not reached over TLS; 3 attempts so far
 --
 State: open.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -62,7 +62,7 @@ tlsratchet explain --to bank.example
 tlsratchet outbound
 tlsratchet peer unpin --why 'REASON' destination:bank.example
 postqueue -f`},
-		{"observed", changeOf(incident.Opened, sending(tlsstate.Observe)), `mail to bank.example was sent in clear; it always took TLS
+		{"observed", changeOf(incident.Opened, sending(tlsstate.Observe)), `mail to bank.example was sent in clear; TLS was expected
 --
 State: open.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -77,7 +77,7 @@ Nothing was held: the action is observe. With hold this mail would have waited.
 tlsratchet explain --to bank.example
 tlsratchet outbound
 tlsratchet peer unpin --why 'REASON' destination:bank.example`},
-		{"required", changeOf(incident.Grown, required), `mail to bank.example waits: it stopped offering TLS; 3 attempts so far
+		{"required", changeOf(incident.Grown, required), `mail to bank.example waits: it is not reached over TLS; 3 attempts so far
 --
 State: open.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -92,7 +92,7 @@ Its mail waits until TLS is back: the configuration requires it.
 tlsratchet explain --to bank.example
 tlsratchet outbound
 postqueue -f`},
-		{"weaker", changeOf(incident.Opened, weaker), `mail to bank.example was sent with weaker TLS than before
+		{"weaker", changeOf(incident.Opened, weaker), `mail to bank.example was sent with weaker TLS than expected
 --
 State: open.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -152,7 +152,7 @@ Mail that waits for it is sent when Postfix tries it again.
 tlsratchet explain --to bank.example
 tlsratchet outbound
 postqueue -f`},
-		{"a name with a shell in it", changeOf(incident.Opened, odd), `mail to bank.example??reboot waits: it stopped offering TLS; 3 attempts so far
+		{"a name with a shell in it", changeOf(incident.Opened, odd), `mail to bank.example??reboot waits: it is not reached over TLS; 3 attempts so far
 --
 State: open.
 Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
@@ -179,7 +179,7 @@ func TestOutageNotice(t *testing.T) {
 		failing = append(failing, string(c)+".example")
 	}
 	for want, n := range map[string]Message{
-		`many destinations stopped offering TLS at once; somebody may strip STARTTLS near this server
+		`many destinations are no longer reached over TLS; somebody may strip STARTTLS near this server
 --
 With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.
 Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect.

@@ -153,11 +153,11 @@ func destinationTitle(c *incident.Change) string {
 	case c.What == incident.Closed:
 		return fmt.Sprintf("mail to %s: %s", to, i.ClosedBy.Words())
 	case holds(i):
-		return fmt.Sprintf("mail to %s waits: it stopped offering TLS; %s so far", to, words.Count(i.Messages, "attempt"))
+		return fmt.Sprintf("mail to %s waits: it is not reached over TLS; %s so far", to, words.Count(i.Messages, "attempt"))
 	case i.Kind == tlsstate.Weakened:
-		return fmt.Sprintf("mail to %s was sent with weaker TLS than before", to)
+		return fmt.Sprintf("mail to %s was sent with weaker TLS than expected", to)
 	}
-	return fmt.Sprintf("mail to %s was sent in clear; it always took TLS", to)
+	return fmt.Sprintf("mail to %s was sent in clear; TLS was expected", to)
 }
 
 // whatWaits says what becomes of mail to a destination.

@@ -115,7 +115,7 @@ func TestWords(t *testing.T) {
 		{"unpinned", changeOf(incident.Closed, unpinned), []string{"(192.0.2.10): an operator dropped the pin", "closed at 2026-09-21 13:00 UTC: an operator"}},
 		{"holding", holding, []string{"1 message of mx1.bank.example (192.0.2.10) may still be in the hold queue", "hold queue: 4XyZ12."}},
 		{"certificate", changeOf(incident.Opened, certificate), []string{"without its client certificate", "Expected: its client certificate."}},
-		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than before"}},
+		{"weakened", changeOf(incident.Opened, weakened), []string{"came with weaker TLS than expected"}},
 		{"pinned", incident.Change{What: incident.Pinned, At: noon, Identity: domain.Identity, Words: "so it is"}, []string{"domain:bank.example is pinned: TLS is expected from now on\nso it is"}},
 		{"released", incident.Change{What: incident.Released, At: noon, Identity: domain.Identity}, []string{"is accepted again without TLS"}},
 		{"lapsed", incident.Change{What: incident.Lapsed, At: noon, Identity: domain.Identity}, []string{"has lapsed"}},

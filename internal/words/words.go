@@ -53,7 +53,7 @@ func Encrypted(levels [tlsstate.TLS13 + 1]uint64) (encrypted, all uint64) {
 }
 
 var kinds = [...]string{
-	tlsstate.NoDowngrade: "none", tlsstate.Stripped: "came without TLS", tlsstate.Weakened: "came with weaker TLS than before",
+	tlsstate.NoDowngrade: "none", tlsstate.Stripped: "came without TLS", tlsstate.Weakened: "came with weaker TLS than expected",
 	tlsstate.Unauthenticated: "came without its client certificate",
 }
 
