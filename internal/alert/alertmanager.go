@@ -12,7 +12,7 @@ const (
 	expires = 4 * time.Minute
 	// passing is how long a single event is shown there.
 	passing = time.Hour
-	// maxRepeated is how many open incidents it is sent.
+	// maxRepeated is how many open incidents and notices it is sent.
 	maxRepeated = 200
 )
 
@@ -28,7 +28,7 @@ type postable struct {
 // postables is the body of a request of that API.
 func postables(all []*Message) ([]byte, error) {
 	var alerts []postable
-	for _, m := range all[:min(len(all), maxRepeated)] {
+	for _, m := range all {
 		alerts = append(alerts, alertOf(m, time.Now()))
 	}
 	return json.Marshal(alerts)
@@ -41,38 +41,28 @@ func alertOf(m *Message, now time.Time) postable {
 	p := postable{
 		Labels:      map[string]string{"severity": m.Severity.String(), "instance": m.Host},
 		Annotations: map[string]string{"summary": m.Title, "description": m.Text, "next": strings.Join(m.Next, "\n")},
-		StartsAt:    m.At,
+		StartsAt:    m.At, EndsAt: now.Add(expires), // while it is open it is sent again before that
 	}
-	i := m.Incident
-	switch {
-	case i != nil && standing(m.What):
-		p.Labels["alertname"], p.Labels["identity"], p.Labels["incident"] = "TLSRatchetDowngrade", i.Identity.String(), m.Key
-		p.StartsAt = i.Opened
-		p.until(m.Status == StatusOpen, i.Closed, now)
-	case m.What == WhatNotice:
+	closed := m.At
+	switch m.What {
+	case "opened", "grown", "closed":
+		p.Labels["alertname"], p.Labels["identity"], p.Labels["incident"] = "TLSRatchetDowngrade", m.Incident.Identity.String(), m.Key
+		p.StartsAt, closed = m.Incident.Opened, m.Incident.Closed
+	case WhatNotice:
 		p.Labels["alertname"], p.Labels["key"] = "TLSRatchetNotice", m.Key
-		p.until(m.Status == StatusOpen, m.At, now)
-	case m.What == WhatTest:
-		p.Labels["alertname"] = "TLSRatchetTest"
-		p.EndsAt = now.Add(time.Minute)
+	case WhatTest:
+		p.Labels["alertname"], p.EndsAt = "TLSRatchetTest", now.Add(time.Minute)
+		return p
 	default:
 		p.Labels["alertname"], p.Labels["key"], p.Labels["what"] = "TLSRatchetNote", m.Key, m.What
 		p.EndsAt = now.Add(passing)
+		return p
 	}
-	return p
-}
-
-// standing reports whether a message opens, updates or closes an incident, and is
-// no reminder.
-func standing(what string) bool { return what == "opened" || what == "grown" || what == "closed" }
-
-// until sets when the alert ends. While it is open it is sent again before that.
-func (p *postable) until(open bool, closed, now time.Time) {
-	p.EndsAt = now.Add(expires)
-	if !open {
+	if m.Status == StatusClosed {
 		p.EndsAt = closed
 	}
 	if p.EndsAt.Before(p.StartsAt) { // which the API refuses
 		p.StartsAt = p.EndsAt
 	}
+	return p
 }

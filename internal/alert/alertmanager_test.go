@@ -62,12 +62,14 @@ func TestAlertmanager(t *testing.T) {
 	if err := json.Unmarshal(c.body, &alerts); err != nil || c.method != "POST" || c.path != "/prefix/api/v2/alerts" || len(alerts) != 1 {
 		t.Errorf("%s %s: %s, %v", c.method, c.path, c.body, err)
 	}
-	var open []*Message
-	for n := range maxRepeated + 100 {
-		i := changeOf(incident.Opened, numbered(n+1))
-		open = append(open, messageOf(&i, "mail"))
-	}
-	if _, err := d.send(t.Context(), open...); err != nil {
+	a := start(Options{Open: func() (open []incident.Incident) {
+		for n := range maxRepeated + 100 {
+			open = append(open, numbered(n+1))
+		}
+		return open
+	}})
+	defer closeAlerts(t, a)
+	if _, err := d.send(t.Context(), a.standing(d)...); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal((<-got).body, &alerts); err != nil || len(alerts) != maxRepeated {

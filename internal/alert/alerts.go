@@ -171,16 +171,21 @@ func (a *Alerts) sendDigest() {
 	}
 }
 
-// standing returns what is open now and wanted by a destination, the newest first.
+// standing returns what is open now and wanted by a destination, the newest first;
+// not all of it for one that repeats.
 func (a *Alerts) standing(d *Destination) (all []*Message) {
 	for _, m := range a.matters {
-		all = append(all, m.Message)
+		if d.wants(m.Message) {
+			all = append(all, m.Message)
+		}
 	}
 	for _, i := range a.open() {
-		c := incident.Change{What: incident.Opened, At: i.Last, Identity: i.Identity, Incident: i}
-		all = append(all, messageOf(&c, a.host))
+		if Of(&i) >= d.Least && !(d.repeats && len(all) >= maxRepeated) {
+			c := incident.Change{What: incident.Opened, At: i.Last, Identity: i.Identity, Incident: i}
+			all = append(all, messageOf(&c, a.host))
+		}
 	}
-	return slices.DeleteFunc(all, func(m *Message) bool { return !d.wants(m) })
+	return all
 }
 
 // Close sends what is held back, and delivers what waits, within ctx.

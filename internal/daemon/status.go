@@ -25,7 +25,7 @@ const censusEvery = 10 * time.Minute
 
 // counts are what the metrics show at a scrape.
 func (d *Daemon) counts() status.Counts {
-	open, _ := d.watch.book.Count()
+	open := d.watch.book.Count()
 	n := status.Counts{
 		Version:       d.version,
 		Go:            runtime.Version(),

@@ -34,7 +34,7 @@ func TestUnpinned(t *testing.T) {
 			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "203.0.113.1"}, Why: "test"}); !errors.Is(err, admin.ErrUnknownPeer) {
 				t.Error(err)
 			}
-			if open, _ := w.book.Count(); open != 2 {
+			if open := w.book.Count(); open != 2 {
 				t.Fatalf("%d incidents are open, want 2", open)
 			}
 			if _, err := a.Do(t.Context(), admin.Act{Do: do, Identity: one, Why: "test"}); err != nil {

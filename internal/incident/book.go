@@ -109,7 +109,7 @@ func (b *Book) count(e *ratchet.Event) bool {
 	if v.Identity.Kind != tlsstate.Destination { // the tally is of inbound mail
 		b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
 	}
-	return opens(v) || changesPin(e.Decision) || meets(v) && b.ledger.watch.has(e.Session.Peer.Address)
+	return opens(v) || changesPin(e.Decision) || meets(v) && b.ledger.watch.has(e.Session.Peer.Address.Name)
 }
 
 // Dropped returns how many events were dropped because the queue was full.
@@ -154,8 +154,8 @@ func (b *Book) list(wanted func(*Incident) bool) []Incident {
 	return all
 }
 
-// Count returns how many incidents are open, and how many there are.
-func (b *Book) Count() (open, all int) {
+// Count returns how many incidents are open.
+func (b *Book) Count() (open int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, i := range b.ledger.all {
@@ -163,7 +163,7 @@ func (b *Book) Count() (open, all int) {
 			open++
 		}
 	}
-	return open, len(b.ledger.all)
+	return open
 }
 
 // Tally returns the counts of the 64 days that end with today.

@@ -45,7 +45,7 @@ type key struct {
 }
 
 func newLedger(most int) *ledger {
-	return &ledger{most: most, newest: make(map[key]*Incident), watch: watch{by: make(map[tlsstate.Identity]int)}}
+	return &ledger{most: most, newest: make(map[key]*Incident), watch: watch{by: make(map[string]int)}}
 }
 
 // restore puts in the incidents that were read from the file.
@@ -153,12 +153,12 @@ func (l *ledger) report(i *Incident, what What, at time.Time, e *ratchet.Event) 
 
 // closeMet closes the incidents whose pin the session meets.
 func (l *ledger) closeMet(e *ratchet.Event) (changes []Change) {
-	v, address := &e.Decision.Verdict, e.Session.Peer.Address
+	v, address := &e.Decision.Verdict, e.Session.Peer.Address.Name
 	if !meets(v) || !l.watch.has(address) {
 		return nil
 	}
 	for _, i := range l.all {
-		isOf := func(c Client) bool { return c.identity() == address }
+		isOf := func(c Client) bool { return c.Address == address }
 		if i.IsOpen() && i.metBy(v) && slices.ContainsFunc(i.Clients, isOf) {
 			changes = append(changes, l.close(i, Met, e.Session.At)...)
 		}

@@ -1,20 +1,16 @@
 package incident
 
-import (
-	"sync"
-
-	"tlsratchet/tlsstate"
-)
+import "sync"
 
 // watch counts the open incidents of each address: a good session of it may close
 // one. Every encrypted message is looked up. Only the ledger changes it.
 type watch struct {
 	mu sync.RWMutex
-	by map[tlsstate.Identity]int
+	by map[string]int
 }
 
 // has reports whether an open incident has that address.
-func (w *watch) has(address tlsstate.Identity) bool {
+func (w *watch) has(address string) bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	return w.by[address] > 0
@@ -25,14 +21,8 @@ func (w *watch) add(clients []Client, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range clients {
-		id := c.identity()
-		if w.by[id] += n; w.by[id] <= 0 {
-			delete(w.by, id)
+		if w.by[c.Address] += n; w.by[c.Address] <= 0 {
+			delete(w.by, c.Address)
 		}
 	}
-}
-
-// identity is the client's address identity.
-func (c Client) identity() tlsstate.Identity {
-	return tlsstate.Identity{Kind: tlsstate.Address, Name: c.Address}
 }
