@@ -94,3 +94,22 @@ func TestHeldAgain(t *testing.T) {
 	}
 	stop()
 }
+
+// TestStopsBeforePostfixAnswers: a daemon whose postconf(1) hangs ends all the same.
+func TestStopsBeforePostfixAnswers(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "postconf"), []byte("#!/bin/sh\nexec sleep 3600\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	cfg := testConfig(t)
+	cfg.Outbound.Log = config.Off
+	cfg.Outbound.Listen = []wire.Spec{{Network: "unix", Address: filepath.Join(t.TempDir(), "policy.sock")}}
+	_, _, stop := running(t, cfg)
+	c, err := net.Dial("unix", cfg.Outbound.Listen[0].Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	stop()
+}
