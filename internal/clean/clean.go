@@ -13,34 +13,20 @@ import (
 // Text returns s with only 0x20 to 0x7E left, every other byte as '?', and cut
 // to limit bytes, which "..." after it marks.
 func Text(s string, limit int) string {
-	cut := len(s) > limit
-	if cut {
-		s = s[:limit]
+	mark := ""
+	if len(s) > limit {
+		s, mark = s[:limit], "..."
 	}
-	if isClean(s) && !cut {
-		return s
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c >= ' ' && c <= '~' {
-			b.WriteByte(c)
-		} else {
-			b.WriteByte('?')
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		b := []byte(s)
+		for i, c := range b {
+			if c < ' ' || c > '~' {
+				b[i] = '?'
+			}
 		}
+		s = string(b)
 	}
-	if cut {
-		b.WriteString("...")
-	}
-	return b.String()
-}
-
-func isClean(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
+	return s + mark
 }
 
 // Panics logs panics. The zero value is ready.

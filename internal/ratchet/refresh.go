@@ -40,13 +40,10 @@ func (r *Ratchet) refreshWithin(t *trial, maxAge time.Duration) bool {
 		return false
 	}
 	var ids []tlsstate.Identity
-	for _, p := range t.peerParts() {
+	for _, p := range [...]*part{&t.address, &t.domain, &t.sender, &t.network} {
 		if !p.id.IsZero() {
 			ids = append(ids, p.id)
 		}
-	}
-	if !t.network.id.IsZero() {
-		ids = append(ids, t.network.id)
 	}
 	return r.shared.Refresh(maxAge, ids...)
 }
