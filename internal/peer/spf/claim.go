@@ -59,9 +59,9 @@ func splitPath(path string) (local, domain string, ok bool) {
 	if len(path) > maxPath {
 		return "", "", false
 	}
-	path = strings.TrimSpace(path)
-	if inner, ok := strings.CutPrefix(path, "<"); ok {
-		path = strings.TrimSuffix(inner, ">")
+	path = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(path), "<"), ">")
+	if strings.ContainsAny(path, "(<>") {
+		path = bare(path)
 	}
 	if strings.HasPrefix(path, "@") { // a source route, RFC 5321 appendix C
 		if _, path, ok = strings.Cut(path, ":"); !ok {
@@ -72,11 +72,51 @@ func splitPath(path string) (local, domain string, ok bool) {
 	if at <= 0 {
 		return "", "", false
 	}
-	domain, err := peer.Normalize(path[at+1:])
+	domain, err := peer.Normalize(strings.Map(func(r rune) rune {
+		if r == ' ' || r == '\t' {
+			return -1
+		}
+		return r
+	}, path[at+1:]))
 	if err != nil || !strings.Contains(domain, ".") { // RFC 7208 section 4.3
 		return "", "", false
 	}
 	return path[:at], domain, true
+}
+
+// bare returns the address in a path as Postfix reads it: without comments, and
+// without what stands around angle brackets (RFC 5322 section 3.4).
+func bare(path string) string {
+	var b strings.Builder
+	quoted, comment := false, 0
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case c == '\\': // what follows it means itself
+			if i++; comment > 0 || i == len(path) {
+				continue
+			}
+			b.WriteByte(c)
+			c = path[i]
+		case c == '(' && !quoted:
+			comment++
+		case c == ')' && comment > 0:
+			comment--
+			continue
+		case comment > 0:
+		case c == '"':
+			quoted = !quoted
+		case c == '<' && !quoted:
+			b.Reset()
+			continue
+		case c == '>' && !quoted:
+			return b.String()
+		}
+		if comment == 0 {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // sender returns the address that SPF's macros are made of. A local part that
