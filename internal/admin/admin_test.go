@@ -306,7 +306,7 @@ func TestPinsOfOneDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range d.Pins {
-		if p.Formed != "" && (p.Formed != "2026-11-21" || p.Met != "2026-11-21") {
+		if p.Formed != 0 && (p.Formed.String() != "2026-11-21" || p.Met.String() != "2026-11-21") {
 			t.Errorf("%+v", p)
 		}
 	}

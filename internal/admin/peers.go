@@ -62,9 +62,9 @@ func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.
 	if !q.Pinned && !q.Released && !q.Downgraded {
 		return true
 	}
-	top, pinned := topPin(*h, rule, today)
-	holds := top.State == tlsstate.PinHolds.String()
-	return q.Pinned && pinned && holds || q.Released && pinned && !holds || q.Downgraded && pinned && below(h, rule, today)
+	top, state := topPin(h, rule, today)
+	pinned, holds := top > tlsstate.Plaintext, state == tlsstate.PinHolds
+	return q.Pinned && holds || q.Released && pinned && !holds || q.Downgraded && pinned && below(h, rule, today)
 }
 
 // highest returns the best level seen in the window.

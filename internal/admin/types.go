@@ -114,9 +114,9 @@ type Row struct {
 	First string `json:"first"`
 	Last  string `json:"last"`
 	// Pin is the highest level whose pin formed, State whether it holds.
-	Pin   string `json:"pin,omitempty"`
-	State string `json:"state,omitempty"`
-	Since string `json:"since,omitempty"`
+	Pin   string       `json:"pin,omitempty"`
+	State string       `json:"state,omitempty"`
+	Since tlsstate.Day `json:"since,omitzero"`
 	// Days is on how many of the 64 days up to Last each level was seen.
 	Days map[string]int `json:"days"`
 }
@@ -138,11 +138,9 @@ type Detail struct {
 
 // PinDetail is one pin of an identity.
 type PinDetail struct {
-	Level  string `json:"level"`
-	State  string `json:"state"`
-	Formed string `json:"formed,omitempty"`
-	Met    string `json:"met,omitempty"`
-	Void   string `json:"void,omitempty"`
+	Level string `json:"level"`
+	State string `json:"state"`
+	tlsstate.Pin
 
 	words string // whether it holds, and why not
 }

@@ -27,57 +27,41 @@ func row(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today 
 			r.Days[tlsstate.Level(l).String()] = n
 		}
 	}
-	if p, ok := topPin(h, rule, today); ok {
-		r.Pin, r.State, r.Since = p.Level, p.State, p.Formed
+	if l, state := topPin(&h, rule, today); l > tlsstate.Plaintext {
+		r.Pin, r.State, r.Since = l.String(), state.String(), h.Pin(l).Formed
 	}
 	return r
 }
 
-// topPin returns the highest pin that holds, or else the highest that formed.
-func topPin(h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (top PinDetail, ok bool) {
+// topPin returns the level of the highest pin that holds, or else of the highest
+// that formed, with its state; Plaintext if none did.
+func topPin(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (tlsstate.Level, tlsstate.PinState) {
 	if l := h.TopPin(rule, today); l > tlsstate.Plaintext {
-		return levelPin(&h, l, rule, today), true
+		return l, tlsstate.PinHolds
 	}
 	for l := min(rule.PinUpTo, tlsstate.TLS13); l >= tlsstate.Weak; l-- {
-		if p := levelPin(&h, l, rule, today); p.State != tlsstate.PinNone.String() {
-			return p, true
+		if state := h.PinState(l, rule, today, false); state != tlsstate.PinNone {
+			return l, state
 		}
 	}
-	return top, false
+	return tlsstate.Plaintext, tlsstate.PinNone
 }
 
 // pins lists the pins up to the policy's level, the lowest first, and the
 // certificate's.
-func pins(h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (all []PinDetail) {
+func pins(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (all []PinDetail) {
+	add := func(name string, p tlsstate.Pin, now, next tlsstate.PinState) {
+		all = append(all, PinDetail{Level: name, State: now.String(), Pin: p, words: words.Pin(p, now, next, rule)})
+	}
 	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
-		all = append(all, levelPin(&h, l, rule, today))
+		add(l.String(), h.Pin(l), h.PinState(l, rule, today, false), h.PinState(l, rule, today, true))
 	}
-	state := func(below bool) tlsstate.PinState { return h.CertPinState(rule, today, below) }
-	return append(all, pinDetail("certificate", h.CertPin, state, rule))
-}
-
-func levelPin(h *tlsstate.History, l tlsstate.Level, rule *tlsstate.Policy, today tlsstate.Day) PinDetail {
-	state := func(below bool) tlsstate.PinState { return h.PinState(l, rule, today, below) }
-	return pinDetail(l.String(), h.Pin(l), state, rule)
-}
-
-func pinDetail(name string, p tlsstate.Pin, state func(below bool) tlsstate.PinState, rule *tlsstate.Policy) PinDetail {
-	return PinDetail{
-		Level: name, State: state(false).String(), words: words.Pin(p, state(false), state(true), rule),
-		Formed: date(p.Formed), Met: date(p.Met), Void: date(p.Void),
-	}
-}
-
-// date returns a day, or "" for none.
-func date(d tlsstate.Day) string {
-	if d == 0 {
-		return ""
-	}
-	return d.String()
+	add("certificate", h.CertPin, h.CertPinState(rule, today, false), h.CertPinState(rule, today, true))
+	return all
 }
 
 func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) Detail {
-	d := Detail{Row: row(id, h, rule, today), Raw: h, Strip: strip(h, today), Pins: pins(h, rule, today)}
+	d := Detail{Row: row(id, h, rule, today), Raw: h, Strip: strip(h, today), Pins: pins(&h, rule, today)}
 	if h.Tombstone() {
 		d.Words = []string{"Forgotten by an operator, and not seen since."}
 		return d
@@ -87,7 +71,7 @@ func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, tod
 		d.Words = append(d.Words, fmt.Sprintf("Its name was %s, confirmed by DNS last on %s.", d.Host, h.Name.Day))
 	}
 	for _, p := range d.Pins {
-		if p.Formed != "" {
+		if p.Formed != 0 {
 			d.Words = append(d.Words, fmt.Sprintf("Pinned at %s since %s, last met on %s: %s.", p.Level, p.Formed, p.Met, p.words))
 		}
 	}
@@ -101,11 +85,8 @@ func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, tod
 func strip(h tlsstate.History, today tlsstate.Day) string {
 	marks := []byte(strings.Repeat("-", tlsstate.Window))
 	for i := range marks {
-		day := int(today) - (tlsstate.Window - 1 - i)
-		ago := int(h.Last) - day
-		if ago < 0 || ago >= tlsstate.Window || h.Last == 0 {
-			continue
-		}
+		// So many days before the last one: what is out of the window is in no set.
+		ago := uint(int(h.Last) - int(today) + tlsstate.Window - 1 - i)
 		for l, set := range h.Seen {
 			if set>>ago&1 == 1 {
 				marks[i] = stripMarks[l]

@@ -29,7 +29,7 @@ func TestEqualDates(t *testing.T) {
 	d := detail(id, h, &rule, today)
 	day := today.String()
 	for _, p := range d.Pins[:2] {
-		if p.Formed != day || p.Met != day {
+		if p.Formed != today || p.Met != today {
 			t.Errorf("%+v, want formed and met on %s", p, day)
 		}
 	}
@@ -37,7 +37,7 @@ func TestEqualDates(t *testing.T) {
 		t.Errorf("%q, want %q", d.Words[2], want)
 	}
 	d = detail(id, h.Unpin(today), &rule, today)
-	if p := d.Pins[1]; p.Formed != day || p.Met != day || p.Void != day || !strings.Contains(strings.Join(d.Words, " "), "dropped by an operator on "+day) {
+	if p := d.Pins[1]; p.Formed != today || p.Met != today || p.Void != today || !strings.Contains(strings.Join(d.Words, " "), "dropped by an operator on "+day) {
 		t.Errorf("after unpin: %+v, %q", p, d.Words)
 	}
 }
