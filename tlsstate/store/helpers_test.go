@@ -107,6 +107,16 @@ func (l *lines) with(text string) (found []string) {
 	return found
 }
 
+// await waits for a line that holds the text.
+func (l *lines) await(t testing.TB, text string) {
+	t.Helper()
+	for began := time.Now(); len(l.with(text)) == 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("logged: %q", l.with("level="))
+		}
+	}
+}
+
 func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // fakeDisk is a disk that can be full or stuck.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,8 @@ import (
 // aside as path.damaged-2026-11-22T183000Z, a copy of the last good snapshot
 // takes its place, or an empty file if there is none, and one error line states
 // what is lost. If only single records are damaged, all others are joined with
-// the snapshot while the store is in use. A missing file whose snapshots exist
+// the snapshot while the store is in use, or after the next start: until that is
+// done a link at path.to-rejoin leads to them. A missing file whose snapshots exist
 // counts as damaged: to start empty, remove the snapshots too.
 func OpenOrRecover(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
@@ -32,8 +34,15 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
 	}
+	if r.salvage == "" && exists(path+toRejoin) {
+		r.salvage = path + toRejoin
+	}
 	return start(path, opts, d, found, r.salvage)
 }
+
+// toRejoin ends the name of a link to a file that was set aside and is to be
+// rejoined.
+const toRejoin = ".to-rejoin"
 
 // rescue puts something good in the place of a damaged file.
 type rescue struct {
@@ -83,6 +92,8 @@ func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, 
 	}
 	if found.damaged > 0 && cause == nil {
 		r.salvage = aside
+		_ = os.Remove(r.path + toRejoin)
+		_ = os.Symlink(filepath.Base(aside), r.path+toRejoin) // where it can't be, a kill may cost the rest
 		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	}
 	r.opts.Logger.Error(what, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
@@ -196,7 +207,11 @@ func (f *File) rejoin(aside string) {
 	if err == nil {
 		err = errors.Join(guarded(func() error { return f.rejoinAll(d) }), d.close())
 	}
-	if err != nil && !errors.Is(err, ErrClosed) {
+	if err = cmp.Or(err, f.Flush(f.ctx)); f.ctx.Err() != nil {
+		return // the next start goes on
+	}
+	_ = os.Remove(f.path + toRejoin)
+	if err != nil {
 		f.log.Error("the intact records of the damaged history file could not be joined", "path", aside, "error", err)
 		return
 	}
