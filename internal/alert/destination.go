@@ -92,7 +92,7 @@ func newDestination(s Settings, getenv func(string) (string, bool), log *slog.Lo
 }
 
 // NewDestinations makes those whose settings and secrets are right; the error
-// says what is wrong with each of the others. getenv finds variables, as
+// states what is wrong with each of the others. getenv finds variables, as
 // [os.LookupEnv]; a destination of kind log writes to log.
 func NewDestinations(all []Settings, getenv func(string) (string, bool), log *slog.Logger) ([]*Destination, error) {
 	var ds []*Destination

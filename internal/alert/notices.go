@@ -53,7 +53,7 @@ func someOf[T any](list []T, name func(T) string) string {
 }
 
 // OutageNotice is the notice that many destinations began to fail at once, at a
-// time, and which they are; the zero time says that it is over.
+// time, and which they are; the zero time states that it is over.
 func OutageNotice(since time.Time, failing []string, now time.Time) Message {
 	n := Message{Key: "outbound-outage", Severity: Critical, At: now, Next: []string{"tlsratchet outbound"}}
 	if since.IsZero() {

@@ -113,7 +113,7 @@ func templates(t testing.TB) []string {
 	return all
 }
 
-// TestTemplates: each of those we ship loads, and says what matters.
+// TestTemplates: each of those we ship loads, and states what matters.
 func TestTemplates(t *testing.T) {
 	for _, path := range templates(t) {
 		url, got := calls(t)

@@ -160,7 +160,7 @@ func destinationTitle(c *incident.Change) string {
 	return fmt.Sprintf("mail to %s was sent in clear; TLS was expected", to)
 }
 
-// whatWaits says what becomes of mail to a destination.
+// whatWaits states what becomes of mail to a destination.
 func whatWaits(c *incident.Change) []string {
 	i := &c.Incident
 	switch {

@@ -137,7 +137,7 @@ func TestProgressions(t *testing.T) {
 		}},
 		{"a narrow domain speaks for a stranger", tlsstate.Header, false, []step{
 			mail(at(0, 0), stranger, clear, "opened domain:bank.example"),
-			mail(at(0, 1), bank, tls, ""), // an address of its own says nothing of that one
+			mail(at(0, 1), bank, tls, ""), // an address of its own states nothing of that one
 			mail(at(0, 2), stranger, tls, "closed domain:bank.example"),
 		}},
 		{"known plaintext is one incident in all", tlsstate.Reject, true, []step{

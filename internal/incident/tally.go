@@ -19,7 +19,7 @@ type DayCounts struct {
 }
 
 // Levels returns the messages of each level without the exempt ones: mail of our
-// own users and relays, which says nothing of peers.
+// own users and relays, which states nothing of peers.
 func (d *DayCounts) Levels() (n [tlsstate.TLS13 + 1]uint64) {
 	for l := range n {
 		for _, of := range d.Counts[l] {

@@ -67,7 +67,7 @@ var reasons = map[Reason]string{
 	Met: "the pin is met again", Quiet: "no downgrade for 24 hours", Unpinned: "an operator dropped the pin",
 }
 
-// Words says why an incident closed.
+// Words states why an incident closed.
 func (r Reason) Words() string { return cmp.Or(reasons[r], string(r)) }
 
 // strength is how strong the evidence is, and why.

@@ -64,7 +64,7 @@ func action(e *ratchet.Event) []slog.Attr {
 	return attrs
 }
 
-// limitedBy says why less was done than the policy asks for, or "".
+// limitedBy states why less was done than the policy asks for, or "".
 func limitedBy(e *ratchet.Event) string {
 	d := e.Decision
 	switch {

@@ -18,7 +18,7 @@ func Level(l tlsstate.Level) string { return levels[l].name }
 // AtLeast names the levels from l on, as a pin expects them.
 func AtLeast(l tlsstate.Level) string { return levels[l].atLeast }
 
-// Pin says whether a pin holds today, and why not. next is its state for a
+// Pin states whether a pin holds today, and why not. next is its state for a
 // session below it today: one that holds may be released by that very session.
 func Pin(p tlsstate.Pin, today, next tlsstate.PinState, rule *tlsstate.Policy) string {
 	switch today {
@@ -58,10 +58,10 @@ var answers = [...]string{
 	ratchet.Excused:   "our own TLS was broken lately and this peer was not seen encrypted since; a header at most",
 }
 
-// Answer says what an answer of the circuit breaker does to mail.
+// Answer states what an answer of the circuit breaker does to mail.
 func Answer(a ratchet.Answer) string { return answers[a] }
 
-// Breaker says what the state of the circuit breaker means, and what follows
+// Breaker states what the state of the circuit breaker means, and what follows
 // for mail. An operator's override comes before what was found.
 func Breaker(s *ratchet.BreakerState) string {
 	switch {

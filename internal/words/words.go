@@ -57,10 +57,10 @@ var kinds = [...]string{
 	tlsstate.Unauthenticated: "came without its client certificate",
 }
 
-// Kind says what a peer did to make a downgrade of that kind.
+// Kind states what a peer did to make a downgrade of that kind.
 func Kind(k tlsstate.Downgrade) string { return kinds[k] }
 
-// Expected says what the identity of a downgrade is held to.
+// Expected states what the identity of a downgrade is held to.
 func Expected(v *tlsstate.Verdict) string {
 	switch {
 	case v.Kind == tlsstate.Unauthenticated && v.Required:
@@ -73,7 +73,7 @@ func Expected(v *tlsstate.Verdict) string {
 	return v.Pin.String() + " or better"
 }
 
-// Verdict says in one sentence what an operator can act on: which identity,
+// Verdict states in one sentence what an operator can act on: which identity,
 // what came, which pin, on how many days, when last.
 func Verdict(v *tlsstate.Verdict) string {
 	text, level := fmt.Sprintf("%s %s", v.Identity, came(v)), v.Pin.String()
@@ -106,7 +106,7 @@ func support(v *tlsstate.Verdict) string {
 	return supports[v.Support]
 }
 
-// On says on how many days of the window a pin was met, and when last. A pin may
+// On states on how many days of the window a pin was met, and when last. A pin may
 // be older than the window.
 func On(days int, last tlsstate.Day) string {
 	if days == 0 {

@@ -113,7 +113,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestPin: a pin that the next session below it would release says both.
+// TestPin: a pin that the next session below it would release states both.
 func TestPin(t *testing.T) {
 	rule := tlsstate.DefaultPolicy()
 	formed := tlsstate.Pin{Formed: dayZero, Met: dayZero}
@@ -148,7 +148,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestLog: action is what was done, and limited_by says why it is less than
+// TestLog: action is what was done, and limited_by states why it is less than
 // what is configured.
 func TestLog(t *testing.T) {
 	ip := netip.MustParseAddr("192.0.2.10")
