@@ -159,12 +159,7 @@ func (p *Postfix) referring(sockets []string) (settings []string) {
 
 // filterChecks look at what stands between us and the end of a message.
 func (p *Postfix) filterChecks() (all []Finding) {
-	public, others := p.smtpd()
-	for _, s := range public {
-		if filter := p.value(s, "smtpd_proxy_filter"); filter != "" {
-			all = append(all, note("filter", fmt.Sprintf("service %s has smtpd_proxy_filter = %s: milters don't see the end of a message, so header and quarantine can't work; tempfail and reject do", s.name, filter), ""))
-		}
-	}
+	_, others := p.smtpd()
 	for _, s := range others {
 		const name, want = "receive_override_options", "no_header_body_checks"
 		filter, isSet := p.overrides[s.option("content_filter")]
@@ -179,23 +174,26 @@ func (p *Postfix) filterChecks() (all []Finding) {
 
 const throughProxy = "peers' addresses come from a proxy; their TLS is seen only if the proxy passes STARTTLS through"
 
-// fronts are the parameters that hide the peers' addresses, or their TLS. Each begins
-// with the program that it is for.
-var fronts = [][2]string{
-	{"smtpd_upstream_proxy_protocol", throughProxy},
-	{"postscreen_upstream_proxy_protocol", throughProxy},
-	{"smtpd_milter_maps", "the clients in it have other milters than smtpd_milters, or none: name tlsratchet there too"},
-	{"smtpd_authorized_xclient_hosts", "for these hosts the peer is who they name, but the TLS is their own"},
+// limits are the parameters of the public services that take something from us, the
+// check that they are part of, and what they mean. Each begins with the program that
+// it is for.
+var limits = [][3]string{
+	{"front", "smtpd_upstream_proxy_protocol", throughProxy},
+	{"front", "postscreen_upstream_proxy_protocol", throughProxy},
+	{"front", "smtpd_milter_maps", "the clients in it have other milters than smtpd_milters, or none: name tlsratchet there too"},
+	{"front", "smtpd_authorized_xclient_hosts", "for these hosts the peer is who they name, but the TLS is their own"},
+	{"starttls", "smtpd_discard_ehlo_keyword_address_maps", "it may take STARTTLS from single peers: they will look stripped"},
+	{"filter", "smtpd_proxy_filter", "milters don't see the end of a message, so header and quarantine can't work; tempfail and reject do"},
 }
 
-// frontChecks look at what stands before the public services.
-func (p *Postfix) frontChecks() (all []Finding) {
+// limitChecks look at what stands before the public services, or behind them.
+func (p *Postfix) limitChecks() (all []Finding) {
 	public, _ := p.smtpd()
 	for _, s := range p.services {
-		for _, f := range fronts {
-			v := p.value(s, f[0])
-			if v != "" && strings.HasPrefix(f[0], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
-				all = append(all, note("front", fmt.Sprintf("%s = %s: %s", f[0], v, f[1]), ""))
+		for _, l := range limits {
+			v := p.value(s, l[1])
+			if v != "" && strings.HasPrefix(l[1], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
+				all = append(all, note(l[0], fmt.Sprintf("%s = %s: %s", l[1], v, l[2]), ""))
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,17 +87,17 @@ func TestPostfixChecks(t *testing.T) {
 		{"STARTTLS of everybody", []string{"smtpd_tls_security_level = encrypt"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "note starttls: RFC 3207 section 4 | postconf -P 'smtp/inet/smtpd_tls_security_level=may'"}},
 		{"what takes TLS away", []string{"smtpd_discard_ehlo_keywords = silent-discard, STARTTLS", "smtpd_client_new_tls_session_rate_limit = 5", "smtpd_discard_ehlo_keyword_address_maps = hash:/x", "smtpd_tls_loglevel = 0"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "ok starttls", "broken starttls: removes STARTTLS", "note starttls: address_maps", "note starttls: rate_limit = 5 | postconf -P 'smtp/inet/smtpd_client_new_tls_session_rate_limit=0'", "note log: replay needs it | smtpd_tls_loglevel = 1"}},
+			[]string{"ok milter", "ok starttls", "broken starttls: removes STARTTLS", "note starttls: rate_limit = 5 | postconf -P 'smtp/inet/smtpd_client_new_tls_session_rate_limit=0'", "note log: replay needs it | smtpd_tls_loglevel = 1", "note starttls: address_maps = hash:/x: it may take STARTTLS"}},
 		{"filters", []string{"smtpd_proxy_filter = 127.0.0.1:10025", "content_filter = smtp:[127.0.0.1]:10025", "header_checks = regexp:/x"},
 			stockServices + "127.0.0.1:10026 inet n - n - 10 smtpd\n", "submission/inet/smtpd_milters =\n127.0.0.1:10026/inet/content_filter =\n127.0.0.1:10026/inet/receive_override_options = no_milters",
-			[]string{"ok milter", "ok starttls", "note filter: header and quarantine can't work", "note filter: takes mail back | postconf -P '127.0.0.1:10026/inet/receive_override_options=no_milters,no_header_body_checks'"}},
+			[]string{"ok milter", "ok starttls", "note filter: takes mail back | postconf -P '127.0.0.1:10026/inet/receive_override_options=no_milters,no_header_body_checks'", "note filter: smtpd_proxy_filter = 127.0.0.1:10025: milters don't see"}},
 		{"postscreen", nil, "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "",
 			[]string{"ok milter: service smtpd ", "ok starttls: service smtpd "}},
 		{"no port 25", nil, "pickup unix n - y 60 1 pickup\n", "", []string{"note milter: receives no mail from other hosts"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := parse(mainCF(tt.lines...), tt.services, tt.overrides)
-			got := append(append(p.milterChecks([]string{ourSocket}, nil), p.tlsChecks()...), p.filterChecks()...)
+			got := append(append(p.milterChecks([]string{ourSocket}, nil), p.tlsChecks()...), slices.Concat(p.filterChecks(), p.limitChecks())...)
 			expect(t, got, tt.want)
 		})
 	}
@@ -109,12 +110,12 @@ func TestFront(t *testing.T) {
 		"smtpd_authorized_xclient_hosts = 192.0.2.9":    "note front: the TLS is their own",
 		"smtpd_milter_maps = cidr:/etc/postfix/milters": "note front: other milters than smtpd_milters, or none",
 	} {
-		expect(t, parse(mainCF(line), stockServices, "").frontChecks(), []string{want})
+		expect(t, parse(mainCF(line), stockServices, "").limitChecks(), []string{want})
 	}
-	expect(t, parse(mainCF(), stockServices, "").frontChecks(), nil)
-	expect(t, parse(mainCF("smtpd_milter_maps = cidr:/x"), stockServices, "smtp/inet/smtpd_milter_maps =").frontChecks(), nil)
-	expect(t, parse(mainCF(), stockServices, "smtp/inet/smtpd_upstream_proxy_protocol = haproxy\nsubmission/inet/smtpd_milter_maps = x").frontChecks(), []string{"note front: passes STARTTLS through"})
-	expect(t, parse(mainCF("postscreen_upstream_proxy_protocol = haproxy"), "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "").frontChecks(),
+	expect(t, parse(mainCF(), stockServices, "").limitChecks(), nil)
+	expect(t, parse(mainCF("smtpd_milter_maps = cidr:/x"), stockServices, "smtp/inet/smtpd_milter_maps =").limitChecks(), nil)
+	expect(t, parse(mainCF(), stockServices, "smtp/inet/smtpd_upstream_proxy_protocol = haproxy\nsubmission/inet/smtpd_milter_maps = x").limitChecks(), []string{"note front: passes STARTTLS through"})
+	expect(t, parse(mainCF("postscreen_upstream_proxy_protocol = haproxy"), "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "").limitChecks(),
 		[]string{"note front: peers' addresses come from a proxy"})
 }
 

@@ -70,7 +70,7 @@ func TestFixes(t *testing.T) {
 				sockets = []string{tt.listen}
 			}
 			after := mended(t, tt.main, tt.master, sockets, func(p *Postfix) []Finding {
-				return slices.Concat(p.milterChecks(sockets, nil), p.tlsChecks(), p.filterChecks(), p.frontChecks())
+				return slices.Concat(p.milterChecks(sockets, nil), p.tlsChecks(), p.filterChecks(), p.limitChecks())
 			})
 			if list := after.main["smtpd_milters"]; strings.Count(list, "tlsratchet/") > 1 || tt.listen != "" && strings.Contains(list, "tlsratchet/") {
 				t.Errorf("we are in it by another socket: %s", list)

@@ -53,7 +53,11 @@ type Day struct {
 // Check runs all checks.
 func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	all := append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...)
-	for _, s := range slices.Concat(o.Sockets, o.PolicySockets) {
+	sockets := slices.Concat(o.Sockets, o.PolicySockets)
+	if p.asks() {
+		sockets = append(sockets, unixPaths(o.Sending.Sockets)...)
+	}
+	for _, s := range sockets {
 		if filepath.IsAbs(s) {
 			all = append(all, p.socketCheck(s, o.Running))
 		} else {
@@ -62,7 +66,7 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	}
 	all = append(all, p.tlsChecks()...)
 	all = append(all, p.filterChecks()...)
-	all = append(all, p.frontChecks()...)
+	all = append(all, p.limitChecks()...)
 	all = append(all, containerCheck()...)
 	if o.MX != "" {
 		all = append(all, mxCheck(ctx, o))

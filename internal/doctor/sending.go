@@ -38,12 +38,11 @@ func ourTable(tables []string) int {
 // smtp(8) service that overrides it. Where nothing asks there is nothing to check,
 // unless mail is to be held.
 func (p *Postfix) sendingChecks(o Options) (all []Finding) {
-	s, senders := &o.Sending, p.senders()
-	asks := func(by service) bool { return ourTable(split(p.value(by, policyMaps))) >= 0 }
-	if len(s.Sockets) == 0 || !s.Hold && !slices.ContainsFunc(senders, asks) {
+	s := &o.Sending
+	if len(s.Sockets) == 0 || !s.Hold && !p.asks() {
 		return nil
 	}
-	for _, by := range senders {
+	for _, by := range p.senders() {
 		for _, f := range p.senderChecks(by, s) {
 			if f.Text = by.label() + f.Text; !slices.Contains(all, f) {
 				all = append(all, f)
@@ -70,6 +69,21 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 		all = append(all, fine(sendingCheck, text))
 	}
 	return all
+}
+
+// asks reports whether any smtp(8) asks tlsratchet.
+func (p *Postfix) asks() bool {
+	return slices.ContainsFunc(p.senders(), func(by service) bool { return ourTable(split(p.value(by, policyMaps))) >= 0 })
+}
+
+// unixPaths returns the paths of the unix sockets.
+func unixPaths(sockets []string) (paths []string) {
+	for _, socket := range sockets {
+		if path, ok := strings.CutPrefix(socket, "unix:"); ok {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // senderChecks look at what main.cf, or a service of its own, sets for the mail that
@@ -104,14 +118,8 @@ func (p *Postfix) makeTable(file string, sockets []string) string {
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
 		return ""
 	}
-	var paths []string
-	for _, s := range sockets {
-		if path, ok := strings.CutPrefix(s, "unix:"); ok {
-			paths = append(paths, path)
-		}
-	}
 	endpoint := "unix:tlsratchet/policy.sock"
-	if len(paths) > 0 {
+	if paths := unixPaths(sockets); len(paths) > 0 {
 		endpoint = p.endpoint(paths)
 	}
 	return "printf '%s\\n' 'memcache = " + endpoint + "' 'timeout = 1' 'max_try = 1' 'backup = inline:{never.invalid=may}' >" + quote(file) + " && "

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,4 +100,17 @@ func TestSendingReload(t *testing.T) {
 	set := "config_directory = " + dir + "\nsmtp_tls_policy_maps = memcache:" + dir + "/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
 	p := parsePostfix(output{base: postconf.Command(dir), set: set, all: set})
 	expect(t, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/s"}}}), []string{"broken sending: does not exist | && postfix -c " + dir + " reload"})
+}
+
+// TestSendingSocket: a socket that Postfix asks for destinations is tried as the others.
+func TestSendingSocket(t *testing.T) {
+	o := Options{Sending: Sending{Sockets: []string{"unix:/nowhere/policy.sock", "inet:127.0.0.1:1"}}, Now: time.Now()}
+	for tables, want := range map[string]bool{"": false, "memcache:/x/tlsratchet-policy.cf": true} {
+		got := slices.ContainsFunc(Check(t.Context(), parse(mainCF("smtp_tls_policy_maps = "+tables), "", ""), o), func(f Finding) bool {
+			return f.Severity == Broken && strings.Contains(f.Text, "/nowhere/policy.sock does not exist")
+		})
+		if got != want {
+			t.Errorf("with %q: found %t", tables, got)
+		}
+	}
 }

@@ -89,14 +89,11 @@ func (p *Postfix) certificate(s service) string {
 // withheldChecks look at what takes STARTTLS from single peers.
 func (p *Postfix) withheldChecks(s service) (all []Finding) {
 	const check = "starttls"
-	const keywords, maps, rate = "smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps", "smtpd_client_new_tls_session_rate_limit"
+	const keywords, rate = "smtpd_discard_ehlo_keywords", "smtpd_client_new_tls_session_rate_limit"
 	words := split(p.value(s, keywords))
 	kept := slices.DeleteFunc(slices.Clone(words), func(k string) bool { return strings.EqualFold(k, "starttls") })
 	if len(kept) < len(words) {
 		all = append(all, broken(check, keywords+" removes STARTTLS from the EHLO reply", p.set(s, keywords, strings.Join(kept, ", "))))
-	}
-	if p.value(s, maps) != "" {
-		all = append(all, note(check, maps+" may take STARTTLS from single peers: they will look stripped", ""))
 	}
 	if limit := p.value(s, rate); limit != "" && limit != "0" {
 		all = append(all, note(check, fmt.Sprintf("%s = %s: a peer over it is refused TLS, and sends in clear", rate, limit), p.override(s, rate, "0")))
