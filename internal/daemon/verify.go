@@ -81,35 +81,34 @@ func (f *findings) secrets() {
 // service is stopped.
 const credentials = "/run/credentials/"
 
-// withoutCredentials returns the configuration without the references to
-// credentials that can't be read here, as variables of the same names, and lists
-// them.
+// withoutCredentials returns the configuration without the credentials that can't
+// be read here, and lists them. References become variables of the same names.
 func withoutCredentials(cfg *config.Config) (without *config.Config, away []string) {
 	c := *cfg
-	unreadable := func(path string) bool {
-		if !strings.HasPrefix(path, credentials) {
-			return false
-		}
-		_, err := os.ReadFile(path)
-		return err != nil
-	}
 	c.Destinations = slices.Clone(cfg.Destinations)
-	for _, ref := range references(&c) {
-		if path, ok := strings.CutPrefix(*ref, "file:"); ok && unreadable(path) {
-			away, *ref = append(away, path), "env:"+path
+	for _, file := range files(&c) {
+		path, isReference := strings.CutPrefix(*file, "file:")
+		if !strings.HasPrefix(path, credentials) {
+			continue
 		}
-	}
-	if unreadable(c.Shared.PasswordFile) {
-		away, c.Shared.PasswordFile = append(away, c.Shared.PasswordFile), ""
+		if _, err := os.ReadFile(path); err == nil {
+			continue
+		}
+		away = append(away, path)
+		if *file = ""; isReference {
+			*file = "env:" + path
+		}
 	}
 	return &c, away
 }
 
-// references returns those of the destinations to secrets.
-func references(c *config.Config) (all []*string) {
+// files returns where a configuration may name a file for reading, as a path or
+// as a reference.
+func files(c *config.Config) []*string {
+	all := []*string{&c.Shared.PasswordFile, &c.Shared.RootsFile}
 	for i := range c.Destinations {
 		d := &c.Destinations[i]
-		all = append(all, &d.URL, &d.Secret, &d.Token)
+		all = append(all, &d.URL, &d.Secret, &d.Token, &d.Body)
 	}
 	return all
 }
@@ -138,24 +137,16 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 	if !ok {
 		return nil
 	}
-	for _, path := range slices.Compact(slices.Sorted(slices.Values(append(referred(cfg), file)))) {
-		// Who reads a credential is in its access list, not in its mode.
-		if at := service.Blocked(path); path != "" && at != "" && !strings.HasPrefix(path, credentials) {
-			all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s (%s): change its owner or mode, or pass it with LoadCredential=", service.Name, path, at))
+	named := []string{file}
+	for _, f := range files(cfg) {
+		if path := strings.TrimPrefix(*f, "file:"); filepath.IsAbs(path) {
+			named = append(named, path)
 		}
 	}
-	return all
-}
-
-// referred returns the files that a configuration names for reading.
-func referred(cfg *config.Config) []string {
-	all := []string{cfg.Shared.PasswordFile, cfg.Shared.RootsFile}
-	for _, d := range cfg.Destinations {
-		all = append(all, d.Body)
-	}
-	for _, ref := range references(cfg) {
-		if path, ok := strings.CutPrefix(*ref, "file:"); ok {
-			all = append(all, path)
+	for _, path := range slices.Compact(slices.Sorted(slices.Values(named))) {
+		// Who reads a credential is in its access list, not in its mode.
+		if at := service.Blocked(path); at != "" && !strings.HasPrefix(path, credentials) {
+			all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s (%s): change its owner or mode, or pass it with LoadCredential=", service.Name, path, at))
 		}
 	}
 	return all
