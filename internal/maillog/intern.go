@@ -53,7 +53,7 @@ func (j *joiner) client(text []byte) *Client {
 	if c == nil {
 		s := string(text)
 		open := strings.IndexByte(s, '[')
-		c = &Client{Name: s[:open], Addr: s[open+1 : len(s)-1], Number: len(j.clients)}
+		c = &Client{Name: s[:open], Addr: s[open+1 : len(s)-1]}
 		j.clients[s] = c
 	}
 	return c

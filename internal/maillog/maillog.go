@@ -34,8 +34,8 @@ type Client struct {
 	Name string
 	// Addr is the address.
 	Addr string
-	// Number counts the clients of one [Read] from 0, as they come.
-	Number int
+	// Known is for the receiver of sessions to keep what it knows of the client.
+	Known any
 }
 
 // Listener is where sessions came in, as far as the log knows: a host and a

@@ -13,7 +13,7 @@ import (
 // merger reads sources in the order of time. A source is opened when the others
 // have come to its first line.
 type merger struct {
-	joiner  *joiner
+	*joiner
 	sources []*source // that are not at their end, in the order of their first lines
 	repeats repeats
 	passes  uint32
@@ -43,16 +43,15 @@ func (m *merger) merge(ctx context.Context) {
 // begin opens a source and reads up to its first event. It returns false if there
 // is none.
 func (m *merger) begin(ctx context.Context, s *source) bool {
-	stats := &m.joiner.stats
 	if s.stream == nil {
 		if err := s.open(ctx, s.options.Progress); err != nil {
-			stats.Problems = append(stats.Problems, s.problem(err))
+			m.stats.Problems = append(m.stats.Problems, s.problem(err))
 			return false
 		}
 	}
 	m.passes++
 	s.pass, s.at, s.last = m.passes, math.MinInt64, math.MinInt64
-	return s.next(stats)
+	return s.next(&m.stats)
 }
 
 var errDisorder = errors.New("it goes back in time by more than a day, and was read in the order in which it is: give rotated logs as files of their own")
@@ -68,16 +67,16 @@ func (m *merger) read(s *source, until int64) bool {
 		}
 		if e.at+day < s.at && !s.disorder {
 			s.disorder = true
-			m.joiner.stats.Problems = append(m.joiner.stats.Problems, fmt.Errorf("%s: %w", s.Name, errDisorder))
+			m.stats.Problems = append(m.stats.Problems, fmt.Errorf("%s: %w", s.Name, errDisorder))
 		}
 		s.last = e.at
-		of := m.joiner.origin(e.source)
+		of := m.origin(e.source)
 		if m.repeats.seen(e.sum(of), s.pass) {
-			m.joiner.stats.Repeated++
+			m.stats.Repeated++
 		} else {
-			m.joiner.take(e, of)
+			m.take(e, of)
 		}
-		if !s.next(&m.joiner.stats) {
+		if !s.next(&m.stats) {
 			return false
 		}
 		if s.at >= until {

@@ -42,9 +42,9 @@ func Read(ctx context.Context, sources []Source, o Options, sink Sink) (Stats, e
 		o.Progress.Total.Add(s.size())
 	}
 	m := merger{joiner: newJoiner(sink, o.Now), sources: slices.Clone(found)}
-	m.joiner.stats.Problems = problems
+	m.stats.Problems = problems
 	m.merge(ctx)
-	stats := m.joiner.close()
+	stats := m.close()
 	for _, s := range found {
 		if err := s.unread(); err != nil {
 			stats.Problems = append(stats.Problems, err)

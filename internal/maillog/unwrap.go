@@ -55,6 +55,7 @@ var (
 	// "data: " of journalctl -o json-sse, the byte before each record of journalctl
 	// -o json-seq, or a byte order mark.
 	prefix = regexp.MustCompile(`^(\x1e|data: |\x{feff}|\[pod/.{0,120}?\] |[^ ]{1,120} {1,60}\| )`)
+	stream = regexp.MustCompile(`^(stdout|stderr) (. )?`)
 	// facility is one with a severity: "mail.info", "mail:info", "local0.notice".
 	facility = regexp.MustCompile(`^(mail|syslog|daemon|local|user)[^.:]*[.:][^.:[/]+$`)
 )
@@ -70,18 +71,13 @@ func bare(line []byte) []byte {
 	return line
 }
 
-// afterStream skips what containerd writes after the time: "stdout F ".
+// afterStream skips what stands between a time and a line: "stdout F " of
+// containerd, and the tag of Fluentd, which writes "TIME mail.info {…}".
 func afterStream(b []byte) []byte {
-	for _, name := range []string{"stdout ", "stderr "} {
-		if rest, ok := bytes.CutPrefix(b, []byte(name)); ok {
-			if len(rest) > 2 && rest[1] == ' ' {
-				return rest[2:]
-			}
-			return rest
-		}
+	if n := len(stream.Find(b)); n > 0 {
+		return b[n:]
 	}
-	// Fluentd writes "TIME mail.info {…}".
-	if tag, rest, ok := bytes.Cut(b, space); ok && len(tag) > 0 && len(rest) > 0 && rest[0] == '{' {
+	if tag, rest, ok := bytes.Cut(b, space); ok && len(tag) > 0 && bytes.HasPrefix(rest, []byte("{")) {
 		return rest
 	}
 	return b

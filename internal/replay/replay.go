@@ -107,7 +107,6 @@ type replay struct {
 	memory    *memory
 	ratchet   *ratchet.Ratchet
 	session   ratchet.Session  // the one under way
-	peers     []known          // by number of the client
 	failures  map[string]int64 // the last failed handshake of an address
 	incidents *incidents
 	outage    *outage
@@ -120,22 +119,19 @@ type replay struct {
 type known struct {
 	peer.Peer
 	err    error
-	done   bool
 	recent recent // what its last session found in the memory
 }
 
-func (r *replay) peer(c *maillog.Client) *known {
-	for c.Number >= len(r.peers) {
-		r.peers = append(r.peers, known{})
-	}
-	k := &r.peers[c.Number]
-	if !k.done {
+func knownOf(c *maillog.Client) *known {
+	k, ok := c.Known.(*known)
+	if !ok {
 		resolve := "OK"
 		if c.Name == "unknown" {
 			resolve = "FAIL"
 		}
+		k = &known{}
 		k.Peer, k.err = peer.Identify(peer.Client{Addr: c.Addr, Name: c.Name, Resolve: resolve})
-		k.done = true
+		c.Known = k
 	}
 	return k
 }
@@ -146,7 +142,7 @@ func (r *replay) message(m *maillog.Session) {
 		r.failure(m.Client.Addr, m.At)
 		return
 	}
-	k, n := r.peer(m.Client), Count{1, m.Messages}
+	k, n := knownOf(m.Client), Count{1, m.Messages}
 	switch {
 	case k.err != nil:
 		r.counts.Unreadable.plus(n)
