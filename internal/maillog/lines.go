@@ -2,7 +2,7 @@ package maillog
 
 import (
 	"bytes"
-	"strconv"
+	"encoding/json"
 	"time"
 )
 
@@ -41,11 +41,13 @@ func (l *Lines) Read(line []byte) (Line, bool) {
 // Journal reads a record of journalctl -o json, of whatever program, and its
 // cursor. It returns false for what is none.
 func (l *Lines) Journal(b []byte) (line Line, cursor string, ok bool) {
-	if !l.parser.parse(b) {
+	var o object
+	if json.Unmarshal(b, &o) != nil {
 		return line, "", false
 	}
-	o := &l.parser.parsed
-	micros, err := strconv.ParseInt(string(o.Micros), 10, 64)
-	pid, _ := number(first(o.SyslogPID, o.ProcessID))
-	return Line{At: time.UnixMicro(micros), Program: string(o.Identifier), PID: pid, Message: o.Message}, string(o.Cursor), err == nil
+	micros, err := o.micros()
+	pid, _ := number(o.text("SYSLOG_PID", "_PID"))
+	return Line{
+		At: time.UnixMicro(micros), Program: string(o.text("SYSLOG_IDENTIFIER")), PID: pid, Message: o.text("MESSAGE"),
+	}, string(o.text("__CURSOR")), err == nil
 }

@@ -42,8 +42,7 @@ var (
 type parser struct {
 	clock clock
 	// last is the source of the last line of smtpd: most lines have the same.
-	last   []byte
-	parsed object // the last record in JSON
+	last []byte
 }
 
 // line reads one line. It returns false for a line of no interest.

@@ -120,8 +120,11 @@ func (p *parser) syslog(line []byte, r *record) bool {
 	return p.fields(field[0], field[1], field[2], bytes.TrimPrefix(rest[end+1:], []byte("\ufeff")), r)
 }
 
-// fields makes a record of a line whose parts are known.
+// fields makes a record of a line whose parts are known. A host may be missing.
 func (p *parser) fields(host, name, pid, message []byte, r *record) bool {
+	if len(host) == 0 {
+		host = []byte("-")
+	}
 	line := make([]byte, 0, len(host)+len(name)+len(pid)+len(message)+len(" []: "))
 	line = append(append(append(line, host...), ' '), name...)
 	line = append(append(append(line, '['), pid...), "]: "...)
