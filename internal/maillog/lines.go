@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"bytes"
-	"encoding/json"
 	"time"
 )
 
@@ -41,13 +40,13 @@ func (l *Lines) Read(line []byte) (Line, bool) {
 // Journal reads a record of journalctl -o json, of whatever program, and its
 // cursor. It returns false for what is none.
 func (l *Lines) Journal(b []byte) (line Line, cursor string, ok bool) {
-	var o object
-	if json.Unmarshal(b, &o) != nil {
+	t := l.parser.fresh()
+	if !t.json(bytes.TrimSuffix(b, newline)) {
 		return line, "", false
 	}
-	micros, err := o.micros()
-	pid, _ := number(o.text("SYSLOG_PID", "_PID"))
+	micros, err := t.micros()
+	pid, _ := number(t.text("SYSLOG_PID", "_PID"))
 	return Line{
-		At: time.UnixMicro(micros), Program: string(o.text("SYSLOG_IDENTIFIER")), PID: pid, Message: o.text("MESSAGE"),
-	}, string(o.text("__CURSOR")), err == nil
+		At: time.UnixMicro(micros), Program: string(t.text("SYSLOG_IDENTIFIER")), PID: pid, Message: t.text("MESSAGE"),
+	}, string(t.text("__CURSOR")), err == nil
 }

@@ -8,18 +8,33 @@ import (
 	"time"
 )
 
-// object is a record in JSON: of the journal, of a log shipper that read the parts
-// of the line, or of one that put the line in whole.
-type object map[string]any
+// texts are the fields of a record by name, each at a place that the next record
+// uses again.
+type texts map[string]*[]byte
 
-// text returns the first of some fields that has a text.
-func (o object) text(names ...string) []byte {
+// maxTexts bounds the names that are remembered.
+const maxTexts = 1 << 8
+
+func (t texts) set(name, value []byte) {
+	at := t[string(name)]
+	if at == nil {
+		at = new([]byte)
+		t[string(name)] = at
+	}
+	*at = value
+}
+
+// text returns the first of some fields that has a text, or else what is there; nil
+// where there is none.
+func (t texts) text(names ...string) (found []byte) {
 	for _, name := range names {
-		if t := textOf(o[name]); len(t) > 0 {
-			return t
+		if at := t[name]; at != nil && *at != nil {
+			if found = *at; len(found) > 0 {
+				break
+			}
 		}
 	}
-	return nil
+	return found
 }
 
 // textOf returns a text; all bytes, or the last text, of an array: the journal
@@ -32,7 +47,11 @@ func textOf(value any) (t []byte) {
 	case float64:
 		return strconv.AppendFloat(nil, v, 'f', -1, 64)
 	case map[string]any:
-		return object(v).text("hostname", "name")
+		for _, name := range []string{"hostname", "name"} {
+			if s, ok := v[name].(string); ok {
+				return []byte(s)
+			}
+		}
 	case []any:
 		for _, item := range v {
 			switch item := item.(type) {
@@ -46,26 +65,90 @@ func textOf(value any) (t []byte) {
 	return t
 }
 
+// json reads an object: of the journal, of a log shipper that read the parts of the
+// line, or of one that put the line in whole. A field of an object within is
+// "process.pid".
+func (t texts) json(b []byte) bool {
+	if t.flat(b) {
+		return true
+	}
+	var all map[string]any
+	if json.Unmarshal(b, &all) != nil {
+		return false
+	}
+	for name, value := range all {
+		t.set([]byte(name), textOf(value))
+	}
+	process, _ := all["process"].(map[string]any)
+	for name, value := range process {
+		t.set([]byte("process."+name), textOf(value))
+	}
+	return true
+}
+
+// flat reads an object of plain texts alone, as the journal writes nearly all. It
+// returns false for any other.
+func (t texts) flat(b []byte) bool {
+	for sep := byte('{'); ; sep = ',' {
+		name, rest, ok := plain(b, sep)
+		value, rest, ok2 := plain(rest, ':')
+		if !ok || !ok2 {
+			return false
+		}
+		t.set(name, value)
+		if b = rest; string(b) == "}" {
+			return true
+		}
+	}
+}
+
+// plain reads a separator and a text that is written as it is.
+func plain(b []byte, sep byte) (text, rest []byte, ok bool) {
+	if len(b) < 2 || b[0] != sep || b[1] != '"' {
+		return nil, nil, false
+	}
+	b = b[2:]
+	for i, c := range b {
+		switch {
+		case c == '"':
+			return b[:i:i], b[i+1:], true
+		case c == '\\', c < ' ':
+			return nil, nil, false
+		}
+	}
+	return nil, nil, false
+}
+
 var jsonTag = []byte(`/smtpd"`)
 
 // object reads a record in JSON.
 func (p *parser) object(b []byte, r *record) bool {
-	var o object
-	return json.Unmarshal(b, &o) == nil && p.parts(o, r)
+	return p.fresh().json(b) && p.parts(r)
+}
+
+// fresh returns the fields without a text, for the next record.
+func (p *parser) fresh() texts {
+	if p.texts == nil || len(p.texts) > maxTexts {
+		p.texts = make(texts)
+	}
+	for _, at := range p.texts {
+		*at = nil
+	}
+	return p.texts
 }
 
 // parts reads the fields of journalctl -o json; those of Filebeat (message, process,
 // @timestamp), Vector (host, appname, procid) and Fluentd (host, ident, pid); and the
 // line of Docker's json-file (log, time) and Loki (line, timestamp). SYSLOG_PID is
 // what the process itself knows, inside a container too.
-func (p *parser) parts(o object, r *record) bool {
-	if at, ok := o.at(); ok && !r.timed {
+func (p *parser) parts(r *record) bool {
+	t := p.texts
+	if at, ok := t.at(); ok && !r.timed {
 		r.at, r.timed = at, true
 	}
-	message := o.text("MESSAGE")
-	if name, ok := o["SYSLOG_IDENTIFIER"]; ok { // of the journal
-		host := o.text("_HOSTNAME")
-		if p.fields(host, textOf(name), o.text("SYSLOG_PID", "_PID"), message, r) {
+	if name := t.text("SYSLOG_IDENTIFIER"); name != nil { // of the journal
+		host := t.text("_HOSTNAME")
+		if p.fields(host, name, t.text("SYSLOG_PID", "_PID"), t.text("MESSAGE"), r) {
 			if !r.timed || host == nil {
 				r.program = damaged
 			}
@@ -73,20 +156,13 @@ func (p *parser) parts(o object, r *record) bool {
 		}
 		// The text of a container is a line of its own. The text of other programs
 		// is theirs to choose.
-		return (o["CONTAINER_ID"] != nil || o["CONTAINER_NAME"] != nil) && p.inner(message, r)
+		return t.text("CONTAINER_ID", "CONTAINER_NAME") != nil && p.inner(t.text("MESSAGE"), r)
 	}
-	process, _ := o["process"].(map[string]any)
-	name, pid := o.text("appname", "ident"), o.text("procid", "pid")
-	if name == nil {
-		name = object(process).text("name")
-	}
-	if pid == nil {
-		pid = object(process).text("pid")
-	}
-	if r.timed && p.fields(o.text("host"), name, pid, o.text("message", "MESSAGE"), r) {
+	name, pid := t.text("appname", "ident", "process.name"), t.text("procid", "pid", "process.pid")
+	if r.timed && p.fields(t.text("host"), name, pid, t.text("message", "MESSAGE"), r) {
 		return true
 	}
-	return p.inner(o.text("log", "line", "message", "MESSAGE"), r)
+	return p.inner(t.text("log", "line", "message", "MESSAGE"), r)
 }
 
 // inner reads a line that was put whole into a record. The record's time is
@@ -97,13 +173,13 @@ func (p *parser) inner(line []byte, r *record) bool {
 }
 
 // at returns the time of a record.
-func (o object) at() (int64, bool) {
-	if micros, err := o.micros(); err == nil && micros >= 0 {
+func (t texts) at() (int64, bool) {
+	if micros, err := t.micros(); err == nil && micros >= 0 {
 		return micros / 1e6, true
 	}
-	s := string(o.text("time", "timestamp", "@timestamp"))
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t.Unix(), true
+	s := string(t.text("time", "timestamp", "@timestamp"))
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at.Unix(), true
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	for err == nil && n > 1e11 { // milliseconds, or nanoseconds
@@ -113,14 +189,14 @@ func (o object) at() (int64, bool) {
 }
 
 // micros returns the journal's time of a record.
-func (o object) micros() (int64, error) {
-	return strconv.ParseInt(string(o.text("__REALTIME_TIMESTAMP")), 10, 64)
+func (t texts) micros() (int64, error) {
+	return strconv.ParseInt(string(t.text("__REALTIME_TIMESTAMP")), 10, 64)
 }
 
 // exported reads a record of journalctl -o export: lines KEY=VALUE, or KEY, eight
 // bytes of length, and that much.
 func (p *parser) exported(b []byte, r *record) bool {
-	o := make(object)
+	t := p.fresh()
 	for len(b) > 0 {
 		line, rest, _ := bytes.Cut(b, newline)
 		key, value, ok := bytes.Cut(line, []byte("="))
@@ -134,10 +210,10 @@ func (p *parser) exported(b []byte, r *record) bool {
 			}
 			value, rest = rest[:n], bytes.TrimPrefix(rest[n:], newline)
 		}
-		o[string(key)] = string(value)
+		t.set(key, value)
 		b = rest
 	}
-	return p.parts(o, r)
+	return p.parts(r)
 }
 
 var newline = []byte{'\n'}

@@ -2,10 +2,12 @@ package maillog
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // found are the events of a text.
@@ -180,6 +182,28 @@ func FuzzRead(f *testing.F) {
 			}})
 		if err == nil && (n.Smtpd > n.Lines || n.Broken > n.Lines || messages > n.Lines) {
 			t.Errorf("%+v, %d messages", n, messages)
+		}
+	})
+}
+
+// What is read of an object of plain texts is what the library reads.
+func FuzzFlat(f *testing.F) {
+	for _, text := range []string{`{"a":"b","c":""}`, `{"a":"b"}x`, `{"a" :"b"}`, `{"a":"\n"}`, `{"a":"b",}`, `{}`, `{"a":["b"]}`, "{\"a\":\"\x01\"}", `{"a":"b","a":"c"}`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		found := make(texts)
+		if !utf8.Valid(data) || !found.flat(data) {
+			return
+		}
+		var want map[string]string
+		if err := json.Unmarshal(data, &want); err != nil || len(want) != len(found) {
+			t.Errorf("%v: %d fields, want %d", err, len(found), len(want))
+		}
+		for name, text := range want {
+			if got := found.text(name); string(got) != text {
+				t.Errorf("%q: %q, want %q", name, got, text)
+			}
 		}
 	})
 }

@@ -43,6 +43,8 @@ type parser struct {
 	clock clock
 	// last is the source of the last line of smtpd: most lines have the same.
 	last []byte
+	// texts are the fields of the last record that came in fields.
+	texts texts
 }
 
 // line reads one line. It returns false for a line of no interest.
