@@ -206,15 +206,15 @@ func (b *Breaker) settle(now time.Time, trips bool) {
 // While it looks again, silence proves nothing: somebody close to us who strips
 // everybody brings it about within a second.
 func (b *Breaker) diagnose(now time.Time) Answer {
-	works, at := b.selfCheck(now)
+	works, fresh, at := b.selfCheck(now)
+	before := at.Before(b.s.Began)
+	looking := before && !at.IsZero() && now.Sub(b.s.Began).Abs() < lookTime
 	switch {
-	case at.IsZero():
-	case !works:
+	case fresh && !works:
 		return Suspended
-	case !at.Before(b.s.Began):
+	case fresh && !before:
 		return Softened
-	}
-	if len(b.s.Silent) > b.o.Domains && !b.looks(now) {
+	case len(b.s.Silent) > b.o.Domains && !looking:
 		return Suspended
 	}
 	return Softened
@@ -223,30 +223,18 @@ func (b *Breaker) diagnose(now time.Time) Answer {
 // broken reports whether the newest self-check got no STARTTLS or no handshake.
 // Nobody else has a say in that: it needs no names that downgrade.
 func (b *Breaker) broken(now time.Time) bool {
-	works, at := b.selfCheck(now)
-	return !at.IsZero() && !works
+	works, fresh, _ := b.selfCheck(now)
+	return fresh && !works
 }
 
-// looks reports whether the self-check, which worked or failed before the first
-// downgrade, may still be looking again.
-func (b *Breaker) looks(now time.Time) bool {
+// selfCheck returns the result of the self-check, and whether that is still
+// believed.
+func (b *Breaker) selfCheck(now time.Time) (works, fresh bool, at time.Time) {
 	if b.o.SelfCheck == nil {
-		return false
-	}
-	_, at := b.o.SelfCheck()
-	return !at.IsZero() && at.Before(b.s.Began) && now.Sub(b.s.Began).Abs() < lookTime
-}
-
-// selfCheck returns the result of the self-check, if it is of any use.
-func (b *Breaker) selfCheck(now time.Time) (works bool, at time.Time) {
-	if b.o.SelfCheck == nil {
-		return false, time.Time{}
+		return false, false, time.Time{}
 	}
 	works, at = b.o.SelfCheck()
-	if now.Sub(at).Abs() > selfCheckAge {
-		return false, time.Time{}
-	}
-	return works, at
+	return works, now.Sub(at).Abs() <= selfCheckAge, at
 }
 
 // excuses reports whether a peer may still be in clear for what we did to it:
