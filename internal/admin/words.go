@@ -149,9 +149,9 @@ func partWords(p *ratchet.Part, rule *tlsstate.Policy) string {
 		return fmt.Sprintf("%s: never seen.", p.Verdict.Identity)
 	}
 	text := words.Verdict(&p.Verdict) + "."
-	for _, line := range p.Pins {
-		if line.State != tlsstate.PinNone {
-			text += fmt.Sprintf(" Pin at %s: %s.", line.Level, words.Pin(line.Pin, line.State, line.State, rule))
+	for i, state := range p.Pins {
+		if l := tlsstate.Weak + tlsstate.Level(i); state != tlsstate.PinNone {
+			text += fmt.Sprintf(" Pin at %s: %s.", l, words.Pin(p.History.Pin(l), state, state, rule))
 		}
 	}
 	if p.Verdict.Identity.Kind == tlsstate.Domain {

@@ -2,7 +2,6 @@ package ratchet
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"tlsratchet/internal/peer"
@@ -25,16 +24,9 @@ type Explanation struct {
 type Part struct {
 	History tlsstate.History
 	Verdict tlsstate.Verdict
-	// Pins are the pins of each level up to the policy's, Weak first, with
-	// their states for this session.
-	Pins []PinLine
-}
-
-// PinLine is one pin of an identity.
-type PinLine struct {
-	Level tlsstate.Level
-	Pin   tlsstate.Pin
-	State tlsstate.PinState
+	// Pins are the states, for this session, of the pins of each level up to the
+	// policy's, Weak first.
+	Pins []tlsstate.PinState
 }
 
 // Explain judges a session as [Ratchet.Decide] does, and shows the steps. It
@@ -56,17 +48,17 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	r.o.Breaker.preview(s, &e.Decision)
 	for _, p := range t.peerParts() {
 		if !p.id.IsZero() {
-			e.Identities = append(e.Identities, Part{History: p.history, Verdict: p.verdict, Pins: pinLines(p.history, &p.seen, t.rule)})
+			e.Identities = append(e.Identities, Part{History: p.history, Verdict: p.verdict, Pins: pinStates(p.history, &p.seen, t.rule)})
 		}
 	}
 	return e, nil
 }
 
-func pinLines(h tlsstate.History, o *tlsstate.Observation, rule *tlsstate.Policy) (lines []PinLine) {
+func pinStates(h tlsstate.History, o *tlsstate.Observation, rule *tlsstate.Policy) (all []tlsstate.PinState) {
 	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
-		lines = append(lines, PinLine{Level: l, Pin: h.Pins[l-1], State: h.PinState(l, rule, o.Day, o.Level < l)})
+		all = append(all, h.PinState(l, rule, o.Day, o.Level < l))
 	}
-	return lines
+	return all
 }
 
 // SessionOf makes up a session of a peer that is known by one identity, for
@@ -75,12 +67,9 @@ func SessionOf(id tlsstate.Identity, at time.Time, security tlsstate.Security) (
 	s := &Session{At: at, Security: security}
 	switch id.Kind {
 	case tlsstate.Address:
-		ip, err := netip.ParseAddr(id.Name)
-		if err != nil {
+		var err error
+		if s.Peer, err = peer.Identify(peer.Client{Addr: id.Name}); err != nil {
 			return nil, fmt.Errorf("%s is no address", id.Name)
-		}
-		if s.Peer, err = peer.Identify(peer.Client{Addr: ip.String()}); err != nil {
-			return nil, err
 		}
 	case tlsstate.Domain:
 		s.Peer.Host, s.Peer.Domain = id.Name, id

@@ -46,9 +46,10 @@ func TestExplainIsWhatDecideDoes(t *testing.T) {
 	if words(e.Decision) != "address downgrade stripped tempfail" {
 		t.Errorf("decision %s", words(e.Decision))
 	}
-	pins := e.Identities[0].Pins
-	if len(pins) != 2 || pins[1].Level != tlsstate.TLS12 || pins[1].State != tlsstate.PinHolds || pins[1].Pin.Formed != tlsstate.DayOf(day(5)) || pins[1].Pin.Met != tlsstate.DayOf(day(5)) {
-		t.Errorf("pins %+v", pins)
+	address := &e.Identities[0]
+	pin := address.History.Pin(tlsstate.TLS12)
+	if len(address.Pins) != 2 || address.Pins[1] != tlsstate.PinHolds || pin.Formed != tlsstate.DayOf(day(5)) || pin.Met != tlsstate.DayOf(day(5)) {
+		t.Errorf("pins %v, %+v", address.Pins, pin)
 	}
 }
 
@@ -118,7 +119,7 @@ func TestExplainPins(t *testing.T) {
 			t.Fatal(err)
 		}
 		pins := e.Identities[0].Pins
-		if got := pins[0].State.String() + " " + pins[1].State.String(); got != want {
+		if got := pins[0].String() + " " + pins[1].String(); got != want {
 			t.Errorf("%s: %s, want %s", level, got, want)
 		}
 	}
