@@ -71,7 +71,7 @@ func New(o Options) *Alerts {
 	return a
 }
 
-func perHour(n int) rate.Limit { return rate.Every(time.Hour / time.Duration(n)) }
+func perHour(n int) rate.Limit { return rate.Limit(float64(n) / time.Hour.Seconds()) }
 
 // SetPerHour replaces the [Options.PerHour].
 func (a *Alerts) SetPerHour(n int) {
