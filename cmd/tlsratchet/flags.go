@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -15,13 +14,32 @@ import (
 // configFlags are those that serve and check share: what is checked is what
 // would be served.
 func configFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		configFlag("read the configuration from `FILE`"),
 		&cli.StringSliceFlag{Name: "listen", Usage: "listen `WHERE`: unix:/path, inet:host:port or systemd; repeatable"},
 		&cli.StringFlag{Name: "history", Usage: "keep the memory in `FILE`; the word memory keeps it in RAM alone"},
-		&cli.StringFlag{Name: "action", Usage: "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
-		&cli.IntFlag{Name: "pin-after-days", DefaultText: "5", Usage: "pin a level once seen on `N` days (1 is trust on first use)"},
+	}, policyFlags()[:2]...)
+}
+
+// policy are the keys of the policy that flags override: the first two those of
+// serve and check, and all of them those that replay tries a policy with.
+var policy = []struct{ name, usage string }{
+	{"action", "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
+	{"pin-after-days", "pin a level once seen on `N` days (1 is trust on first use)"},
+	{"weakened", "`ACTION` for a lower level of TLS"},
+	{"unauthenticated", "`ACTION` for a client certificate that is gone"},
+	{"pin-max-age-days", "a pin that was not met for `N` days lapses"},
+	{"release-after-days", "on the `N`th day below its pin a peer is let through"},
+	{"relax-after-days", "`N` days of 64 below a pin mean a peer that is only partly encrypted"},
+	{"pin-up-to", "the highest `LEVEL` that is pinned"},
+	{"domain-enforce", "`WHEN` pins of domains are enforced: broad, always or never"},
+}
+
+func policyFlags() (all []cli.Flag) {
+	for _, f := range policy {
+		all = append(all, &cli.StringFlag{Name: f.name, Usage: f.usage})
 	}
+	return all
 }
 
 // noConfig is the --config that reads no file at all.
@@ -56,13 +74,12 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 	if listen := c.StringSlice("listen"); listen != nil {
 		flags["listen"] = strings.Join(listen, ",")
 	}
-	names := []string{"history", "action", "pin-after-days"}
-	for _, f := range otherPolicyFlags {
-		names = append(names, f.name)
+	if c.IsSet("history") {
+		flags["history"] = c.String("history")
 	}
-	for _, name := range names {
-		if c.IsSet(name) {
-			flags[name] = fmt.Sprint(c.Value(name))
+	for _, f := range policy {
+		if c.IsSet(f.name) {
+			flags[f.name] = c.String(f.name)
 		}
 	}
 	file := configFile(c.String("config"), config.DefaultFile)

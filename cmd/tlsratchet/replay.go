@@ -42,28 +42,6 @@ func replayCommand() *cli.Command {
 	}
 }
 
-// policyFlags are those that replay tries a policy with.
-func policyFlags() []cli.Flag {
-	all := []cli.Flag{
-		&cli.StringFlag{Name: "action", Usage: "`ACTION` for stripped mail: observe, header, quarantine, tempfail or reject"},
-		&cli.IntFlag{Name: "pin-after-days", DefaultText: "5", Usage: "pin a level once seen on `N` days"},
-	}
-	for _, f := range otherPolicyFlags {
-		all = append(all, &cli.StringFlag{Name: f.name, Usage: f.usage})
-	}
-	return all
-}
-
-var otherPolicyFlags = []struct{ name, usage string }{
-	{"weakened", "`ACTION` for a lower level of TLS"},
-	{"unauthenticated", "`ACTION` for a client certificate that is gone"},
-	{"pin-max-age-days", "a pin that was not met for `N` days lapses"},
-	{"release-after-days", "on the `N`th day below its pin a peer is let through"},
-	{"relax-after-days", "`N` days of 64 below a pin mean a peer that is only partly encrypted"},
-	{"pin-up-to", "the highest `LEVEL` that is pinned"},
-	{"domain-enforce", "`WHEN` pins of domains are enforced: broad, always or never"},
-}
-
 func runReplay(c *cli.Context) error {
 	cfg, err := loadConfig(c)
 	if err != nil {

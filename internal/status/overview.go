@@ -38,8 +38,9 @@ type overview struct {
 	Plain   []PlainPeer
 	Counted time.Time
 
-	Breaker breakerView
-	Check   checkView
+	Breaker, Check card
+	// Together are the names that downgraded within the breaker's window.
+	Together []ratchet.BreakerName
 }
 
 // share is how much of the mail came encrypted.
@@ -56,9 +57,10 @@ func (p Page) overview() overview {
 		Picture: newPicture(tally, today), Days: encrypted(tally),
 		Sending: newSendingView(p.Sending(), census.Pinned[tlsstate.Destination]),
 		Plain:   census.Plain, Counted: census.At,
-		Breaker: newBreakerView(p.Breaker()),
-		Check:   newCheckView(p.SelfCheck(), p.MX, now),
+		Check: newCheckCard(p.SelfCheck(), p.MX, now),
 	}
+	breaker := p.Breaker()
+	o.Breaker, o.Together = newBreakerCard(&breaker), breaker.Recent
 	if n := len(tally); n > 0 && tally[n-1].Day == today {
 		o.Today = encrypted(tally[n-1:])
 	}
@@ -71,8 +73,6 @@ func (p Page) overview() overview {
 	o.Downgrades, o.DowngradesMore = first(p.Downgrades(today), maxToday)
 	return o
 }
-
-func (p Page) incidents() []incident.Incident { return p.Open() }
 
 // first returns the first most of a list, and how many there are more.
 func first[T any](list []T, most int) ([]T, int) {
@@ -113,33 +113,28 @@ func newSendingView(o outbound.Overview, pinned int) sendingView {
 	return v
 }
 
-// breakerView is the circuit breaker in words.
-type breakerView struct {
+// card is the circuit breaker or the self-check, in words.
+type card struct {
 	Word, Means string
-	// Mark is good, fair or bad.
-	Mark  string
-	State ratchet.BreakerState
+	// Mark is good, fair, bad or none; At is since when it is so, or when that was
+	// found.
+	Mark string
+	At   time.Time
 }
 
-func newBreakerView(s ratchet.BreakerState) breakerView {
+func newBreakerCard(s *ratchet.BreakerState) card {
 	mark := map[ratchet.Answer]string{ratchet.Armed: "good", ratchet.Softened: "fair"}[s.Holds()]
-	return breakerView{Word: s.Holds().String(), Means: words.Breaker(&s), Mark: cmp.Or(mark, "bad"), State: s}
+	return card{Word: s.Holds().String(), Means: words.Breaker(s), Mark: cmp.Or(mark, "bad"), At: s.Since}
 }
 
-// checkView is the self-check in words.
-type checkView struct {
-	Word, Means, Mark string
-	At                time.Time
-}
-
-func newCheckView(r selfcheck.Result, mx string, now time.Time) checkView {
+func newCheckCard(r selfcheck.Result, mx string, now time.Time) card {
 	if mx == "" {
-		return checkView{Word: "off", Mark: "none", Means: "STARTTLS of this server is not tested"}
+		return card{Word: "off", Mark: "none", Means: "STARTTLS of this server is not tested"}
 	}
 	if r.At.IsZero() {
-		return checkView{Word: "no answer yet", Mark: "none", Means: r.Describe(mx, selfcheck.Unknown)}
+		return card{Word: "no answer yet", Mark: "none", Means: r.Describe(mx, selfcheck.Unknown)}
 	}
 	p := r.Problem(now)
 	mark := map[selfcheck.Problem]string{selfcheck.Unknown: "none", selfcheck.OK: "good", selfcheck.CertificateExpires: "fair"}[p]
-	return checkView{Word: p.Words(), Mark: cmp.Or(mark, "bad"), Means: r.Describe(mx, p), At: r.At}
+	return card{Word: p.Words(), Mark: cmp.Or(mark, "bad"), Means: r.Describe(mx, p), At: r.At}
 }
