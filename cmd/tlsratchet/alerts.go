@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,24 +47,24 @@ func testAlerts(c *cli.Context) error {
 		if r.Err != nil {
 			failed = errUndelivered
 		}
-		if err := printResult(r, c.App.Writer, c.Bool("json")); err != nil {
+		if err := printResult(c, r); err != nil {
 			return err
 		}
 	}
 	return failed
 }
 
-func printResult(r alert.Result, w io.Writer, asJSON bool) error {
+func printResult(c *cli.Context, r alert.Result) error {
 	word, answer, as := "took it", r.Answer, green
 	if r.Err != nil {
 		word, answer, as = "failed", r.Err.Error(), red
 	}
-	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]any{
-			"destination": r.Destination, "ok": r.Err == nil, "answer": answer, "milliseconds": r.Took.Milliseconds(),
-		})
+	shown := map[string]any{
+		"destination": r.Destination, "ok": r.Err == nil, "answer": answer, "milliseconds": r.Took.Milliseconds(),
 	}
-	answer = strings.Map(printable, answer) // an error may hold a server's names
-	_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
-	return err
+	return show(c, shown, func(w io.Writer) error {
+		answer = strings.Map(printable, answer) // an error may hold a server's names
+		_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
+		return err
+	})
 }

@@ -123,8 +123,8 @@ func top(rows iter.Seq2[admin.Row, error], n int, order func(a, b admin.Row) int
 
 // Rows have 80 columns, so long as names have 33.
 const (
-	rowFormat = "%-33s %-7s %s %-10s %4s %4s %3s %3s"
-	stateWide = 9
+	rowFormat   = "%-33s %-7s %s %-10s %4s %4s %3s %3s"
+	stateFormat = "%-9s"
 )
 
 // printRows prints a list as it comes, in columns that fit a terminal.
@@ -139,7 +139,7 @@ func printRows(c *cli.Context, rows iter.Seq2[admin.Row, error]) error {
 			return err
 		}
 		if n == 0 {
-			head := fmt.Sprintf(rowFormat, "IDENTITY", "PIN", pad("STATE"), "LAST", "none", "weak", "1.2", "1.3")
+			head := fmt.Sprintf(rowFormat, "IDENTITY", "PIN", fmt.Sprintf(stateFormat, "STATE"), "LAST", "none", "weak", "1.2", "1.3")
 			fmt.Fprintln(w, b.colour(bold, head))
 		}
 		if err := printRow(w, &r, b); err != nil {
@@ -154,13 +154,12 @@ func printRows(c *cli.Context, rows iter.Seq2[admin.Row, error]) error {
 }
 
 func printRow(w io.Writer, r *admin.Row, b brush) error {
-	state := pad(dash(r.State))
+	as := yellow
 	switch r.State {
 	case "":
+		as = plain
 	case tlsstate.PinHolds.String():
-		state = b.colour(green, state)
-	default:
-		state = b.colour(yellow, state)
+		as = green
 	}
 	days := func(l tlsstate.Level) string {
 		if n := r.Days[l.String()]; n > 0 {
@@ -168,7 +167,7 @@ func printRow(w io.Writer, r *admin.Row, b brush) error {
 		}
 		return "-"
 	}
-	row := fmt.Sprintf(rowFormat, r.Identity, dash(r.Pin), state, r.Last,
+	row := fmt.Sprintf(rowFormat, r.Identity, cmp.Or(r.Pin, "-"), b.colour(as, fmt.Sprintf(stateFormat, cmp.Or(r.State, "-"))), r.Last,
 		days(tlsstate.Plaintext), days(tlsstate.Weak), days(tlsstate.TLS12), days(tlsstate.TLS13))
 	if r.Host != "" {
 		row += " " + r.Host
@@ -176,7 +175,3 @@ func printRow(w io.Writer, r *admin.Row, b brush) error {
 	_, err := fmt.Fprintln(w, row)
 	return err
 }
-
-func dash(s string) string { return cmp.Or(s, "-") }
-
-func pad(state string) string { return fmt.Sprintf("%-*s", stateWide, state) }

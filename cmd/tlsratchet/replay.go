@@ -73,17 +73,16 @@ func logSources(c *cli.Context) (sources []maillog.Source, err error) {
 	if c.NArg() == 0 {
 		return nil, usagef("replay takes logs: FILE…, or - for standard input")
 	}
-	streams := 0
+	in := false
 	for _, name := range c.Args().Slice() {
 		s := maillog.Source{Name: name}
 		if name == "-" {
-			s = maillog.Source{Name: "standard input", Stream: os.Stdin}
-			streams++
+			if in {
+				return nil, usagef("standard input can be read once: give - once")
+			}
+			in, s = true, maillog.Source{Name: "standard input", Stream: os.Stdin}
 		}
 		sources = append(sources, s)
-	}
-	if streams > 1 {
-		return nil, usagef("standard input can be read once: give - once")
 	}
 	return sources, nil
 }
