@@ -1,6 +1,7 @@
 package shared_test
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"net/netip"
@@ -183,6 +184,34 @@ func TestAPanicInTheLoop(t *testing.T) {
 				t.Errorf("once it is gone: %s", mx1.log.text.String())
 			}
 		})
+	}
+}
+
+// busy is a local store of which the writer is behind.
+type busy struct {
+	*store.Memory
+	flushes atomic.Int64
+}
+
+func (b *busy) Stats() store.Stats { return store.Stats{Pending: 10_000} }
+
+func (b *busy) Flush(ctx context.Context) error {
+	b.flushes.Add(1)
+	return b.Memory.Flush(ctx)
+}
+
+// A pull does not run ahead of the local writer, which would drop strangers.
+func TestPullWaitsForTheWriter(t *testing.T) {
+	s, o := steady[servers.Valkey], patient(prefix())
+	mx2 := newHost(t, s.URL(), o).up()
+	mx2.sees(peerOf(1), today, tlsstate.TLS12)
+	mx2.settled()
+	o.Heartbeat, o.Gather = time.Hour, time.Hour
+	local := &busy{Memory: store.NewMemory(100)}
+	mx1 := newHostOn(t, local, s.URL(), o).up()
+	before := local.flushes.Load()
+	if err := mx1.Pull(t.Context()); err != nil || mx1.Len() != 1 || local.flushes.Load() == before {
+		t.Errorf("%d known, %v, %d flushes", mx1.Len(), err, local.flushes.Load()-before)
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	// listPatience for all.
 	operatorPatience = time.Second
 	listPatience     = 30 * time.Second
+	// pullAhead is how many changes may wait to be written while more come.
+	pullAhead = 10_000
 )
 
 // Load returns what all hosts know of an identity.
@@ -68,8 +70,10 @@ func (s *Store) Pull(ctx context.Context) error {
 				ids = append(ids, id)
 			}
 		}
-		_, err := s.gather(ctx, v, ids)
-		return err
+		if _, err := s.gather(ctx, v, ids); err != nil || s.local.Stats().Pending < pullAhead {
+			return err
+		}
+		return s.local.Flush(ctx) // else it drops strangers
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPartial, err)
