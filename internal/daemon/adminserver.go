@@ -19,7 +19,7 @@ func (d *Daemon) addAdmin(cfg *config.Config) error {
 	if cfg.AdminSocket() == "" {
 		return nil
 	}
-	group, err := adminGroup(cfg)
+	group, err := groupID(cfg, "admin.group", cfg.Admin.Group)
 	if err != nil {
 		d.log.Error("admin socket unavailable", "error", err)
 		return nil

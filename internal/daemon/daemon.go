@@ -29,13 +29,10 @@ import (
 )
 
 // ConfigError is an error that a change of the configuration repairs.
-type ConfigError struct{ Err error }
-
-// Error returns what is wrong.
-func (e ConfigError) Error() string { return e.Err.Error() }
+type ConfigError struct{ error }
 
 // Unwrap returns what is wrong.
-func (e ConfigError) Unwrap() error { return e.Err }
+func (e ConfigError) Unwrap() error { return e.error }
 
 // Daemon is tlsratchet serving: its parts, put together.
 type Daemon struct {
@@ -197,7 +194,8 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	for _, o := range d.doors {
 		d.running.Go(func() { d.serve(o, o.listeners) })
 	}
-	for _, run := range []func(context.Context){d.watchdog, d.count, d.watch.check.Run, d.watch.breaker.run, d.watchPins, d.sending.run} {
+	d.running.Go(func() { d.notify.watchdog(background, d.alive) })
+	for _, run := range []func(context.Context){d.count, d.watch.check.Run, d.watch.breaker.run, d.watchPins, d.sending.run} {
 		d.running.Go(func() { run(background) })
 	}
 	d.started()
@@ -260,9 +258,6 @@ func (d *Daemon) started() {
 		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
 	d.notify.ready()
 }
-
-// watchdog feeds the service manager's until ctx ends.
-func (d *Daemon) watchdog(ctx context.Context) { d.notify.watchdog(ctx, d.alive) }
 
 // ready reports whether mail is accepted and judged.
 func (d *Daemon) ready() error {

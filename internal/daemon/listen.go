@@ -25,12 +25,6 @@ func socketGroup(cfg *config.Config) (int, error) {
 	return groupID(cfg, "socket.group", cfg.Socket.Group)
 }
 
-// adminGroup returns the group id for the admin socket, or -1 for the daemon's
-// own.
-func adminGroup(cfg *config.Config) (int, error) {
-	return groupID(cfg, "admin.group", cfg.Admin.Group)
-}
-
 // groupID returns the number of a group that a key of the configuration names; -1
 // for "".
 func groupID(cfg *config.Config, key, name string) (int, error) {

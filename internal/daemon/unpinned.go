@@ -13,11 +13,8 @@ import (
 // no daemon ran.
 const unpinnedEvery = time.Minute
 
-// load reads a history.
-type load func(tlsstate.Identity) (tlsstate.History, error)
-
 // unpinned closes the incidents whose pin an operator dropped.
-func (w *watch) unpinned(load load) {
+func (w *watch) unpinned(load func(tlsstate.Identity) (tlsstate.History, error)) {
 	for _, i := range w.book.OpenIncidents() {
 		if h, err := load(i.Identity); err == nil && dropped(&h, &i) {
 			w.book.Unpinned(i.ID, time.Now())

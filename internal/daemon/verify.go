@@ -42,7 +42,7 @@ func Verify(ctx context.Context, cfg *config.Config) (warnings []string, err err
 	f.secrets()
 	_, err = socketGroup(cfg)
 	f.errs = append(f.errs, err)
-	group, err := adminGroup(cfg)
+	group, err := groupID(cfg, "admin.group", cfg.Admin.Group)
 	f.errs = append(f.errs, err)
 	if w := adminUnreachable(cfg, group); w != nil {
 		f.warnings = append(f.warnings, w.Error())
