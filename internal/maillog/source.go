@@ -237,8 +237,11 @@ func (s *source) contradicted() error {
 	p := parser{clock: s.parser.clock}
 	for line := range bytes.Lines(s.head) {
 		before, after, ok := bytes.Cut(line, messageID)
+		if !ok {
+			continue
+		}
 		var r record
-		if p.read(line, formLines, &r); !ok || !r.timed {
+		if p.read(line, formLines, &r); !r.timed {
 			continue
 		}
 		id := before[bytes.LastIndexByte(before, ' ')+1:]
