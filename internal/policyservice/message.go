@@ -14,28 +14,34 @@ const dunno = "DUNNO"
 // message is one message on its way, over all of its recipients.
 type message struct {
 	inbound.Message
-	instance string
+	instance string // as the request states it
 	// ends: its listener asks at the end of messages too.
 	ends bool
 	// marked, held: what was done already.
 	marked, held bool
-	// later is what becomes of the message unless it is refused, or given up.
-	later *ratchet.Event
+	// waits: what becomes of the message is emitted later, unless it is refused;
+	// queueID is Postfix's so far.
+	waits   bool
+	queueID string
 }
 
-// begin makes m the message of a request, and judges it.
-func (m *message) begin(s *Server, r *request) {
-	*m = message{instance: r.instance}
-	session, err := r.facts.Session()
-	if err != nil {
-		s.Unknown(err, "")
+// begin makes a message of the request, and judges it.
+func (c *conn) begin() {
+	m, r := &c.message, &c.request
+	*m = message{instance: r.text[instance]}
+	if facts := r.facts(); facts != c.facts || c.session.Peer.Address.IsZero() {
+		var err error
+		if c.session, err = facts.Session(); err != nil {
+			c.Unknown(err, "")
+			return
+		}
+		c.facts = facts
+	}
+	if c.elsewhere != nil && c.elsewhere(c.session.Peer.IP, r.text[clientPort]) {
 		return
 	}
-	if s.elsewhere != nil && s.elsewhere(session.Peer.IP, r.port) {
-		return
-	}
-	_, m.ends = s.ends.Load(listenerOf(r))
-	m.Judge(s.Door, &session, r.sender)
+	_, m.ends = c.ends.Load(listenerOf(r))
+	m.Judge(c.Door, &c.session, r.text[sender])
 }
 
 // recipient answers for one recipient.
@@ -43,16 +49,14 @@ func (m *message) recipient(r *request) string {
 	if !m.Judged() {
 		return dunno
 	}
-	if reply := m.Recipient(r.recipient, r.queueID); reply != "" {
+	if reply := m.Recipient(r.text[recipient], r.text[queueID]); reply != "" {
 		return reply
 	}
-	e := ratchet.Event{Recipient: r.recipient, QueueID: r.queueID, Done: true}
-	switch {
-	case m.later != nil: // another recipient's
-	case m.Refuses() || m.ends && m.Downgraded():
-		m.later = &e
-	default:
-		m.Emit(e)
+	if !m.waits { // else it is another recipient's
+		m.waits, m.queueID = m.Refuses() || m.ends && m.Downgraded(), r.text[queueID]
+		if !m.waits {
+			m.emit(true)
+		}
 	}
 	return m.mark()
 }
@@ -81,12 +85,12 @@ func (m *message) end(r *request) string {
 	if !m.Judged() {
 		return dunno
 	}
-	if reply := m.End(r.queueID); reply != "" {
+	if reply := m.End(r.text[queueID]); reply != "" {
 		return reply
 	}
-	if m.later != nil {
-		m.later.QueueID = r.queueID
-		m.Emit(*m.later)
+	if m.waits {
+		m.queueID = r.text[queueID]
+		m.emit(true)
 	}
 	if m.Holds() && !m.held {
 		return m.hold()
@@ -97,8 +101,11 @@ func (m *message) end(r *request) string {
 // close emits what waited for the end of the message. Where that is asked for
 // and did not come, the client gave the message up.
 func (m *message) close() {
-	if m.later != nil {
-		m.later.Done = !m.ends
-		m.Emit(*m.later)
+	if m.waits {
+		m.emit(!m.ends)
 	}
+}
+
+func (m *message) emit(done bool) {
+	m.Emit(ratchet.Event{Recipient: m.First, QueueID: m.queueID, Done: done})
 }

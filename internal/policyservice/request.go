@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 )
@@ -23,22 +24,45 @@ const (
 // errRefused ends a connection for what came on it.
 var errRefused = fmt.Errorf("%w: not a policy request", wire.ErrRefused)
 
-// request is one question. Its texts are as Postfix sent them, not clean.
+// The attributes that are of use (SMTPD_POLICY_README). Their texts are as Postfix
+// sent them, not clean.
+const (
+	kind     = iota // smtpd_access_policy
+	state           // where in the SMTP dialogue it is asked: RCPT, END-OF-MESSAGE and others
+	instance        // names the message: it is the same for all of its recipients
+	sender
+	recipient
+	queueID
+	clientAddress
+	clientName // "unknown" unless confirmed forward and back
+	clientPort
+	serverAddress
+	serverPort
+	protocol
+	cipher
+	keySize
+	saslMethod
+	saslUser
+	subject
+	issuer
+	fingerprint
+	keyFingerprint
+	attributes // how many they are
+)
+
+// request is one question, by attribute.
 type request struct {
-	facts ratchet.Facts
-	// kind is smtpd_access_policy; state is where in the SMTP dialogue it is
-	// asked: RCPT, END-OF-MESSAGE and others.
-	kind, state string
-	// instance names the message: it is the same for all of its recipients.
-	instance                         string
-	sender, recipient, queueID, port string
+	text [attributes]string
+	// certified: Postfix states what it knows of a certificate.
+	certified bool
 }
 
-// read reads a request: lines of name=value, and an empty one. It returns io.EOF
-// where the client left between two requests, or an error that wraps
-// [errRefused].
-func read(in *bufio.Reader) (*request, error) {
-	var r request
+// read reads a request: lines of name=value, and an empty one. Texts that are
+// those of the request before it are kept. It returns io.EOF where the client left
+// between two requests, or an error that wraps [errRefused].
+func (r *request) read(in *bufio.Reader) error {
+	before := r.text
+	*r = request{}
 	size := 0
 	for n := 0; ; n++ {
 		line, err := in.ReadSlice('\n')
@@ -46,80 +70,90 @@ func read(in *bufio.Reader) (*request, error) {
 			if errors.Is(err, bufio.ErrBufferFull) {
 				err = fmt.Errorf("%w: a line of more than %d bytes", errRefused, maxLine)
 			}
-			return nil, err
+			return err
 		}
 		line = line[:len(line)-1]
 		if len(line) == 0 && n > 0 {
-			return &r, nil
+			return nil
 		}
 		name, value, found := bytes.Cut(line, []byte{'='})
 		if size += len(line); !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
-			return nil, fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
+			return fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
 		}
-		r.set(string(name), value)
-	}
-}
-
-// set sets an attribute. Those that are not known are ignored, as the protocol
-// wants it.
-func (r *request) set(name string, value []byte) {
-	f := &r.facts
-	switch name {
-	case "client_name": // "unknown" unless confirmed forward and back
-		if f.Client.Name = string(value); len(value) > 0 && f.Client.Name != "unknown" {
-			f.Client.Resolve = "OK"
+		a := attribute(name)
+		if a >= fingerprint {
+			r.certified = true
 		}
-	case "ccert_subject":
-		f.Subject = unxtext(string(value))
-	case "ccert_issuer":
-		f.Issuer = unxtext(string(value))
-	case "ccert_fingerprint":
-		f.Fingerprints.Known, f.Fingerprints.Certificate = true, string(value)
-	case "ccert_pubkey_fingerprint":
-		f.Fingerprints.Known, f.Fingerprints.Key = true, string(value)
-	default:
-		if to := r.plain(name); to != nil {
-			*to = string(value)
+		if a < 0 {
+			continue
+		}
+		if r.text[a] = before[a]; before[a] != string(value) {
+			r.text[a] = string(value)
 		}
 	}
 }
 
-// plain is where an attribute goes as it is, nil for none that is known.
-func (r *request) plain(name string) *string {
-	f := &r.facts
-	switch name {
+// attribute returns which one a name is, or -1: those that are not known are
+// ignored, as the protocol wants it.
+func attribute(name []byte) int {
+	switch string(name) {
 	case "request":
-		return &r.kind
+		return kind
 	case "protocol_state":
-		return &r.state
+		return state
 	case "instance":
-		return &r.instance
+		return instance
 	case "sender":
-		return &r.sender
+		return sender
 	case "recipient":
-		return &r.recipient
+		return recipient
 	case "queue_id":
-		return &r.queueID
+		return queueID
 	case "client_address":
-		return &f.Client.Addr
+		return clientAddress
+	case "client_name":
+		return clientName
 	case "client_port":
-		return &r.port
+		return clientPort
 	case "server_address":
-		return &f.Client.DaemonAddr
+		return serverAddress
 	case "server_port":
-		return &f.Client.DaemonPort
+		return serverPort
 	case "encryption_protocol":
-		return &f.Version
+		return protocol
 	case "encryption_cipher":
-		return &f.Cipher
+		return cipher
 	case "encryption_keysize":
-		return &f.Bits
+		return keySize
 	case "sasl_method":
-		return &f.AuthType
+		return saslMethod
 	case "sasl_username":
-		return &f.AuthUser
+		return saslUser
+	case "ccert_subject":
+		return subject
+	case "ccert_issuer":
+		return issuer
+	case "ccert_fingerprint":
+		return fingerprint
+	case "ccert_pubkey_fingerprint":
+		return keyFingerprint
 	}
-	return nil
+	return -1
+}
+
+// facts are what the request states of the session.
+func (r *request) facts() ratchet.Facts {
+	t := &r.text
+	f := ratchet.Facts{
+		Client:  peer.Client{Addr: t[clientAddress], Name: t[clientName], DaemonAddr: t[serverAddress], DaemonPort: t[serverPort]},
+		Version: t[protocol], Cipher: t[cipher], Bits: t[keySize], Subject: unxtext(t[subject]), Issuer: unxtext(t[issuer]),
+		Fingerprints: ratchet.Fingerprints{Known: r.certified, Certificate: t[fingerprint], Key: t[keyFingerprint]},
+		AuthType:     t[saslMethod], AuthUser: t[saslUser],
+	}
+	if f.Client.Name != "" && f.Client.Name != "unknown" {
+		f.Client.Resolve = "OK"
+	}
+	return f
 }
 
 // unxtext decodes a certificate's name, which Postfix sends as xtext (RFC 3461

@@ -13,7 +13,8 @@ import (
 )
 
 func parse(text string) (*request, error) {
-	return read(bufio.NewReaderSize(strings.NewReader(text), maxLine))
+	var r request
+	return &r, r.read(bufio.NewReaderSize(strings.NewReader(text), maxLine))
 }
 
 // TestRead: what a Postfix 3.7 sends becomes the facts that a milter gets.
@@ -26,20 +27,47 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := request{
-		facts: ratchet.Facts{
-			Client:  peer.Client{Addr: "2001:db8::1", Name: "mx1.bank.example", Resolve: "OK", DaemonAddr: "198.51.100.1", DaemonPort: "25"},
-			Version: "TLSv1.3", Cipher: "TLS_AES_256_GCM_SHA384", Bits: "256", Subject: "mx1.bank example", Issuer: "Bank+CA",
-			Fingerprints: ratchet.Fingerprints{Known: true, Certificate: "AA:BB", Key: "CC:DD"},
-		},
-		kind: "smtpd_access_policy", state: "RCPT", instance: "3f8.65a1.1",
-		sender: "alice@bank.example", recipient: "bob@ours.example", queueID: "4Q1", port: "4711",
+	want := ratchet.Facts{
+		Client:  peer.Client{Addr: "2001:db8::1", Name: "mx1.bank.example", Resolve: "OK", DaemonAddr: "198.51.100.1", DaemonPort: "25"},
+		Version: "TLSv1.3", Cipher: "TLS_AES_256_GCM_SHA384", Bits: "256", Subject: "mx1.bank example", Issuer: "Bank+CA",
+		Fingerprints: ratchet.Fingerprints{Known: true, Certificate: "AA:BB", Key: "CC:DD"},
 	}
-	if *r != want {
-		t.Errorf("got  %+v\nwant %+v", *r, want)
+	if got := r.facts(); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if r, _ = parse("client_name=unknown\n\n"); r.facts.Client.Resolve != "" {
-		t.Error("an unknown name is confirmed")
+	for a, want := range map[int]string{
+		kind: "smtpd_access_policy", state: "RCPT", instance: "3f8.65a1.1", clientPort: "4711",
+		sender: "alice@bank.example", recipient: "bob@ours.example", queueID: "4Q1",
+	} {
+		if r.text[a] != want {
+			t.Errorf("%d: %q, want %q", a, r.text[a], want)
+		}
+	}
+	if r, _ = parse("client_name=unknown\nsasl_method=PLAIN\nsasl_username=bob\n\n"); r.facts().Client.Resolve != "" || r.facts().AuthType+r.facts().AuthUser != "PLAINbob" {
+		t.Errorf("%+v", r.facts())
+	}
+	for name, known := range map[string]bool{"ccert_fingerprint": true, "ccert_pubkey_fingerprint": true, "ccert_subject": false} {
+		if r, _ = parse(name + "=\n\n"); r.facts().Fingerprints.Known != known {
+			t.Error(name)
+		}
+	}
+}
+
+// TestReadAgain: a request has nothing of the one before it but what it states
+// too.
+func TestReadAgain(t *testing.T) {
+	in := bufio.NewReaderSize(strings.NewReader("client_name=a.example\nclient_port=1\nsender=a\nccert_fingerprint=A\n\n"+
+		"client_name=a.example\nclient_port=2\nsender=\n\n"), maxLine)
+	var r request
+	for range 2 {
+		if err := r.read(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := request{}
+	want.text[clientName], want.text[clientPort] = "a.example", "2"
+	if r != want {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -67,12 +95,11 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("a\n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := bufio.NewReaderSize(strings.NewReader(string(b)), maxLine)
-		for {
-			r, err := read(in)
-			if err != nil {
+		for r := (request{}); ; {
+			if err := r.read(in); err != nil {
 				return
 			}
-			if text := fmt.Sprint(*r); len(text) > maxRequest+1000 || strings.Contains(text, "\n") {
+			if text := fmt.Sprint(r); len(text) > maxRequest+1000 || strings.Contains(text, "\n") {
 				t.Fatalf("%d bytes: %.200q", len(text), text)
 			}
 		}

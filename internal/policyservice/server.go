@@ -9,6 +9,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/inbound"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 )
 
@@ -55,6 +56,12 @@ func (s *Server) Stats() Stats {
 // conn is one smtpd(8) process.
 type conn struct {
 	*Server
+	// request is the last one, and session what was last made of its facts: most
+	// messages of a client come in the same way. Each message has a copy: Decide
+	// changes that.
+	request request
+	facts   ratchet.Facts
+	session ratchet.Session
 	message message
 }
 
@@ -69,11 +76,10 @@ func (s *Server) serve(a *wire.Asker) error {
 		if here, _ := a.In.Peek(a.In.Buffered()); !bytes.HasSuffix(here, []byte("\n\n")) {
 			a.Begun()
 		}
-		r, err := read(a.In)
-		if err != nil {
+		if err := c.request.read(a.In); err != nil {
 			return err
 		}
-		a.Out = append(append(append(a.Out, "action="...), c.answer(r)...), "\n\n"...)
+		a.Out = append(append(append(a.Out, "action="...), c.answer()...), "\n\n"...)
 	}
 }
 
@@ -84,24 +90,26 @@ const endOfMessage = "END-OF-MESSAGE"
 type listener struct{ addr, port string }
 
 func listenerOf(r *request) listener {
-	return listener{r.facts.Client.DaemonAddr, r.facts.Client.DaemonPort}
+	return listener{r.text[serverAddress], r.text[serverPort]}
 }
 
-// answer answers a request: whatever fails inside is no opinion of ours.
-func (c *conn) answer(r *request) (action string) {
+// answer answers the request: whatever fails inside is no opinion of ours.
+func (c *conn) answer() (action string) {
 	defer c.recovered(&action)
 	c.requests.Add(1)
-	if r.kind != "smtpd_access_policy" || r.state != "RCPT" && r.state != endOfMessage {
+	r := &c.request
+	at := r.text[state]
+	if r.text[kind] != "smtpd_access_policy" || at != "RCPT" && at != endOfMessage {
 		if !c.misplaced.Swap(true) {
-			c.Log.Warn("policy request at a state that is not answered; put check_policy_service last in smtpd_recipient_restrictions", "state", clean.Text(r.state, 40))
+			c.Log.Warn("policy request at a state that is not answered; put check_policy_service last in smtpd_recipient_restrictions", "state", clean.Text(at, 40))
 		}
 		return dunno
 	}
-	if r.instance == "" || r.instance != c.message.instance {
+	if id := r.text[instance]; id == "" || id != c.message.instance {
 		c.message.close()
-		c.message.begin(c.Server, r)
+		c.begin()
 	}
-	if r.state == endOfMessage {
+	if at == endOfMessage {
 		c.ends.LoadOrStore(listenerOf(r), true)
 		return c.message.end(r)
 	}
