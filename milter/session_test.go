@@ -226,3 +226,41 @@ func TestUntrustedCertificate(t *testing.T) {
 		}
 	}
 }
+
+// TestAddress: the argument of MAIL or RCPT as Postfix takes it.
+func TestAddress(t *testing.T) {
+	for arg, want := range map[string]string{
+		"<a@partner.example>":    "a@partner.example",
+		"a@partner.example":      "a@partner.example",
+		"":                       "",
+		"<a@partner.example(x)>": "a@partner.example",
+		"<a(a comment (nested) \\) here)@b.example>": "a@b.example",
+		"a@b.example(never ends>":                    "a@b.example",
+		"<a@b.example>(x)":                           "a@b.example",
+		"<(x)>":                                      "",
+		"<a @\tb.example>":                           "a@b.example",
+		`<"a (b) c"@d.example (x)>`:                  `"a (b) c"@d.example`,
+		`<"a\"(b"@d.example(")>`:                     `"a\"(b"@d.example`,
+		`<a)b@d.example(x)\`:                         `a)b@d.example\`,
+		`<a\(b@d.example>`:                           `a\(b@d.example`,
+	} {
+		if got := address(arg); got != want {
+			t.Errorf("%q: %q, want %q", arg, got, want)
+		}
+	}
+}
+
+// TestComments: the sender and the recipient are those that Postfix takes.
+func TestComments(t *testing.T) {
+	j := &scripted{decision: ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Downgraded, Action: tlsstate.Tempfail}}}
+	u := newUnit(j, inbound.Options{ExemptRecipients: []string{"postmaster"}})
+	u.MailFrom("a@partner.example(x)", macros("192.0.2.10", ""))
+	if u.Session.From != "a@partner.example" {
+		t.Errorf("from %q", u.Session.From)
+	}
+	resp, err := u.RcptTo("postmaster(x)@ours.example", nil)
+	u.answers(t, goOn, resp, err)
+	if u.MailFrom("(x)", macros("192.0.2.10", "")); !u.Null() {
+		t.Errorf("from %q is not the null sender", u.Session.From)
+	}
+}
