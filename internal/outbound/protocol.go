@@ -65,9 +65,6 @@ func (c *conn) netstring() ([]byte, error) {
 	if err != nil || n >= maxRequest {
 		return nil, errRefused
 	}
-	if c.In.Buffered() <= int(n) {
-		c.Begun()
-	}
 	body, err := c.In.Peek(int(n) + 1)
 	if err != nil {
 		return nil, err
@@ -82,9 +79,6 @@ func (c *conn) netstring() ([]byte, error) {
 // until returns what comes before the next byte of this kind. It is valid until the
 // next read.
 func (c *conn) until(end byte) ([]byte, error) {
-	if here, _ := c.In.Peek(c.In.Buffered()); bytes.IndexByte(here, end) < 0 {
-		c.Begun()
-	}
 	b, err := c.In.ReadSlice(end)
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return nil, errRefused

@@ -1,7 +1,6 @@
 package policyservice
 
 import (
-	"bytes"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -72,9 +71,6 @@ func (s *Server) serve(a *wire.Asker) error {
 	for {
 		if _, err := a.Await(); err != nil {
 			return err
-		}
-		if here, _ := a.In.Peek(a.In.Buffered()); !bytes.HasSuffix(here, []byte("\n\n")) {
-			a.Begun()
 		}
 		if err := c.request.read(a.In); err != nil {
 			return err

@@ -63,7 +63,6 @@ func BenchmarkDroppedHeaders(b *testing.B) {
 	for range 50 {
 		all = append(all, frame('L', "Received\x00from mx.sender.example by mx.here.example with ESMTPS\x00")...)
 	}
-	c.buf.in = make([]byte, inSize) // as it is after a first message
 	c.raw = &loop{tape: *tp, all: append(all, frame('N', "")...), left: math.MaxInt}
 	rest := make([]byte, 16)
 	b.ReportAllocs()
@@ -97,11 +96,11 @@ func BenchmarkDeadline(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		w := newConn(c, s)
-		w.greeted = true
+		w := s.newConn(c)
+		w.waiting, w.until = true, time.Now()
 		b.ReportAllocs()
 		for b.Loop() {
-			w.armRead(time.Now())
+			w.arm(time.Now())
 		}
 	})
 }

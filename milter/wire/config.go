@@ -61,7 +61,7 @@ type Config struct {
 	SymList  map[milter.Stage][]string
 	// KeepHeader chooses the headers that reach go-milter, which keeps each
 	// in a map. The name is as the message has it, only valid during the
-	// call; names of more than some 8 KiB are not asked for and dropped. It
+	// call; names of more than some 4 KiB are not asked for and dropped. It
 	// needs OptNoHeaderReply, for nobody answers a dropped header. The
 	// macros that Postfix repeats before each header are dropped as well:
 	// in Header, Modifier.Macros is that of the stage before. Nil keeps all.

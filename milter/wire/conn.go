@@ -1,94 +1,60 @@
 package wire
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
-	"sync"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	// firstSize holds what Postfix says up to MAIL. Thousands of connections
-	// that never say more take no more.
-	firstSize = 1 << 10
 	// inSize holds a whole message's packets in most cases: Postfix writes
 	// 4 KiB at a time.
-	inSize = 8 << 10
+	inSize = 4 << 10
 	// maxGathered is how much is held back until the next read.
 	maxGathered = 64 << 10
+	// maxKept is how long a packet of macros may be to be remembered. Ours are
+	// some 400 bytes.
+	maxKept = 1 << 10
 )
 
-// buffers are what a connection needs while it lives, kept for the next one.
-type buffers struct {
-	in     []byte // of firstSize, and of inSize once a read has filled that
-	macros []byte // as go-milter was given them last
-}
-
-// reply is what was gathered. Whoever waits for a client has none.
-type reply struct{ out []byte }
-
-var (
-	bufferPool = sync.Pool{New: func() any { return &buffers{in: make([]byte, firstSize)} }}
-	replyPool  = sync.Pool{New: func() any { return &reply{out: make([]byte, 0, 512)} }}
-)
-
-// conn is one connection as go-milter sees it. Read gives it nothing but whole
-// packets with a known command and a sane length; Write gathers until there is
-// nothing left to read. Read, Write and Close belong to the one goroutine of
-// the session; other goroutines may only move the deadline of raw or close it.
+// conn is a client as go-milter sees it. Read gives it nothing but whole packets
+// with a known command and a sane length; Write gathers until there is nothing
+// left to read. All belong to the one goroutine of the session.
 //
-// Read reports every end as io.EOF, which go-milter takes without a word: what
-// is known of it was counted and logged here.
+// Read reports every end as io.EOF, for which go-milter logs nothing: err is why.
 type conn struct {
-	raw   net.Conn
-	srv   *Server
-	buf   *buffers
-	reply *reply // nil for nothing
-	r, w  int    // what was read and not yet delivered: buf.in[r:w]
+	*Asker
+	srv *Server
+	err error
 
-	pass    int  // bytes of the current packet still to be delivered
-	greeted bool // the negotiation came, and was answered
-	busy    bool // in the middle of a message
-	dead    bool // refused or broken: nothing more is read
-	last    byte // the command that was delivered last
+	pass    int    // bytes of the current packet still to be delivered
+	greeted bool   // the negotiation came, and was answered
+	last    byte   // the command that was delivered last
+	macros  []byte // as go-milter was given them last
 	replies replyScanner
-
-	until      time.Time // read deadline as set
-	framed     bool      // until belongs to a packet that has begun
-	writeUntil time.Time // write deadline as set
-}
-
-func newConn(raw net.Conn, srv *Server) *conn {
-	c := &conn{raw: raw, srv: srv, buf: bufferPool.Get().(*buffers)}
-	c.buf.macros = c.buf.macros[:0] // another client's
-	return c
 }
 
 // Read delivers from one packet at a time.
-func (c *conn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (n int, err error) {
 	if !c.greeted {
 		growStack()
 	}
-	if c.pass == 0 {
-		if err := c.next(); err != nil {
-			return 0, err
-		}
+	if c.err == nil && c.pass == 0 {
+		c.err = c.next()
 	}
-	p = p[:min(len(p), c.pass)]
-	if c.r == c.w {
-		if len(p) >= inSize { // a body chunk needs no copy
-			n, err := c.receive(p)
-			c.pass -= n
-			return n, err
-		}
-		if err := c.fill(); err != nil {
-			return 0, err
-		}
+	if c.err == nil {
+		n, c.err = c.In.Read(p[:min(len(p), c.pass)])
+		c.pass -= n
 	}
-	n := copy(p, c.buf.in[c.r:c.w])
-	c.r += n
-	c.pass -= n
+	if c.err != nil {
+		return 0, io.EOF
+	}
 	return n, nil
 }
 
@@ -105,12 +71,15 @@ func growStack() {
 // none. What fits into the buffer is waited for whole, so that a client that
 // stops half-way troubles nobody but itself.
 func (c *conn) next() error {
-	for !c.dead {
-		c.framed = false // each packet has a time of its own
-		if err := c.await(lengthSize); err != nil {
+	for {
+		if _, err := c.Await(); err != nil {
 			return err
 		}
-		length := frameLength(c.buf.in[c.r:])
+		head, err := c.In.Peek(lengthSize)
+		if err != nil {
+			return err
+		}
+		length := frameLength(head)
 		if !c.greeted {
 			if err := c.greet(length); err != nil {
 				return err
@@ -118,122 +87,135 @@ func (c *conn) next() error {
 			continue
 		}
 		if length == 0 {
-			return c.refuse(&c.srv.counts.badFrame, "empty packet")
+			return refuse(&c.srv.badFrame, "empty packet")
 		}
-		if length > c.srv.limits.Frame {
-			return c.refuse(&c.srv.counts.frameTooBig, "packet too big")
+		if length > c.srv.config.Limits.Frame {
+			return refuse(&c.srv.frameTooBig, "packet too big")
 		}
-		if err := c.await(min(lengthSize+length, inSize)); err != nil {
+		packet, err := c.In.Peek(min(lengthSize+length, inSize))
+		if err != nil {
 			return err
 		}
 		if c.skipRepeat() {
 			continue
 		}
-		cmd := c.buf.in[c.r+lengthSize]
-		if !known(cmd) {
-			return c.refuse(&c.srv.counts.badFrame, "unknown command")
+		cmd := packet[lengthSize]
+		if strings.IndexByte(known, cmd) < 0 {
+			return refuse(&c.srv.badFrame, "unknown command")
 		}
 		if cmd == cmdQuitNC { // go-milter has no second session on a connection
 			return io.EOF
 		}
 		c.pass = lengthSize + length
-		c.busy = inMessage(cmd, c.busy)
-		if c.wanted(cmd, length) {
+		c.Busy = inMessage(cmd, c.Busy)
+		if c.wanted(cmd, packet[headSize:]) {
 			c.last = cmd
-			c.remember(cmd, length)
+			c.remember(cmd, packet, length)
 			return nil
 		}
 		if err := c.drop(); err != nil {
 			return err
 		}
 	}
-	return io.EOF
 }
 
 // greet looks at the first packet, before it is believed, and answers it.
 func (c *conn) greet(length int) error {
-	if length >= optNegLength && length <= c.srv.limits.Frame {
-		if err := c.await(headSize); err != nil {
+	if length >= optNegLength && length <= c.srv.config.Limits.Frame {
+		head, err := c.In.Peek(headSize)
+		if err != nil {
 			return err
 		}
-		c.greeted = c.buf.in[c.r+lengthSize] == cmdOptNeg
+		c.greeted = head[lengthSize] == cmdOptNeg
 	}
 	if !c.greeted {
-		return c.refuse(&c.srv.counts.notMilter, "not a milter client")
+		return refuse(&c.srv.notMilter, "not a milter client")
 	}
-	if _, err := c.Write(c.srv.negotiation); err != nil {
-		return err
-	}
+	c.Out = append(c.Out, c.srv.negotiation...)
 	c.pass = lengthSize + length
 	return c.drop()
 }
 
+// drop passes over the rest of the current packet.
+func (c *conn) drop() error {
+	n, err := c.In.Discard(c.pass)
+	c.pass -= n
+	return err
+}
+
 // wanted reports whether go-milter is given a packet: not a header that nobody
 // asked for, and not the macros of an event that does not come, or of one header.
-func (c *conn) wanted(cmd byte, length int) bool {
-	keep := c.srv.keepHeader
-	data := c.buf.in[c.r+headSize : c.r+min(lengthSize+length, inSize)]
+func (c *conn) wanted(cmd byte, data []byte) bool {
+	keep := c.srv.config.KeepHeader
 	switch {
 	case cmd == cmdMacro && len(data) > 0:
 		return !(keep != nil && data[0] == cmdHeader) && c.srv.config.Protocol&leavesOut(data[0]) == 0
 	case cmd == cmdHeader && keep != nil:
-		name := headerName(data)
-		return len(name) > 0 && keep(name)
+		name, _, found := bytes.Cut(data, []byte{0})
+		return found && len(name) > 0 && keep(name)
 	}
 	return true
 }
 
-// drop passes over the rest of the current packet.
-func (c *conn) drop() error {
-	for {
-		n := min(c.pass, c.w-c.r)
-		c.r += n
-		c.pass -= n
-		if c.pass == 0 {
-			return nil
-		}
-		if err := c.fill(); err != nil {
-			return err
-		}
+// remember keeps the macros that go-milter is about to be given: it has no
+// others until it gets others, or an ABORT.
+func (c *conn) remember(cmd byte, packet []byte, length int) {
+	switch {
+	case cmd == cmdAbort, cmd == cmdMacro && length > maxKept:
+		c.macros = c.macros[:0]
+	case cmd == cmdMacro:
+		c.macros = append(c.macros[:0], packet...)
 	}
 }
 
-// await makes buf.in[r:] hold at least n bytes, n being at most inSize.
-func (c *conn) await(n int) error {
-	for c.w-c.r < n {
-		if err := c.fill(); err != nil {
-			return err
-		}
+// skipRepeat passes over what Postfix sends between two messages of a session
+// if it changes nothing: ABORT after a message that has ended, and then the
+// macros that are in force. Both must be here whole; else go-milter gets them.
+func (c *conn) skipRepeat() bool {
+	here, _ := c.In.Peek(c.In.Buffered())
+	if c.Busy || len(c.macros) == 0 || here[lengthSize] != cmdAbort || frameLength(here) != 1 || !bytes.HasPrefix(here[headSize:], c.macros) {
+		return false
 	}
-	return nil
+	_, err := c.In.Discard(headSize + len(c.macros))
+	return err == nil
 }
 
-// fill reads once into the buffer.
-func (c *conn) fill() error {
-	c.makeRoom()
-	n, err := c.receive(c.buf.in[c.w:])
-	c.w += n
+// Write keeps what go-milter writes until the next read.
+func (c *conn) Write(p []byte) (int, error) {
+	if len(c.Out)+len(p) > maxGathered {
+		if err := c.flush(time.Now()); err != nil {
+			return 0, err
+		}
+	}
+	c.Out = append(c.Out, p...)
+	c.replies.scan(p, func(code byte) {
+		if endsMessage(c.last, code) {
+			c.Busy = false
+		}
+	})
+	return len(p), nil
+}
+
+// Close sends what is left and closes the connection. go-milter calls it once, at
+// the end of the session's goroutine; nothing may be called after it.
+func (c *conn) Close() error {
+	raw := c.raw
+	c.srv.desk.end(c.Asker, c.err)
+	err := raw.Close()
+	c.srv.desk.gate.release(raw)
 	return err
 }
 
-// makeRoom moves what is left in a buffer that is full, or has nothing left, to
-// its beginning.
-func (c *conn) makeRoom() {
-	in, full := c.buf.in, c.w == len(c.buf.in)
-	if !full && c.r < c.w {
-		return
-	}
-	if full && len(in) < inSize {
-		c.buf.in = make([]byte, inSize)
-	}
-	c.w = copy(c.buf.in, in[c.r:c.w])
-	c.r = 0
+// refuse counts a connection that is closed for what came on it.
+func refuse(count *atomic.Int64, why string) error {
+	count.Add(1)
+	return fmt.Errorf("%w: %s", ErrRefused, why)
 }
 
 // The rest of net.Conn. go-milter's server uses none of it.
 
-func (c *conn) LocalAddr() net.Addr                { return c.raw.LocalAddr() }
-func (c *conn) RemoteAddr() net.Addr               { return c.raw.RemoteAddr() }
-func (c *conn) SetDeadline(t time.Time) error      { return c.raw.SetDeadline(t) }
-func (c *conn) SetReadDeadline(t time.Time) error  { return c.raw.SetReadDeadline(t) }
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadline(t) }
+func (c *conn) LocalAddr() net.Addr              { return c.raw.LocalAddr() }
+func (c *conn) RemoteAddr() net.Addr             { return c.raw.RemoteAddr() }
+func (c *conn) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
+func (c *conn) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
+func (c *conn) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -59,10 +58,10 @@ func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *
 		t.Fatal(err)
 	}
 	tp := &tape{in: in}
-	if !s.gate.admit(tp) {
+	if !s.desk.gate.admit(tp) {
 		t.Fatal("not admitted")
 	}
-	return newConn(tp, s), tp, log
+	return s.newConn(tp), tp, log
 }
 
 // readFrame reads as go-milter does: the length, then the rest.
@@ -264,32 +263,32 @@ func TestKeepHeader(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	type stat = func(Stats) int64
-	notMilter := func(s Stats) int64 { return s.NotMilter }
-	badFrame := func(s Stats) int64 { return s.BadFrame }
-	tooBig := func(s Stats) int64 { return s.FrameTooBig }
-	broken := func(s Stats) int64 { return s.Broken }
-	none := func(s Stats) int64 { return 1 }
+	type stat = func(Stats) uint64
+	notMilter := func(s Stats) uint64 { return uint64(s.NotMilter) }
+	badFrame := func(s Stats) uint64 { return uint64(s.BadFrame) }
+	tooBig := func(s Stats) uint64 { return uint64(s.FrameTooBig) }
+	broken := func(s Stats) uint64 { return s.Broken }
+	none := func(Stats) uint64 { return 1 }
 	for _, test := range []struct {
 		name string
 		in   []byte
 		stat stat
 		log  string
 	}{
-		{"http", []byte("GET / HTTP/1.1\r\nHost: \x1b]x\r\n\r\n"), notMilter, `why="not a milter client"`},
-		{"smtp", []byte("EHLO x\r\n"), notMilter, `got="EHLO x"`},
+		{"http", []byte("GET / HTTP/1.1\r\nHost: \x1b]x\r\n\r\n"), notMilter, "not a milter client"},
+		{"smtp", []byte("EHLO x\r\n"), notMilter, `next="EHLO x??"`},
 		{"zeroes", make([]byte, 64), notMilter, "not a milter"},
 		{"mail first", frame('M', "<somebody@a.example>\x00"), notMilter, "not a milter"},
 		{"short negotiation", frame('O', "\x00\x00\x00\x06"), notMilter, "not a milter"},
 		{"huge first", []byte("\xff\xff\xff\xffO"), notMilter, "not a milter"},
-		{"huge", join(optNeg(), []byte("\x7f\xff\xff\xffB")), tooBig, `why="packet too big"`},
+		{"huge", join(optNeg(), []byte("\x7f\xff\xff\xffB")), tooBig, "packet too big"},
 		{"a byte too big", join(optNeg(), []byte("\x00\x01\x00\x01B")), tooBig, "too big"},
-		{"empty", join(optNeg(), []byte{0, 0, 0, 0}), badFrame, `why="empty packet"`},
-		{"unknown", join(optNeg(), frame('U', "VRFY\x00")), badFrame, `why="unknown command"`},
+		{"empty", join(optNeg(), []byte{0, 0, 0, 0}), badFrame, "empty packet"},
+		{"unknown", join(optNeg(), frame('U', "VRFY\x00")), badFrame, "unknown command"},
 		{"a reply", join(optNeg(), frame('c', "")), badFrame, "unknown command"},
-		{"half", join(optNeg(), frame('M', "<a@b>\x00")[:7]), broken, `why="broken off"`},
-		{"half a length", []byte("\x00\x00"), broken, "broken off"},
-		{"half a chunk", join(optNeg(), frame('B', strings.Repeat("x", 20000))[:15000]), broken, "broken off"},
+		{"half", join(optNeg(), frame('M', "<a@b>\x00")[:7]), broken, "unexpected EOF"},
+		{"half a length", []byte("\x00\x00"), broken, "unexpected EOF"},
+		{"half a chunk", join(optNeg(), frame('B', strings.Repeat("x", 20000))[:15000]), broken, "unexpected EOF"},
 		{"nothing", nil, none, ""},
 		{"negotiation and gone", optNeg(), none, ""},
 		{"quit for a new connection", join(optNeg(), frame('K', ""), frame('Z', "")), none, ""},
@@ -359,39 +358,6 @@ func TestGatherIsBounded(t *testing.T) {
 	}
 }
 
-// A client that says little, for however long, takes little memory, and holds
-// no reply while it is waited for.
-func TestLittleTakesLittle(t *testing.T) {
-	short, long := frame('D', "M{client_addr}\x00192.0.2.1\x00"), frame('D', "M"+strings.Repeat("x", 2*firstSize))
-	in := [][]byte{optNeg()}
-	for range 100 {
-		in = append(in, short[:7], short[7:])
-	}
-	c, tp, _ := onTape(t, nil, append(in, long[:firstSize], long[firstSize:])...)
-	defer c.Close()
-	c.buf = &buffers{in: make([]byte, firstSize)} // whatever the pool had
-	for range 100 {
-		if _, err := readFrame(c); err != nil {
-			t.Fatal(err)
-		}
-		if c.reply != nil {
-			t.Fatal("it holds a reply that was sent")
-		}
-		if _, err := c.Write(frame('c', "")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(c.buf.in) != firstSize {
-		t.Errorf("%d bytes for short packets", len(c.buf.in))
-	}
-	if f, err := readFrame(c); err != nil || !bytes.Equal(f, long) || len(c.buf.in) != inSize {
-		t.Errorf("%d bytes, %v; %d bytes for a long packet", len(f), err, len(c.buf.in))
-	}
-	if len(tp.writes) != 1+100 {
-		t.Errorf("%d writes", len(tp.writes))
-	}
-}
-
 // However the client's bytes are cut, go-milter sees the same packets,
 // none of which is here twice.
 func TestCutsDoNotMatter(t *testing.T) {
@@ -413,7 +379,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newConn(&tape{in: cut}, s)
+		c := s.newConn(&tape{in: cut})
 		for i, w := range want {
 			if got, err := readFrame(c); err != nil || !bytes.Equal(got, w) {
 				t.Fatalf("packet %d: %d bytes, want %d: %v", i, len(got), len(w), err)
@@ -483,13 +449,13 @@ func FuzzFrames(f *testing.F) {
 				break
 			}
 			n := len(got) - lengthSize
-			if n < 1 || n > 64<<10 || !known(got[4]) || got[4] == 'K' {
+			if n < 1 || n > 64<<10 || strings.IndexByte(known, got[4]) < 0 || got[4] == 'K' {
 				t.Fatalf("go-milter is given %q", got[:min(20, len(got))])
 			}
 			if got[4] == 'D' && len(got) > 5 && got[5] == 'L' {
 				t.Fatal("macros of a header")
 			}
-			if got[4] == 'L' && !ours(headerName(got[5:])) {
+			if got[4] == 'L' && !ours(bytes.SplitN(got[5:], []byte{0}, 2)[0]) {
 				t.Fatalf("header %q", got[:min(20, len(got))])
 			}
 		}
@@ -498,26 +464,6 @@ func FuzzFrames(f *testing.F) {
 			t.Fatalf("logged %q", log.all())
 		}
 	})
-}
-
-func TestConnIsWhatItWraps(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	s, err := New(newConfig(filter{}, &lines{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c net.Conn = newConn(ours, s)
-	defer c.Close()
-	c.SetWriteDeadline(time.Now().Add(time.Minute))
-	c.SetReadDeadline(time.Now().Add(time.Minute))
-	c.SetDeadline(time.Unix(1, 0))
-	if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("deadline did not arrive: %v", err)
-	}
-	if c.LocalAddr() != ours.LocalAddr() || c.RemoteAddr() != ours.RemoteAddr() {
-		t.Error("addresses differ")
-	}
 }
 
 func TestConfigRefused(t *testing.T) {

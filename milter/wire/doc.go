@@ -3,10 +3,11 @@
 // without a buffer, believes any length up to 1 MiB, knows no deadline and no
 // limit, gives up on the first failed Accept, and can't be drained.
 //
-// [Listen] opens the sockets. [Server] accepts, and gives each connection a
-// go-milter server of its own behind a net.Conn that reads buffered, gathers
-// replies until the next read, negotiates, refuses what is no milter client
-// before go-milter sees it, and can be drained without losing a reply. The
+// [Listen] opens the sockets, [Gate] accepts within limits and drains, and [Desk]
+// reads requests by deadlines and gathers the answers until it has to wait for the
+// next one: policy requests and look-ups are served so, and milter sessions. [Server]
+// gives each of those a go-milter server of its own behind a net.Conn that
+// negotiates and refuses what is no milter client before go-milter sees it. The
 // package knows frames and nothing of verdicts.
 //
 // The protocol has no RFC; the names are those of libmilter's mfdef.h

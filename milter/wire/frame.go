@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -50,16 +49,9 @@ const (
 	replyCode     = 'y' // SMFIR_REPLYCODE
 )
 
-// known reports whether go-milter can be given a command. SMFIC_UNKNOWN is not one:
-// the server always asks not to be sent it.
-func known(cmd byte) bool {
-	switch cmd {
-	case cmdAbort, cmdBody, cmdConn, cmdMacro, cmdEOB, cmdHelo, cmdQuitNC,
-		cmdHeader, cmdMail, cmdEOH, cmdOptNeg, cmdQuit, cmdRcpt, cmdData:
-		return true
-	}
-	return false
-}
+// known are the commands that go-milter can be given. SMFIC_UNKNOWN is not one: the
+// server always asks not to be sent it.
+const known = "ABCDEHKLMNOQRT"
 
 // negotiation returns the packet that answers a client's first one: what we want
 // of it, whatever it offers. The server answers with it in place of go-milter,
@@ -121,15 +113,6 @@ func endsMessage(cmd, reply byte) bool {
 		return cmd == cmdEOB
 	}
 	return false
-}
-
-// headerName is the name in a header packet, given its data or the beginning
-// of it: up to the first NUL, or nothing if there is none.
-func headerName(data []byte) []byte {
-	if i := bytes.IndexByte(data, 0); i >= 0 {
-		return data[:i]
-	}
-	return nil
 }
 
 // replyScanner follows the packets in what is written, however it is cut.

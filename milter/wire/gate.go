@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"tlsratchet/internal/clean"
 )
 
 // cutGrace is what sessions have to end by themselves once Shutdown's time is
@@ -33,6 +34,7 @@ type Gate struct {
 	log      *slog.Logger
 	troubles sparse // for the limit
 	failures sparse // for failed accepts
+	stacks   clean.Panics
 
 	accepted, open, overLimit, acceptErrors, panics atomic.Int64
 
@@ -62,7 +64,6 @@ type GateStats struct {
 func NewGate(name string, limit int, log *slog.Logger) *Gate {
 	return &Gate{
 		name: name, limit: int64(limit), log: log,
-		troubles: sparse{perMinute: 1}, failures: sparse{perMinute: 1},
 		conns: make(map[net.Conn]struct{}), stop: make(chan struct{}), empty: make(chan struct{}),
 	}
 }
@@ -85,20 +86,12 @@ func (g *Gate) Draining() bool { return g.draining.Load() }
 // is closed when handle returns or panics. If a listener fails for good, Serve
 // stops all of them and returns the error.
 func (g *Gate) Serve(handle func(net.Conn), listeners ...net.Listener) error {
-	return g.serve(listeners, func(ln net.Listener) error {
-		for {
-			conn, err := g.accept(ln)
-			if err != nil {
-				return err
-			}
-			go g.handle(conn, handle)
-		}
-	})
+	return g.serve(listeners, func(conn net.Conn) { go g.handle(conn, handle) })
 }
 
-// serve has one accept on each of the listeners until Shutdown, or until one
-// fails.
-func (g *Gate) serve(listeners []net.Listener, one func(net.Listener) error) error {
+// serve is Serve for a handler that starts a goroutine of its own, which closes the
+// connection and releases it.
+func (g *Gate) serve(listeners []net.Listener, start func(net.Conn)) error {
 	g.mu.Lock()
 	g.listeners = append(g.listeners, listeners...)
 	drained := g.draining.Load()
@@ -110,16 +103,19 @@ func (g *Gate) serve(listeners []net.Listener, one func(net.Listener) error) err
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		go func() {
-			err := one(ln)
-			if err != nil {
-				err = fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+			for {
+				conn, err := g.accept(ln)
+				if err != nil {
+					failed <- fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+					return
+				}
+				start(conn)
 			}
-			failed <- err
 		}()
 	}
 	var first error
 	for range listeners {
-		if err := <-failed; err != nil && !g.draining.Load() {
+		if err := <-failed; !g.draining.Load() {
 			first = err
 			g.beginDrain()
 		}
@@ -146,7 +142,7 @@ func (g *Gate) accept(ln net.Listener) (net.Conn, error) {
 		g.acceptErrors.Add(1)
 		if hidden, ok := g.failures.allow(time.Now()); ok {
 			g.log.Error(g.name+" connections can't be accepted; trying again",
-				"listener", ln.Addr().String(), "error", clean([]byte(err.Error()), 200), "not_logged", hidden)
+				"listener", ln.Addr().String(), "error", clean.Text(err.Error(), 200), "not_logged", hidden)
 		}
 		select {
 		case <-time.After(wait):
@@ -213,8 +209,7 @@ func (g *Gate) handle(conn net.Conn, handle func(net.Conn)) {
 	defer func() {
 		if v := recover(); v != nil {
 			g.panics.Add(1)
-			g.log.Error(g.name+" connection closed: panic",
-				"panic", clean(fmt.Append(nil, v), 200), "stack", clean(debug.Stack(), maxLogText))
+			g.stacks.Log(g.log, g.name+" connection closed: panic", v)
 		}
 		conn.Close()
 		g.release(conn)

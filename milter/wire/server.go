@@ -2,25 +2,39 @@ package wire
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"strings"
+	"sync/atomic"
 
 	"github.com/emersion/go-milter"
+
+	"tlsratchet/internal/clean"
 )
 
 // Server serves milter clients on any number of listeners. Make one with
 // [New]; call Serve once and Shutdown from another goroutine.
 type Server struct {
-	gate       *Gate
-	config     Config
-	limits     Limits
-	keepHeader func(name []byte) bool
-	log        *slog.Logger
+	desk   *Desk
+	config Config
 	// negotiation is the reply to every client's.
 	negotiation []byte
-	counts      counters
-	refusals    sparse // log lines for closed connections
+	panics      clean.Panics
+
+	notMilter, badFrame, frameTooBig, backendPanics atomic.Int64
+}
+
+// Stats are counts of connections since the server was made, but for Open.
+type Stats struct {
+	DeskStats
+	// NotMilter counts those closed because what came first was no milter
+	// negotiation, BadFrame those for an empty packet or an unknown command, and
+	// FrameTooBig those for a packet over Limits.Frame. All are Refused too.
+	NotMilter, BadFrame, FrameTooBig int64
+	// BackendPanics counts backends that could not be made. Their sessions
+	// accept everything.
+	BackendPanics int64
 }
 
 // New makes a server. The error wraps [ErrConfig].
@@ -29,50 +43,48 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	config.Protocol |= milter.OptNoUnknown
+	l := config.Limits
 	return &Server{
-		gate:        NewGate("milter", config.Limits.Connections, config.Log),
+		desk:        NewDesk("milter", DeskLimits{l.Connections, l.Idle, l.Packet, l.Write}, inSize, nil, config.Log),
 		config:      config,
-		limits:      config.Limits,
-		keepHeader:  config.KeepHeader,
-		log:         config.Log,
 		negotiation: negotiation(config),
-		refusals:    sparse{perMinute: 60},
 	}, nil
 }
 
 // Stats returns the counts as they are now.
-func (s *Server) Stats() Stats { return s.counts.snapshot(s.gate.Stats()) }
+func (s *Server) Stats() Stats {
+	return Stats{
+		DeskStats: s.desk.Stats(), NotMilter: s.notMilter.Load(), BadFrame: s.badFrame.Load(),
+		FrameTooBig: s.frameTooBig.Load(), BackendPanics: s.backendPanics.Load(),
+	}
+}
 
 // Serve takes connections from the listeners, which are its own from now on,
 // until Shutdown, and then returns nil. If a listener fails for good, Serve
 // stops all of them and returns the error; sessions go on to the end of their
 // message, and the caller should still call Shutdown to wait for them.
-func (s *Server) Serve(listeners ...net.Listener) error { return s.gate.serve(listeners, s.serve) }
-
-// serve gives each connection of a listener to a go-milter server of its own,
-// which starts the session's goroutine and returns: so that the callbacks know
-// their connection.
-func (s *Server) serve(ln net.Listener) error {
-	for {
-		raw, err := s.gate.accept(ln)
-		if err != nil {
-			return err
-		}
-		c := newConn(raw, s)
-		callbacks := &answering{Milter: s.backend(), conn: c}
-		inner := milter.Server{NewMilter: func() milter.Milter { return callbacks }}
-		_ = inner.Serve(&once{conn: c}) // ends with the end of the listener
-	}
+func (s *Server) Serve(listeners ...net.Listener) error {
+	return s.desk.gate.serve(listeners, s.serve)
 }
+
+// serve gives a connection to a go-milter server of its own, which starts the
+// session's goroutine and returns: so that the callbacks know their connection.
+func (s *Server) serve(raw net.Conn) {
+	c := s.newConn(raw)
+	callbacks := &answering{Milter: s.backend(), conn: c}
+	inner := milter.Server{NewMilter: func() milter.Milter { return callbacks }}
+	_ = inner.Serve(&once{conn: c}) // ends with the end of the listener
+}
+
+func (s *Server) newConn(raw net.Conn) *conn { return &conn{Asker: s.desk.begin(raw), srv: s} }
 
 // backend makes a connection's callbacks. It is called in the accept loop, where
 // a panic would end the process.
 func (s *Server) backend() (m milter.Milter) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.counts.backendPanics.Add(1)
-			s.log.Error("panic while creating a milter session; all its mail is accepted",
-				"panic", clean(fmt.Append(nil, v), 200))
+			s.backendPanics.Add(1)
+			s.panics.Log(s.config.Log, "panic while creating a milter session; all its mail is accepted", v)
 			m = acceptAll{protocol: s.config.Protocol}
 		}
 	}()
@@ -84,4 +96,19 @@ func (s *Server) backend() (m milter.Milter) {
 // after which it returns an error that wraps ctx's. A reply that was written
 // is sent in any case. A session whose callback is still running is left
 // behind without a connection.
-func (s *Server) Shutdown(ctx context.Context) error { return s.gate.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error { return s.desk.Shutdown(ctx) }
+
+// LogWriter makes a writer for [log.SetOutput] (with log.SetFlags(0), for slog
+// has its own time), which is where go-milter logs: every write becomes one event
+// and one line, printable ASCII, at level Warn.
+func LogWriter(to *slog.Logger) io.Writer { return logWriter{to} }
+
+type logWriter struct{ to *slog.Logger }
+
+func (w logWriter) Write(p []byte) (int, error) {
+	// At most a panic with the frames of its stack that matter.
+	if text := clean.Text(strings.Join(strings.Fields(string(p)), " "), 2000); text != "" {
+		w.to.Warn("go-milter", "text", text)
+	}
+	return len(p), nil
+}

@@ -62,7 +62,7 @@ func TestServe(t *testing.T) {
 	}
 	s.Close()
 	until(t, "the end of the session", func() bool { return d.Stats().Open == 0 })
-	if diff := cmp.Diff(Stats{GateStats: GateStats{Accepted: 1}}, d.Stats()); diff != "" {
+	if diff := cmp.Diff(Stats{DeskStats: DeskStats{GateStats: GateStats{Accepted: 1}}}, d.Stats()); diff != "" {
 		t.Error(diff)
 	}
 	if logged := d.log.all(); len(logged) != 0 {
@@ -229,7 +229,7 @@ func TestPanics(t *testing.T) {
 	s.Close()
 	d.healthy(t)
 	until(t, "the log line", func() bool { return len(std.all()) > 0 })
-	if logged := std.all(); len(logged) != 1 || !strings.Contains(logged[0], "boom | and more?[2J | goroutine") {
+	if logged := std.all(); len(logged) != 1 || !strings.Contains(logged[0], "boom and more?[2J goroutine") {
 		t.Errorf("logged %q", logged)
 	}
 }
@@ -378,7 +378,7 @@ func TestDeadlines(t *testing.T) {
 					t.Errorf("closed after %v, want %v to %v", got, test.min, test.max)
 				}
 				synctest.Wait()
-				if logged := log.all(); s.Stats().Timeouts != 1 || len(logged) != 1 || !strings.Contains(logged[0], "silent for too long") {
+				if logged := log.all(); s.Stats().Timeouts != 1 || len(logged) != 1 || !strings.Contains(logged[0], "timeout") {
 					t.Errorf("%+v %q", s.Stats(), logged)
 				}
 			})
@@ -514,7 +514,7 @@ func TestShutdownDrains(t *testing.T) {
 			t.Errorf("closed %v after its message", d)
 		}
 		wg.Wait()
-		if logged := log.all(); len(logged) != 0 || s.Stats() != (Stats{GateStats: GateStats{Accepted: 3}}) {
+		if logged := log.all(); len(logged) != 0 || s.Stats() != (Stats{DeskStats: DeskStats{GateStats: GateStats{Accepted: 3}}}) {
 			t.Errorf("%+v %q", s.Stats(), logged)
 		}
 	})
