@@ -97,7 +97,6 @@ func (d *Desk) begin(raw net.Conn) *Asker {
 // is another client's from now on.
 func (d *Desk) end(a *Asker, err error) {
 	d.count(a, errors.Join(a.flush(time.Now()), err))
-	a.raw = nil
 	d.askers.Put(a)
 }
 

@@ -272,6 +272,47 @@ func TestDeskAcceptRecovers(t *testing.T) {
 	})
 }
 
+// A connection that is one too many ends a back-off as any other does.
+func TestBackOffEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate("test", 1, (&lines{}).logger())
+		ln := newPipes()
+		first := ln.dial()
+		if _, err := g.accept(ln); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			ln.in <- syscall.EMFILE
+		}
+		many := ln.dial()
+		ln.in <- syscall.EMFILE
+		ln.in <- syscall.EBADF
+		began := time.Now()
+		if _, err := g.accept(ln); !errors.Is(err, syscall.EBADF) {
+			t.Error(err)
+		}
+		if waited, want := time.Since(began), (5+10+20+5)*time.Millisecond; waited != want || g.Stats().OverLimit != 1 {
+			t.Errorf("waited %v, want %v: %+v", waited, want, g.Stats())
+		}
+		many.Close()
+		first.Close()
+	})
+}
+
+// A connection that comes while the gate drains is closed, and not counted as
+// open.
+func TestComesWhileDraining(t *testing.T) {
+	g := NewGate("test", 1, (&lines{}).logger())
+	g.beginDrain()
+	ours, theirs := net.Pipe()
+	if g.admit(theirs) || g.Stats() != (GateStats{}) {
+		t.Errorf("%+v", g.Stats())
+	}
+	if _, err := ours.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("not closed: %v", err)
+	}
+}
+
 // Shutdown doesn't wait for the end of a back-off.
 func TestDeskShutdownDuringBackOff(t *testing.T) {
 	deskBubble(t, func(d *Desk, ln *pipes, _ *lines) {

@@ -107,8 +107,9 @@ func deskBubble(t *testing.T, play func(d *Desk, ln *pipes, log *lines)) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		d.Shutdown(ctx)
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
+		began := time.Now()
+		if err := <-served; err != nil || time.Since(began) != 0 {
+			t.Errorf("Serve ended %v after Shutdown: %v", time.Since(began), err)
 		}
 	})
 }
