@@ -93,50 +93,23 @@ func (r *request) read(in *bufio.Reader) error {
 	}
 }
 
+// names are those of the attributes.
+var names = [attributes]string{
+	kind: "request", state: "protocol_state", instance: "instance", sender: "sender", recipient: "recipient", queueID: "queue_id",
+	clientAddress: "client_address", clientName: "client_name", clientPort: "client_port",
+	serverAddress: "server_address", serverPort: "server_port",
+	protocol: "encryption_protocol", cipher: "encryption_cipher", keySize: "encryption_keysize",
+	saslMethod: "sasl_method", saslUser: "sasl_username", subject: "ccert_subject", issuer: "ccert_issuer",
+	fingerprint: "ccert_fingerprint", keyFingerprint: "ccert_pubkey_fingerprint",
+}
+
 // attribute returns which one a name is, or -1: those that are not known are
 // ignored, as the protocol wants it.
 func attribute(name []byte) int {
-	switch string(name) {
-	case "request":
-		return kind
-	case "protocol_state":
-		return state
-	case "instance":
-		return instance
-	case "sender":
-		return sender
-	case "recipient":
-		return recipient
-	case "queue_id":
-		return queueID
-	case "client_address":
-		return clientAddress
-	case "client_name":
-		return clientName
-	case "client_port":
-		return clientPort
-	case "server_address":
-		return serverAddress
-	case "server_port":
-		return serverPort
-	case "encryption_protocol":
-		return protocol
-	case "encryption_cipher":
-		return cipher
-	case "encryption_keysize":
-		return keySize
-	case "sasl_method":
-		return saslMethod
-	case "sasl_username":
-		return saslUser
-	case "ccert_subject":
-		return subject
-	case "ccert_issuer":
-		return issuer
-	case "ccert_fingerprint":
-		return fingerprint
-	case "ccert_pubkey_fingerprint":
-		return keyFingerprint
+	for a := range names {
+		if names[a] == string(name) {
+			return a
+		}
 	}
 	return -1
 }
