@@ -293,7 +293,7 @@ func (c contest) sessions(ctx context.Context, o *options, length int, mails []m
 	if length > 1 {
 		shape.Messages *= longer
 	}
-	return c.rounds(ctx, o.rounds, func(ctx context.Context, i int) (measure.Run, error) {
+	return c.rounds(ctx, 3*o.rounds, func(ctx context.Context, i int) (measure.Run, error) {
 		l := load.Milter{Shape: shape, Socket: c[i].process.socket, Mails: mails, Ends: c[i].ends}
 		l.Messages = max(l.Messages/max(c[i].share, 1), l.Sessions*length)
 		return l.Run(ctx)
