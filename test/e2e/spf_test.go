@@ -115,6 +115,8 @@ func senderStranger(w world, config string) {
 	w.has(w.delivered(w.nameless("203.0.113.7"), mailFrom("bank.example", "by a stranger")), "new; identity=address:203.0.113.7")
 	w.has(w.delivered(w.nameless("192.0.2.71"), mailFrom("bank.example", "by itself")), "new; identity=address:192.0.2.71")
 	w.has(w.delivered(w.nameless("198.51.100.8"), mailFrom("bank.example", "by the provider in clear")), "kind=stripped; identity=sender:bank.example/198.51.100.0/24")
+	// Postfix drops the comment, and so do we: the domain is none of its own.
+	w.has(w.delivered(w.nameless("198.51.100.9"), mailFrom("bank.example(x)", "with a comment")), "kind=stripped; identity=sender:bank.example/198.51.100.0/24")
 }
 
 // With a resolver that never answers a claim is not proven, and the claimant
