@@ -425,6 +425,22 @@ func TestImportedNames(t *testing.T) {
 	})
 }
 
+// A question or a line of JSON may leave out the identity.
+func TestNoIdentity(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if _, err := w.Peer(t.Context(), tlsstate.Identity{}); !errors.Is(err, admin.ErrBadRequest) {
+			t.Errorf("peer: %v", err)
+		}
+		if _, err := w.Do(t.Context(), admin.Act{Do: "unpin", Why: "x"}); !errors.Is(err, admin.ErrBadRequest) {
+			t.Errorf("act: %v", err)
+		}
+		lines := admin.Lines(strings.NewReader(`{"history":{}}`))
+		if _, err := w.Import(t.Context(), "import", "alice", lines); !errors.Is(err, admin.ErrBadRequest) || !strings.Contains(err.Error(), "line 1: ") {
+			t.Errorf("import: %v", err)
+		}
+	})
+}
+
 func seq(lines []admin.Line) iter.Seq2[admin.Line, error] {
 	return func(yield func(admin.Line, error) bool) {
 		for _, l := range lines {

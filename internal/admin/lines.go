@@ -137,6 +137,9 @@ func patiently(ctx context.Context, do func() error) error {
 
 func (l *Local) mergeLine(ctx context.Context, line Line, done *Imported) error {
 	id := line.Identity
+	if err := checkIdentity(id); err != nil {
+		return err
+	}
 	if name := canonical(id); name != id.Name {
 		reason := id.String() + " never matches a session or a delivery"
 		if name != "" {

@@ -81,6 +81,9 @@ func (l *Local) incidents(context.Context, struct{}) ([]incident.Incident, error
 }
 
 func (l *Local) peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
+	if err := checkIdentity(id); err != nil {
+		return Detail{}, err
+	}
 	h, err := l.Memory.Load(id)
 	if err != nil {
 		return Detail{}, fmt.Errorf("loading %s: %w", id, err)
@@ -89,6 +92,14 @@ func (l *Local) peer(_ context.Context, id tlsstate.Identity) (Detail, error) {
 		return Detail{}, l.unknown(id)
 	}
 	return detail(id, h, l.Rules(id.Kind).Default(), l.today()), nil
+}
+
+// checkIdentity refuses an identity that the JSON of a question or a line left out.
+func checkIdentity(id tlsstate.Identity) error {
+	if id.IsZero() {
+		return fmt.Errorf("%w: no identity: want kind:name", ErrBadRequest)
+	}
+	return nil
 }
 
 // acts are what [Act] can do to a history.
