@@ -259,5 +259,6 @@ func (l *logFile) read(chunk []byte) {
 		l.at.Head, l.at.HeadSize = l.head(headBytes)
 	}
 	at := l.at
+	at.Offset = max(at.Offset, l.fresh) // what is read once more stays read
 	l.follow.cursor.Store(&at)
 }

@@ -445,3 +445,26 @@ func TestReadError(t *testing.T) {
 		t.Error("it goes on")
 	}
 }
+
+// TestFollowReread: what is read once more after a restart does not set the cursor
+// back: who stops in the middle would learn from those lines twice.
+func TestFollowReread(t *testing.T) {
+	w := newWriter(t)
+	w.write(10)
+	var found ids
+	_, stop := follow(w.path, &found, Cursor{Inode: 1, HeadSize: 1}) // of another file: all of it is new
+	eventually(t, "all", func() bool { return len(found.seen()) == 10 })
+	kept := stop()
+	f := &Follower{Source: w.path, Sink: &found, Now: time.Now, Log: quiet}
+	f.Begin(kept)
+	l, err := f.open(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := f.Cursor(); got != kept {
+		t.Errorf("the cursor is %+v before the first line, want %+v", got, kept)
+	}
+	l.drain()
+	w.once(&found)
+}
