@@ -116,7 +116,7 @@ func (d *Desk) count(a *Asker, err error) {
 	count.Add(1)
 	if hidden, ok := d.closings.allow(time.Now()); ok {
 		d.gate.log.Log(context.Background(), level, d.gate.name+" connection closed", "listener", a.raw.LocalAddr().String(),
-			"error", clean.Text(err.Error(), 200), "next", clean.Text(string(next), 64), "not_logged", hidden)
+			"from", a.raw.RemoteAddr().String(), "error", clean.Text(err.Error(), 200), "next", clean.Text(string(next), 64), "not_logged", hidden)
 	}
 }
 

@@ -150,6 +150,34 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// Which host sent what was refused is in the log.
+func TestEndNamesTheClient(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &lines{}
+	d := NewDesk("test", deskLimits, 64, echo, log.logger())
+	served := make(chan error, 1)
+	go func() { served <- d.Serve(ln) }()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "\x01\n")
+	until(t, "the end", func() bool { return d.Stats().Refused == 1 && d.Stats().Open == 0 })
+	if logged := strings.Join(log.all(), "\n"); !strings.Contains(logged, " from="+c.LocalAddr().String()) {
+		t.Error(logged)
+	}
+	if err := d.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
 // One request that is here whole costs one read and one write, and several cost
 // no more.
 func TestDeskOneReadOneWrite(t *testing.T) {
@@ -200,6 +228,7 @@ func (t *deskTape) Write(p []byte) (int, error) {
 func (t *deskTape) SetReadDeadline(time.Time) error  { t.deadlines++; return nil }
 func (t *deskTape) SetWriteDeadline(time.Time) error { t.deadlines++; return nil }
 func (t *deskTape) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "/test", Net: "unix"} }
+func (t *deskTape) RemoteAddr() net.Addr             { return &net.UnixAddr{Net: "unix"} }
 
 // An asker knows nothing of the client before it.
 func TestAskersAreNew(t *testing.T) {
