@@ -90,10 +90,12 @@ func makeHistory(cfg *config.Config) error {
 		return err
 	}
 	made, err := statefile.Open(cfg.History, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return nil
-	}
-	if err == nil {
+	case errors.Is(err, fs.ErrPermission):
+		err = admin.Denied(cfg.History)
+	case err == nil:
 		err = made.Close()
 	}
 	if err != nil {
