@@ -271,3 +271,19 @@ func was(before map[string]string, key, name string) string {
 	}
 	return before[name]
 }
+
+// TestFixQuotes: a directory is one word of each command that is shown.
+func TestFixQuotes(t *testing.T) {
+	main := "config_directory = /etc/a b'c\nmyhostname = mx.test\nsmtp_tls_policy_maps = memcache:/no/such/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
+	p := parsePostfix(output{[]string{"postconf", "-c", "/etc/a b'c"}, main, main, "smtp inet n - n - - smtpd\nsmtp unix - - n - - smtp", "", ""})
+	findings := append(p.milterChecks([]string{"/x.sock"}, nil), p.tlsChecks()...)
+	findings = append(findings, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/policy.sock"}}})...)
+	for _, f := range findings {
+		if bare := strings.ReplaceAll(f.Fix, quote("/etc/a b'c"), ""); strings.Contains(bare, "-c /etc") || strings.Contains(bare, "-keyout /etc") {
+			t.Errorf("%s: %s", f.Text, f.Fix)
+		}
+	}
+	if len(findings) < 4 {
+		t.Errorf("%d findings: %v", len(findings), findings)
+	}
+}

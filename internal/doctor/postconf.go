@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/internal/postconf"
 )
 
@@ -166,16 +167,32 @@ func (p *Postfix) override(s service, name, value string) string {
 	if hasText.MatchString(aroundSigns.ReplaceAllString(value, "$1")) {
 		return ""
 	}
-	return strings.Join(p.base, " ") + " -P " + quote(s.option(name)+"="+withoutBlanks(value))
+	return p.command(p.base[0]) + " -P " + quote(s.option(name)+"="+withoutBlanks(value))
 }
 
 // postconf returns the line that sets parameters in main.cf.
 func (p *Postfix) postconf(settings ...string) string {
-	line := strings.Join(p.base, " ") + " -e"
+	line := p.command(p.base[0]) + " -e"
 	for _, s := range settings {
 		line += " " + quote(strings.TrimSpace(s))
 	}
 	return line
+}
+
+// command begins a line that calls a program of Postfix for this instance.
+func (p *Postfix) command(program string) string {
+	for _, s := range p.base[1:] {
+		program += " " + word(s)
+	}
+	return program
+}
+
+// word is quote for what needs it.
+func word(s string) string {
+	if clean.IsWord(strings.TrimPrefix(s, "-")) {
+		return s
+	}
+	return quote(s)
 }
 
 // quote makes one word for the shell.

@@ -156,7 +156,7 @@ func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
 	}
 	if file, ok := strings.CutPrefix(table, "memcache:"); ok {
 		if line := p.makeTable(file, s.Sockets); line != "" {
-			all = append(all, broken(sendingCheck, file+" does not exist: mail is deferred", line+strings.Join(append([]string{"postfix"}, p.base[1:]...), " ")+" reload"))
+			all = append(all, broken(sendingCheck, file+" does not exist: mail is deferred", line+p.command("postfix")+" reload"))
 		}
 	}
 	return all

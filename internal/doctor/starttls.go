@@ -60,7 +60,7 @@ func (p *Postfix) noCertificate(s service, text string) Finding {
 		line = p.set(s, chain, file) + " && " + p.set(s, level, "may")
 	}
 	return broken("starttls", "service "+s.name+" "+text,
-		"openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "+quote("/CN="+p.main["myhostname"])+" -keyout "+file+" -out "+file+" && "+line)
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "+quote("/CN="+p.main["myhostname"])+" -keyout "+word(file)+" -out "+word(file)+" && "+line)
 }
 
 // level returns the security level, also by the parameters of before 2006.
