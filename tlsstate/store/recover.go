@@ -34,8 +34,8 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
 	}
-	if r.salvage == "" && exists(path+toRejoin) {
-		r.salvage = path + toRejoin
+	if aside, err := filepath.EvalSymlinks(path + toRejoin); r.salvage == "" && err == nil {
+		r.salvage = aside
 	}
 	return start(path, opts, d, found, r.salvage)
 }

@@ -222,6 +222,9 @@ func TestRejoiningGoesOn(t *testing.T) {
 	f := mustRecover(t, path, Options{Logger: log.logger()})
 	rejoined(t, f, n+1)
 	log.await(t, "are joined")
+	if got := log.with("are joined"); !strings.Contains(got[0], asideMark) { // the link is gone then
+		t.Error(got)
+	}
 	mustClose(t, f)
 	if names := beside(t, path); slices.Contains(names, toRejoin) {
 		t.Errorf("beside it: %q", names)
