@@ -47,6 +47,14 @@ func (t *tape) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "/
 func (t *tape) RemoteAddr() net.Addr             { return &net.UnixAddr{Net: "unix"} }
 func (t *tape) Close() error                     { return nil }
 
+// pieces are what a tape plays.
+func pieces(texts ...string) (all [][]byte) {
+	for _, text := range texts {
+		all = append(all, []byte(text))
+	}
+	return all
+}
+
 // onTape is a connection of a server that has no listeners.
 func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *lines) {
 	t.Helper()

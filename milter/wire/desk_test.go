@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -57,43 +58,14 @@ func TestDeskDeadlines(t *testing.T) {
 		}, 10 * time.Second, 10 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			deskBubble(t, func(d *Desk, ln *pipes, log *lines) {
-				c := ln.dial()
-				test.say(t, c)
-				if got := closedAfter(c); got < test.min || got > test.max {
-					t.Errorf("closed after %v, want %v to %v", got, test.min, test.max)
-				}
-				synctest.Wait()
-				if logged := log.all(); d.Stats().Timeouts != 1 || len(logged) != 1 || !strings.Contains(logged[0], "level=WARN") || !strings.Contains(logged[0], "timeout") {
-					t.Errorf("%+v %q", d.Stats(), logged)
-				}
-			})
+			inBubble(t, deskDoor, func(d *door, ln *pipes) { d.closes(t, ln, test.say, test.min, test.max) })
 		})
 	}
 }
 
-// A client that doesn't read its answers holds nobody for long.
-func TestDeskWriteDeadline(t *testing.T) {
-	deskBubble(t, func(d *Desk, ln *pipes, log *lines) {
-		c := ln.dial()
-		io.WriteString(c, "hello\n")
-		time.Sleep(12 * time.Second)
-		synctest.Wait()
-		if st := d.Stats(); st.Open != 1 {
-			t.Errorf("closed early: %+v", st)
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if st := d.Stats(); st.Timeouts != 1 || st.Open != 0 {
-			t.Errorf("%+v", st)
-		}
-		c.Close()
-	})
-}
-
 // The deadline of writing is renewed before it is nearer than its limit.
 func TestWriteDeadlineIsRenewed(t *testing.T) {
-	deskBubble(t, func(d *Desk, ln *pipes, _ *lines) {
+	inBubble(t, deskDoor, func(d *door, ln *pipes) {
 		c := ln.dial()
 		for range 20 {
 			ask(t, c, "hello")
@@ -102,7 +74,7 @@ func TestWriteDeadlineIsRenewed(t *testing.T) {
 		io.WriteString(c, "hello\n")
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		if st := d.Stats(); st.Open != 1 {
+		if st := d.stats(); st.Open != 1 {
 			t.Errorf("closed early: %+v", st)
 		}
 		c.Close()
@@ -182,53 +154,21 @@ func TestEndNamesTheClient(t *testing.T) {
 // no more.
 func TestDeskOneReadOneWrite(t *testing.T) {
 	d := NewDesk("test", deskLimits, 64, echo, (&lines{}).logger())
-	tp := &deskTape{in: []string{"a\n", "b\nc\n", "d\n"}}
+	tp := &tape{in: pieces("a\n", "b\nc\n", "d\n")}
 	d.Handle(tp)
-	if want := []string{"a\n", "b\nc\n", "d\n"}; strings.Join(tp.writes, "|") != strings.Join(want, "|") || tp.reads != 4 || tp.deadlines != 3 {
-		t.Errorf("%d reads, wrote %q, %d deadlines", tp.reads, tp.writes, tp.deadlines)
+	if got := bytes.Join(tp.writes, []byte("|")); string(got) != "a\n|b\nc\n|d\n" || tp.reads != 4 || tp.deadline != 3 {
+		t.Errorf("%d reads, wrote %q, %d deadlines", tp.reads, tp.writes, tp.deadline)
 	}
-	tp = &deskTape{in: []string{"a\n", "b\n"}, fail: errors.New("broken pipe")}
+	tp = &tape{in: pieces("a\n", "b\n"), fail: errors.New("broken pipe")}
 	d.Handle(tp)
 	if len(tp.writes) != 1 || d.Stats().Broken != 1 {
 		t.Errorf("after a failed write: %q, %+v", tp.writes, d.Stats())
 	}
-	tp = &deskTape{in: []string{"quit\n"}}
+	tp = &tape{in: pieces("quit\n")}
 	if d.Handle(tp); len(tp.writes) != 1 {
 		t.Errorf("the last answer was not sent: %q", tp.writes)
 	}
 }
-
-// deskTape is a net.Conn that plays what the client sends, piece by piece, and
-// keeps what it is sent: one entry for each system call there would be.
-type deskTape struct {
-	net.Conn
-	in               []string
-	reads, deadlines int
-	writes           []string
-	fail             error
-}
-
-func (t *deskTape) Read(p []byte) (int, error) {
-	t.reads++
-	if len(t.in) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, t.in[0])
-	if t.in[0] = t.in[0][n:]; t.in[0] == "" {
-		t.in = t.in[1:]
-	}
-	return n, nil
-}
-
-func (t *deskTape) Write(p []byte) (int, error) {
-	t.writes = append(t.writes, string(p))
-	return len(p), t.fail
-}
-
-func (t *deskTape) SetReadDeadline(time.Time) error  { t.deadlines++; return nil }
-func (t *deskTape) SetWriteDeadline(time.Time) error { t.deadlines++; return nil }
-func (t *deskTape) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "/test", Net: "unix"} }
-func (t *deskTape) RemoteAddr() net.Addr             { return &net.UnixAddr{Net: "unix"} }
 
 // An asker knows nothing of the client before it.
 func TestAskersAreNew(t *testing.T) {
@@ -243,62 +183,11 @@ func TestAskersAreNew(t *testing.T) {
 		return ErrRefused
 	}, (&lines{}).logger())
 	for range 5 {
-		tp := &deskTape{in: []string{"hello\n"}}
+		tp := &tape{in: pieces("hello\n")}
 		if d.Handle(tp); raw[len(raw)-1] != net.Conn(tp) {
 			t.Error("another connection")
 		}
 	}
-}
-
-// Over the limit the answer is an end, at once, and one line reports all.
-func TestDeskConnectionLimit(t *testing.T) {
-	few := deskLimits
-	few.Connections = 8
-	d := startDesk(t, few, echo)
-	var held []net.Conn
-	for range 8 {
-		held = append(held, d.dial(t))
-		ask(t, held[len(held)-1], "hello")
-	}
-	for range 1000 {
-		c := d.dial(t)
-		if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("read %d, %v", n, err)
-		}
-		c.Close()
-	}
-	for _, c := range held {
-		ask(t, c, "again")
-		c.Close()
-	}
-	until(t, "room", func() bool { return d.Stats().Open == 0 })
-	ask(t, d.dial(t), "hello")
-	if st := d.Stats(); st.OverLimit != 1000 || st.Accepted != 9 {
-		t.Errorf("stats %+v", st)
-	}
-	if logged := d.log.all(); len(logged) != 1 || !strings.Contains(logged[0], "too many are open") || !strings.Contains(logged[0], "limit=8") {
-		t.Errorf("logged %q", logged)
-	}
-}
-
-func TestDeskAcceptRecovers(t *testing.T) {
-	deskBubble(t, func(d *Desk, ln *pipes, log *lines) {
-		for range 10 {
-			ln.in <- &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
-		}
-		ln.in <- os.NewSyscallError("accept4", syscall.ECONNABORTED)
-		began := time.Now()
-		c := ln.dial()
-		ask(t, c, "hello")
-		c.Close()
-		// 5, 10 … 640 ms, then a second each.
-		if waited := time.Since(began); waited != 1275*time.Millisecond+3*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-		if logged := log.all(); d.Stats().AcceptErrors != 11 || len(logged) != 1 || !strings.Contains(logged[0], "too many open files") {
-			t.Errorf("%+v %q", d.Stats(), logged)
-		}
-	})
 }
 
 // A connection that is one too many ends a back-off as any other does.
@@ -342,53 +231,10 @@ func TestComesWhileDraining(t *testing.T) {
 	}
 }
 
-// Shutdown doesn't wait for the end of a back-off.
-func TestDeskShutdownDuringBackOff(t *testing.T) {
-	deskBubble(t, func(d *Desk, ln *pipes, _ *lines) {
-		for range 20 {
-			ln.in <- syscall.ENFILE
-		}
-		time.Sleep(1500 * time.Millisecond)
-		began := time.Now()
-		if err := d.Shutdown(context.Background()); err != nil || time.Since(began) != 0 {
-			t.Errorf("took %v: %v", time.Since(began), err)
-		}
-	})
-}
-
-// A listener that is broken for good ends Serve with an error that names it, and
-// the other with it; its connections can still be drained.
-func TestDeskListenerFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := NewDesk("test", deskLimits, 64, echo, (&lines{}).logger())
-		bad, good := newPipes(), newPipes()
-		served := make(chan error)
-		go func() { served <- d.Serve(good, bad) }()
-		c := good.dial()
-		ask(t, c, "begin")
-		bad.in <- syscall.EINVAL
-		if err := <-served; !errors.Is(err, syscall.EINVAL) || !strings.HasPrefix(err.Error(), "accept on /test: ") {
-			t.Errorf("Serve: %v", err)
-		}
-		ask(t, c, "end")
-		if err := d.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		c.Close()
-		later := newPipes()
-		if err := d.Serve(later); err != nil {
-			t.Errorf("Serve after Shutdown: %v", err)
-		}
-		if _, err := later.Accept(); err == nil {
-			t.Error("Serve after Shutdown left the listener open")
-		}
-	})
-}
-
 // A drain closes the idle at once, whether they asked or not, and lets what is
 // under way come to its end.
 func TestDeskShutdownDrains(t *testing.T) {
-	deskBubble(t, func(d *Desk, ln *pipes, log *lines) {
+	inBubble(t, deskDoor, func(d *door, ln *pipes) {
 		fresh, idle, busy, half := ln.dial(), ln.dial(), ln.dial(), ln.dial()
 		ask(t, idle, "begin")
 		ask(t, idle, "end")
@@ -402,8 +248,8 @@ func TestDeskShutdownDrains(t *testing.T) {
 				t.Errorf("Shutdown: %v", err)
 			}
 		})
-		if d := closedAfter(fresh) + closedAfter(idle); d != 0 {
-			t.Errorf("the idle waited %v", d)
+		if took := closedAfter(fresh) + closedAfter(idle); took != 0 {
+			t.Errorf("the idle waited %v", took)
 		}
 		time.Sleep(9 * time.Second)
 		io.WriteString(half, "lo\n")
@@ -413,39 +259,13 @@ func TestDeskShutdownDrains(t *testing.T) {
 		time.Sleep(time.Minute)
 		ask(t, busy, "more")
 		ask(t, busy, "end")
-		if d := closedAfter(busy); d != 0 {
-			t.Errorf("closed %v after its end", d)
+		if took := closedAfter(busy); took != 0 {
+			t.Errorf("closed %v after its end", took)
 		}
 		wg.Wait()
-		if logged := log.all(); len(logged) != 0 || d.Stats() != (DeskStats{GateStats: GateStats{Accepted: 4}}) {
-			t.Errorf("%+v %q", d.Stats(), logged)
+		if logged := d.log.all(); len(logged) != 0 || d.stats() != (DeskStats{GateStats: GateStats{Accepted: 4}}) {
+			t.Errorf("%+v %q", d.stats(), logged)
 		}
-	})
-}
-
-// What doesn't come to its end is cut when the time is over, and the error
-// reports it.
-func TestDeskShutdownCuts(t *testing.T) {
-	deskBubble(t, func(d *Desk, ln *pipes, log *lines) {
-		busy, half := ln.dial(), ln.dial()
-		ask(t, busy, "begin")
-		io.WriteString(half, "hel")
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		began := time.Now()
-		err := d.Shutdown(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "2 test connections cut") {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if took := time.Since(began); took != 5*time.Second {
-			t.Errorf("took %v", took)
-		}
-		if logged := log.all(); len(logged) != 0 {
-			t.Errorf("logged %q", logged)
-		}
-		busy.Close()
-		half.Close()
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -95,9 +94,8 @@ const quietStages = milter.OptNoConnect | milter.OptNoHelo | milter.OptNoData | 
 // daemon is a server on a unix socket.
 type daemon struct {
 	*Server
-	addr   string
-	log    *lines
-	served chan error
+	addr string
+	log  *lines
 }
 
 func newConfig(f filter, log *lines) Config {
@@ -123,22 +121,7 @@ func start(t testing.TB, f filter, change func(*Config)) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "m")}
-	lns, err := Listen(spec, ListenOptions{Mode: 0o666, Group: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &daemon{Server: s, addr: spec.Address, log: log, served: make(chan error, 1)}
-	go func() { d.served <- s.Serve(lns...) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.Shutdown(ctx)
-		if err := <-d.served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	return d
+	return &daemon{Server: s, addr: runServer(t, s), log: log}
 }
 
 func (d *daemon) dial(t testing.TB) *mtatest.Session {
@@ -153,12 +136,7 @@ func (d *daemon) dial(t testing.TB) *mtatest.Session {
 // raw connects and says nothing.
 func (d *daemon) raw(t testing.TB) net.Conn {
 	t.Helper()
-	c, err := net.Dial("unix", d.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SetDeadline(time.Now().Add(time.Minute))
-	return c
+	return dialUnix(t, d.addr)
 }
 
 // healthy checks that a client is served.

@@ -70,7 +70,6 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// go-milter can't take SMFIC_UNKNOWN, so nobody may send it.
 // A reply with a text arrives as it was written, and the session goes on.
 func TestRepliesWithText(t *testing.T) {
 	f := goOn()
@@ -83,6 +82,7 @@ func TestRepliesWithText(t *testing.T) {
 	}
 }
 
+// go-milter can't take SMFIC_UNKNOWN, so nobody may send it.
 func TestUnknownCommandsAreNotAskedFor(t *testing.T) {
 	d := start(t, filter{}, func(c *Config) { c.Protocol = 0 })
 	s := d.dial(t)
@@ -177,36 +177,6 @@ func TestHostileClients(t *testing.T) {
 	}
 }
 
-// Over the limit the answer is an end, at once, and one line reports all.
-func TestConnectionLimit(t *testing.T) {
-	d := start(t, filter{}, func(c *Config) { c.Limits.Connections = 8 })
-	var held []*mtatest.Session
-	for range 8 {
-		held = append(held, d.dial(t))
-	}
-	for range 1000 {
-		c := d.raw(t)
-		if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("read %d, %v", n, err)
-		}
-		c.Close()
-	}
-	for _, s := range held {
-		if r, err := s.Message(mail()); err != nil || r.End.String() != "accept" {
-			t.Errorf("held session: %+v %v", r, err)
-		}
-		s.Close()
-	}
-	until(t, "room", func() bool { return d.Stats().Open == 0 })
-	d.healthy(t)
-	if st := d.Stats(); st.OverLimit != 1000 || st.Accepted != 9 {
-		t.Errorf("stats %+v", st)
-	}
-	if logged := d.log.all(); len(logged) != 1 || !strings.Contains(logged[0], "too many are open") || !strings.Contains(logged[0], "limit=8") {
-		t.Errorf("logged %q", logged)
-	}
-}
-
 // A panic in a callback closes that connection and becomes one line.
 func TestPanics(t *testing.T) {
 	std := &lines{}
@@ -277,27 +247,6 @@ func TestAcceptAllIsQuietWhereAgreed(t *testing.T) {
 			t.Errorf("end of message: %v %v", got, err)
 		}
 	}
-}
-
-// inBubble runs a server on connections of memory and a clock of its own.
-func inBubble(t *testing.T, f filter, play func(s *Server, ln *pipes, log *lines)) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &lines{}
-		s, err := New(newConfig(f, log))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ln := newPipes()
-		served := make(chan error, 1)
-		go func() { served <- s.Serve(ln) }()
-		play(s, ln, log)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.Shutdown(ctx)
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
 }
 
 // say writes and reads one reply, if one is due.
@@ -371,96 +320,9 @@ func TestDeadlines(t *testing.T) {
 		}, 10 * time.Second, 10 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, filter{}, func(s *Server, ln *pipes, log *lines) {
-				c := ln.dial()
-				test.say(t, c)
-				if got := closedAfter(c); got < test.min || got > test.max {
-					t.Errorf("closed after %v, want %v to %v", got, test.min, test.max)
-				}
-				synctest.Wait()
-				if logged := log.all(); s.Stats().Timeouts != 1 || len(logged) != 1 || !strings.Contains(logged[0], "timeout") {
-					t.Errorf("%+v %q", s.Stats(), logged)
-				}
-			})
+			inBubble(t, milterDoor(filter{}), func(d *door, ln *pipes) { d.closes(t, ln, test.say, test.min, test.max) })
 		})
 	}
-}
-
-// A client that doesn't read its replies holds nobody for long.
-func TestWriteDeadline(t *testing.T) {
-	inBubble(t, filter{}, func(s *Server, ln *pipes, log *lines) {
-		c := ln.dial()
-		say(t, c, true, optNeg())
-		say(t, c, false, frame('M', "<a@b>\x00"))
-		time.Sleep(13 * time.Second)
-		synctest.Wait()
-		if st := s.Stats(); st.Timeouts != 1 || st.Open != 0 {
-			t.Errorf("%+v", st)
-		}
-		c.Close()
-	})
-}
-
-func TestAcceptRecovers(t *testing.T) {
-	inBubble(t, filter{}, func(s *Server, ln *pipes, log *lines) {
-		for range 10 {
-			ln.in <- &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
-		}
-		ln.in <- os.NewSyscallError("accept4", syscall.ECONNABORTED)
-		began := time.Now()
-		c := ln.dial()
-		say(t, c, true, optNeg())
-		c.Close()
-		// 5, 10 … 640 ms, then a second each.
-		if waited := time.Since(began); waited != 1275*time.Millisecond+3*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-		if logged := log.all(); s.Stats().AcceptErrors != 11 || len(logged) != 1 || !strings.Contains(logged[0], "too many open files") {
-			t.Errorf("%+v %q", s.Stats(), logged)
-		}
-	})
-}
-
-// Shutdown doesn't wait for the end of a back-off.
-func TestShutdownDuringBackOff(t *testing.T) {
-	inBubble(t, filter{}, func(s *Server, ln *pipes, _ *lines) {
-		for range 20 {
-			ln.in <- syscall.ENFILE
-		}
-		time.Sleep(1500 * time.Millisecond)
-		began := time.Now()
-		if err := s.Shutdown(context.Background()); err != nil || time.Since(began) != 0 {
-			t.Errorf("took %v: %v", time.Since(began), err)
-		}
-	})
-}
-
-// A listener that is broken for good ends Serve with an error, and the other
-// with it; its sessions can still be drained.
-func TestListenerFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, err := New(newConfig(goOn(), &lines{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		bad, good := newPipes(), newPipes()
-		served := make(chan error)
-		go func() { served <- s.Serve(bad, good) }()
-		c := good.dial()
-		say(t, c, true, optNeg())
-		say(t, c, true, frame('M', "<a@b>\x00"))
-		bad.in <- syscall.EINVAL
-		if err := <-served; !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "/test") {
-			t.Errorf("Serve: %v", err)
-		}
-		if got := say(t, c, true, frame('E', "")); string(got) != "a" {
-			t.Errorf("reply %q", got)
-		}
-		if err := s.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		c.Close()
-	})
 }
 
 // TestFailedListenerIsNamed: it need not be the first of several.
@@ -482,7 +344,7 @@ func TestFailedListenerIsNamed(t *testing.T) {
 
 // A drain closes the idle at once, and lets a message come to its end.
 func TestShutdownDrains(t *testing.T) {
-	inBubble(t, goOn(), func(s *Server, ln *pipes, log *lines) {
+	inBubble(t, milterDoor(goOn()), func(d *door, ln *pipes) {
 		fresh, idle, busy := ln.dial(), ln.dial(), ln.dial()
 		say(t, idle, true, optNeg())
 		say(t, busy, true, optNeg())
@@ -496,12 +358,12 @@ func TestShutdownDrains(t *testing.T) {
 
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := s.Shutdown(context.Background()); err != nil {
+			if err := d.Shutdown(context.Background()); err != nil {
 				t.Errorf("Shutdown: %v", err)
 			}
 		})
-		if d := closedAfter(fresh) + closedAfter(idle); d != 0 {
-			t.Errorf("the idle waited %v", d)
+		if took := closedAfter(fresh) + closedAfter(idle); took != 0 {
+			t.Errorf("the idle waited %v", took)
 		}
 		time.Sleep(time.Minute)
 		if got := say(t, busy, true, frame('R', "<e@f>\x00")); string(got) != "c" {
@@ -510,36 +372,13 @@ func TestShutdownDrains(t *testing.T) {
 		if got := say(t, busy, true, frame('E', "")); string(got) != "a" {
 			t.Errorf("end of message: %q", got)
 		}
-		if d := closedAfter(busy); d != 0 {
-			t.Errorf("closed %v after its message", d)
+		if took := closedAfter(busy); took != 0 {
+			t.Errorf("closed %v after its message", took)
 		}
 		wg.Wait()
-		if logged := log.all(); len(logged) != 0 || s.Stats() != (Stats{DeskStats: DeskStats{GateStats: GateStats{Accepted: 3}}}) {
-			t.Errorf("%+v %q", s.Stats(), logged)
+		if logged, st := d.log.all(), d.server.(*Server).Stats(); len(logged) != 0 || st != (Stats{DeskStats: DeskStats{GateStats: GateStats{Accepted: 3}}}) {
+			t.Errorf("%+v %q", st, logged)
 		}
-	})
-}
-
-// What doesn't come to its end is cut when the time is over, and says so.
-func TestShutdownCuts(t *testing.T) {
-	inBubble(t, goOn(), func(s *Server, ln *pipes, log *lines) {
-		busy := ln.dial()
-		say(t, busy, true, optNeg())
-		say(t, busy, true, frame('M', "<a@b>\x00"))
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		began := time.Now()
-		err := s.Shutdown(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "1 milter connections cut") {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if took := time.Since(began); took != 5*time.Second {
-			t.Errorf("took %v", took)
-		}
-		if logged := log.all(); len(logged) != 0 {
-			t.Errorf("logged %q", logged)
-		}
-		busy.Close()
 	})
 }
 
