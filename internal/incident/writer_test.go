@@ -61,6 +61,24 @@ func on(t *testing.T, f *faulty, fn func(*Book, *bytes.Buffer)) {
 	})
 }
 
+// A command that works on the file has nobody to report a change to.
+func TestNobodyToReportTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook(Options{Log: slog.New(slog.DiscardHandler)})
+		b.save = (&faulty{}).save
+		b.start()
+		b.OnEvent(downgrade("192.0.2.1", time.Now()))
+		time.Sleep(quietHours + 2*tickEvery)
+		synctest.Wait()
+		if n := len(b.OpenIncidents()); n != 0 {
+			t.Errorf("%d open", n)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestFailingDisk: what can't be written is kept, logged once, and written when
 // it can be.
 func TestFailingDisk(t *testing.T) {
