@@ -1,8 +1,6 @@
 package milter
 
 import (
-	"strings"
-
 	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/peer"
@@ -43,42 +41,4 @@ func parseMacros(macros map[string]string) ratchet.Facts {
 		f.Subject, f.Issuer = "", ""
 	}
 	return f
-}
-
-// address returns the address in the argument of MAIL or RCPT, as Postfix takes
-// it: without brackets, and without the comments and the white space that RFC 5322
-// section 3.2.2 allows in header fields.
-func address(arg string) string {
-	if strings.ContainsAny(arg, "( \t") {
-		arg = withoutComments(arg)
-	}
-	return strings.Trim(arg, "<>")
-}
-
-// withoutComments drops comments, which may be nested, and white space outside
-// of quoted strings.
-func withoutComments(arg string) string {
-	var kept []byte
-	depth, quoted := 0, false
-	for i := 0; i < len(arg); i++ {
-		from := i
-		switch c := arg[i]; {
-		case c == '\\' && i+1 < len(arg):
-			i++
-		case c == '"' && depth == 0:
-			quoted = !quoted
-		case quoted:
-		case c == '(':
-			depth++
-		case c == ')' && depth > 0:
-			depth--
-			continue
-		case c == ' ' || c == '\t':
-			continue
-		}
-		if depth == 0 {
-			kept = append(kept, arg[from:i+1]...)
-		}
-	}
-	return string(kept)
 }

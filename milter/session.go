@@ -6,6 +6,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/inbound"
+	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
 )
@@ -39,7 +40,7 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 	if s.m.seen != nil {
 		s.m.seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
 	}
-	s.Judge(s.m.Door, &s.parsed, address(from))
+	s.Judge(s.m.Door, &s.parsed, peer.Address(from))
 	if s.Downgraded() || s.Decision.Changes || s.HeaderAll {
 		return goOn, nil
 	}
@@ -65,7 +66,7 @@ func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Respo
 	if !s.Judged() { // no MAIL before: not what Postfix does
 		return accept, nil
 	}
-	if reply := s.Recipient(address(rcpt), ""); reply != "" {
+	if reply := s.Recipient(peer.Address(rcpt), ""); reply != "" {
 		return refusal(reply), nil
 	}
 	if s.Downgraded() || s.HeaderAll || s.Null() && s.Decision.Changes {

@@ -59,10 +59,7 @@ func splitPath(path string) (local, domain string, ok bool) {
 	if len(path) > maxPath {
 		return "", "", false
 	}
-	path = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(path), "<"), ">")
-	if strings.ContainsAny(path, "(<>") {
-		path = bare(path)
-	}
+	path = peer.Spaced(path)
 	if strings.HasPrefix(path, "@") { // a source route, RFC 5321 appendix C
 		if _, path, ok = strings.Cut(path, ":"); !ok {
 			return "", "", false
@@ -82,41 +79,6 @@ func splitPath(path string) (local, domain string, ok bool) {
 		return "", "", false
 	}
 	return path[:at], domain, true
-}
-
-// bare returns the address in a path as Postfix reads it: without comments, and
-// without what stands around angle brackets (RFC 5322 section 3.4).
-func bare(path string) string {
-	var b strings.Builder
-	quoted, comment := false, 0
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		switch {
-		case c == '\\': // what follows it means itself
-			if i++; comment > 0 || i == len(path) {
-				continue
-			}
-			b.WriteByte(c)
-			c = path[i]
-		case c == '(' && !quoted:
-			comment++
-		case c == ')' && comment > 0:
-			comment--
-			continue
-		case comment > 0:
-		case c == '"':
-			quoted = !quoted
-		case c == '<' && !quoted:
-			b.Reset()
-			continue
-		case c == '>' && !quoted:
-			return b.String()
-		}
-		if comment == 0 {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // sender returns the address that SPF's macros are made of. A local part that
