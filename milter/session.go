@@ -16,12 +16,8 @@ import (
 // come after one that ended.
 type session struct {
 	unused
-	m *Milter
-	// facts are what Postfix stated with the previous message, and parsed the
-	// session made of them: most messages of a connection come from the same
-	// client in the same way. Each message has a copy: Decide changes that.
-	facts  ratchet.Facts
-	parsed ratchet.Session
+	m      *Milter
+	client inbound.Client
 	// Message is the one under way, and copies counts our header in it as it
 	// came.
 	inbound.Message
@@ -32,31 +28,20 @@ type session struct {
 func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
 	s.Message, s.copies = inbound.Message{}, 0
-	if err := s.parse(mod.Macros); err != nil {
-		s.m.unknown(&s.facts, err)
+	if err := s.client.State(parseMacros(mod.Macros)); err != nil {
+		s.m.unknown(&s.client.Facts, err)
 		return accept, nil
 	}
 	s.m.hasFacts.Store(true)
 	if s.m.seen != nil {
-		s.m.seen(s.parsed.Peer.IP, mod.Macros["{client_port}"])
+		s.m.seen(s.client.Session.Peer.IP, mod.Macros["{client_port}"])
 	}
-	s.Judge(s.m.Door, &s.parsed, peer.Address(from))
+	s.Judge(s.m.Door, &s.client.Session, peer.Address(from))
 	if s.Downgraded() || s.Decision.Changes || s.HeaderAll {
 		return goOn, nil
 	}
 	s.Emit(ratchet.Event{Done: true})
 	return accept, nil
-}
-
-// parse makes a session of the macros, unless they are the previous message's.
-func (s *session) parse(macros map[string]string) (err error) {
-	facts := parseMacros(macros)
-	if facts == s.facts && !s.parsed.Peer.Address.IsZero() {
-		return nil
-	}
-	s.facts = facts
-	s.parsed, err = facts.Session()
-	return err
 }
 
 // RcptTo learns at the first recipient, and refuses recipients where the action

@@ -29,19 +29,15 @@ type message struct {
 func (c *conn) begin() {
 	m, r := &c.message, &c.request
 	*m = message{instance: r.text[instance]}
-	if facts := r.facts(); facts != c.facts || c.session.Peer.Address.IsZero() {
-		var err error
-		if c.session, err = facts.Session(); err != nil {
-			c.Unknown(err, "")
-			return
-		}
-		c.facts = facts
+	if err := c.client.State(r.facts()); err != nil {
+		c.Unknown(err, "")
+		return
 	}
-	if c.elsewhere != nil && c.elsewhere(c.session.Peer.IP, r.text[clientPort]) {
+	if c.elsewhere != nil && c.elsewhere(c.client.Session.Peer.IP, r.text[clientPort]) {
 		return
 	}
 	_, m.ends = c.ends.Load(listenerOf(r))
-	m.Judge(c.Door, &c.session, r.text[sender])
+	m.Judge(c.Door, &c.client.Session, r.text[sender])
 }
 
 // recipient answers for one recipient.

@@ -8,7 +8,6 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/inbound"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 )
 
@@ -55,12 +54,8 @@ func (s *Server) Stats() Stats {
 // conn is one smtpd(8) process.
 type conn struct {
 	*Server
-	// request is the last one, and session what was last made of its facts: most
-	// messages of a client come in the same way. Each message has a copy: Decide
-	// changes that.
-	request request
-	facts   ratchet.Facts
-	session ratchet.Session
+	request request // the last one
+	client  inbound.Client
 	message message
 }
 
