@@ -19,8 +19,8 @@ type Message struct {
 	exempt, learned, emitted bool
 }
 
-// Judge makes m a new message of a session, and judges it. from is the argument
-// of MAIL.
+// Judge makes m a new message of a session, and judges it. from is the
+// sender's address.
 func (m *Message) Judge(d *Door, s *ratchet.Session, from string) {
 	*m = Message{door: d, Options: d.options.Load(), Session: *s}
 	m.Session.At, m.Session.From = d.Now(), from

@@ -21,7 +21,7 @@ type Session struct {
 	// Authenticated says that the client logged in with SASL: a user of ours,
 	// neither judged nor learned.
 	Authenticated bool
-	// From is the argument of MAIL as it came, not clean; "" for the null
+	// From is the sender's address as Postfix reads it, not clean; "" for the null
 	// sender.
 	From string
 

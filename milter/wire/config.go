@@ -15,7 +15,7 @@ var ErrConfig = errors.New("wire: bad server config")
 // Limits are what one server grants its clients. All must be positive.
 type Limits struct {
 	// Connections is how many may be open at once, over all listeners; one
-	// more is closed at once. Each takes 9 KiB of memory and up.
+	// more is closed at once. Each takes 12 KiB of memory and up.
 	Connections int
 	// Frame is the largest length of a packet, in bytes, that is believed.
 	Frame int
@@ -68,8 +68,7 @@ type Config struct {
 	KeepHeader func(name []byte) bool
 	// Limits are usually those of [DefaultLimits].
 	Limits Limits
-	// Log gets a line for each connection that is refused, 60 a minute at
-	// most.
+	// Log gets a line for connections that are refused, one a minute at most.
 	Log *slog.Logger
 }
 

@@ -76,11 +76,6 @@ func (g *Gate) Stats() GateStats {
 	}
 }
 
-// Draining reports whether Shutdown was called. A handler that arms a read
-// deadline checks it afterwards: Shutdown first sets it and then moves the
-// deadlines of all connections into the past.
-func (g *Gate) Draining() bool { return g.draining.Load() }
-
 // Serve hands connections of the listeners, which it closes, to handle, each in
 // a goroutine of its own, until Shutdown, and then returns nil. The connection
 // is closed when handle returns or panics. If a listener fails for good, Serve
