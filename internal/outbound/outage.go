@@ -156,6 +156,9 @@ func (o *outage) expire(now time.Time) {
 
 // endIfOver ends an outage, if few are left that fail, or more are reached.
 func (o *outage) endIfOver() {
+	if o.s.Since.IsZero() {
+		return // reached has nothing to be counted for
+	}
 	if len(o.s.Failing) <= outageNames/2 || count(o.reached, o.s.Since) > len(o.s.Failing) {
 		o.s.Since = time.Time{}
 	}
