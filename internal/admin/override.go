@@ -107,8 +107,8 @@ func (l *Local) explainTo(_ context.Context, destination string) (e outbound.Exp
 // CheckDestination returns an error, which wraps [ErrBadRequest], for what is no
 // destination.
 func CheckDestination(name string) error {
-	if _, ok := outbound.DestinationOf(name); !ok {
-		return fmt.Errorf("%w: %.100q is no destination: name the domain that mail is sent to", ErrBadRequest, name)
+	if err := outbound.CheckDestination(name); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	return nil
 }

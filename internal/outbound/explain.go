@@ -18,12 +18,20 @@ type Explanation struct {
 	Rules []string `json:"rules"`
 }
 
+// CheckDestination returns an error for what [DestinationOf] knows no domain of.
+func CheckDestination(key string) error {
+	if _, ok := DestinationOf(key); !ok {
+		return fmt.Errorf("%.100q is no destination: name the domain that mail is sent to", key)
+	}
+	return nil
+}
+
 // Explain returns what would be answered for a destination now.
 func (b *Outbound) Explain(key string) (e Explanation, err error) {
-	domain, ok := DestinationOf(key)
-	if !ok {
-		return e, fmt.Errorf("%.100q is no destination: name the domain that mail is sent to", key)
+	if err := CheckDestination(key); err != nil {
+		return e, err
 	}
+	domain, _ := DestinationOf(key)
 	id := tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
 	h, err := b.o.Histories.Load(id)
 	if err != nil {
