@@ -66,11 +66,10 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 		b.counts.add(&b.counts.Unattributed)
 		return
 	}
+	level, ok := b.used(d, l)
+	met := ok && b.judge(d, l, level)
 	if d.Status == maillog.Sent {
-		b.waiting.sent(l.name.id.Name, d.QueueID, false)
-	}
-	if level, ok := b.used(d, l); ok {
-		b.judge(d, l, level)
+		b.waiting.sent(l.name.id.Name, d.QueueID, met)
 	}
 }
 
@@ -108,16 +107,18 @@ func (b *Outbound) isHeld(l lookup) bool {
 	return ok && b.holds(l.name.id.Name, h, b.o.Now())
 }
 
-// judge holds a delivery against what is known of its destination, and learns.
-func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) {
+// judge holds a delivery against what is known of its destination, and learns. met
+// reports whether the destination was reached as it should be: over TLS, or its pin
+// is dropped or released.
+func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) (met bool) {
 	id, s := l.name.id, b.settings.Load()
 	rule := s.Rules.For(noAddr, id.Name)
 	if rule.Exempt {
-		return
+		return false
 	}
 	h, ok := b.load(id)
 	if !ok {
-		return
+		return false
 	}
 	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
 	v, after := tlsstate.Learn(h, o, rule)
@@ -128,11 +129,11 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	learns := after != h
 	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
 		learns = !b.failedDelivery(d, &v, rule) && learns
-	} else if d.Status == maillog.Sent { // over TLS, or its pin is dropped or released
-		b.waiting.sent(id.Name, d.QueueID, true)
-		if used.Level > tlsstate.Plaintext {
-			b.outage.met(id.Name, networkOf(d.Addr), d.At)
-		}
+	} else {
+		met = d.Status == maillog.Sent
+	}
+	if met && used.Level > tlsstate.Plaintext {
+		b.outage.met(id.Name, networkOf(d.Addr), d.At)
 	}
 	if d.Status != maillog.Sent {
 		v.Action = tlsstate.Tempfail
@@ -141,6 +142,7 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	if learns {
 		b.learn(id, o, rule)
 	}
+	return met
 }
 
 // failedDelivery notes that a destination that is held, or would be, was not
