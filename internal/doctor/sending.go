@@ -44,11 +44,11 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	}
 	for _, by := range p.senders() {
 		for _, f := range p.senderChecks(by, s) {
-			if f.Text = by.label() + f.Text; !slices.Contains(all, f) {
-				all = append(all, f)
-			}
+			f.Text = by.label() + f.Text
+			all = append(all, f)
 		}
 	}
+	all = unique(all)
 	if s.Forbidden != "" {
 		all = append(all, note(sendingCheck, "nothing can be held: "+s.Forbidden, ""))
 	}
