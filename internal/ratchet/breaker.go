@@ -94,8 +94,6 @@ func (b *Breaker) limit(s *Session, d *Decision) {
 		b.watching, b.s.Silent, b.s.Delayed = false, nil, nil
 		b.settle(s.At, false)
 		return
-	case b.broken(s.At):
-		b.watch(s.At)
 	}
 	b.settle(s.At, true)
 	b.apply(s, d)
@@ -178,13 +176,23 @@ func (b *Breaker) forget(now time.Time) {
 }
 
 // settle gives the answer that holds now. A downgrade, and a session in clear,
-// may trip the breaker: because there are too many, or the self-check failed.
+// may trip the breaker: because there are too many, or because the newest self-check
+// got no STARTTLS or no handshake. Nobody else has a say in that: it needs no names
+// that downgrade. It is believed while it is the newest result: one of several
+// listeners may be broken, and the others' peers prove nothing.
 func (b *Breaker) settle(now time.Time, trips bool) {
-	many, broken := trips && max(len(b.s.Recent), len(b.s.Silent)) > b.o.Domains, b.broken(now)
+	works, fresh, at := b.selfCheck(now)
+	many, broken := trips && max(len(b.s.Recent), len(b.s.Silent)) > b.o.Domains, fresh && !works
 	if b.s.Answer == Armed && !many && !(trips && broken) {
 		return
 	}
-	answer := b.diagnose(now)
+	if trips && broken {
+		b.watch(now)
+	}
+	answer := Suspended
+	if !broken {
+		answer = b.diagnose(now, fresh, at)
+	}
 	if answer == Softened && !many && len(b.s.Recent) <= b.o.Domains/2 {
 		answer = Armed
 	}
@@ -199,32 +207,20 @@ func (b *Breaker) settle(now time.Time, trips bool) {
 	}
 }
 
-// diagnose returns what it means if there are too many. That the self-check
-// failed is believed while it is the newest result: one of several listeners
-// may be broken, and the others' peers prove nothing. That it worked is
-// believed only if that was after the first downgrade: what broke, broke then.
-// While it looks again, silence proves nothing: somebody close to us who strips
-// everybody brings it about within a second.
-func (b *Breaker) diagnose(now time.Time) Answer {
-	works, fresh, at := b.selfCheck(now)
+// diagnose returns what it means if there are too many, and the self-check finds
+// nothing broken; fresh and at are those of its last result. That it worked is believed only if that was after the first
+// downgrade: what broke, broke then. While it looks again, silence proves nothing:
+// somebody close to us who strips everybody brings it about within a second.
+func (b *Breaker) diagnose(now time.Time, fresh bool, at time.Time) Answer {
 	before := at.Before(b.s.Began)
 	looking := before && !at.IsZero() && now.Sub(b.s.Began).Abs() < lookTime
 	switch {
-	case fresh && !works:
-		return Suspended
 	case fresh && !before:
 		return Softened
 	case len(b.s.Silent) > b.o.Domains && !looking:
 		return Suspended
 	}
 	return Softened
-}
-
-// broken reports whether the newest self-check got no STARTTLS or no handshake.
-// Nobody else has a say in that: it needs no names that downgrade.
-func (b *Breaker) broken(now time.Time) bool {
-	works, fresh, _ := b.selfCheck(now)
-	return fresh && !works
 }
 
 // selfCheck returns the result of the self-check, and whether that is still
