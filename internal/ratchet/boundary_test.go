@@ -26,8 +26,7 @@ func strip(b *Breaker, n int, at time.Time, change func(*Decision)) tlsstate.Act
 	return d.Action
 }
 
-func boundaryBreaker(t *testing.T) *Breaker {
-	t.Helper()
+func boundaryBreaker() *Breaker {
 	return NewBreaker(BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
 }
 
@@ -46,7 +45,7 @@ func TestWhatTripsTheBreaker(t *testing.T) {
 		{"domains", func(d *Decision) { d.Identity.Kind = tlsstate.Domain }, false},
 		{"rows", func(d *Decision) { d.Required = true }, false},
 	} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		for n := range 11 {
 			strip(b, n, boundaryNoon, func(d *Decision) {
 				d.Action = tlsstate.Header // enforcement befalls nobody: only first-hand pins count
@@ -63,7 +62,7 @@ func TestWhatTripsTheBreaker(t *testing.T) {
 
 // TestRowsAreNeverLimited: what a row requires keeps its action.
 func TestRowsAreNeverLimited(t *testing.T) {
-	b, suspended := boundaryBreaker(t), Suspended
+	b, suspended := boundaryBreaker(), Suspended
 	b.Override(&suspended)
 	if got := strip(b, 1, boundaryNoon, nil); got != tlsstate.Header {
 		t.Errorf("a pin's: %s", got)
@@ -80,7 +79,7 @@ func TestArmsAtHalf(t *testing.T) {
 		left int
 		want Answer
 	}{{6, Softened}, {5, Armed}} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		b.o.SelfCheck = func() (bool, time.Time) { return true, boundaryNoon.Add(time.Second) }
 		for n := range 11 {
 			at := boundaryNoon
@@ -126,7 +125,7 @@ func TestInClear(t *testing.T) {
 		{"eleven came, and there is no self-check", nil, 11, nil, Suspended},
 		{"the operator suspended it", nil, 0, &suspended, Suspended},
 	} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		b.o.SelfCheck = tt.selfCheck
 		b.Override(tt.override)
 		for n := range tt.stripped {
@@ -145,7 +144,7 @@ func TestInClear(t *testing.T) {
 // comes encrypted, and to the second.
 func TestSilenceIsADay(t *testing.T) {
 	for after, want := range map[time.Duration]Answer{24 * time.Hour: Suspended, 24*time.Hour + time.Second: Armed} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		for n := range 10 {
 			strip(b, n, boundaryNoon, nil)
 		}
@@ -157,7 +156,7 @@ func TestSilenceIsADay(t *testing.T) {
 
 // TestDelayed lists those that more than a header befell, for a day.
 func TestDelayed(t *testing.T) {
-	b := boundaryBreaker(t)
+	b := boundaryBreaker()
 	for n, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Header, tlsstate.Quarantine, tlsstate.Tempfail} {
 		strip(b, n, boundaryNoon, func(d *Decision) { d.Action = action })
 	}
@@ -202,7 +201,7 @@ func TestQuietArms(t *testing.T) {
 		}},
 		{"a state", func(b *Breaker, at time.Time) Answer { return b.State(at).Answer }},
 	} {
-		b, works := boundaryBreaker(t), true
+		b, works := boundaryBreaker(), true
 		at := boundaryNoon
 		b.o.SelfCheck = func() (bool, time.Time) { return works, at }
 		for n := range 11 {
@@ -219,7 +218,7 @@ func TestQuietArms(t *testing.T) {
 			t.Errorf("%s: a state trips it", tt.name)
 		}
 	}
-	b, works := boundaryBreaker(t), true
+	b, works := boundaryBreaker(), true
 	b.o.SelfCheck = func() (bool, time.Time) { return works, boundaryNoon }
 	var changes []Answer
 	b.o.Changed = func(s BreakerState) { changes = append(changes, s.Answer) }
@@ -239,7 +238,7 @@ func TestQuietArms(t *testing.T) {
 
 // TestSinceStays: an answer that holds on is not a new one with each downgrade.
 func TestSinceStays(t *testing.T) {
-	b := boundaryBreaker(t)
+	b := boundaryBreaker()
 	b.o.SelfCheck = func() (bool, time.Time) { return true, boundaryNoon.Add(4 * time.Hour) }
 	for n := range 14 { // too many in silence, but few at a time
 		strip(b, n, boundaryNoon.Add(time.Duration(n)*20*time.Minute), nil)

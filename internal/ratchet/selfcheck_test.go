@@ -15,7 +15,7 @@ func TestOneOutageOfOurs(t *testing.T) {
 		time.Hour:               boundaryNoon,
 		time.Hour + time.Second: boundaryNoon.Add(time.Hour + time.Second),
 	} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		checked := boundaryNoon
 		b.o.SelfCheck = func() (bool, time.Time) { return false, checked }
 		strip(b, 1, boundaryNoon, nil)
@@ -45,7 +45,7 @@ func TestExcused(t *testing.T) {
 		{"encrypted since", 48 * time.Hour, tlsstate.Stripped, today + 1, tlsstate.Reject},
 		{"the clock went back before it", -time.Second, tlsstate.Stripped, today, tlsstate.Reject},
 	} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		b.s.BrokenFrom, b.s.BrokenTo = boundaryNoon, boundaryNoon
 		if got := strip(b, 1, boundaryNoon.Add(tt.after), func(d *Decision) { d.Kind, d.Last = tt.kind, tt.last }); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
@@ -56,7 +56,7 @@ func TestExcused(t *testing.T) {
 // TestRestored: names that were silent at the stop are forgotten at the first
 // encrypted session, and the first downgrade begins anew where there were none.
 func TestRestored(t *testing.T) {
-	b := boundaryBreaker(t)
+	b := boundaryBreaker()
 	n := BreakerName{Name: "bank.example", Network: "192.0.2.0/24", At: boundaryNoon}
 	b.Restore(BreakerState{Silent: []BreakerName{n}, Began: boundaryNoon})
 	encrypted(b, boundaryNoon)
@@ -64,7 +64,7 @@ func TestRestored(t *testing.T) {
 		t.Errorf("silent still: %v", got.Silent)
 	}
 	later := boundaryNoon.Add(time.Hour)
-	b = boundaryBreaker(t)
+	b = boundaryBreaker()
 	b.Restore(BreakerState{Began: boundaryNoon})
 	if strip(b, 1, later, nil); !b.s.Began.Equal(later) {
 		t.Errorf("began %s", b.s.Began)
@@ -73,12 +73,12 @@ func TestRestored(t *testing.T) {
 	for i := range 11 {
 		silent = append(silent, BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: boundaryNoon})
 	}
-	b = boundaryBreaker(t)
+	b = boundaryBreaker()
 	b.Restore(BreakerState{Answer: Suspended, Silent: silent})
 	if got := inClear(b, later); got != Suspended {
 		t.Errorf("suspended, and after the start %s", got)
 	}
-	b = boundaryBreaker(t)
+	b = boundaryBreaker()
 	b.Restore(BreakerState{Began: boundaryNoon, Delayed: []BreakerName{n}})
 	if strip(b, 1, later, nil); !b.s.Began.Equal(boundaryNoon) {
 		t.Errorf("with names, began %s", b.s.Began)
@@ -107,7 +107,7 @@ func TestRepaired(t *testing.T) {
 // TestOldSelfCheck: a result is believed for an hour.
 func TestOldSelfCheck(t *testing.T) {
 	for age, want := range map[time.Duration]Answer{time.Hour: Suspended, time.Hour + time.Second: Armed, -time.Hour: Suspended} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		b.o.SelfCheck = func() (bool, time.Time) { return false, boundaryNoon.Add(-age) }
 		if strip(b, 1, boundaryNoon, nil); b.s.Answer != want {
 			t.Errorf("%s old: %s", age, b.s.Answer)
@@ -119,7 +119,7 @@ func TestOldSelfCheck(t *testing.T) {
 // looking again.
 func TestLookTime(t *testing.T) {
 	for after, want := range map[time.Duration]Answer{15*time.Second - 1: Softened, 15 * time.Second: Suspended} {
-		b := boundaryBreaker(t)
+		b := boundaryBreaker()
 		b.o.SelfCheck = func() (bool, time.Time) { return true, boundaryNoon.Add(-time.Minute) }
 		for n := range 11 {
 			strip(b, n, boundaryNoon, nil)
@@ -132,7 +132,7 @@ func TestLookTime(t *testing.T) {
 
 // TestExcusedAfterARestart: an outage of ours is part of the state that is kept.
 func TestExcusedAfterARestart(t *testing.T) {
-	b := boundaryBreaker(t)
+	b := boundaryBreaker()
 	b.Restore(BreakerState{BrokenFrom: boundaryNoon, BrokenTo: boundaryNoon})
 	if got := strip(b, 1, boundaryNoon.Add(time.Hour), nil); got != tlsstate.Header {
 		t.Errorf("%s", got)
@@ -142,7 +142,7 @@ func TestExcusedAfterARestart(t *testing.T) {
 // TestSilenceOfTen: ten names and no encrypted session since are not enough to
 // find our own TLS broken.
 func TestSilenceOfTen(t *testing.T) {
-	b := boundaryBreaker(t)
+	b := boundaryBreaker()
 	for n := range 11 {
 		encrypted(b, boundaryNoon)
 		strip(b, n, boundaryNoon, nil)
