@@ -59,8 +59,9 @@ type Options struct {
 	// LockTimeout is how long Open tries to get a file that another process
 	// has. Default 500 ms.
 	LockTimeout time.Duration
-	// Logger gets one line when writing fails and one when it works again, and
-	// one when damage is met. Default: none.
+	// Logger gets one line when something fails for a time (writing, snapshots,
+	// pruning, the file's place) and one when it works again, and one when damage
+	// is met. Default: none.
 	Logger *slog.Logger
 }
 

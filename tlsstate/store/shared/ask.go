@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 )
 
@@ -103,7 +104,7 @@ func (s *Store) guarded(fn func() error) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", errPanic, p)
 			if s.panics.Add(1) == 1 {
-				s.stack.Log(s.opts.Logger, "query to the shared server failed; further panics are counted, not logged", p)
+				new(clean.Panics).Log(s.opts.Logger, "query to the shared server failed; further panics are counted, not logged", p)
 			}
 		}
 	}()

@@ -58,8 +58,8 @@ type Options struct {
 	Policy func() *tlsstate.Policy
 	// Now is the clock. Default: the system's.
 	Now func() time.Time
-	// Logger gets one line when the server goes and one when it comes. Default:
-	// none.
+	// Logger gets one line when the server goes, or changes can't be read here, and
+	// one when that is over. Default: none.
 	Logger *slog.Logger
 	// Gather is how long changes gather before they are sent. Default 100 ms.
 	Gather time.Duration

@@ -59,7 +59,7 @@ type meeting struct {
 // meet joins a record of the server's into the local memory. An error that
 // wraps errMistaken says that the record was left alone.
 func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
-	m := meeting{swap: swap{id: id, key: s.key(id), was: theirs}}
+	m := meeting{swap: swap{id: id, was: theirs}}
 	h, err := decode(theirs)
 	if err != nil {
 		s.undecodable.Add(1)
@@ -77,8 +77,8 @@ func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
 	if m.mine == (tlsstate.History{}) || err != nil {
 		return m, err // nothing is known: a newcomer that found no room
 	}
-	if m.is, m.life = encode(m.mine), s.life(&m.mine); m.is == theirs {
-		m.is = ""
+	if is := encode(m.mine); is != theirs {
+		m.key, m.is, m.life = s.key(id), is, s.life(&m.mine)
 	}
 	return m, nil
 }

@@ -11,7 +11,6 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 
-	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -52,7 +51,6 @@ type Store struct {
 
 	away, commands, asked, late, unasked, written, conflicts atomic.Uint64
 	undecodable, refused, sweeps, evicted, panics            atomic.Uint64
-	stack                                                    clean.Panics
 	sweeping, mistakeLogged                                  atomic.Bool
 }
 
