@@ -171,8 +171,7 @@ func (b *Book) Count() (open int) {
 
 // Tally returns the counts of the 64 days that end with today.
 func (b *Book) Tally(today tlsstate.Day) Tally {
-	all, _ := b.tally.all()
-	return slices.DeleteFunc(all, func(d DayCounts) bool { return d.Day > today || d.Day+tlsstate.Window <= today })
+	return slices.DeleteFunc(b.tally.all(), func(d DayCounts) bool { return d.Day > today || d.Day+tlsstate.Window <= today })
 }
 
 // fold is the goroutine that processes events. After stop it processes what

@@ -108,7 +108,7 @@ type marks struct {
 // writeChanged writes everything if an incident changed since the last time. If
 // only messages were counted, it does so once in a while, and the last time.
 func (b *Book) writeChanged(last bool) error {
-	tally, counted := b.tally.all()
+	counted := b.tally.counted.Load() // first: what is written then has these at least
 	b.mu.Lock()
 	changes := b.ledger.changes
 	b.mu.Unlock()
@@ -116,7 +116,7 @@ func (b *Book) writeChanged(last bool) error {
 	if changes == b.saved.changes && !due {
 		return nil
 	}
-	err := b.save(saved{ours, tally, b.All()})
+	err := b.save(saved{ours, b.tally.all(), b.All()})
 	if err == nil {
 		b.saved = marks{changes, counted, time.Now()}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -36,9 +37,9 @@ type Tally []DayCounts
 
 // tally is the record that counts: one slot a day, for 64 days.
 type tally struct {
+	counted atomic.Uint64 // messages since the start
 	mu      sync.Mutex
 	slots   [tlsstate.Window]DayCounts
-	counted uint64 // messages since the start
 }
 
 // add counts a message. It is on the mail path.
@@ -51,12 +52,11 @@ func (t *tally) add(at time.Time, l tlsstate.Level, o tlsstate.Outcome) {
 		*s = DayCounts{Day: day}
 	}
 	s.Counts[l][o]++
-	t.counted++
+	t.counted.Add(1)
 }
 
-// all returns the whole record, and how many messages were counted since the
-// start.
-func (t *tally) all() (all Tally, counted uint64) {
+// all returns the whole record.
+func (t *tally) all() (all Tally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.slots {
@@ -65,7 +65,7 @@ func (t *tally) all() (all Tally, counted uint64) {
 		}
 	}
 	slices.SortFunc(all, func(a, b DayCounts) int { return cmp.Compare(a.Day, b.Day) })
-	return all, t.counted
+	return all
 }
 
 // restore fills in a record that was read from the file.
