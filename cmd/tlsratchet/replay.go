@@ -117,6 +117,7 @@ func replayLogs(c *cli.Context, cfg *config.Config) (result *replay.Result, err 
 	for _, name := range c.Args().Slice() {
 		if errors.Is(err, fs.ErrPermission) && errors.Is(unix.Access(name, unix.R_OK), fs.ErrPermission) {
 			err = admin.Denied(name)
+			break
 		}
 	}
 	return result, err
