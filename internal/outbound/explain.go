@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"tlsratchet/internal/words"
@@ -62,7 +61,7 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	}
 	o := b.outage.state()
 	if o.Override != "" {
-		add("%s.", strings.ToUpper(overrideWords[o.Override][:1])+overrideWords[o.Override][1:])
+		add("%s", words.Sentence(overrideWords[o.Override]))
 	}
 	if !o.Since.IsZero() {
 		add("Since %s many destinations fail at once: this is an outage of our own network.", o.Since.UTC().Format(time.RFC3339))

@@ -223,7 +223,8 @@ type Counts struct {
 	Alerts    map[string]alert.Stats
 	Breaker   ratchet.BreakerState
 	SelfCheck selfcheck.Result
-	// Sharing and Senders are nil where they are off, and not exported then.
+	// Sharing and Senders are nil where they are off, and not exported then, but for
+	// a zero among the errors.
 	Sharing *shared.Stats
 	Senders *Senders
 	// Outbound and PolicyService are zeros where they are off.

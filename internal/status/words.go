@@ -12,20 +12,19 @@ import (
 
 // functions are those of the templates.
 var functions = template.FuncMap{
-	"clean":   func(s string) string { return clean.Text(s, 600) },
-	"count":   count,
-	"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-	"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"plain":   words.Level,
-	"atLeast": words.AtLeast,
-	"kind":    words.Kind,
-	"client":  client,
-	"sure":    clean.IsWord,
-	"one":     one,
-	// A message becomes a sentence.
-	"sentence": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." },
+	"clean":    func(s string) string { return clean.Text(s, 600) },
+	"count":    count,
+	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"plain":    words.Level,
+	"atLeast":  words.AtLeast,
+	"kind":     words.Kind,
+	"client":   client,
+	"sure":     clean.IsWord,
+	"one":      one,
+	"sentence": words.Sentence,
 }
 
 // client writes "mx1.bank.example[192.0.2.10]" so that a line may end before the

@@ -29,6 +29,9 @@ func Number[N int | int64 | uint64](n N) string {
 	return s
 }
 
+// Sentence makes a sentence of a message, which is not empty and begins with ASCII.
+func Sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
+
 // Count returns a number with its noun, as in "1 day", "3,000 days", "2 addresses"
 // or "2 identities".
 func Count[N int | int64 | uint64](n N, noun string) string {
