@@ -114,8 +114,12 @@ func (d *Desk) count(a *Asker, err error) {
 		level, count = slog.LevelDebug, &d.broken
 	}
 	count.Add(1)
+	ctx, log := context.Background(), d.gate.log
+	if !log.Enabled(ctx, level) {
+		return
+	}
 	if hidden, ok := d.closings.allow(time.Now()); ok {
-		d.gate.log.Log(context.Background(), level, d.gate.name+" connection closed", "listener", a.raw.LocalAddr().String(),
+		log.Log(ctx, level, d.gate.name+" connection closed", "listener", a.raw.LocalAddr().String(),
 			"from", a.raw.RemoteAddr().String(), "error", clean.Text(err.Error(), 200), "next", clean.Text(string(next), 64), "not_logged", hidden)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -119,6 +120,18 @@ func TestEnds(t *testing.T) {
 			}
 			ask(t, d.dial(t), "the next client is served")
 		})
+	}
+}
+
+// What is not logged at this level hides nothing that is.
+func TestUnloggedEndsHideNone(t *testing.T) {
+	log := &lines{}
+	d := NewDesk("test", deskLimits, 64, echo, slog.New(slog.NewTextHandler(log, nil)))
+	for _, send := range []string{"hel", "\x01\n"} { // broken off, which is for debugging; refused
+		d.Handle(&tape{in: pieces(send)})
+	}
+	if logged := log.all(); len(logged) != 1 || !strings.Contains(logged[0], "refused") || !strings.Contains(logged[0], "not_logged=0") {
+		t.Errorf("logged %q", logged)
 	}
 }
 
