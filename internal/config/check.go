@@ -107,13 +107,13 @@ func (l *loader) checkSuffix(position, name string, subdomains bool) {
 // checkOverruled warns of networks whose row, which goes before a domain's and
 // before a wider network's, demands less than that.
 func (l *loader) checkOverruled(rows []tlsstate.Row) {
-	demanding := func(r tlsstate.Row) bool { return r.Least > tlsstate.Plaintext && r.Sender == "" }
+	demanding := slices.DeleteFunc(slices.Clone(rows), func(r tlsstate.Row) bool { return r.Least == tlsstate.Plaintext || r.Sender != "" })
 	for i, row := range rows {
 		if !row.Network.IsValid() || row.Judged {
 			continue
 		}
-		at := slices.IndexFunc(rows, func(other tlsstate.Row) bool {
-			if !demanding(other) || other.Least <= row.Least {
+		at := slices.IndexFunc(demanding, func(other tlsstate.Row) bool {
+			if other.Least <= row.Least {
 				return false
 			}
 			if other.Network.IsValid() {
@@ -128,10 +128,11 @@ func (l *loader) checkOverruled(rows []tlsstate.Row) {
 		if i < len(l.config.Peers) {
 			position = dotted(l.tables[i], "network")
 		}
-		name := rows[at].Domain
+		other := demanding[at]
+		name := other.Domain
 		if name == "" {
-			name = rows[at].Network.String()
+			name = other.Network.String()
 		}
-		l.warn(position, "%s goes before the row of %s: its clients need not reach least = %q", row.Network, name, rows[at].Least)
+		l.warn(position, "%s goes before the row of %s: its clients need not reach least = %q", row.Network, name, other.Least)
 	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +85,7 @@ func list[V comparable](least int, parse func(string) (V, error), show func(V) s
 			if len(items) < least {
 				return nil, fmt.Errorf("the list is empty: want %d at least", least)
 			}
-			vs := []V{}
+			vs, seen := []V{}, make(map[V]bool)
 			for _, item := range items {
 				if _, ok := item.(string); !ok {
 					return nil, fmt.Errorf("want a list of strings, got %s in it", shown(item))
@@ -95,9 +94,10 @@ func list[V comparable](least int, parse func(string) (V, error), show func(V) s
 				if err != nil {
 					return nil, err
 				}
-				if slices.Contains(vs, v) {
+				if seen[v] {
 					return nil, fmt.Errorf("%s is there twice: leave one out", show(v))
 				}
+				seen[v] = true
 				vs = append(vs, v)
 			}
 			return vs, nil
