@@ -22,6 +22,7 @@ func TestOn(t *testing.T) {
 func TestCount(t *testing.T) {
 	for want, got := range map[string]string{
 		"1 day": Count(1, "day"), "0 days": Count(0, "day"), "2 identities": Count(2, "identity"), "11 addresses": Count(11, "address"),
+		"Few peers downgrade now.": Sentence("few peers downgrade now"),
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
