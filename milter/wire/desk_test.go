@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -255,15 +254,7 @@ func TestDeskShutdownDrains(t *testing.T) {
 		io.WriteString(half, "hel")
 		synctest.Wait()
 
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := d.Shutdown(context.Background()); err != nil {
-				t.Errorf("Shutdown: %v", err)
-			}
-		})
-		if took := closedAfter(fresh) + closedAfter(idle); took != 0 {
-			t.Errorf("the idle waited %v", took)
-		}
+		drained := d.drain(t, fresh, idle)
 		time.Sleep(9 * time.Second)
 		io.WriteString(half, "lo\n")
 		if got, err := io.ReadAll(half); string(got) != "hello\n" || err != nil {
@@ -275,7 +266,7 @@ func TestDeskShutdownDrains(t *testing.T) {
 		if took := closedAfter(busy); took != 0 {
 			t.Errorf("closed %v after its end", took)
 		}
-		wg.Wait()
+		drained()
 		if logged := d.log.all(); len(logged) != 0 || d.stats() != (DeskStats{GateStats: GateStats{Accepted: 4}}) {
 			t.Errorf("%+v %q", d.stats(), logged)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -143,6 +144,23 @@ func (d *door) closes(t *testing.T, ln *pipes, say func(*testing.T, net.Conn), l
 	if logged := d.log.all(); d.stats().Timeouts != 1 || len(logged) != 1 || !strings.Contains(logged[0], "level=WARN") || !strings.Contains(logged[0], "timeout") {
 		t.Errorf("%+v %q", d.stats(), logged)
 	}
+}
+
+// drain begins a shutdown, which must close the idle at once. What it returns waits
+// for its end.
+func (d *door) drain(t *testing.T, idle ...net.Conn) (drained func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := d.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	for _, c := range idle {
+		if took := closedAfter(c); took != 0 {
+			t.Errorf("the idle waited %v", took)
+		}
+	}
+	return wg.Wait
 }
 
 // A client that doesn't read its answers holds nobody for long.

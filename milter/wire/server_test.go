@@ -356,15 +356,7 @@ func TestShutdownDrains(t *testing.T) {
 		say(t, idle, false, frame('A', ""))
 		synctest.Wait()
 
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := d.Shutdown(context.Background()); err != nil {
-				t.Errorf("Shutdown: %v", err)
-			}
-		})
-		if took := closedAfter(fresh) + closedAfter(idle); took != 0 {
-			t.Errorf("the idle waited %v", took)
-		}
+		drained := d.drain(t, fresh, idle)
 		time.Sleep(time.Minute)
 		if got := say(t, busy, true, frame('R', "<e@f>\x00")); string(got) != "c" {
 			t.Errorf("recipient: %q", got)
@@ -375,7 +367,7 @@ func TestShutdownDrains(t *testing.T) {
 		if took := closedAfter(busy); took != 0 {
 			t.Errorf("closed %v after its message", took)
 		}
-		wg.Wait()
+		drained()
 		if logged, st := d.log.all(), d.server.(*Server).Stats(); len(logged) != 0 || st != (Stats{DeskStats: DeskStats{GateStats: GateStats{Accepted: 3}}}) {
 			t.Errorf("%+v %q", st, logged)
 		}
