@@ -82,7 +82,8 @@ func (o *outage) with(do func()) {
 func (o *outage) fail(domain, network string, now time.Time) (is bool) {
 	o.with(func() {
 		o.expire(now)
-		note(&o.s.Failing, maxFailing, domain, failure{At: now, Network: network})
+		f := o.s.Failing[domain]
+		note(&o.s.Failing, maxFailing, domain, failure{At: now, Network: cmp.Or(network, f.Network)}) // no host is named while Postfix suspends it
 		if o.s.Since.IsZero() && o.begins(now) {
 			o.s.Since = now
 		}

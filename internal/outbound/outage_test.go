@@ -29,3 +29,18 @@ func TestManyReached(t *testing.T) {
 		}
 	}
 }
+
+// TestSuspendedKeepNetwork: Postfix names no host for a message to a destination
+// that it does not try for a while. The customers of one provider are still in one
+// network then.
+func TestSuspendedKeepNetwork(t *testing.T) {
+	var o outage
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	for n := range outageNames + 5 {
+		customer := fmt.Sprintf("customer%d.test", n)
+		o.fail(customer, "198.51.0.0/16", now)
+		if o.fail(customer, "", now.Add(time.Second)) {
+			t.Fatalf("an outage of our own network, after %d customers of one provider failed", n+1)
+		}
+	}
+}
