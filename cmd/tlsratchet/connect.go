@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/user"
 
@@ -76,15 +75,6 @@ func show(c *cli.Context, v any, text func(io.Writer) error) error {
 		return json.NewEncoder(c.App.Writer).Encode(v)
 	}
 	return text(c.App.Writer)
-}
-
-// whoMay returns the error of a file that we may not use so that it names who may,
-// and others as they are.
-func whoMay(err error) error {
-	if denied := new(fs.PathError); errors.As(err, &denied) && errors.Is(err, fs.ErrPermission) {
-		return admin.Denied(denied.Path)
-	}
-	return err
 }
 
 // flagsFirst refuses an argument that looks like a flag: after an argument it

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 )
 
@@ -85,7 +86,7 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 	file := configFile(c.String("config"), config.DefaultFile)
 	cfg, err := config.Load(file, os.LookupEnv, flags)
 	if err != nil {
-		return nil, usageError{whoMay(err)}
+		return nil, usageError{admin.WhoMay(err)}
 	}
 	return cfg, nil
 }

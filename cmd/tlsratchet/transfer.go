@@ -39,7 +39,7 @@ func importCommand() *cli.Command {
 			in := os.Stdin
 			if name != "-" {
 				if in, err = os.Open(name); err != nil {
-					return nil, whoMay(err)
+					return nil, admin.WhoMay(err)
 				}
 			}
 			return func(a *admin.Admin) error { return errors.Join(importFile(c, a, name, in), in.Close()) }, nil

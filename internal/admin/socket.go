@@ -48,13 +48,27 @@ func who(ctx context.Context, claimed string) string {
 	return userName(uid)
 }
 
-// Denied states who may use a file or a socket that we may not, and what to do.
-// It wraps [fs.ErrPermission].
+// WhoMay returns the error of a file that we may not use so that it states who may,
+// as [Denied], and others as they are.
+func WhoMay(err error) error {
+	if refused := new(fs.PathError); errors.As(err, &refused) && errors.Is(err, fs.ErrPermission) {
+		return Denied(refused.Path)
+	}
+	return err
+}
+
+// Denied states who may use a file or a socket that we may not, or make one that is
+// not there, and what to do. It wraps [fs.ErrPermission].
 func Denied(path string) error {
-	if folder := closed(filepath.Dir(path)); folder != "" {
+	folder := filepath.Dir(path)
+	if folder := closed(folder); folder != "" {
 		return denied(path, folder, 0o010, "the folder "+folder)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSocket == 0 {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return denied(path, folder, 0o030, "the folder "+folder)
+	case err == nil && info.Mode()&fs.ModeSocket == 0:
 		return denied(path, path, 0o040, "it") // reading it is enough
 	}
 	return denied(path, path, 0o060, "it")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 )
 
@@ -56,8 +57,16 @@ func makeDefaultFolder(path, byDefault string, mode fs.FileMode) error {
 	if path != byDefault {
 		return nil
 	}
-	if err := os.Mkdir(filepath.Dir(path), mode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the folder of %s: %w", path, err)
+	folder := filepath.Dir(path)
+	err := os.Mkdir(folder, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Chmod(folder, mode) // whatever the umask
+	}
+	if err != nil {
+		return fmt.Errorf("make the folder of %s: %w", path, admin.WhoMay(err))
 	}
 	return nil
 }

@@ -71,11 +71,8 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		err = admin.Denied(cfg.History)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open the history: %w", err)
+		return nil, fmt.Errorf("open the history: %w", admin.WhoMay(err))
 	}
 	book := openIncidents(cfg, nil, log)
 	a := (&admin.Local{Memory: file, Rules: cfg.RulesFor, Now: time.Now, Log: log, Book: book}).Admin()
@@ -90,16 +87,14 @@ func makeHistory(cfg *config.Config) error {
 		return err
 	}
 	made, err := statefile.Open(cfg.History, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrExist):
+	if errors.Is(err, fs.ErrExist) {
 		return nil
-	case errors.Is(err, fs.ErrPermission):
-		err = admin.Denied(cfg.History)
-	case err == nil:
+	}
+	if err == nil {
 		err = made.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("make the history: %w", err)
+		return fmt.Errorf("make the history: %w", admin.WhoMay(err))
 	}
 	return nil
 }
