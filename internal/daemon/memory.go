@@ -22,7 +22,7 @@ type histories interface {
 
 // open opens the memory, shared with other hosts where that is configured.
 func (d *Daemon) open(cfg *config.Config) (err error) {
-	if d.histories, err = openHistories(cfg, d.log); err != nil {
+	if d.histories, err = openHistories(cfg, d.config.Load, d.log); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, func() error {
@@ -34,27 +34,31 @@ func (d *Daemon) open(cfg *config.Config) (err error) {
 	return d.share(cfg)
 }
 
-func openHistories(cfg *config.Config, log *slog.Logger) (histories, error) {
+func openHistories(cfg *config.Config, now func() *config.Config, log *slog.Logger) (histories, error) {
 	if cfg.InMemory() {
 		return store.NewMemory(cfg.Limits.Cache), nil
 	}
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := store.OpenOrRecover(cfg.History, storeOptions(cfg, log))
+	file, err := store.OpenOrRecover(cfg.History, storeOptions(cfg, now, log))
 	if err != nil {
 		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
 	}
 	return file, nil
 }
 
-// storeOptions keeps identities for longer than any pin lasts, received or sent.
-func storeOptions(cfg *config.Config, log *slog.Logger) store.Options {
-	oldest := max(cfg.Policy.PinMaxAgeDays, cfg.RulesFor(tlsstate.Destination).Default().PinMaxAgeDays)
+// storeOptions keeps identities for longer than any pin lasts, received or sent:
+// by the configuration of now, which a reload changes.
+func storeOptions(cfg *config.Config, now func() *config.Config, log *slog.Logger) store.Options {
+	keep := func() int {
+		cfg := now()
+		return max(cfg.Policy.PinMaxAgeDays, cfg.RulesFor(tlsstate.Destination).Default().PinMaxAgeDays) + 7*tlsstate.Window
+	}
 	return store.Options{
 		CacheSize:     cfg.Limits.Cache,
 		MaxIdentities: cfg.Limits.Identities,
-		KeepDays:      oldest + 7*tlsstate.Window,
+		KeepDays:      keep,
 		ReadTimeout:   cfg.Limits.Read,
 		Logger:        log,
 	}
@@ -73,7 +77,7 @@ func (d *Daemon) share(cfg *config.Config) error {
 	}
 	s, err := shared.New(d.histories, shared.Options{
 		URL: cfg.Shared.URL, Password: cfg.Shared.Password, Roots: roots, Timeout: cfg.Shared.Timeout,
-		Policy: func() *tlsstate.Policy { return d.config.Load().Rules().Default() },
+		Policy: func(k tlsstate.Kind) *tlsstate.Policy { return d.rulesFor(k).Default() },
 		Logger: d.log,
 	})
 	if err != nil {

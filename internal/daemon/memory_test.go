@@ -49,17 +49,23 @@ func TestOperateOrStartAsRoot(t *testing.T) {
 // TestKeepDays: what nobody sees is kept for as long as its pin may last, that of
 // a destination too.
 func TestKeepDays(t *testing.T) {
+	d := &Daemon{}
+	load := func(env map[string]string) *config.Config {
+		cfg, err := config.Load("", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	keep := storeOptions(load(nil), d.config.Load, nil).KeepDays
 	for want, env := range map[int]map[string]string{
 		180 + 448: nil,
 		200 + 448: {"TLSRATCHET_POLICY_PIN_MAX_AGE_DAYS": "200"},
 		900 + 448: {"TLSRATCHET_OUTBOUND_PIN_MAX_AGE_DAYS": "900"},
 		500 + 448: {"TLSRATCHET_POLICY_PIN_MAX_AGE_DAYS": "500", "TLSRATCHET_OUTBOUND_PIN_MAX_AGE_DAYS": "90"},
 	} {
-		cfg, err := config.Load("", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := storeOptions(cfg, nil).KeepDays; got != want {
+		d.config.Store(load(env)) // as a reload does
+		if got := keep(); got != want {
 			t.Errorf("%v: %d days, want %d", env, got, want)
 		}
 	}

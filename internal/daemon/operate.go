@@ -67,7 +67,7 @@ func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare 
 // openFile works on the history's file.
 func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	log := NewLogger(stderr, cfg, &slog.LevelVar{})
-	file, err := store.Open(cfg.History, storeOptions(cfg, log))
+	file, err := store.Open(cfg.History, storeOptions(cfg, func() *config.Config { return cfg }, log))
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
 	}

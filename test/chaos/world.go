@@ -128,7 +128,7 @@ func newWorld(kind servers.Kind, dir string, settings []string) (*world, error) 
 			return nil, err
 		}
 		s, err := shared.New(file, shared.Options{
-			URL: w.proxy.URL(), Policy: func() *tlsstate.Policy { return &rule },
+			URL: w.proxy.URL(), Policy: func(tlsstate.Kind) *tlsstate.Policy { return &rule },
 		})
 		if err != nil {
 			w.end()

@@ -47,10 +47,10 @@ type Options struct {
 	// known and the heaviest networks' are forgotten. Default 2,000,000; at
 	// least 100.
 	MaxIdentities int
-	// KeepDays is for how many days an identity is kept that nobody sees. It
-	// should be the pins' greatest age and the 448 days that a history looks
-	// back. Default 628; at least 360.
-	KeepDays int
+	// KeepDays returns for how many days an identity is kept that nobody sees:
+	// it should be the pins' greatest age and the 448 days that a history looks
+	// back. Default 628; less than 360 counts as 360.
+	KeepDays func() int
 	// SnapshotEvery is how old the newest snapshot may be. Two are kept.
 	// Default 24 h; less than 0 for none.
 	SnapshotEvery time.Duration
@@ -69,7 +69,9 @@ func (o Options) withDefaults() Options {
 	o.CacheSize = max(cmp.Or(o.CacheSize, 50_000), 16)
 	o.MaxPending = cmp.Or(max(o.MaxPending, 0), 50_000)
 	o.MaxIdentities = max(cmp.Or(o.MaxIdentities, 2_000_000), 100)
-	o.KeepDays = max(cmp.Or(o.KeepDays, 628), tombstoneDays)
+	if o.KeepDays == nil {
+		o.KeepDays = func() int { return 628 }
+	}
 	o.SnapshotEvery = cmp.Or(o.SnapshotEvery, 24*time.Hour)
 	o.ReadTimeout = cmp.Or(max(o.ReadTimeout, 0), 100*time.Millisecond)
 	o.LockTimeout = cmp.Or(max(o.LockTimeout, 0), 500*time.Millisecond)

@@ -164,7 +164,7 @@ func (f *File) prune() (int, error) {
 	if err := f.Flush(context.Background()); err != nil {
 		return 0, err // what isn't on the disk can't be weighed
 	}
-	p := newPruning(f.Newest(), f.opts.KeepDays)
+	p := newPruning(f.Newest(), max(f.opts.KeepDays(), tombstoneDays))
 	err := f.each(func(batch []entry) error {
 		for i := range batch {
 			p.weigh(&batch[i])

@@ -173,6 +173,22 @@ func TestAgeing(t *testing.T) {
 	}
 }
 
+// For how long identities are kept may change while the file is in use, but not
+// below a tombstone's time.
+func TestKeepDaysMayChange(t *testing.T) {
+	keep := 1000
+	f := mustOpen(t, newPath(t), Options{KeepDays: func() int { return keep }})
+	for i, ago := range []tlsstate.Day{0, 0, 0, 300, 629, 900} {
+		mustMerge(t, f, peer(i), seenUntil(today-ago, 2))
+	}
+	for _, step := range []struct{ keep, left int }{{1000, 6}, {628, 4}, {1, 4}} {
+		keep = step.keep
+		if _, err := f.prune(); err != nil || f.Len() != step.left {
+			t.Errorf("of those of %d days %d are left, %v", step.keep, f.Len(), err)
+		}
+	}
+}
+
 func count(f *File) (n int) {
 	seq, _ := f.All(tlsstate.Identity{})
 	for range seq {

@@ -248,12 +248,12 @@ func TestAConflictInAGroup(t *testing.T) {
 
 	o.Heartbeat, o.Gather = time.Hour, time.Hour
 	var armed atomic.Bool
-	o.Policy = func() *tlsstate.Policy { // is asked for after reading, before writing
+	o.Policy = func(kind tlsstate.Kind) *tlsstate.Policy { // is asked for after reading, before writing
 		if armed.Swap(false) {
 			mx2.sees(last, today-2, tlsstate.TLS12)
 			mx2.settled()
 		}
-		return rule()
+		return rule(kind)
 	}
 	mx1 := newHost(t, s.URL(), o).up()
 	for i := range 20 {

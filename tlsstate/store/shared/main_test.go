@@ -115,7 +115,7 @@ func (j *journal) lines(text string) (n int) {
 }
 
 // rule is the default, on the first days of which pins form.
-func rule() *tlsstate.Policy {
+func rule(tlsstate.Kind) *tlsstate.Policy {
 	p := tlsstate.DefaultPolicy()
 	return &p
 }
@@ -226,7 +226,7 @@ func (h *host) knows(id tlsstate.Identity) tlsstate.History {
 // holds reports whether the host holds the peer to TLS 1.2.
 func (h *host) holds(id tlsstate.Identity) bool {
 	h.t.Helper()
-	return h.knows(id).PinState(tlsstate.TLS12, rule(), today, true) == tlsstate.PinHolds
+	return h.knows(id).PinState(tlsstate.TLS12, rule(id.Kind), today, true) == tlsstate.PinHolds
 }
 
 func (h *host) do(id tlsstate.Identity, act func(tlsstate.History, tlsstate.Day) tlsstate.History) {

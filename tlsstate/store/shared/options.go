@@ -54,8 +54,9 @@ type Options struct {
 	Prefix string
 	// Timeout is how long a message may wait for the server. Default 50 ms.
 	Timeout time.Duration
-	// Policy is the rule that pins form by. Default: none form here.
-	Policy func() *tlsstate.Policy
+	// Policy returns the rule that pins of a kind form by, and how long they hold.
+	// Default: none form here.
+	Policy func(tlsstate.Kind) *tlsstate.Policy
 	// Now is the clock. Default: the system's.
 	Now func() time.Time
 	// Logger gets one line when the server goes, or changes can't be read here, and
@@ -84,7 +85,7 @@ func (o Options) withDefaults() Options {
 		o.Prefix = "tlsratchet:"
 	}
 	if o.Policy == nil {
-		o.Policy = func() *tlsstate.Policy { return nil }
+		o.Policy = func(tlsstate.Kind) *tlsstate.Policy { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

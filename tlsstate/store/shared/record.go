@@ -59,7 +59,7 @@ type meeting struct {
 // meet joins a record of the server's into the local memory. An error that
 // wraps errMistaken says that the record was left alone.
 func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
-	m := meeting{swap: swap{id: id, was: theirs}}
+	m, rule := meeting{swap: swap{id: id, was: theirs}}, s.opts.Policy(id.Kind)
 	h, err := decode(theirs)
 	if err != nil {
 		s.undecodable.Add(1)
@@ -68,7 +68,7 @@ func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
 	if h == (tlsstate.History{}) {
 		m.mine, err = s.local.Load(id)
 	} else {
-		m.mine, m.news, err = s.update(id, netip.Addr{}, s.today(), func(cur tlsstate.History) tlsstate.History { return s.join(cur, h) })
+		m.mine, m.news, err = s.update(id, netip.Addr{}, s.today(), func(cur tlsstate.History) tlsstate.History { return join(cur, h, rule) })
 	}
 	if errors.Is(err, store.ErrFuture) || errors.Is(err, store.ErrInvalid) {
 		s.refused.Add(1)
@@ -78,15 +78,14 @@ func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
 		return m, err // nothing is known: a newcomer that found no room
 	}
 	if is := encode(m.mine); is != theirs {
-		m.key, m.is, m.life = s.key(id), is, s.life(&m.mine)
+		m.key, m.is, m.life = s.key(id), is, s.life(&m.mine, rule)
 	}
 	return m, nil
 }
 
 // join is [tlsstate.Merge], and the pins that only both together bear out.
-func (s *Store) join(mine, theirs tlsstate.History) tlsstate.History {
+func join(mine, theirs tlsstate.History, rule *tlsstate.Policy) tlsstate.History {
 	met := tlsstate.Merge(mine, theirs)
-	rule := s.opts.Policy()
 	if met == mine || met == theirs || rule == nil {
 		return met
 	}
@@ -102,12 +101,11 @@ const (
 )
 
 // life returns for how many seconds the server is to keep a record.
-func (s *Store) life(h *tlsstate.History) int64 {
+func (s *Store) life(h *tlsstate.History, rule *tlsstate.Policy) int64 {
 	keep := keepSeen
 	if pinned(h) {
-		rule := tlsstate.DefaultPolicy()
-		if p := s.opts.Policy(); p != nil {
-			rule = *p
+		if rule == nil {
+			rule = new(tlsstate.DefaultPolicy())
 		}
 		keep = max(keep, rule.PinMaxAgeDays)
 	}

@@ -24,7 +24,7 @@ var bank = tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
 func alone(t testing.TB, known tlsstate.History) *Store {
 	t.Helper()
 	rule := tlsstate.DefaultPolicy()
-	o := Options{Now: today.Time, Policy: func() *tlsstate.Policy { return &rule }}.withDefaults()
+	o := Options{Now: today.Time, Policy: func(tlsstate.Kind) *tlsstate.Policy { return &rule }}.withDefaults()
 	s := &Store{local: store.NewMemory(100), opts: o, changed: newChanged(o.MaxChanged)}
 	s.recent, _ = lru.New[tlsstate.Identity, time.Time](10)
 	if _, err := s.Update(bank, netip.Addr{}, today, func(tlsstate.History) tlsstate.History { return known }); err != nil {
@@ -176,15 +176,39 @@ func TestRecordsByThePolicy(t *testing.T) {
 		mine = storetest.Sees(mine, today-2*d, tlsstate.TLS12)
 		theirs = storetest.Sees(theirs, today-2*d-1, tlsstate.TLS12)
 	}
-	s.opts.Policy = func() *tlsstate.Policy { return nil }
-	if met := s.join(mine, theirs); met != tlsstate.Merge(mine, theirs) || pinned(&met) {
+	if met := join(mine, theirs, nil); met != tlsstate.Merge(mine, theirs) || pinned(&met) {
 		t.Errorf("without a policy: %+v", met)
 	}
 	rule := tlsstate.DefaultPolicy()
 	rule.PinMaxAgeDays = 300
-	s.opts.Policy = func() *tlsstate.Policy { return &rule }
-	if met := s.join(mine, theirs); !pinned(&met) || s.life(&met) != 300*86400 {
-		t.Errorf("kept for %d s: %+v", s.life(&met), met)
+	if met := join(mine, theirs, &rule); !pinned(&met) || s.life(&met, &rule) != 300*86400 {
+		t.Errorf("kept for %d s: %+v", s.life(&met, &rule), met)
+	}
+}
+
+// Pins of a kind form by the policy of that kind: destinations have their own.
+func TestPoliciesOfKinds(t *testing.T) {
+	s := alone(t, tlsstate.History{})
+	s.opts.Policy = func(k tlsstate.Kind) *tlsstate.Policy {
+		rule := tlsstate.DefaultPolicy()
+		if k == tlsstate.Destination {
+			rule.PinAfterDays = 20
+		}
+		return &rule
+	}
+	for kind, want := range map[tlsstate.Kind]bool{tlsstate.Domain: true, tlsstate.Destination: false} {
+		id := tlsstate.Identity{Kind: kind, Name: "bank.example"}
+		var mine tlsstate.History
+		for d := range tlsstate.Day(6) {
+			m, err := s.meet(id, encode(storetest.Sees(tlsstate.History{}, today-5+d, tlsstate.TLS12)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine = m.mine
+		}
+		if pinned(&mine) != want {
+			t.Errorf("%s: pinned %v", id, !want)
+		}
 	}
 }
 
