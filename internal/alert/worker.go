@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"tlsratchet/internal/trouble"
 )
 
 const (
@@ -21,9 +23,9 @@ type worker struct {
 	stats  *Stats // of the name of to; under the lock of alerts
 	queue  chan *Message
 
-	done    chan struct{}
-	cancel  context.CancelFunc // of all deliveries
-	failing bool
+	done     chan struct{}
+	cancel   context.CancelFunc // of all deliveries
+	delivery trouble.State
 }
 
 // Stats are what happened to the messages of one destination.
@@ -38,6 +40,7 @@ type Stats struct {
 func newWorker(to *Destination, a *Alerts, isNew bool) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &worker{to: to, alerts: a, stats: a.stats[to.Name], queue: make(chan *Message, backlog), done: make(chan struct{}), cancel: cancel}
+	w.delivery = trouble.State{Begins: "could not deliver an alert; further failures are only counted", Ends: "alerts are delivered again"}
 	if isNew && !to.repeats { // what repeats gets it anyway
 		w.catchUp(a.standing(to))
 	}
@@ -106,8 +109,7 @@ func (w *worker) repeat(ctx context.Context) {
 	}
 }
 
-// outcome counts a delivery. It logs once that the destination fails, and once
-// that it works again.
+// outcome counts a delivery.
 func (w *worker) outcome(err error) {
 	w.alerts.mu.Lock()
 	if err == nil {
@@ -116,14 +118,7 @@ func (w *worker) outcome(err error) {
 		w.stats.Failed++
 	}
 	w.alerts.mu.Unlock()
-	failed := err != nil
-	switch {
-	case failed && !w.failing:
-		w.alerts.log.Error("could not deliver an alert; further failures are only counted", "to", w.to.Name, "error", err)
-	case w.failing && !failed:
-		w.alerts.log.Info("alerts are delivered again", "to", w.to.Name)
-	}
-	w.failing = failed
+	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
 }
 
 // Stats returns the counts by the names of the destinations, of former ones too.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/statefile"
+	"tlsratchet/internal/trouble"
 )
 
 // ErrNewerVersion: a newer tlsratchet wrote the file. It is unchanged.
@@ -80,6 +81,10 @@ const (
 // that a stuck disk delays nothing.
 func (b *Book) write() {
 	defer close(b.written)
+	writing := trouble.State{
+		Begins: "could not write the incidents; they stay in memory and are written later",
+		Ends:   "incidents are written to the disk again",
+	}
 	pause := writeEvery
 	for open := true; open; {
 		select {
@@ -87,14 +92,9 @@ func (b *Book) write() {
 		case <-b.folded:
 			open = false
 		}
-		began, before := time.Now(), b.ended
+		began := time.Now()
 		b.ended = b.writeChanged(!open)
-		switch {
-		case b.ended != nil && before == nil:
-			b.log.Error("could not write the incidents; they stay in memory and are written later", "error", b.ended)
-		case b.ended == nil && before != nil:
-			b.log.Info("incidents are written to the disk again")
-		}
+		writing.Note(b.log, b.ended)
 		pause = max(writeEvery, 10*time.Since(began))
 	}
 }

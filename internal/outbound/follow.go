@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/trouble"
 )
 
 // Cursor is a place in Postfix's log. What lies before it was read; what is read
@@ -38,15 +39,15 @@ type Follower struct {
 	Now func() time.Time
 	Log *slog.Logger
 
-	lines    atomic.Uint64
-	last     atomic.Int64 // unix seconds of the newest line
-	cursor   atomic.Pointer[Cursor]
-	fault    atomic.Pointer[string]
-	joiner   *maillog.Deliveries
-	absent   bool   // there was no file at the begin: all of it is new
-	drained  bool   // the file was renamed, and was read to its end
-	muted    bool   // lines are read that were read before
-	complain string // what was logged last
+	lines   atomic.Uint64
+	last    atomic.Int64 // unix seconds of the newest line
+	cursor  atomic.Pointer[Cursor]
+	fault   atomic.Pointer[string]
+	joiner  *maillog.Deliveries
+	absent  bool // there was no file at the begin: all of it is new
+	drained bool // the file was renamed, and was read to its end
+	muted   bool // lines are read that were read before
+	reading trouble.State
 }
 
 // FollowerStats are what a follower did since its start.
@@ -82,6 +83,11 @@ func (f *Follower) Cursor() Cursor {
 // has now. What is logged from now on is read by [Follower.Run], however much
 // later that starts.
 func (f *Follower) Begin(from Cursor) {
+	f.reading = trouble.State{
+		Level:  slog.LevelWarn,
+		Begins: "Postfix's log can't be read: nothing is learned of deliveries",
+		Ends:   "Postfix's log is read",
+	}
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
 	if from == (Cursor{}) {
 		f.joiner.Gap(f.Now())
@@ -103,7 +109,7 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		if err := once(ctx); err != nil && ctx.Err() == nil {
-			f.failed(err.Error())
+			f.failed(err)
 			pause(ctx, faultPoll)
 		}
 	}
@@ -134,22 +140,19 @@ func (f *Follower) read(l *maillog.Line) {
 	f.joiner.Line(l.At, l.Program, l.PID, l.Message)
 }
 
-// failed reports a fault, once as long as it stays the same.
-func (f *Follower) failed(why string) {
+// failed reports a fault, where somebody misses what can't be read.
+func (f *Follower) failed(err error) {
+	why := err.Error()
 	f.fault.Store(&why)
-	if f.complain != why && f.Wanted() {
-		f.complain = why
-		f.Log.Warn("Postfix's log can't be read: nothing is learned of deliveries", "log", f.Source, "error", why)
+	if f.Wanted() {
+		f.reading.Note(f.Log, err, "log", f.Source)
 	}
 }
 
 // works reports that a fault is over.
 func (f *Follower) works() {
 	f.fault.Store(nil)
-	if f.complain != "" {
-		f.complain = ""
-		f.Log.Info("Postfix's log is read", "log", f.Source)
-	}
+	f.reading.Note(f.Log, nil, "log", f.Source)
 }
 
 // faultPoll is how often a log that can't be read is tried again.

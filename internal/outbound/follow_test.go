@@ -3,6 +3,7 @@ package outbound
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -351,8 +352,8 @@ func TestJournalEndsWithTheDaemon(t *testing.T) {
 		Source: "journal", Journal: true, Sink: &ids{}, Wanted: func() bool { return true }, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
-	f.failed("as it was before")
 	f.Begin(Cursor{})
+	f.failed(errors.New("as it was before"))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/trouble"
 )
 
 // failures counts what went wrong inside, and logs it once: a store that is
@@ -14,25 +16,22 @@ type failures struct {
 	log   *slog.Logger
 	count atomic.Uint64
 
-	// since is how many failures there were before those under way, plus one; 0
-	// while all is well.
-	since  atomic.Uint64
-	panics clean.Panics
+	trouble trouble.State
+	panics  clean.Panics
 }
 
-// note counts a failure, and logs the first of a series.
+func newFailures(log *slog.Logger) failures {
+	return failures{log: log, trouble: trouble.State{
+		Begins: "decision failed; message accepted; further failures are only counted until it works again",
+		Ends:   "decisions work again",
+		Calm:   time.Minute, // where a disk is slow, those from the cache work
+	}}
+}
+
+// note counts a failure.
 func (f *failures) note(err error) {
-	before := f.count.Add(1) - 1
-	if f.since.CompareAndSwap(0, before+1) {
-		f.log.Error("decision failed; message accepted; further failures are only counted until it works again", "error", err)
-	}
-}
-
-// over notes a success, and logs the end of a series.
-func (f *failures) over() {
-	if since := f.since.Load(); since != 0 && f.since.CompareAndSwap(since, 0) {
-		f.log.Info("decisions work again", "failures", f.count.Load()-since+1)
-	}
+	f.count.Add(1)
+	f.trouble.Note(f.log, err)
 }
 
 // panicked counts and logs a panic.

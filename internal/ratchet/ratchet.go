@@ -114,7 +114,7 @@ type Ratchet struct {
 
 // New returns a ratchet.
 func New(o Options) *Ratchet {
-	r := &Ratchet{o: o, failures: failures{log: o.Log}, trials: sync.Pool{New: func() any { return new(trial) }}}
+	r := &Ratchet{o: o, failures: newFailures(o.Log), trials: sync.Pool{New: func() any { return new(trial) }}}
 	r.rules.Store(o.Rules)
 	r.shared, _ = o.Histories.(Shared)
 	return r
@@ -151,7 +151,7 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 		r.failures.note(err)
 		return Decision{Reason: err}
 	}
-	r.failures.over()
+	r.failures.trouble.Note(r.o.Log, nil)
 	if d = t.Decision; d.Reason == nil {
 		r.o.Breaker.limit(s, &d)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tlsratchet/internal/peer"
@@ -468,24 +469,31 @@ func TestClockAhead(t *testing.T) {
 	}
 }
 
-// A store that is away fails for every message: the log has its first failure
-// and its end.
-func TestFailuresAreLoggedOnce(t *testing.T) {
+// A store that is away fails for every message, and a slow one for some: the log has
+// its first failure, and its end once none came for a minute.
+func TestFailuresAreLoggedOnce(t *testing.T) { synctest.Test(t, failuresAreLoggedOnce) }
+
+func failuresAreLoggedOnce(t *testing.T) {
 	f := newFixture(t)
 	away := func(tlsstate.Identity) error { return errors.New("disk gone") }
-	for range 2 {
-		f.memory.load = away
-		for range 100 {
-			f.Decide(session(t, bank, day(6), tlsstate.TLS13))
-		}
+	works := func() {
 		f.memory.load = nil
 		f.Decide(session(t, bank, day(6), tlsstate.TLS13))
+	}
+	for range 2 {
+		for range 100 {
+			f.memory.load = away
+			f.Decide(session(t, bank, day(6), tlsstate.TLS13))
+			works()
+		}
+		time.Sleep(time.Minute)
+		works()
 	}
 	log := f.log.String()
 	if n := strings.Count(log, "level=ERROR"); n != 2 || f.Failures() != 200 {
 		t.Errorf("%d errors in the log of %d failures, want 2 of 200:\n%s", n, f.Failures(), log)
 	}
-	if n := strings.Count(log, `msg="decisions work again" failures=100`); n != 2 {
+	if n := strings.Count(log, `msg="decisions work again" after=1m0s failures=100`); n != 2 {
 		t.Errorf("the end is logged %d times:\n%s", n, log)
 	}
 }

@@ -49,7 +49,7 @@ func (f *File) relieve() {
 
 func (f *File) choresEvery() time.Duration {
 	every := choresEvery
-	if f.snapshots.bad() {
+	if f.snapshots.Failing() {
 		every /= 6
 	}
 	if f.opts.SnapshotEvery > 0 {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
 	} {
 		f := &File{opts: Options{SnapshotEvery: tt.every}}
 		if tt.failed {
-			f.snapshots.since = time.Now()
+			f.snapshots.Note(slog.New(slog.DiscardHandler), ErrTimeout)
 		}
 		if got := f.choresEvery(); got != tt.want {
 			t.Errorf("snapshots every %s, failed %v: %s, want %s", tt.every, tt.failed, got, tt.want)

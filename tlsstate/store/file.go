@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/internal/trouble"
 	"tlsratchet/tlsstate"
 )
 
@@ -40,12 +41,12 @@ type File struct {
 
 	// Of the writer alone:
 	made           os.FileInfo // of the file that was opened, nil if that isn't known
-	writing, place trouble
+	writing, place trouble.State
 	delay          time.Duration // until the next try; 0 when all is well
 
 	// Of the chores alone:
 	agedOn, pruningLogged tlsstate.Day
-	snapshots, pruning    trouble
+	snapshots, pruning    trouble.State
 	relieveDelay          time.Duration
 }
 
@@ -120,13 +121,13 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.made, _ = os.Stat(path)
-	f.writing = trouble{begins: "history file can't be written: changes are kept in memory and tried again", ends: "history file is written again"}
-	f.place = trouble{
-		begins: "history file was deleted or replaced while it is in use: what is remembered ends with this process; save it: tlsratchet export >tlsratchet-history.jsonl",
-		ends:   "history file is in its place again",
+	f.writing = trouble.State{Begins: "history file can't be written: changes are kept in memory and tried again", Ends: "history file is written again"}
+	f.place = trouble.State{
+		Begins: "history file was deleted or replaced while it is in use: what is remembered ends with this process; save it: tlsratchet export >tlsratchet-history.jsonl",
+		Ends:   "history file is in its place again",
 	}
-	f.snapshots = trouble{begins: "no snapshot of the history file: if it is damaged, more will be lost", ends: "snapshots of the history file are taken again"}
-	f.pruning = trouble{begins: "pruning the history file failed; it will be retried", ends: "the history file is pruned again"}
+	f.snapshots = trouble.State{Begins: "no snapshot of the history file: if it is damaged, more will be lost", Ends: "snapshots of the history file are taken again"}
+	f.pruning = trouble.State{Begins: "pruning the history file failed; it will be retried", Ends: "the history file is pruned again"}
 	for range readers {
 		f.readers.Go(f.read)
 	}

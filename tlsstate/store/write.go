@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"tlsratchet/internal/trouble"
 )
 
 const (
@@ -119,22 +121,9 @@ func (f *File) end() error {
 	return err
 }
 
-// trouble is what fails for a time. Its begin and its end are logged.
-type trouble struct {
-	begins, ends string
-	since        time.Time // zero while all is well
-}
-
-func (t *trouble) bad() bool { return !t.since.IsZero() }
-
 // report reports how a try went. That the store is closed is no trouble.
-func (f *File) report(t *trouble, err error) {
-	switch {
-	case err != nil && !t.bad() && !errors.Is(err, ErrClosed):
-		t.since = time.Now()
-		f.log.Error(t.begins, "path", f.path, "error", err, "pending", f.table.waiting())
-	case err == nil && t.bad():
-		f.log.Info(t.ends, "path", f.path, "after", time.Since(t.since).Round(time.Second), "pending", f.table.waiting())
-		t.since = time.Time{}
+func (f *File) report(t *trouble.State, err error) {
+	if !errors.Is(err, ErrClosed) {
+		t.Note(f.log, err, "path", f.path, "pending", f.table.waiting())
 	}
 }

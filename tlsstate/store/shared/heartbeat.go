@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/valkey-io/valkey-go"
+
+	"tlsratchet/internal/trouble"
 )
 
 // seen is what is known of the server: by it is noticed that it lost
@@ -107,28 +109,19 @@ func isDenied(err error) bool {
 	return code == "NOAUTH" || code == "WRONGPASS" || code == "NOPERM"
 }
 
-// health is whether something works. When it stops and when it works again is
-// logged once.
+// health is whether something works.
 type health struct {
-	well       atomic.Bool
-	lost, back string
-	since      time.Time // zero while it works
+	well atomic.Bool
+	trouble.State
 }
 
 // found notes how a try went.
 func (s *Store) found(h *health, err error) {
 	h.well.Store(err == nil)
-	switch {
-	case err != nil && s.ctx.Err() != nil:
-		// we are stopping
-	case err != nil && h.since.IsZero():
-		h.since = time.Now()
-		s.opts.Logger.Error(h.lost, "error", err)
-		if h != &s.locals {
-			s.away.Add(1)
-		}
-	case err == nil && !h.since.IsZero():
-		s.opts.Logger.Info(h.back, "after", time.Since(h.since).Round(time.Second), "changed", s.changed.len())
-		h.since = time.Time{}
+	if err != nil && s.ctx.Err() != nil {
+		return // we are stopping
+	}
+	if h.Note(s.opts.Logger, err, "changed", s.changed.len()) && h != &s.locals {
+		s.away.Add(1)
 	}
 }

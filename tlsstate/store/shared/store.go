@@ -11,6 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 
+	"tlsratchet/internal/trouble"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -75,9 +76,9 @@ func New(local Local, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		local: local, opts: opts,
-		answers: health{lost: "the shared server does not answer: verdicts come from the local memory, and changes are kept", back: "the shared server answers again"},
-		takes:   health{lost: "the shared server takes no changes: they are kept", back: "the shared server takes changes again"},
-		locals:  health{lost: "changes not sent to the shared server, as they can't be read here; they are kept and sent later", back: "changes can be read again"},
+		answers: health{State: trouble.State{Begins: "the shared server does not answer: verdicts come from the local memory, and changes are kept", Ends: "the shared server answers again"}},
+		takes:   health{State: trouble.State{Begins: "the shared server takes no changes: they are kept", Ends: "the shared server takes changes again"}},
+		locals:  health{State: trouble.State{Begins: "changes not sent to the shared server, as they can't be read here; they are kept and sent later", Ends: "changes can be read again"}},
 		changed: newChanged(opts.MaxChanged),
 		asking:  semaphore.NewWeighted(askers),
 		wake:    make(chan struct{}, 1),
