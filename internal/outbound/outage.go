@@ -38,6 +38,8 @@ const (
 )
 
 type failure struct {
+	// Since is the first time in a row, At the last one.
+	Since   time.Time `json:"since"`
 	At      time.Time `json:"at"`
 	Network string    `json:"network,omitempty"`
 }
@@ -83,11 +85,13 @@ func (o *outage) fail(domain, network string, now time.Time) (is bool) {
 	o.with(func() {
 		o.expire(now)
 		f := o.s.Failing[domain]
-		note(&o.s.Failing, maxFailing, domain, failure{At: now, Network: cmp.Or(network, f.Network)}) // no host is named while Postfix suspends it
+		// No host is named while Postfix suspends it.
+		note(&o.s.Failing, maxFailing, domain, failure{Since: cmp.Or(f.Since, now), At: now, Network: cmp.Or(network, f.Network)})
 		if o.s.Since.IsZero() && o.begins(now) {
 			o.s.Since = now
 		}
-		is = !o.s.Since.IsZero() && o.s.Override != Hold
+		_, noted := o.s.Failing[domain] // else it counts its own days
+		is = noted && !o.s.Since.IsZero() && o.s.Override != Hold
 	})
 	return is
 }
@@ -166,15 +170,17 @@ func (o *outage) endIfOver() {
 }
 
 // releases reports whether mail is let go because of an outage: at once where
-// that is configured, else on the day on which a single destination is released.
-func (o *outage) releases(now time.Time, atOnce bool, afterDays int) (yes bool) {
+// that is configured, else on the day on which the destination would be released
+// for itself. Names of somebody's own that fail release nobody else.
+func (o *outage) releases(domain string, now time.Time, atOnce bool, afterDays int) (yes bool) {
 	o.with(func() {
 		o.expire(now)
 		switch {
 		case o.s.Override != "":
 			yes = o.s.Override == Release
 		case !o.s.Since.IsZero():
-			yes = atOnce || int(tlsstate.DayOf(now))-int(tlsstate.DayOf(o.s.Since)) >= afterDays-1
+			f, fails := o.s.Failing[domain]
+			yes = atOnce || fails && int(tlsstate.DayOf(now))-int(tlsstate.DayOf(f.Since)) >= afterDays-1
 		}
 	})
 	return yes

@@ -116,7 +116,7 @@ func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool 
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	return s.wouldHold(&v) && (v.Required || !b.outage.releases(now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
+	return s.wouldHold(&v) && (v.Required || !b.outage.releases(domain, now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
 }
 
 // stripped returns the verdict on a delivery in clear on a day.

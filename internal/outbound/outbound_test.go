@@ -258,6 +258,51 @@ func TestOutageOfOthers(t *testing.T) {
 	}
 }
 
+// TestOutageReleasesWhatWaited: on the third day of an outage those go whose mail
+// waits since its first, for it must not be returned. Whoever has names of his own
+// fail for two days does not have everybody else's mail sent in clear.
+func TestOutageReleasesWhatWaited(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.pin("early.test")
+	for day := 1; day <= 3; day++ {
+		w.failing(12)
+		w.outage.fail("early.test", "", w.now)
+		if early := w.Answer([]byte("early.test"), 77); early != (day < 3) {
+			t.Errorf("day %d: encrypt %v for what waits since the first day", day, early)
+		}
+		if !w.Answer([]byte("bank.test"), 77) {
+			t.Errorf("day %d: not held, though nothing waited for it", day)
+		}
+		w.days(1)
+	}
+	if !w.Stats().Outage {
+		t.Error("no outage")
+	}
+	w.days(-1)
+	for day := 1; day <= 3; day++ { // now it fails too
+		if got := w.deliver("bank.test", refused); got != (day < 3) {
+			t.Errorf("day %d of bank.test: encrypt %v", day, got)
+		}
+		w.failing(12)
+		w.days(1)
+	}
+}
+
+// TestOutageOfMore: a destination beyond those that an outage remembers counts its
+// own days, so that its mail is not returned either.
+func TestOutageOfMore(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	for day := 1; day <= 3; day++ {
+		w.failing(maxFailing)
+		if got := w.deliver("bank.test", refused); got != (day < 3) {
+			t.Errorf("day %d: encrypt %v", day, got)
+		}
+		w.days(1)
+	}
+}
+
 // TestOutageForgotten: one ends when nothing has failed for a day, and whoever
 // finds that out reports it.
 func TestOutageForgotten(t *testing.T) {
