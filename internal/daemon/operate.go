@@ -13,6 +13,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/incident"
 	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate/store"
 )
@@ -74,9 +75,12 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", admin.WhoMay(err))
 	}
-	book := openIncidents(cfg, nil, log)
+	book, err := incident.Read(incident.Options{File: stateFile(cfg, "incidents.json"), Log: log})
+	if err != nil {
+		log.Error("incidents are not available", "error", err)
+	}
 	a := (&admin.Local{Memory: file, Rules: cfg.RulesFor, Now: time.Now, Log: log, Book: book}).Admin()
-	a.Close = func() error { return errors.Join(book.Close(), file.Close()) }
+	a.Close = file.Close
 	return a, nil
 }
 

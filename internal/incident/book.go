@@ -20,7 +20,7 @@ type Options struct {
 	// File is the file of the incidents, for one book at a time; the zero File
 	// means memory only.
 	File statefile.File
-	// Changed, if not nil, is called for every change, in order, off the mail path
+	// Changed is called for every change, in order, off the mail path
 	// and with no lock held. It must not block for long: events wait meanwhile in a
 	// bounded queue.
 	Changed func(Change)
@@ -64,10 +64,33 @@ const (
 // with one in memory, and log that.
 func Open(o Options) (*Book, error) {
 	b := newBook(o)
-	if err := b.read(o.File); err != nil {
+	damaged, err := b.read(o.File)
+	if err == nil && damaged != nil {
+		err = b.setAside(o.File, damaged)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open the file of incidents: %w", err)
 	}
+	if o.File == (statefile.File{}) {
+		b.ledger.last = clockNumber()
+	}
+	_ = b.writeChanged(false) // before a number is given; the writer logs what fails
 	b.start()
+	return b, nil
+}
+
+// Read returns the book of a file that no other book has open, to look at: nothing
+// is written, and no incident closes. It need not be closed. Damaged lines are left
+// out, with a line in the log. Errors are those of [Open].
+func Read(o Options) (*Book, error) {
+	b := newBook(o)
+	damaged, err := b.read(o.File)
+	if err != nil {
+		return nil, fmt.Errorf("read the file of incidents: %w", err)
+	}
+	if damaged != nil {
+		b.log.Warn("damaged lines in the file of incidents are left out", "damaged", len(damaged), "error", damaged[0])
+	}
 	return b, nil
 }
 
@@ -78,9 +101,6 @@ func newBook(o Options) *Book {
 		events: make(chan *ratchet.Event, backlog),
 		saved:  marks{at: time.Now()},
 		folded: make(chan struct{}), written: make(chan struct{}),
-	}
-	if b.changed == nil {
-		b.changed = func(Change) {}
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	return b

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,88 @@ func TestRestart(t *testing.T) {
 	}
 	if all := w.book.All(); len(all) != 2 || all[0].ID != 2 {
 		t.Errorf("%d incidents, the newest %d", len(all), all[0].ID)
+	}
+}
+
+// TestNumbers: a number never names another incident, though the first one is
+// forgotten, the process is killed, or the file is damaged or none.
+func TestNumbers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.json")
+	w := newWorld(t, tlsstate.Header, path)
+	w.pin(bank)
+	next := func() uint64 {
+		w.deliver(bank, at(0, 0), clear)
+		id := w.one().ID
+		w.tick(at(1, 0))
+		w.tick(at(182, 0))
+		w.close()
+		w.open(path)
+		return id
+	}
+	if first, second := next(), next(); first != 1 || second != 2 {
+		t.Errorf("forgotten: %d, then %d", first, second)
+	}
+	killed, err := os.ReadFile(path) // as it is before a number is given
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := next()
+	w.close()
+	for name, b := range map[string][]byte{"killed": killed, "damaged": killed[:len(killed)/2], "empty": nil} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.open(path)
+		if id := next(); id <= last {
+			t.Errorf("%s: number %d again, after %d", name, id, last)
+		}
+		w.close()
+	}
+	path = ""
+	w.open(path)
+	if id := next(); id < uint64(start.Unix()) {
+		t.Errorf("in memory: number %d", id)
+	}
+}
+
+// TestReadOnly: whoever only looks at the file closes nothing and writes nothing.
+func TestReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.json")
+	w := newWorld(t, tlsstate.Header, path)
+	w.pin(bank)
+	w.deliver(bank, at(0, 0), clear)
+	w.close()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := incident.Options{File: statefile.At(path), Log: slog.New(slog.DiscardHandler)}
+	synctest.Test(t, func(t *testing.T) {
+		book, err := incident.Read(read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * 365 * 24 * time.Hour)
+		if n := len(book.OpenIncidents()); n != 1 || len(book.Tally(tlsstate.DayOf(start))) == 0 {
+			t.Errorf("%d open", n)
+		}
+	})
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("%v; it was changed:\n%s", err, after)
+	}
+	damaged := string(before) + "{\n"
+	if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if book, err := incident.Read(read); err != nil || len(book.All()) != 1 {
+		t.Errorf("damaged: %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != damaged {
+		t.Errorf("%v; the damaged file is now\n%s", err, after)
+	}
+	w.open(path) // the end is reported by the next daemon
+	if got := w.tick(at(1, 0)); got != "closed address:192.0.2.10" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -238,9 +321,9 @@ func flood(t *testing.T) {
 	if open, all := w.book.Count(), len(w.book.All()); open != 10000 || all != 10000 || w.book.Dropped() != 0 {
 		t.Errorf("%d open of %d, %d dropped", open, all, w.book.Dropped())
 	}
-	last := w.book.OpenIncidents()[len(w.book.OpenIncidents())-1]
-	if last.ID != 301 {
-		t.Errorf("the oldest is %d, want 301", last.ID)
+	all := w.book.OpenIncidents()
+	if first, last := all[len(all)-1].Identity.Name, all[0].Identity.Name; first != "10.0.1.44" || last != "10.0.40.59" {
+		t.Errorf("from %s to %s, want those from 300 on", first, last)
 	}
 }
 

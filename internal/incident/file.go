@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ var ErrNewerVersion = errors.New("written by a newer version")
 // saved is the content of the file: a first line, and one for each incident, from
 // the newest. So a damaged one costs no other.
 type saved struct {
-	Version   int        `json:"version"`
+	Version int `json:"version"`
+	// Numbers is the highest number that may have been given.
+	Numbers   uint64     `json:"numbers,omitempty"`
 	Tally     Tally      `json:"tally"`
 	Incidents []Incident `json:"-"`
 }
@@ -33,21 +36,20 @@ func (s saved) write(file statefile.File) error {
 	return file.Write(lines...)
 }
 
-// read fills the book from its file. One with a damaged line is renamed, so that
-// nothing of it is overwritten.
-func (b *Book) read(file statefile.File) error {
+// read fills the book from its file, and returns what is wrong with damaged lines.
+func (b *Book) read(file statefile.File) (damaged []error, err error) {
 	lines, err := file.Lines()
 	if err != nil || lines == nil {
-		return err
+		return nil, err
 	}
 	s := saved{Version: ours}
 	var all []*Incident
-	var damaged []error
-	if err := json.Unmarshal(lines[0], &s); err != nil {
-		damaged = append(damaged, err)
+	if err := json.Unmarshal(lines[0], &s); err != nil || s.Numbers > maxNumber {
+		damaged = append(damaged, cmp.Or(err, errNumber))
+		s.Numbers = clockNumber()
 	}
 	if s.Version != ours {
-		return fmt.Errorf("%w: version %d, this one reads %d", ErrNewerVersion, s.Version, ours)
+		return nil, fmt.Errorf("%w: version %d, this one reads %d", ErrNewerVersion, s.Version, ours)
 	}
 	for _, line := range lines[1:min(len(lines), 1+maxIncidents)] {
 		i := new(Incident)
@@ -57,11 +59,13 @@ func (b *Book) read(file statefile.File) error {
 		}
 		all = append(all, i)
 	}
-	b.ledger.restore(all)
+	b.ledger.restore(all, s.Numbers)
 	b.tally.restore(s.Tally)
-	if damaged == nil {
-		return nil
-	}
+	return damaged, nil
+}
+
+// setAside renames a file with damaged lines, so that nothing of it is overwritten.
+func (b *Book) setAside(file statefile.File, damaged []error) error {
 	aside, err := file.SetAside()
 	b.ledger.changes++ // what is left is to be written
 	b.log.Error("damaged lines in the file of incidents; it is renamed and a new one is made of the others",
@@ -99,26 +103,34 @@ func (b *Book) write() {
 	}
 }
 
+// spare is how many numbers the file of a book that is open states as given beyond
+// those that were: no number is given twice, though the process is killed. Not
+// more incidents than this are stored.
+const spare = maxIncidents
+
 // marks are what the file holds: the changes and messages up to some count.
 type marks struct {
-	changes, messages uint64
-	at                time.Time
+	changes, messages, numbers uint64
+	at                         time.Time
 }
 
 // writeChanged writes everything if an incident changed since the last time. If
 // only messages were counted, it does so once in a while, and the last time.
 func (b *Book) writeChanged(last bool) error {
-	counted := b.tally.counted.Load() // first: what is written then has these at least
+	m := marks{messages: b.tally.counted.Load(), at: time.Now()} // first: what is written then has these at least
 	b.mu.Lock()
-	changes := b.ledger.changes
+	m.changes, m.numbers = b.ledger.changes, b.ledger.last
 	b.mu.Unlock()
-	due := counted != b.saved.messages && (last || time.Since(b.saved.at) >= tallyEvery)
-	if changes == b.saved.changes && !due {
+	if !last {
+		m.numbers += spare
+	}
+	due := m.messages != b.saved.messages && (last || time.Since(b.saved.at) >= tallyEvery)
+	if m.changes == b.saved.changes && m.numbers == b.saved.numbers && !due {
 		return nil
 	}
-	err := b.save(saved{ours, b.tally.all(), b.All()})
+	err := b.save(saved{ours, m.numbers, b.tally.all(), b.All()})
 	if err == nil {
-		b.saved = marks{changes, counted, time.Now()}
+		b.saved = m
 	}
 	return err
 }

@@ -48,8 +48,9 @@ func newLedger(most int) *ledger {
 	return &ledger{most: most, newest: make(map[key]*Incident), watch: watch{by: make(map[string]int)}}
 }
 
-// restore puts in the incidents that were read from the file.
-func (l *ledger) restore(all []*Incident) {
+// restore puts in the incidents that were read from the file, and the highest
+// number that may have been given.
+func (l *ledger) restore(all []*Incident, last uint64) {
 	slices.SortStableFunc(all, func(a, b *Incident) int { return cmp.Compare(a.ID, b.ID) })
 	l.all = slices.CompactFunc(all, func(a, b *Incident) bool { return a.ID == b.ID })
 	for _, i := range l.all {
@@ -59,7 +60,12 @@ func (l *ledger) restore(all []*Incident) {
 			l.watch.add(i.Clients, 1)
 		}
 	}
+	l.last = max(l.last, last)
 }
+
+// clockNumber is the number to go on from where it is not known which were given:
+// the seconds since 1970.
+func clockNumber() uint64 { return uint64(time.Now().Unix()) }
 
 func (i *Incident) key() key { return key{i.Identity, i.KnownPlaintext} }
 

@@ -138,7 +138,7 @@ func TestLedgerHolds(t *testing.T) {
 		}
 		rand.Shuffle(len(written), func(i, j int) { written[i], written[j] = written[j], written[i] })
 		again := newLedger(5)
-		again.restore(written)
+		again.restore(written, 0)
 		checkLedger(t, again)
 		if len(again.all) != len(l.all) || len(again.watch.by) != len(l.watch.by) || len(again.newest) != len(l.newest) {
 			t.Fatalf("after a restart %d incidents, %d addresses, before %d, %d",

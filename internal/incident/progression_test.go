@@ -207,7 +207,7 @@ func (w *world) step(s step) (got string) {
 
 // TestGathered is what an incident keeps.
 func TestGathered(t *testing.T) {
-	w := newWorld(t, tlsstate.Tempfail, "")
+	w := newWorld(t, tlsstate.Tempfail, filepath.Join(t.TempDir(), "incidents.json"))
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
 	exempt := w.decide(bank, at(0, 1), clear)

@@ -27,11 +27,18 @@ func (i *Incident) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// maxNumber is the highest number: what every reader of JSON takes exactly.
+const maxNumber = 1 << 53
+
+var errNumber = fmt.Errorf("number not from 1 to %d", maxNumber)
+
 // check returns what is out of bounds.
 func (i *Incident) check() error {
 	switch {
-	case i.ID == 0 || i.Identity.IsZero():
-		return errors.New("incident without a number or an identity")
+	case i.ID == 0 || i.ID > maxNumber:
+		return errNumber
+	case i.Identity.IsZero():
+		return errors.New("incident without an identity")
 	case i.Reopened < 0:
 		return fmt.Errorf("reopened %d times", i.Reopened)
 	case len(i.Clients) > MaxClients || len(i.From) > MaxFrom || len(i.Held) > MaxHeld:

@@ -61,24 +61,6 @@ func on(t *testing.T, f *faulty, fn func(*Book, *bytes.Buffer)) {
 	})
 }
 
-// A command that works on the file has nobody to report a change to.
-func TestNobodyToReportTo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBook(Options{Log: slog.New(slog.DiscardHandler)})
-		b.save = (&faulty{}).save
-		b.start()
-		b.OnEvent(downgrade("192.0.2.1", time.Now()))
-		time.Sleep(quietHours + 2*tickEvery)
-		synctest.Wait()
-		if n := len(b.OpenIncidents()); n != 0 {
-			t.Errorf("%d open", n)
-		}
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // TestFailingDisk: what can't be written is kept, logged once, and written when
 // it can be.
 func TestFailingDisk(t *testing.T) {
@@ -99,8 +81,8 @@ func TestFailingDisk(t *testing.T) {
 			t.Errorf("logged %d times:\n%s", n, log)
 		}
 	})
-	if len(f.all) != 1 || len(f.all[0].Incidents) != 1 || len(f.all[0].Tally) != 1 {
-		t.Errorf("%+v: want the incident and the tally, once", f.all)
+	if len(f.all) != 2 || len(f.all[0].Incidents) != 1 || len(f.all[0].Tally) != 1 || f.all[1].Numbers != 1 {
+		t.Errorf("%+v: want the incident and the tally, and at the end the number", f.all)
 	}
 }
 
@@ -138,8 +120,8 @@ func TestSteadyWritesNothing(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if n := len(f.all); n != 2 {
-			t.Errorf("%d writes in 130 seconds, want 2", n)
+		if n := len(f.all); n != 3 {
+			t.Errorf("%d writes in 130 seconds, want the numbers, and the tally twice", n)
 		}
 		if err := b.Close(); err != nil {
 			t.Error(err)
@@ -159,7 +141,7 @@ func TestTallyAtTheEnd(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if len(f.all) != 1 || len(f.all[0].Tally) != 1 || f.all[0].Incidents != nil {
+	if len(f.all) != 2 || len(f.all[1].Tally) != 1 || f.all[1].Incidents != nil {
 		t.Errorf("written: %+v", f.all)
 	}
 }
