@@ -291,7 +291,7 @@ func TestExplainBreaker(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, err := w.Explain(t.Context(), admin.Question{Client: "192.0.2.10", TLS: "none"})
-		if err != nil || !strings.Contains(strings.Join(a.Rules, "\n"), "The circuit breaker is suspended (nothing is refused or held, but for [[peer]] rows; downgrades get a header at most): header.") {
+		if err != nil || !strings.Contains(strings.Join(a.Rules, "\n"), "The answer of the circuit breaker is suspended (nothing is refused or held, but for [[peer]] rows; downgrades get a header at most): header.") {
 			t.Errorf("%+v, %v", a, err)
 		}
 	})

@@ -119,9 +119,9 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 		switch {
 		case d.Breaker == ratchet.Armed:
 		case e.Policy.Peer || d.Required:
-			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s, which limits no row of the configuration: %s.", d.Breaker, d.Action))
+			a.Rules = append(a.Rules, fmt.Sprintf("The answer of the circuit breaker is %s, which limits no row of the configuration: %s.", d.Breaker, d.Action))
 		default:
-			a.Rules = append(a.Rules, fmt.Sprintf("The circuit breaker is %s (%s): %s.", d.Breaker, words.Answer(d.Breaker), d.Action))
+			a.Rules = append(a.Rules, fmt.Sprintf("The answer of the circuit breaker is %s (%s): %s.", d.Breaker, words.Answer(d.Breaker), d.Action))
 		}
 	}
 	if !s.Peer.IP.IsValid() && s.Peer.Host != "" {

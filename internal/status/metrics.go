@@ -15,7 +15,7 @@ const (
 	outcomes = int(tlsstate.Downgraded) + 1
 	kinds    = int(tlsstate.Unauthenticated) + 1
 	actions  = int(tlsstate.Reject) + 1
-	answers  = int(ratchet.Suspended) + 1
+	answers  = int(ratchet.Excused) + 1
 )
 
 // Metrics are the counters of events, and what is read from elsewhere at each
@@ -69,8 +69,8 @@ func (m *Metrics) events() {
 		m.undone[a] = acts.WithLabelValues(tlsstate.Action(a).String(), "no")
 	}
 	limited := m.counters("tlsratchet_breaker_limited_total",
-		"Downgraded messages while the circuit breaker limited actions, by its state.", "answer")
-	for a := ratchet.Softened; a <= ratchet.Suspended; a++ {
+		"Downgraded messages whose action the circuit breaker limited, by its answer.", "answer")
+	for a := ratchet.Softened; a <= ratchet.Excused; a++ {
 		m.limited[a] = limited.WithLabelValues(a.String())
 	}
 }
@@ -121,8 +121,8 @@ func (m *Metrics) Take(e ratchet.Event) {
 		by = &m.undone
 	}
 	by[min(int(e.AppliedAction()), actions-1)].Inc()
-	if a := e.Decision.Breaker; a > ratchet.Armed && int(a) < answers {
-		m.limited[a].Inc()
+	if d := e.Decision; d.Action < d.Unlimited && d.Breaker > ratchet.Armed && int(d.Breaker) < answers {
+		m.limited[d.Breaker].Inc()
 	}
 }
 

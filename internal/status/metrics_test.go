@@ -88,7 +88,9 @@ func busyMetrics() *status.Metrics {
 		e := event(stripped, tlsstate.Plaintext, "192.0.2.10")
 		m.Take(e) // what was to be refused and was not is an exempt recipient's
 		e.Recipient, e.Refused = "bob@ours.example", true
-		e.Decision.Breaker = ratchet.Suspended
+		e.Decision.Breaker, e.Decision.Unlimited = ratchet.Suspended, tlsstate.Tempfail
+		m.Take(e) // tempfail and reject are not limited: a row's
+		e.Decision.Breaker = ratchet.Excused
 		m.Take(e)
 		e.Done, e.Decision.Breaker = false, ratchet.Armed
 		m.Take(e)
@@ -195,7 +197,7 @@ func TestNumbersOutOfRange(t *testing.T) {
 		{Outcome: 200}, {Outcome: tlsstate.Downgraded, Kind: 200, Action: 200}, {Outcome: tlsstate.Downgraded},
 	} {
 		e := event(v, 200, "192.0.2.1")
-		e.Decision.Breaker = 200
+		e.Decision.Breaker, e.Decision.Unlimited = 200, 201
 		m.Take(e)
 	}
 }
@@ -205,7 +207,7 @@ func TestTakeAllocatesNothing(t *testing.T) {
 	m := status.NewMetrics(nothing)
 	for _, v := range verdicts() {
 		e := event(v, tlsstate.TLS12, "192.0.2.10")
-		e.Decision.Breaker = ratchet.Softened
+		e.Decision.Breaker, e.Decision.Unlimited = ratchet.Softened, tlsstate.Reject
 		if n := testing.AllocsPerRun(100, func() { m.Take(e) }); n != 0 {
 			t.Errorf("%s: %v allocations", v.Outcome, n)
 		}

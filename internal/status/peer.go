@@ -108,7 +108,7 @@ func meaning(e *ratchet.Explanation) string {
 	case d.Outcome != tlsstate.Downgraded:
 		return fmt.Sprintf("A session in clear now would be no downgrade: the verdict would be %s.", d.Outcome)
 	case d.Unlimited != d.Action:
-		return fmt.Sprintf("A session in clear now would be a downgrade; the action would be %s: the policy asks for %s, but the circuit breaker is %s.", d.Action, d.Unlimited, d.Breaker)
+		return fmt.Sprintf("A session in clear now would be a downgrade; the action would be %s: the policy asks for %s, but the answer of the circuit breaker is %s.", d.Action, d.Unlimited, d.Breaker)
 	}
 	return fmt.Sprintf("A session in clear now would be a downgrade; the action would be %s.", d.Action)
 }
