@@ -22,6 +22,9 @@ const (
 	// socket, or the one of that name that systemd passes.
 	Beside       = "beside"
 	PolicySocket = "policy.sock"
+	// PolicyServiceSocket is the name by which systemd passes a socket of the
+	// policy service.
+	PolicyServiceSocket = "policy-service.sock"
 )
 
 // Outbound is the sending side: what Postfix is answered, and what is learned

@@ -116,15 +116,17 @@ func (d *Daemon) judge(cfg *config.Config) error {
 }
 
 // addMail opens the doors for mail: the milter, the policy service, and the
-// sending side, whose socket systemd passes among those of the milter.
+// sending side. systemd passes the sockets of these two among those of the milter.
 func (d *Daemon) addMail(cfg *config.Config) (err error) {
 	d.look.Mode = cfg.Socket.Mode
 	if d.look.Group, err = socketGroup(cfg); err != nil {
 		return err
 	}
-	see, err := d.addPolicyService(cfg)
-	if err != nil {
-		return err
+	var seen *policyservice.Connections
+	var see func(netip.Addr, string)
+	if len(cfg.PolicyService.Listen) > 0 {
+		seen = &policyservice.Connections{}
+		see = seen.See
 	}
 	d.milter = milter.New(d.inbound(), mailOptions(cfg), see)
 	if d.server, err = newServer(cfg, d.milter, d.log); err != nil {
@@ -134,24 +136,28 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 	if err := d.add(o); err != nil {
 		return err
 	}
-	passed := slices.DeleteFunc(slices.Clone(o.listeners), func(l net.Listener) bool { return !isPolicy(l) })
-	o.listeners = slices.DeleteFunc(o.listeners, isPolicy)
-	return d.addSending(cfg, passed)
+	if err := d.addPolicyService(cfg, seen, o.handOver(config.PolicyServiceSocket)); err != nil {
+		return err
+	}
+	return d.addSending(cfg, o.handOver(config.PolicySocket))
 }
 
-// addPolicyService opens the second door to the ratchet, if it is switched on.
-// see is what the milter calls for each message, whose client is then not
-// judged there.
-func (d *Daemon) addPolicyService(cfg *config.Config) (see func(netip.Addr, string), err error) {
-	if len(cfg.PolicyService.Listen) == 0 {
-		return nil, nil
+// addPolicyService opens the second door to the ratchet beside the sockets that
+// systemd passed for it, if it is switched on: if seen, the connections whose
+// clients the milter judges, is not nil.
+func (d *Daemon) addPolicyService(cfg *config.Config, seen *policyservice.Connections, passed []net.Listener) error {
+	if seen == nil {
+		closeListeners(passed)
+		return nil
 	}
-	seen := &policyservice.Connections{}
 	limits := policyservice.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
 	d.policy = policyservice.New(d.inbound(), mailOptions(cfg), seen.Has, limits)
-	return seen.See, d.add(&door{
-		name: policyDoor, where: cfg.PolicyService.Listen, look: d.look, mail: true, serve: d.policy.Serve, stop: d.policy.Shutdown,
+	where := slices.DeleteFunc(slices.Clone(cfg.PolicyService.Listen), func(l wire.Spec) bool {
+		return slices.ContainsFunc(passed, func(p net.Listener) bool { return p.Addr().String() == l.Address })
+	})
+	return d.add(&door{
+		name: policyDoor, where: where, look: d.look, mail: true, listeners: passed, serve: d.policy.Serve, stop: d.policy.Shutdown,
 	})
 }
 

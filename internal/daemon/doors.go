@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,6 +74,26 @@ func (d *Daemon) add(o *door) error {
 		o.listeners = append(o.listeners, opened...)
 	}
 	return nil
+}
+
+// handOver takes the unix sockets with a name from those that systemd passed: they
+// are another door's.
+func (o *door) handOver(name string) (passed []net.Listener) {
+	o.listeners = slices.DeleteFunc(o.listeners, func(l net.Listener) bool {
+		at := wire.Spec{Network: wire.NetworkUnix, Address: l.Addr().String()}
+		is := l.Addr().Network() == at.Network && filepath.Base(at.Address) == name && !slices.Contains(o.where, at)
+		if is {
+			passed = append(passed, l)
+		}
+		return is
+	})
+	return passed
+}
+
+func closeListeners(all []net.Listener) {
+	for _, l := range all {
+		l.Close()
+	}
 }
 
 func (o *door) open(l wire.Spec) ([]net.Listener, error) {

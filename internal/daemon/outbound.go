@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -70,12 +69,6 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 		serve: func(l ...net.Listener) error { <-s.permitted; return s.server.Serve(l...) },
 		stop:  s.server.Shutdown,
 	})
-}
-
-func closeListeners(all []net.Listener) {
-	for _, l := range all {
-		l.Close()
-	}
 }
 
 func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
@@ -159,12 +152,6 @@ func (s *sending) reload(cfg *config.Config) {
 	s.cfg = cfg
 	s.mu.Unlock()
 	s.permit(context.Background())
-}
-
-// isPolicy reports whether a socket that systemd passed is for the sending side:
-// by its name.
-func isPolicy(l net.Listener) bool {
-	return l.Addr().Network() == "unix" && filepath.Base(l.Addr().String()) == config.PolicySocket
 }
 
 // Overview implements [admin.Sending]. It is the zero one where it is off.

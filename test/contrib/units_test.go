@@ -1,6 +1,7 @@
 package contrib_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -43,12 +44,13 @@ func TestSocketPath(t *testing.T) {
 	unit := lines(t, "tlsratchet.socket")
 	listen := unit["[Socket]ListenStream"]
 	table, err := fs.ReadFile(contrib.Files, "postfix/tlsratchet-policy.cf")
-	if err != nil || len(listen) != 2 {
+	policy, err1 := fs.ReadFile(contrib.Files, "postfix/main.cf.policy")
+	if err := errors.Join(err, err1); err != nil || len(listen) != 3 {
 		t.Fatalf("ListenStream: %q, %v", listen, err)
 	}
-	for i, want := range []string{"{ unix:%s,", "memcache = unix:%s\n"} {
+	for i, want := range []string{"{ unix:%s,", "memcache = unix:%s\n", "check_policy_service { unix:%s,"} {
 		path, inQueue := strings.CutPrefix(listen[i], "/var/spool/postfix/")
-		if !inQueue || !strings.Contains(string(text)+string(table), fmt.Sprintf(want, path)) {
+		if !inQueue || !strings.Contains(string(text)+string(table)+string(policy), fmt.Sprintf(want, path)) {
 			t.Errorf("contrib/postfix doesn't name %s", listen[i])
 		}
 	}

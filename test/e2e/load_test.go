@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -75,7 +76,7 @@ func TestRestartUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	history := filepath.Join(dir, "history.db")
-	d := activated(t, file, config, history)
+	d := activated(t, config, history, file)
 	steadyPeer(t, filepath.Join(dir, "m"), "new; ")
 	load := startLoad(t, filepath.Join(dir, "m"), func(s *sender) error { return s.again() })
 	restarts := often(8, 100)
@@ -85,7 +86,7 @@ func TestRestartUnderLoad(t *testing.T) {
 		if text := d.text(); strings.Contains(text, "cut off") || strings.Contains(text, "level=ERROR") {
 			t.Errorf("restart %d:\n%s", i, text)
 		}
-		d = activated(t, file, config, history)
+		d = activated(t, config, history, file)
 	}
 	load.stop()
 	steadyPeer(t, filepath.Join(dir, "m"), "steady; ")
@@ -124,15 +125,45 @@ func inherited(t *testing.T, path string) *os.File {
 	return file
 }
 
-// activated starts a daemon on that socket as systemd does: the shell sets
+// activated starts a daemon on such sockets as systemd does: the shell sets
 // the process its own id, and becomes the daemon.
-func activated(t *testing.T, file *os.File, config, history string) *daemon {
+func activated(t *testing.T, config, history string, files ...*os.File) *daemon {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", `export LISTEN_PID=$$; exec "$@"`, "sh",
 		binary, "serve", "--config", config, "--listen", "systemd", "--history", history)
-	cmd.Env = append(os.Environ(), "LISTEN_FDS=1")
-	cmd.ExtraFiles = []*os.File{file}
+	cmd.Env = append(os.Environ(), fmt.Sprint("LISTEN_FDS=", len(files)))
+	cmd.ExtraFiles = files
 	return launch(t, cmd)
+}
+
+// TestActivatedDoors: systemd passes the sockets of all doors, in a folder where the
+// daemon may not make its own; each door gets those with its name.
+func TestActivatedDoors(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	config := in("tlsratchet.toml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "%s\n[policy_service]\nlisten = [\"unix:%s\"]\n", trust, in("policy-service.sock")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	activated(t, config, in("history.db"), inherited(t, in("policy-service.sock")), inherited(t, in("m")), inherited(t, in("policy.sock")))
+	steadyPeer(t, in("m"), "new; ")
+	for _, x := range []struct{ name, request, want string }{
+		{"policy-service.sock", "request=smtpd_access_policy\nprotocol_state=RCPT\n\n", "action=DUNNO\n\n"},
+		{"policy.sock", "get bank.example\r\n", "END\r\n"},
+	} {
+		c, err := net.Dial("unix", in(x.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, x.request); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(x.want))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != x.want {
+			t.Errorf("%s answers %q, %v", x.name, got, err)
+		}
+	}
 }
 
 // waitFor waits until the log has a text n times.
