@@ -32,7 +32,11 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // run runs one command line and returns its exit code. Errors go to stderr, a
 // line each.
 func run(args []string, stdout, stderr io.Writer) int {
-	err := newApp(stdout, stderr).Run(args)
+	out := &output{Writer: stdout}
+	err := newApp(out, stderr).Run(args)
+	if !errors.Is(err, out.err) {
+		err = errors.Join(err, out.err)
+	}
 	if err == nil {
 		return 0
 	}
@@ -44,6 +48,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// output is standard output. It keeps the first error, so that a command need not
+// look at what each line came to.
+type output struct {
+	io.Writer
+	err error
+}
+
+// Write implements [io.Writer].
+func (o *output) Write(p []byte) (n int, err error) {
+	if o.err == nil {
+		n, o.err = o.Writer.Write(p)
+	}
+	return n, o.err
 }
 
 // printable replaces what a terminal acts on: the name of a file may hold anything.

@@ -50,12 +50,34 @@ func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.Actio
 		if err != nil {
 			return err
 		}
-		a, err := open(c.Context, cfg, c.App.ErrWriter)
+		a, err := connect(c, cfg, open)
 		if err != nil {
 			return err
 		}
 		return errors.Join(do(a), a.Close())
 	}
+}
+
+// connect returns what open does. A daemon that answers may have another memory than
+// the one that --history names: that is worked on as a file.
+func connect(c *cli.Context, cfg *config.Config, open opener) (*admin.Admin, error) {
+	a, err := open(c.Context, cfg, c.App.ErrWriter)
+	if err != nil || !c.IsSet("history") {
+		return a, err
+	}
+	s, err := a.Summary(c.Context)
+	if err != nil || s.History == "" || sameFile(s.History, cfg.History) {
+		return a, err
+	}
+	a.Close()
+	cfg.Admin.Socket = config.Off
+	return open(c.Context, cfg, c.App.ErrWriter)
+}
+
+func sameFile(a, b string) bool {
+	one, _ := os.Stat(a)
+	other, _ := os.Stat(b)
+	return a == b || one != nil && other != nil && os.SameFile(one, other)
 }
 
 // answer is the job of asking for a value and showing it.

@@ -58,7 +58,7 @@ func readMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) []doctor.
 }
 
 func askMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) error {
-	a, err := daemon.Operate(c.Context, cfg, c.App.ErrWriter)
+	a, err := connect(c, cfg, daemon.Operate)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type brush bool
 // brushFor colours on a terminal alone, and not where its owner doesn't want it
 // (NO_COLOR, see no-color.org) or can't have it.
 func brushFor(w io.Writer) brush {
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
 	file, ok := w.(*os.File)
 	return brush(ok && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 }

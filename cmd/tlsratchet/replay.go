@@ -154,7 +154,7 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 
 // apply merges what was learned into the memory.
 func apply(c *cli.Context, cfg *config.Config, r *replay.Result, listener tlsstate.Identity) (*admin.Imported, error) {
-	a, err := daemon.OperateOrStart(c.Context, cfg, c.App.ErrWriter)
+	a, err := connect(c, cfg, daemon.OperateOrStart)
 	if err != nil {
 		return nil, fmt.Errorf("nothing was applied: %w", err)
 	}

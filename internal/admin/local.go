@@ -35,6 +35,8 @@ type Local struct {
 	Log    *slog.Logger
 	// Acted, if not nil, is called after each act.
 	Acted func()
+	// History is the file of the daemon's memory; "" where none runs.
+	History string
 	// Listeners, if not nil, returns where the daemon listens.
 	Listeners func() []string
 	// Book has the incidents and the counts of messages by day; nil for none.
@@ -63,7 +65,7 @@ func (l *Local) Admin() *Admin {
 func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.Now()) }
 
 func (l *Local) summary(context.Context, struct{}) (s Summary, err error) {
-	s.Newest = l.Memory.Newest().String()
+	s.Newest, s.History = l.Memory.Newest().String(), l.History
 	if l.Listeners != nil {
 		s.Listeners = l.Listeners()
 	}

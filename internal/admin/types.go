@@ -79,6 +79,9 @@ type Override struct {
 type Summary struct {
 	// Newest is the newest day in any history, "never" if there is none.
 	Newest string `json:"newest"`
+	// History is the file of a daemon's memory, or "memory" for none; "" where no
+	// daemon runs.
+	History string `json:"history,omitempty"`
 	// Listeners are as the configuration spells them; none where no daemon runs.
 	Listeners []string `json:"listeners,omitempty"`
 	// Tally counts messages by day, for people.

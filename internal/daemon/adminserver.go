@@ -36,7 +36,7 @@ func (d *Daemon) addAdmin(cfg *config.Config) error {
 func (d *Daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	local := &admin.Local{
-		Memory: d.whole(), Rules: d.rulesFor, Now: time.Now, Log: d.log, Book: d.watch.book, CircuitBreaker: d.watch.breaker.Breaker,
+		Memory: d.whole(), History: d.config.Load().History, Rules: d.rulesFor, Now: time.Now, Log: d.log, Book: d.watch.book, CircuitBreaker: d.watch.breaker.Breaker,
 		Listeners: func() []string { return d.listening },
 		Acted: func() {
 			d.watch.unpinned(d.histories.Load)
