@@ -134,7 +134,7 @@ func settle(commands []*cli.Command, usage cli.OnUsageErrorFunc) {
 		c.HideHelpCommand = true
 		action, takes := c.Action, c.ArgsUsage != "" || len(c.Subcommands) > 0
 		c.Action = func(c *cli.Context) error {
-			if err := flagsFirst(c); err != nil {
+			if err := flagsInPlace(c); err != nil {
 				return err
 			}
 			if c.NArg() > 0 && !takes {

@@ -99,9 +99,14 @@ func show(c *cli.Context, v any, text func(io.Writer) error) error {
 	return text(c.App.Writer)
 }
 
-// flagsFirst refuses an argument that looks like a flag: after an argument it
-// would be taken for one more, silently.
-func flagsFirst(c *cli.Context) error {
+// flagsInPlace refuses an argument that looks like a flag: after an argument it
+// would be taken for one more, silently. So would a flag before a subcommand.
+func flagsInPlace(c *cli.Context) error {
+	for _, above := range c.Lineage()[1:] {
+		if names := above.LocalFlagNames(); len(names) > 0 {
+			return usagef("flags go after the command: move --%s behind %s", names[0], c.Command.Name)
+		}
+	}
 	for _, a := range c.Args().Slice() {
 		if len(a) > 1 && a[0] == '-' {
 			return usagef("flags go before arguments: move %q before %q", a, c.Args().First())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -45,7 +46,7 @@ func needs(which string) cli.ActionFunc {
 func flagError(c *cli.Context, err error) error {
 	name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
 	if !ok {
-		return err
+		return errors.New(strings.Replace(err.Error(), " flag -", " flag --", 1))
 	}
 	var names []string
 	flags := c.App.VisibleFlags()

@@ -140,6 +140,17 @@ func TestPeers(t *testing.T) {
 		if got := strings.Join(identities(t, w.Peers(t.Context(), admin.Query{Downgraded: true})), " "); got != "address:192.0.2.10 domain:bank.example" {
 			t.Errorf("downgraded: %v", got)
 		}
+		if _, err := w.Do(t.Context(), admin.Act{Do: "forget", Identity: identity("address:192.0.2.20"), Why: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []admin.Query{{Below: "192.0.2.20"}, {Leveled: true, Level: tlsstate.Plaintext}} {
+			if got := identities(t, w.Peers(t.Context(), q)); len(got) != 0 {
+				t.Errorf("%+v: a forgotten peer is listed: %v", q, got)
+			}
+		}
+		if _, err := w.Peer(t.Context(), identity("address:192.0.2.29")); err == nil || strings.Contains(err.Error(), "address:192.0.2.20") {
+			t.Errorf("a forgotten peer is proposed: %v", err)
+		}
 		for range w.Peers(t.Context(), admin.Query{}) {
 			break // a reader that stops must not leave anything running
 		}
@@ -330,7 +341,7 @@ func TestActs(t *testing.T) {
 			t.Errorf("forgotten: %+v, %v", d.Words, err)
 		}
 		for want, bad := range map[string]admin.Act{
-			"say why":             {Do: "unpin", Identity: identity("address:192.0.2.30")},
+			"say why":             {Do: "unpin", Identity: identity("address:192.0.2.30"), Why: " \t"},
 			"use unpin or forget": {Do: "delete", Identity: identity("address:192.0.2.30"), Why: "x"},
 			"no history":          {Do: "unpin", Identity: identity("domain:nobody.example"), Why: "x"},
 		} {

@@ -33,7 +33,7 @@ func (o Override) Check(answers []string) error {
 }
 
 func checkReason(why string) error {
-	if why == "" {
+	if strings.TrimSpace(why) == "" {
 		return fmt.Errorf("%w: say why: it goes into the log", ErrBadRequest)
 	}
 	return nil

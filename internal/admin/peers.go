@@ -46,7 +46,7 @@ func (l *Local) peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
 }
 
 func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
-	if q.Kind == 0 && id.Kind >= tlsstate.Listener || q.Kind != 0 && id.Kind != q.Kind {
+	if h.Tombstone() || q.Kind == 0 && id.Kind >= tlsstate.Listener || q.Kind != 0 && id.Kind != q.Kind {
 		return false
 	}
 	name := id.Name
@@ -135,8 +135,8 @@ func (l *Local) here(kind tlsstate.Kind) iter.Seq2[tlsstate.Identity, tlsstate.H
 
 // near returns identities whose names are near one.
 func (l *Local) near(id tlsstate.Identity) (near []string) {
-	for other := range l.here(id.Kind) {
-		if similar(id.Name, other.Name) {
+	for other, h := range l.here(id.Kind) {
+		if !h.Tombstone() && similar(id.Name, other.Name) {
 			near = append(near, other.String())
 		}
 		if len(near) == suggestions {

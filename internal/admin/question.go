@@ -76,7 +76,7 @@ func (q Question) session(at time.Time) (*ratchet.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	s.From = q.From
+	s.From = cmp.Or(q.From, s.From)
 	return s, nil
 }
 

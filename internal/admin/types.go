@@ -88,7 +88,8 @@ type Summary struct {
 	Tally incident.Tally `json:"tally"`
 }
 
-// Query chooses peers. The zero value chooses all but listeners.
+// Query chooses peers. The zero value chooses all but listeners, and what was forgotten
+// is never listed.
 type Query struct {
 	// Pinned chooses those with a pin that holds, Released those whose pin
 	// formed and doesn't.

@@ -111,7 +111,7 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 		a.Rules = append(a.Rules, partWords(&e.Identities[i], &e.Policy))
 	}
 	if d.Outcome != tlsstate.Downgraded {
-		a.Rules = append(a.Rules, fmt.Sprintf("No downgrade (%s): the message is accepted.", d.Outcome))
+		a.Rules = append(a.Rules, fmt.Sprintf("No downgrade (%s): the message is accepted.", words.Outcome(d)))
 	} else {
 		a.Kind = d.Kind.String()
 		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy asks for %s, at most %s for this identity: %s.",
@@ -136,7 +136,7 @@ func asked(s *ratchet.Session, judged []ratchet.Part) string {
 	case s.Peer.IP.IsValid():
 		who = strings.TrimSpace(who + " [" + s.Peer.IP.String() + "]")
 	case who == "" && len(judged) > 0: // a sender
-		who = judged[0].Verdict.Identity.String()
+		who = judged[0].Verdict.Identity.String() + ", by an address never seen"
 	}
 	if s.Level == tlsstate.Plaintext {
 		return fmt.Sprintf("A session in clear from %s.", who)

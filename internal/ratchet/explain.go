@@ -2,6 +2,7 @@ package ratchet
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"tlsratchet/internal/peer"
@@ -44,6 +45,9 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	if err := r.try(&t); err != nil {
 		return e, err
 	}
+	if !s.sender.IsZero() {
+		t.fromStranger()
+	}
 	e.Decision, e.Policy = t.Decision, *t.rule // which the memory may have found
 	r.o.Breaker.preview(s, &e.Decision)
 	for _, p := range t.peerParts() {
@@ -52,6 +56,19 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 		}
 	}
 	return e, nil
+}
+
+// fromStranger has the message of a sender come from an address that nothing is known
+// of. SPF is asked for sessions in clear alone.
+func (t *trial) fromStranger() {
+	t.address.verdict, _ = tlsstate.Learn(tlsstate.History{}, t.addressObservation(), t.rule)
+	t.address.verdict.Identity = t.sender.id
+	sender := t.sender.verdict
+	if t.Level > tlsstate.Plaintext {
+		t.sender.verdict = tlsstate.Verdict{}
+	}
+	t.combine(false)
+	t.sender.verdict, t.Unlimited = sender, t.Action
 }
 
 func pinStates(h tlsstate.History, o *tlsstate.Observation, rule *tlsstate.Policy) (all []tlsstate.PinState) {
@@ -74,7 +91,8 @@ func SessionOf(id tlsstate.Identity, at time.Time, security tlsstate.Security) (
 	case tlsstate.Domain:
 		s.Peer.Host, s.Peer.Domain = id.Name, id
 	case tlsstate.Sender:
-		s.sender = id
+		domain, _, _ := strings.Cut(id.Name, "/") // of a client: see package spf
+		s.sender, s.From = id, "postmaster@"+domain
 	default:
 		return nil, fmt.Errorf("%s is no peer", id)
 	}

@@ -106,7 +106,7 @@ func meaning(e *ratchet.Explanation) string {
 	d := &e.Decision
 	switch {
 	case d.Outcome != tlsstate.Downgraded:
-		return fmt.Sprintf("A session in clear now would be no downgrade: the verdict would be %s.", d.Outcome)
+		return fmt.Sprintf("A session in clear now would be no downgrade: the verdict would be %s.", words.Outcome(d))
 	case d.Unlimited != d.Action:
 		return fmt.Sprintf("A session in clear now would be a downgrade; the action would be %s: the policy asks for %s, but the answer of the circuit breaker is %s.", d.Action, d.Unlimited, d.Breaker)
 	}

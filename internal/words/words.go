@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 
@@ -62,6 +63,15 @@ var kinds = [...]string{
 
 // Kind states what a peer did to make a downgrade of that kind.
 func Kind(k tlsstate.Downgrade) string { return kinds[k] }
+
+// Outcome is that of a decision which is no downgrade, with the reason where there is
+// one.
+func Outcome(d *ratchet.Decision) string {
+	if d.Reason != nil {
+		return d.Outcome.String() + ": " + d.Reason.Error()
+	}
+	return d.Outcome.String()
+}
 
 // Expected states what the identity of a downgrade is held to.
 func Expected(v *tlsstate.Verdict) string {
