@@ -55,6 +55,9 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	if p.main["relayhost"] != "" {
 		all = append(all, note(sendingCheck, "relayhost is set: mail that goes by way of it says nothing of its destination", ""))
 	}
+	if p.main["smtp_fallback_relay"] != "" {
+		all = append(all, note(sendingCheck, "smtp_fallback_relay is set: mail that would wait goes to that host instead, which may send it in clear", ""))
+	}
 	switch {
 	case s.Fault != "":
 		all = append(all, broken(sendingCheck, "Postfix's log can't be read: "+s.Fault, ""))

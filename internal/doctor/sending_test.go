@@ -47,6 +47,7 @@ func TestSending(t *testing.T) {
 		"offers":                {ours, "smtp_tls_note_starttls_offer = no\n", Sending{LastLine: now}, true, []string{"smtp_tls_note_starttls_offer"}},
 		"DANE":                  {ours, "", Sending{LastLine: now, Forbidden: "DANE"}, true, []string{"nothing can be held: DANE"}},
 		"relayhost":             {ours, "relayhost = [relay]\n", Sending{LastLine: now}, true, []string{"relayhost"}},
+		"fallback":              {ours, "smtp_fallback_relay = [relay]\n", Sending{LastLine: now}, true, []string{"smtp_fallback_relay is set"}},
 		"no log":                {ours, "", Sending{Fault: "permission denied"}, true, []string{"can't be read: permission denied"}},
 		"no line yet":           {ours, "", Sending{}, true, []string{"no line of Postfix's log"}},
 		"no daemon":             {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},

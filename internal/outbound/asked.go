@@ -66,12 +66,12 @@ func (a *asked) note(pid uint32, l lookup) {
 
 // nexthop returns what was asked for a delivery. ok is false where that can't be
 // known. A name alone, without a look-up of the process, has no time.
-func (a *asked) nexthop(d *maillog.Delivery, names *names) (l lookup, ok bool) {
+func (a *asked) nexthop(d *maillog.Delivery, names *names, fallbacks []string) (l lookup, ok bool) {
 	recipients := names.find([]byte(d.Domain))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all, _ := a.by.Get(d.PID)
-	if l, ok, decided := nexthop(all, d, recipients); decided {
+	if l, ok, decided := nexthop(all, d, recipients, fallbacks); decided {
 		return l, ok
 	}
 	// A cached connection is found without a look-up; and without our table in
@@ -80,21 +80,24 @@ func (a *asked) nexthop(d *maillog.Delivery, names *names) (l lookup, ok bool) {
 }
 
 // nexthop decides by the process' own look-ups, if they can.
-func nexthop(all []lookup, d *maillog.Delivery, recipients *name) (l lookup, ok, decided bool) {
+func nexthop(all []lookup, d *maillog.Delivery, recipients *name, fallbacks []string) (l lookup, ok, decided bool) {
 	var fresh []lookup // the newest first
+	own := func() int {
+		return slices.IndexFunc(fresh, func(l lookup) bool { return l.name.key == recipients.key })
+	}
 	for _, l := range slices.Backward(all) {
 		switch {
 		case d.At.Sub(l.at) > lookupAge, l.at.Sub(d.At) > logGrain: // for another delivery
 		case l.name.id.IsZero() && strings.HasPrefix(l.name.key, "["+d.Host+"]"):
 			return lookup{}, false, true // a route of the administrator's
+		case l.name.key != recipients.key && slices.Contains(fallbacks, l.name.key) && own() < 0:
+			return lookup{}, false, true // the destination itself was asked for before, and failed
 		default:
 			fresh = append(fresh, l)
 		}
 	}
-	for _, l := range fresh {
-		if l.name.key == recipients.key {
-			return l, true, true
-		}
+	if i := own(); i >= 0 {
+		return fresh[i], true, true
 	}
 	if d.Reused || d.Suspended || len(fresh) == 0 {
 		return lookup{}, false, false

@@ -61,7 +61,7 @@ func (b *Outbound) Removed(queueID string) { b.waiting.removed(queueID) }
 // Delivered learns from a delivery; it is part of [maillog.DeliverySink].
 func (b *Outbound) Delivered(d *maillog.Delivery) {
 	b.learnHosts(d)
-	l, ok := b.asked.nexthop(d, &b.names)
+	l, ok := b.asked.nexthop(d, &b.names, b.settings.Load().Permission.Fallbacks)
 	if !ok || l.name.id.IsZero() || b.byRelay(d, l) {
 		b.counts.add(&b.counts.Unattributed)
 		return
@@ -73,9 +73,10 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 	}
 }
 
-// byRelay reports whether a delivery without a look-up went to a relayhost.
+// byRelay reports whether a delivery without a look-up of its own went to a
+// relayhost, or to a fallback relay.
 func (b *Outbound) byRelay(d *maillog.Delivery, l lookup) bool {
-	return l.at.IsZero() && slices.Contains(b.settings.Load().Permission.Relays, strings.ToLower(d.Host))
+	return (l.at.IsZero() || d.Reused) && slices.Contains(b.settings.Load().Permission.Relays, strings.ToLower(d.Host))
 }
 
 // used returns what a delivery shows of its destination. Of those that were not

@@ -462,7 +462,7 @@ func TestNexthop(t *testing.T) {
 				ask(a, &n, 78, key, 0)
 			}
 			tt.d.PID, tt.d.At = 77, noon
-			l, ok := a.nexthop(&tt.d, &n)
+			l, ok := a.nexthop(&tt.d, &n, nil)
 			got := ""
 			if ok && !l.name.id.IsZero() {
 				got = l.name.id.Name
@@ -471,6 +471,41 @@ func TestNexthop(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// What a fallback relay gets shows nothing of the recipient's domain, which was
+// asked for before.
+func TestFallback(t *testing.T) {
+	w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) {
+		s.Permission.Fallbacks, s.Permission.Relays = hops("Fallback.test"), []string{"mx.fallback.test"}
+	})
+	w.pin("bank.test")
+	for _, tt := range []struct {
+		lookups []string
+		domain  string
+		reused  bool
+		learned string
+	}{
+		{[]string{"bank.test", "fallback.test"}, "bank.test", false, ""},
+		{nil, "bank.test", true, ""}, // over the connection of the one before
+		{[]string{"fallback.test"}, "fallback.test", false, "fallback.test"},
+		{[]string{"bank.test"}, "bank.test", false, "bank.test"},
+	} {
+		for _, key := range tt.lookups {
+			w.Answer([]byte(key), 77)
+		}
+		before := len(w.events)
+		d := tls12
+		d.At, d.PID, d.Domain, d.Host, d.Reused = w.now, 77, tt.domain, "mx.fallback.test", tt.reused
+		w.Delivered(&d)
+		got := ""
+		for _, v := range w.events[before:] {
+			got += v.Identity.Name
+		}
+		if got != tt.learned {
+			t.Errorf("%+v: learned of %q", tt, got)
+		}
 	}
 }
 

@@ -18,9 +18,10 @@ type Permission struct {
 	Allowed bool
 	// Reason is why not, in words.
 	Reason string
-	// Relays are the hosts of relayhost: what goes by way of them shows
-	// nothing of a recipient's domain.
-	Relays []string
+	// Relays are the hosts of relayhost and smtp_fallback_relay: what goes by way
+	// of them shows nothing of a recipient's domain. Fallbacks are the latter as
+	// smtp(8) asks for them, in lower case.
+	Relays, Fallbacks []string
 }
 
 // PermissionOf reads the settings of the Postfix instances with these
@@ -29,12 +30,12 @@ type Permission struct {
 func PermissionOf(ctx context.Context, dirs []string) Permission {
 	p := Permission{Allowed: true}
 	for _, dir := range dirs {
-		levels, relays, err := settingsOf(ctx, dir)
+		levels, relays, fallbacks, err := settingsOf(ctx, dir)
 		if err != nil {
 			p.Allowed, p.Reason = false, fmt.Sprintf("the settings in %s can't be read: %s", dir, clean.Text(err.Error(), 200))
 			return p
 		}
-		p.Relays = append(p.Relays, relays...)
+		p.Relays, p.Fallbacks = append(p.Relays, hostsOf(relays, fallbacks)...), append(p.Fallbacks, fallbacks...)
 		for _, where := range slices.Sorted(maps.Keys(levels)) { // the same reason each time
 			level := levels[where]
 			if why := objection(level); why != "" && p.Allowed {
@@ -61,13 +62,13 @@ func objection(level string) string {
 	return "this level is not known here"
 }
 
-// settingsOf returns the TLS levels of an instance by where they stand, and the
-// hosts of its relayhost.
-func settingsOf(ctx context.Context, dir string) (levels map[string]string, relays []string, err error) {
+// settingsOf returns the TLS levels of an instance by where they stand, and its
+// relays, as they are written.
+func settingsOf(ctx context.Context, dir string) (levels map[string]string, relays, fallbacks []string, err error) {
 	const level = "smtp_tls_security_level"
-	text, err := postconf.Ask(ctx, dir, "-x", level, "relayhost", "smtp_use_tls", "smtp_enforce_tls")
+	text, err := postconf.Ask(ctx, dir, "-x", level, "relayhost", "smtp_fallback_relay", "smtp_use_tls", "smtp_enforce_tls")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	main := postconf.Settings(text)
 	levels = map[string]string{level: main[level]}
@@ -79,15 +80,20 @@ func settingsOf(ctx context.Context, dir string) (levels map[string]string, rela
 		levels[level] = "may"
 	}
 	if text, err = postconf.Ask(ctx, dir, "-Px", "*/unix/"+level); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	maps.Copy(levels, postconf.Settings(text))
-	return levels, hostsOf(main["relayhost"]), nil
+	return levels, hops(main["relayhost"]), hops(main["smtp_fallback_relay"]), nil
 }
 
-// hostsOf returns the hosts of a list of "[host]:port" or "host:port".
-func hostsOf(relayhost string) (hosts []string) {
-	for _, hop := range strings.FieldsFunc(strings.ToLower(relayhost), func(r rune) bool { return strings.ContainsRune(", \t", r) }) {
+// hops returns the next-hops of a list, in lower case.
+func hops(list string) []string {
+	return strings.FieldsFunc(strings.ToLower(list), func(r rune) bool { return strings.ContainsRune(", \t\n", r) })
+}
+
+// hostsOf returns the hosts of lists of "[host]:port" or "host:port".
+func hostsOf(lists ...[]string) (hosts []string) {
+	for _, hop := range slices.Concat(lists...) {
 		end := ":"
 		host, inBrackets := strings.CutPrefix(hop, "[")
 		if inBrackets {

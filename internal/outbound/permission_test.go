@@ -17,7 +17,7 @@ func TestRelays(t *testing.T) {
 		"": "[]", "[Relay.test]:587": "[relay.test]", "relay.test:25": "[relay.test]", "relay.test": "[relay.test]",
 		"[2001:db8::1]:25": "[2001:db8::1]", "[IPv6:2001:db8::1]": "[2001:db8::1]", "[a.test]:25, [b.test] c.test": "[a.test b.test c.test]",
 	} {
-		if got := fmt.Sprint(hostsOf(relayhost)); got != want {
+		if got := fmt.Sprint(hostsOf(hops(relayhost))); got != want {
 			t.Errorf("%q: %s, want %s", relayhost, got, want)
 		}
 	}
