@@ -65,9 +65,11 @@ type Daemon struct {
 	listening []string
 	failed    chan error // of a door for mail
 	running   sync.WaitGroup
-	// mu is held while a reload is under way; stopped ends all further ones.
-	mu      sync.Mutex
-	stopped atomic.Bool
+	// mu is held while a reload is under way. serving ends as the stop begins, and
+	// with it all reloads.
+	mu         sync.Mutex
+	serving    context.Context
+	endServing context.CancelFunc
 	// closers write what is to be kept, each after those that come later.
 	closers []func() error
 }
@@ -75,6 +77,7 @@ type Daemon struct {
 // New opens the memory and the listeners. On an error nothing stays open.
 func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) {
 	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg, failed: make(chan error, 1)}
+	d.serving, d.endServing = context.WithCancel(context.Background())
 	d.config.Store(cfg)
 	d.log = NewLogger(stderr, cfg, d.level)
 	d.notify = notifier{d.log}
@@ -192,6 +195,9 @@ func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) (*wire.Se
 // newest record.
 func (d *Daemon) ConfirmClock() { d.ratchet.ConfirmClock(tlsstate.DayOf(time.Now())) }
 
+// toStop is how long all but the drain of a stop may take.
+const toStop = 30 * time.Second
+
 // Run serves until done, then drains: sessions in the middle of a message get
 // their answers, and what was learned is written.
 func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
@@ -211,10 +217,10 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 	case <-done:
 	case err = <-d.failed:
 	}
-	d.notify.stopping()
-	d.mu.Lock()
-	d.stopped.Store(true)
-	d.mu.Unlock()
+	d.endServing()
+	d.notify.stopping(d.atStart.Limits.Drain + toStop)
+	d.mu.Lock() // a reload that is under way ends first
+	defer d.mu.Unlock()
 	err = errors.Join(err, d.drain(ctx))
 	cancel()
 	d.running.Wait()
@@ -267,7 +273,7 @@ func (d *Daemon) started() {
 
 // ready reports whether mail is accepted and judged.
 func (d *Daemon) ready() error {
-	if d.stopped.Load() {
+	if d.serving.Err() != nil {
 		return errors.New("stopping")
 	}
 	return d.alive()

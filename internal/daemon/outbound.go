@@ -144,14 +144,14 @@ func (s *sending) write() {
 }
 
 // reload replaces what a reload may change.
-func (s *sending) reload(cfg *config.Config) {
+func (s *sending) reload(ctx context.Context, cfg *config.Config) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	s.cfg = cfg
 	s.mu.Unlock()
-	s.permit(context.Background())
+	s.permit(ctx)
 }
 
 // Overview implements [admin.Sending]. It is the zero one where it is off.

@@ -15,11 +15,16 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 		case <-ctx.Done():
 			return
 		case <-hangup:
+			if d.serving.Err() != nil {
+				return
+			}
 			d.notify.reloading()
 			if err := reload(); err != nil {
 				d.log.Error("configuration not reloaded; the previous one stays in use", "error", err)
 			}
-			d.notify.ready()
+			if d.serving.Err() == nil {
+				d.notify.ready()
+			}
 		}
 	}
 }
@@ -28,7 +33,7 @@ func (d *Daemon) ReloadOn(ctx context.Context, hangup <-chan os.Signal, reload f
 func (d *Daemon) Reload(next *config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopped.Load() {
+	if d.serving.Err() != nil {
 		return
 	}
 	d.config.Store(next)
@@ -40,7 +45,7 @@ func (d *Daemon) Reload(next *config.Config) {
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)
 	d.restoreSockets()
-	d.sending.reload(next)
+	d.sending.reload(d.serving, next)
 	d.warn(next)
 	d.log.Info("configuration reloaded", "stripped", next.Policy.Stripped.String(), "peers", len(next.Peers))
 	if fixed := next.NeedRestart(d.atStart); len(fixed) > 0 {

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
@@ -17,8 +19,12 @@ func (n notifier) send(state string) {
 	}
 }
 
-func (n notifier) ready()    { n.send(sd.SdNotifyReady) }
-func (n notifier) stopping() { n.send(sd.SdNotifyStopping) }
+func (n notifier) ready() { n.send(sd.SdNotifyReady) }
+
+// stopping asks for as much time as the stop may take, which the unit need not know.
+func (n notifier) stopping(within time.Duration) {
+	n.send(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", sd.SdNotifyStopping, within.Microseconds()))
+}
 
 // reloading must carry the monotonic time for Type=notify-reload.
 func (n notifier) reloading() { n.send(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) }
