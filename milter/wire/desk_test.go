@@ -2,12 +2,10 @@ package wire
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,14 +56,14 @@ func TestDeskDeadlines(t *testing.T) {
 		}, 10 * time.Second, 10 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, deskDoor, func(d *door, ln *pipes) { d.closes(t, ln, test.say, test.min, test.max) })
+			inBubble(t, deskDoor(echo), func(d *door, ln *pipes) { d.closes(t, ln, test.say, test.min, test.max) })
 		})
 	}
 }
 
 // The deadline of writing is renewed before it is nearer than its limit.
 func TestWriteDeadlineIsRenewed(t *testing.T) {
-	inBubble(t, deskDoor, func(d *door, ln *pipes) {
+	inBubble(t, deskDoor(echo), func(d *door, ln *pipes) {
 		c := ln.dial()
 		for range 20 {
 			ask(t, c, "hello")
@@ -246,7 +244,7 @@ func TestComesWhileDraining(t *testing.T) {
 // A drain closes the idle at once, whether they asked or not, and lets what is
 // under way come to its end.
 func TestDeskShutdownDrains(t *testing.T) {
-	inBubble(t, deskDoor, func(d *door, ln *pipes) {
+	inBubble(t, deskDoor(echo), func(d *door, ln *pipes) {
 		fresh, idle, busy, half := ln.dial(), ln.dial(), ln.dial(), ln.dial()
 		ask(t, idle, "begin")
 		ask(t, idle, "end")
@@ -271,28 +269,6 @@ func TestDeskShutdownDrains(t *testing.T) {
 			t.Errorf("%+v %q", d.stats(), logged)
 		}
 	})
-}
-
-// A handler that hangs is left behind, with its connection closed.
-func TestShutdownLeavesHungHandlers(t *testing.T) {
-	entered, free := make(chan struct{}), make(chan struct{})
-	d := startDesk(t, deskLimits, func(*Asker) error {
-		close(entered)
-		<-free
-		return nil
-	})
-	c := d.dial(t)
-	<-entered
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := d.Shutdown(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connection is still open: %v", err)
-	}
-	close(free)
-	until(t, "the end of the session", func() bool { return d.Stats().Open == 0 })
 }
 
 func TestSparse(t *testing.T) {

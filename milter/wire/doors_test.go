@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/emersion/go-milter"
 )
 
 // server is what a [Desk] and a [Server] are for a listener.
@@ -49,12 +51,14 @@ func (r request) ask(t testing.TB, c net.Conn) {
 // opener makes a door that takes so many connections.
 type opener func(t testing.TB, connections int) *door
 
-func deskDoor(_ testing.TB, connections int) *door {
-	limits, log := deskLimits, &lines{}
-	limits.Connections = connections
-	d := NewDesk("test", limits, 64, echo, log.logger())
-	line := func(text string) request { return request{[]byte(text), []byte(text)} }
-	return &door{server: d, name: "test", stats: d.Stats, log: log, greet: line("hello\n"), begin: line("begin\n"), end: line("end\n")}
+func deskDoor(serve func(*Asker) error) opener {
+	return func(_ testing.TB, connections int) *door {
+		limits, log := deskLimits, &lines{}
+		limits.Connections = connections
+		d := NewDesk("test", limits, 64, serve, log.logger())
+		line := func(text string) request { return request{[]byte(text), []byte(text)} }
+		return &door{server: d, name: "test", stats: d.Stats, log: log, greet: line("hello\n"), begin: line("begin\n"), end: line("end\n")}
+	}
 }
 
 func milterDoor(f filter) opener {
@@ -75,7 +79,7 @@ func milterDoor(f filter) opener {
 
 // atEachDoor tries something at all of them.
 func atEachDoor(t *testing.T, try func(t *testing.T, open opener)) {
-	for name, open := range map[string]opener{"desk": deskDoor, "milter": milterDoor(goOn())} {
+	for name, open := range map[string]opener{"desk": deskDoor(echo), "milter": milterDoor(goOn())} {
 		t.Run(name, func(t *testing.T) { try(t, open) })
 	}
 }
@@ -183,6 +187,36 @@ func TestWriteDeadline(t *testing.T) {
 			c.Close()
 		})
 	})
+}
+
+// A handler, or a callback, that hangs is left behind, with its connection closed.
+func TestShutdownLeavesHung(t *testing.T) {
+	entered, free := make(chan struct{}), make(chan struct{})
+	hang := func() {
+		entered <- struct{}{}
+		<-free
+	}
+	for name, open := range map[string]opener{
+		"desk":   deskDoor(func(*Asker) error { hang(); return nil }),
+		"milter": milterDoor(filter{mail: func(string, *milter.Modifier) milter.Response { hang(); return milter.RespAccept }}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, 1)
+			c := dialUnix(t, runServer(t, d))
+			c.Write(append(d.greet.send, d.begin.send...))
+			<-entered
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if err := d.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown: %v", err)
+			}
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection is still open")
+			}
+			free <- struct{}{}
+			until(t, "the end of the session", func() bool { return d.stats().Open == 0 })
+		})
+	}
 }
 
 // Over the limit the answer is an end, at once, and one line reports all.

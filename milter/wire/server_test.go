@@ -374,31 +374,6 @@ func TestShutdownDrains(t *testing.T) {
 	})
 }
 
-// A callback that hangs is left behind, with its connection closed.
-func TestShutdownLeavesHungCallbacks(t *testing.T) {
-	entered, free := make(chan struct{}), make(chan struct{})
-	f := filter{mail: func(string, *milter.Modifier) milter.Response {
-		close(entered)
-		<-free
-		return milter.RespAccept
-	}}
-	d := start(t, f, nil)
-	s := d.dial(t)
-	s.Send('M', []byte("<a@b>\x00"))
-	<-entered
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := d.Shutdown(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if _, _, err := s.Recv(); err == nil {
-		t.Error("the connection is still open")
-	}
-	close(free)
-	until(t, "the end of the session", func() bool { return d.Stats().Open == 0 })
-	s.Close()
-}
-
 // Under load, no message that was begun loses a reply to a shutdown, but for
 // MAIL itself, whose loss costs nothing.
 func TestShutdownLosesNoReply(t *testing.T) {
