@@ -59,12 +59,11 @@ type Config struct {
 	Actions  milter.OptAction
 	Protocol milter.OptProtocol
 	SymList  map[milter.Stage][]string
-	// KeepHeader chooses the headers that reach go-milter, which keeps each
-	// in a map. The name is as the message has it, only valid during the
-	// call; names of more than some 4 KiB are not asked for and dropped. It
-	// needs OptNoHeaderReply, for nobody answers a dropped header. The
-	// macros that Postfix repeats before each header are dropped as well:
-	// in Header, Modifier.Macros is that of the stage before. Nil keeps all.
+	// KeepHeader chooses the headers that Header is called for, with the name
+	// alone and no Modifier: go-milter, which would keep each for the whole
+	// session, gets none. The name is as the message has it, only valid during
+	// the call; names of more than some 4 KiB are not asked for. It needs
+	// OptNoHeaderReply, for nobody answers a header. Nil gives go-milter all.
 	KeepHeader func(name []byte) bool
 	// Limits are usually those of [DefaultLimits].
 	Limits Limits

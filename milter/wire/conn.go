@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/emersion/go-milter"
 )
 
 const (
@@ -30,8 +32,9 @@ const (
 // Read reports every end as io.EOF, for which go-milter logs nothing: err is why.
 type conn struct {
 	*Asker
-	srv *Server
-	err error
+	srv     *Server
+	backend milter.Milter
+	err     error
 
 	pass    int    // bytes of the current packet still to be delivered
 	greeted bool   // the negotiation came, and was answered
@@ -143,16 +146,19 @@ func (c *conn) drop() error {
 	return err
 }
 
-// wanted reports whether go-milter is given a packet: not a header that nobody
-// asked for, and not the macros of an event that does not come, or of one header.
+// wanted reports whether go-milter is given a packet: not the macros of an event
+// that does not come, or of one header, and no header, which it would keep for the
+// whole session. The backend has the names of those that it asked for.
 func (c *conn) wanted(cmd byte, data []byte) bool {
 	keep := c.srv.config.KeepHeader
 	switch {
 	case cmd == cmdMacro && len(data) > 0:
 		return !(keep != nil && data[0] == cmdHeader) && c.srv.config.Protocol&leavesOut(data[0]) == 0
 	case cmd == cmdHeader && keep != nil:
-		name, _, found := bytes.Cut(data, []byte{0})
-		return found && len(name) > 0 && keep(name)
+		if name, _, found := bytes.Cut(data, []byte{0}); found && len(name) > 0 && keep(name) {
+			_, _ = c.backend.Header(string(name), "", nil)
+		}
+		return false
 	}
 	return true
 }

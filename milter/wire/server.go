@@ -71,12 +71,14 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 // session's goroutine and returns: so that the callbacks know their connection.
 func (s *Server) serve(raw net.Conn) {
 	c := s.newConn(raw)
-	callbacks := &answering{Milter: s.backend(), conn: c}
+	callbacks := &answering{Milter: c.backend, conn: c}
 	inner := milter.Server{NewMilter: func() milter.Milter { return callbacks }}
 	_ = inner.Serve(&once{conn: c}) // ends with the end of the listener
 }
 
-func (s *Server) newConn(raw net.Conn) *conn { return &conn{Asker: s.desk.begin(raw), srv: s} }
+func (s *Server) newConn(raw net.Conn) *conn {
+	return &conn{Asker: s.desk.begin(raw), srv: s, backend: s.backend()}
+}
 
 // backend makes a connection's callbacks. It is called in the accept loop, where
 // a panic would end the process.

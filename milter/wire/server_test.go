@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,7 +53,7 @@ func TestServe(t *testing.T) {
 		if from != "ann@sender.example" || tls != "TLSv1.3" || r.End.String() != "accept" || r.Quarantine != "held" || r.Trips != 3 {
 			t.Errorf("from %q over %q: %+v", from, tls, r)
 		}
-		if diff := cmp.Diff([]string{"X-Ours: forged", "x-ours: again"}, headers); diff != "" {
+		if diff := cmp.Diff([]string{"X-Ours: ", "x-ours: "}, headers); diff != "" {
 			t.Error(diff)
 		}
 		want := []mtatest.Edit{{Op: mtatest.Delete, Index: 2, Name: "X-Ours"}, {Op: mtatest.Insert, Name: "X-Ours", Value: "ours"}}
@@ -403,6 +404,34 @@ func TestShutdownLosesNoReply(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
+}
+
+// What a client sends as copies of our header is not kept: neither for a message, nor
+// for a session, of which go-milter would keep all.
+func TestHeadersAreNotKept(t *testing.T) {
+	d := start(t, goOn(), func(c *Config) { c.KeepHeader = ours })
+	c := d.raw(t)
+	defer c.Close()
+	request{optNeg(), d.negotiation}.ask(t, c)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	copied := frame('L', "X-Ours\x00"+strings.Repeat("x", 60_000)+"\x00")
+	for range 5 {
+		c.Write(join(frame('A', ""), frame('D', "M{client_addr}\x00192.0.2.1\x00")))
+		request{frame('M', "<a@b>\x00"), frame('c', "")}.ask(t, c)
+		for range 50 {
+			c.Write(copied)
+		}
+		request{frame('E', ""), frame('a', "")}.ask(t, c)
+	}
+	if grown := heap() - before; grown > 2<<20 {
+		t.Errorf("the heap has grown by %d KiB", grown>>10)
+	}
 }
 
 // FuzzServer sends anything as packets through the real listener; the server
