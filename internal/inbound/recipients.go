@@ -3,15 +3,37 @@ package inbound
 import (
 	"slices"
 	"strings"
+
+	"tlsratchet/internal/peer"
 )
 
 // Recipients are local parts, or whole addresses, in lower case. A local part
 // stands for any domain.
 type Recipients []string
 
-// Has reports whether a recipient, as it stands in RCPT TO, is one of them.
+// Has reports whether a recipient, as it stands in RCPT TO, is one of them. Its
+// domain may be written in other ways: in U-labels, with a dot at its end, behind a
+// source route (RFC 5321 appendix C).
 func (r Recipients) Has(rcpt string) bool {
 	rcpt = strings.ToLower(strings.Trim(rcpt, "<>"))
-	local := rcpt[:max(strings.LastIndexByte(rcpt, '@'), 0)]
-	return slices.Contains(r, rcpt) || slices.Contains(r, local)
+	if strings.HasPrefix(rcpt, "@") {
+		_, rcpt, _ = strings.Cut(rcpt, ":")
+	}
+	local, domain := cut(rcpt)
+	local = strings.Trim(local, `"`)
+	if host, err := peer.Normalize(domain); err == nil {
+		domain = host
+	}
+	return local != "" && slices.ContainsFunc(r, func(one string) bool {
+		l, d := cut(one)
+		return l == local && (d == "" || d == domain)
+	})
+}
+
+// cut cuts an address at its last @.
+func cut(address string) (local, domain string) {
+	if at := strings.LastIndexByte(address, '@'); at >= 0 {
+		return address[:at], address[at+1:]
+	}
+	return address, ""
 }
