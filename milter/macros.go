@@ -9,15 +9,22 @@ import (
 
 // Symbols returns the macros to ask for, by stage (SMFIF_SETSYMLIST). All facts
 // come with each MAIL, so no state is carried from one message to the next, and
-// main.cf needs no milter_mail_macros.
+// main.cf needs no milter_mail_macros. An empty list would stand for Postfix's own
+// list, whose macros it looks up even where the stage is left out.
 func Symbols() map[gomilter.Stage][]string {
+	none := []string{" "}
 	return map[gomilter.Stage][]string{
+		gomilter.StageConnect: none,
+		gomilter.StageHelo:    none,
 		gomilter.StageMailFrom: {
 			"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}", "{verify}",
-			"{client_addr}", "{client_port}", "{client_name}", "{client_ptr}", "{client_resolve}",
+			"{client_addr}", "{client_port}", "{client_name}", "{client_resolve}",
 			"{auth_type}", "{auth_authen}", "{daemon_addr}", "{daemon_port}",
 		},
-		gomilter.StageEOM: {"i"},
+		gomilter.StageRcptTo: none,
+		gomilter.StageData:   none,
+		gomilter.StageEOM:    {"i"},
+		gomilter.StageEOH:    none,
 	}
 }
 
