@@ -16,6 +16,9 @@ import (
 const (
 	maxOpen  = 8
 	maxToday = 25
+	// maxEvidence is how many incidents are shown with all evidence: more than a
+	// browser on a telephone can bear may be open at once.
+	maxEvidence = 100
 )
 
 type overview struct {
@@ -41,6 +44,17 @@ type overview struct {
 	Breaker, Check card
 	// Together are the names that downgraded within the breaker's window.
 	Together []ratchet.BreakerName
+}
+
+// incidents are those that are open, and how many more there are.
+type incidents struct {
+	Open []incident.Incident
+	More int
+}
+
+func (p Page) incidents() (v incidents) {
+	v.Open, v.More = first(p.Open(), maxEvidence)
+	return v
 }
 
 // share is how much of the mail came encrypted.

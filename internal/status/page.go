@@ -57,7 +57,7 @@ var files embed.FS
 // register puts the views on the mux.
 func (p Page) register(mux *http.ServeMux, log *slog.Logger) {
 	mux.HandleFunc("/{$}", p.serve(log, "overview.html", func(*http.Request) any { return p.overview() }))
-	mux.HandleFunc("/incidents", p.serve(log, "incidents.html", func(*http.Request) any { return p.Open() }))
+	mux.HandleFunc("/incidents", p.serve(log, "incidents.html", func(*http.Request) any { return p.incidents() }))
 	mux.HandleFunc("/peer", p.serve(log, "peer.html", func(r *http.Request) any { return p.peer(r.FormValue("name")) }))
 	for _, asset := range []string{"style.css", "icon.svg"} {
 		mux.HandleFunc("/"+asset, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "page/"+asset) })
