@@ -62,9 +62,8 @@ func printResult(c *cli.Context, r alert.Result) error {
 	shown := map[string]any{
 		"destination": r.Destination, "ok": r.Err == nil, "answer": answer, "milliseconds": r.Took.Milliseconds(),
 	}
-	return show(c, shown, func(w io.Writer) error {
+	return show(c, shown, func(w io.Writer) {
 		answer = strings.Map(printable, answer) // an error may hold a server's names
-		_, err := fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
-		return err
+		fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
 	})
 }

@@ -56,7 +56,7 @@ func override(c *cli.Context, answers []string) (o admin.Override, err error) {
 	return o, o.Check(answers)
 }
 
-func (s breakerShown) print(w io.Writer) error {
+func (s breakerShown) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[s.Effective], s.Effective.String()), s.Means)
 	if s.Override != nil {
 		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", s.Answer)
@@ -67,5 +67,4 @@ func (s breakerShown) print(w io.Writer) error {
 	for _, n := range s.Recent {
 		fmt.Fprintf(w, "  %s  %s\n", n.At.UTC().Format(time.RFC3339), n.Name)
 	}
-	return nil
 }

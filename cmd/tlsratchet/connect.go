@@ -81,30 +81,33 @@ func sameFile(a, b string) bool {
 }
 
 // answer is the job of asking for a value and showing it.
-func answer[V any](c *cli.Context, ask func(*admin.Admin) (V, error), text func(V, io.Writer) error) job {
+func answer[V any](c *cli.Context, ask func(*admin.Admin) (V, error), text func(V, io.Writer)) job {
 	return func(a *admin.Admin) error {
 		v, err := ask(a)
 		if err != nil {
 			return err
 		}
-		return show(c, v, func(w io.Writer) error { return text(v, w) })
+		return show(c, v, func(w io.Writer) { text(v, w) })
 	}
 }
 
 // show prints a value as JSON, or as text does.
-func show(c *cli.Context, v any, text func(io.Writer) error) error {
+func show(c *cli.Context, v any, text func(io.Writer)) error {
 	if c.Bool("json") {
 		return json.NewEncoder(c.App.Writer).Encode(v)
 	}
-	return text(c.App.Writer)
+	text(c.App.Writer)
+	return nil
 }
 
 // flagsInPlace refuses an argument that looks like a flag: after an argument it
 // would be taken for one more, silently. So would a flag before a subcommand.
 func flagsInPlace(c *cli.Context) error {
 	for _, above := range c.Lineage()[1:] {
-		if names := above.LocalFlagNames(); len(names) > 0 {
-			return usagef("flags go after the command: move --%s behind %s", names[0], c.Command.Name)
+		for _, name := range above.LocalFlagNames() {
+			if _, set := os.LookupEnv(configVariable); name != "config" || !set {
+				return usagef("flags go after the command: move --%s behind %s", name, c.Command.Name)
+			}
 		}
 	}
 	for _, a := range c.Args().Slice() {

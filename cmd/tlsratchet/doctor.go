@@ -82,13 +82,12 @@ func printFindings(c *cli.Context, all []doctor.Finding) (unwell error) {
 		if f.Severity == doctor.Broken {
 			unwell = errUnwell
 		}
-		err := show(c, f, func(w io.Writer) error {
+		err := show(c, f, func(w io.Writer) {
 			severity := brushFor(w).colour(severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
-			_, err := fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
+			fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
 			if f.Fix != "" {
-				_, err = fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)
+				fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)
 			}
-			return err
 		})
 		if err != nil {
 			return err

@@ -46,9 +46,12 @@ func policyFlags() (all []cli.Flag) {
 // noConfig is the --config that reads no file at all.
 const noConfig = "none"
 
+// configVariable is the variable that names what --config does.
+const configVariable = "TLSRATCHET_CONFIG"
+
 func configFlag(usage string) cli.Flag {
 	return &cli.StringFlag{
-		Name: "config", EnvVars: []string{"TLSRATCHET_CONFIG"},
+		Name: "config", EnvVars: []string{configVariable},
 		Usage:       usage + "; " + noConfig + " for the defaults alone",
 		DefaultText: config.DefaultFile + " where it exists",
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,8 +25,8 @@ func generateCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(c.App.Writer, text)
-			return err
+			fmt.Fprint(c.App.Writer, text)
+			return nil
 		},
 	}
 }

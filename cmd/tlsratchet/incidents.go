@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -58,7 +57,7 @@ func listIncidents(c *cli.Context, a *admin.Admin) error {
 		fmt.Fprintf(c.App.Writer, incidentFormat, "ID", "IDENTITY", "KIND", "MESSAGES", "STATE")
 	}
 	for i := range all {
-		if err := show(c, &all[i], func(w io.Writer) error { return writeRow(w, &all[i]) }); err != nil {
+		if err := show(c, &all[i], func(w io.Writer) { writeRow(w, &all[i]) }); err != nil {
 			return err
 		}
 	}
@@ -67,13 +66,12 @@ func listIncidents(c *cli.Context, a *admin.Admin) error {
 
 const incidentFormat = "%-4v %-36v %-15v %8v  %s\n"
 
-func writeRow(w io.Writer, i *incident.Incident) error {
+func writeRow(w io.Writer, i *incident.Incident) {
 	state := "open since " + incident.Stamp(i.Opened)
 	if !i.IsOpen() {
 		state = fmt.Sprintf("closed %s (%s)", incident.Stamp(i.Closed), i.ClosedBy)
 	}
-	_, err := fmt.Fprintf(w, incidentFormat, i.ID, i.Identity, i.Kind, i.Messages, state)
-	return err
+	fmt.Fprintf(w, incidentFormat, i.ID, i.Identity, i.Kind, i.Messages, state)
 }
 
 func showIncidents(c *cli.Context, a *admin.Admin, name string) error {
@@ -86,15 +84,16 @@ func showIncidents(c *cli.Context, a *admin.Admin, name string) error {
 		return fmt.Errorf("no incident of %s; list them with: tlsratchet incidents", strconv.QuoteToASCII(name))
 	}
 	for i := range all {
-		err = errors.Join(err, show(c, &all[i], func(w io.Writer) error {
+		if err := show(c, &all[i], func(w io.Writer) {
 			if i > 0 {
 				fmt.Fprintln(w)
 			}
 			all[i].Write(w)
-			return nil
-		}))
+		}); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // isAbout reports whether an incident has that number, is of that identity, or

@@ -18,7 +18,7 @@ func outboundCommand() *cli.Command {
 		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context) (job, error) {
 			wish, err := override(c, admin.OutboundAnswers)
 			return answer(c, func(a *admin.Admin) (outbound.Overview, error) { return a.Outbound(c.Context, wish) },
-				func(o outbound.Overview, w io.Writer) error { return o.Write(w, time.Now()) }), err
+				func(o outbound.Overview, w io.Writer) { o.Write(w, time.Now()) }), err
 		}),
 	}
 }

@@ -57,11 +57,10 @@ func peerArgument(c *cli.Context) (id tlsstate.Identity, err error) {
 	return admin.Resolve(name)
 }
 
-func printDetail(d admin.Detail, w io.Writer) error {
+func printDetail(d admin.Detail, w io.Writer) {
 	words := d.Words
 	if d.Later != "" {
 		words = append(words, d.Later)
 	}
-	_, err := fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
-	return err
+	fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
 }

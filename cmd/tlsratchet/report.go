@@ -78,10 +78,11 @@ func printSent(c *cli.Context, s *outbound.Sent) error {
 		for _, d := range s.Days {
 			days = append(days, newDay(d.Day.String(), d.Levels))
 		}
-		return writeDays(c.App.Writer, "outbound", days)
+		writeDays(c.App.Writer, "outbound", days)
+		return nil
 	}
 	s.Clear = s.Clear[:min(len(s.Clear), c.Int("limit"))]
-	return show(c, s, s.Write)
+	return show(c, s, func(w io.Writer) { s.Write(w) })
 }
 
 func reportInbound(c *cli.Context, a *admin.Admin) error {
@@ -94,7 +95,8 @@ func reportInbound(c *cli.Context, a *admin.Admin) error {
 		r.Days = append(r.Days, newDay(s.Tally[i].Day.String(), s.Tally[i].Levels()))
 	}
 	if c.Bool("csv") {
-		return writeDays(c.App.Writer, "inbound", r.Days)
+		writeDays(c.App.Writer, "inbound", r.Days)
+		return nil
 	}
 	in := func(yield func(admin.Row, error) bool) {
 		for _, k := range []tlsstate.Kind{tlsstate.Domain, tlsstate.Address} {
@@ -122,7 +124,7 @@ func newDay(day string, levels [4]uint64) reportDay {
 }
 
 // writeDays writes days as CSV.
-func writeDays(w io.Writer, direction string, days []reportDay) error {
+func writeDays(w io.Writer, direction string, days []reportDay) {
 	out := csv.NewWriter(w)
 	out.Write([]string{"date", "direction", "messages", "encrypted", "share", "none", "weak", "TLSv1.2", "TLSv1.3"})
 	for i := range days {
@@ -134,10 +136,9 @@ func writeDays(w io.Writer, direction string, days []reportDay) error {
 		out.Write(record)
 	}
 	out.Flush()
-	return out.Error()
 }
 
-func (r *report) text(w io.Writer) error {
+func (r *report) text(w io.Writer) {
 	const format = "%-10s %9s %10s %9s %9s %9s %9s\n"
 	fmt.Fprintf(w, format, "DAY", "MESSAGES", "ENCRYPTED", "none", "weak", "TLSv1.2", "TLSv1.3")
 	for i := range r.Days {
@@ -150,5 +151,4 @@ func (r *report) text(w io.Writer) error {
 	for _, p := range r.Plain {
 		fmt.Fprintf(w, "  %-47s %s, last on %s\n", p.Identity, words.Count(allDays(p), "day"), p.Last)
 	}
-	return nil
 }

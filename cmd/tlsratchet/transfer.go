@@ -53,9 +53,9 @@ func importFile(c *cli.Context, a *admin.Admin, name string, in io.Reader) error
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	warnRefused(c, name, &done)
-	return show(c, done, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s, %s changed, %d refused\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused)
-		return errors.Join(err, printLater(w, done.Later))
+	return show(c, done, func(w io.Writer) {
+		fmt.Fprintf(w, "%s, %s changed, %d refused\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused)
+		printLater(w, done.Later)
 	})
 }
 
@@ -70,9 +70,8 @@ func warnRefused(c *cli.Context, name string, done *admin.Imported) {
 }
 
 // printLater prints that other hosts follow, if that is so.
-func printLater(w io.Writer, later string) (err error) {
+func printLater(w io.Writer, later string) {
 	if later != "" {
-		_, err = fmt.Fprintln(w, later)
+		fmt.Fprintln(w, later)
 	}
-	return err
 }

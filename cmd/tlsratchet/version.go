@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -12,34 +13,14 @@ import (
 // changelog.
 var stamped string
 
-// version returns the stamped version, else the module's, else the commit.
+// version returns the stamped version, else the one that Go derives from tag and
+// commit.
 func version() string {
-	if stamped != "" {
-		return stamped
-	}
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(devel)"
+	if stamped != "" || !ok {
+		return cmp.Or(stamped, "(devel)")
 	}
-	return versionOf(info)
-}
-
-func versionOf(info *debug.BuildInfo) string {
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	settings := make(map[string]string)
-	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
-	}
-	commit := settings["vcs.revision"]
-	switch {
-	case commit == "":
-		return "(devel)"
-	case settings["vcs.modified"] == "true":
-		return fmt.Sprintf("devel-%.12s+dirty", commit)
-	}
-	return fmt.Sprintf("devel-%.12s", commit)
+	return cmp.Or(info.Main.Version, "(devel)")
 }
 
 func versionCommand() *cli.Command {
@@ -51,6 +32,6 @@ func versionCommand() *cli.Command {
 }
 
 func printVersion(c *cli.Context) error {
-	_, err := fmt.Fprintf(c.App.Writer, "tlsratchet %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	fmt.Fprintf(c.App.Writer, "tlsratchet %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
 }

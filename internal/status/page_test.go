@@ -180,7 +180,7 @@ func TestPeerPins(t *testing.T) {
 		history tlsstate.History
 		want    []string
 	}{
-		"unpinned":    {held.Unpin(today()), []string{"dropped by an operator on ", "An operator dropped its earlier history"}},
+		"unpinned":    {held.Unpin(today()), []string{"dropped by an operator on ", "An operator dropped its earlier pins"}},
 		"forgotten":   {held.Forget(today()), []string{"Its history was dropped by an operator; no mail came since"}},
 		"released":    {below(trained(10), -3, -2, -1), []string{"released", "below it on 3 days since it was last met"}},
 		"relaxed":     {relaxed, []string{"relaxed", "only partly encrypted"}},
