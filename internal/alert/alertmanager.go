@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"tlsratchet/internal/incident"
 )
 
 const (
@@ -44,13 +46,13 @@ func alertOf(m *Message, now time.Time) postable {
 		StartsAt:    m.At, EndsAt: now.Add(expires), // while it is open it is sent again before that
 	}
 	closed := m.At
-	switch m.What {
-	case "opened", "grown", "closed":
+	switch what := incident.What(m.What); {
+	case m.Incident != nil && (what == incident.Opened || what == incident.Grown || what == incident.Closed):
 		p.Labels["alertname"], p.Labels["identity"], p.Labels["incident"] = "TLSRatchetDowngrade", m.Incident.Identity.String(), m.Key
 		p.StartsAt, closed = m.Incident.Opened, m.Incident.Closed
-	case WhatNotice:
+	case m.What == WhatNotice:
 		p.Labels["alertname"], p.Labels["key"] = "TLSRatchetNotice", m.Key
-	case WhatTest:
+	case m.What == WhatTest:
 		p.Labels["alertname"], p.EndsAt = "TLSRatchetTest", now.Add(time.Minute)
 		return p
 	default:

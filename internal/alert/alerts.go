@@ -20,8 +20,10 @@ type Options struct {
 	// PerHour is how many messages an hour are sent one by one, of incidents and
 	// of notices each: 1 or more.
 	PerHour int
-	// State is that of the last run: see [Alerts.State].
+	// State is that of the last run. Save saves it whenever it changed; it is called
+	// by one goroutine, and may block.
 	State State
+	Save  func(State) error
 	// Open is the source of the open incidents, [incident.Book.OpenIncidents]: for
 	// destinations that are sent them every minute, and for those that are new. It
 	// is called from the first SetDestinations on.
@@ -39,6 +41,10 @@ const (
 	// how many matters are known.
 	sameAfter  = 24 * time.Hour
 	maxNotices = 100
+	// savePause is the time between two savings of the state, saveTimeout how long
+	// Close waits for the last one.
+	savePause   = time.Second
+	saveTimeout = 5 * time.Second
 )
 
 // Alerts send messages to destinations. The methods may be called at the same
@@ -47,7 +53,13 @@ type Alerts struct {
 	host string
 	log  *slog.Logger
 	open func() []incident.Incident
+	save func(State) error
 
+	changed chan struct{} // the state did
+	ended   chan struct{}
+	saved   chan struct{} // the last state is
+
+	setting sync.Mutex // held while destinations are replaced
 	mu      sync.Mutex
 	closed  bool
 	workers []*worker
@@ -57,17 +69,19 @@ type Alerts struct {
 	held               held
 	digest             *time.Timer // running while something is held
 	matters            map[string]Matter
-	known              []string          // the names of the destinations
-	stats              map[string]*Stats // by the names of the destinations
+	known              []string        // the names of the destinations
+	boxes              map[string]*box // by the names of the destinations, and of former ones
 }
 
 // New returns alerts without destinations: see SetDestinations.
 func New(o Options) *Alerts {
 	a := &Alerts{
-		host: o.Host, log: o.Log, open: o.Open, matters: make(map[string]Matter), stats: make(map[string]*Stats),
+		host: o.Host, log: o.Log, open: o.Open, save: o.Save, matters: make(map[string]Matter), boxes: make(map[string]*box),
+		changed: make(chan struct{}, 1), ended: make(chan struct{}), saved: make(chan struct{}),
 		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
 	}
 	a.restore(o.State)
+	go a.saveStates()
 	return a
 }
 
@@ -79,35 +93,53 @@ func (a *Alerts) SetPerHour(n int) {
 	a.notices.SetLimit(perHour(n))
 }
 
-// SetDestinations replaces the destinations. The old ones still deliver what
-// waits in their queues, within ctx. New ones are sent what is open.
+// SetDestinations replaces the destinations. The old ones try once more to deliver
+// what waits, within ctx; the rest waits for those of the same names. New ones are
+// sent what is open.
 func (a *Alerts) SetDestinations(ctx context.Context, to []*Destination) {
+	a.setting.Lock()
+	defer a.setting.Unlock()
 	a.mu.Lock()
 	old := a.workers
 	if !a.closed {
-		a.startWorkers(to)
+		a.makeWorkers(to)
 	}
+	made := a.workers
 	a.mu.Unlock()
 	stopWorkers(ctx, old)
+	for _, w := range made {
+		go w.run()
+	}
+	poke(a.changed)
 }
 
-func (a *Alerts) startWorkers(to []*Destination) {
-	before := a.known
+func (a *Alerts) makeWorkers(to []*Destination) {
+	before, old := a.known, a.workers
 	a.workers, a.known = nil, nil
 	for _, d := range to {
-		if a.stats[d.Name] == nil {
-			a.stats[d.Name] = &Stats{}
+		for _, w := range old {
+			if w.to.Name == d.Name {
+				d.encrypted.Store(w.to.encrypted.Load())
+			}
 		}
 		a.workers = append(a.workers, newWorker(d, a, !slices.Contains(before, d.Name)))
 		a.known = append(a.known, d.Name)
 	}
 }
 
-// stopWorkers has workers deliver what waits, within ctx, and end: every
-// destination heeds its context.
+// box returns what waits for a destination.
+func (a *Alerts) box(name string) *box {
+	if a.boxes[name] == nil {
+		a.boxes[name] = &box{}
+	}
+	return a.boxes[name]
+}
+
+// stopWorkers has workers try once more to deliver what waits, within ctx, and end:
+// every destination heeds its context.
 func stopWorkers(ctx context.Context, old []*worker) {
 	for _, w := range old {
-		close(w.queue) // nobody adds to it any more
+		close(w.stop)
 		defer context.AfterFunc(ctx, w.cancel)()
 	}
 	for _, w := range old {
@@ -117,7 +149,10 @@ func stopWorkers(ctx context.Context, old []*worker) {
 
 // Change reports a change: it is the Changed of [incident.Options].
 func (a *Alerts) Change(c incident.Change) {
-	a.emit(a.incidents, messageOf(&c, a.host))
+	m := messageOf(&c, a.host)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.emit(a.incidents, m)
 }
 
 // Notice reports what is no incident: the breaker, the self-check, the sending
@@ -127,16 +162,18 @@ func (a *Alerts) Change(c incident.Change) {
 // of the worst that was reported.
 func (a *Alerts) Notice(n Message) {
 	n.What, n.Status = WhatNotice, cmp.Or(n.Status, StatusOpen)
-	if m := n.from(a.host); a.isNews(m) {
+	m := n.from(a.host)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.isNews(m) {
 		a.emit(a.notices, m)
 	}
 }
 
 // emit queues a message for the destinations, or holds it back for the digest.
-// What no destination gets does not count for the limit.
+// What no destination gets does not count for the limit. The caller holds the lock.
 func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	defer poke(a.changed)
 	wanted := slices.ContainsFunc(a.workers, func(w *worker) bool { return w.to.wants(m) })
 	gathering := limit == a.incidents && a.held.Messages > 0
 	switch {
@@ -166,9 +203,15 @@ func (a *Alerts) queue(m *Message) {
 // sendDigest sends what was held back, in one message.
 func (a *Alerts) sendDigest() {
 	if a.held.Messages > 0 {
-		a.queue(a.held.message("within "+span(time.Since(a.held.Since))+", more than are sent one by one", a.host))
+		a.queue(a.heldBack())
 		a.held = held{}
+		poke(a.changed)
 	}
+}
+
+// heldBack is the message of what was held back.
+func (a *Alerts) heldBack() *Message {
+	return a.held.message("within "+span(time.Since(a.held.Since))+", more than are sent one by one", a.host)
 }
 
 // standing returns what is open now and wanted by a destination, the newest first;
@@ -188,15 +231,26 @@ func (a *Alerts) standing(d *Destination) (all []*Message) {
 	return all
 }
 
-// Close sends what is held back, and delivers what waits, within ctx.
+// Close sends what is held back, tries once more to deliver what waits, within ctx,
+// and saves the state: what was not delivered is sent after the next start.
 func (a *Alerts) Close(ctx context.Context) {
+	a.setting.Lock()
+	defer a.setting.Unlock()
 	a.mu.Lock()
 	if a.digest != nil {
 		a.digest.Stop()
 	}
 	a.sendDigest()
-	old := a.workers
+	old, again := a.workers, a.closed
 	a.closed, a.workers = true, nil
 	a.mu.Unlock()
 	stopWorkers(ctx, old)
+	if !again {
+		close(a.ended)
+	}
+	select {
+	case <-a.saved:
+	case <-time.After(saveTimeout):
+		a.log.Error("could not save the alert state in time; alerts may repeat after a restart")
+	}
 }

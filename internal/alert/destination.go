@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tlsratchet/internal/clean"
@@ -54,6 +55,8 @@ type Destination struct {
 	// a destination that repeats. An error is final unless it is [temporary].
 	try     func(context.Context, ...*Message) (answer string, err error)
 	timeout time.Duration
+	// encrypted: mail to it went over TLS, and must from now on.
+	encrypted atomic.Bool
 	// repeats: it is sent every minute what is open, and no digests.
 	repeats bool
 }
@@ -74,7 +77,7 @@ func newDestination(s Settings, getenv func(string) (string, bool), log *slog.Lo
 	case s.Kind == KindLog:
 		d.try = toLog(log)
 	case s.Kind == KindMail:
-		d.try, d.timeout = mailer(s).try, mailTimeout
+		d.try, d.timeout = mailer{s, &d.encrypted}.try, mailTimeout
 		d.Name += " " + s.Server
 	case s.Kind == KindWebhook, s.Kind == KindAlertmanager:
 		var e *endpoint

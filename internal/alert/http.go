@@ -86,7 +86,7 @@ func newClient() *http.Client {
 }
 
 // errRedirected is a redirect that isn't followed.
-var errRedirected = errors.New("redirect to another server not followed: configure its URL")
+var errRedirected = errors.New("redirect not followed: configure the URL that it leads to")
 
 // sameHost follows redirects to the same server that keep the method.
 func sameHost(next *http.Request, via []*http.Request) error {
@@ -162,9 +162,19 @@ func judge(resp *http.Response, body []byte) (answer string, err error) {
 	case resp.StatusCode/100 == 2:
 		return answer, nil
 	case resp.StatusCode/100 == 5, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
-		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		after := time.Duration(min(max(seconds, 0), 3600)) * time.Second
-		return answer, temporary{fmt.Errorf("the server answered %s", answer), after}
+		return answer, temporary{fmt.Errorf("the server answered %s", answer), retryAfter(resp.Header)}
 	}
 	return answer, fmt.Errorf("refused: the server answered %s", answer)
+}
+
+// retryAfter is how long the server wants us to wait, an hour at most: seconds, or a
+// date (RFC 9110 section 10.2.3).
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	seconds, err := strconv.Atoi(value)
+	wait := time.Duration(min(seconds, 3600)) * time.Second
+	if date, dated := http.ParseTime(value); err != nil && dated == nil {
+		wait = time.Until(date)
+	}
+	return min(max(wait, 0), time.Hour)
 }

@@ -84,19 +84,25 @@ func TestAnswers(t *testing.T) {
 				w.WriteHeader(429)
 			}
 		}, 1, "429 Too Many Requests", false},
+		{"too many until a date", func(int64) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+				w.WriteHeader(429)
+			}
+		}, 1, "429 Too Many Requests", false},
 		{"redirected elsewhere", func(int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
 			}
-		}, 1, "redirect to another server not followed", false},
+		}, 1, "redirect not followed", false},
 		{"redirected by another method", func(int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusFound) }
-		}, 1, "redirect to another server not followed", false},
+		}, 1, "redirect not followed", false},
 		{"redirected in circles", func(int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "/there", http.StatusPermanentRedirect)
 			}
-		}, 4, "redirect to another server not followed", false},
+		}, 4, "redirect not followed", false},
 		{"redirected at home", func(n int64) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/there" {

@@ -11,6 +11,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tlsratchet/internal/clean"
@@ -18,10 +19,17 @@ import (
 
 // mailer sends messages by SMTP, from the null sender, so that nobody gets a
 // bounce (RFC 3834 section 3.3).
-type mailer Settings
+type mailer struct {
+	Settings
+	encrypted *atomic.Bool // of the destination
+}
 
-// try is one SMTP session. An answer together with an error means that some of
-// the recipients were refused.
+// partly is the error of a mail that only some of the recipients got.
+type partly struct{ error }
+
+func (p partly) Unwrap() error { return p.error }
+
+// try is one SMTP session.
 func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", m.Server)
@@ -33,8 +41,8 @@ func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err er
 	answer, err = m.converse(limitedConn{conn, io.LimitReader(conn, maxReplies)}, all[0])
 	var refused *textproto.Error
 	switch {
-	case err == nil || answer != "":
-		return answer, cleanError(err)
+	case err == nil || errors.As(err, new(partly)):
+		return answer, err
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("no answer in time: %w", ctx.Err())
 	case errors.As(err, &refused) && refused.Code >= 500:
@@ -72,11 +80,8 @@ func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
 	if err := c.Hello(msg.Host); err != nil {
 		return "", err
 	}
-	server, isTCP := conn.RemoteAddr().(*net.TCPAddr)
-	if ok, _ := c.Extension("STARTTLS"); ok && !(isTCP && server.IP.IsLoopback()) {
-		// Opportunistic, as between mail servers: unauthenticated TLS is better than
-		// none (RFC 7435).
-		if err := c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true}); err != nil {
+	if server, isTCP := conn.RemoteAddr().(*net.TCPAddr); !isTCP || !server.IP.IsLoopback() {
+		if err := m.encrypt(c, host); err != nil {
 			return "", err
 		}
 	}
@@ -92,7 +97,27 @@ func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
 		return "", refused
 	}
 	_ = c.Quit() // the message was accepted
+	if err != nil {
+		err = partly{err}
+	}
 	return answer, err
+}
+
+// encrypt is opportunistic, as between mail servers: unauthenticated TLS is better
+// than none (RFC 7435). But a server that offered STARTTLS once must go on.
+func (m mailer) encrypt(c *smtp.Client, host string) error {
+	offered, _ := c.Extension("STARTTLS")
+	if !offered && m.encrypted.Load() {
+		return errors.New("STARTTLS is not offered any more; alerts are not sent in clear: restart tlsratchet if this server has turned it off")
+	}
+	if !offered {
+		return nil
+	}
+	err := c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true})
+	if err == nil {
+		m.encrypted.Store(true)
+	}
+	return err
 }
 
 // recipients sends all recipients. A refused one does not stop the others.

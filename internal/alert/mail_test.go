@@ -3,14 +3,18 @@ package alert
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/mail"
 	"net/textproto"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +26,7 @@ import (
 type mailServer struct {
 	addr    string
 	answers map[string]string
+	tls     *tls.Config // nil: no STARTTLS
 
 	mu       sync.Mutex
 	dialogue []string
@@ -69,6 +74,12 @@ func (s *mailServer) serve(conn net.Conn) {
 			if !s.answer(conn, verb, "250-mx.test\r\n250-SMTPUTF8\r\n250 8BITMIME") {
 				return
 			}
+		case "STARTTLS":
+			if !s.answer(conn, verb, "220 go on") {
+				return
+			}
+			conn = tls.Server(conn, s.tls)
+			r = textproto.NewReader(bufio.NewReader(conn))
 		case "DATA":
 			if !s.answer(conn, verb, "354 go on") {
 				return
@@ -194,6 +205,45 @@ func TestMailAnswers(t *testing.T) {
 	}
 }
 
+// TestMailInClear: mail goes in clear to a server that never offered STARTTLS, and
+// to one that did never again, across a reload too.
+func TestMailInClear(t *testing.T) {
+	site := httptest.NewTLSServer(http.NotFoundHandler())
+	defer site.Close()
+	begin := func() *Destination { return mailTo(t, "mail.example:25", "ann@here.example") }
+	d := begin()
+	session := func(offered string) error {
+		t.Helper()
+		client, server := net.Pipe() // not on loopback
+		s := &mailServer{answers: map[string]string{"EHLO": offered}, tls: site.TLS}
+		var served sync.WaitGroup
+		served.Go(func() { s.serve(server) })
+		_, err := mailer{Settings{Server: "mail.example:25", To: []string{"ann@here.example"}}, &d.encrypted}.converse(client, testMessage("mail"))
+		_ = client.Close()
+		served.Wait()
+		if _, messages := s.got(); (len(messages) == 1) != (err == nil) {
+			t.Errorf("%d messages, %v", len(messages), err)
+		}
+		return err
+	}
+	const clear, encrypted = "250 mx.test", "250-mx.test\r\n250 STARTTLS"
+	for _, offered := range []string{clear, clear, encrypted, encrypted} {
+		if err := session(offered); err != nil {
+			t.Error(err)
+		}
+	}
+	a := start(Options{}, d)
+	d = begin()
+	a.SetDestinations(t.Context(), []*Destination{d})
+	closeAlerts(t, a)
+	if err := session(clear); err == nil || !strings.Contains(err.Error(), "not offered any more") {
+		t.Errorf("in clear: %v", err)
+	}
+	if err := session(encrypted); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestMailIsTriedAgain when it was refused for now.
 func TestMailIsTriedAgain(t *testing.T) {
 	s := newMailServer(t, map[string]string{"MAIL FROM:<>": "451 later"})
@@ -235,7 +285,7 @@ func FuzzMail(f *testing.F) {
 	f.Add("a\r\nBcc: eve@evil.example\r\n\r\nx")
 	f.Add(strings.Repeat("x", 3000))
 	f.Add(".\r\nQUIT")
-	m := mailer{Server: "x:25", From: "a@b", To: []string{"c@d"}}
+	m := mailer{Settings: Settings{Server: "x:25", From: "a@b", To: []string{"c@d"}}}
 	f.Fuzz(func(t *testing.T, s string) {
 		c := hostileChange(s)
 		c.What = incident.Grown
@@ -318,7 +368,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add("220-mx\r\n220 mx\r\n250-mx\r\n250 STARTTLS\r\n451 4.3.0 later\x1b[2J\r\n")
 	f.Add("220 mx\r\n502 no\r\n250 mx\r\n250 ok\r\n550 5.1.1 no\xff\r\n")
 	f.Add("220 " + strings.Repeat("x", 70_000))
-	m := mailer{Server: "127.0.0.1:25", From: "a@mail.example", To: []string{"b@here.example", "c@here.example"}}
+	m := mailer{Settings{Server: "127.0.0.1:25", From: "a@mail.example", To: []string{"b@here.example", "c@here.example"}}, new(atomic.Bool)}
 	msg := testMessage("mail.example")
 	f.Fuzz(func(t *testing.T, text string) {
 		conn := replies{r: io.LimitReader(strings.NewReader(text), maxReplies)}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -44,6 +45,7 @@ type recorder struct {
 	messages []*Message
 	repeats  [][]*Message // what was sent together
 	err      error
+	key      string // "", or the one for which err is
 	// hang, if not nil, holds every delivery until it is closed, or the context
 	// ends.
 	hang chan struct{}
@@ -64,7 +66,17 @@ func (r *recorder) try(ctx context.Context, all ...*Message) (string, error) {
 	} else {
 		r.repeats = append(r.repeats, all)
 	}
+	if r.key != "" && r.key != all[0].Key {
+		return "taken", nil
+	}
 	return "taken", r.err
+}
+
+// only lets it fail for one key alone.
+func (r *recorder) only(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key = key
 }
 
 func (r *recorder) fail(err error) {
@@ -89,9 +101,17 @@ func to(r *recorder, least Severity) *Destination {
 	return &Destination{Name: "recorder", Least: least, try: r.try, timeout: httpTimeout}
 }
 
-// start returns alerts to destinations.
+// start returns alerts to destinations, which get names of their own.
 func start(o Options, to ...*Destination) *Alerts {
+	for n, d := range to[min(1, len(to)):] {
+		if d.Name == to[0].Name {
+			d.Name += fmt.Sprintf(" (%d)", n+2)
+		}
+	}
 	o.Log, o.PerHour = cmp.Or(o.Log, discard), cmp.Or(o.PerHour, 20)
+	if o.Save == nil {
+		o.Save = func(State) error { return nil }
+	}
 	if o.Open == nil {
 		o.Open = func() []incident.Incident { return nil }
 	}

@@ -76,6 +76,7 @@ func TestMattersBad(t *testing.T) {
 func FuzzState(f *testing.F) {
 	f.Add([]byte(`{"matters":[{"message":{"key":"starttls","status":"open","severity":"critical"},"worst":"critical"}],"destinations":["mail"]}`))
 	f.Add([]byte(`{"matters":[{"message":null},{}],"destinations":null}`))
+	f.Add([]byte(`{"waiting":{"recorder":[{},{"what":"opened","key":"<x>","queued":"2000-01-01T00:00:00Z"},{"what":"opened","key":"y","queued":"2999-01-01T00:00:00Z"}]}}`))
 	f.Fuzz(func(t *testing.T, kept []byte) {
 		var s State
 		if json.Unmarshal(kept, &s) != nil {
@@ -86,6 +87,15 @@ func FuzzState(f *testing.F) {
 		closeAlerts(t, a)
 		if _, err := json.Marshal(got); err != nil || len(got.Matters) > maxNotices {
 			t.Errorf("%d matters: %v", len(got.Matters), err)
+		}
+		for name, all := range got.Waiting {
+			if len(all) > backlog+1 {
+				t.Errorf("%d wait for %s", len(all), name)
+			}
+			for _, m := range all {
+				checkInert(t, m.Key, m.Title, m.Text, strings.Join(m.Next, "\n"))
+				_ = alertOf(m.Message, noon)
+			}
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,16 +68,6 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Message {
 	return n
 }
 
-// State is what must outlive a restart, so that nothing is reported twice. Its
-// JSON form is for that alone.
-type State struct {
-	// Matters are the notices that are open, by key.
-	Matters []Matter `json:"matters"`
-	// Destinations are the names of the destinations: one that is not among them
-	// at the next start is sent what is open.
-	Destinations []string `json:"destinations"`
-}
-
 // Matter is the newest notice of a key whose end was not reported.
 type Matter struct {
 	Message *Message `json:"message"`
@@ -87,10 +76,9 @@ type Matter struct {
 	Worst Severity `json:"worst"`
 }
 
-// isNews reports whether a notice is to be sent, and records it.
+// isNews reports whether a notice is to be sent, and records it. The caller holds
+// the lock.
 func (a *Alerts) isNews(m *Message) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	last, open := a.matters[m.Key]
 	switch {
 	case !open && m.Status == StatusClosed:
@@ -106,22 +94,4 @@ func (a *Alerts) isNews(m *Message) bool {
 		a.matters[m.Key] = Matter{m, max(m.Severity, last.Worst)}
 	}
 	return true
-}
-
-// State returns the state for [Options.State] at the next start.
-func (a *Alerts) State() State {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return State{Matters: slices.Collect(maps.Values(a.matters)), Destinations: slices.Clone(a.known)}
-}
-
-// restore fills in the state of the last run.
-func (a *Alerts) restore(s State) {
-	a.known = s.Destinations
-	for _, m := range s.Matters {
-		if m.Message != nil && m.Message.Status == StatusOpen && len(a.matters) < maxNotices {
-			m.Message.What = WhatNotice // whatever the file holds
-			a.matters[m.Message.Key] = m
-		}
-	}
 }

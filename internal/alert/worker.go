@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -9,75 +10,185 @@ import (
 )
 
 const (
-	// backlog is how many messages may wait for a destination.
+	// backlog is how many messages may wait for a destination, keepFor how long one
+	// is tried.
 	backlog = 64
+	keepFor = 72 * time.Hour
+	// firstRetry is the pause after a delivery that failed for now; it doubles each
+	// time up to lastRetry.
+	firstRetry, lastRetry = time.Minute, 4 * time.Hour
 	// repeatEvery is how often a destination that repeats is sent what is open: as
 	// Prometheus does it.
 	repeatEvery = time.Minute
 )
 
-// worker delivers to one destination.
-type worker struct {
-	to     *Destination
-	alerts *Alerts
-	stats  *Stats // of the name of to; under the lock of alerts
-	queue  chan *Message
+// box is what waits for the destination of a name, and what happened to the rest.
+// It is under the lock of the alerts.
+type box struct {
+	Stats
+	waiting []Waiting
+}
 
-	done     chan struct{}
-	cancel   context.CancelFunc // of all deliveries
-	delivery trouble.State
+// Waiting is a message that one destination has not accepted yet.
+type Waiting struct {
+	*Message
+	// Queued is the time from which on it waits.
+	Queued time.Time `json:"queued"`
 }
 
 // Stats are what happened to the messages of one destination.
 type Stats struct {
-	// Delivered were accepted; Failed were not, after all tries; Dropped came
-	// when the queue was full.
+	// Delivered were accepted. Failed counts the deliveries that failed: most are
+	// tried again. Dropped were given up: refused for good, too old, or more than
+	// may wait.
 	Delivered, Failed, Dropped uint64
 }
 
-// newWorker starts a worker. If the destination is new, it is sent what is open.
-// The caller holds the lock of the alerts.
+// worker delivers to one destination.
+type worker struct {
+	to     *Destination
+	alerts *Alerts
+	*box
+
+	news   chan struct{} // something waits that did not before
+	stop   chan struct{} // closed: what waits is tried once more
+	done   chan struct{}
+	ctx    context.Context // of all deliveries
+	cancel context.CancelFunc
+
+	failures int       // one after the other
+	until    time.Time // the server wants nothing before
+	delivery trouble.State
+}
+
+// newWorker makes a worker, which does not run. If the destination is new, it is
+// sent what is open. The caller holds the lock of the alerts.
 func newWorker(to *Destination, a *Alerts, isNew bool) *worker {
-	ctx, cancel := context.WithCancel(context.Background())
-	w := &worker{to: to, alerts: a, stats: a.stats[to.Name], queue: make(chan *Message, backlog), done: make(chan struct{}), cancel: cancel}
-	w.delivery = trouble.State{Begins: "could not deliver an alert; further failures are only counted", Ends: "alerts are delivered again"}
+	w := &worker{
+		to: to, alerts: a, box: a.box(to.Name), news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		delivery: trouble.State{Begins: "could not deliver an alert; further failures are only counted", Ends: "alerts are delivered again"},
+	}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
 	if isNew && !to.repeats { // what repeats gets it anyway
 		w.catchUp(a.standing(to))
 	}
-	go w.run(ctx)
 	return w
 }
 
-// add queues a message. If the queue is full, it is dropped and counted. The caller
-// holds the lock of the alerts.
+// add queues a message. The caller holds the lock of the alerts.
 func (w *worker) add(m *Message) {
+	if len(w.waiting) >= backlog {
+		w.drop(m, errors.New("too many alerts wait for this destination"))
+		return
+	}
+	w.waiting = append(w.waiting, Waiting{m, time.Now().UTC()})
+	poke(w.news)
+}
+
+// poke has the reader of a channel look, now or when it comes back.
+func poke(c chan struct{}) {
 	select {
-	case w.queue <- m:
+	case c <- struct{}{}:
 	default:
-		w.stats.Dropped++
 	}
 }
 
-// run delivers until the queue is closed and empty.
-func (w *worker) run(ctx context.Context) {
+// drop counts and logs a message that is given up.
+func (w *worker) drop(m *Message, why error) {
+	w.Dropped++
+	w.alerts.log.Error("alert dropped", "to", w.to.Name, "key", m.Key, "what", m.What, "title", m.Title, "error", why)
+}
+
+// run delivers until it is stopped.
+func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
 	var ticks <-chan time.Time
 	if w.to.repeats {
 		ticks = time.Tick(repeatEvery)
 	}
-	for ctx.Err() == nil {
+	retry := time.NewTimer(0) // something may wait since the last stop
+	defer retry.Stop()
+	for running := true; running; {
 		select {
-		case m, ok := <-w.queue:
-			if !ok {
-				return
+		case <-w.news:
+			if time.Now().Before(w.until) {
+				continue
 			}
-			_, err := w.to.send(ctx, m)
-			w.outcome(err)
+		case <-retry.C:
 		case <-ticks:
-			w.repeat(ctx)
+			w.repeat()
+			continue
+		case <-w.stop:
+			running = false
+		}
+		if pause := w.deliver(); pause > 0 {
+			retry.Reset(pause)
 		}
 	}
+}
+
+// deliver sends what waits, until one fails for now: then it returns for how long
+// to pause.
+func (w *worker) deliver() (pause time.Duration) {
+	for pause == 0 && w.ctx.Err() == nil {
+		m, ok := w.first()
+		if !ok {
+			break
+		}
+		_, err := w.to.send(w.ctx, m.Message)
+		pause = w.outcome(m, err)
+	}
+	return pause
+}
+
+func (w *worker) first() (m Waiting, ok bool) {
+	w.alerts.mu.Lock()
+	defer w.alerts.mu.Unlock()
+	if len(w.waiting) == 0 {
+		return m, false
+	}
+	return w.waiting[0], true
+}
+
+// outcome counts a delivery. A message that failed for now waits behind those of
+// other matters, in case that it alone can't be delivered.
+func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
+	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
+	w.alerts.mu.Lock()
+	defer w.alerts.mu.Unlock()
+	if err != nil {
+		w.Failed++
+	}
+	after, later := tryLater(err)
+	switch {
+	case later && time.Since(m.Queued).Abs() < keepFor:
+		w.waiting = append(w.without(func(o Waiting) bool { return o.Key == m.Key }), w.without(func(o Waiting) bool { return o.Key != m.Key })...)
+		pause = max(after, min(firstRetry<<min(w.failures, 10), lastRetry))
+		w.failures, w.until = w.failures+1, time.Now().Add(after)
+		return pause
+	case err == nil || errors.As(err, new(partly)):
+		w.Delivered++
+		w.failures = 0
+	default:
+		w.drop(m.Message, err)
+	}
+	w.waiting = w.without(func(o Waiting) bool { return o.Message == m.Message })
+	poke(w.alerts.changed)
+	return 0
+}
+
+// without returns what waits but for some.
+func (b *box) without(some func(Waiting) bool) []Waiting {
+	return slices.DeleteFunc(slices.Clone(b.waiting), some)
+}
+
+// tryLater reports whether a delivery that failed may succeed later, and after
+// what time the server wants it.
+func tryLater(err error) (after time.Duration, later bool) {
+	var t temporary
+	later = errors.As(err, &t) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return t.after, later
 }
 
 // catchUp queues messages that are the newest first, the oldest first; more than a
@@ -97,37 +208,29 @@ func (w *worker) catchUp(all []*Message) {
 }
 
 // repeat sends what is open. Only a failure is counted.
-func (w *worker) repeat(ctx context.Context) {
+func (w *worker) repeat() {
 	w.alerts.mu.Lock()
 	all := w.alerts.standing(w.to)
 	w.alerts.mu.Unlock()
 	if len(all) == 0 {
 		return
 	}
-	if _, err := w.to.send(ctx, all...); err != nil {
-		w.outcome(err)
-	}
-}
-
-// outcome counts a delivery.
-func (w *worker) outcome(err error) {
-	w.alerts.mu.Lock()
-	if err == nil {
-		w.stats.Delivered++
-	} else {
-		w.stats.Failed++
-	}
-	w.alerts.mu.Unlock()
+	_, err := w.to.send(w.ctx, all...)
 	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
+	if err != nil {
+		w.alerts.mu.Lock()
+		w.Failed++
+		w.alerts.mu.Unlock()
+	}
 }
 
 // Stats returns the counts by the names of the destinations, of former ones too.
 func (a *Alerts) Stats() map[string]Stats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make(map[string]Stats, len(a.stats))
-	for name, s := range a.stats {
-		all[name] = *s
+	all := make(map[string]Stats, len(a.boxes))
+	for name, b := range a.boxes {
+		all[name] = b.Stats
 	}
 	return all
 }

@@ -17,16 +17,10 @@ import (
 	"tlsratchet/internal/words"
 )
 
-// notify reports notices of the breaker, our own STARTTLS and the sending side, and
-// saves the state of the alerts for the next start.
+// notify reports notices of the breaker, our own STARTTLS and the sending side.
 func (w *watch) notify(all ...alert.Message) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, one := range all {
 		w.alerts.Notice(one)
-	}
-	if err := w.state.Write(w.alerts.State()); err != nil {
-		w.log.Error("could not save the alert state; alerts may repeat after a restart", "error", err)
 	}
 }
 

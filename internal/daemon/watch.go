@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"tlsratchet/internal/alert"
@@ -26,9 +25,6 @@ type watch struct {
 	breaker *breakerKeeper
 	alerts  *alert.Alerts
 	log     *slog.Logger
-
-	mu    sync.Mutex     // one notice at a time: so that state has the newest
-	state statefile.File // of the alerts
 }
 
 // looking is how long the breaker's new answer waits for the self-check: it may
@@ -36,7 +32,7 @@ type watch struct {
 const looking = 10 * time.Second
 
 func newWatch(cfg *config.Config, log *slog.Logger) *watch {
-	w := &watch{log: log, state: stateFile(cfg, "notices.json")}
+	w, state := &watch{log: log}, stateFile(cfg, "notices.json")
 	var works func() (bool, time.Time)
 	if cfg.Selfcheck.Address != config.Off {
 		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
@@ -47,13 +43,13 @@ func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 		log.Error("alerts do not reach every destination: those with an error are left out", "error", err)
 	}
 	w.alerts = alert.New(alert.Options{
-		Host: Hostname(), PerHour: cfg.Alert.PerHour, State: alertState(w.state, w.check != nil, log), Log: log,
+		Host: Hostname(), PerHour: cfg.Alert.PerHour, Log: log,
+		State: alertState(state, w.check != nil, log), Save: func(s alert.State) error { return state.Write(s) },
 		Open: func() []incident.Incident { return w.book.OpenIncidents() },
 	})
 	w.breaker = newBreaker(cfg, works, w.tripped, log)
 	w.book = openIncidents(cfg, w.alerts.Change, log)
 	w.alerts.SetDestinations(context.Background(), to)
-	w.notify()                              // the destinations of today
 	if w.breaker.atStart == ratchet.Armed { // maybe since the last stop
 		w.notify(alert.BreakerNotice(ratchet.BreakerState{}, ""))
 	}
@@ -72,7 +68,6 @@ func (w *watch) reload(cfg *config.Config) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	w.alerts.SetDestinations(ctx, to)
-	w.notify()
 }
 
 // openIncidents opens the incidents. Mail doesn't need them: where their file is

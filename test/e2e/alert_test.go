@@ -110,7 +110,7 @@ func (s *alerting) start() {
 		s.t.Fatal(err)
 	}
 	s.alerts = alert.New(alert.Options{
-		Host: "mail.ours.example", PerHour: 20, State: s.state, Open: func() []incident.Incident { return s.book.OpenIncidents() }, Log: slog.New(slog.DiscardHandler),
+		Host: "mail.ours.example", PerHour: 20, State: s.state, Save: func(alert.State) error { return nil }, Open: func() []incident.Incident { return s.book.OpenIncidents() }, Log: slog.New(slog.DiscardHandler),
 	})
 	if s.book, err = incident.Open(incident.Options{File: statefile.At(s.path), Changed: s.alerts.Change}); err != nil {
 		s.t.Fatal(err)

@@ -1,0 +1,89 @@
+package alert
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"tlsratchet/internal/trouble"
+)
+
+// State is what must outlive a restart, so that nothing is reported twice, and
+// nothing lost. Its JSON form is for that alone.
+type State struct {
+	// Matters are the notices that are open, by key.
+	Matters []Matter `json:"matters"`
+	// Destinations are the names of the destinations: one that is not among them
+	// at the next start is sent what is open.
+	Destinations []string `json:"destinations"`
+	// Waiting are the messages that were not delivered yet, by destination.
+	Waiting map[string][]Waiting `json:"waiting,omitempty"`
+}
+
+// State returns the state for [Options.State] at the next start. What is held back
+// for a digest waits in it as that digest.
+func (a *Alerts) State() State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := State{Matters: slices.Collect(maps.Values(a.matters)), Destinations: slices.Clone(a.known), Waiting: make(map[string][]Waiting)}
+	for name, b := range a.boxes {
+		if len(b.waiting) > 0 {
+			s.Waiting[name] = slices.Clone(b.waiting)
+		}
+	}
+	if a.held.Messages > 0 {
+		digest := Waiting{a.heldBack(), time.Now().UTC()}
+		for _, w := range a.workers {
+			if w.to.wants(digest.Message) {
+				s.Waiting[w.to.Name] = append(s.Waiting[w.to.Name], digest)
+			}
+		}
+	}
+	return s
+}
+
+// restore fills in the state of the last run, whatever the file holds.
+func (a *Alerts) restore(s State) {
+	a.known = s.Destinations
+	for _, m := range s.Matters {
+		if m.Message != nil && m.Message.Status == StatusOpen && len(a.matters) < maxNotices {
+			m.Message = m.Message.from(a.host)
+			m.Message.What = WhatNotice
+			a.matters[m.Message.Key] = m
+		}
+	}
+	for name, all := range s.Waiting {
+		w := worker{alerts: a, to: &Destination{Name: name}, box: a.box(name)}
+		for _, m := range all {
+			switch {
+			case m.Message == nil:
+			case len(w.waiting) > backlog || time.Since(m.Queued).Abs() > keepFor: // of a former destination
+				w.drop(m.Message, errors.New("it waited for more than "+span(keepFor)+", or too many did"))
+			default:
+				w.waiting = append(w.waiting, Waiting{m.Message.from(a.host), m.Queued})
+			}
+		}
+	}
+}
+
+// saveStates saves the state whenever it changed, until the end.
+func (a *Alerts) saveStates() {
+	defer close(a.saved)
+	saving := trouble.State{
+		Begins: "could not save the alert state; alerts may repeat or be lost after a restart",
+		Ends:   "the alert state is saved again",
+	}
+	for running := true; running; {
+		select {
+		case <-a.changed:
+		case <-a.ended:
+			running = false
+		}
+		saving.Note(a.log, a.save(a.State()))
+		select {
+		case <-time.After(savePause):
+		case <-a.ended:
+		}
+	}
+}

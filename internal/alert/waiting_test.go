@@ -1,0 +1,180 @@
+package alert
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tlsratchet/internal/incident"
+)
+
+// disk keeps the newest state, as a file does.
+type disk struct {
+	mu   sync.Mutex
+	json []byte
+}
+
+func (d *disk) save(s State) (err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.json, err = json.Marshal(s)
+	return err
+}
+
+func (d *disk) read(t *testing.T) (s State) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.json == nil {
+		return s
+	}
+	if err := json.Unmarshal(d.json, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestDeadForADay: a destination that is away for a day gets everything when it is
+// back, the oldest of each matter first, and is not tried all the time.
+func TestDeadForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{err: temporary{error: errDown}}
+		a := start(Options{PerHour: 3600}, to(r, Info))
+		closed := numbered(1)
+		closed.Closed, closed.ClosedBy = noon, incident.Met
+		for n := range 5 {
+			a.Change(changeOf(incident.Opened, numbered(n+1)))
+		}
+		a.Change(changeOf(incident.Closed, closed))
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if n := len(strings.Fields(r.sent())); n > 100 { // several quick ones each time
+			t.Errorf("tried %d times in a day", n)
+		}
+		r.fail(nil)
+		time.Sleep(lastRetry)
+		synctest.Wait()
+		if got := strings.Fields(r.sent()); len(got) != 6 || strings.Count(strings.Join(got, " "), "opened") != 5 {
+			t.Errorf("then %q", got)
+		}
+		closeAlerts(t, a)
+		if s := a.Stats()["recorder"]; s.Delivered != 6 || s.Dropped != 0 || s.Failed == 0 {
+			t.Errorf("counts: %+v", s)
+		}
+	})
+}
+
+// TestNotDelivered: what waits at a stop, or when the process is killed, is sent
+// after the next start, and once; what was held back for a digest too.
+func TestNotDelivered(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			hanging, file := &recorder{hang: make(chan struct{})}, &disk{}
+			a := start(Options{Save: file.save}, to(hanging, Info))
+			for n := range 8 {
+				a.Change(changeOf(incident.Opened, numbered(n+1)))
+			}
+			time.Sleep(2 * savePause)
+			state := file.read(t)
+			closeAlerts(t, a)
+			if !killed {
+				state = file.read(t)
+			}
+
+			works := &recorder{}
+			a = start(Options{State: state, Save: file.save}, to(works, Info))
+			synctest.Wait()
+			if got := works.sent(); strings.Count(got, "opened") != 5 || strings.Count(got, "digest") != 1 {
+				t.Errorf("killed %t: after a restart %q", killed, got)
+			}
+			closeAlerts(t, a)
+			if left := file.read(t).Waiting; len(left) > 0 {
+				t.Errorf("killed %t: %d wait", killed, len(left))
+			}
+			a = start(Options{State: file.read(t)}, to(works, Info))
+			closeAlerts(t, a)
+			if got := works.sent(); got != "" {
+				t.Errorf("killed %t: again %q", killed, got)
+			}
+		})
+	}
+}
+
+// TestReplaced: a reload in an outage keeps what waits, and what waits for a
+// destination that is left out for now.
+func TestReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away, back := &recorder{err: temporary{error: errDown}}, &recorder{}
+		a := start(Options{}, to(away, Info))
+		a.Change(changeOf(incident.Opened, stripped()))
+		a.SetDestinations(t.Context(), nil)
+		if n := len(a.State().Waiting["recorder"]); n != 1 {
+			t.Errorf("%d wait", n)
+		}
+		a.SetDestinations(t.Context(), []*Destination{to(back, Info)})
+		synctest.Wait()
+		if got := back.sent(); !strings.HasPrefix(got, "opened") {
+			t.Errorf("got %q", got)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestGivenUp: a message that alone can't be delivered holds up no other, and is
+// given up in the end, or at once where it is refused for good. Each is logged.
+func TestGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := &recorder{err: temporary{error: errDown}}
+		a := start(Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, to(r, Info))
+		a.Change(changeOf(incident.Opened, numbered(1)))
+		synctest.Wait()
+		r.only("incident-1")
+		a.Change(changeOf(incident.Opened, numbered(2)))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s := a.Stats()["recorder"]; s.Delivered != 1 || s.Dropped != 0 {
+			t.Errorf("%+v, want the second delivered", s)
+		}
+		time.Sleep(keepFor + lastRetry)
+		synctest.Wait()
+		if s := a.Stats()["recorder"]; s.Delivered != 1 || s.Dropped != 1 {
+			t.Errorf("%+v, want the first dropped", s)
+		}
+		r.only("")
+		r.fail(errDown)
+		a.Change(changeOf(incident.Opened, numbered(3)))
+		synctest.Wait()
+		if s := a.Stats()["recorder"]; s.Dropped != 2 || strings.Count(log.String(), "alert dropped") != 2 {
+			t.Errorf("%+v:\n%s", s, &log)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestRetryAfter: a server that names a time is left alone until then, though
+// something new comes.
+func TestRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{err: temporary{errDown, time.Hour}}
+		a := start(Options{}, to(r, Info))
+		a.Change(changeOf(incident.Opened, numbered(1)))
+		synctest.Wait()
+		r.fail(nil)
+		a.Change(changeOf(incident.Opened, numbered(2)))
+		time.Sleep(59 * time.Minute)
+		if got := r.sent(); got != "opened" {
+			t.Errorf("before its time: %q", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := r.sent(); got != "opened opened" {
+			t.Errorf("then: %q", got)
+		}
+		closeAlerts(t, a)
+	})
+}
