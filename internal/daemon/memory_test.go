@@ -1,13 +1,16 @@
 package daemon
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/tlsstate/store"
 )
 
 // A memory that root starts by a command is the daemon's, with all its files.
@@ -43,6 +46,25 @@ func TestOperateOrStartAsRoot(t *testing.T) {
 		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 12345 || owner.Gid != 12346 {
 			t.Errorf("%s belongs to %d:%d", f, owner.Uid, owner.Gid)
 		}
+	}
+}
+
+// A command that is refused for a missing history, of which there is a snapshot,
+// makes no empty one.
+func TestOperateOrStartBesideASnapshot(t *testing.T) {
+	history := filepath.Join(t.TempDir(), "history.db")
+	if err := os.WriteFile(history+".snapshot-1", []byte("of a history"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, config.Flags{"history": history})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OperateOrStart(t.Context(), cfg, io.Discard); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(history); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty history was left: %v", err)
 	}
 }
 

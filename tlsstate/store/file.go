@@ -79,6 +79,9 @@ func Open(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
 	d, found, err := openBolt(path, opts.LockTimeout, func(f *os.File, found census, err error) (*os.File, census, error) {
 		if err == nil && found.fresh && slices.ContainsFunc(snapshots(path), exists) {
+			if info, serr := f.Stat(); serr == nil && info.Size() == 0 {
+				_ = os.Remove(path) // made a moment ago
+			}
 			err = fmt.Errorf("%w: it is missing or empty, and there is a snapshot of it: start the daemon, which recovers it, or remove the snapshots", ErrDamaged)
 		}
 		return f, found, err

@@ -266,6 +266,9 @@ func TestAMissingFileWithSnapshots(t *testing.T) {
 	if _, err := Open(path, Options{}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "snapshot") {
 		t.Errorf("Open: %v", err)
 	}
+	if names := beside(t, path); exists(path) || len(names) != 1 {
+		t.Errorf("there are the file: %v, and beside it %q", exists(path), names)
+	}
 	if f := mustRecover(t, path, Options{}); f.Len() != 10 {
 		t.Errorf("%d identities are recovered", f.Len())
 	}
