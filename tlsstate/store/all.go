@@ -90,9 +90,14 @@ func batches(scan func([]byte, int) (batch, error), start tlsstate.Identity) ite
 	}
 }
 
-// scan is that of the disk, within a time.
+// scan is look, by a reader and within a time.
 func (f *File) scan(key []byte, n int) (batch, error) {
-	b, err := ask(f, scanPatience*f.opts.ReadTimeout, func() (batch, error) { return f.disk.scan(key, n) })
+	return ask(f, scanPatience*f.opts.ReadTimeout, func() (batch, error) { return f.look(key, n) })
+}
+
+// look is the scan of the disk.
+func (f *File) look(key []byte, n int) (batch, error) {
+	b, err := f.disk.scan(key, n)
 	f.noteDamage(err)
 	return b, err
 }

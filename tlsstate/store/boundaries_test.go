@@ -260,7 +260,7 @@ func TestACrowdedFileIsPruned(t *testing.T) {
 		for i := range 500 {
 			d.kept[peer(i)] = seen(1)
 		}
-		f, err := start("histories", Options{MaxIdentities: 100, SnapshotEvery: -1}.withDefaults(), d, census{records: 500, newest: today}, "")
+		f, err := start("histories", Options{MaxIdentities: 100, SnapshotEvery: -1}.withDefaults(), d, census{records: 500, newest: today}, rescue{})
 		if err != nil {
 			t.Fatal(err)
 		}

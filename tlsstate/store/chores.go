@@ -9,23 +9,29 @@ const (
 	choresFirst = time.Minute
 	choresEvery = time.Hour
 	choresRetry = time.Minute // at most
+	// placeEvery is how often the file's place is looked at.
+	placeEvery = time.Minute
 )
 
-// chores is the goroutine for work that can wait: snapshots, pruning, and the
-// intact records of a damaged file, where salvage names one. A panic in it is an
-// error: a bug there must not end the process.
-func (f *File) chores(salvage string) {
-	if salvage != "" {
-		f.rejoin(salvage)
-	}
+// chores is the goroutine for work that can wait: snapshots, pruning, the records
+// of a file that was set aside, and whether ours is in its place. A panic in it is
+// an error: a bug there must not end the process.
+func (f *File) chores() {
+	f.rejoin()
 	next := time.NewTimer(min(choresFirst, f.choresEvery()))
 	defer next.Stop()
+	place := time.NewTicker(placeEvery)
+	defer place.Stop()
 	for {
 		select {
 		case <-f.ctx.Done():
 			return
 		case <-f.crowded:
 			f.relieve()
+		case <-place.C:
+			if f.report(&f.place, f.inPlace()) {
+				next.Reset(0) // for a snapshot
+			}
 		case <-next.C:
 			f.lookAfter()
 			next.Reset(f.choresEvery())
@@ -49,7 +55,7 @@ func (f *File) relieve() {
 
 func (f *File) choresEvery() time.Duration {
 	every := choresEvery
-	if f.snapshots.Failing() {
+	if f.snapshots.Failing() || f.place.Failing() || f.salvage != "" {
 		every /= 6
 	}
 	if f.opts.SnapshotEvery > 0 {
@@ -59,6 +65,7 @@ func (f *File) choresEvery() time.Duration {
 }
 
 func (f *File) lookAfter() {
+	f.rejoin()
 	if f.snapshotDue() {
 		f.report(&f.snapshots, guarded(f.Snapshot))
 	}

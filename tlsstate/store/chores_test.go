@@ -7,11 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tlsratchet/internal/trouble"
 	"tlsratchet/tlsstate"
 )
 
 // Once an hour, more often where snapshots are to be, and six times as often
-// while they fail.
+// while they fail, the file is not in its place, or a copy waits to be joined.
 func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
 	for _, tt := range []struct {
 		every  time.Duration
@@ -25,12 +26,17 @@ func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
 		{-1, false, time.Hour},
 		{-1, true, 10 * time.Minute},
 	} {
-		f := &File{opts: Options{SnapshotEvery: tt.every}}
-		if tt.failed {
-			f.snapshots.Note(slog.New(slog.DiscardHandler), ErrTimeout)
+		fail := func(s *trouble.State) { s.Note(slog.New(slog.DiscardHandler), ErrTimeout) }
+		fails := []func(*File){func(f *File) { fail(&f.snapshots) }, func(f *File) { fail(&f.place) }, func(f *File) { f.salvage = "aside" }}
+		if !tt.failed {
+			fails = []func(*File){func(*File) {}}
 		}
-		if got := f.choresEvery(); got != tt.want {
-			t.Errorf("snapshots every %s, failed %v: %s, want %s", tt.every, tt.failed, got, tt.want)
+		for i, fail := range fails {
+			f := &File{opts: Options{SnapshotEvery: tt.every}}
+			fail(f)
+			if got := f.choresEvery(); got != tt.want {
+				t.Errorf("snapshots every %s, failed %v, %d: %s, want %s", tt.every, tt.failed, i, got, tt.want)
+			}
 		}
 	}
 }
@@ -58,8 +64,13 @@ func TestGoingThroughTheFileIsUnhurried(t *testing.T) {
 			f.table.known = known
 			f.table.mu.Unlock()
 			began := time.Now()
-			if err := f.each(func([]entry) error { return nil }); err != nil || time.Since(began) != want {
-				t.Errorf("%d known: %s, %v; want %s", known, time.Since(began), err, want)
+			for _, err := range f.paced() {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("%d known: %s; want %s", known, took, want)
 			}
 		}
 		f.table.mu.Lock()

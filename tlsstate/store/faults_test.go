@@ -98,7 +98,7 @@ func TestFaultsOverARealFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &faulty{disk: real}
-	f, err := start(path, Options{ReadTimeout: patience}.withDefaults(), d, found, "")
+	f, err := start(path, Options{ReadTimeout: patience}.withDefaults(), d, found, rescue{})
 	if err != nil {
 		t.Fatal(err)
 	}

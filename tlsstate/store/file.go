@@ -39,15 +39,20 @@ type File struct {
 	refusalLogged atomic.Uint32 // the day
 	snapshotting  sync.Mutex
 
+	made   os.FileInfo // of the file that was opened, nil if that isn't known
+	lost   string      // until it was opened, in words
+	opened time.Time
+
 	// Of the writer alone:
-	made           os.FileInfo // of the file that was opened, nil if that isn't known
-	writing, place trouble.State
-	delay          time.Duration // until the next try; 0 when all is well
+	writing trouble.State
+	delay   time.Duration // until the next try; 0 when all is well
 
 	// Of the chores alone:
 	agedOn, pruningLogged tlsstate.Day
-	snapshots, pruning    trouble.State
 	relieveDelay          time.Duration
+	salvage               string // a file whose records are to be joined, or ""
+
+	rejoining, place, snapshots, pruning trouble.State
 }
 
 // disk is what a [File] needs of the file under it. Tests put a stuck or a
@@ -90,7 +95,7 @@ func Open(path string, opts Options) (*File, error) {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
 	}
 	logDamage(path, opts.Logger, found)
-	return start(path, opts, d, found, "")
+	return start(path, opts, d, found, rescue{})
 }
 
 func exists(name string) bool {
@@ -98,23 +103,25 @@ func exists(name string) bool {
 	return err == nil
 }
 
+const damagedRecords = "history file has damaged records: the histories of these peers are lost"
+
 func logDamage(path string, log *slog.Logger, found census) {
 	if found.damaged > 0 {
-		log.Error("history file has damaged records: the histories of these peers are lost",
+		log.Error(damagedRecords,
 			"path", path, "damaged", found.damaged, "intact", found.records)
 	}
 }
 
-// start runs a File on a disk of which the census is known. salvage is a damaged
-// file whose records are to be joined, or "".
-func start(path string, opts Options, d disk, found census, salvage string) (*File, error) {
+// start runs a File on a disk of which the census is known, after it was rescued
+// so, or not at all.
+func start(path string, opts Options, d disk, found census, r rescue) (*File, error) {
 	t, err := newTable(opts)
 	if err != nil {
 		return nil, err
 	}
 	t.known, t.newest, t.stats.Damaged = found.records, found.newest, uint64(found.damaged)
 	f := &File{
-		path: path, opts: opts, log: opts.Logger, disk: d, table: t,
+		path: path, opts: opts, log: opts.Logger, disk: d, table: t, salvage: r.salvage, lost: r.lost, opened: time.Now(),
 		jobs:    make(chan func()),
 		wake:    make(chan struct{}, 1),
 		full:    make(chan struct{}, 1),
@@ -125,8 +132,9 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.made, _ = os.Stat(path)
 	f.writing = trouble.State{Begins: "history file can't be written: changes are kept in memory and tried again", Ends: "history file is written again"}
+	f.rejoining = trouble.State{Begins: "history is incomplete: a copy of it can't be read; tried again", Ends: "history waits for no copy of it any more"}
 	f.place = trouble.State{
-		Begins: "history file was deleted or replaced while it is in use: what is remembered ends with this process; save it: tlsratchet export >tlsratchet-history.jsonl",
+		Begins: "history file was deleted or replaced while it is in use: what is remembered goes to its snapshot alone; restart tlsratchet, which goes on with the file that is there, or else with the snapshot",
 		Ends:   "history file is in its place again",
 	}
 	f.snapshots = trouble.State{Begins: "no snapshot of the history file: if it is damaged, more will be lost", Ends: "snapshots of the history file are taken again"}
@@ -134,7 +142,7 @@ func start(path string, opts Options, d disk, found census, salvage string) (*Fi
 	for range readers {
 		f.readers.Go(f.read)
 	}
-	f.readers.Go(func() { f.chores(salvage) })
+	f.readers.Go(f.chores)
 	f.crowd()
 	go f.write()
 	return f, nil
@@ -229,8 +237,22 @@ func (f *File) Newest() tlsstate.Day { return f.table.now().newest }
 // Len returns how many identities have a history, tombstones included.
 func (f *File) Len() int { return f.table.now().known }
 
+// lostFor is how long what was lost before Open is stated.
+const lostFor = 24 * time.Hour
+
 // Stats returns what was counted since Open.
-func (f *File) Stats() Stats { return f.table.now().stats }
+func (f *File) Stats() Stats {
+	s := f.table.now().stats
+	if f.lost != "" && time.Since(f.opened) < lostFor {
+		s.Trouble = f.lost + "\n"
+	}
+	for _, t := range []*trouble.State{&f.rejoining, &f.place, &f.writing, &f.snapshots, &f.pruning} {
+		if t.Failing() {
+			s.Trouble += t.Begins + "\n"
+		}
+	}
+	return s
+}
 
 // Flush writes what is pending. It returns when that is on the disk, when it
 // failed (and is kept for later), or with the error of ctx.

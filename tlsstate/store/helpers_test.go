@@ -209,7 +209,7 @@ func (d *fakeDisk) largest() int { return slices.MaxFunc(append(d.tried(), 0), c
 func startFake(t testing.TB, d disk, opts Options) *File {
 	t.Helper()
 	opts.SnapshotEvery = -1 // there is no file to take one of
-	f, err := start("histories", opts.withDefaults(), d, census{}, "")
+	f, err := start("histories", opts.withDefaults(), d, census{}, rescue{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,6 +105,9 @@ type Stats struct {
 	Refused uint64
 	// Pending is how many changes wait to be written now.
 	Pending int
+	// Trouble states what is wrong with the file now, a line each; "" if all is
+	// well. What was lost at the start is stated for a day.
+	Trouble string
 }
 
 // refused counts a change that grown refused.

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"math/bits"
 	"sort"
 	"time"
@@ -165,14 +167,13 @@ func (f *File) prune() (int, error) {
 		return 0, err // what isn't on the disk can't be weighed
 	}
 	p := newPruning(f.Newest(), max(f.opts.KeepDays(), tombstoneDays))
-	err := f.each(func(batch []entry) error {
+	for batch, err := range f.paced() {
+		if err != nil {
+			return 0, err
+		}
 		for i := range batch {
 			p.weigh(&batch[i])
 		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
 	}
 	if known := f.Len() - p.aged; known > f.opts.MaxIdentities {
 		p.plan(known - f.opts.MaxIdentities*9/10)
@@ -182,12 +183,14 @@ func (f *File) prune() (int, error) {
 	}
 	f.logPruning(p)
 	total := 0
-	err = f.each(func(batch []entry) error {
-		n, err := f.drop(p, batch)
+	for batch, err := range f.paced() {
+		n, failed := f.drop(p, batch)
 		total += n
-		return err
-	})
-	return total, err
+		if err = cmp.Or(err, failed); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // drop forgets the chosen identities of a batch.
@@ -203,27 +206,26 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 	return n, f.yield()
 }
 
-// each goes through the file in batches: at half of the speed that it could,
-// unless newcomers are turned away meanwhile.
-func (f *File) each(fn func([]entry) error) error {
-	began := time.Now()
-	for found, err := range batches(f.scan, tlsstate.Identity{}) {
-		if err == nil {
-			err = fn(found)
+// paced yields what is in the file in batches, until the end or an error: at half
+// of the speed that it could, unless newcomers are turned away meanwhile.
+func (f *File) paced() iter.Seq2[[]entry, error] {
+	return func(yield func([]entry, error) bool) {
+		began := time.Now()
+		for found, err := range batches(f.scan, tlsstate.Identity{}) {
+			if !yield(found, err) {
+				return
+			}
+			took := time.Since(began)
+			if f.table.full() {
+				took = 0
+			}
+			if err := f.pause(took); err != nil {
+				yield(nil, err)
+				return
+			}
+			began = time.Now()
 		}
-		if err != nil {
-			return err
-		}
-		took := time.Since(began)
-		if f.table.full() {
-			took = 0
-		}
-		if err := f.pause(took); err != nil {
-			return err
-		}
-		began = time.Now()
 	}
-	return nil
 }
 
 // logPruning logs one line a day.

@@ -30,6 +30,7 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 	}
 	if found.damaged > 0 { // and no snapshot
 		logDamage(path, opts.Logger, found)
+		r.lost = damagedRecords
 		if err := d.sweep(found.bad); err != nil {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
@@ -37,7 +38,7 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 	if aside, err := filepath.EvalSymlinks(path + toRejoin); r.salvage == "" && err == nil {
 		r.salvage = aside
 	}
-	return start(path, opts, d, found, r.salvage)
+	return start(path, opts, d, found, r)
 }
 
 // toRejoin ends the name of a link to a file that was set aside and is to be
@@ -48,7 +49,8 @@ const toRejoin = ".to-rejoin"
 type rescue struct {
 	path    string
 	opts    Options
-	salvage string // what was set aside, if it has intact records
+	salvage string // a file whose records are to be joined, or ""
+	lost    string // what is lost, in words
 }
 
 // replace returns what to open instead of a file that was verified so. The lock
@@ -57,7 +59,7 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 	if !errors.Is(cause, ErrDamaged) && (cause != nil || !found.fresh && found.damaged == 0) {
 		return f, found, cause
 	}
-	names := snapshots(r.path)
+	names, unusable := snapshots(r.path), false
 	if cause != nil {
 		names = append(names, "") // an empty file
 	}
@@ -70,68 +72,99 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 			cause = errors.Join(cause, err)
 		case !errors.Is(err, os.ErrNotExist):
 			r.opts.Logger.Warn("snapshot of the history file is not usable", "path", name, "error", err)
+			unusable = true
+			if !errors.Is(err, ErrDamaged) && r.salvage == "" {
+				r.later(name)
+			}
 		}
 	}
+	if found.fresh && unusable {
+		r.lost = "history file was missing and no snapshot of it can be used: every peer is new"
+		r.opts.Logger.Error(r.lost, "path", r.path)
+	}
 	return f, found, cause // it is new, or the best there is
+}
+
+// later has the records of a file joined with ours when it can be read, after the
+// next start too. Where there can be no link, a kill may cost them.
+func (r *rescue) later(name string) {
+	r.salvage = name
+	_ = os.Remove(r.path + toRejoin)
+	_ = os.Symlink(filepath.Base(name), r.path+toRejoin)
 }
 
 // exchange puts the good file, a copy of a snapshot or empty, in the place of the
 // damaged one.
 func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, has census, snapshot string) (*os.File, census, error) {
+	info, old := os.Stat(snapshot)
 	aside, err := r.swap(f, good)
 	if err != nil {
-		discard(good)
+		r.discard(good)
 		r.opts.Logger.Error("damaged history file can't be set aside", "path", r.path, "error", err)
 		return f, found, cause
 	}
 	_ = f.Close()
 	what, since := "history file was damaged and there is no good snapshot: every peer is new", "ever"
-	if info, err := os.Stat(snapshot); err == nil {
+	if old == nil {
 		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
 		since = info.ModTime().UTC().Format(time.RFC3339)
 	}
 	if found.damaged > 0 && cause == nil {
-		r.salvage = aside
-		_ = os.Remove(r.path + toRejoin)
-		_ = os.Symlink(filepath.Base(aside), r.path+toRejoin) // where it can't be, a kill may cost the rest
+		r.later(aside)
 		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	}
+	r.lost = what
 	r.opts.Logger.Error(what, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
 		"identities", has.records, "damaged", found.damaged, "error", cause)
 	return good, has, nil
 }
 
-// spare returns a locked file to take the place of another: a verified copy of a
-// snapshot, or an empty one for "". It isn't synced: should it be lost, the
-// snapshot is still there.
+// spare returns a locked and verified file to take the place of another: a copy of
+// a snapshot, the snapshot itself where there is no room for one, or an empty file
+// for "". A copy isn't synced: should it be lost, the snapshot is still there.
 func (r *rescue) spare(snapshot string) (f *os.File, has census, err error) {
-	from := io.Reader(strings.NewReader(""))
-	if snapshot != "" {
-		file, err := os.Open(snapshot)
-		if err != nil {
-			return nil, has, err
-		}
-		defer func() { _ = file.Close() }()
-		from = file
+	f, err = r.copied(snapshot)
+	if err != nil && snapshot != "" {
+		f, err = lockFile(snapshot, os.O_RDWR, 0, r.opts.LockTimeout)
 	}
-	if f, err = makeFile(r.path+madeFor, r.opts.LockTimeout); err != nil {
+	if err != nil {
 		return nil, has, err
 	}
-	if _, err = io.Copy(f, from); err == nil {
-		has, err = verify(f)
-	}
-	if err == nil && snapshot != "" && (has.fresh || has.damaged > 0) {
+	if has, err = verify(f); err == nil && snapshot != "" && (has.fresh || has.damaged > 0) {
 		err = fmt.Errorf("%w: %d damaged records", ErrDamaged, has.damaged)
 	}
 	if err != nil {
-		discard(f)
+		r.discard(f)
 	}
 	return f, has, err
 }
 
-// discard removes a file that was made.
-func discard(f *os.File) {
-	_ = os.Remove(f.Name())
+// copied returns a locked copy of a file, an empty one for "".
+func (r *rescue) copied(name string) (*os.File, error) {
+	from := io.Reader(strings.NewReader(""))
+	if name != "" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()
+		from = file
+	}
+	f, err := makeFile(r.path+madeFor, r.opts.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = io.Copy(f, from); err != nil {
+		r.discard(f)
+	}
+	return f, err
+}
+
+// discard closes a file, and removes it if it was made here.
+func (r *rescue) discard(f *os.File) {
+	if f.Name() == r.path+madeFor {
+		_ = os.Remove(f.Name())
+	}
 	_ = f.Close()
 }
 
@@ -201,35 +234,55 @@ func removeOldest(path string, n int) {
 	}
 }
 
-// rejoin joins the intact records of a file that was set aside with ours.
-func (f *File) rejoin(aside string) {
-	d, found, err := openBolt(aside, f.opts.LockTimeout, nil)
+// rejoin joins the intact records of a file that was set aside, or of a snapshot,
+// with ours, if there is one. What can't be read now is tried again.
+func (f *File) rejoin() {
+	if !exists(f.salvage) { // there is none, or an operator removed it
+		f.salvage = ""
+		f.report(&f.rejoining, nil)
+		return
+	}
+	d, found, err := openBolt(f.salvage, f.opts.LockTimeout, nil)
 	if err == nil {
 		err = errors.Join(guarded(func() error { return f.rejoinAll(d) }), d.close())
 	}
 	if err = cmp.Or(err, f.Flush(f.ctx)); f.ctx.Err() != nil {
 		return // the next start goes on
 	}
-	_ = os.Remove(f.path + toRejoin)
-	if err != nil {
-		f.log.Error("the intact records of the damaged history file could not be joined", "path", aside, "error", err)
-		return
+	switch {
+	case err == nil:
+		f.log.Info("intact records are joined with the history", "path", f.salvage, "records", found.records)
+	case errors.Is(err, ErrDamaged):
+		f.log.Error("intact records could not be joined with the history: they are lost", "path", f.salvage, "error", err)
+		err = nil
 	}
-	f.log.Info("the intact records of the damaged history file are joined", "path", aside, "records", found.records)
+	if f.report(&f.rejoining, err); err == nil {
+		_ = os.Remove(f.path + toRejoin)
+		f.salvage = ""
+	}
 }
 
+// rejoinAll joins all that is not dated in the future. If most of it is, the clock
+// is wrong.
 func (f *File) rejoinAll(d disk) error {
-	today := tlsstate.DayOf(time.Now())
+	today, all, future := tlsstate.DayOf(time.Now()), 0, 0
 	for batch, err := range batches(d.scan, tlsstate.Identity{}) {
 		for _, e := range batch {
 			_, err := f.update(e.id, source{from: e.from, today: today, known: true}, func(tlsstate.History) tlsstate.History { return e.h })
-			if err != nil && !errors.Is(err, ErrFuture) {
+			switch {
+			case errors.Is(err, ErrFuture):
+				future++
+			case err != nil:
 				return err
 			}
 		}
+		all += len(batch)
 		if err = errors.Join(err, f.yield()); err != nil {
 			return err
 		}
+	}
+	if 2*future > all {
+		return fmt.Errorf("%w: %d of %d records: is the clock right?", ErrFuture, future, all)
 	}
 	return nil
 }

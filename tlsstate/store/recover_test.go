@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -222,7 +223,7 @@ func TestRejoiningGoesOn(t *testing.T) {
 	f := mustRecover(t, path, Options{Logger: log.logger()})
 	rejoined(t, f, n+1)
 	log.await(t, "are joined")
-	if got := log.with("are joined"); !strings.Contains(got[0], asideMark) { // the link is gone then
+	if got := log.with("are joined"); !strings.Contains(got[0], asideMark) {
 		t.Error(got)
 	}
 	mustClose(t, f)
@@ -440,8 +441,20 @@ func TestRejoining(t *testing.T) {
 	}
 	mustClose(t, old)
 	var log lines
-	f := mustOpen(t, newPath(t), Options{Logger: log.logger(), MaxPending: 1200}) // less than all: none is dropped
-	f.rejoin(aside)
+	joining := func() *File { // what is pending is less than all: none is dropped
+		path := newPath(t)
+		d, found, err := openBolt(path, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := start(path, Options{Logger: log.logger(), MaxPending: 1200, ReadTimeout: patience}.withDefaults(), d, found, rescue{salvage: aside})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	f := joining()
+	log.await(t, "are joined")
 	for i := range n {
 		want := seen(1 + i%9)
 		if i == 7 {
@@ -454,14 +467,109 @@ func TestRejoining(t *testing.T) {
 	if all := log.with("level="); len(all) != 1 || !strings.Contains(all[0], "level=INFO") {
 		t.Errorf("logged: %q", all)
 	}
-	ruin(t, aside)
-	f.rejoin(aside)
-	if all := log.with("level="); len(all) != 2 || !strings.Contains(all[1], "could not be joined") {
-		t.Errorf("logged of a ruined one: %q", all)
-	}
 	mustClose(t, f)
-	f.rejoin(fill(t, 3)) // the store is closed
-	if all := log.with("level="); len(all) != 2 {
-		t.Errorf("logged of a closed store: %q", all)
+	ruin(t, aside)
+	f = joining()
+	log.await(t, "could not be joined")
+	mustClose(t, f)
+	f.salvage = fill(t, 3)
+	f.rejoin() // the store is closed
+	if all := log.with("level="); len(all) != 2 || f.Stats().Trouble != "" {
+		t.Errorf("logged of a ruined one and a closed store: %q, %q", all, f.Stats().Trouble)
+	}
+}
+
+// blocked makes a name one that nothing can be read from or written to, until the
+// function that it returns is called.
+func blocked(t *testing.T, name string) (free func()) {
+	t.Helper()
+	if err := os.Rename(name, name+"-away"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(name+"/x", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(os.RemoveAll(name), os.Rename(name+"-away", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Where there is no room for a copy, the snapshot itself goes on.
+func TestASnapshotThatCannotBeCopied(t *testing.T) {
+	for name, harm := range map[string]func(string){"gone": func(path string) { remove(t, path) }, "ruined": func(path string) { ruin(t, path) }} {
+		path := withSnapshot(t, 20)
+		blocked(t, path+madeFor)
+		harm(path)
+		var log lines
+		f := mustRecover(t, path, Options{Logger: log.logger()})
+		if lines := log.with("level=ERROR"); f.Len() != 20 || len(lines) != 1 || !strings.Contains(lines[0], "last good snapshot") || exists(snapshots(path)[0]) {
+			t.Errorf("%s: %d known, logged %q", name, f.Len(), lines)
+		}
+		if trouble := f.Stats().Trouble; !strings.Contains(trouble, "learned since is lost") {
+			t.Errorf("%s: %q", name, trouble)
+		}
+		mustClose(t, f)
+	}
+}
+
+// While a snapshot can't be read that may be good, every peer is new, and that is
+// stated. No other takes its place, and it is joined as soon as it can be.
+func TestASnapshotThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := withSnapshot(t, 20)
+		remove(t, path)
+		time.Sleep(time.Until(today.Time()) - 20*24*time.Hour)
+		free := blocked(t, snapshots(path)[0])
+		for range 2 { // after a restart too
+			f := mustRecover(t, path, Options{SnapshotEvery: time.Minute})
+			mustMerge(t, f, peer(77), seenUntil(today-200, 2))
+			time.Sleep(25 * time.Hour)
+			synctest.Wait()
+			if trouble := f.Stats().Trouble; f.Len() != 1 || f.Stats().Snapshots != 0 || trouble != f.rejoining.Begins+"\n" {
+				t.Errorf("%d known, %q", f.Len(), trouble)
+			}
+			mustClose(t, f)
+		}
+		f := mustRecover(t, path, Options{})
+		free()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if trouble := f.Stats().Trouble; f.Len() > 10 || trouble != f.rejoining.Begins+"\n" {
+			t.Errorf("with a clock that is behind: %d known, %q", f.Len(), trouble)
+		}
+		time.Sleep(19 * 24 * time.Hour)
+		synctest.Wait()
+		if s := f.Stats(); f.Len() != 21 || s.Trouble != "" || s.Snapshots == 0 || slices.Contains(beside(t, path), toRejoin) {
+			t.Errorf("%d known, %+v, beside it %q", f.Len(), s, beside(t, path))
+		}
+		mustClose(t, f)
+	})
+}
+
+// What is lost at the start is stated for a day.
+func TestWhatIsLostIsStated(t *testing.T) {
+	for want, harm := range map[string]func(path string){
+		"history file was missing and no snapshot": func(path string) { remove(t, path); ruin(t, snapshots(path)[0]) },
+		"every peer is new":                        func(path string) { ruin(t, path); ruin(t, snapshots(path)[0]) },
+		"last good snapshot":                       func(path string) { remove(t, path) },
+		"damaged records":                          func(path string) { flipRecord(t, path, peer(7)); remove(t, snapshots(path)[0]) },
+		"":                                         func(path string) { remove(t, path); remove(t, snapshots(path)[0]) },
+	} {
+		path := withSnapshot(t, 20)
+		harm(path)
+		synctest.Test(t, func(t *testing.T) {
+			f := mustRecover(t, path, Options{})
+			if got := f.Stats().Trouble; !strings.Contains(got, want) || strings.Count(got, "\n") != min(len(want), 1) {
+				t.Errorf("%q, want …%s…", got, want)
+			}
+			time.Sleep(lostFor + 2*choresEvery)
+			synctest.Wait()
+			if got := f.Stats().Trouble; got != "" {
+				t.Errorf("after a day: %q", got)
+			}
+			mustClose(t, f)
+		})
 	}
 }

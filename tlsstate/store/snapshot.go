@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,12 +20,15 @@ func snapshots(path string) []string {
 // damaged records are met, or if the copy is no good. It is slow on purpose, so
 // that reads and writes go on; what changes meanwhile may or may not be in it. A
 // File does it by itself once a day.
-func (f *File) Snapshot() error {
+func (f *File) Snapshot() error { return f.snapshot(f.paced()) }
+
+// snapshot is Snapshot of what is in the file, in its order.
+func (f *File) snapshot(all iter.Seq2[[]entry, error]) error {
 	f.snapshotting.Lock()
 	defer f.snapshotting.Unlock()
 	began := time.Now()
 	draft := f.path + ".snapshot-new"
-	err := f.draft(draft)
+	err := f.draft(draft, all)
 	if err == nil {
 		err = publish(f.path, draft, began)
 	}
@@ -37,7 +42,7 @@ func (f *File) Snapshot() error {
 
 // draft copies record by record: a transaction that is open for long keeps bbolt
 // from using free pages and from moving its mapping, and then all wait.
-func (f *File) draft(name string) error {
+func (f *File) draft(name string, all iter.Seq2[[]entry, error]) error {
 	empty, err := makeFile(name, 0)
 	if err != nil {
 		return err
@@ -49,11 +54,13 @@ func (f *File) draft(name string) error {
 	}
 	to.fill, to.db.NoSync = 0.95, true // in the order of keys, and synced once
 	before, copied := f.Stats().Damaged, 0
-	err = errors.Join(f.each(func(batch []entry) error {
+	for batch, failed := range all {
 		copied += len(batch)
-		return to.put(batch)
-	}), to.db.Sync(), to.close())
-	if err != nil {
+		if err = cmp.Or(failed, to.put(batch)); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, to.db.Sync(), to.close()); err != nil {
 		return err
 	}
 	return verifyCopy(name, copied+int(f.Stats().Damaged-before)) // what is damaged is not copied
@@ -100,13 +107,13 @@ func syncFolder(name string) error {
 }
 
 // snapshotDue reports whether a snapshot is due. One dated in the future was made
-// with a wrong clock.
+// with a wrong clock. One whose records are still to be joined is not replaced.
 func (f *File) snapshotDue() bool {
-	if f.opts.SnapshotEvery < 0 || f.Len() == 0 {
+	if f.opts.SnapshotEvery < 0 || f.Len() == 0 || f.salvage != "" {
 		return false
 	}
 	info, err := os.Stat(snapshots(f.path)[0])
-	if err != nil {
+	if err != nil || f.place.Failing() {
 		return true
 	}
 	age := time.Since(info.ModTime())

@@ -118,7 +118,7 @@ func TestACopyIsVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := start(path, Options{ReadTimeout: patience, SnapshotEvery: -1}.withDefaults(), strayScan{real}, found, "")
+	f, err := start(path, Options{ReadTimeout: patience, SnapshotEvery: -1}.withDefaults(), strayScan{real}, found, rescue{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestASnapshotGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &stuckScan{disk: real, stuck: make(chan struct{})}
-	f, err := start(path, Options{ReadTimeout: time.Millisecond, SnapshotEvery: -1}.withDefaults(), d, found, "")
+	f, err := start(path, Options{ReadTimeout: time.Millisecond, SnapshotEvery: -1}.withDefaults(), d, found, rescue{})
 	if err != nil {
 		t.Fatal(err)
 	}

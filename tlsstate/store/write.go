@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/trouble"
+	"tlsratchet/tlsstate"
 )
 
 const (
@@ -90,7 +91,6 @@ func (f *File) commitAll() error {
 		}
 		f.table.written(group)
 		f.report(&f.writing, nil)
-		f.report(&f.place, f.inPlace())
 		f.delay = 0
 	}
 	return nil
@@ -108,22 +108,25 @@ func (f *File) inPlace() error {
 	return err
 }
 
-// end writes what is left, and closes the file when its readers are done.
+// end writes what is left, and closes the file when its readers are done. Of a
+// file that is no longer in its place a snapshot is left.
 func (f *File) end() error {
 	err := f.commitAll()
 	if n := f.table.waiting(); err != nil {
 		err = fmt.Errorf("%d changes are lost: %w", n, err)
 	}
 	f.readers.Wait()
+	if f.inPlace() != nil && f.opts.SnapshotEvery >= 0 && f.salvage == "" {
+		err = errors.Join(err, guarded(func() error { return f.snapshot(batches(f.look, tlsstate.Identity{})) }))
+	}
 	if cerr := f.disk.close(); err == nil && cerr != nil {
 		err = fmt.Errorf("closing history file %s: %w", f.path, cerr)
 	}
 	return err
 }
 
-// report reports how a try went. That the store is closed is no trouble.
-func (f *File) report(t *trouble.State, err error) {
-	if !errors.Is(err, ErrClosed) {
-		t.Note(f.log, err, "path", f.path, "pending", f.table.waiting())
-	}
+// report reports how a try went, and returns true if trouble began. That the store
+// is closed is no trouble.
+func (f *File) report(t *trouble.State, err error) (begins bool) {
+	return !errors.Is(err, ErrClosed) && t.Note(f.log, err, "path", f.path, "pending", f.table.waiting())
 }

@@ -132,29 +132,58 @@ func TestDiskTroubleIsLoggedOnceAndWhenItIsOver(t *testing.T) {
 	})
 }
 
-// A file that is no longer at its path is logged once, and once when it is back.
+// A file that is no longer at its path is logged once, and once when it is back:
+// within a minute, though nothing is written. What is remembered goes to a snapshot.
 func TestAFileThatIsDeletedWhileInUse(t *testing.T) {
-	var log lines
-	path := newPath(t)
-	f := mustOpen(t, path, Options{Logger: log.logger()})
-	write := func(days int) {
-		mustMerge(t, f, peer(1), seen(days))
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		path := newPath(t)
+		f := mustOpen(t, path, Options{Logger: log.logger()})
+		mustMerge(t, f, peer(1), seen(2))
 		mustFlush(t, f)
-	}
-	write(1)
-	for i, change := range []func() error{
-		func() error { return os.Rename(path, path+".moved") },
-		func() error { return os.WriteFile(path, nil, 0o600) },
-		func() error { return os.Rename(path+".moved", path) },
+		for i, change := range []func() error{
+			func() error { return os.Rename(path, path+".moved") },
+			func() error { return os.WriteFile(path, nil, 0o600) },
+			func() error { return os.Rename(path+".moved", path) },
+		} {
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(placeEvery + time.Second)
+			synctest.Wait()
+			gone, back := len(log.with("level=ERROR")), len(log.with("in its place again"))
+			if gone != 1 || back != i/2 || (back == 0) != strings.Contains(f.Stats().Trouble, "was deleted or replaced") {
+				t.Errorf("step %d: logged %q, %q", i, log.with("level="), f.Stats().Trouble)
+			}
+			if held := holds(t, snapshots(path)[0]).records; held != 1 {
+				t.Errorf("step %d: the snapshot holds %d", i, held)
+			}
+		}
+		mustClose(t, f)
+	})
+}
+
+// What is learned until the end goes on after a restart.
+func TestARestartAfterTheFileWasDeleted(t *testing.T) {
+	for name, after := range map[string]func(path string) error{
+		"deleted":  os.Remove,
+		"replaced": func(path string) error { return os.Rename(fill(t, 5), path) },
 	} {
-		if err := change(); err != nil {
+		path := fill(t, 3)
+		f := mustOpen(t, path, Options{})
+		if err := after(path); err != nil {
 			t.Fatal(err)
 		}
-		write(2 + i)
-		gone, back := len(log.with("level=ERROR")), len(log.with("in its place again"))
-		if gone != 1 || back != i/2 {
-			t.Errorf("step %d: logged %q", i, log.with("level="))
+		mustMerge(t, f, peer(77), seen(6))
+		mustClose(t, f)
+		if held := holds(t, snapshots(path)[0]).records; held != 4 {
+			t.Errorf("%s: the snapshot holds %d", name, held)
 		}
+		want := map[string]int{"deleted": 4, "replaced": 5}[name]
+		if f = mustRecover(t, path, Options{}); f.Len() != want {
+			t.Errorf("%s: then %d are known, want %d", name, f.Len(), want)
+		}
+		mustClose(t, f)
 	}
 }
 
