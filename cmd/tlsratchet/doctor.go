@@ -68,7 +68,7 @@ func askMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) error {
 		return err
 	}
 	o.Running = len(s.Listeners) > 0
-	o.Newest, o.Days = s.Newest, daemon.DoctorDays(s.Tally)
+	o.Newest, o.Trouble, o.Days = s.Newest, s.Trouble, daemon.DoctorDays(s.Tally)
 	if sending, err := a.Outbound(c.Context, admin.Override{}); err == nil { // else no daemon, or switched off
 		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
 	}

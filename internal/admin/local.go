@@ -13,6 +13,7 @@ import (
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
 )
 
@@ -22,6 +23,7 @@ type Memory interface {
 	Len() int
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Flush(ctx context.Context) error
+	Stats() store.Stats
 }
 
 // Local works on the memory itself. Its fields don't change once it is used.
@@ -65,7 +67,7 @@ func (l *Local) Admin() *Admin {
 func (l *Local) today() tlsstate.Day { return tlsstate.DayOf(l.Now()) }
 
 func (l *Local) summary(context.Context, struct{}) (s Summary, err error) {
-	s.Newest, s.History = l.Memory.Newest().String(), l.History
+	s.Newest, s.History, s.Trouble = l.Memory.Newest().String(), l.History, l.Memory.Stats().Trouble
 	if l.Listeners != nil {
 		s.Listeners = l.Listeners()
 	}

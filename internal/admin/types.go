@@ -82,6 +82,9 @@ type Summary struct {
 	// History is the file of a daemon's memory, or "memory" for none; "" where no
 	// daemon runs.
 	History string `json:"history,omitempty"`
+	// Trouble states what is wrong with the history file, a line each; "" if all is
+	// well.
+	Trouble string `json:"trouble,omitempty"`
 	// Listeners are as the configuration spells them; none where no daemon runs.
 	Listeners []string `json:"listeners,omitempty"`
 	// Tally counts messages by day, for people.

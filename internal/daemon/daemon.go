@@ -207,7 +207,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 		d.running.Go(func() { d.serve(o, o.listeners) })
 	}
 	d.running.Go(func() { d.notify.watchdog(background, d.alive) })
-	for _, run := range []func(context.Context){d.count, d.watch.check.Run, d.watch.breaker.run, d.watchPins, d.sending.run} {
+	for _, run := range []func(context.Context){d.count, d.watch.check.Run, d.watch.breaker.run, d.watchPins, d.watchHistory, d.sending.run} {
 		d.running.Go(func() { run(background) })
 	}
 	d.started()

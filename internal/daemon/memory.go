@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
+	"time"
 
 	"tlsratchet/internal/admin"
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
@@ -62,6 +66,32 @@ func storeOptions(cfg *config.Config, now func() *config.Config, log *slog.Logge
 		ReadTimeout:   cfg.Limits.Read,
 		Logger:        log,
 	}
+}
+
+// watchHistory reports trouble with the history file, and its end, until ctx ends.
+// The first look reports the end of what was so before the start.
+func (d *Daemon) watchHistory(ctx context.Context) {
+	last := "unknown"
+	every(ctx, time.Minute, nil, func() {
+		if now := d.histories.Stats().Trouble; now != last {
+			last = now
+			d.watch.notify(historyNotice(now))
+		}
+	})
+}
+
+// historyNotice is the notice of trouble with the history file; "" is its end.
+func historyNotice(trouble string) alert.Message {
+	var heads []string
+	for line := range strings.Lines(trouble) {
+		head, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+		heads = append(heads, head)
+	}
+	n := alert.Message{Key: "history", Severity: alert.Warning, Status: alert.StatusOpen, Title: strings.Join(heads, "; "), Text: trouble + "Mail is accepted and judged by what is known.", Next: []string{"tlsratchet doctor"}}
+	if trouble == "" {
+		n.Status, n.Title, n.Text = alert.StatusClosed, "history file is well again", ""
+	}
+	return n
 }
 
 // share has the memory meet those of other hosts, if there are any. The server

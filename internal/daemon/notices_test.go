@@ -68,6 +68,28 @@ func TestCertificateOfOutage(t *testing.T) {
 	}
 }
 
+// TestHistoryNotices: trouble with the history file is one matter, which is reported
+// again when it changes, and when it is over.
+func TestHistoryNotices(t *testing.T) {
+	hook := newWebhook(t)
+	w := watchOf(t, hook, filepath.Join(t.TempDir(), "history.db"))
+	for _, step := range []struct{ trouble, title string }{
+		{"", ""},
+		{"history file can't be written: kept in memory\n", "history file can't be written"},
+		{"history file can't be written: kept in memory\nno snapshot: more will be lost\n", "history file can't be written; no snapshot"},
+		{"", ""},
+	} {
+		w.notify(historyNotice(step.trouble))
+		open := w.alerts.State().Matters
+		if step.title == "" && len(open) > 0 || step.title != "" && (len(open) != 1 || open[0].Message.Title != step.title) {
+			t.Errorf("after %q: %+v", step.trouble, open)
+		}
+	}
+	if err := w.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var expired = selfcheck.Result{At: noon, Reachable: true, Offered: true, Handshake: true, CertNotAfter: noon.Add(-time.Hour)}
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

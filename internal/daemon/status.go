@@ -92,6 +92,7 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
 		Downgrades: d.recent.On, Census: d.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sending.Overview,
+		Trouble: func() string { return d.histories.Stats().Trouble },
 		Resolve: admin.Resolve, Load: d.histories.Load, Rules: d.rulesFor, Explain: d.ratchet.Explain,
 	}
 	if d.watch.check != nil {

@@ -205,4 +205,6 @@ func TestSocketAndMemory(t *testing.T) {
 	}
 	expect(t, memoryChecks(Options{Now: now, History: history, Newest: "2026-11-24"}),
 		[]string{"ok memory: 4 KiB", "note memory: it names your peers | chmod 0600", "broken clock: the newest record is of 2026-11-24"})
+	expect(t, memoryChecks(Options{Now: now, History: history, Newest: "never", Trouble: "it can't be written\nno snapshot of it\n"})[2:],
+		[]string{"broken memory: it can't be written", "broken memory: no snapshot of it"})
 }

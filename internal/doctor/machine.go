@@ -36,6 +36,8 @@ type Options struct {
 	Shared bool
 	// Running: the daemon answered a command.
 	Running bool
+	// Trouble states what is wrong with that file, a line each.
+	Trouble string
 	// Newest is the newest day in the memory, as 2026-11-21; "" if not known.
 	Newest string
 	// Days are the messages of each day; nil if not known.
@@ -217,13 +219,16 @@ func memoryChecks(o Options) []Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{note("memory", err.Error()+": not checked", asRoot)}
 	case err != nil && o.Running:
-		return []Finding{broken("memory", o.History+" was deleted under the running daemon: what it remembers ends with it", "tlsratchet export >tlsratchet-history.jsonl")}
+		return []Finding{broken("memory", o.History+" was deleted under the running daemon: restart it, and it goes on with a snapshot", "systemctl restart tlsratchet")}
 	case err != nil:
 		return []Finding{note("memory", fmt.Sprintf("no history yet: %v", err), "")}
 	}
 	all := []Finding{fine("memory", fmt.Sprintf("%s, %d KiB", o.History, info.Size()>>10))}
 	if info.Mode().Perm()&0o077 != 0 {
 		all = append(all, note("memory", fmt.Sprintf("%s is readable by others (%s), and it names your peers", o.History, info.Mode()), "chmod 0600 "+quote(o.History)))
+	}
+	for line := range strings.Lines(o.Trouble) {
+		all = append(all, broken("memory", strings.TrimSpace(line), ""))
 	}
 	// A copy and room to grow.
 	if free, err := freeBytes(filepath.Dir(o.History)); err == nil && free < max(2*info.Size(), 64<<20) {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"tlsratchet/internal/incident"
@@ -41,6 +42,9 @@ type overview struct {
 	Plain   []PlainPeer
 	Counted time.Time
 
+	// Trouble is what is wrong with the history file.
+	Trouble []string
+
 	Breaker, Check card
 	// Together are the names that downgraded within the breaker's window.
 	Together []ratchet.BreakerName
@@ -71,7 +75,8 @@ func (p Page) overview() overview {
 		Picture: newPicture(tally, today), Days: encrypted(tally),
 		Sending: newSendingView(p.Sending(), census.Pinned[tlsstate.Destination]),
 		Plain:   census.Plain, Counted: census.At,
-		Check: newCheckCard(p.SelfCheck(), p.MX, now),
+		Check:   newCheckCard(p.SelfCheck(), p.MX, now),
+		Trouble: strings.FieldsFunc(p.Trouble(), func(r rune) bool { return r == '\n' }),
 	}
 	breaker := p.Breaker()
 	o.Breaker, o.Together = newBreakerCard(&breaker), breaker.Recent

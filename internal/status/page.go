@@ -39,6 +39,9 @@ type Page struct {
 	SelfCheck func() selfcheck.Result
 	MX        string
 
+	// Trouble states what is wrong with the history file, a line each.
+	Trouble func() string
+
 	// Sending returns the sending side, the zero one where it is off.
 	Sending func() outbound.Overview
 

@@ -57,6 +57,17 @@ func TestSending(t *testing.T) {
 	}
 }
 
+// TestTrouble: what is wrong with the history file is on the overview while it is.
+func TestTrouble(t *testing.T) {
+	p := emptyPage(t)
+	if _, body := get(t, serve(t, p), "/"); strings.Contains(body, "History file") {
+		t.Error("trouble is shown where there is none")
+	}
+	p.Trouble = func() string { return "history file can't be written\nno snapshot of <it>\n" }
+	_, body := get(t, serve(t, p), "/")
+	contains(t, body, "History file", "History file can&#39;t be written.", "No snapshot of &lt;it&gt;.")
+}
+
 // TestBreakerWords: what the breaker's answer means, and whose it is.
 func TestBreakerWords(t *testing.T) {
 	softened := ratchet.Softened

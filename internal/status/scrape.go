@@ -72,6 +72,7 @@ func (w scrape) store(n store.Stats) {
 	w.counter("tlsratchet_store_written_total", "Histories written to the disk.", n.Writes)
 	w.counter("tlsratchet_store_commits_total", "Writes of groups of histories, by result; what failed is tried again.",
 		by{"ok": n.Commits, "failed": n.FailedCommits}, "result")
+	w.gauge("tlsratchet_store_up", "Whether the history file is whole, in its place, written, copied and pruned: 1 if it is.", n.Trouble == "")
 	w.gauge("tlsratchet_store_pending", "Histories that wait to be written.", n.Pending)
 	w.counter("tlsratchet_store_dropped_total", "Changes dropped because the queue was full; the peer's next message makes them again.", n.Dropped)
 	w.counter("tlsratchet_store_refused_total", "Changes refused: dated later than tomorrow, or more new identities from one network than allowed in a day.",

@@ -64,6 +64,7 @@ func emptyPage(t *testing.T) status.Page {
 		Census:     func() status.Count { return status.Count{} },
 		Breaker:    func() ratchet.BreakerState { return ratchet.BreakerState{} },
 		SelfCheck:  func() selfcheck.Result { return selfcheck.Result{} },
+		Trouble:    func() string { return "" },
 		Sending:    func() outbound.Overview { return outbound.Overview{} },
 		Resolve:    resolve,
 		Load:       noHistory,
