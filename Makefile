@@ -95,7 +95,7 @@ install: ## install into DESTDIR and PREFIX (/usr/local), docs and units too
 	build/native/tlsratchet generate bash >$(ROOT)/share/bash-completion/completions/tlsratchet
 	build/native/tlsratchet generate zsh >$(ROOT)/share/zsh/site-functions/_tlsratchet
 	build/native/tlsratchet generate fish >$(FISH)/tlsratchet.fish
-	for f in README.md CHANGELOG.md LICENSE $$(find docs contrib -type f ! -name '*.go'); do \
+	for f in README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE $$(find docs contrib -type f ! -name '*.go'); do \
 		install -D -m 0644 $$f $(ROOT)/share/doc/tlsratchet/$$f || exit 1; \
 	done
 	install -m 0644 contrib/tlsratchet.toml $(ROOT)/share/doc/tlsratchet/tlsratchet.toml

@@ -120,6 +120,9 @@ func replayLogs(c *cli.Context, cfg *config.Config) (result *replay.Result, err 
 			break
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; if Postfix logs to the journal: journalctl --facility=mail -o short-unix | tlsratchet replay -", err)
+	}
 	return result, err
 }
 

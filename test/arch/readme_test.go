@@ -50,19 +50,14 @@ func TestReadmeCommands(t *testing.T) {
 // The commands of the guide are accepted: none of them is wrong usage, and those
 // about peers work, on a memory that knows the peers.
 func TestGuideCommands(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs/guide.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	program := filepath.Join(t.TempDir(), "tlsratchet")
 	runOK(t, inRoot("go", "build", "-o", program, "./cmd/tlsratchet"))
-	commands := regexp.MustCompile(`(?m)^    tlsratchet ([^>|\n]+)|`+"`tlsratchet ([^`]+)`").FindAllSubmatch(text, -1)
+	commands := documentedCommands(documents(t)["docs/guide.md"])
 	if len(commands) < 8 {
 		t.Fatalf("only %q", commands)
 	}
-	for _, m := range commands {
-		args := strings.Fields(string(m[1]) + string(m[2]))
-		if args[0] == "serve" { // as in the README
+	for _, args := range commands {
+		if args[0] == "serve" || args[len(args)-1] == "-" { // as in the README; standard input
 			continue
 		}
 		history := filepath.Join(t.TempDir(), "history.db")
@@ -80,6 +75,49 @@ func TestGuideCommands(t *testing.T) {
 		} else if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 2 && !bytes.Contains(out, []byte("no such file")) {
 			t.Errorf("%q: %s", args, out)
 		}
+	}
+}
+
+// documentedCommands are the arguments of the commands that a document names, in
+// lines of their own or within a sentence, up to what is the shell's.
+func documentedCommands(text string) (all [][]string) {
+	for _, m := range regexp.MustCompile("(?m)(?:^ {4,}(?:.*[|] )?|`)tlsratchet ([a-z][^`\n>|#()&]*)").FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.Fields(m[1]))
+	}
+	return all
+}
+
+// Each command that a document names is one, with flags that it has.
+func TestDocumentedCommands(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "tlsratchet")
+	runOK(t, inRoot("go", "build", "-o", program, "./cmd/tlsratchet"))
+	n := 0
+	for doc, text := range documents(t) {
+		commands := documentedCommands(text)
+		if doc == "README.md" { // its table has commands without the program's name
+			for _, m := range regexp.MustCompile("(?m)^[|] (`.*?`) [|]").FindAllStringSubmatch(text, -1) {
+				for c := range strings.SplitSeq(m[1], "`") {
+					if words := strings.Fields(c); len(words) > 0 && words[0] != "," && !slices.Contains([]string{"observe", "header", "quarantine", "tempfail", "reject", "stripped"}, words[0]) {
+						commands = append(commands, words)
+					}
+				}
+			}
+		}
+		for _, args := range commands {
+			n++
+			at := 1
+			if len(args) > 1 && slices.Contains([]string{"show", "unpin", "forget", "test"}, args[1]) {
+				at = 2
+			}
+			with := slices.Insert(slices.Clone(args), at, "--help") // so nothing is done; flags are read all the same
+			out, err := exec.Command(program, with...).CombinedOutput()
+			if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() == 2) { // 1: no help on an argument
+				t.Errorf("%s: tlsratchet %s: %v\n%.200s", doc, strings.Join(args, " "), err, out)
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d commands", n)
 	}
 }
 
@@ -170,27 +208,12 @@ func (l *lockedBuffer) String() string {
 
 // Links of the documents lead somewhere.
 func TestLinks(t *testing.T) {
-	docs, err := filepath.Glob(filepath.Join(root, "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{"docs/*.md", "contrib/*/*.md"} {
-		more, err := filepath.Glob(filepath.Join(root, dir))
-		if err != nil {
-			t.Fatal(err)
-		}
-		docs = append(docs, more...)
-	}
-	for _, doc := range docs {
-		text, err := os.ReadFile(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllSubmatch(text, -1) {
-			if strings.Contains(string(m[1]), ":") {
+	for doc, text := range documents(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], ":") {
 				continue // elsewhere
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), string(m[1]))); err != nil {
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(doc), m[1])); err != nil {
 				t.Errorf("%s: %v", doc, err)
 			}
 		}

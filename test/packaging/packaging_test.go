@@ -96,9 +96,26 @@ func TestInstall(t *testing.T) {
 	if got := run(t, ".", filepath.Join(dest, "usr/local/sbin/tlsratchet"), "version"); !strings.HasPrefix(got, "tlsratchet "+version+" ") {
 		t.Errorf("%s", got)
 	}
+	checkLinks(t, filepath.Join(dest, "usr/local/share/doc/tlsratchet"))
 	run(t, root, "make", "uninstall", "DESTDIR="+dest)
 	if left := run(t, dest, "find", ".", "-type", "f"); left != "" {
 		t.Errorf("left: %s", left)
+	}
+}
+
+// checkLinks: what the installed documents link to is installed too.
+func checkLinks(t *testing.T, dir string) {
+	t.Helper()
+	for _, doc := range strings.Fields(run(t, dir, "find", ".", "-name", "*.md")) {
+		text, err := os.ReadFile(filepath.Join(dir, doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^):#]+)[)#]`).FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(dir, filepath.Dir(doc), string(m[1]))); err != nil {
+				t.Errorf("%s: %v", doc, err)
+			}
+		}
 	}
 }
 

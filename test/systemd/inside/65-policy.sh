@@ -9,7 +9,8 @@ wait_for plain_mail
 check 'doctor finds nothing broken in the policy service' sh -c 'tlsratchet doctor | grep -q "^ok *policy service"'
 check 'in clear, by the policy service' plain_mail 192.0.2.10 'by the policy service' alice@bank.example
 eventually 'it is marked' sh -c 'sed -n "/^X-TLS-Ratchet/,/^Subject/p" /var/mail/root | grep -q "Subject: by the policy service"'
-check 'by that door' sh -c '. /root/inside/common.sh; metrics | grep "^tlsratchet_policy_service_requests_total [1-9]"'
+asked() { metrics | grep '^tlsratchet_policy_service_requests_total [1-9]'; }
+check 'by that door' asked
 cp /root/main.cf.milter /etc/postfix/main.cf
 sed -i '/^\[policy_service\]/,$d' /etc/tlsratchet/tlsratchet.toml
 systemctl restart tlsratchet.service postfix
