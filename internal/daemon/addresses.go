@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -33,8 +34,10 @@ func (f *findings) addresses(ctx context.Context) {
 				taken = append(taken, at)
 			}
 		case wire.NetworkSystemd:
-			if at.Key == "listen" && unit("tlsratchet.socket", "ActiveState")["ActiveState"] != "active" {
-				f.warn(at.Key, "systemd passes no sockets while tlsratchet.socket is not active: systemctl enable --now tlsratchet.socket")
+			shown, err := unit(socketUnit, "ActiveState")
+			unknown := err != nil && !errors.Is(err, exec.ErrNotFound)
+			if at.Key == "listen" && !unknown && shown.Get("ActiveState") != "active" {
+				f.warn(at.Key, "systemd passes no sockets while %s is not active: systemctl enable --now %[1]s", socketUnit)
 			}
 		}
 	}

@@ -26,6 +26,14 @@ func DoctorOptions(cfg *config.Config) doctor.Options {
 	for _, l := range cfg.OutboundListen() {
 		o.Sending.Sockets = append(o.Sending.Sockets, l.String())
 	}
+	if slices.Contains(o.Sockets, config.DefaultSocket) { // which its unit may have elsewhere
+		if milter, sending, ok := opened(); ok {
+			o.Sockets = milter
+			if len(o.Sending.Sockets) > 0 {
+				o.Sending.Sockets = slices.Compact(slices.Sorted(slices.Values(append(o.Sending.Sockets, sending...))))
+			}
+		}
+	}
 	if !cfg.InMemory() {
 		o.History = cfg.History
 	}

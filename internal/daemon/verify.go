@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -155,21 +154,11 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 // serviceAccount returns the user of tlsratchet's systemd service, if there is
 // one. A dynamic user that systemd has not made yet is in no group.
 func serviceAccount() (a account.Account, ok bool) {
-	shown := unit("tlsratchet.service", "LoadState", "User")
-	if shown["LoadState"] != "loaded" || shown["User"] == "" || shown["User"] == "root" {
+	shown, _ := unit("tlsratchet.service", "LoadState", "User")
+	name := shown.Get("User")
+	if shown.Get("LoadState") != "loaded" || name == "" || name == "root" {
 		return a, false
 	}
-	a, _ = account.Lookup(shown["User"])
+	a, _ = account.Lookup(name)
 	return a, true
-}
-
-// unit returns properties of a unit of systemd; none where that can't be asked.
-func unit(name string, properties ...string) map[string]string {
-	out, _ := exec.Command("systemctl", "show", name, "--property="+strings.Join(properties, ",")).Output()
-	shown := make(map[string]string)
-	for line := range strings.Lines(string(out)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		shown[key] = value
-	}
-	return shown
 }

@@ -14,7 +14,7 @@ import (
 func (p *Postfix) milterChecks(sockets, policySockets []string) []Finding {
 	public, others := p.smtpd()
 	if len(public) == 0 {
-		return []Finding{note("milter", "master.cf has no smtpd(8) on port 25: this host receives no mail from other hosts", "")}
+		return []Finding{note("milter", "master.cf has no smtpd(8) on port 25: this instance receives no mail from other hosts there", "")}
 	}
 	var all []Finding
 	spreads := false // the new value of main.cf reaches other services
@@ -38,6 +38,9 @@ func (p *Postfix) milterChecks(sockets, policySockets []string) []Finding {
 
 // milterCheck looks at one public service.
 func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
+	if slices.Contains(split(p.value(s, overrideOptions)), "no_milters") {
+		return []Finding{broken("milter", fmt.Sprintf("service %s: %s has no_milters: no milter is asked", s.name, overrideOptions), "")}
+	}
 	m, at, reachable := p.find(s, sockets)
 	bad := func(severity Severity, check, format string, args ...any) {
 		all = append(all, Finding{check, severity, "service " + s.name + ": " + fmt.Sprintf(format, args...), p.milterFix(s, sockets)})
@@ -67,11 +70,14 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 	return all
 }
 
+// overrideOptions is the parameter that switches milters off, and header_checks.
+const overrideOptions = "receive_override_options"
+
 // otherCheck looks at a service that serves our own users and filters.
 func (p *Postfix) otherCheck(s service, sockets []string, spreads bool) []Finding {
 	list := p.value(s, "smtpd_milters")
 	asks := p.has(list, sockets) || spreads && !p.isOverridden(s, "smtpd_milters")
-	if !asks || slices.Contains(split(p.value(s, "receive_override_options")), "no_milters") {
+	if !asks || slices.Contains(split(p.value(s, overrideOptions)), "no_milters") {
 		return nil
 	}
 	return []Finding{note("submission", fmt.Sprintf("service %s asks tlsratchet too: your own users and filters are no peers", s.name),
@@ -161,7 +167,7 @@ func (p *Postfix) referring(sockets []string) (settings []string) {
 func (p *Postfix) filterChecks() (all []Finding) {
 	_, others := p.smtpd()
 	for _, s := range others {
-		const name, want = "receive_override_options", "no_header_body_checks"
+		const name, want = overrideOptions, "no_header_body_checks"
 		filter, isSet := p.overrides[s.option("content_filter")]
 		options := split(p.value(s, name))
 		if isSet && filter == "" && p.main["content_filter"] != "" && p.main["header_checks"] != "" && !slices.Contains(options, want) {
@@ -174,6 +180,14 @@ func (p *Postfix) filterChecks() (all []Finding) {
 
 const throughProxy = "peers' addresses come from a proxy; their TLS is seen only if the proxy passes STARTTLS through"
 
+// instanceChecks point out the instances of Postfix beside the one that is looked at.
+func (p *Postfix) instanceChecks() (all []Finding) {
+	for _, dir := range split(p.main["multi_instance_directories"]) {
+		all = append(all, note("instances", fmt.Sprintf("%s is another instance of Postfix: only %s is looked at", dir, p.main["config_directory"]), "tlsratchet doctor --postfix "+word(dir)))
+	}
+	return all
+}
+
 // limits are the parameters of the public services that take something from us, the
 // check that they are part of, and what they mean. Each begins with the program that
 // it is for.
@@ -181,6 +195,7 @@ var limits = [][3]string{
 	{"front", "smtpd_upstream_proxy_protocol", throughProxy},
 	{"front", "postscreen_upstream_proxy_protocol", throughProxy},
 	{"front", "smtpd_milter_maps", "the clients in it have other milters than smtpd_milters, or none: name tlsratchet there too"},
+	{"front", "smtpd_peername_lookup", "peers are known by their addresses alone, not by the domains of their hosts"},
 	{"front", "smtpd_authorized_xclient_hosts", "for these hosts the peer is who they name, but the TLS is their own"},
 	{"starttls", "smtpd_discard_ehlo_keyword_address_maps", "it may take STARTTLS from single peers: they will look stripped"},
 	{"filter", "smtpd_proxy_filter", "milters don't see the end of a message, so header and quarantine can't work; tempfail and reject do"},
@@ -192,7 +207,7 @@ func (p *Postfix) limitChecks() (all []Finding) {
 	for _, s := range p.services {
 		for _, l := range limits {
 			v := p.value(s, l[1])
-			if v != "" && strings.HasPrefix(l[1], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
+			if v != "" && v != "yes" && strings.HasPrefix(l[1], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
 				all = append(all, note(l[0], fmt.Sprintf("%s = %s: %s", l[1], v, l[2]), ""))
 			}
 		}

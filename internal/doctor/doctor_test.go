@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/user"
@@ -93,6 +94,14 @@ func TestPostfixChecks(t *testing.T) {
 			[]string{"ok milter", "ok starttls", "note filter: takes mail back | postconf -P '127.0.0.1:10026/inet/receive_override_options=no_milters,no_header_body_checks'", "note filter: smtpd_proxy_filter = 127.0.0.1:10025: milters don't see"}},
 		{"postscreen", nil, "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "",
 			[]string{"ok milter: service smtpd ", "ok starttls: service smtpd "}},
+		{"by another word for unix", []string{"smtpd_milters = " + Entry("local:tlsratchet/tlsratchet.sock")}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls"}},
+		{"milters are switched off", []string{"receive_override_options = no_address_mappings,no_milters"}, stockServices, "",
+			[]string{"broken milter: service smtp: receive_override_options has no_milters: no milter is asked", "ok starttls"}},
+		{"no certificate is wanted", []string{"smtpd_tls_chain_files = ", "smtpd_tls_cert_file = none"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "note starttls: offers STARTTLS without a certificate"}},
+		{"peers have no names", []string{"smtpd_peername_lookup = no"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "ok starttls", "note front: smtpd_peername_lookup = no: peers are known by their addresses alone"}},
 		{"no port 25", nil, "pickup unix n - y 60 1 pickup\n", "", []string{"note milter: receives no mail from other hosts"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,6 +126,25 @@ func TestFront(t *testing.T) {
 	expect(t, parse(mainCF(), stockServices, "smtp/inet/smtpd_upstream_proxy_protocol = haproxy\nsubmission/inet/smtpd_milter_maps = x").limitChecks(), []string{"note front: passes STARTTLS through"})
 	expect(t, parse(mainCF("postscreen_upstream_proxy_protocol = haproxy"), "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "").limitChecks(),
 		[]string{"note front: peers' addresses come from a proxy"})
+}
+
+// TestInstances: other instances of Postfix are pointed out, not looked at.
+func TestInstances(t *testing.T) {
+	expect(t, parse(mainCF(), stockServices, "").instanceChecks(), nil)
+	expect(t, parse(mainCF("config_directory = /etc/postfix", "multi_instance_directories = /etc/postfix-in, /etc/a b"), stockServices, "").instanceChecks(), []string{
+		"note instances: /etc/postfix-in is another instance of Postfix: only /etc/postfix is looked at | tlsratchet doctor --postfix /etc/postfix-in",
+		"note instances: /etc/a", "note instances: b",
+	})
+}
+
+// TestLinkedSocket: a path that reaches our socket by a link is ours.
+func TestLinkedSocket(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "queue/tlsratchet"), 0o755), os.Symlink("queue", filepath.Join(dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	p := parse(mainCF("queue_directory = "+filepath.Join(dir, "link")), stockServices, "submission/inet/smtpd_milters =")
+	expect(t, p.milterChecks([]string{filepath.Join(dir, "queue/tlsratchet/tlsratchet.sock")}, nil), []string{"ok milter"})
 }
 
 func TestPort(t *testing.T) {

@@ -69,6 +69,7 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	all = append(all, p.tlsChecks()...)
 	all = append(all, p.filterChecks()...)
 	all = append(all, p.limitChecks()...)
+	all = append(all, p.instanceChecks()...)
 	all = append(all, containerCheck()...)
 	if o.MX != "" {
 		all = append(all, mxCheck(ctx, o))

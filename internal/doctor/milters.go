@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -106,19 +107,31 @@ func (m milter) with(endpoint string) string {
 // smtpd(8) can reach it: a chrooted one looks for a path below the queue
 // directory.
 func (p *Postfix) isOurs(endpoint string, chroot bool, sockets []string) (is, reachable bool) {
-	path, isUnix := strings.CutPrefix(endpoint, "unix:")
+	kind, path, _ := strings.Cut(endpoint, ":")
+	isUnix := kind == "unix" || kind == "local"
 	for _, s := range sockets {
 		switch {
 		case !isUnix && samePort(endpoint, s):
 			return true, true
 		case !isUnix:
-		case filepath.Join(p.main["queue_directory"], path) == s && (chroot || !filepath.IsAbs(path)):
+		case sameFile(filepath.Join(p.main["queue_directory"], path), s) && (chroot || !filepath.IsAbs(path)):
 			return true, true
-		case filepath.Clean(path) == s:
+		case filepath.IsAbs(path) && sameFile(filepath.Clean(path), s):
 			return true, !chroot
 		}
 	}
 	return false, false
+}
+
+// sameFile reports whether two paths lead to one name in one folder: folders may be
+// links, and the socket need not be there.
+func sameFile(a, b string) bool {
+	if a == b || filepath.Base(a) != filepath.Base(b) {
+		return a == b
+	}
+	in, err := os.Stat(filepath.Dir(a))
+	other, err2 := os.Stat(filepath.Dir(b))
+	return err == nil && err2 == nil && os.SameFile(in, other)
 }
 
 // samePort compares inet:host:port. A listener on all addresses is the same as

@@ -29,10 +29,9 @@ type Postfix struct {
 // of the default one if dir is empty.
 func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 	var failed error
-	ask := func(args ...string) string {
-		out, err := postconf.Ask(ctx, dir, args...)
-		if failed == nil {
-			failed = err
+	ask := func(args ...string) (out string) {
+		if failed == nil { // else it fails, or hangs, once more
+			out, failed = postconf.Ask(ctx, dir, args...)
 		}
 		return out
 	}

@@ -41,8 +41,11 @@ func (p *Postfix) offerCheck(s service) Finding {
 		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: every peer sends in clear", s.name), offer)
 	}
 	file := p.certificate(s)
-	if file == "" {
+	switch file {
+	case "":
 		return p.noCertificate(s, "has no certificate, so it offers no STARTTLS")
+	case anonymous: // postconf(5)
+		return note(check, fmt.Sprintf("service %s offers STARTTLS without a certificate, by anonymous ciphers: peers that know none of these send in clear", s.name), "")
 	}
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: its certificate %s does not exist", s.name, file), "")
@@ -76,10 +79,13 @@ func (p *Postfix) level(s service) string {
 	return "none"
 }
 
-// certificate returns the first file of certificates, or "".
+// anonymous is a file's name that stands for none, on purpose.
+const anonymous = "none"
+
+// certificate returns the first file of certificates, anonymous, or "".
 func (p *Postfix) certificate(s service) string {
 	for _, kind := range []string{"chain_files", "cert_file", "eccert_file", "dcert_file"} {
-		if files := split(p.value(s, "smtpd_tls_"+kind)); len(files) > 0 && files[0] != "none" {
+		if files := split(p.value(s, "smtpd_tls_"+kind)); len(files) > 0 {
 			return files[0]
 		}
 	}

@@ -31,11 +31,16 @@ func Ask(ctx context.Context, dir string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	argv := append(Command(dir), args...)
-	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command.WaitDelay = time.Second // for a child that has the output
+	out, err := command.Output()
 	if err == nil {
 		return string(out), nil
 	}
 	var exit *exec.ExitError
+	if late := ctx.Err(); late != nil {
+		return "", fmt.Errorf("%s: no answer in time: %w", strings.Join(argv, " "), late)
+	}
 	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
 		return "", errors.New(clean.Text(strings.TrimSpace(string(exit.Stderr)), 500))
 	}

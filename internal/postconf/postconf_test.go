@@ -1,12 +1,15 @@
 package postconf
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // fake puts a postconf of our own in the PATH: errors must be seen without Postfix, too.
@@ -41,6 +44,16 @@ func TestAskFails(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := Ask(t.Context(), "", "-n"); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("without postconf: %v", err)
+	}
+}
+
+// TestAskHangs: the error states it, also where a child has the output for longer.
+func TestAskHangs(t *testing.T) {
+	fake(t, "/bin/sleep 3600")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Ask(ctx, "", "-n"); !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "postconf -n: no answer in time: ") {
+		t.Errorf("%v", err)
 	}
 }
 
