@@ -63,10 +63,11 @@ func objection(level string) string {
 }
 
 // settingsOf returns the TLS levels of an instance by where they stand, and its
-// relays, as they are written.
+// relays, as they are written. A level in master.cf is left out where its service is
+// sent no mail to other sites.
 func settingsOf(ctx context.Context, dir string) (levels map[string]string, relays, fallbacks []string, err error) {
 	const level = "smtp_tls_security_level"
-	text, err := postconf.Ask(ctx, dir, "-x", level, "relayhost", "smtp_fallback_relay", "smtp_use_tls", "smtp_enforce_tls")
+	text, err := postconf.Ask(ctx, dir, append([]string{"-x", level, "relayhost", "smtp_fallback_relay", "smtp_use_tls", "smtp_enforce_tls"}, routing...)...)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -79,17 +80,21 @@ func settingsOf(ctx context.Context, dir string) (levels map[string]string, rela
 	case main["smtp_use_tls"] == "yes":
 		levels[level] = "may"
 	}
-	if text, err = postconf.Ask(ctx, dir, "-Px", "*/unix/"+level); err != nil {
+	if text, err = postconf.Ask(ctx, dir, "-Px"); err != nil {
 		return nil, nil, nil, err
 	}
-	maps.Copy(levels, postconf.Settings(text))
+	overrides := postconf.Settings(text)
+	r := routesOf(main, overrides)
+	for where, is := range overrides {
+		if service, ok := strings.CutSuffix(where, "/unix/"+level); ok && r.reach(service) {
+			levels[where] = is
+		}
+	}
 	return levels, hops(main["relayhost"]), hops(main["smtp_fallback_relay"]), nil
 }
 
 // hops returns the next-hops of a list, in lower case.
-func hops(list string) []string {
-	return strings.FieldsFunc(strings.ToLower(list), func(r rune) bool { return strings.ContainsRune(", \t\n", r) })
-}
+func hops(list string) []string { return fieldsOf(strings.ToLower(list)) }
 
 // hostsOf returns the hosts of lists of "[host]:port" or "host:port".
 func hostsOf(lists ...[]string) (hosts []string) {

@@ -28,20 +28,38 @@ func TestPermission(t *testing.T) {
 	if err := posttest.Require(); err != nil {
 		t.Fatal(err)
 	}
-	const services = "smtp unix - - y - - smtp\n"
+	const (
+		services = "smtp unix - - y - - smtp\n"
+		filter   = services + "scan unix - - n - 2 smtp -o smtp_tls_security_level=none\n"
+		filtered = "smtp_tls_security_level = may\ncontent_filter = scan:[127.0.0.1]:10024"
+	)
 	for name, tt := range map[string]struct{ main, master, reason string }{
 		"may":                       {"smtp_tls_security_level = may", services, ""},
 		"of before":                 {"smtp_use_tls = yes", services, ""},
 		"none":                      {"", services, "TLS is switched off"},
 		"dane":                      {"smtp_tls_security_level = dane", services, "switch DANE off"},
 		"dane in master.cf":         {"smtp_tls_security_level = may", services + "relay unix - - y - - smtp -o smtp_tls_security_level=dane\n", "relay/unix/smtp_tls_security_level in"},
-		"two reasons":               {"smtp_tls_security_level = dane", services + "relay unix - - y - - smtp -o smtp_tls_security_level=dane-only\na unix - - y - - smtp -o smtp_tls_security_level=secure\n", "a/unix/smtp_tls_security_level in"},
+		"two reasons":               {"smtp_tls_security_level = dane\ndefault_transport = a", services + "relay unix - - y - - smtp -o smtp_tls_security_level=dane-only\na unix - - y - - smtp -o smtp_tls_security_level=secure\n", "a/unix/smtp_tls_security_level in"},
 		"dane in a parameter":       {"level = dane\nsmtp_tls_security_level = $level", services, "switch DANE off"},
+		"a filter":                  {filtered, filter, ""},
+		"a filter of access(5)":     {"smtp_tls_security_level = may", filter, ""},
+		"a filter, not in a table":  {filtered + "\ntransport_maps = hash:${config_directory}/other", filter, ""},
+		"a filter, and SQL":         {filtered + "\ntransport_maps = proxy:mysql:${config_directory}/sql", filter, ""},
+		"SQL":                       {"smtp_tls_security_level = may\ntransport_maps = proxy:mysql:${config_directory}/sql", filter, "scan/unix/smtp_tls_security_level in"},
+		"a table that is not there": {"smtp_tls_security_level = may\ntransport_maps = hash:/does/not/exist", filter, "scan/unix/smtp_tls_security_level in"},
+		"in a table":                {filtered + "\ntransport_maps = inline:{a=b} proxy:hash:${config_directory}/routes", filter, "scan/unix/smtp_tls_security_level in"},
+		"in a table by sender":      {filtered + "\nsender_dependent_default_transport_maps = texthash:${config_directory}/routes", filter, "scan/unix/smtp_tls_security_level in"},
+		"in a table of master.cf":   {filtered, filter + "rewrite unix - - y - - trivial-rewrite -o { transport_maps = regexp:${config_directory}/routes }\n", "scan/unix/smtp_tls_security_level in"},
+		"the usual way":             {filtered + "\ndefault_transport = scan:[192.0.2.1]", filter, "scan/unix/smtp_tls_security_level in"},
+		"the way of relay_domains":  {filtered + "\nrelay_transport = $content_filter", filter, "scan/unix/smtp_tls_security_level in"},
 		"dane, by master.cf's name": {"smtp_tls_security_level = may\nrelay_level = dane", services + "relay unix - - y - - smtp -o smtp_tls_security_level=$relay_level\n", "relay/unix/smtp_tls_security_level in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			for file, text := range map[string]string{"main.cf": "compatibility_level = 3.6\n" + tt.main + "\n", "master.cf": tt.master} {
+			for file, text := range map[string]string{
+				"main.cf": "compatibility_level = 3.6\n" + tt.main + "\n", "master.cf": tt.master,
+				"other": "# b.test scan:\na.test smtp:[c.test]\n", "routes": "a.test smtp:\nb.test scan:\n", "sql": "dbname = routes\n",
+			} {
 				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
