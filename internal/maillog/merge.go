@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -71,7 +72,7 @@ func (m *merger) read(s *source, until int64) bool {
 		}
 		s.last = e.at
 		of := m.origin(e.source)
-		if m.repeats.seen(e.sum(of), s.pass) {
+		if m.repeats.seen(e.place(), e.sum(of), s.pass) {
 			m.stats.Repeated++
 		} else {
 			m.take(e, of)
@@ -94,8 +95,8 @@ type repeats [1 << 13]struct {
 	n, most uint16
 }
 
-func (r *repeats) seen(sum uint64, pass uint32) bool {
-	l := &r[sum%uint64(len(r))]
+func (r *repeats) seen(place, sum uint64, pass uint32) bool {
+	l := &r[place%uint64(len(r))]
 	if l.sum != sum {
 		l.sum, l.pass, l.n, l.most = sum, pass, 1, 1
 		return false
@@ -111,9 +112,22 @@ func (r *repeats) seen(sum uint64, pass uint32) bool {
 	return false
 }
 
-var seed = maphash.MakeSeed()
+var (
+	seed       = maphash.MakeSeed()
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
 
-// sum is a hash of the line, by which a copy of it is recognized.
+// sum is a hash of the line, by which a copy of it is recognized. Nobody can write a
+// line that is taken for another's: it differs from run to run.
 func (e *event) sum(of *origin) uint64 {
 	return maphash.Bytes(seed, e.message) ^ (of.number<<32|uint64(e.pid))*0xff51afd7ed558ccd ^ uint64(e.at)*0x9e3779b97f4a7c15
+}
+
+// place is where a line is remembered, the same in each run. Whoever writes lines of the
+// same place only has copies of these not recognized.
+func (e *event) place() uint64 {
+	h := uint64(crc32.Checksum(e.message, castagnoli))<<32 ^ uint64(e.pid)<<24 ^ uint64(e.at)
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return h >> 33
 }
