@@ -12,6 +12,8 @@ import (
 // most lines are of the same hour.
 type clock struct {
 	loc *time.Location
+	// now, if not nil, is when a line is read: about when it was written.
+	now func() time.Time
 	// year and month are those of the last line whose time has no year.
 	year  int
 	month time.Month
@@ -159,6 +161,10 @@ func (c *clock) complete(t time.Time, suffix []byte) bool {
 	}
 	year = cmp.Or(year, t.Year())
 	if c.yearless = year == 0; c.yearless {
+		if c.now != nil {
+			now := c.now().In(c.loc)
+			c.year, c.month = now.Year(), now.Month()
+		}
 		c.turn(t.Month())
 		year = c.year
 	}

@@ -9,10 +9,10 @@ import (
 // knows.
 type Lines struct{ parser parser }
 
-// NewLines returns a reader. Times without a year are of the year of now, times
-// without a zone of its location.
-func NewLines(now time.Time) *Lines {
-	return &Lines{parser{clock: clock{loc: now.Location(), year: now.Year()}}}
+// NewLines returns a reader with a clock. Times without a year are of the year that is
+// nearest to now, times without a zone of its location.
+func NewLines(now func() time.Time) *Lines {
+	return &Lines{parser{clock: clock{loc: now().Location(), now: now}}}
 }
 
 // Line is one line of a log.

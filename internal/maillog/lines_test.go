@@ -165,3 +165,36 @@ func TestNothingForALine(t *testing.T) {
 		t.Errorf("%v allocations for 400 lines, %v for 80,000", few, many)
 	}
 }
+
+// TestNewYear: lines that are read as they are written are of the year that is
+// nearest, also where a reader begins with lines of before the New Year.
+func TestNewYear(t *testing.T) {
+	now := time.Date(2026, 12, 31, 23, 59, 0, 0, time.UTC)
+	line := func(at string) []byte { return []byte(at + " mx postfix/smtp[7]: x") }
+	l := NewLines(func() time.Time { return now })
+	for _, tt := range []struct {
+		now  time.Time
+		line string
+		want int
+	}{
+		{now, "Dec 31 23:58:00", 2026},
+		{now.Add(time.Hour), "Dec 31 23:59:00", 2026},
+		{now.Add(time.Hour), "Jan  1 00:30:00", 2027},
+		{now.Add(time.Hour), "Dec 31 23:59:59", 2026},
+		{now.Add(24 * time.Hour), "Jan  1 00:31:00", 2027},
+		{now, "Jan  1 00:00:01", 2027},
+		{now.AddDate(0, 6, 0), "Jul  1 00:00:01", 2027},
+	} {
+		now = tt.now
+		if got, ok := l.Read(line(tt.line)); !ok || got.At.UTC().Year() != tt.want {
+			t.Errorf("%s, read on %s: %s, want %d", tt.line, tt.now, got.At, tt.want)
+		}
+	}
+	now = time.Date(2027, 1, 1, 0, 10, 0, 0, time.UTC)
+	l = NewLines(func() time.Time { return now })
+	for text, want := range map[string]int{"Dec 31 23:59:00": 2026, "Jan  1 00:09:00": 2027} {
+		if got, ok := l.Read(line(text)); !ok || got.At.UTC().Year() != want {
+			t.Errorf("%s, read on %s: %s, want %d", text, now, got.At, want)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func (f *Follower) newLog(path string) (*logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logFile{File: file, follow: f, parse: maillog.NewLines(f.Now()), chunk: make([]byte, maxLine)}
+	l := &logFile{File: file, follow: f, parse: maillog.NewLines(f.Now), chunk: make([]byte, maxLine)}
 	l.info, err = file.Stat()
 	if err == nil && !l.info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is no regular file", path)

@@ -72,7 +72,7 @@ func (f *Follower) journal(ctx context.Context) error {
 // cursor were read before.
 func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
 	f.muted = true
-	for parse := maillog.NewLines(f.Now()); ; {
+	for parse := maillog.NewLines(f.Now); ; {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
 			for errors.Is(err, bufio.ErrBufferFull) {

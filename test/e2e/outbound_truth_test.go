@@ -219,7 +219,7 @@ func (s *outbox) readLog() found {
 
 func join(lines []string) found {
 	f := found{uses: map[string][]string{}, held: map[string]int{}, reused: map[maillog.TLSUse]int{}}
-	d, r := maillog.NewDeliveries(&f), maillog.NewLines(time.Now())
+	d, r := maillog.NewDeliveries(&f), maillog.NewLines(time.Now)
 	d.Gap(time.Now().Add(-time.Hour)) // the log is whole
 	for _, text := range lines {
 		if l, ok := r.Read([]byte(text)); ok {
