@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ type asked struct {
 	mu   sync.Mutex
 	// by has the newest look-ups of a process, the newest last.
 	by *simplelru.LRU[uint32, []lookup]
+	// routes are the hosts that were asked for in brackets lately.
+	routes *simplelru.LRU[string, struct{}]
 }
 
 type lookup struct {
@@ -30,6 +33,8 @@ type lookup struct {
 const (
 	// maxAskers bounds the processes that are remembered.
 	maxAskers = 1 << 13
+	// maxRoutes bounds the hosts in brackets.
+	maxRoutes = 1 << 10
 	// maxLookups are more than a process makes until its log lines are read.
 	maxLookups = 16
 	// lookupAge is how long a delivery may take after its look-up.
@@ -41,18 +46,22 @@ const (
 
 func newAsked() *asked {
 	by, _ := simplelru.NewLRU[uint32, []lookup](maxAskers, nil) // its error is a size of 0
-	return &asked{by: by}
+	routes, _ := simplelru.NewLRU[string, struct{}](maxRoutes, nil)
+	return &asked{by: by, routes: routes}
 }
 
 // note remembers a look-up. The process is 0 if it is not known.
 func (a *asked) note(pid uint32, l lookup) {
 	a.ever.Store(true)
 	l.name.asked.Store(true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l.name.route != "" {
+		a.routes.Add(l.name.route, struct{}{})
+	}
 	if pid == 0 {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	all, _ := a.by.Get(pid)
 	if n := len(all); n > 0 && all[n-1].name.key == l.name.key {
 		all[n-1] = l
@@ -65,18 +74,54 @@ func (a *asked) note(pid uint32, l lookup) {
 }
 
 // nexthop returns what was asked for a delivery. ok is false where that can't be
-// known. A name alone, without a look-up of the process, has no time.
-func (a *asked) nexthop(d *maillog.Delivery, names *names, fallbacks []string) (l lookup, ok bool) {
-	recipients := names.find([]byte(d.Domain))
+// known, or is no destination. A name alone, without a look-up of the process, has no
+// time.
+func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
+	recipients := b.names.find([]byte(d.Domain))
+	l, ok, decided := nexthop(b.asked.of(d.PID), d, recipients, b.settings.Load().Permission.Fallbacks)
+	if !decided {
+		// A cached connection is found without a look-up; and without our table in
+		// Postfix there are none.
+		known := recipients.asked.Load() || !b.Asked() && !IsInside(d)
+		l, ok = lookup{name: recipients}, known && !recipients.id.IsZero()
+	}
+	return l, ok && (decided && !d.Reused || !b.isRoute(d.Host))
+}
+
+// of returns the look-ups of a process.
+func (a *asked) of(pid uint32) []lookup {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all, _ := a.by.Get(d.PID)
-	if l, ok, decided := nexthop(all, d, recipients, fallbacks); decided {
-		return l, ok
-	}
-	// A cached connection is found without a look-up; and without our table in
-	// Postfix there are none.
-	return lookup{name: recipients}, recipients.asked.Load() || !a.ever.Load()
+	all, _ := a.by.Get(pid)
+	return slices.Clone(all)
+}
+
+// IsInside reports whether a relay is at an address of our own network: a content
+// filter or a mail store, if nothing else is known of it.
+func IsInside(d *maillog.Delivery) bool {
+	ip, err := netip.ParseAddr(d.Addr)
+	return err == nil && (ip.IsLoopback() || ip.IsPrivate())
+}
+
+// isRoute reports whether a host is one that mail goes to by the administrator's
+// order: a relayhost or a fallback relay, one that Postfix asked for in brackets, or
+// one with a name that no MX record has.
+func (b *Outbound) isRoute(host string) bool {
+	host = strings.ToLower(host)
+	return !isMX(host) || slices.Contains(b.settings.Load().Permission.Relays, host) || b.asked.isRoute(host)
+}
+
+func (a *asked) isRoute(host string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.routes.Contains(host)
+}
+
+// isMX reports whether a host may stand in an MX record: a name, and no address (RFC
+// 5321 section 5.1).
+func isMX(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil && strings.Contains(host, ".")
 }
 
 // nexthop decides by the process' own look-ups, if they can.
@@ -88,7 +133,7 @@ func nexthop(all []lookup, d *maillog.Delivery, recipients *name, fallbacks []st
 	for _, l := range slices.Backward(all) {
 		switch {
 		case d.At.Sub(l.at) > lookupAge, l.at.Sub(d.At) > logGrain: // for another delivery
-		case l.name.id.IsZero() && strings.HasPrefix(l.name.key, "["+d.Host+"]"):
+		case l.name.route != "" && l.name.route == strings.ToLower(d.Host):
 			return lookup{}, false, true // a route of the administrator's
 		case l.name.key != recipients.key && slices.Contains(fallbacks, l.name.key) && own() < 0:
 			return lookup{}, false, true // the destination itself was asked for before, and failed
@@ -97,7 +142,7 @@ func nexthop(all []lookup, d *maillog.Delivery, recipients *name, fallbacks []st
 		}
 	}
 	if i := own(); i >= 0 {
-		return fresh[i], true, true
+		return fresh[i], !fresh[i].name.id.IsZero(), true
 	}
 	if d.Reused || d.Suspended || len(fresh) == 0 {
 		return lookup{}, false, false

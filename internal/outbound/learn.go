@@ -3,8 +3,6 @@ package outbound
 import (
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 
 	"tlsratchet/internal/maillog"
@@ -61,8 +59,8 @@ func (b *Outbound) Removed(queueID string) { b.waiting.removed(queueID) }
 // Delivered learns from a delivery; it is part of [maillog.DeliverySink].
 func (b *Outbound) Delivered(d *maillog.Delivery) {
 	b.learnHosts(d)
-	l, ok := b.asked.nexthop(d, &b.names, b.settings.Load().Permission.Fallbacks)
-	if !ok || l.name.id.IsZero() || b.byRelay(d, l) {
+	l, ok := b.nexthop(d)
+	if !ok {
 		b.counts.add(&b.counts.Unattributed)
 		return
 	}
@@ -71,12 +69,6 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 	if d.Status == maillog.Sent {
 		b.waiting.sent(l.name.id.Name, d.QueueID, met)
 	}
-}
-
-// byRelay reports whether a delivery without a look-up of its own went to a
-// relayhost, or to a fallback relay.
-func (b *Outbound) byRelay(d *maillog.Delivery, l lookup) bool {
-	return (l.at.IsZero() || d.Reused) && slices.Contains(b.settings.Load().Permission.Relays, strings.ToLower(d.Host))
 }
 
 // used returns what a delivery shows of its destination. Of those that were not
@@ -195,7 +187,7 @@ func (b *Outbound) learnHosts(d *maillog.Delivery) {
 }
 
 func (b *Outbound) learnHost(host string, d *maillog.Delivery, used tlsstate.Security) {
-	if host, _ = peer.Normalize(host); strings.Contains(host, ".") {
+	if host, _ = peer.Normalize(host); isMX(host) {
 		o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
 		b.learn(tlsstate.Identity{Kind: tlsstate.MX, Name: host}, o, b.settings.Load().Rules.Default())
 	}

@@ -16,6 +16,8 @@ import (
 type name struct {
 	key string
 	id  tlsstate.Identity
+	// route is the host of a key in brackets, else "".
+	route string
 	// asked is set once Postfix asked for it.
 	asked atomic.Bool
 }
@@ -53,6 +55,8 @@ func (n *names) find(key []byte) *name {
 		found = &name{key: string(key)}
 		if domain, ok := DestinationOf(found.key); ok {
 			found.id = tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
+		} else if strings.HasPrefix(found.key, "[") {
+			found.route = hostsOf(hops(found.key))[0]
 		}
 	}
 	if n.young == nil || len(n.young) >= maxNames/2 {

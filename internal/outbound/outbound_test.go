@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -446,6 +447,13 @@ func TestNexthop(t *testing.T) {
 		"two within a second":       {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
 		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
 		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1"}, ""},
+		"a route, in capitals":      {map[string]time.Duration{"[Relay.test]:587": time.Second, "bank.test": time.Minute}, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.Test"}, ""},
+		"a route, asked by another": {nil, []string{"bank.test", "[scan.test]:10024"}, maillog.Delivery{Domain: "bank.test", Host: "scan.test", Reused: true}, ""},
+		"a filter that never asks":  {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1", Addr: "127.0.0.1"}, ""},
+		"a filter by a short name":  {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "localhost", Addr: "::1"}, ""},
+		"an MX inside":              {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "mx.bank.test", Addr: "10.0.0.1", Reused: true}, "bank.test"},
+		"a filter, no look-ups":     {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "scan.test", Addr: "10.0.0.1"}, ""},
+		"a relayhost":               {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.test"}, ""},
 		"a cached connection":       {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, "bank.test"},
 		"in capitals":               {nil, []string{"bank.test"}, maillog.Delivery{Domain: "BANK.Test", Reused: true}, "bank.test"},
 		"a cached one, not known":   {nil, []string{"other.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, ""},
@@ -453,16 +461,15 @@ func TestNexthop(t *testing.T) {
 		"an address for its domain": {nil, nil, maillog.Delivery{Domain: "[192.0.2.1]"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newAsked()
-			var n names
+			w := newWorld(t, nil)
 			for key, ago := range tt.lookups {
-				ask(a, &n, 77, key, ago)
+				ask(w.asked, &w.names, 77, key, ago)
 			}
 			for _, key := range tt.others {
-				ask(a, &n, 78, key, 0)
+				ask(w.asked, &w.names, 78, key, 0)
 			}
-			tt.d.PID, tt.d.At = 77, noon
-			l, ok := a.nexthop(&tt.d, &n, nil)
+			tt.d.PID, tt.d.At, tt.d.Host = 77, noon, cmp.Or(tt.d.Host, "mx.test")
+			l, ok := w.nexthop(&tt.d)
 			got := ""
 			if ok && !l.name.id.IsZero() {
 				got = l.name.id.Name
@@ -520,6 +527,17 @@ func TestRelayhostTeachesNothing(t *testing.T) {
 	}
 	if w.Stats().Unattributed != 1 {
 		t.Errorf("%+v", w.Stats())
+	}
+}
+
+// TestHostsAreNames: an address is no MX host.
+func TestHostsAreNames(t *testing.T) {
+	w := newWorld(t, nil)
+	d := inClear
+	d.At, d.Domain, d.Host, d.Addr = w.now, "bank.test", "192.0.2.1", "192.0.2.1"
+	w.Delivered(&d)
+	if h, _ := w.memory.Load(tlsstate.Identity{Kind: tlsstate.MX, Name: "192.0.2.1"}); h.Last != 0 {
+		t.Errorf("%+v", h)
 	}
 }
 

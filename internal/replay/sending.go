@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"tlsratchet/internal/maillog"
@@ -69,8 +68,7 @@ func (s *sending) Delivered(d *maillog.Delivery) {
 		return
 	}
 	s.now = d.At
-	ip, err := netip.ParseAddr(d.Addr)
-	if err == nil && (ip.IsLoopback() || ip.IsPrivate()) {
+	if outbound.IsInside(d) {
 		s.away++
 		return
 	}
