@@ -132,9 +132,7 @@ func (d *Deliveries) Line(at time.Time, program string, pid uint32, msg []byte) 
 	case "smtp":
 		d.smtp(at, pid, msg)
 	case "error", "retry":
-		if s, ok := statusLine(msg); ok {
-			d.final(at, pid, d.process(at, pid), &s)
-		}
+		d.status(at, pid, msg)
 	case "qmgr":
 		if id, rest, ok := queueID(msg); ok && string(rest) == "removed" {
 			d.sink.Removed(string(id))
@@ -178,14 +176,20 @@ func (d *Deliveries) forgetOld(at time.Time) {
 
 func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 	p := d.process(at, pid)
-	if relay, security, ok := tlsLine(msg); ok {
+	if relay, security, ok, whole := tlsLine(msg); whole {
 		p.tls[relay] = security
+		return
+	} else if ok {
+		d.Gap(at.Add(time.Second))
 		return
 	}
 	if rest, ok := bytes.CutPrefix(msg, offeredBy); ok {
-		host := string(bytes.TrimSuffix(rest, []byte("]")))
+		rest, whole := bytes.CutSuffix(rest, []byte("]"))
+		host := string(rest)
 		p.offered[host] = true
-		p.drop(host)
+		if p.drop(host); !whole {
+			d.Gap(at.Add(time.Second))
+		}
 		return
 	}
 	if relay, _, ok := relayAfter(msg, connectError); ok {
@@ -193,11 +197,22 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 		delete(p.tls, relay)
 		return
 	}
-	if s, ok := statusLine(msg); ok {
-		d.final(at, pid, p, &s)
-		return
+	if !d.status(at, pid, msg) {
+		p.trouble(msg)
 	}
-	p.trouble(msg)
+}
+
+// status reads a recipient's line, and returns false for any other. One that can't be
+// read whole is lost.
+func (d *Deliveries) status(at time.Time, pid uint32, msg []byte) bool {
+	s, is, whole := statusLine(msg)
+	switch {
+	case whole:
+		d.final(at, pid, d.process(at, pid), &s)
+	case is:
+		d.Gap(at.Add(time.Second))
+	}
+	return is
 }
 
 // final reports a delivery that ended.
@@ -209,7 +224,9 @@ func (d *Deliveries) final(at time.Time, pid uint32, p *client, s *status) {
 	if d.out = s.Delivery; s.Status != Sent {
 		d.out.TLS, d.out.Security, d.out.Offered, d.out.Failed = TLSUnknown, tlsstate.Security{}, false, false
 	}
-	d.sink.Delivered(&d.out)
+	if s.Status != 0 { // not a probe of an address (ADDRESS_VERIFICATION_README)
+		d.sink.Delivered(&d.out)
+	}
 }
 
 // finish finds how the delivery went. Further recipients of a message went with

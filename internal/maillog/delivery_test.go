@@ -44,6 +44,8 @@ const (
 )
 
 func TestDeliveries(t *testing.T) {
+	next := strings.Replace(sent, "4Q1", "4Q2", 1)
+	const mixed = "Nov 26 20:00:01 mx postfix/smtp[78]: 4Q3: to=<ann@other.test>, relay=mx.other.test[127.0.0.4]:25, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok)"
 	other := strings.NewReplacer("mx.bank.test[127.0.0.2]", "mx2.bank.test[127.0.0.3]")
 	for _, tt := range []struct {
 		name  string
@@ -80,6 +82,16 @@ func TestDeliveries(t *testing.T) {
 		{"orig_to has the text of a refusal", []string{strings.Replace(strings.Replace(sent, "relay=", `orig_to=<"ann+status=deferred (TLS is required, but was"@ours.test>, relay=`, 1), "sent (250", "deferred (450", 1)}, "4Q1 bank.test mx.bank.test unknown deferred"},
 		{"a quote that never ends", []string{strings.Replace(sent, "<ann@bank.test>", `<"ann@bank.test>`, 1), `4Q1: to=<"ann\`}, ""},
 		{"bounced", []string{strings.Replace(sent, "sent (250", "bounced (550", 1)}, "4Q1 bank.test mx.bank.test unknown bounced"},
+		{"a probe", []string{tls13, strings.Replace(sent, "=sent", "=deliverable", 1), next}, "4Q2 bank.test mx.bank.test clear"},
+		{"a line that ends too early", []string{tls13, sent[:60], next}, "4Q2 bank.test mx.bank.test unknown"},
+		{"a line that ends in a word", []string{tls13, sent[:strings.Index(sent, "=sent")+3], next}, "4Q2 bank.test mx.bank.test unknown"},
+		{"two lines in one", []string{tls13, sent[:60] + mixed, next}, "4Q2 bank.test mx.bank.test unknown"},
+		{"two lines in one, cut in the address", []string{tls13, sent[:18] + mixed, next}, "4Q2 bank.test mx.bank.test unknown"},
+		{"a line of TLS that ends too early", []string{tls13[:50], sent}, "4Q1 bank.test mx.bank.test unknown"},
+		{"a line of TLS without a cipher", []string{tls13[:80], sent}, "4Q1 bank.test mx.bank.test unknown"},
+		{"a line of TLS that ends in a word", []string{tls13[:20], sent}, "4Q1 bank.test mx.bank.test unknown"},
+		{"two lines of TLS in one", []string{tls13[:50] + "Nov 26 20:00:01 mx postfix/smtp[78]: " + tls13b, sent}, "4Q1 bank.test mx.bank.test unknown"},
+		{"an offer that ends too early", []string{tls13, offer[:30], sent}, "4Q1 bank.test mx.bank.test unknown"},
 		{"garbage", []string{"", ": ", "4Q1: to=<", "4Q1: to=<a>, relay=", "Untrusted TLS connection established to "}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,7 +182,7 @@ func TestLevelsOfConnections(t *testing.T) {
 		"Verified TLS connection established to h[::1]:25: TLSv1.2 with cipher AES256-SHA (256/256 bits)":                     tlsstate.Weak,
 		"Trusted TLS connection established to h[::1]:25: TLSv1.3 with cipher X (1/1 bits) key-exchange X25519 server: y (z)": tlsstate.TLS13,
 	} {
-		relay, s, ok := tlsLine([]byte(line))
+		relay, s, _, ok := tlsLine([]byte(line))
 		if relay != "h[::1]:25" || s.Level != want || !ok {
 			t.Errorf("%s: %s, %v, %v", line, relay, s, ok)
 		}

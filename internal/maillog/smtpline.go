@@ -16,6 +16,7 @@ var (
 	offeredBy     = []byte("Host offered STARTTLS: [")
 	connectError  = []byte("SSL_connect error to ")
 	toField       = []byte("to=<")
+	recipient     = []byte(": to=<")
 	origToField   = []byte("orig_to=<")
 	relayField    = []byte("relay=")
 	required      = []byte("TLS is required, but ")
@@ -31,15 +32,25 @@ var (
 func daemonOf(program string) string { return program[strings.LastIndexByte(program, '/')+1:] }
 
 // tlsLine reads "Trusted TLS connection established to H[A]:P: TLSv1.3 with
-// cipher X (256/256 bits) …".
-func tlsLine(msg []byte) (relay string, security tlsstate.Security, ok bool) {
+// cipher X (256/256 bits) …". whole is false for such a line that was cut, or has
+// another one in its middle.
+func tlsLine(msg []byte) (relay string, security tlsstate.Security, ok, whole bool) {
 	_, rest, _ := bytes.Cut(msg, space)
-	relay, what, ok := relayAfter(rest, establishedTo)
-	if !ok {
-		relay, what, ok = relayAfter(rest, reusedTo)
+	begin := establishedTo
+	if !startsWith(rest, begin) {
+		begin = reusedTo
 	}
+	if !startsWith(rest, begin) {
+		return "", security, false, false
+	}
+	relay, what, whole := relayAfter(rest, begin)
 	security = securityOf(string(what))
-	return relay, security, ok && security.Protocol != "" && security.Cipher != ""
+	return relay, security, true, whole && security.Cipher != "" && security.Protocol != "" && !strings.Contains(security.Protocol, " ")
+}
+
+// startsWith reports whether a message begins with a text, or ends within it.
+func startsWith(msg, text []byte) bool {
+	return len(msg) > 0 && bytes.HasPrefix(msg, text[:min(len(msg), len(text))])
 }
 
 // relayAfter reads "H[A]:P: REST" behind a text, without what newer versions write
@@ -77,18 +88,19 @@ type status struct {
 
 // statusLine reads "4Q1: to=<a@b>, orig_to=<c@d>, relay=H[A]:P, conn_use=2,
 // delay=1, delays=0/0/0/0, tls=may, dsn=2.0.0, status=sent (…)". Strangers choose
-// the addresses, and what is in parentheses: it is read from the left.
-func statusLine(msg []byte) (s status, ok bool) {
+// the addresses, and what is in parentheses: it is read from the left. whole is false
+// for such a line that was cut, or has another one in its middle.
+func statusLine(msg []byte) (s status, is, whole bool) {
 	id, rest, ok := queueID(msg)
 	if !ok || !bytes.HasPrefix(rest, toField) {
-		return s, false
+		return s, false, false
 	}
 	domain, fields, ok := address(rest[len(toField):])
 	if ok && bytes.HasPrefix(fields, origToField) {
 		_, fields, ok = address(fields[len(origToField):])
 	}
 	if !ok || !bytes.HasPrefix(fields, relayField) {
-		return s, false
+		return s, true, false
 	}
 	s.QueueID, s.Domain = string(id), domain
 	for len(fields) > 0 {
@@ -109,14 +121,13 @@ func statusLine(msg []byte) (s status, ok bool) {
 		case "tls":
 			s.tls = string(value)
 		case "status":
-			var word []byte
-			word, s.text, _ = bytes.Cut(rest, space)
-			s.Status = statuses[string(word)]
+			word, text, ok := bytes.Cut(rest, space)
+			s.Status, s.text = statuses[string(word)], text
 			s.refused()
-			return s, s.Status != 0
+			return s, true, ok && bytes.Count(msg[:len(msg)-len(rest)], recipient) == 1
 		}
 	}
-	return s, false
+	return s, true, false
 }
 
 // address cuts an address, its bracket and a comma off. Only a quoted local part
