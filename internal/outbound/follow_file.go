@@ -92,6 +92,8 @@ func (f *Follower) resume(c Cursor, l *logFile) {
 	for i, file := range all {
 		if file.at.Offset = 0; i == at {
 			file.continues(c)
+		} else {
+			file.at.Head, file.at.HeadSize = file.head(headBytes) // it may have been truncated since
 		}
 		if file == l {
 			return
@@ -225,6 +227,9 @@ func (l *logFile) run(ctx context.Context) error {
 // drain reads the whole lines that are there.
 func (l *logFile) drain() (grew bool, err error) {
 	for {
+		if l.at.HeadSize < headBytes { // of what is read now: hasHead compares it
+			l.at.Head, l.at.HeadSize = l.head(headBytes)
+		}
 		before, n := l.at.Offset, 0
 		n, err = l.ReadAt(l.chunk, before)
 		if n > 0 && !l.hasHead(l.at) {
@@ -254,9 +259,6 @@ func (l *logFile) read(chunk []byte) {
 		}
 		l.cut = !whole
 		l.at.Offset += int64(len(line))
-	}
-	if l.at.HeadSize < headBytes {
-		l.at.Head, l.at.HeadSize = l.head(headBytes)
 	}
 	at := l.at
 	at.Offset = max(at.Offset, l.fresh) // what is read once more stays read
