@@ -82,7 +82,7 @@ func printSent(c *cli.Context, s *outbound.Sent) error {
 		return nil
 	}
 	s.Clear = s.Clear[:min(len(s.Clear), c.Int("limit"))]
-	return show(c, s, func(w io.Writer) { s.Write(w) })
+	return show(c, s, s.Write)
 }
 
 func reportInbound(c *cli.Context, a *admin.Admin) error {

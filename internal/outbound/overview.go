@@ -67,10 +67,10 @@ func (b *Outbound) Overview() Overview {
 // Sent counts recipients that mail was sent to.
 type Sent struct {
 	// Days are the counts of the last 64 days, the oldest first.
-	Days []SentDay `json:"days,omitempty"`
+	Days []SentDay `json:"days"`
 	// Clear are the destinations that most mail went to in clear, the largest
 	// first, within the same days.
-	Clear []ClearDestination `json:"clear,omitempty"`
+	Clear []ClearDestination `json:"clear"`
 }
 
 // SentDay is one day.
@@ -114,7 +114,8 @@ func (s *sentTally) add(name string, day tlsstate.Day, level tlsstate.Level) {
 }
 
 // sent returns the counts of the 64 days that end with today.
-func (s *sentTally) sent(today tlsstate.Day) (all Sent) {
+func (s *sentTally) sent(today tlsstate.Day) Sent {
+	all := Sent{Days: []SentDay{}, Clear: []ClearDestination{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.days {

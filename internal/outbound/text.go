@@ -12,7 +12,7 @@ import (
 )
 
 // Write writes the overview for people, as it is at the given time.
-func (o *Overview) Write(w io.Writer, now time.Time) error {
+func (o *Overview) Write(w io.Writer, now time.Time) {
 	fmt.Fprintf(w, "Action: %s. Postfix asked %d times; %d answers were \"encrypt\".\n", o.Action, o.Lookups, o.Encrypts)
 	if o.Forbidden != "" {
 		fmt.Fprintf(w, "Nothing can be held: %s.\n", o.Forbidden)
@@ -32,13 +32,13 @@ func (o *Overview) Write(w io.Writer, now time.Time) error {
 		fmt.Fprintf(w, "Override: %s.\n", overrideWords[o.Outage.Override])
 	}
 	if len(o.Waiting) == 0 {
-		_, err := fmt.Fprintln(w, "No destination fails.")
-		return err
+		fmt.Fprintln(w, "No destination fails.")
+		return
 	}
-	return writeWaiting(w, o.Waiting)
+	writeWaiting(w, o.Waiting)
 }
 
-func writeWaiting(w io.Writer, all []Waiting) error {
+func writeWaiting(w io.Writer, all []Waiting) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "DESTINATION\tPIN\tSINCE\tWAITING\tIN CLEAR\tRELEASE\tREASON")
 	for i := range all {
@@ -50,19 +50,16 @@ func writeWaiting(w io.Writer, all []Waiting) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", d.Destination, d.Pin, d.First.UTC().Format(time.DateOnly), len(d.QueueIDs), d.Observed, release,
 			d.Reason+" by "+strings.Join(d.Hosts, ", "))
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
+	table.Flush()
 	for i := range all {
 		if len(all[i].QueueIDs) > 0 {
 			fmt.Fprintf(w, "To let the mail to %s go now: tlsratchet peer unpin --why 'REASON' destination:%[1]s && postqueue -f\n", all[i].Destination)
 		}
 	}
-	return nil
 }
 
 // Write writes how much of our own mail was sent encrypted, for people.
-func (s *Sent) Write(w io.Writer) error {
+func (s *Sent) Write(w io.Writer) {
 	var sum [tlsstate.TLS13 + 1]uint64
 	for _, d := range s.Days {
 		for l, n := range d.Levels {
@@ -71,8 +68,8 @@ func (s *Sent) Write(w io.Writer) error {
 	}
 	encrypted, all := words.Encrypted(sum)
 	if all == 0 {
-		_, err := fmt.Fprintln(w, "No delivery is known yet.")
-		return err
+		fmt.Fprintln(w, "No delivery is known yet.")
+		return
 	}
 	fmt.Fprintf(w, "%d recipients on %d days, %.1f %% encrypted.\n", all, len(s.Days), 100*float64(encrypted)/float64(all))
 	for l, n := range sum {
@@ -81,8 +78,7 @@ func (s *Sent) Write(w io.Writer) error {
 	if len(s.Clear) > 0 {
 		fmt.Fprintln(w, "In clear, the largest first:")
 	}
-	for _, d := range s.Clear[:min(len(s.Clear), 20)] {
+	for _, d := range s.Clear {
 		fmt.Fprintf(w, "  %-8d %s\n", d.Recipients, d.Destination)
 	}
-	return nil
 }
