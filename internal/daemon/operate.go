@@ -72,6 +72,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
 	}
+	if errors.Is(err, store.ErrDamaged) {
+		err = fmt.Errorf("%w: start the daemon, which sets it aside and goes on with the newest snapshot", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", admin.WhoMay(err))
 	}
