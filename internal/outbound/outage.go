@@ -64,7 +64,7 @@ const (
 	// outageMemory is how long a destination that nobody sends to counts as
 	// failing.
 	outageMemory = 24 * time.Hour
-	maxFailing   = 1000
+	maxFailing   = 10_000
 )
 
 // with calls a function with the lock held, and then reports what changed.
