@@ -1,6 +1,9 @@
 package peer
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestAddress(t *testing.T) {
 	for arg, want := range map[string]string{
@@ -22,4 +25,24 @@ func TestAddress(t *testing.T) {
 			t.Errorf("%q: %q, want %q", arg, got, want)
 		}
 	}
+}
+
+// FuzzAddress: whatever a client writes, what is left has none of the white space
+// that stands outside of quotes, is no longer, and in a plain argument is all of it.
+func FuzzAddress(f *testing.F) {
+	for _, arg := range []string{"<a@partner.example>", `<"a (b)\" c"@d.example (x)>`, "<(x(y)>", "Joe <a @\tb.example>", `<a\`, "<<>>", "((\\"} {
+		f.Add(arg)
+	}
+	f.Fuzz(func(t *testing.T, arg string) {
+		got, spaced := Address(arg), Spaced(arg)
+		if len(got) > len(spaced) || len(spaced) > len(arg) {
+			t.Errorf("%q: %q, %q", arg, got, spaced)
+		}
+		if !strings.ContainsAny(arg, `"\`) && strings.ContainsAny(got, " \t<>") {
+			t.Errorf("%q: %q", arg, got)
+		}
+		if !strings.ContainsAny(arg, " \t\r\n\v\f\u0085\u00a0<>()") && got != arg && strings.TrimSpace(arg) == arg {
+			t.Errorf("%q: %q", arg, got)
+		}
+	})
 }

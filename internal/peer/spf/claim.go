@@ -65,6 +65,7 @@ func splitPath(path string) (local, domain string, ok bool) {
 			return "", "", false
 		}
 	}
+	path = rewritten(path)
 	at := strings.LastIndexByte(path, '@')
 	if at <= 0 {
 		return "", "", false
@@ -79,6 +80,25 @@ func splitPath(path string) (local, domain string, ok bool) {
 		return "", "", false
 	}
 	return path[:at], domain, true
+}
+
+// rewritten returns an address without a domain as Postfix rewrites it by its
+// defaults: without quotes (resolve_dequoted_address), site!user (swap_bangpath)
+// and user%domain (allow_percent_hack) as user@domain.
+func rewritten(path string) string {
+	if strings.HasSuffix(path, `"`) {
+		path = strings.NewReplacer(`"`, "", `\`, "").Replace(path)
+	}
+	if strings.Contains(path, "@") {
+		return path
+	}
+	if site, user, ok := strings.Cut(path, "!"); ok {
+		return user + "@" + site
+	}
+	if at := strings.LastIndexByte(path, '%'); at >= 0 {
+		return path[:at] + "@" + path[at+1:]
+	}
+	return path
 }
 
 // sender returns the address that SPF's macros are made of. A local part that
