@@ -128,6 +128,7 @@ func TestTheLockIsWaitedFor(t *testing.T) {
 func TestOldIdentitiesGoDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lines
+		time.Sleep(time.Until((today + 1).Time()))
 		d := newFakeDisk()
 		f := startFake(t, d, Options{Logger: log.logger()})
 		defer mustClose(t, f)

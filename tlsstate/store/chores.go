@@ -69,7 +69,7 @@ func (f *File) lookAfter() {
 	if f.snapshotDue() {
 		f.report(&f.snapshots, guarded(f.Snapshot))
 	}
-	if day := f.Newest(); day != f.agedOn {
+	if day := f.today(); day != f.agedOn {
 		if _, err := f.pruneAndLog(); err == nil {
 			f.agedOn = day
 		}

@@ -166,14 +166,13 @@ func (f *File) prune() (int, error) {
 	if err := f.Flush(context.Background()); err != nil {
 		return 0, err // what isn't on the disk can't be weighed
 	}
-	p := newPruning(f.Newest(), max(f.opts.KeepDays(), tombstoneDays))
-	for batch, err := range f.paced() {
-		if err != nil {
-			return 0, err
-		}
-		for i := range batch {
-			p.weigh(&batch[i])
-		}
+	p, err := f.weigh(f.today())
+	if err == nil && 2*p.aged > f.Len() {
+		f.log.Warn("most identities seem too old to be kept: none is forgotten for that; is the clock right?", "path", f.path, "today", p.newest.String(), "old", p.aged)
+		p, err = f.weigh(0)
+	}
+	if err != nil {
+		return 0, err
 	}
 	if known := f.Len() - p.aged; known > f.opts.MaxIdentities {
 		p.plan(known - f.opts.MaxIdentities*9/10)
@@ -191,6 +190,24 @@ func (f *File) prune() (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// today is the day that ages are counted from: the newest that is known, as long as
+// it has come. A record of a clock that was ahead makes nobody old.
+func (f *File) today() tlsstate.Day { return min(f.Newest(), tlsstate.DayOf(time.Now())) }
+
+// weigh weighs all that is in the file. On day 0 nobody is too old.
+func (f *File) weigh(today tlsstate.Day) (*pruning, error) {
+	p := newPruning(today, max(f.opts.KeepDays(), tombstoneDays))
+	for batch, err := range f.paced() {
+		if err != nil {
+			return nil, err
+		}
+		for i := range batch {
+			p.weigh(&batch[i])
+		}
+	}
+	return p, nil
 }
 
 // drop forgets the chosen identities of a batch.

@@ -189,6 +189,30 @@ func TestKeepDaysMayChange(t *testing.T) {
 	}
 }
 
+// A clock that is years ahead makes nobody old, while it is and once it is right
+// again.
+func TestAClockAheadForgetsNobody(t *testing.T) {
+	future := today + 5000
+	for now, logged := range map[tlsstate.Day]int{today: 0, future: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			var log lines
+			time.Sleep(time.Until(now.Time()))
+			f := startFake(t, newFakeDisk(), Options{Logger: log.logger()})
+			defer mustClose(t, f)
+			for i := range 5 {
+				mustMerge(t, f, peer(i), seen(3))
+			}
+			if _, err := f.Update(peer(9), netip.Addr{}, future, merging(session(tlsstate.History{}, future, tlsstate.TLS12))); err != nil {
+				t.Fatal(err)
+			}
+			n, err := f.prune()
+			if lines := log.with("is the clock right"); n != 0 || err != nil || f.Len() != 6 || len(lines) != logged {
+				t.Errorf("%s: %d pruned, %v, logged %q", now, n, err, lines)
+			}
+		})
+	}
+}
+
 func count(f *File) (n int) {
 	seq, _ := f.All(tlsstate.Identity{})
 	for range seq {
@@ -384,6 +408,7 @@ func TestHowManyArePruned(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(today.Time()))
 			d := newFakeDisk()
 			f := startFake(t, d, Options{MaxIdentities: 10 * limit})
 			for i := range tt.aged + tt.strangers + tt.pinned {
