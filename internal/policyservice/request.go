@@ -80,12 +80,12 @@ func (r *request) read(in *bufio.Reader) error {
 		if size += len(line); !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
 			return fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
 		}
-		a := attribute(name)
+		a, known := byName[string(name)]
+		if !known {
+			continue
+		}
 		if a >= fingerprint {
 			r.certified = true
-		}
-		if a < 0 {
-			continue
 		}
 		if r.text[a] = before[a]; before[a] != string(value) {
 			r.text[a] = string(value)
@@ -93,25 +93,15 @@ func (r *request) read(in *bufio.Reader) error {
 	}
 }
 
-// names are those of the attributes.
-var names = [attributes]string{
-	kind: "request", state: "protocol_state", instance: "instance", sender: "sender", recipient: "recipient", queueID: "queue_id",
-	clientAddress: "client_address", clientName: "client_name", clientPort: "client_port",
-	serverAddress: "server_address", serverPort: "server_port",
-	protocol: "encryption_protocol", cipher: "encryption_cipher", keySize: "encryption_keysize",
-	saslMethod: "sasl_method", saslUser: "sasl_username", subject: "ccert_subject", issuer: "ccert_issuer",
-	fingerprint: "ccert_fingerprint", keyFingerprint: "ccert_pubkey_fingerprint",
-}
-
-// attribute returns which one a name is, or -1: those that are not known are
-// ignored, as the protocol wants it.
-func attribute(name []byte) int {
-	for a := range names {
-		if names[a] == string(name) {
-			return a
-		}
-	}
-	return -1
+// byName are the attributes by their names. Others are ignored, as the protocol
+// wants it.
+var byName = map[string]int{
+	"request": kind, "protocol_state": state, "instance": instance, "sender": sender, "recipient": recipient, "queue_id": queueID,
+	"client_address": clientAddress, "client_name": clientName, "client_port": clientPort,
+	"server_address": serverAddress, "server_port": serverPort,
+	"encryption_protocol": protocol, "encryption_cipher": cipher, "encryption_keysize": keySize,
+	"sasl_method": saslMethod, "sasl_username": saslUser, "ccert_subject": subject, "ccert_issuer": issuer,
+	"ccert_fingerprint": fingerprint, "ccert_pubkey_fingerprint": keyFingerprint,
 }
 
 // facts are what the request states of the session.
