@@ -54,6 +54,8 @@ var configurations = []struct{ name, main, master, listen string }{
 	{"comments between the lines", mayTLS + "smtpd_milters =\n# rspamd\n    inet:localhost:11332\n  # and the signer\n    { inet:localhost:8891,\n# slow\n      command_timeout=3s }\n", smtpd + submission, ""},
 	{"ours twice", mayTLS + "smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + ", inet:localhost:11332, unix:tlsratchet/tlsratchet.sock\n", smtpd + submission, ""},
 	{"no certificate for one service", mayTLS, "smtp inet n - y - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_chain_files=\n" + submission, ""},
+	{"local mail asks us", mayTLS + "smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + "\nnon_smtpd_milters = inet:localhost:11332, unix:tlsratchet/tlsratchet.sock\n", smtpd + "submission inet n - y - - smtpd -o smtpd_milters=\n", ""},
+	{"no log of deliveries", mayTLS + "smtp_tls_loglevel = 0\nsmtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + "\n", smtpd, ""},
 	{"a quote in a value", mayTLS + "smtpd_milters = unix:it's/here, inet:localhost:11332\n", smtpd + submission, ""},
 }
 
@@ -96,10 +98,18 @@ func TestFixesOfOptions(t *testing.T) {
 	}
 	ours := "smtp_tls_policy_maps = hash:/etc/postfix/tls, memcache:" + table + "\nsmtp_tls_note_starttls_offer = yes\n"
 	classes := "smtpd_restriction_classes = mine, ratchet\nmine = reject_unlisted_recipient, reject_unauth_destination\nsmtpd_relay_before_recipient_restrictions = yes\n"
-	sending := func(p *Postfix) []Finding {
-		return p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}})
+	sent := Sending{Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}
+	sending := func(p *Postfix) []Finding { return p.sendingChecks(Options{Sending: sent}) }
+	holding := func(p *Postfix) []Finding {
+		return p.sendingChecks(Options{Sending: Sending{Sockets: sent.Sockets, Hold: true}})
 	}
 	policy := func(p *Postfix) []Finding { return p.policyChecks(Options{PolicySockets: []string{socket}}) }
+	certificates := func(p *Postfix) []Finding {
+		return p.policyChecks(Options{PolicySockets: []string{socket}, Fingerprints: true})
+	}
+	const first = "smtpd_relay_before_recipient_restrictions = yes\n"
+	entry := PolicyEntry("unix:tlsratchet/policy-service.sock")
+	asks := first + atEnd + "smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, " + entry + "\n"
 	for _, tt := range []struct {
 		name, main, master string
 		check              func(*Postfix) []Finding
@@ -112,6 +122,20 @@ func TestFixesOfOptions(t *testing.T) {
 			[]string{"note sending: service relay: our table is behind proxy | -P 'relay/unix/smtp_tls_policy_maps=hash:/x,memcache:" + table + "'"}},
 		{"no log", ours, sender + " -o smtp_tls_loglevel=0 -o smtp_tls_note_starttls_offer=no\n", sending,
 			[]string{`broken sending: service relay: smtp_tls_loglevel is "0" | -P 'relay/unix/smtp_tls_loglevel=1'`, `broken sending: service relay: smtp_tls_note_starttls_offer is "no"`}},
+		{"nothing asks for destinations", "smtp_tls_note_starttls_offer = no\nsmtp_tls_policy_maps = hash:/etc/postfix/tls, inline:{bank.example=encrypt}\n", sender + "\n", holding,
+			[]string{"broken sending: does not ask | >'", `broken sending: smtp_tls_note_starttls_offer is "no"`}},
+		{"the policy service is not asked", first + "smtpd_recipient_restrictions = permit_mynetworks, check_policy_service { inet:localhost:10023, timeout=10s }, permit\n", smtpd, policy,
+			[]string{"note policy service: does not ask", "note policy service: neither"}},
+		{"one service has restrictions of its own", asks, "smtp inet n - n - - smtpd -o smtpd_recipient_restrictions=permit_mynetworks,reject\n25 inet n - n - - smtpd\n", policy,
+			[]string{"note policy service: service smtp: does not ask | -P", "ok policy service: service 25"}},
+		{"relay attempts", strings.Replace(asks, "yes", "no", 1), smtpd, policy, []string{"note policy service: smtpd_relay_restrictions refuses"}},
+		{"out of the chroot's sight", strings.ReplaceAll(asks, "unix:", "unix:/var/spool/postfix/"), smtpd, policy, []string{"broken policy service: can't see"}},
+		{"after what ends the list", strings.Replace(asks, "= permit_mynetworks", "= permit_mynetworks, permit", 1), smtpd, policy, []string{"broken policy service: permit ends"}},
+		{"unknown recipients", strings.Replace(asks, "reject_unlisted_recipient, ", "", 1), smtpd, policy, []string{"note policy service: unknown recipients"}},
+		{"the header is removed", asks + "header_checks = regexp:/etc/postfix/header_checks, regexp:/etc/postfix/header_checks.tlsratchet\n", smtpd, policy,
+			[]string{"ok policy service", "broken policy service: header_checks removes"}},
+		{"no certificates", asks + "smtpd_tls_fingerprint_digest = md5\n", smtpd + "submission inet n - n - - smtpd\n", certificates,
+			[]string{"ok policy service", "broken certificates: smtpd_tls_ask_ccert is not yes", "note certificates: smtpd_tls_fingerprint_digest is md5"}},
 		{"in a class and bare", classes + atEnd + "ratchet = check_policy_service unix:tlsratchet/policy-service.sock\nsmtpd_recipient_restrictions = permit_mynetworks, mine, ratchet\n", smtpd, policy,
 			[]string{`broken policy service: service smtp: when the daemon is down, each recipient meets "451 4.3.5 Server configuration problem" | -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, reject_unauth_destination, check_policy_service {`, "note policy service: timeout=100s"}},
 		{"in a class of a class before others", classes + atEnd + "smtpd_restriction_classes = mine, outer, ratchet\nouter = reject_unlisted_recipient, ratchet\nratchet = " + PolicyEntry("unix:tlsratchet/policy-service.sock") + "\n" +
@@ -231,6 +255,7 @@ func compare(t *testing.T, before, after map[string]string, fixes []string) {
 		if name == "smtpd_tls_security_level" && was(before, key, name) == "encrypt" && !strings.HasPrefix(key, "smtp/") {
 			name = "nobody's" // users who log in rely on it
 		}
+		name = strings.TrimPrefix(strings.TrimPrefix(name, "mime_"), "nested_") // header_checks, by default
 		named := strings.Contains(strings.Join(fixes, "\n"), name) && !strings.HasSuffix(name, "_milters")
 		if is := was(before, key, key[strings.LastIndexByte(key, '/')+1:]); !named && is != after[key] {
 			t.Errorf("%s was %q and is %q after\n%s", key, is, after[key], strings.Join(fixes, "\n"))

@@ -220,7 +220,7 @@ func memoryChecks(o Options) []Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{note("memory", err.Error()+": not checked", asRoot)}
 	case err != nil && o.Running:
-		return []Finding{broken("memory", o.History+" was deleted under the running daemon: restart it, and it goes on with a snapshot", "systemctl restart tlsratchet")}
+		return []Finding{broken("memory", o.History+" was deleted under the running daemon: restart it, and it goes on with a snapshot", bySystemd("restart", ""))}
 	case err != nil:
 		return []Finding{note("memory", fmt.Sprintf("no history yet: %v", err), "")}
 	}
