@@ -1,8 +1,6 @@
 package milter
 
 import (
-	"net"
-	"net/textproto"
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
@@ -23,23 +21,3 @@ const replyCode = 'y'
 func refusal(reply string) gomilter.Response {
 	return gomilter.NewResponseStr(replyCode, strings.ReplaceAll(reply, "%", "%%"))
 }
-
-// unused are the stages that are not asked for. An MTA that sends them all the
-// same gets the answer that continues the message.
-type unused struct{}
-
-// Connect is not asked for.
-func (unused) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response, error) {
-	return goOn, nil
-}
-
-// Helo is not asked for.
-func (unused) Helo(string, *gomilter.Modifier) (gomilter.Response, error) { return goOn, nil }
-
-// Headers is not asked for.
-func (unused) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
-	return goOn, nil
-}
-
-// BodyChunk is not asked for.
-func (unused) BodyChunk([]byte, *gomilter.Modifier) (gomilter.Response, error) { return goOn, nil }

@@ -15,9 +15,9 @@ import (
 // message: MAIL begins anew. Abort comes where a message was broken off, and may
 // come after one that ended.
 type session struct {
-	unused
-	m      *Milter
-	client inbound.Client
+	gomilter.NoOpMilter // an MTA that sends stages that are not asked for gets "continue"
+	m                   *Milter
+	client              inbound.Client
 	// Message is the one under way, and copies counts our header in it as it
 	// came.
 	inbound.Message
