@@ -31,14 +31,10 @@ func ExampleNew() {
 		Events: func(e ratchet.Event) { log.Info("judged", "outcome", e.Decision.Outcome.String()) },
 		Log:    log,
 	}, inbound.Options{ExemptRecipients: inbound.Recipients{"postmaster"}}, nil)
-	server, err := wire.New(wire.Config{
+	server := wire.New(wire.Config{
 		Backend: m.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
 		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,
 	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)

@@ -106,13 +106,10 @@ func serve(t *testing.T, action tlsstate.Action, options inbound.Options, judge 
 		judge = ratchet.New(ratchet.Options{Histories: r.histories, Rules: rules, Log: log})
 	}
 	r.Milter = milter.New(inbound.Deps{Judge: judge, Now: r.clock, Events: r.take, Log: log}, options, nil)
-	server, err := wire.New(wire.Config{
+	server := wire.New(wire.Config{
 		Backend: r.Backend, Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
 		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: log,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	r.addr = filepath.Join(t.TempDir(), "m.sock")
 	ln, err := net.Listen("unix", r.addr)
 	if err != nil {

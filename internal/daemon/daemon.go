@@ -132,9 +132,7 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 		see = seen.See
 	}
 	d.milter = milter.New(d.inbound(), mailOptions(cfg), see)
-	if d.server, err = newServer(cfg, d.milter, d.log); err != nil {
-		return err
-	}
+	d.server = newServer(cfg, d.milter, d.log)
 	o := &door{name: milterDoor, where: cfg.Listen, look: d.look, mail: true, serve: d.server.Serve, stop: d.server.Shutdown}
 	if err := d.add(o); err != nil {
 		return err
@@ -177,7 +175,7 @@ func mailOptions(cfg *config.Config) inbound.Options {
 	}
 }
 
-func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) (*wire.Server, error) {
+func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) *wire.Server {
 	limits := wire.DefaultLimits()
 	limits.Connections, limits.Idle = cfg.Limits.Connections, cfg.Limits.Idle
 	return wire.New(wire.Config{

@@ -39,7 +39,7 @@ func counts() status.Counts {
 	return status.Counts{
 		Version: "1.2.3", Go: "go1.26.0",
 		Store:       store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8},
-		Connections: wire.Stats{DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3, AcceptErrors: 5}, Timeouts: 7, Broken: 8}, BackendPanics: 4, NotMilter: 4, BadFrame: 5, FrameTooBig: 6},
+		Connections: wire.Stats{DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3, AcceptErrors: 5}, Timeouts: 7, Broken: 8}, NotMilter: 4, BadFrame: 5, FrameTooBig: 6},
 		Unjudged:    1, NoMacros: 2, Callback: 3,
 		Census:        status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}},
 		OpenIncidents: 3, DroppedEvents: 1,

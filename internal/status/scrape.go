@@ -105,7 +105,7 @@ func (w scrape) errors(n *Counts) {
 	}
 	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
 		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback,
-		"backend": n.Connections.BackendPanics, "accept": n.Connections.AcceptErrors,
+		"accept": n.Connections.AcceptErrors,
 		"shared": sharing.Panics,
 	}, "kind")
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"encoding/binary"
 	"net"
-	"net/textproto"
 
 	"github.com/emersion/go-milter"
 )
@@ -34,74 +33,32 @@ type answering struct {
 
 // MailFrom calls the backend and writes its reply.
 func (a *answering) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
-	return a.write(a.Milter.MailFrom(from, m))
+	r, err := a.Milter.MailFrom(from, m)
+	return a.write(cmdMail, r, err)
 }
 
 // RcptTo calls the backend and writes its reply.
 func (a *answering) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
-	return a.write(a.Milter.RcptTo(to, m))
+	r, err := a.Milter.RcptTo(to, m)
+	return a.write(cmdRcpt, r, err)
 }
 
 // Body calls the backend and writes its reply.
 func (a *answering) Body(m *milter.Modifier) (milter.Response, error) {
-	return a.write(a.Milter.Body(m))
+	r, err := a.Milter.Body(m)
+	return a.write(cmdEOB, r, err)
 }
 
-func (a *answering) write(r milter.Response, err error) (milter.Response, error) {
+func (a *answering) write(cmd byte, r milter.Response, err error) (milter.Response, error) {
 	if r == nil || err != nil {
 		return nil, err
 	}
 	reply := r.Response()
+	if endsMessage(cmd, reply.Code) {
+		a.conn.Busy = false
+	}
 	head := [headSize]byte{lengthSize: reply.Code}
 	binary.BigEndian.PutUint32(head[:], uint32(1+len(reply.Data)))
 	_, err = a.conn.Write(append(head[:], reply.Data...))
 	return nil, err
 }
-
-// acceptAll lets everything pass, where a session's own callbacks could not be
-// made: the filter must never stop mail.
-type acceptAll struct {
-	protocol milter.OptProtocol
-}
-
-// reply is silence for a stage that was negotiated so.
-func (a acceptAll) reply(silent milter.OptProtocol) (milter.Response, error) {
-	if a.protocol&silent != 0 {
-		return nil, nil
-	}
-	return milter.RespAccept, nil
-}
-
-func (a acceptAll) Connect(string, string, uint16, net.IP, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoConnReply)
-}
-
-func (a acceptAll) Helo(string, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoHeloReply)
-}
-
-func (a acceptAll) MailFrom(string, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoMailReply)
-}
-
-func (a acceptAll) RcptTo(string, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoRcptReply)
-}
-
-func (a acceptAll) Header(string, string, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoHeaderReply)
-}
-
-func (a acceptAll) Headers(textproto.MIMEHeader, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoEOHReply)
-}
-
-func (a acceptAll) BodyChunk([]byte, *milter.Modifier) (milter.Response, error) {
-	return a.reply(milter.OptNoBodyReply)
-}
-
-func (a acceptAll) Body(*milter.Modifier) (milter.Response, error) {
-	return a.reply(0)
-}
-
-func (a acceptAll) Abort(*milter.Modifier) error { return nil }

@@ -92,10 +92,7 @@ func BenchmarkDeadline(b *testing.B) {
 	})
 	b.Run("seldom", func(b *testing.B) {
 		log := &lines{}
-		s, err := New(newConfig(filter{}, log))
-		if err != nil {
-			b.Fatal(err)
-		}
+		s := New(newConfig(filter{}, log))
 		w := s.newConn(c)
 		w.waiting, w.until = true, time.Now()
 		b.ReportAllocs()
@@ -126,10 +123,7 @@ func BenchmarkSession(b *testing.B) {
 func serveWire(b testing.TB, ln net.Listener) func() {
 	config := newConfig(filter{}, &lines{})
 	config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s, err := New(config)
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := New(config)
 	served := make(chan error)
 	go func() { served <- s.Serve(ln) }()
 	return func() { s.Shutdown(context.Background()); <-served }

@@ -18,6 +18,9 @@ const (
 	// inSize holds a whole message's packets in most cases: Postfix writes
 	// 4 KiB at a time.
 	inSize = 4 << 10
+	// maxFrame is the largest length of a packet that is believed. Postfix's largest
+	// is a body chunk of 65,535 bytes.
+	maxFrame = 64 << 10
 	// maxGathered is how much is held back until the next read.
 	maxGathered = 64 << 10
 	// maxKept is how long a packet of macros may be to be remembered. Ours are
@@ -38,9 +41,7 @@ type conn struct {
 
 	pass    int    // bytes of the current packet still to be delivered
 	greeted bool   // the negotiation came, and was answered
-	last    byte   // the command that was delivered last
 	macros  []byte // as go-milter was given them last
-	replies replyScanner
 }
 
 // Read delivers from one packet at a time.
@@ -92,7 +93,7 @@ func (c *conn) next() error {
 		if length == 0 {
 			return refuse(&c.srv.badFrame, "empty packet")
 		}
-		if length > c.srv.config.Limits.Frame {
+		if length > maxFrame {
 			return refuse(&c.srv.frameTooBig, "packet too big")
 		}
 		packet, err := c.In.Peek(min(lengthSize+length, inSize))
@@ -112,7 +113,6 @@ func (c *conn) next() error {
 		c.pass = lengthSize + length
 		c.Busy = inMessage(cmd, c.Busy)
 		if c.wanted(cmd, packet[headSize:]) {
-			c.last = cmd
 			c.remember(cmd, packet, length)
 			return nil
 		}
@@ -124,7 +124,7 @@ func (c *conn) next() error {
 
 // greet looks at the first packet, before it is believed, and answers it.
 func (c *conn) greet(length int) error {
-	if length >= optNegLength && length <= c.srv.config.Limits.Frame {
+	if length >= optNegLength && length <= maxFrame {
 		head, err := c.In.Peek(headSize)
 		if err != nil {
 			return err
@@ -194,11 +194,6 @@ func (c *conn) Write(p []byte) (int, error) {
 		}
 	}
 	c.Out = append(c.Out, p...)
-	c.replies.scan(p, func(code byte) {
-		if endsMessage(c.last, code) {
-			c.Busy = false
-		}
-	})
 	return len(p), nil
 }
 

@@ -61,10 +61,7 @@ func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *
 	log := &lines{}
 	config := newConfig(filter{}, log)
 	config.KeepHeader = keep
-	s, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := New(config)
 	tp := &tape{in: in}
 	if !s.desk.gate.admit(tp) {
 		t.Fatal("not admitted")
@@ -138,6 +135,7 @@ func TestRepeatsAreDropped(t *testing.T) {
 		{"ABORT with data", "DMADM", 'a', [][]byte{tls, mail, frame('A', "x"), tls, mail}},
 	} {
 		c, _, _ := onTape(t, nil, optNeg(), join(tt.in...))
+		callbacks := &answering{conn: c}
 		got := ""
 		for {
 			f, err := readFrame(c)
@@ -151,9 +149,9 @@ func TestRepeatsAreDropped(t *testing.T) {
 				if strings.Contains(tt.want, "R") {
 					reply = 'c'
 				}
-				c.Write(frame(reply, ""))
+				callbacks.write(cmdMail, milter.NewResponse(reply, nil), nil)
 			case 'R':
-				c.Write(frame(tt.reply, ""))
+				callbacks.write(cmdRcpt, milter.NewResponse(tt.reply, nil), nil)
 			}
 		}
 		c.Close()
@@ -387,10 +385,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 			cut = append(cut, rest[:n])
 			rest = rest[n:]
 		}
-		s, err := New(newConfig(filter{}, &lines{}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := New(newConfig(filter{}, &lines{}))
 		c := s.newConn(&tape{in: cut})
 		for i, w := range want {
 			if got, err := readFrame(c); err != nil || !bytes.Equal(got, w) {
@@ -399,29 +394,6 @@ func TestCutsDoNotMatter(t *testing.T) {
 		}
 		if _, err := readFrame(c); err != io.EOF {
 			t.Fatalf("end: %v", err)
-		}
-	})
-}
-
-// Replies are seen for what they are, however go-milter cuts them.
-func TestReplyScanner(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var all []byte
-		var want []byte
-		for range rapid.IntRange(0, 10).Draw(t, "replies") {
-			code := rapid.SampledFrom([]byte("acdrtyhimq")).Draw(t, "code")
-			want = append(want, code)
-			all = append(all, frame(code, strings.Repeat("z", rapid.IntRange(0, 30).Draw(t, "size")))...)
-		}
-		var got []byte
-		var s replyScanner
-		for len(all) > 0 {
-			n := rapid.IntRange(1, len(all)).Draw(t, "cut")
-			s.scan(all[:n], func(code byte) { got = append(got, code) })
-			all = all[n:]
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatalf("got %q, want %q", got, want)
 		}
 	})
 }
@@ -476,25 +448,4 @@ func FuzzFrames(f *testing.F) {
 			t.Fatalf("logged %q", log.all())
 		}
 	})
-}
-
-func TestConfigRefused(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"no Backend":            func(c *Config) { c.Backend = nil },
-		"no Log":                func(c *Config) { c.Log = nil },
-		"KeepHeader without":    func(c *Config) { c.KeepHeader = ours; c.Protocol &^= milter.OptNoHeaderReply },
-		"Connections:0":         func(c *Config) { c.Limits.Connections = 0 },
-		"Frame:13":              func(c *Config) { c.Limits.Frame = 13 },
-		"each must be positive": func(c *Config) { c.Limits = Limits{} },
-		"Idle:-1ns":             func(c *Config) { c.Limits.Idle = -1 },
-		"Idle:0s":               func(c *Config) { c.Limits.Idle = 0 },
-		"Packet:0s":             func(c *Config) { c.Limits.Packet = 0 },
-		"Write:0s":              func(c *Config) { c.Limits.Write = 0 },
-	} {
-		config := newConfig(filter{}, &lines{})
-		change(&config)
-		if _, err := New(config); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 }

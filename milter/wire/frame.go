@@ -115,34 +115,6 @@ func endsMessage(cmd, reply byte) bool {
 	return false
 }
 
-// replyScanner follows the packets in what is written, however it is cut.
-type replyScanner struct {
-	head [headSize]byte
-	have int
-	left int
-}
-
-// scan calls each for the code of every packet that begins in p.
-func (s *replyScanner) scan(p []byte, each func(code byte)) {
-	for len(p) > 0 {
-		if s.left > 0 {
-			n := min(s.left, len(p))
-			s.left -= n
-			p = p[n:]
-			continue
-		}
-		n := copy(s.head[s.have:], p)
-		s.have += n
-		p = p[n:]
-		if s.have < headSize {
-			return
-		}
-		s.have = 0
-		s.left = max(0, frameLength(s.head[:])-1)
-		each(s.head[lengthSize])
-	}
-}
-
 func frameLength(head []byte) int {
 	return int(head[0])<<24 | int(head[1])<<16 | int(head[2])<<8 | int(head[3])
 }

@@ -117,10 +117,7 @@ func start(t testing.TB, f filter, change func(*Config)) *daemon {
 	if change != nil {
 		change(&config)
 	}
-	s, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := New(config)
 	return &daemon{Server: s, addr: runServer(t, s), log: log}
 }
 

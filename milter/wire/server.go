@@ -20,9 +20,8 @@ type Server struct {
 	config Config
 	// negotiation is the reply to every client's.
 	negotiation []byte
-	panics      clean.Panics
 
-	notMilter, badFrame, frameTooBig, backendPanics atomic.Int64
+	notMilter, badFrame, frameTooBig atomic.Int64
 }
 
 // Stats are counts of connections since the server was made, but for Open.
@@ -30,32 +29,25 @@ type Stats struct {
 	DeskStats
 	// NotMilter counts those closed because what came first was no milter
 	// negotiation, BadFrame those for an empty packet or an unknown command, and
-	// FrameTooBig those for a packet over Limits.Frame. All are Refused too.
+	// FrameTooBig those for a packet of more than 64 KiB. All are Refused too.
 	NotMilter, BadFrame, FrameTooBig int64
-	// BackendPanics counts backends that could not be made. Their sessions
-	// accept everything.
-	BackendPanics int64
 }
 
-// New makes a server. The error wraps [ErrConfig].
-func New(config Config) (*Server, error) {
-	if err := config.validate(); err != nil {
-		return nil, err
-	}
+// New makes a server.
+func New(config Config) *Server {
 	config.Protocol |= milter.OptNoUnknown
-	l := config.Limits
 	return &Server{
-		desk:        NewDesk("milter", DeskLimits{l.Connections, l.Idle, l.Packet, l.Write}, inSize, nil, config.Log),
+		desk:        NewDesk("milter", config.Limits, inSize, nil, config.Log),
 		config:      config,
 		negotiation: negotiation(config),
-	}, nil
+	}
 }
 
 // Stats returns the counts as they are now.
 func (s *Server) Stats() Stats {
 	return Stats{
 		DeskStats: s.desk.Stats(), NotMilter: s.notMilter.Load(), BadFrame: s.badFrame.Load(),
-		FrameTooBig: s.frameTooBig.Load(), BackendPanics: s.backendPanics.Load(),
+		FrameTooBig: s.frameTooBig.Load(),
 	}
 }
 
@@ -77,20 +69,7 @@ func (s *Server) serve(raw net.Conn) {
 }
 
 func (s *Server) newConn(raw net.Conn) *conn {
-	return &conn{Asker: s.desk.begin(raw), srv: s, backend: s.backend()}
-}
-
-// backend makes a connection's callbacks. It is called in the accept loop, where
-// a panic would end the process.
-func (s *Server) backend() (m milter.Milter) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.backendPanics.Add(1)
-			s.panics.Log(s.config.Log, "panic while creating a milter session; all its mail is accepted", v)
-			m = acceptAll{protocol: s.config.Protocol}
-		}
-	}()
-	return s.config.Backend()
+	return &conn{Asker: s.desk.begin(raw), srv: s, backend: s.config.Backend()}
 }
 
 // Shutdown stops accepting and closes the sessions that are between two

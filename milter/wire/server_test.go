@@ -94,10 +94,7 @@ func TestUnknownCommandsAreNotAskedFor(t *testing.T) {
 }
 
 func TestSeveralListeners(t *testing.T) {
-	server, err := New(newConfig(filter{}, &lines{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := New(newConfig(filter{}, &lines{}))
 	var all []net.Listener
 	for _, spec := range []Spec{{NetworkUnix, filepath.Join(t.TempDir(), "m")}, {NetworkTCP4, "127.0.0.1:0"}} {
 		lns, err := Listen(spec, ListenOptions{Mode: 0o666, Group: -1})
@@ -202,51 +199,6 @@ func TestPanics(t *testing.T) {
 	until(t, "the log line", func() bool { return len(std.all()) > 0 })
 	if logged := std.all(); len(logged) != 1 || !strings.Contains(logged[0], "boom and more?[2J goroutine") {
 		t.Errorf("logged %q", logged)
-	}
-}
-
-// A backend that can't be made lets everything pass.
-func TestBackendPanics(t *testing.T) {
-	for _, silent := range []milter.OptProtocol{0, milter.OptNoHeaderReply | milter.OptNoMailReply | milter.OptNoConnReply |
-		milter.OptNoHeloReply | milter.OptNoRcptReply | milter.OptNoEOHReply | milter.OptNoBodyReply} {
-		d := start(t, filter{}, func(c *Config) {
-			c.Protocol = silent
-			c.Backend = func() milter.Milter { panic("no backend") }
-		})
-		s, err := mtatest.Dial(context.Background(), "unix", d.addr, mtatest.Options{Helo: "mx.sender.example"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r, err := s.Message(mail()); err != nil || r.End.String() != "accept" {
-			t.Errorf("%#x: %+v %v", silent, r, err)
-		}
-		s.Ehlo("again.sender.example")
-		s.Close()
-		if logged := d.log.all(); d.Stats().BackendPanics == 0 || !strings.Contains(logged[0], "no backend") {
-			t.Errorf("%+v %q", d.Stats(), logged)
-		}
-	}
-}
-
-func TestAcceptAllIsQuietWhereAgreed(t *testing.T) {
-	for protocol, want := range map[milter.OptProtocol]milter.Response{0: milter.RespAccept, ^milter.OptProtocol(0): nil} {
-		a := acceptAll{protocol: protocol}
-		for name, call := range map[string]func() (milter.Response, error){
-			"connect": func() (milter.Response, error) { return a.Connect("", "", 0, nil, nil) },
-			"helo":    func() (milter.Response, error) { return a.Helo("", nil) },
-			"mail":    func() (milter.Response, error) { return a.MailFrom("", nil) },
-			"rcpt":    func() (milter.Response, error) { return a.RcptTo("", nil) },
-			"header":  func() (milter.Response, error) { return a.Header("", "", nil) },
-			"eoh":     func() (milter.Response, error) { return a.Headers(nil, nil) },
-			"body":    func() (milter.Response, error) { return a.BodyChunk(nil, nil) },
-		} {
-			if got, err := call(); got != want || err != nil {
-				t.Errorf("%s %#x: %v %v", name, protocol, got, err)
-			}
-		}
-		if got, err := a.Body(nil); got != milter.RespAccept || err != nil || a.Abort(nil) != nil {
-			t.Errorf("end of message: %v %v", got, err)
-		}
 	}
 }
 

@@ -37,7 +37,7 @@ func (idle) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
 // doNothing serves a go-milter that does nothing, with the negotiation and the
 // server of tlsratchet, until its standard input ends. It returns the exit code.
 func doNothing(socket string, stdin io.Reader, stderr io.Writer) int {
-	server, err := wire.New(wire.Config{
+	server := wire.New(wire.Config{
 		Backend:    func() gomilter.Milter { return idle{} },
 		Actions:    milter.Actions,
 		Protocol:   milter.Protocol,
@@ -46,10 +46,7 @@ func doNothing(socket string, stdin io.Reader, stderr io.Writer) int {
 		Limits:     wire.DefaultLimits(),
 		Log:        slog.New(slog.NewTextHandler(stderr, nil)),
 	})
-	if err == nil {
-		err = serveUntil(server.Serve, server.Shutdown, socket, stdin)
-	}
-	if err != nil {
+	if err := serveUntil(server.Serve, server.Shutdown, socket, stdin); err != nil {
 		fmt.Fprintln(stderr, "donothing:", err)
 		return 1
 	}

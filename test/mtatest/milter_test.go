@@ -43,7 +43,7 @@ func (marker) Body(m *milter.Modifier) (milter.Response, error) {
 
 func serve(t testing.TB) (addr string) {
 	t.Helper()
-	server, err := wire.New(wire.Config{
+	server := wire.New(wire.Config{
 		Backend:  func() milter.Milter { return marker{} },
 		Actions:  milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine | milter.OptSetSymList,
 		Protocol: milter.OptNoConnect | milter.OptNoHelo | milter.OptNoData | milter.OptNoBody | milter.OptNoHeaderReply,
@@ -51,9 +51,6 @@ func serve(t testing.TB) (addr string) {
 		Limits:   wire.DefaultLimits(),
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	addr = filepath.Join(t.TempDir(), "m")
 	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: addr}, wire.ListenOptions{Mode: 0o666, Group: -1})
 	if err != nil {
