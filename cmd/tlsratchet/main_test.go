@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -32,7 +33,9 @@ func TestScripts(t *testing.T) {
 			// Its port is one for the whole machine, where other tests run too.
 			env.Setenv("TLSRATCHET_STATUS_LISTEN", "off")
 			env.Setenv("TLSRATCHET_HISTORY", filepath.Join(env.WorkDir, "history.db"))
-			return open(env)
+			alerts, err := filepath.Abs("../../internal/alert/testdata/messages.golden")
+			env.Setenv("ALERTS", alerts)
+			return errors.Join(err, open(env))
 		},
 	})
 }

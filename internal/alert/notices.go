@@ -7,6 +7,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 )
 
 // BreakerNotice is the notice of a breaker's new state. cause is the self-check's
@@ -30,7 +31,7 @@ func BreakerNotice(s ratchet.BreakerState, cause string) Message {
 			"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect. Until it is over, tempfail is used in place of reject, so that no mail is lost. The configuration's peer rows still apply."
 	default:
 		n.Status = StatusClosed
-		n.Title, n.Text = "circuit breaker armed again; enforcement resumed", "Few peers downgrade now."
+		n.Title, n.Text = "circuit breaker armed again", words.Sentence(words.Answer(ratchet.Armed))
 	}
 	if n.Status != StatusClosed {
 		longest := slices.MaxFunc([][]ratchet.BreakerName{s.Recent, s.Silent, s.Delayed}, func(a, b []ratchet.BreakerName) int { return len(a) - len(b) })
@@ -61,7 +62,7 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Message {
 		return n
 	}
 	n.Title = "many destinations are no longer reached over TLS; somebody may strip STARTTLS near this server"
-	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.\n" +
+	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. Mail to a destination is sent once that one failed on outbound.release_after_days days; the days of the outage wear no pin out. Rows of send in the configuration hold in any case.\n" +
 		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
 	n.Text += someOf(failing, func(name string) string { return name })
 	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")

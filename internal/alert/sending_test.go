@@ -1,201 +1,158 @@
 package alert
 
 import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 
-// sending is an incident of mail that we send, and what was done.
-func sending(action tlsstate.Action) incident.Incident {
+var update = flag.Bool("update", false, "write the golden file")
+
+// of is an open incident with one message of a kind, to which an action was
+// applied.
+func of(id tlsstate.Identity, kind tlsstate.Downgrade, action tlsstate.Action) incident.Incident {
 	i := stripped()
-	i.Identity = tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.example"}
-	i.Done, i.Held = incident.Incident{}.Done, nil
-	i.Done[action] = 3
-	i.Clients = i.Clients[:1]
-	i.Evidence.Below = 1
+	i.Identity, i.Kind, i.Held, i.Done, i.Seen = id, kind, nil, incident.ByAction{}, incident.ByLevel{}
+	i.Words = "the verdict stands here"
+	seen := map[tlsstate.Downgrade]tlsstate.Level{tlsstate.Weakened: tlsstate.Weak, tlsstate.Unauthenticated: tlsstate.TLS13}[kind]
+	i.Done[action], i.Seen[seen] = 3, 3
+	switch action {
+	case tlsstate.Quarantine:
+		i.Held = []incident.Held{{QueueID: "4XyZ12", At: noon}, {QueueID: "4XyZ13", At: noon}}
+	case tlsstate.Tempfail:
+		i.Refused = noon
+	}
+	if id.Kind == tlsstate.Domain {
+		i.Evidence.Networks, i.Evidence.Addresses, i.Evidence.Broad = 4, 16, true
+	}
 	return i
 }
 
-// shown is a message as a person reads it.
-func shown(m *Message) string {
-	return m.Title + "\n--\n" + m.Text + "\n--\n" + strings.Join(m.Next, "\n")
+// changes are all that are reported of an incident after it opened, while it goes
+// on and at each of its ends.
+func changes(i incident.Incident) (all []incident.Change) {
+	all = append(all, changeOf(incident.Grown, i))
+	if !i.Refused.IsZero() && i.Identity.Kind != tlsstate.Destination {
+		c := changeOf(incident.Waiting, i)
+		c.At = noon.Add(24 * time.Hour)
+		all = append(all, c)
+	}
+	if i.Held != nil {
+		c := changeOf(incident.Holding, i)
+		c.At, c.Held = noon.Add(24*time.Hour), i.Held[:1]
+		all = append(all, c)
+		c.Incident.Closed, c.Incident.ClosedBy = noon.Add(time.Hour), incident.Met
+		all = append(all, c)
+	}
+	for _, by := range []incident.Reason{incident.Met, incident.Quiet, incident.Unpinned} {
+		if by == incident.Unpinned && i.Evidence.Required {
+			continue
+		}
+		c := changeOf(incident.Closed, i)
+		c.Incident.Closed, c.Incident.ClosedBy = c.At, by
+		all = append(all, c)
+	}
+	return all
 }
 
-// TestDestinations is what a postmaster reads of mail that is sent.
-func TestDestinations(t *testing.T) {
-	required := sending(tlsstate.Tempfail)
-	required.Evidence = incident.Evidence{Pin: tlsstate.TLS12, Required: true}
-	weaker := sending(tlsstate.Observe)
-	weaker.Kind, weaker.Seen = tlsstate.Weakened, incident.Incident{}.Seen
-	weaker.Seen[tlsstate.Weak] = 3
-	closed := func(by incident.Reason) incident.Change {
-		i := sending(tlsstate.Tempfail)
-		i.Closed, i.ClosedBy = noon.Add(time.Hour), by
-		return changeOf(incident.Closed, i)
-	}
-	odd := sending(tlsstate.Tempfail)
-	odd.Identity.Name = "bank.example';reboot"
-	for _, tt := range []struct {
-		name string
-		c    incident.Change
-		want string
-	}{
-		{"held", changeOf(incident.Opened, sending(tlsstate.Tempfail)), `mail to bank.example waits: it is not reached over TLS; 3 attempts so far
---
-State: open.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: none 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: tempfail 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Its mail waits in Postfix's queue. It failed on 1 day since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-tlsratchet peer unpin --why 'REASON' destination:bank.example
-postqueue -f`},
-		{"observed", changeOf(incident.Opened, sending(tlsstate.Observe)), `mail to bank.example was sent in clear; TLS was expected
---
-State: open.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: none 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: observe 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Nothing was held: the action is observe. With hold this mail would have waited.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-tlsratchet peer unpin --why 'REASON' destination:bank.example`},
-		{"required", changeOf(incident.Grown, required), `mail to bank.example waits: it is not reached over TLS; 3 attempts so far
---
-State: open.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better, by the configuration.
-Seen: none 3.
-Evidence: none needed, the configuration requires it.
-Actions: tempfail 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Its mail waits until TLS is back: the configuration requires it.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-postqueue -f`},
-		{"weaker", changeOf(incident.Opened, weaker), `mail to bank.example was sent with weaker TLS than expected
---
-State: open.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: weak 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: observe 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-It was sent: outbound.action = hold keeps back mail in clear alone.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-tlsratchet peer unpin --why 'REASON' destination:bank.example`},
-		{"over", closed(incident.Met), `mail to bank.example: the pin is met again
---
-State: closed at 2026-09-21 13:00 UTC: the pin is met again.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: none 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: tempfail 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Mail that waits for it is sent when Postfix tries it again.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-postqueue -f`},
-		{"unpinned", closed(incident.Unpinned), `mail to bank.example: an operator dropped the pin
---
-State: closed at 2026-09-21 13:00 UTC: an operator dropped the pin.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: none 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: tempfail 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Mail that waits for it is sent when Postfix tries it again.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-postqueue -f`},
-		{"quiet", closed(incident.Quiet), `mail to bank.example: no downgrade for 24 hours
---
-State: closed at 2026-09-21 13:00 UTC: no downgrade for 24 hours.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: none 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: tempfail 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Mail that waits for it is sent when Postfix tries it again.
---
-tlsratchet explain --to bank.example
-tlsratchet outbound
-postqueue -f`},
-		{"a name with a shell in it", changeOf(incident.Opened, odd), `mail to bank.example??reboot waits: it is not reached over TLS; 3 attempts so far
---
-State: open.
-Messages: 3 since 2026-09-21 12:00, the last at 2026-09-21 12:05 UTC.
-Expected: TLSv1.2 or better.
-Seen: none 3.
-Evidence: mail to it met the pin on 41 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04.
-Actions: tempfail 3.
-Its hosts that failed: mx1.bank.example (192.0.2.10).
-Sender domains: bank.example.
-Its mail waits in Postfix's queue. It failed on 1 day since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.
---
-`},
-	} {
-		if diff := cmp.Diff(tt.want, shown(messageOf(&tt.c, "mail.here.example"))); diff != "" {
-			t.Errorf("%s: -want +got:\n%s", tt.name, diff)
+// everything is each message that may be sent: each kind of downgrade, in both
+// directions, with each action, and all that follows.
+func everything() (all []*Message) {
+	add := func(c ...incident.Change) {
+		for n := range c {
+			all = append(all, messageOf(&c[n], "mail.here.example"))
 		}
 	}
+	identity := func(kind tlsstate.Kind, name string) tlsstate.Identity {
+		return tlsstate.Identity{Kind: kind, Name: name}
+	}
+	address, domain, sender := identity(tlsstate.Address, "192.0.2.10"), identity(tlsstate.Domain, "bank.example"), identity(tlsstate.Sender, "bank.example/relay.example")
+	to := identity(tlsstate.Destination, "bank.example")
+	for _, kind := range []tlsstate.Downgrade{tlsstate.Stripped, tlsstate.Weakened, tlsstate.Unauthenticated} {
+		for action := tlsstate.Observe; action <= tlsstate.Reject; action++ {
+			i := of(address, kind, action)
+			add(changeOf(incident.Opened, i))
+			required := i
+			required.Evidence = incident.Evidence{Pin: tlsstate.TLS12, Required: true}
+			add(changeOf(incident.Opened, required))
+			if kind == tlsstate.Stripped && (action == tlsstate.Quarantine || action == tlsstate.Tempfail) { // else nothing differs
+				add(changes(i)...)
+				add(changes(required)...)
+			}
+		}
+	}
+	thin, known := of(domain, tlsstate.Stripped, tlsstate.Header), of(domain, tlsstate.Stripped, tlsstate.Header)
+	thin.Evidence.Broad, thin.Cap, known.KnownPlaintext = false, tlsstate.Header, true
+	for _, i := range []incident.Incident{of(domain, tlsstate.Stripped, tlsstate.Header), thin, known, of(sender, tlsstate.Stripped, tlsstate.Tempfail)} {
+		add(changeOf(incident.Opened, i), changes(i)[0], changes(i)[1])
+	}
+	for _, kind := range []tlsstate.Downgrade{tlsstate.Stripped, tlsstate.Weakened} {
+		for _, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Tempfail} {
+			i := of(to, kind, action)
+			required := i
+			required.Evidence = incident.Evidence{Pin: tlsstate.TLS12, Required: true}
+			add(changeOf(incident.Opened, i), changeOf(incident.Opened, required))
+			if kind == tlsstate.Stripped {
+				add(changes(i)...)
+				add(changes(required)...)
+			}
+		}
+	}
+	for _, id := range []tlsstate.Identity{address, domain, sender, to} {
+		for _, what := range []incident.What{incident.Pinned, incident.Lapsed, incident.Released} {
+			add(incident.Change{What: what, At: noon, Identity: id, Words: "the verdict stands here"})
+		}
+	}
+	names := []ratchet.BreakerName{{Name: "bank.example"}, {Name: "<script>.example"}}
+	for _, n := range []Message{
+		BreakerNotice(ratchet.BreakerState{Answer: ratchet.Suspended, Since: noon, Silent: names}, "STARTTLS is not offered"),
+		BreakerNotice(ratchet.BreakerState{Answer: ratchet.Suspended, Since: noon, Silent: names}, ""),
+		BreakerNotice(ratchet.BreakerState{Answer: ratchet.Softened, Since: noon, Recent: names}, ""),
+		BreakerNotice(ratchet.BreakerState{Answer: ratchet.Armed, Since: noon}, ""),
+		OutageNotice(noon, []string{"a.example", "b.example"}, noon), OutageNotice(time.Time{}, nil, noon),
+	} {
+		n.What, n.Status = WhatNotice, cmp.Or(n.Status, StatusOpen)
+		all = append(all, n.from("mail.here.example"))
+	}
+	var digest held
+	for _, m := range all[:3] {
+		digest.add(m)
+	}
+	return append(all, digest.message("within 10 minutes, more than are sent one by one", "mail.here.example"), testMessage("mail.here.example"))
 }
 
-// TestOutageNotice is the alert of an outage of our own network.
-func TestOutageNotice(t *testing.T) {
-	var failing []string
-	for _, c := range "abcdefghijkl" {
-		failing = append(failing, string(c)+".example")
-	}
-	for want, n := range map[string]Message{
-		`many destinations are no longer reached over TLS; somebody may strip STARTTLS near this server
---
-With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. It is sent on the day of outbound.release_after_days. Days in the outage do not count against the pins.
-Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect.
-Some of them: a.example, b.example, c.example, d.example, e.example, f.example, g.example, h.example, i.example, j.example.
---
-tlsratchet outbound
-tlsratchet outbound --set release --why 'REASON'
-postqueue -f`: OutageNotice(noon, failing, noon),
-		`destinations are reached over TLS again
---
-What waited is sent as Postfix tries it again.
---
-tlsratchet outbound`: OutageNotice(time.Time{}, nil, noon),
-	} {
-		if diff := cmp.Diff(want, shown(n.from("mail.here.example"))); diff != "" || (n.Status == StatusClosed) == strings.HasPrefix(want, "many") {
-			t.Errorf("-want +got:\n%s", diff)
+// TestEveryText is what a postmaster reads, of everything that may be sent.
+func TestEveryText(t *testing.T) {
+	var b strings.Builder
+	for _, m := range everything() {
+		fmt.Fprintf(&b, "[%s] %s\n\n%s\n", label(m), m.Title, m.Text)
+		for _, c := range m.Next {
+			fmt.Fprintf(&b, "    %s\n", c)
 		}
+		fmt.Fprintf(&b, "-- %s, %s, %s\n\n", m.What, m.Key, m.Status)
+	}
+	path := filepath.Join("testdata", "messages.golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -22,25 +22,27 @@ func messageOf(c *incident.Change, host string) *Message {
 		Key: fmt.Sprint("incident-", i.ID), What: string(c.What), Status: StatusOpen, Severity: Of(i), At: c.At,
 		Title: title(c), Text: strings.Join(text(c), "\n"), Next: next(c), Incident: i,
 	}
-	if !i.IsOpen() {
+	switch {
+	case c.What == incident.Holding && !i.IsOpen(): // the mail still waits
+		m.Status = StatusNone
+	case !i.IsOpen():
 		m.Status = StatusClosed
 	}
 	return m.from(host)
 }
 
+// events are those without an incident.
+var events = map[incident.What]string{
+	incident.Pinned:   "is pinned: TLS is expected from now on",
+	incident.Lapsed:   "was seen below its pin, which has lapsed",
+	incident.Released: "stayed below its pin for days: the pin is released",
+}
+
 // noteOf is for changes without an incident.
 func noteOf(c *incident.Change, host string) *Message {
-	event := map[incident.What]string{
-		incident.Pinned:   "is pinned: TLS is expected from now on",
-		incident.Lapsed:   "came below a pin that has lapsed",
-		incident.Released: "is accepted again without TLS: its pin was released",
-	}
-	if c.Identity.Kind == tlsstate.Destination {
-		event[incident.Released] = "gets its mail without TLS again: its pin was released"
-	}
 	return Message{
 		Key: string(c.What) + "-" + c.Identity.String(), What: string(c.What), At: c.At,
-		Title: clean.Name(c.Identity.String()) + " " + event[c.What], Text: c.Words, Next: commands(c.Identity, false),
+		Title: clean.Name(c.Identity.String()) + " " + events[c.What], Text: c.Words, Next: commands(c.Identity, false),
 	}.from(host)
 }
 
@@ -53,11 +55,11 @@ func title(c *incident.Change) string {
 	who := peerName(i)
 	switch c.What {
 	case incident.Grown:
-		return fmt.Sprintf("%s %s: %s so far", who, words.Kind(i.Kind), words.Count(i.Messages, "message"))
+		return fmt.Sprintf("%s %s: %s so far", who, words.Kind(i.Kind), words.Count(i.Messages, "downgraded message"))
 	case incident.Waiting:
-		return fmt.Sprintf("%s has been refused for %s; senders will soon get their mail back", who, span(c.At.Sub(i.Refused)))
+		return fmt.Sprintf("%s: first refused %s ago; senders may soon get their mail back", who, span(c.At.Sub(i.Refused)))
 	case incident.Holding:
-		return fmt.Sprintf("%s of %s may still be in the hold queue", words.Count(len(c.Held), "message"), who)
+		return fmt.Sprintf("%s: %s may still be in the hold queue", who, words.Count(len(c.Held), "message"))
 	case incident.Closed:
 		return who + ": " + i.ClosedBy.Words()
 	}
@@ -66,8 +68,12 @@ func title(c *incident.Change) string {
 
 // peerName names the peer of an incident, with its host if there is only one.
 func peerName(i *incident.Incident) string {
-	if i.Identity.Kind == tlsstate.Address && len(i.Clients) == 1 && i.Clients[0].Host != "" {
+	switch {
+	case i.Identity.Kind == tlsstate.Address && len(i.Clients) == 1 && i.Clients[0].Host != "":
 		return fmt.Sprintf("%s (%s)", clean.Name(i.Clients[0].Host), clean.Name(i.Identity.Name))
+	case i.Identity.Kind == tlsstate.Sender:
+		domain, client, _ := strings.Cut(i.Identity.Name, "/")
+		return fmt.Sprintf("mail from %s by %s", clean.Name(domain), clean.Name(client))
 	}
 	return clean.Name(i.Identity.Name)
 }
@@ -90,15 +96,23 @@ func text(c *incident.Change) (all []string) {
 	if i.Identity.Kind == tlsstate.Destination {
 		all = append(all, whatWaits(c)...)
 	} else if c.What == incident.Waiting {
-		all = append(all, "Senders usually give up after five days, some after one. If the peer has turned TLS off, unpin it. Otherwise its pin is released after policy.release_after_days, unless the configuration requires TLS of it.")
+		all = append(all, "Senders usually give up after five days, some after one. "+endOfRefusal(&i))
 	}
 	return all
 }
 
+// endOfRefusal states when mail of a peer that stays below its pin is accepted.
+func endOfRefusal(i *incident.Incident) string {
+	if i.Evidence.Required {
+		return "The configuration requires this of the peer: mail below it is refused for as long as its row says so."
+	}
+	return "If the peer has turned TLS off, unpin it. If you do nothing, its pin is released once it came below it on policy.release_after_days days."
+}
+
 // next are the commands: to explain, to unpin, to release held mail.
 func next(c *incident.Change) []string {
-	all := commands(c.Identity, c.What != incident.Closed && !c.Incident.Evidence.Required)
-	if c.Identity.Kind == tlsstate.Destination && len(all) > 0 && holds(&c.Incident) {
+	all := commands(c.Identity, c.Incident.IsOpen() && !c.Incident.Evidence.Required)
+	if c.Identity.Kind == tlsstate.Destination && len(all) > 0 && holds(&c.Incident) && c.Incident.ClosedBy != incident.Quiet {
 		all = append(all, "postqueue -f")
 	}
 	held := c.Held
@@ -164,16 +178,16 @@ func destinationTitle(c *incident.Change) string {
 func whatWaits(c *incident.Change) []string {
 	i := &c.Incident
 	switch {
-	case c.What == incident.Closed && holds(i):
+	case !i.IsOpen() && holds(i) && i.ClosedBy != incident.Quiet: // after a quiet day the pin still stands
 		return []string{"Mail that waits for it is sent when Postfix tries it again."}
-	case c.What == incident.Closed:
+	case !i.IsOpen():
 		return nil
-	case i.Kind == tlsstate.Weakened:
+	case i.Kind == tlsstate.Weakened && !holds(i):
 		return []string{"It was sent: outbound.action = hold keeps back mail in clear alone."}
 	case !holds(i):
-		return []string{"Nothing was held: the action is observe. With hold this mail would have waited."}
+		return []string{"Nothing was held: the action is observe, or hold does not apply now; tlsratchet outbound states why."}
 	case i.Evidence.Required:
-		return []string{"Its mail waits until TLS is back: the configuration requires it."}
+		return []string{"What was held waits in Postfix's queue until TLS is back: the configuration requires it."}
 	}
-	return []string{fmt.Sprintf("Its mail waits in Postfix's queue. It failed on %s since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.", words.Count(i.Evidence.Below, "day"))}
+	return []string{fmt.Sprintf("What was held waits in Postfix's queue. The destination failed on %s since TLS was last used; the pin is released by outbound.release_after_days, and then all of it is sent. If it has turned TLS off, unpin it now.", words.Count(i.Evidence.Below, "day"))}
 }

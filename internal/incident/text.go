@@ -64,7 +64,7 @@ func (i *Incident) state() string {
 
 // reasons are why an incident closed, in words.
 var reasons = map[Reason]string{
-	Met: "the pin is met again", Quiet: "no downgrade for 24 hours", Unpinned: "an operator dropped the pin",
+	Met: "TLS as expected again", Quiet: "no downgrade for 24 hours", Unpinned: "an operator dropped the pin",
 }
 
 // Words states why an incident closed.

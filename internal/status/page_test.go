@@ -91,7 +91,7 @@ func TestBreakerWords(t *testing.T) {
 // TestClosedBy: why an incident is over, in words.
 func TestClosedBy(t *testing.T) {
 	for reason, want := range map[incident.Reason]string{
-		incident.Met: "the pin is met again", incident.Quiet: "no downgrade for 24 hours", incident.Unpinned: "an operator dropped the pin", "new": "new",
+		incident.Met: "TLS as expected again", incident.Quiet: "no downgrade for 24 hours", incident.Unpinned: "an operator dropped the pin", "new": "new",
 	} {
 		p := busyPage(t)
 		p.Of = func(id tlsstate.Identity) []incident.Incident {
