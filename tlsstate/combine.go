@@ -40,7 +40,11 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 	case domain.Outcome == Downgraded && (domain.Required || !address.letGo()):
 		domain.knownPlaintext = address.knownPlaintext || address.hasTLS && !address.keeps(domain)
 		domain.Cap = Header
-		if domain.Support = support(vs, rule); domain.Support != NoSupport {
+		switch domain.Support = support(vs, rule); {
+		case domain.Support == NoSupport:
+		case domain.Recalled && !domain.Required: // nothing proves it now: lose no mail by it
+			domain.Cap = Tempfail
+		default:
 			domain.Cap = Reject
 		}
 		return *domain

@@ -290,6 +290,36 @@ func TestBrokenDNS(t *testing.T) {
 	f.strip(t, "a row, by the one domain of the network", neighbour, day(2), tlsstate.Reject)
 }
 
+// Whoever rents a host beside a peer without TLS and without a confirmed name, and is
+// the one domain that is known there, has his pin speak for that peer: nothing is
+// refused for good by it, and after three days the peer is known for plaintext.
+func TestOnlyDomainOfANetwork(t *testing.T) {
+	f := newFixture(t)
+	reject := tlsstate.DefaultPolicy()
+	reject.Stripped = tlsstate.Reject
+	rules, err := tlsstate.NewRules(reject, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.SetRules(rules)
+	for n := range 9 {
+		c := bank
+		c.Addr, c.Name = fmt.Sprintf("198.18.%d.9", n), fmt.Sprintf("h%d.evil.example", n)
+		if n == 0 {
+			c.Addr = "192.0.2.66"
+		}
+		f.pin(t, c)
+	}
+	friend := nameless(bank)
+	friend.Addr = "192.0.2.99"
+	for n, want := range []tlsstate.Action{tlsstate.Tempfail, tlsstate.Tempfail, tlsstate.Tempfail, tlsstate.Header} {
+		f.strip(t, fmt.Sprintf("day %d of the peer beside him", n+1), friend, day(11+n), want)
+	}
+	known := bank
+	known.Addr, known.Name = "192.0.2.98", "h10.evil.example"
+	f.strip(t, "a name that DNS confirms", known, day(11), tlsstate.Reject)
+}
+
 // An IPv6 neighbour neither wears a pin out nor earns one for others.
 func TestNeighboursInASlash64(t *testing.T) {
 	f := newFixture(t)
