@@ -58,6 +58,10 @@ func (b *Outbound) Removed(queueID string) { b.waiting.removed(queueID) }
 
 // Delivered learns from a delivery; it is part of [maillog.DeliverySink].
 func (b *Outbound) Delivered(d *maillog.Delivery) {
+	if int(tlsstate.DayOf(d.At)) > int(tlsstate.DayOf(b.o.Now()))+1 { // by whose clock?
+		b.counts.add(&b.counts.Unknown)
+		return
+	}
 	b.learnHosts(d)
 	l, ok := b.nexthop(d)
 	if !ok {
@@ -101,24 +105,24 @@ func (b *Outbound) isHeld(l lookup) bool {
 }
 
 // judge holds a delivery against what is known of its destination, and learns. met
-// reports whether the destination was reached as it should be: over TLS, or its pin
-// is dropped or released.
+// reports whether the destination was reached as it should be: over TLS, or it is
+// exempt, or its pin is dropped or released.
 func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) (met bool) {
 	id, s := l.name.id, b.settings.Load()
 	rule := s.Rules.For(noAddr, id.Name)
+	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
+	if d.Status == maillog.Sent {
+		b.tally.add(id.Name, o.Day, used.Level)
+	}
 	if rule.Exempt {
-		return false
+		return true
 	}
 	h, ok := b.load(id)
 	if !ok {
 		return false
 	}
-	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
 	v, after := tlsstate.Learn(h, o, rule)
 	v.Identity = id
-	if d.Status == maillog.Sent {
-		b.tally.add(id.Name, o.Day, used.Level)
-	}
 	learns := after != h
 	if v.Outcome == tlsstate.Downgraded && s.wouldHold(&v) {
 		learns = !b.failedDelivery(d, &v, rule) && learns
@@ -160,9 +164,6 @@ func networkOf(addr string) string {
 }
 
 func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) {
-	if int(o.Day) > int(tlsstate.DayOf(b.o.Now()))+1 {
-		return
-	}
 	// Without an address there is no quota: we chose whom to send to.
 	_, err := b.o.Histories.Update(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
 		_, h = tlsstate.Learn(h, o, rule)

@@ -430,6 +430,35 @@ func TestWaitingForNoPin(t *testing.T) {
 	}
 }
 
+// TestSentOfExempt: what is exempt is counted, and is listed with its state; and no
+// destination is listed for ever, nor waits after a row exempts it.
+func TestSentOfExempt(t *testing.T) {
+	w := newWorld(t, rows(tlsstate.Row{Domain: "old.test", Exempt: true}, tlsstate.Row{Domain: "must.test", Least: tlsstate.TLS12}))
+	observe := w.settings.Load().Rules
+	w.deliver("old.test", inClear)
+	w.deliver("old.test", tls12)
+	w.deliver("other.test", inClear)
+	sent := w.State().Sent
+	var b strings.Builder
+	if sent.Write(&b); !strings.HasPrefix(b.String(), "3 recipients on 1 days, 33.3 % encrypted.") || !strings.Contains(b.String(), "1        old.test (exempt)\n") || strings.Contains(b.String(), "other.test (") {
+		t.Errorf("%s", &b)
+	}
+	w.days(tlsstate.Window)
+	if got := w.State().Sent.Clear; len(got) != 0 {
+		t.Errorf("listed still: %+v", got)
+	}
+	w.settings.Load().Rules = newWorld(t, nil).settings.Load().Rules
+	w.pin("old.test")
+	w.deliver("old.test", refused)
+	queued := w.State().Waiting[0].QueueIDs[0]
+	w.settings.Load().Rules = observe
+	w.Removed(queued)
+	w.deliver("old.test", inClear)
+	if got := w.State().Waiting; len(got) != 0 {
+		t.Errorf("waits, though it is exempt: %+v", got)
+	}
+}
+
 // TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
 	ask := func(a *asked, n *names, pid uint32, key string, ago time.Duration) {
@@ -527,6 +556,21 @@ func TestRelayhostTeachesNothing(t *testing.T) {
 	}
 	if w.Stats().Unattributed != 1 {
 		t.Errorf("%+v", w.Stats())
+	}
+}
+
+// TestFuture: a line that is dated later than tomorrow teaches nothing, counts for no
+// day and is nothing that waits.
+func TestFuture(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	before := fmt.Sprint(w.State())
+	for _, d := range []maillog.Delivery{refused, inClear, tls12} {
+		d.At, d.Domain, d.Host = w.now.AddDate(1, 0, 0), "bank.test", "mx.bank.test"
+		w.Delivered(&d)
+	}
+	if after := fmt.Sprint(w.State()); after != before || w.Stats().Unknown != 3 {
+		t.Errorf("%s\nwas %s", after, before)
 	}
 }
 

@@ -22,7 +22,17 @@ type State struct {
 // State returns what is to be kept.
 func (b *Outbound) State() State {
 	now := b.o.Now()
-	return State{Waiting: b.waiting.list(now), Outage: b.outage.state(), Sent: b.tally.sent(tlsstate.DayOf(now))}
+	s := State{Waiting: b.waiting.list(now), Outage: b.outage.state(), Sent: b.tally.sent(tlsstate.DayOf(now))}
+	for i := range s.Sent.Clear {
+		c := &s.Sent.Clear[i]
+		switch rule := b.settings.Load().Rules.For(noAddr, c.Destination); {
+		case rule.Exempt:
+			c.State = "exempt"
+		case rule.Least > tlsstate.Plaintext:
+			c.State = "required"
+		}
+	}
+	return s
 }
 
 // Restore continues where an earlier daemon stopped. Call it before the first
@@ -69,7 +79,7 @@ type Sent struct {
 	// Days are the counts of the last 64 days, the oldest first.
 	Days []SentDay `json:"days"`
 	// Clear are the destinations that most mail went to in clear, the largest
-	// first, within the same days.
+	// first, of those that some went to within the same days.
 	Clear []ClearDestination `json:"clear"`
 }
 
@@ -83,14 +93,19 @@ type SentDay struct {
 // ClearDestination is a destination that takes mail in clear.
 type ClearDestination struct {
 	Destination string `json:"destination"`
-	Recipients  uint64 `json:"recipients"`
+	// Recipients counts those since the destination is listed, which it is for 64
+	// days after Last.
+	Recipients uint64       `json:"recipients"`
+	Last       tlsstate.Day `json:"last"`
+	// State is "exempt" or "required" where a [[send]] row makes it so.
+	State string `json:"state,omitempty"`
 }
 
 // sentTally counts for people; no decision rests on it. Its memory is bounded.
 type sentTally struct {
 	mu    sync.Mutex
 	days  [tlsstate.Window]SentDay
-	clear map[string]uint64
+	clear map[string]ClearDestination
 }
 
 // maxClear bounds the destinations in clear that are counted one by one.
@@ -100,18 +115,23 @@ func (s *sentTally) add(name string, day tlsstate.Day, level tlsstate.Level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &s.days[day%tlsstate.Window]
-	if d.Day != day {
+	if d.Day < day {
 		*d = SentDay{Day: day}
+	}
+	if d.Day > day {
+		return // of a log that was not read for 64 days
 	}
 	d.Levels[level]++
 	if level > tlsstate.Plaintext {
 		return
 	}
 	if _, known := s.clear[name]; !known && len(s.clear) >= maxClear {
-		maps.DeleteFunc(s.clear, func(_ string, n uint64) bool { return n <= 1 })
+		maps.DeleteFunc(s.clear, func(_ string, c ClearDestination) bool { return c.Recipients <= 1 || isOld(c.Last, day) })
 	}
-	note(&s.clear, maxClear, name, s.clear[name]+1)
+	note(&s.clear, maxClear, name, ClearDestination{Destination: name, Recipients: s.clear[name].Recipients + 1, Last: max(day, s.clear[name].Last)})
 }
+
+func isOld(d, today tlsstate.Day) bool { return int(d) <= int(today)-tlsstate.Window }
 
 // sent returns the counts of the 64 days that end with today.
 func (s *sentTally) sent(today tlsstate.Day) Sent {
@@ -119,13 +139,15 @@ func (s *sentTally) sent(today tlsstate.Day) Sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.days {
-		if d.Day > 0 && int(d.Day) > int(today)-tlsstate.Window {
+		if d.Day > 0 && !isOld(d.Day, today) {
 			all.Days = append(all.Days, d)
 		}
 	}
 	slices.SortFunc(all.Days, func(a, b SentDay) int { return cmp.Compare(a.Day, b.Day) })
-	for name, n := range s.clear {
-		all.Clear = append(all.Clear, ClearDestination{Destination: name, Recipients: n})
+	for _, c := range s.clear {
+		if !isOld(c.Last, today) {
+			all.Clear = append(all.Clear, c)
+		}
 	}
 	slices.SortFunc(all.Clear, func(a, b ClearDestination) int {
 		return cmp.Or(cmp.Compare(b.Recipients, a.Recipients), cmp.Compare(a.Destination, b.Destination))
@@ -138,6 +160,6 @@ func (s *sentTally) restore(all Sent) {
 		s.days[d.Day%tlsstate.Window] = d
 	}
 	for _, c := range all.Clear {
-		note(&s.clear, maxClear, c.Destination, c.Recipients)
+		note(&s.clear, maxClear, c.Destination, c)
 	}
 }

@@ -79,6 +79,10 @@ func (s *Sent) Write(w io.Writer) {
 		fmt.Fprintln(w, "In clear, the largest first:")
 	}
 	for _, d := range s.Clear {
-		fmt.Fprintf(w, "  %-8d %s\n", d.Recipients, d.Destination)
+		state := ""
+		if d.State != "" {
+			state = " (" + d.State + ")"
+		}
+		fmt.Fprintf(w, "  %-8d %s%s\n", d.Recipients, d.Destination, state)
 	}
 }
