@@ -62,6 +62,14 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// README installs the package of this version.
+func TestReadmeVersion(t *testing.T) {
+	readme, err := os.ReadFile(root + "/README.md")
+	if name := "tlsratchet_" + strings.TrimSpace(run(t, root, "packaging/version")) + "-1_amd64.deb"; err != nil || !strings.Contains(string(readme), name) {
+		t.Errorf("README.md does not name %s, %v", name, err)
+	}
+}
+
 // The shell accepts the maintainer scripts, and the configuration is valid.
 func TestScripts(t *testing.T) {
 	for _, pattern := range []string{"version", "notices", "build", "release", "../test/versions", "../test/systemd/run", "../test/container/run", "../test/systemd/inside/*", "deb/p*", "rpm/*"} {

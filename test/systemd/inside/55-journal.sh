@@ -12,4 +12,6 @@ for i in $(seq 120); do
 	esac
 done
 eventually 'all of the load arrives' arrived
+replayed() { journalctl --facility=mail -o short-unix | tlsratchet replay - | grep -q '^judged  *[1-9]'; } # as in README.md
+check 'replay reads the journal' replayed
 eventually 'each delivery is counted once' agree
