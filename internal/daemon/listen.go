@@ -32,8 +32,8 @@ func groupID(cfg *config.Config, key, name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
-	if id, err := strconv.Atoi(name); err == nil {
-		return id, nil
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {

@@ -25,3 +25,19 @@ func TestDefaultFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupNumbers: what is neither the number of a group nor its name is refused, not
+// taken for no group.
+func TestGroupNumbers(t *testing.T) {
+	cfg := testConfig(t)
+	for name, want := range map[string]int{"": -1, "0": 0, "12345": 12345} {
+		if got, err := groupID(cfg, "socket.group", name); got != want || err != nil {
+			t.Errorf("%q: %d, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"-1", "+7", "4294967295", "no-such-group"} {
+		if got, err := groupID(cfg, "socket.group", name); err == nil {
+			t.Errorf("%q: %d", name, got)
+		}
+	}
+}

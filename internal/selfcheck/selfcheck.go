@@ -73,10 +73,10 @@ func (c *Check) Run(ctx context.Context) {
 }
 
 func (c *Check) try(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	r := Probe(ctx, c.o.Dial, c.o.Address)
-	if !r.Reachable && c.last.Load() == nil {
+	r := Probe(within, c.o.Dial, c.o.Address)
+	if !r.Reachable && (c.last.Load() == nil || ctx.Err() != nil) {
 		return
 	}
 	c.last.Store(&r)

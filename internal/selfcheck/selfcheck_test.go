@@ -185,3 +185,33 @@ func TestNames(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// TestEnd: a try that the end of the check cuts off is no result: the breaker keeps its
+// answer over a restart.
+func TestEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mx{}
+		good := offering(certificate(t, -1, 60))
+		m.now.Store(&good)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := selfcheck.New(selfcheck.Options{Address: "mx.test:25", Every: time.Minute, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if m.tries.Load() > 0 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return m.dial(ctx, network, address)
+		}})
+		done := make(chan struct{})
+		go func() { c.Run(ctx); close(done) }()
+		synctest.Wait()
+		c.Poke()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		cancel()
+		<-done
+		if works, _ := c.Works(); !works {
+			t.Error("its own end made it unknown whether STARTTLS works")
+		}
+	})
+}
