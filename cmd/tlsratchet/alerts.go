@@ -64,6 +64,6 @@ func printResult(c *cli.Context, r alert.Result) error {
 	}
 	return show(c, shown, func(w io.Writer) {
 		answer = strings.Map(printable, answer) // an error may hold a server's names
-		fmt.Fprintf(w, "%s %s (%d ms): %s\n", brushFor(w).colour(as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
+		fmt.Fprintf(w, "%s %s (%d ms): %s\n", colour(w, as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
 	})
 }

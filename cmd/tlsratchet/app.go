@@ -32,7 +32,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // run runs one command line and returns its exit code. Errors go to stderr, a
 // line each.
 func run(args []string, stdout, stderr io.Writer) int {
-	out := &output{Writer: stdout}
+	out := &output{Writer: stdout, colours: colours(stdout)}
 	err := newApp(out, stderr).Run(args)
 	if !errors.Is(err, out.err) {
 		err = errors.Join(err, out.err)
@@ -54,7 +54,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 // look at what each line came to.
 type output struct {
 	io.Writer
-	err error
+	colours bool
+	err     error
 }
 
 // Write implements [io.Writer].

@@ -57,7 +57,7 @@ func override(c *cli.Context, answers []string) (o admin.Override, err error) {
 }
 
 func (s breakerShown) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s\n", brushFor(w).colour(answerPaint[s.Effective], s.Effective.String()), s.Means)
+	fmt.Fprintf(w, "%s: %s\n", colour(w, answerPaint[s.Effective], s.Effective.String()), s.Means)
 	if s.Override != nil {
 		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", s.Answer)
 	}

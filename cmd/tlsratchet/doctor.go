@@ -83,7 +83,7 @@ func printFindings(c *cli.Context, all []doctor.Finding) (unwell error) {
 			unwell = errUnwell
 		}
 		err := show(c, f, func(w io.Writer) {
-			severity := brushFor(w).colour(severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
+			severity := colour(w, severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
 			fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
 			if f.Fix != "" {
 				fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)

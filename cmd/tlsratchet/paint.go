@@ -20,22 +20,16 @@ const (
 	yellow paint = "33"
 )
 
-// brush colours words, or doesn't.
-type brush bool
-
-// brushFor colours on a terminal alone, and not where its owner doesn't want it
-// (NO_COLOR, see no-color.org) or can't have it.
-func brushFor(w io.Writer) brush {
-	if o, ok := w.(*output); ok {
-		w = o.Writer
-	}
+// colours reports whether w is to be coloured: a terminal alone, and not where its
+// owner doesn't want it (NO_COLOR, see no-color.org) or can't have it.
+func colours(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return brush(ok && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+	return ok && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// colour returns text as it is to be printed. Pad it before.
-func (b brush) colour(p paint, text string) string {
-	if !b || p == plain {
+// colour returns text as it is to be printed to w. Pad it before.
+func colour(w io.Writer, p paint, text string) string {
+	if o, ok := w.(*output); !ok || !o.colours || p == plain {
 		return text
 	}
 	return fmt.Sprintf("\x1b[%sm%s\x1b[0m", p, text)

@@ -62,5 +62,5 @@ func printDetail(d admin.Detail, w io.Writer) {
 	if d.Later != "" {
 		words = append(words, d.Later)
 	}
-	fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", brushFor(w).colour(bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
+	fmt.Fprintf(w, "%s\n\n  %s\n  %s\n\n%s\n", colour(w, bold, d.Identity), d.Strip, admin.StripLegend, strings.Join(words, "\n"))
 }

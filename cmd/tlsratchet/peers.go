@@ -133,16 +133,16 @@ func printRows(c *cli.Context, rows iter.Seq2[admin.Row, error]) error {
 	if c.Bool("json") {
 		return admin.WriteLines(w, rows)
 	}
-	n, b := 0, brushFor(w)
+	n := 0
 	for r, err := range rows {
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			head := fmt.Sprintf(rowFormat, "IDENTITY", "PIN", fmt.Sprintf(stateFormat, "STATE"), "LAST", "none", "weak", "1.2", "1.3")
-			fmt.Fprintln(w, b.colour(bold, head))
+			fmt.Fprintln(w, colour(w, bold, head))
 		}
-		if err := printRow(w, &r, b); err != nil {
+		if err := printRow(w, &r); err != nil {
 			return err
 		}
 		n++
@@ -153,7 +153,7 @@ func printRows(c *cli.Context, rows iter.Seq2[admin.Row, error]) error {
 	return nil
 }
 
-func printRow(w io.Writer, r *admin.Row, b brush) error {
+func printRow(w io.Writer, r *admin.Row) error {
 	as := yellow
 	switch r.State {
 	case "":
@@ -167,7 +167,7 @@ func printRow(w io.Writer, r *admin.Row, b brush) error {
 		}
 		return "-"
 	}
-	row := fmt.Sprintf(rowFormat, r.Identity, cmp.Or(r.Pin, "-"), b.colour(as, fmt.Sprintf(stateFormat, cmp.Or(r.State, "-"))), r.Last,
+	row := fmt.Sprintf(rowFormat, r.Identity, cmp.Or(r.Pin, "-"), colour(w, as, fmt.Sprintf(stateFormat, cmp.Or(r.State, "-"))), r.Last,
 		days(tlsstate.Plaintext), days(tlsstate.Weak), days(tlsstate.TLS12), days(tlsstate.TLS13))
 	if r.Host != "" {
 		row += " " + r.Host

@@ -70,7 +70,7 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	log := NewLogger(stderr, cfg, &slog.LevelVar{})
 	file, err := store.Open(cfg.History, storeOptions(cfg, func() *config.Config { return cfg }, log))
 	if errors.Is(err, store.ErrLocked) {
-		return nil, fmt.Errorf("a daemon has %s, but doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
+		return nil, fmt.Errorf("%s is in use, by a command, or by a daemon that doesn't answer on its socket for commands: give the configuration that it runs with: %w", cfg.History, err)
 	}
 	if errors.Is(err, store.ErrDamaged) {
 		err = fmt.Errorf("%w: start the daemon, which sets it aside and goes on with the newest snapshot", err)
