@@ -108,6 +108,9 @@ func IsInside(d *maillog.Delivery) bool {
 // one with a name that no MX record has.
 func (b *Outbound) isRoute(host string) bool {
 	host = strings.ToLower(host)
+	if host == "" { // none: Postfix suspended the destination
+		return false
+	}
 	return !isMX(host) || slices.Contains(b.settings.Load().Permission.Relays, host) || b.asked.isRoute(host)
 }
 

@@ -44,3 +44,37 @@ func TestSuspendedKeepNetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestProviderFails: the customers of one provider fail together, at hosts of its
+// own: no outage of our network, by what smtp(8) logs.
+func TestProviderFails(t *testing.T) {
+	w := newWorld(t, nil)
+	for n := range outageNames + 5 {
+		w.pin(fmt.Sprintf("customer%d.test", n))
+	}
+	for n := range outageNames + 5 {
+		d := refused
+		d.At, d.PID, d.QueueID = w.now, 77, fmt.Sprint("C", n)
+		d.Domain, d.Host, d.Addr = fmt.Sprintf("customer%d.test", n), "mx.provider.test", fmt.Sprintf("198.51.%d.1", n)
+		w.Answer([]byte(d.Domain), 77)
+		w.Delivered(&d)
+		d.PID, d.Host, d.Addr, d.Suspended = 78, "", "", true // by retry(8)
+		w.Delivered(&d)
+	}
+	if s := w.Stats(); s.Outage || s.Held != 2*(outageNames+5) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestRefusedByOthers: what another table than ours kept here, over a connection that
+// was there or without a try, says nothing of a destination that we don't hold.
+func TestRefusedByOthers(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Answer([]byte("other.test"), 77)
+	d := refused
+	d.At, d.PID, d.QueueID, d.Domain, d.Suspended = w.now, 78, "Q1", "other.test", true
+	w.Delivered(&d)
+	if len(w.events) > 0 || w.Stats().Held > 0 {
+		t.Errorf("learned: %+v", w.events)
+	}
+}

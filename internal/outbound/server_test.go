@@ -96,6 +96,8 @@ func TestProtocols(t *testing.T) {
 		{"nothing", "", ""},
 		{"socketmap, held", "16:pol bank.example,", netstring("OK encrypt")},
 		{"socketmap, not held", "12:pol one.test,12:pol one.test,", netstring("NOTFOUND ") + netstring("NOTFOUND ")},
+		{"socketmap, 9 bytes", "9:pol a.tst,", netstring("NOTFOUND ")},
+		{"socketmap, 90 bytes", netstring("pol " + strings.Repeat("a", 86)), netstring("NOTFOUND ")},
 		{"socketmap, too long", "2000:" + long + ",", ""},
 		{"socketmap, endless length", strings.Repeat("1", 500), ""},
 		{"socketmap, no comma", "12:pol one.test;", ""},
