@@ -430,6 +430,28 @@ func TestWaitingForNoPin(t *testing.T) {
 	}
 }
 
+// TestWaitingText: what to do is what helps, and no host is named where none was tried.
+func TestWaitingText(t *testing.T) {
+	w := newWorld(t, rows(tlsstate.Row{Domain: "must.test", Least: tlsstate.TLS12}))
+	w.pin("bank.test")
+	w.deliver("must.test", refused)
+	d := refused
+	d.At, d.PID, d.QueueID, d.Domain, d.Suspended = w.now, 77, "Q99", "bank.test", true
+	w.Answer([]byte("bank.test"), 77)
+	w.Delivered(&d)
+	o := w.Overview()
+	var b strings.Builder
+	o.Write(&b, w.now)
+	for _, want := range []string{
+		"STARTTLS was not offered\n", "STARTTLS was not offered by mx.must.test\n",
+		"must.test go now: change its row of [[send]]", "bank.test go now: tlsratchet peer unpin",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &b)
+		}
+	}
+}
+
 // TestSentOfExempt: what is exempt is counted, and is listed with its state; and no
 // destination is listed for ever, nor waits after a row exempts it.
 func TestSentOfExempt(t *testing.T) {

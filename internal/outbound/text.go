@@ -47,13 +47,20 @@ func writeWaiting(w io.Writer, all []Waiting) {
 		if release == "" {
 			release = "never"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", d.Destination, d.Pin, d.First.UTC().Format(time.DateOnly), len(d.QueueIDs), d.Observed, release,
-			d.Reason+" by "+strings.Join(d.Hosts, ", "))
+		reason := d.Reason
+		if len(d.Hosts) > 0 { // none where Postfix did not try
+			reason += " by " + strings.Join(d.Hosts, ", ")
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", d.Destination, d.Pin, d.First.UTC().Format(time.DateOnly), len(d.QueueIDs), d.Observed, release, reason)
 	}
 	table.Flush()
 	for i := range all {
-		if len(all[i].QueueIDs) > 0 {
-			fmt.Fprintf(w, "To let the mail to %s go now: tlsratchet peer unpin --why 'REASON' destination:%[1]s && postqueue -f\n", all[i].Destination)
+		switch d := &all[i]; {
+		case len(d.QueueIDs) == 0:
+		case d.Required: // by no pin
+			fmt.Fprintf(w, "To let the mail to %s go now: change its row of [[send]], reload tlsratchet, then postqueue -f\n", d.Destination)
+		default:
+			fmt.Fprintf(w, "To let the mail to %s go now: tlsratchet peer unpin --why 'REASON' destination:%[1]s && postqueue -f\n", d.Destination)
 		}
 	}
 }
