@@ -436,7 +436,7 @@ func TestWaitingText(t *testing.T) {
 	w.pin("bank.test")
 	w.deliver("must.test", refused)
 	d := refused
-	d.At, d.PID, d.QueueID, d.Domain, d.Suspended = w.now, 77, "Q99", "bank.test", true
+	d.At, d.PID, d.QueueID, d.Domain, d.Suspended = w.now, 99, "Q99", "bank.test", true // by error(8)
 	w.Answer([]byte("bank.test"), 77)
 	w.Delivered(&d)
 	o := w.Overview()
