@@ -52,7 +52,7 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	s := &sending{log: d.log, state: stateFile(cfg, "outbound.json"), cfg: cfg, permitted: make(chan struct{})}
 	s.out = outbound.New(outbound.Options{
 		Histories: d.histories, Settings: settings(cfg, outbound.Permission{}), Events: d.watch.book.OnEvent, Outage: d.watch.outage,
-		Now: time.Now, Log: d.log,
+		Writes: d.ratchet.Writes, Now: time.Now, Log: d.log,
 	})
 	limits := outbound.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections

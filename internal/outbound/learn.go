@@ -164,6 +164,9 @@ func networkOf(addr string) string {
 }
 
 func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) {
+	if b.o.Writes != nil && !b.o.Writes(o.Day) {
+		return
+	}
 	// Without an address there is no quota: we chose whom to send to.
 	_, err := b.o.Histories.Update(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
 		_, h = tlsstate.Learn(h, o, rule)

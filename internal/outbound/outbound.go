@@ -23,6 +23,8 @@ type Options struct {
 	// Outage, if not nil, is called when many destinations begin to fail at
 	// once, and when that ends.
 	Outage func(OutageState)
+	// Writes, if not nil, reports whether what is seen on a day may be remembered.
+	Writes func(tlsstate.Day) bool
 	// Now is the clock. Required.
 	Now func() time.Time
 	// Log is where held and released mail is reported. Required.

@@ -80,6 +80,22 @@ func (w *world) pin(domain string) {
 	}
 }
 
+// TestAClockAheadTeachesNothing: one delivery on a clock that is years ahead would
+// make the newest day of the whole memory one of that clock.
+func TestAClockAheadTeachesNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	w.o.Writes = ratchet.New(ratchet.Options{Histories: w.memory, Rules: w.settings.Load().Rules, Log: quiet}).Writes
+	w.pin("bank.test")
+	newest := w.memory.Newest()
+	for day, want := range []bool{false, true} { // after a day it is believed
+		w.days(max(5000*(1-day), 1))
+		w.deliver("bank.test", tls12)
+		if learned := w.memory.Newest() > newest; learned != want {
+			t.Errorf("day %d: learned %v", day, learned)
+		}
+	}
+}
+
 // TestProgressions is a destination's life: what came each day, and what is then
 // answered.
 func TestProgressions(t *testing.T) {

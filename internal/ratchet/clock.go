@@ -58,6 +58,12 @@ func (g *clockGuard) writes(day, newest tlsstate.Day, log *slog.Logger) bool {
 	return false
 }
 
+// Writes reports whether what is seen on a day may be remembered: not while the
+// clock is far ahead of the newest record, which is logged once.
+func (r *Ratchet) Writes(day tlsstate.Day) bool {
+	return r.clock.writes(day, r.o.Histories.Newest(), r.o.Log)
+}
+
 // ConfirmClock says that an operator has looked at the clock: what it says is
 // written, however far it is ahead of the newest record. Call it before the
 // first session.

@@ -18,7 +18,7 @@ func (r *Ratchet) Learn(s *Session, d *Decision) {
 			r.failures.panicked(p)
 		}
 	}()
-	if !d.Changes || !r.clock.writes(s.day(), r.o.Histories.Newest(), r.o.Log) {
+	if !d.Changes || !r.Writes(s.day()) {
 		return
 	}
 	if err := r.save(s, d); err != nil {
