@@ -97,7 +97,8 @@ func (r *rescue) later(name string) {
 // damaged one.
 func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, has census, snapshot string) (*os.File, census, error) {
 	info, old := os.Stat(snapshot)
-	aside, err := r.swap(f, good)
+	joins := found.damaged > 0 && cause == nil
+	aside, err := r.swap(f, good, joins)
 	if err != nil {
 		r.discard(good)
 		r.opts.Logger.Error("damaged history file can't be set aside", "path", r.path, "error", err)
@@ -109,8 +110,7 @@ func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, 
 		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
 		since = info.ModTime().UTC().Format(time.RFC3339)
 	}
-	if found.damaged > 0 && cause == nil {
-		r.later(aside)
+	if joins {
 		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	}
 	r.lost = what
@@ -181,8 +181,9 @@ func makeFile(name string, patience time.Duration) (*os.File, error) {
 }
 
 // swap sets the damaged file aside, unless it is empty, and puts the good one
-// in its place. The path always holds a file.
-func (r *rescue) swap(damaged, good *os.File) (aside string, err error) {
+// in its place. joins says that it has records to be joined with that. The path
+// always holds a file.
+func (r *rescue) swap(damaged, good *os.File, joins bool) (aside string, err error) {
 	info, err := damaged.Stat()
 	if err != nil {
 		return "", err
@@ -191,6 +192,9 @@ func (r *rescue) swap(damaged, good *os.File) (aside string, err error) {
 		if aside, err = setAside(r.path, time.Now()); err != nil {
 			return "", err
 		}
+	}
+	if joins {
+		r.later(aside)
 	}
 	if err := os.Rename(good.Name(), r.path); err != nil {
 		return "", err
