@@ -37,9 +37,9 @@ type Settings struct {
 	// [Message].
 	URL, Secret, Token, Body string
 
-	// Server is the host:port that takes mail, To are the recipients, From is the
-	// address in the From header: "" for tlsratchet at this host. They are not
-	// checked here.
+	// Server is the host:port that takes mail, To are the recipients, at least one,
+	// From is the address in the From header: "" for tlsratchet at this host. They
+	// are not checked here.
 	Server string
 	To     []string
 	From   string
@@ -77,8 +77,8 @@ func newDestination(s Settings, getenv func(string) (string, bool), log *slog.Lo
 	case s.Kind == KindLog:
 		d.try = toLog(log)
 	case s.Kind == KindMail:
-		d.try, d.timeout = mailer{s, &d.encrypted}.try, mailTimeout
-		d.Name += " " + s.Server
+		d.try, d.timeout = mailer{s.Server, s.From, s.To[0], &d.encrypted}.try, mailTimeout
+		d.Name += " " + s.Server + " " + s.To[0]
 	case s.Kind == KindWebhook, s.Kind == KindAlertmanager:
 		var e *endpoint
 		if e, err = newEndpoint(s, getenv); err == nil {
@@ -94,14 +94,31 @@ func newDestination(s Settings, getenv func(string) (string, bool), log *slog.Lo
 	return d, nil
 }
 
-// NewDestinations makes those whose settings and secrets are right; the error
-// states what is wrong with each of the others. getenv finds variables, as
+// each returns settings with one recipient each: a recipient that is refused for now
+// must not cost its mail, nor the others a second one.
+func (s Settings) each() (all []Settings) {
+	if s.Kind != KindMail {
+		return []Settings{s}
+	}
+	for _, to := range s.To {
+		s.To = []string{to}
+		all = append(all, s)
+	}
+	return all
+}
+
+// NewDestinations makes those whose settings and secrets are right, one for each
+// recipient of mail; the error states what is wrong with each of the others. getenv finds variables, as
 // [os.LookupEnv]; a destination of kind log writes to log.
 func NewDestinations(all []Settings, getenv func(string) (string, bool), log *slog.Logger) ([]*Destination, error) {
 	var ds []*Destination
 	var errs []error
 	times := make(map[string]int)
+	var each []Settings
 	for _, s := range all {
+		each = append(each, s.each()...)
+	}
+	for _, s := range each {
 		d, err := newDestination(s, getenv, log)
 		if err != nil {
 			errs = append(errs, err)

@@ -17,22 +17,17 @@ import (
 	"tlsratchet/internal/clean"
 )
 
-// mailer sends messages by SMTP, from the null sender, so that nobody gets a
+// mailer sends messages by SMTP to one recipient, from the null sender, so that nobody gets a
 // bounce (RFC 3834 section 3.3).
 type mailer struct {
-	Settings
-	encrypted *atomic.Bool // of the destination
+	server, from, to string
+	encrypted        *atomic.Bool // of the destination
 }
-
-// partly is the error of a mail that only some of the recipients got.
-type partly struct{ error }
-
-func (p partly) Unwrap() error { return p.error }
 
 // try is one SMTP session.
 func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err error) {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", m.Server)
+	conn, err := dialer.DialContext(ctx, "tcp", m.server)
 	if err != nil {
 		return "", temporary{error: err}
 	}
@@ -41,8 +36,8 @@ func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err er
 	answer, err = m.converse(limitedConn{conn, io.LimitReader(conn, maxReplies)}, all[0])
 	var refused *textproto.Error
 	switch {
-	case err == nil || errors.As(err, new(partly)):
-		return answer, err
+	case err == nil:
+		return answer, nil
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("no answer in time: %w", ctx.Err())
 	case errors.As(err, &refused) && refused.Code >= 500:
@@ -72,7 +67,7 @@ func cleanError(err error) error {
 
 // converse is one SMTP session on a connection.
 func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
-	host, _, _ := net.SplitHostPort(m.Server)
+	host, _, _ := net.SplitHostPort(m.server)
 	c, err := smtp.NewClient(conn, host)
 	if err != nil {
 		return "", err
@@ -88,17 +83,12 @@ func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
 	if err := command(c, 250, "MAIL FROM:<>"); err != nil {
 		return "", err
 	}
-	accepted, err := m.recipients(c)
-	if accepted == 0 {
+	if err := c.Rcpt(m.to); err != nil {
 		return "", err
 	}
-	answer, refused := data(c, m.compose(msg, time.Now()))
-	if refused != nil {
-		return "", refused
-	}
-	_ = c.Quit() // the message was accepted
-	if err != nil {
-		err = partly{err}
+	answer, err := data(c, m.compose(msg, time.Now()))
+	if err == nil {
+		_ = c.Quit() // the message was accepted
 	}
 	return answer, err
 }
@@ -118,19 +108,6 @@ func (m mailer) encrypt(c *smtp.Client, host string) error {
 		m.encrypted.Store(true)
 	}
 	return err
-}
-
-// recipients sends all recipients. A refused one does not stop the others.
-func (m mailer) recipients(c *smtp.Client) (accepted int, err error) {
-	var errs []error
-	for _, to := range m.To {
-		if err := c.Rcpt(to); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", to, cleanError(err)))
-			continue
-		}
-		accepted++
-	}
-	return accepted, errors.Join(errs...)
 }
 
 // command sends a command and reads its reply. [smtp.Client.Mail] would ask for
@@ -161,8 +138,8 @@ func data(c *smtp.Client, message []byte) (string, error) {
 func (m mailer) compose(msg *Message, now time.Time) []byte {
 	var b strings.Builder
 	for _, field := range [][2]string{
-		{"From", "tlsratchet <" + cmp.Or(m.From, "tlsratchet@"+msg.Host) + ">"},
-		{"To", strings.Join(m.To, ",\r\n ")},
+		{"From", "tlsratchet <" + cmp.Or(m.from, "tlsratchet@"+msg.Host) + ">"},
+		{"To", m.to},
 		{"Subject", "[" + label(msg) + "] " + msg.Title},
 		{"Date", now.Format(time.RFC1123Z)},
 		{"Message-ID", "<" + msg.ID + "@" + msg.Host + ">"},

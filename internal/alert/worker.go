@@ -167,7 +167,7 @@ func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
 		pause = max(after, min(firstRetry<<min(w.failures, 10), lastRetry))
 		w.failures, w.until = w.failures+1, time.Now().Add(after)
 		return pause
-	case err == nil || errors.As(err, new(partly)):
+	case err == nil:
 		w.Delivered++
 		w.failures = 0
 	default:
