@@ -155,7 +155,7 @@ func (c *conn) wanted(cmd byte, data []byte) bool {
 	case cmd == cmdMacro && len(data) > 0:
 		return !(keep != nil && data[0] == cmdHeader) && c.srv.config.Protocol&leavesOut(data[0]) == 0
 	case cmd == cmdHeader && keep != nil:
-		if name, _, found := bytes.Cut(data, []byte{0}); found && len(name) > 0 && keep(name) {
+		if name, _, found := bytes.Cut(data, []byte{0}); found && keep(name) {
 			_, _ = c.backend.Header(string(name), "", nil)
 		}
 		return false

@@ -132,6 +132,7 @@ func TestRepeatsAreDropped(t *testing.T) {
 		{"an ABORT that reached it", "DMAADM", 'a', [][]byte{tls, mail, abort, abort, tls, mail}},
 		{"more than is remembered", "DMADM", 'a', [][]byte{huge, mail, abort, huge, mail}},
 		{"longer, the same so far", "DMADM", 'a', [][]byte{tls, mail, abort, macros("M{tls_version}\x00TLSv1.3\x00i\x00"), mail}},
+		{"no ABORT", "DMEDM", 'a', [][]byte{tls, mail, frame('E', ""), tls, mail}},
 		{"ABORT with data", "DMADM", 'a', [][]byte{tls, mail, frame('A', "x"), tls, mail}},
 	} {
 		c, _, _ := onTape(t, nil, optNeg(), join(tt.in...))
