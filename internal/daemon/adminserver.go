@@ -7,7 +7,6 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 )
 
@@ -40,7 +39,7 @@ func (d *Daemon) adminHandler() http.Handler {
 		Listeners: func() []string { return d.listening },
 		Acted: func() {
 			d.watch.unpinned(d.histories.Load)
-			d.watch.breaker.changed(ratchet.BreakerState{})
+			d.watch.breaker.changed()
 		},
 	}
 	if d.sending != nil {

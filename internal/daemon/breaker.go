@@ -38,7 +38,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 	k := &breakerKeeper{log: log, emit: emit, state: stateFile(cfg, "breaker.json"), news: make(chan struct{}, 1)}
 	k.Breaker = ratchet.NewBreaker(ratchet.BreakerOptions{
 		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
-		SelfCheck: selfCheck, Changed: k.changed,
+		SelfCheck: selfCheck, Changed: func(ratchet.Answer) { k.changed() },
 	})
 	var s ratchet.BreakerState
 	if err := k.state.Read(&s); err != nil {
@@ -53,7 +53,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 }
 
 // changed is on the mail path, and for an operator's override.
-func (k *breakerKeeper) changed(ratchet.BreakerState) {
+func (k *breakerKeeper) changed() {
 	select {
 	case k.news <- struct{}{}:
 	default: // there are news already

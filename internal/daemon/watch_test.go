@@ -106,7 +106,7 @@ func TestBreakerArmsItself(t *testing.T) {
 		k.Restore(state)
 		time.Sleep(cfg.Breaker.Window / 2)
 		end()
-		k.changed(state) // too late, and no harm
+		k.changed() // too late, and no harm
 		_, end = begin()
 		time.Sleep(cfg.Breaker.Window)
 		end()

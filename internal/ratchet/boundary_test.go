@@ -221,7 +221,7 @@ func TestQuietArms(t *testing.T) {
 	b, works := boundaryBreaker(), true
 	b.o.SelfCheck = func() (bool, time.Time) { return works, boundaryNoon }
 	var changes []Answer
-	b.o.Changed = func(s BreakerState) { changes = append(changes, s.Answer) }
+	b.o.Changed = func(a Answer) { changes = append(changes, a) }
 	for n := range 11 {
 		strip(b, n, boundaryNoon, nil)
 	}

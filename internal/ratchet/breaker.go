@@ -57,7 +57,7 @@ type BreakerOptions struct {
 	SelfCheck func() (works bool, at time.Time)
 	// Changed, if not nil, is called with every new answer, with no lock held: to
 	// alert, and to try the self-check again at once. It must not block.
-	Changed func(BreakerState)
+	Changed func(Answer)
 }
 
 const (
@@ -128,15 +128,11 @@ func (b *Breaker) lock() (unlock func()) {
 	b.mu.Lock()
 	before := b.s.Answer
 	return func() {
-		b.busy.Store(b.watching || b.s.Override != nil || b.s.Answer != Armed)
-		var state BreakerState
-		changed := b.s.Answer != before && b.o.Changed != nil
-		if changed {
-			state = b.s.clone()
-		}
+		answer := b.s.Answer
+		b.busy.Store(b.watching || b.s.Override != nil || answer != Armed)
 		b.mu.Unlock()
-		if changed {
-			b.o.Changed(state)
+		if answer != before && b.o.Changed != nil {
+			b.o.Changed(answer)
 		}
 	}
 }

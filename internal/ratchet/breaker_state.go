@@ -109,11 +109,7 @@ func (b *Breaker) State(now time.Time) BreakerState {
 	defer b.lock()()
 	b.forget(now)
 	b.settle(now, false)
-	return b.s.clone()
-}
-
-// clone returns a copy that shares nothing.
-func (s BreakerState) clone() BreakerState {
+	s := b.s
 	s.Recent, s.Silent, s.Delayed = slices.Clone(s.Recent), slices.Clone(s.Silent), slices.Clone(s.Delayed)
 	return s
 }

@@ -56,7 +56,7 @@ func newBreakerFixture(t testing.TB, action tlsstate.Action, rows ...tlsstate.Ro
 	f.with(func(o *ratchet.Options) { o.Rules = r })
 	o := newInstallation()
 	o.SelfCheck = f.check.last
-	o.Changed = func(s ratchet.BreakerState) { f.changes = append(f.changes, s.Answer.String()) }
+	o.Changed = func(a ratchet.Answer) { f.changes = append(f.changes, a.String()) }
 	f.Breaker = ratchet.NewBreaker(o)
 	f.with(func(o *ratchet.Options) { o.Breaker = f.Breaker })
 	return f

@@ -142,7 +142,7 @@ func newOurs(r *Rule) (*ours, error) {
 	options := ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7}
 	if r.Breaker == Checked {
 		options.SelfCheck = o.selfCheck
-		options.Changed = func(ratchet.BreakerState) { o.checked = o.now }
+		options.Changed = func(ratchet.Answer) { o.checked = o.now }
 	}
 	parts.Breaker = ratchet.NewBreaker(options)
 	o.live = ratchet.New(parts)
