@@ -128,7 +128,7 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 	var seen *policyservice.Connections
 	var see func(netip.Addr, string)
 	if len(cfg.PolicyService.Listen) > 0 {
-		seen = &policyservice.Connections{}
+		seen = policyservice.NewConnections()
 		see = seen.See
 	}
 	d.milter = milter.New(d.inbound(), mailOptions(cfg), see)

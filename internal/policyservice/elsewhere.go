@@ -2,16 +2,15 @@ package policyservice
 
 import (
 	"net/netip"
-	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// Connections are the clients' connections that the milter sees: where both
-// doors are in use, their messages are the milter's. smtpd(8) calls milters for
-// MAIL before it asks for a recipient. The zero value is ready.
+// Connections are the clients' connections that the milter sees, the last 8,192:
+// where both doors are in use, their messages are the milter's. smtpd(8) calls
+// milters for MAIL before it asks for a recipient.
 type Connections struct {
-	mu sync.Mutex
-	// recent and older are the newest ones: of 4,096 at least.
-	recent, older map[connection]struct{}
+	seen *lru.Cache[connection, struct{}]
 }
 
 type connection struct {
@@ -19,26 +18,20 @@ type connection struct {
 	port string
 }
 
-const generation = 4096
+// NewConnections returns none.
+func NewConnections() *Connections {
+	seen, _ := lru.New[connection, struct{}](8192) // fails for no size alone
+	return &Connections{seen}
+}
 
 // See notes a connection.
 func (c *Connections) See(addr netip.Addr, port string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.recent == nil || len(c.recent) >= generation {
-		c.recent, c.older = make(map[connection]struct{}), c.recent
-	}
 	if port != "" {
-		c.recent[connection{addr, port}] = struct{}{}
+		c.seen.Add(connection{addr, port}, struct{}{})
 	}
 }
 
 // Has reports whether the connection was seen.
 func (c *Connections) Has(addr netip.Addr, port string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k := connection{addr, port}
-	_, recent := c.recent[k]
-	_, older := c.older[k]
-	return recent || older
+	return c.seen.Contains(connection{addr, port})
 }

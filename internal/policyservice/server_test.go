@@ -31,7 +31,7 @@ type rig struct {
 	server    *Server
 	histories *store.Memory
 	addr      string
-	seen      Connections
+	seen      *Connections
 
 	mu     sync.Mutex
 	now    time.Time
@@ -68,7 +68,7 @@ func (r *rig) emitted() string {
 
 func newRig(t *testing.T, action tlsstate.Action, options inbound.Options, judge inbound.Judge, change ...func(*wire.DeskLimits)) *rig {
 	t.Helper()
-	r := &rig{t: t, histories: store.NewMemory(1000), now: time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)}
+	r := &rig{t: t, seen: NewConnections(), histories: store.NewMemory(1000), now: time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)}
 	log := slog.New(slog.NewTextHandler(r, nil))
 	policy := tlsstate.DefaultPolicy()
 	policy.PinAfterDays, policy.Stripped = 1, action
