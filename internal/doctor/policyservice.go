@@ -71,11 +71,6 @@ func (p *Postfix) expand(s service, items []string) []string {
 	return items
 }
 
-// policyOption returns an option of our entry.
-func (p *Postfix) policyOption(s service, m milter, name string) string {
-	return p.option(s, m, "smtpd_policy_service_", name)
-}
-
 // classThatAsks returns a class of restrictions with our entry, or "".
 func (p *Postfix) classThatAsks(s service, sockets []string) string {
 	for _, class := range split(p.value(s, classesList)) {
@@ -111,7 +106,8 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 		all = append(all, found...)
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
-		all = append(all, broken("policy service", "header_checks removes X-TLS-Ratchet, which the policy service adds: only a milter's header comes after it", p.postconf("header_checks = "+p.withoutTable("header_checks", "header_checks.tlsratchet"))))
+		kept := slices.DeleteFunc(split(p.main["header_checks"]), func(table string) bool { return strings.Contains(table, "header_checks.tlsratchet") })
+		all = append(all, broken("policy service", "header_checks removes X-TLS-Ratchet, which the policy service adds: only a milter's header comes after it", p.postconf("header_checks = "+strings.Join(kept, ", "))))
 	}
 	return unique(all)
 }
@@ -131,13 +127,14 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 		bad(Note, "does not ask the policy service in %s", recipientList)
 		return append(all, p.endCheck(s, sockets)...)
 	}
-	if action := p.policyOption(s, is.entry, "default_action"); !strings.EqualFold(action, dunno) {
-		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not %s", action, dunno)
+	option := func(name string) string { return p.option(s, is.entry, "smtpd_policy_service_", name) }
+	if action := option("default_action"); !strings.EqualFold(action, "DUNNO") {
+		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not DUNNO", action)
 	}
 	if !is.reachable {
 		bad(Broken, "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(is.entry.endpoint, "unix:"))
 	}
-	timeout, tries := p.policyOption(s, is.entry, "timeout"), p.policyOption(s, is.entry, "try_limit")
+	timeout, tries := option("timeout"), option("try_limit")
 	if seconds(timeout)*max(seconds(tries), 1) > 25 {
 		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
 	}
@@ -195,8 +192,6 @@ func refusesRelay(items []string) bool {
 	return slices.Contains(items, "reject_unauth_destination") || slices.Contains(items, "defer_unauth_destination")
 }
 
-const dunno = "DUNNO"
-
 // policyFix returns the line that puts our check last in a list of restrictions,
 // but before what ends it, and before Postfix 3.6 behind those on relaying.
 func (p *Postfix) policyFix(s service, list string, sockets []string) string {
@@ -223,24 +218,16 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	return p.set(s, list, text)
 }
 
-// withoutTable returns a list of tables without those whose name holds a word.
-func (p *Postfix) withoutTable(list, word string) string {
-	tables := slices.DeleteFunc(split(p.main[list]), func(t string) bool { return strings.Contains(t, word) })
-	return strings.Join(tables, ", ")
-}
-
-const certificatesCheck = "certificates"
-
 // certificateChecks look at whether clients are asked for a certificate, and at how
 // fingerprints are made.
 func (p *Postfix) certificateChecks(s service) (all []Finding) {
-	const ask, digest = "smtpd_tls_ask_ccert", "smtpd_tls_fingerprint_digest"
+	const check, ask, digest = "certificates", "smtpd_tls_ask_ccert", "smtpd_tls_fingerprint_digest"
 	if p.value(s, ask) != "yes" && p.value(s, "smtpd_tls_req_ccert") != "yes" {
 		// In main.cf it would be for users who log in, too, whose programs ask them then.
-		all = append(all, broken(certificatesCheck, fmt.Sprintf("service %s: %s is not yes: no client shows a certificate", s.name, ask), p.override(s, ask, "yes")))
+		all = append(all, broken(check, fmt.Sprintf("service %s: %s is not yes: no client shows a certificate", s.name, ask), p.override(s, ask, "yes")))
 	}
 	if is := p.value(s, digest); is == "md5" || is == "sha1" {
-		all = append(all, note(certificatesCheck, fmt.Sprintf("%s is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest, is), p.set(s, digest, "sha256")))
+		all = append(all, note(check, fmt.Sprintf("%s is %s, which can be forged: change it, with the rows, before fingerprints are pinned", digest, is), p.set(s, digest, "sha256")))
 	}
 	return all
 }
