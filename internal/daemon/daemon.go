@@ -148,7 +148,7 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 // clients the milter judges, is not nil.
 func (d *Daemon) addPolicyService(cfg *config.Config, seen *policyservice.Connections, passed []net.Listener) error {
 	if seen == nil {
-		closeListeners(passed)
+		d.hangUp(passed)
 		return nil
 	}
 	limits := policyservice.DefaultLimits()

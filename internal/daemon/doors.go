@@ -96,6 +96,37 @@ func closeListeners(all []net.Listener) {
 	}
 }
 
+// hangUp closes each connection to sockets that systemd passed for a door that is
+// switched off. systemd keeps them open: whoever asks there would wait.
+func (d *Daemon) hangUp(passed []net.Listener) {
+	d.doors = append(d.doors, &door{
+		name: "switched off", listeners: passed,
+		serve: func(all ...net.Listener) error {
+			var loops sync.WaitGroup
+			for _, l := range all {
+				loops.Go(func() { hangUpOn(l) })
+			}
+			loops.Wait()
+			return nil
+		},
+		stop: func(context.Context) error { closeListeners(passed); return nil },
+	})
+}
+
+func hangUpOn(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			c.Close()
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // no descriptor is left, for a while
+			time.Sleep(time.Second)
+		}
+	}
+}
+
 func (o *door) open(l wire.Spec) ([]net.Listener, error) {
 	if err := makeDefaultFolder(l.Address, config.DefaultSocket, 0o755); err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ const keepSending = 5 * time.Second
 func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	where := cfg.OutboundListen()
 	if len(where) == 0 {
-		closeListeners(passed)
+		d.hangUp(passed)
 		return nil
 	}
 	s := &sending{log: d.log, state: stateFile(cfg, "outbound.json"), cfg: cfg, permitted: make(chan struct{})}

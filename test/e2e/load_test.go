@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"tlsratchet/test/mtatest"
 )
@@ -164,6 +165,32 @@ func TestActivatedDoors(t *testing.T) {
 			t.Errorf("%s answers %q, %v", x.name, got, err)
 		}
 	}
+}
+
+// TestActivatedOff: who asks at a socket of a door that is switched off does not wait,
+// though systemd keeps the socket open.
+func TestActivatedOff(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	config := in("tlsratchet.toml")
+	if err := os.WriteFile(config, []byte(trust+"\n[outbound]\nlisten = []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	activated(t, config, in("history.db"), inherited(t, in("policy-service.sock")), inherited(t, in("m")), inherited(t, in("policy.sock")))
+	for _, name := range []string{"policy-service.sock", "policy.sock"} {
+		c, err := net.Dial("unix", in(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
+	}
+	steadyPeer(t, in("m"), "new; ")
 }
 
 // waitFor waits until the log has a text n times.
