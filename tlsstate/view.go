@@ -29,3 +29,21 @@ func (h *History) Best() Level {
 
 // Pin returns what is remembered of level l, Weak to TLS13.
 func (h *History) Pin(l Level) Pin { return *h.pin(l) }
+
+// PinOn is a pin on a day.
+type PinOn struct {
+	Pin
+	// Level is what is pinned; Plaintext stands for the client certificate.
+	Level Level
+	// State is whether it holds, Next whether against a session below it that day.
+	State, Next PinState
+}
+
+// PinsOn returns the pins of all levels on a day, the lowest first, and then the one on
+// the client certificate.
+func (h *History) PinsOn(rule *Policy, today Day) (all []PinOn) {
+	for l := Weak; l <= TLS13; l++ {
+		all = append(all, PinOn{h.Pin(l), l, h.PinState(l, rule, today, false), h.PinState(l, rule, today, true)})
+	}
+	return append(all, PinOn{h.CertPin, Plaintext, h.CertPinState(rule, today, false), h.CertPinState(rule, today, true)})
+}

@@ -134,3 +134,19 @@ func TestWhatASessionLeaves(t *testing.T) {
 		t.Errorf("certificate %d, days without it %b", h.Cert.Mark, h.NoCertDays)
 	}
 }
+
+// TestPinsOn: each pin is there once, with the states that the history has for it.
+func TestPinsOn(t *testing.T) {
+	rule := DefaultPolicy()
+	h := pinned(&rule)
+	all := h.PinsOn(&rule, h.Last)
+	if len(all) != 4 || all[3].Level != Plaintext || all[3].Pin != h.CertPin || all[3].State != h.CertPinState(&rule, h.Last, false) {
+		t.Fatalf("%+v", all)
+	}
+	for i, l := range []Level{Weak, TLS12, TLS13} {
+		p := all[i]
+		if p.Level != l || p.Pin != h.Pin(l) || p.State != h.PinState(l, &rule, h.Last, false) || p.Next != h.PinState(l, &rule, h.Last, true) {
+			t.Errorf("%+v", p)
+		}
+	}
+}

@@ -50,13 +50,16 @@ func topPin(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (tls
 // pins lists the pins up to the policy's level, the lowest first, and the
 // certificate's.
 func pins(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (all []PinDetail) {
-	add := func(name string, p tlsstate.Pin, now, next tlsstate.PinState) {
-		all = append(all, PinDetail{Level: name, State: now.String(), Pin: p, words: words.Pin(p, now, next, rule)})
+	for _, p := range h.PinsOn(rule, today) {
+		name := p.Level.String()
+		switch {
+		case p.Level > rule.PinUpTo:
+			continue
+		case p.Level == tlsstate.Plaintext:
+			name = "certificate"
+		}
+		all = append(all, PinDetail{Level: name, State: p.State.String(), Pin: p.Pin, words: words.Pin(p.Pin, p.State, p.Next, rule)})
 	}
-	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
-		add(l.String(), h.Pin(l), h.PinState(l, rule, today, false), h.PinState(l, rule, today, true))
-	}
-	add("certificate", h.CertPin, h.CertPinState(rule, today, false), h.CertPinState(rule, today, true))
 	return all
 }
 

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"tlsratchet/internal/clean"
@@ -77,14 +78,12 @@ func (p Page) judge(v *peerView) {
 }
 
 func (v *peerView) addPins(rule *tlsstate.Policy, today tlsstate.Day) {
-	h := &v.History
-	for l := tlsstate.TLS13; l >= tlsstate.Weak; l-- {
-		if p := h.Pins[l-1]; p.Formed != 0 || p.Void != 0 {
-			v.Pins = append(v.Pins, newPinView(words.AtLeast(l), p, h.PinState(l, rule, today, false), h.PinState(l, rule, today, true), rule))
+	all := v.History.PinsOn(rule, today)
+	slices.Reverse(all[:len(all)-1]) // the certificate stays the last
+	for _, p := range all {
+		if p.Formed != 0 || p.Void != 0 && p.Level > tlsstate.Plaintext {
+			v.Pins = append(v.Pins, newPinView(p, rule))
 		}
-	}
-	if p := h.CertPin; p.Formed != 0 {
-		v.Pins = append(v.Pins, newPinView("client certificate", p, h.CertPinState(rule, today, false), h.CertPinState(rule, today, true), rule))
 	}
 }
 
@@ -121,11 +120,14 @@ type pinView struct {
 	Pin  tlsstate.Pin
 }
 
-func newPinView(name string, p tlsstate.Pin, today, next tlsstate.PinState, rule *tlsstate.Policy) pinView {
-	v := pinView{Name: name, Text: words.Pin(p, today, next, rule), Mark: "none", Pin: p}
-	if today == tlsstate.PinHolds {
+func newPinView(p tlsstate.PinOn, rule *tlsstate.Policy) pinView {
+	v := pinView{Name: "client certificate", Text: words.Pin(p.Pin, p.State, p.Next, rule), Mark: "none", Pin: p.Pin}
+	if p.Level > tlsstate.Plaintext {
+		v.Name = words.AtLeast(p.Level)
+	}
+	if p.State == tlsstate.PinHolds {
 		v.Mark = "good"
-		if next != tlsstate.PinHolds {
+		if p.Next != tlsstate.PinHolds {
 			v.Mark = "fair"
 		}
 	}
