@@ -61,6 +61,7 @@ func pinDays(i *incident.Incident) int {
 // the number of alerts.
 func (h *held) message(why, host string) *Message {
 	d := h.Digest
+	d.By, d.BySeverity = maps.Clone(d.By), maps.Clone(d.BySeverity) // more may be added
 	text := "Events: " + sorted(d.By) + ".\nSeverities: " + sorted(d.BySeverity) + ".\nThose with the strongest evidence:"
 	for _, m := range h.strongest {
 		d.Few = append(d.Few, m.Title)

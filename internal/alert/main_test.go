@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -110,7 +111,10 @@ func start(o Options, to ...*Destination) *Alerts {
 	}
 	o.Log, o.PerHour = cmp.Or(o.Log, discard), cmp.Or(o.PerHour, 20)
 	if o.Save == nil {
-		o.Save = func(State) error { return nil }
+		o.Save = func(s State) error {
+			_, err := json.Marshal(s) // as the file does
+			return err
+		}
 	}
 	if o.Open == nil {
 		o.Open = func() []incident.Incident { return nil }
