@@ -85,7 +85,7 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 		known := recipients.asked.Load() || !b.Asked() && !IsInside(d)
 		l, ok = lookup{name: recipients}, known && !recipients.id.IsZero()
 	}
-	return l, ok && (decided && !d.Reused || d.Host == "" || !b.isRoute(d.Host)) // no host: Postfix did not try
+	return l, ok && (decided && !d.Reused || !b.isRoute(d.Host))
 }
 
 // of returns the look-ups of a process.
