@@ -1,7 +1,6 @@
 package milter
 
 import (
-	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -25,14 +24,14 @@ const (
 // Milter makes the backends of connections.
 type Milter struct {
 	*inbound.Door
-	seen func(addr netip.Addr, port string)
+	seen func(client *inbound.Client, port string)
 	// hasFacts: some message came with a client address.
 	hasFacts atomic.Bool
 }
 
-// New returns a milter. seen, if not nil, is called with the client's address and
+// New returns a milter. seen, if not nil, is called with the client and its
 // port ("" where Postfix states none) of each message. It is on the mail path.
-func New(deps inbound.Deps, options inbound.Options, seen func(addr netip.Addr, port string)) *Milter {
+func New(deps inbound.Deps, options inbound.Options, seen func(client *inbound.Client, port string)) *Milter {
 	return &Milter{Door: inbound.New(deps, options), seen: seen}
 }
 

@@ -34,7 +34,7 @@ func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.R
 	}
 	s.m.hasFacts.Store(true)
 	if s.m.seen != nil {
-		s.m.seen(s.client.Session.Peer.IP, mod.Macros["{client_port}"])
+		s.m.seen(&s.client, mod.Macros["{client_port}"])
 	}
 	s.Judge(s.m.Door, &s.client.Session, peer.Address(from))
 	if s.Downgraded() || s.Decision.Changes || s.HeaderAll {

@@ -3,7 +3,6 @@ package milter
 import (
 	"bytes"
 	"log/slog"
-	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -49,7 +48,7 @@ func newUnit(j inbound.Judge, o inbound.Options) *unit {
 	m := New(inbound.Deps{
 		Judge: j, Now: time.Now, Events: func(e ratchet.Event) { u.events = append(u.events, e) },
 		Log: slog.New(slog.NewTextHandler(&u.log, nil)),
-	}, o, func(ip netip.Addr, port string) { u.seen = append(u.seen, ip.String()+" "+port) })
+	}, o, func(c *inbound.Client, port string) { u.seen = append(u.seen, c.Facts.Client.Addr+" "+port) })
 	u.session = m.Backend().(*session)
 	return u
 }

@@ -9,7 +9,6 @@ import (
 	"log"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -126,7 +125,7 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 		return err
 	}
 	var seen *policyservice.Connections
-	var see func(netip.Addr, string)
+	var see func(*inbound.Client, string)
 	if len(cfg.PolicyService.Listen) > 0 {
 		seen = policyservice.NewConnections()
 		see = seen.See

@@ -2,8 +2,11 @@ package policyservice
 
 import (
 	"net/netip"
+	"strconv"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"tlsratchet/internal/inbound"
 )
 
 // Connections are the clients' connections that the milter sees, the last 8,192:
@@ -13,9 +16,21 @@ type Connections struct {
 	seen *lru.Cache[connection, struct{}]
 }
 
+// connection is one by both its ends: a client may use a port of its own for
+// several of Postfix's listeners, which need not have the same doors.
 type connection struct {
-	addr netip.Addr
-	port string
+	client, server         netip.Addr
+	clientPort, serverPort uint16
+}
+
+func connectionOf(c *inbound.Client, port string) connection {
+	server, _ := netip.ParseAddr(c.Facts.Client.DaemonAddr) // none before Postfix 3.2
+	return connection{c.Session.Peer.IP, server, portOf(port), portOf(c.Facts.Client.DaemonPort)}
+}
+
+func portOf(text string) uint16 {
+	n, _ := strconv.ParseUint(text, 10, 16)
+	return uint16(n)
 }
 
 // NewConnections returns none.
@@ -24,14 +39,14 @@ func NewConnections() *Connections {
 	return &Connections{seen}
 }
 
-// See notes a connection.
-func (c *Connections) See(addr netip.Addr, port string) {
-	if port != "" {
-		c.seen.Add(connection{addr, port}, struct{}{})
+// See notes a connection of a client from a port, "" where Postfix states none.
+func (c *Connections) See(client *inbound.Client, port string) {
+	if k := connectionOf(client, port); k.clientPort != 0 {
+		c.seen.Add(k, struct{}{})
 	}
 }
 
 // Has reports whether the connection was seen.
-func (c *Connections) Has(addr netip.Addr, port string) bool {
-	return c.seen.Contains(connection{addr, port})
+func (c *Connections) Has(client *inbound.Client, port string) bool {
+	return c.seen.Contains(connectionOf(client, port))
 }

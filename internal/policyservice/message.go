@@ -33,7 +33,7 @@ func (c *conn) begin() {
 		c.Unknown(err, "")
 		return
 	}
-	if c.elsewhere != nil && c.elsewhere(c.client.Session.Peer.IP, r.text[clientPort]) {
+	if c.elsewhere != nil && c.elsewhere(&c.client, r.text[clientPort]) {
 		return
 	}
 	_, m.ends = c.ends.Load(listenerOf(r))

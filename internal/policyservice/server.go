@@ -1,7 +1,6 @@
 package policyservice
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +28,7 @@ type Stats struct {
 type Server struct {
 	*wire.Desk
 	*inbound.Door
-	elsewhere func(addr netip.Addr, port string) bool
+	elsewhere func(client *inbound.Client, port string) bool
 
 	requests  atomic.Uint64
 	misplaced atomic.Bool
@@ -38,9 +37,9 @@ type Server struct {
 }
 
 // New makes a server. elsewhere, if not nil, reports whether the milter sees this
-// connection of a client, by address and port: its messages are judged and counted
+// connection of a client, from that port: its messages are judged and counted
 // there.
-func New(deps inbound.Deps, options inbound.Options, elsewhere func(addr netip.Addr, port string) bool, limits wire.DeskLimits) *Server {
+func New(deps inbound.Deps, options inbound.Options, elsewhere func(client *inbound.Client, port string) bool, limits wire.DeskLimits) *Server {
 	s := &Server{Door: inbound.New(deps, options), elsewhere: elsewhere}
 	s.Desk = wire.NewDesk("policy", limits, maxLine, s.serve, deps.Log)
 	return s

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tlsratchet/internal/inbound"
+	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
@@ -214,12 +214,18 @@ func TestLearns(t *testing.T) {
 func TestBothDoors(t *testing.T) {
 	r := newRig(t, tlsstate.Reject, inbound.Options{HeaderAll: true}, nil)
 	c := r.dial()
-	r.seen.See(netip.MustParseAddr("192.0.2.10"), "4711")
+	milters := inbound.Client{Facts: ratchet.Facts{Client: peer.Client{Addr: "192.0.2.10", DaemonAddr: "198.51.100.1", DaemonPort: "25"}}}
+	if err := milters.State(milters.Facts); err != nil {
+		t.Fatal(err)
+	}
+	r.seen.See(&milters, "4711")
 	if got := c.ask(overTLS, "instance=1"); got != "DUNNO" || r.emitted() != "" || r.histories.Len() != 0 {
 		t.Errorf("%s, %d identities", got, r.histories.Len())
 	}
-	if got := c.ask(overTLS, "instance=2", "client_port=4712"); !strings.HasPrefix(got, "PREPEND X-TLS-Ratchet: new") {
-		t.Error(got)
+	for i, other := range []string{"client_port=4712", "server_port=587", "server_address=198.51.100.2"} {
+		if got := c.ask(overTLS, fmt.Sprint("instance=", i+2), other); !strings.HasPrefix(got, "PREPEND X-TLS-Ratchet: ") {
+			t.Errorf("%s: %s", other, got)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +34,25 @@ func TestBothDoors(t *testing.T) {
 	if lines := d.downgrades(); len(lines) != 3 {
 		t.Errorf("%d lines, want 3: %q", len(lines), lines)
 	}
+}
+
+// TestDoorsOfTwoPorts: where one port of Postfix calls the milter and another one
+// asks the policy service alone, a client that uses its port again is judged at both.
+func TestDoorsOfTwoPorts(t *testing.T) {
+	in := newPostfix(t, posttest.Options{
+		Parts:     []string{"main.cf.tls", "main.cf.tlsratchet", "main.cf.policy"},
+		Listeners: []posttest.Listener{{}, {Options: []string{"smtpd_milters="}}},
+	})
+	w := world{T: t, Instance: in, policy: true}
+	w.serve("", all, "--pin-after-days", "1")
+	at := func(server int, config *tls.Config) posttest.Peer {
+		p := w.bank("192.0.2.64", config)
+		p.Server, p.XCLIENT = w.Addr(server), append(p.XCLIENT, "PORT=4711")
+		return p
+	}
+	w.has(w.delivered(at(0, w.tls13()), mail("at the milter")), "new; identity=address:192.0.2.64")
+	w.has(w.delivered(at(1, plain()), mail("at the policy service")), "kind=stripped")
+	w.has(w.delivered(at(0, plain()), mail("at the milter again")), "kind=stripped")
 }
 
 // TestPolicyForged: by PREPEND our header stands above Postfix's own Received,
