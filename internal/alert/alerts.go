@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/trouble"
 )
 
 // Options are what [Alerts] work with.
@@ -130,7 +131,9 @@ func (a *Alerts) makeWorkers(to []*Destination) {
 // box returns what waits for a destination.
 func (a *Alerts) box(name string) *box {
 	if a.boxes[name] == nil {
-		a.boxes[name] = &box{}
+		a.boxes[name] = &box{delivery: trouble.State{
+			Begins: "could not deliver an alert; further failures are only counted", Ends: "alerts are delivered again",
+		}}
 	}
 	return a.boxes[name]
 }
@@ -166,6 +169,7 @@ func (a *Alerts) Notice(n Message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.isNews(m) {
+		poke(a.changed)
 		a.emit(a.notices, m)
 	}
 }
@@ -173,11 +177,11 @@ func (a *Alerts) Notice(n Message) {
 // emit queues a message for the destinations, or holds it back for the digest.
 // What no destination gets does not count for the limit. The caller holds the lock.
 func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
-	defer poke(a.changed)
 	wanted := slices.ContainsFunc(a.workers, func(w *worker) bool { return w.to.wants(m) })
 	gathering := limit == a.incidents && a.held.Messages > 0
 	switch {
 	case !wanted: // as after the end
+		return
 	case !gathering && limit.Allow():
 		a.queue(m)
 	default:
@@ -190,6 +194,7 @@ func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 		}
 		a.held.add(m)
 	}
+	poke(a.changed)
 }
 
 func (a *Alerts) queue(m *Message) {

@@ -67,7 +67,8 @@ func (a *Alerts) restore(s State) {
 	}
 }
 
-// saveStates saves the state whenever it changed, until the end.
+// saveStates saves the state whenever it changed, until the end; what failed a
+// minute later again.
 func (a *Alerts) saveStates() {
 	defer close(a.saved)
 	saving := trouble.State{
@@ -80,9 +81,13 @@ func (a *Alerts) saveStates() {
 		case <-a.ended:
 			running = false
 		}
-		saving.Note(a.log, a.save(a.State()))
+		pause, err := savePause, a.save(a.State())
+		if saving.Note(a.log, err); err != nil {
+			pause = firstRetry
+			poke(a.changed)
+		}
 		select {
-		case <-time.After(savePause):
+		case <-time.After(pause):
 		case <-a.ended:
 		}
 	}

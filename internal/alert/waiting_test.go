@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,9 +172,103 @@ func TestRetryAfter(t *testing.T) {
 		if got := r.sent(); got != "opened" {
 			t.Errorf("before its time: %q", got)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * firstRetry)
 		if got := r.sent(); got != "opened opened" {
 			t.Errorf("then: %q", got)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestPauseIsByTime: that many alerts come while a destination is away does not make
+// its pause longer.
+func TestPauseIsByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{err: temporary{error: errDown}}
+		a := start(Options{PerHour: 3600}, to(r, Info))
+		for n := range 20 {
+			a.Change(changeOf(incident.Opened, numbered(n+1)))
+			time.Sleep(30 * time.Second)
+		}
+		r.fail(nil)
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		if s := a.Stats()["recorder"]; s.Delivered != 20 {
+			t.Errorf("%+v a quarter of an hour after ten minutes away", s)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestDeliveredAgain: the end of a failure is logged, though a reload came meanwhile.
+func TestDeliveredAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := &recorder{err: temporary{error: errDown}}
+		a := start(Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, to(r, Info))
+		a.Change(changeOf(incident.Opened, stripped()))
+		synctest.Wait()
+		for range 3 {
+			a.SetDestinations(t.Context(), []*Destination{to(r, Info)})
+			synctest.Wait()
+		}
+		r.fail(nil)
+		a.SetDestinations(t.Context(), []*Destination{to(r, Info)})
+		synctest.Wait()
+		closeAlerts(t, a)
+		if begins, ends := strings.Count(log.String(), "could not deliver"), strings.Count(log.String(), "delivered again"); begins != 1 || ends != 1 {
+			t.Errorf("%d begins, %d ends:\n%s", begins, ends, &log)
+		}
+	})
+}
+
+// TestSaving: a state that could not be saved is saved later, though nothing changes;
+// and what no destination gets saves nothing.
+func TestSaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full, saved atomic.Int64
+		r := &recorder{err: temporary{error: errDown}}
+		full.Store(1)
+		a := start(Options{Save: func(s State) error {
+			if full.Load() > 0 {
+				return errDown
+			}
+			saved.Add(1)
+			return nil
+		}}, to(r, Warning))
+		a.Change(changeOf(incident.Opened, stripped()))
+		time.Sleep(5 * time.Second)
+		full.Store(0)
+		time.Sleep(2 * firstRetry)
+		synctest.Wait()
+		if n := saved.Load(); n != 1 {
+			t.Errorf("saved %d times, want 1", n)
+		}
+		a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
+		time.Sleep(2 * savePause)
+		if n := saved.Load(); n != 1 {
+			t.Errorf("saved %d times, want 1: nobody gets that", n)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestRepeaterIsBack: what waits for an Alertmanager is sent as soon as what is
+// repeated arrives there.
+func TestRepeaterIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{err: temporary{error: errDown}}
+		d := to(r, Info)
+		d.repeats = true
+		a := start(Options{Open: func() []incident.Incident { return []incident.Incident{numbered(1), numbered(2)} }}, d)
+		a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
+		time.Sleep(8 * time.Hour)
+		r.sent()
+		r.fail(nil)
+		time.Sleep(2 * repeatEvery)
+		synctest.Wait()
+		if got := r.sent(); !strings.HasPrefix(got, "pinned") {
+			t.Errorf("got %q", got)
 		}
 		closeAlerts(t, a)
 	})

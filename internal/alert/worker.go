@@ -14,8 +14,8 @@ const (
 	// is tried.
 	backlog = 64
 	keepFor = 72 * time.Hour
-	// firstRetry is the pause after a delivery that failed for now; it doubles each
-	// time up to lastRetry.
+	// firstRetry is the pause after a delivery that failed for now. The next ones grow
+	// with the time since then, so that each is twice the last, up to lastRetry.
 	firstRetry, lastRetry = time.Minute, 4 * time.Hour
 	// repeatEvery is how often a destination that repeats is sent what is open: as
 	// Prometheus does it.
@@ -27,6 +27,8 @@ const (
 type box struct {
 	Stats
 	waiting []Waiting
+	// delivery is under a lock of its own.
+	delivery trouble.State
 }
 
 // Waiting is a message that one destination has not accepted yet.
@@ -56,18 +58,14 @@ type worker struct {
 	ctx    context.Context // of all deliveries
 	cancel context.CancelFunc
 
-	failures int       // one after the other
-	until    time.Time // the server wants nothing before
-	delivery trouble.State
+	failing time.Time // since then nothing was delivered; zero: it works
+	until   time.Time // the server wants nothing before
 }
 
 // newWorker makes a worker, which does not run. If the destination is new, it is
 // sent what is open. The caller holds the lock of the alerts.
 func newWorker(to *Destination, a *Alerts, isNew bool) *worker {
-	w := &worker{
-		to: to, alerts: a, box: a.box(to.Name), news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		delivery: trouble.State{Begins: "could not deliver an alert; further failures are only counted", Ends: "alerts are delivered again"},
-	}
+	w := &worker{to: to, alerts: a, box: a.box(to.Name), news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	if isNew && !to.repeats { // what repeats gets it anyway
 		w.catchUp(a.standing(to))
@@ -117,8 +115,9 @@ func (w *worker) run() {
 			}
 		case <-retry.C:
 		case <-ticks:
-			w.repeat()
-			continue
+			if w.repeat() != nil {
+				continue
+			}
 		case <-w.stop:
 			running = false
 		}
@@ -164,12 +163,15 @@ func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
 	switch {
 	case later && time.Since(m.Queued).Abs() < keepFor:
 		w.waiting = append(w.without(func(o Waiting) bool { return o.Key == m.Key }), w.without(func(o Waiting) bool { return o.Key != m.Key })...)
-		pause = max(after, min(firstRetry<<min(w.failures, 10), lastRetry))
-		w.failures, w.until = w.failures+1, time.Now().Add(after)
-		return pause
+		now := time.Now()
+		if w.failing.IsZero() {
+			w.failing = now
+		}
+		w.until = now.Add(after)
+		return max(after, min(firstRetry+now.Sub(w.failing), lastRetry))
 	case err == nil:
 		w.Delivered++
-		w.failures = 0
+		w.failing = time.Time{}
 	default:
 		w.drop(m.Message, err)
 	}
@@ -208,12 +210,12 @@ func (w *worker) catchUp(all []*Message) {
 }
 
 // repeat sends what is open. Only a failure is counted.
-func (w *worker) repeat() {
+func (w *worker) repeat() error {
 	w.alerts.mu.Lock()
 	all := w.alerts.standing(w.to)
 	w.alerts.mu.Unlock()
 	if len(all) == 0 {
-		return
+		return nil
 	}
 	_, err := w.to.send(w.ctx, all...)
 	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
@@ -222,6 +224,7 @@ func (w *worker) repeat() {
 		w.Failed++
 		w.alerts.mu.Unlock()
 	}
+	return err
 }
 
 // Stats returns the counts by the names of the destinations, of former ones too.
