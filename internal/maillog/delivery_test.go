@@ -81,6 +81,7 @@ func TestDeliveries(t *testing.T) {
 		{"orig_to plays Postfix", []string{tls13, strings.Replace(sent, "relay=", `orig_to=<"ann+>, relay=mx2.bank.test[192.0.2.1]:25, dsn=4.7.4, status=deferred (TLS is required, but was"@ours.test>, relay=`, 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"orig_to has the text of a refusal", []string{strings.Replace(strings.Replace(sent, "relay=", `orig_to=<"ann+status=deferred (TLS is required, but was"@ours.test>, relay=`, 1), "sent (250", "deferred (450", 1)}, "4Q1 bank.test mx.bank.test unknown deferred"},
 		{"a quote that never ends", []string{strings.Replace(sent, "<ann@bank.test>", `<"ann@bank.test>`, 1), `4Q1: to=<"ann\`}, ""},
+		{"an address that looks like another line", []string{tls13, strings.Replace(sent, "<ann@bank.test>", `<"ann: to=<"@bank.test>, orig_to=<": to=<"@ours.test>`, 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"bounced", []string{strings.Replace(sent, "sent (250", "bounced (550", 1)}, "4Q1 bank.test mx.bank.test unknown bounced"},
 		{"a probe", []string{tls13, strings.Replace(sent, "=sent", "=deliverable", 1), next}, "4Q2 bank.test mx.bank.test clear"},
 		{"a line that ends too early", []string{tls13, sent[:60], next}, "4Q2 bank.test mx.bank.test unknown"},

@@ -103,7 +103,7 @@ func statusLine(msg []byte) (s status, is, whole bool) {
 		return s, true, false
 	}
 	s.QueueID, s.Domain = string(id), domain
-	for len(fields) > 0 {
+	for all := fields; len(fields) > 0; {
 		name, rest, _ := bytes.Cut(fields, []byte("="))
 		var value []byte
 		value, fields, _ = bytes.Cut(rest, []byte(", "))
@@ -124,14 +124,15 @@ func statusLine(msg []byte) (s status, is, whole bool) {
 			word, text, ok := bytes.Cut(rest, space)
 			s.Status, s.text = statuses[string(word)], text
 			s.refused()
-			return s, true, ok && bytes.Count(msg[:len(msg)-len(rest)], recipient) == 1
+			return s, true, ok && !bytes.Contains(all[:len(all)-len(rest)], recipient)
 		}
 	}
 	return s, true, false
 }
 
 // address cuts an address, its bracket and a comma off. Only a quoted local part
-// holds a bracket (RFC 5321, 4.1.2; Postfix before 3.5 logs it without quotes).
+// holds a bracket (RFC 5321, 4.1.2; Postfix before 3.5 logs it without quotes): in
+// any other address the begin of a recipient is that of another line.
 func address(b []byte) (domain string, rest []byte, ok bool) {
 	n := 0
 	if len(b) > 0 && b[0] == '"' {
@@ -143,7 +144,7 @@ func address(b []byte) (domain string, rest []byte, ok bool) {
 	}
 	local := b[min(n, len(b)):]
 	end := bytes.IndexByte(local, '>')
-	if end < 0 {
+	if end < 0 || bytes.Contains(local[:end], recipient) {
 		return "", nil, false
 	}
 	rest, ok = bytes.CutPrefix(local[end:], []byte(">, "))
