@@ -46,7 +46,7 @@ type logFile struct {
 // file reads a file until ctx ends or the file is rotated, whichever way: renamed
 // (logrotate's default, postfix logrotate), or copied and truncated.
 func (f *Follower) file(ctx context.Context) error {
-	l, err := f.open(f.Cursor())
+	l, err := f.open(ctx, f.Cursor())
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w: the daemon needs the group that may read it (SupplementaryGroups=adm on Debian)", err)
 	}
@@ -55,32 +55,33 @@ func (f *Follower) file(ctx context.Context) error {
 	}
 	defer l.Close()
 	f.drained = false
-	f.works()
 	return l.run(ctx)
 }
 
 // open opens the log where the cursor stands. What was written to files that were
-// rotated away since is read first.
-func (f *Follower) open(c Cursor) (*logFile, error) {
+// rotated away since is read first. The cursor stays in one of these if ctx ends.
+func (f *Follower) open(ctx context.Context, c Cursor) (*logFile, error) {
 	l, err := f.newLog(f.Source)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case c != Cursor{}:
-		f.resume(c, l)
+		f.resume(ctx, c, l)
 	case f.absent:
 		l.at.Offset = 0
 	default: // it could not be read before: from now on
 		f.joiner.Gap(f.Now())
 	}
-	l.read(nil)
+	if ctx.Err() == nil {
+		l.read(nil)
+	}
 	return l, nil
 }
 
 // resume finds the file that the cursor was in, under the name that it, or its copy,
 // has now. It reads the rest of it, and all later ones but the log itself.
-func (f *Follower) resume(c Cursor, l *logFile) {
+func (f *Follower) resume(ctx context.Context, c Cursor, l *logFile) {
 	all := append(f.rotated(l.info), l)
 	at := len(all) - 1
 	for at >= 0 && !all[at].has(c) {
@@ -99,7 +100,7 @@ func (f *Follower) resume(c Cursor, l *logFile) {
 			return
 		}
 		if at >= 0 && i >= at {
-			file.drain()
+			file.drain(ctx)
 		}
 		file.Close()
 	}
@@ -200,10 +201,11 @@ func (f *Follower) rotated(current fs.FileInfo) (all []*logFile) {
 // read to its end.
 func (l *logFile) run(ctx context.Context) error {
 	for left := false; ; {
-		grew, err := l.drain()
-		if err != nil {
+		grew, err := l.drain(ctx)
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
+		l.follow.works()
 		now, err := os.Stat(l.follow.Source)
 		switch {
 		case err != nil: // between two names
@@ -218,15 +220,15 @@ func (l *logFile) run(ctx context.Context) error {
 			left = now.Size() > 0
 		}
 		if !pause(ctx, filePoll) {
-			_, err := l.drain()
+			_, err := l.drain(context.WithoutCancel(ctx)) // of half a second
 			return err
 		}
 	}
 }
 
-// drain reads the whole lines that are there.
-func (l *logFile) drain() (grew bool, err error) {
-	for {
+// drain reads the whole lines that are there, unless ctx ends.
+func (l *logFile) drain(ctx context.Context) (grew bool, err error) {
+	for ctx.Err() == nil {
 		if l.at.HeadSize < headBytes { // of what is read now: hasHead compares it
 			l.at.Head, l.at.HeadSize = l.head(headBytes)
 		}

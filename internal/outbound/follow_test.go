@@ -456,6 +456,72 @@ func TestReadError(t *testing.T) {
 	}
 }
 
+// TestUnreadable: a log that opens and can't be read is one trouble, not one for each try.
+func TestUnreadable(t *testing.T) {
+	const path = "/proc/self/mem" // there is nothing at 0
+	if _, err := os.Stat(path); err != nil {
+		t.Skip(err)
+	}
+	var b strings.Builder
+	f := &Follower{Source: path, Sink: &ids{}, Wanted: func() bool { return true }, Now: time.Now, Log: slog.New(slog.NewTextHandler(&b, nil))}
+	f.Begin(Cursor{})
+	for range 3 {
+		err := f.file(t.Context())
+		if err == nil {
+			t.Fatal("it is read")
+		}
+		f.failed(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, &b)
+	}
+}
+
+// stopper stops the follower at the first delivery.
+type stopper struct {
+	ids
+	stop func()
+}
+
+func (s *stopper) Delivered(d *maillog.Delivery) { s.ids.Delivered(d); s.stop() }
+
+// TestStopInABacklog: a stop does not wait until all is read that was written while
+// the daemon was down, and the next start goes on there.
+func TestStopInABacklog(t *testing.T) {
+	w := newWriter(t)
+	w.write(1500)
+	if err := os.Rename(w.path, w.path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	w.reopen()
+	w.write(1500)
+	old, err := (&Follower{Now: time.Now}).newLog(w.path + ".1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	at := old.at
+	at.Offset = 0
+	var found ids
+	stops := 0
+	for len(found.all) < w.n {
+		ctx, cancel := context.WithCancel(t.Context())
+		sink := &stopper{stop: cancel}
+		f := &Follower{Source: w.path, Sink: sink, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+		f.Begin(at)
+		f.Run(ctx)
+		if len(sink.all) == 0 {
+			t.Fatal("nothing is read")
+		}
+		at, stops = f.Cursor(), stops+1
+		found.all = append(found.all, sink.all...)
+	}
+	w.once(&found)
+	if stops < 4 {
+		t.Errorf("%d starts read all", stops)
+	}
+}
+
 // TestFollowReread: what is read once more after a restart does not set the cursor
 // back: who stops in the middle would learn from those lines twice.
 func TestFollowReread(t *testing.T) {
@@ -467,7 +533,7 @@ func TestFollowReread(t *testing.T) {
 	kept := stop()
 	f := &Follower{Source: w.path, Sink: &found, Now: time.Now, Log: quiet}
 	f.Begin(kept)
-	l, err := f.open(kept)
+	l, err := f.open(t.Context(), kept)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -475,7 +541,7 @@ func TestFollowReread(t *testing.T) {
 	if got := f.Cursor(); got != kept {
 		t.Errorf("the cursor is %+v before the first line, want %+v", got, kept)
 	}
-	l.drain()
+	l.drain(t.Context())
 	w.once(&found)
 }
 
@@ -498,10 +564,10 @@ func TestTruncatedWhileOpened(t *testing.T) {
 	os.WriteFile(w.path+".1", b, 0o600)
 	os.Truncate(w.path, 0)
 	w.write(3)
-	f.resume(f.Cursor(), l)
+	f.resume(t.Context(), f.Cursor(), l)
 	if !l.hasHead(l.at) {
 		t.Error("the cursor has the head of the copy: it will be read once more")
 	}
-	l.drain()
+	l.drain(t.Context())
 	w.once(&found)
 }
