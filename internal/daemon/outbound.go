@@ -26,6 +26,7 @@ type sending struct {
 	state     statefile.File
 	log       *slog.Logger
 	permitted chan struct{} // closed when Postfix's settings are known
+	writing   sync.Mutex    // the state
 
 	mu     sync.Mutex
 	cfg    *config.Config
@@ -133,11 +134,16 @@ func (s *sending) run(ctx context.Context) {
 	keeping.Wait()
 }
 
+// write keeps the state. The cursor is not ahead of it: what is read twice does no
+// harm, and mail that is read never would wait unlisted.
 func (s *sending) write() {
-	state := sendingState{State: s.out.State()}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var state sendingState
 	if s.follower != nil {
 		state.Cursor = s.follower.Cursor()
 	}
+	state.State = s.out.State()
 	if err := s.state.Write(state); err != nil {
 		s.log.Error("could not save the outbound state", "error", err)
 	}

@@ -2,17 +2,23 @@ package daemon
 
 import (
 	"bufio"
+	"bytes"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/statefile"
 	"tlsratchet/milter/wire"
+	"tlsratchet/tlsstate/store"
 )
 
 // TestSlowPostconf: received mail does not wait for Postfix's settings of the
@@ -93,6 +99,26 @@ func TestHeldAgain(t *testing.T) {
 		t.Error(line)
 	}
 	stop()
+}
+
+// TestStateIsWrittenInTurn: an operator's word is kept while the state is written
+// anyway, and neither takes the other's file.
+func TestStateIsWrittenInTurn(t *testing.T) {
+	var log bytes.Buffer
+	s := &sending{state: statefile.At(filepath.Join(t.TempDir(), "outbound.json")), log: slog.New(slog.NewTextHandler(&log, nil))}
+	s.out = outbound.New(outbound.Options{Histories: store.NewMemory(10), Now: time.Now})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				s.write()
+			}
+		})
+	}
+	all.Wait()
+	if log.Len() > 0 {
+		t.Error(&log)
+	}
 }
 
 // TestStopsBeforePostfixAnswers: a daemon whose postconf(1) hangs ends all the same.

@@ -112,7 +112,7 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	rule := s.Rules.For(noAddr, id.Name)
 	o := tlsstate.Observation{Day: tlsstate.DayOf(d.At), Security: used}
 	if d.Status == maillog.Sent {
-		b.tally.add(id.Name, o.Day, used.Level)
+		b.tally.add(id.Name, o.Day, tlsstate.DayOf(b.o.Now()), used.Level)
 	}
 	if rule.Exempt {
 		return true

@@ -497,6 +497,27 @@ func TestSentOfExempt(t *testing.T) {
 	}
 }
 
+// TestSentByAClockAhead: what is counted on a clock that is ahead is listed by no other,
+// and takes no day's place; and whoever is listed once more begins at one.
+func TestSentByAClockAhead(t *testing.T) {
+	w := newWorld(t, nil)
+	ahead := 3 * tlsstate.Window
+	w.deliver("old.test", inClear)
+	for _, days := range []int{ahead, -ahead, tlsstate.Window} {
+		w.days(days)
+		w.deliver("old.test", inClear)
+		sent := w.State().Sent
+		if days == -ahead {
+			if len(sent.Days) != 1 || sent.Days[0].Levels[tlsstate.Plaintext] != 1 {
+				t.Errorf("after the clock was set back: %+v", sent.Days)
+			}
+		}
+		if len(sent.Clear) != 1 || sent.Clear[0].Recipients != 1 || sent.Clear[0].Last != tlsstate.DayOf(w.now) {
+			t.Errorf("after %d days: %+v", days, sent.Clear)
+		}
+	}
+}
+
 // TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
 	ask := func(a *asked, n *names, pid uint32, key string, ago time.Duration) {

@@ -111,27 +111,36 @@ type sentTally struct {
 // maxClear bounds the destinations in clear that are counted one by one.
 const maxClear = 2000
 
-func (s *sentTally) add(name string, day tlsstate.Day, level tlsstate.Level) {
+func (s *sentTally) add(name string, day, today tlsstate.Day, level tlsstate.Level) {
+	if isOff(day, today) {
+		return // of a log that was not read for 64 days
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &s.days[day%tlsstate.Window]
-	if d.Day < day {
+	if d.Day != day {
 		*d = SentDay{Day: day}
-	}
-	if d.Day > day {
-		return // of a log that was not read for 64 days
 	}
 	d.Levels[level]++
 	if level > tlsstate.Plaintext {
 		return
 	}
-	if _, known := s.clear[name]; !known && len(s.clear) >= maxClear {
-		maps.DeleteFunc(s.clear, func(_ string, c ClearDestination) bool { return c.Recipients <= 1 || isOld(c.Last, day) })
+	c, known := s.clear[name]
+	if !known && len(s.clear) >= maxClear {
+		maps.DeleteFunc(s.clear, func(_ string, c ClearDestination) bool { return c.Recipients <= 1 || isOff(c.Last, today) })
 	}
-	note(&s.clear, maxClear, name, ClearDestination{Destination: name, Recipients: s.clear[name].Recipients + 1, Last: max(day, s.clear[name].Last)})
+	if isOff(c.Last, today) {
+		c = ClearDestination{Destination: name}
+	}
+	c.Recipients, c.Last = c.Recipients+1, max(c.Last, day)
+	note(&s.clear, maxClear, name, c)
 }
 
-func isOld(d, today tlsstate.Day) bool { return int(d) <= int(today)-tlsstate.Window }
+// isOff reports whether a day is none of the 64 that end with today, nor tomorrow by
+// another's clock: ours was ahead, perhaps.
+func isOff(d, today tlsstate.Day) bool {
+	return int(d) <= int(today)-tlsstate.Window || int(d) > int(today)+1
+}
 
 // sent returns the counts of the 64 days that end with today.
 func (s *sentTally) sent(today tlsstate.Day) Sent {
@@ -139,13 +148,13 @@ func (s *sentTally) sent(today tlsstate.Day) Sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.days {
-		if d.Day > 0 && !isOld(d.Day, today) {
+		if !isOff(d.Day, today) {
 			all.Days = append(all.Days, d)
 		}
 	}
 	slices.SortFunc(all.Days, func(a, b SentDay) int { return cmp.Compare(a.Day, b.Day) })
 	for _, c := range s.clear {
-		if !isOld(c.Last, today) {
+		if !isOff(c.Last, today) {
 			all.Clear = append(all.Clear, c)
 		}
 	}
