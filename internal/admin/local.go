@@ -46,7 +46,10 @@ type Local struct {
 	// CircuitBreaker is the daemon's circuit breaker, nil where none runs; Sending its
 	// sending side, nil where that is off.
 	CircuitBreaker *ratchet.Breaker
-	Sending        Sending
+	// Senders are the daemon's, nil where it has none: whose sender claims to be one
+	// is explained as if SPF proved it.
+	Senders ratchet.Senders
+	Sending Sending
 }
 
 // Sending is the daemon's sending side.

@@ -24,7 +24,7 @@ func (l *Local) explain(_ context.Context, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(tlsstate.Address), Breaker: l.CircuitBreaker, Log: l.Log}).Explain(s)
+	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(tlsstate.Address), Breaker: l.CircuitBreaker, Senders: l.Senders, Log: l.Log}).Explain(s)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -157,7 +157,10 @@ func partWords(p *ratchet.Part, rule *tlsstate.Policy) string {
 			text += fmt.Sprintf(" Pin at %s: %s.", l, words.Pin(p.History.Pin(l), state, state, rule))
 		}
 	}
-	if p.Verdict.Identity.Kind == tlsstate.Domain {
+	switch p.Verdict.Identity.Kind {
+	case tlsstate.Sender:
+		text += " It counts where SPF proves it."
+	case tlsstate.Domain:
 		text += fmt.Sprintf(" Addresses with TLS under it: about %d, in about %s: %s.",
 			p.History.Addresses.Estimate(), words.Count(p.History.Networks.Estimate(), "network"), breadth(&p.Verdict))
 	}

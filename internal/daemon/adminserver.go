@@ -42,6 +42,9 @@ func (d *Daemon) adminHandler() http.Handler {
 			d.watch.breaker.changed()
 		},
 	}
+	if d.prover != nil {
+		local.Senders = d.prover
+	}
 	if d.sending != nil {
 		local.Sending = d.sending
 	}

@@ -31,12 +31,12 @@ type Part struct {
 }
 
 // Explain judges a session as [Ratchet.Decide] does, and shows the steps. It
-// writes nothing, asks nobody else, and the breaker doesn't count it. An error
-// means that the memory could not be read.
+// writes nothing, asks nobody else, and the breaker doesn't count it. The sender
+// is taken as proven. An error means that the memory could not be read.
 func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	var t trial
 	r.begin(&t, s)
-	t.dry, t.claimed.Identity = true, tlsstate.Identity{}
+	t.dry = true
 	e := Explanation{Policy: *t.rule}
 	if t.exempt() {
 		e.Decision = t.Decision
@@ -51,7 +51,7 @@ func (r *Ratchet) Explain(s *Session) (Explanation, error) {
 	e.Decision, e.Policy = t.Decision, *t.rule // which the memory may have found
 	r.o.Breaker.preview(s, &e.Decision)
 	for _, p := range t.peerParts() {
-		if !p.id.IsZero() {
+		if !p.id.IsZero() && !p.verdict.Identity.IsZero() { // else it is a claim that has no say
 			e.Identities = append(e.Identities, Part{History: p.history, Verdict: p.verdict, Pins: pinStates(p.history, &p.seen, t.rule)})
 		}
 	}

@@ -15,7 +15,8 @@ type trial struct {
 	*Session
 	// Decision is what it comes to, before the breaker limits it.
 	Decision
-	// dry says that nothing may come of it: no DNS, no other host is asked.
+	// dry states that nothing may come of it: no DNS, no other host is asked, and
+	// a claim is taken as proven.
 	dry bool
 	// timed says that its loads are timed.
 	timed bool
@@ -229,10 +230,10 @@ func (r *Ratchet) judgeSender(t *trial) {
 	}
 	t.claimed.Known = t.sender.history != tlsstate.History{}
 	alreadyDowngraded := t.address.verdict.Outcome == tlsstate.Downgraded || t.domain.verdict.Outcome == tlsstate.Downgraded
-	if t.sender.verdict.Outcome == tlsstate.Downgraded && (alreadyDowngraded || t.Level > tlsstate.Plaintext || !r.proves(t.claimed)) {
+	if t.sender.verdict.Outcome == tlsstate.Downgraded && (alreadyDowngraded || t.Level > tlsstate.Plaintext || !t.dry && !r.proves(t.claimed)) {
 		t.sender.verdict = tlsstate.Verdict{} // claimed, not proven
 	}
-	if changes && !r.o.Senders.Tried(t.claimed) {
+	if changes && !t.dry && !r.o.Senders.Tried(t.claimed) {
 		t.claim, t.Changes = t.claimed, true
 	}
 }

@@ -91,11 +91,11 @@ func TestAllAgree(t *testing.T) {
 		breaker := ratchet.NewBreaker(ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7})
 		breaker.Override(&answer)
 		r := ratchet.New(ratchet.Options{Histories: memory, Rules: rules, Breaker: breaker, Senders: believer{}, Log: quietLog()})
-		operator := (&admin.Local{Memory: memory, Rules: rulesFor, Now: func() time.Time { return noon }, Log: quietLog(), CircuitBreaker: breaker}).Admin()
+		operator := (&admin.Local{Memory: memory, Rules: rulesFor, Now: func() time.Time { return noon }, Log: quietLog(), CircuitBreaker: breaker, Senders: believer{}}).Admin()
 		p := emptyPage(t)
 		p.Resolve, p.Load, p.Rules, p.Explain = admin.Resolve, memory.Load, rulesFor, r.Explain
 		for _, c := range agreeClients() {
-			t.Run(answer.String()+" "+c.asked, func(t *testing.T) { c.agree(t, r, operator, p) })
+			t.Run(answer.String()+" "+c.asked+" "+c.from, func(t *testing.T) { c.agree(t, r, operator, p) })
 		}
 	}
 }
@@ -120,6 +120,7 @@ func teach(t *testing.T, memory *store.Memory, l life, policy *tlsstate.Policy) 
 // agreeClient is a peer as an operator names it, and a message of it.
 type agreeClient struct {
 	asked, addr, host, from string
+	claims                  bool // from is asked for as well
 }
 
 // agreeClients have the address 192.0.2.200, of which nothing is known, where what is
@@ -139,13 +140,22 @@ func agreeClients() (all []agreeClient) {
 		name := d + ".example"
 		all = append(all, agreeClient{asked: "sender:" + name + "/192.0.2.0/24", addr: "192.0.2.200", from: "alice@" + name})
 	}
+	for _, d := range []string{"bank", "partner", "new", "plain", "demanding", "nobody"} {
+		for _, ip := range []string{"192.0.2.1", "192.0.2.5", "192.0.2.200"} {
+			all = append(all, agreeClient{asked: ip, addr: ip, from: "alice@" + d + ".example", claims: true})
+		}
+	}
 	return append(all, agreeClient{asked: "row:198.51.100.0/24", addr: "198.51.100.0"}, agreeClient{asked: "row:demanding.example", addr: "192.0.2.200", from: "a@demanding.example", host: "demanding.example"})
 }
 
 func (c agreeClient) agree(t *testing.T, r *ratchet.Ratchet, operator *admin.Admin, p status.Page) {
 	for _, tls := range []string{"none", "TLSv1", "TLSv1.2", "TLSv1.3"} {
 		d := c.decide(t, r, tls)
-		got, err := operator.Explain(t.Context(), admin.Question{Name: c.asked, TLS: tls})
+		q := admin.Question{Name: c.asked, TLS: tls}
+		if c.claims {
+			q.From = c.from
+		}
+		got, err := operator.Explain(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +166,7 @@ func (c agreeClient) agree(t *testing.T, r *ratchet.Ratchet, operator *admin.Adm
 		if got.Outcome != d.Outcome.String() || got.Kind != kind || got.Action != d.Action.String() {
 			t.Errorf("%s: a message: %s %s %s, explain: %s %s %s\n%s", tls, d.Outcome, kind, d.Action, got.Outcome, got.Kind, got.Action, strings.Join(got.Rules, "\n"))
 		}
-		if tls == "none" {
+		if tls == "none" && !c.claims {
 			c.look(t, &got, p)
 		}
 	}
