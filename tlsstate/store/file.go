@@ -132,7 +132,7 @@ func start(path string, opts Options, d disk, found census, r rescue) (*File, er
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.made, _ = os.Stat(path)
 	f.writing = trouble.State{Begins: "history file can't be written: changes are kept in memory and tried again", Ends: "history file is written again"}
-	f.rejoining = trouble.State{Begins: "history is incomplete: a copy of it can't be read; tried again", Ends: "history waits for no copy of it any more"}
+	f.rejoining = trouble.State{Begins: "history is incomplete: a copy of it can't be joined; tried again", Ends: "history waits for no copy of it any more"}
 	f.place = trouble.State{
 		Begins: "history file was deleted or replaced while it is in use: what is remembered goes to its snapshot alone; restart tlsratchet, which goes on with the file that is there, or else with the snapshot",
 		Ends:   "history file is in its place again",

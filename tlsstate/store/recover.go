@@ -239,7 +239,7 @@ func removeOldest(path string, n int) {
 }
 
 // rejoin joins the intact records of a file that was set aside, or of a snapshot,
-// with ours, if there is one. What can't be read now is tried again.
+// with ours, if there is one. What can't be read, or kept, now is tried again.
 func (f *File) rejoin() {
 	if !exists(f.salvage) { // there is none, or an operator removed it
 		f.salvage = ""
@@ -250,13 +250,14 @@ func (f *File) rejoin() {
 	if err == nil {
 		err = errors.Join(guarded(func() error { return f.rejoinAll(d) }), d.close())
 	}
+	damaged := errors.Is(err, ErrDamaged)
 	if err = cmp.Or(err, f.Flush(f.ctx)); f.ctx.Err() != nil {
 		return // the next start goes on
 	}
 	switch {
 	case err == nil:
 		f.log.Info("intact records are joined with the history", "path", f.salvage, "records", found.records)
-	case errors.Is(err, ErrDamaged):
+	case damaged:
 		f.log.Error("intact records could not be joined with the history: they are lost", "path", f.salvage, "error", err)
 		err = nil
 	}
@@ -276,8 +277,8 @@ func (f *File) rejoinAll(d disk) error {
 			switch {
 			case errors.Is(err, ErrFuture):
 				future++
-			case err != nil:
-				return err
+			case err != nil: // our own file may be damaged, which is no fault of the copy
+				return fmt.Errorf("joining %s: %v", e.id, err)
 			}
 		}
 		all += len(batch)

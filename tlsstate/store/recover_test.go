@@ -479,6 +479,29 @@ func TestRejoining(t *testing.T) {
 	}
 }
 
+// What fails in our own file is no fault of the copy: its records are not given up.
+func TestRejoiningADamagedFile(t *testing.T) {
+	aside, path := fill(t, 3), newPath(t)
+	r := rescue{path: path}
+	r.later(aside)
+	full := newFakeDisk()
+	full.full = fmt.Errorf("%w: nothing is written until a restart", ErrDamaged)
+	bad := newFakeDisk()
+	bad.bad[peer(1)] = ErrDamaged
+	for _, disk := range []*fakeDisk{full, bad} {
+		var log lines
+		f, err := start(path, Options{Logger: log.logger()}.withDefaults(), disk, census{}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.await(t, "joined")
+		_ = f.Close()
+		if _, err := os.Lstat(path + toRejoin); err != nil || f.salvage != aside {
+			t.Errorf("the next start does not join %q: %v; logged: %q", f.salvage, err, log.with("level="))
+		}
+	}
+}
+
 // blocked makes a name one that nothing can be read from or written to, until the
 // function that it returns is called.
 func blocked(t *testing.T, name string) (free func()) {
