@@ -48,7 +48,7 @@ func (b *Outbound) Stats() Stats {
 	b.counts.mu.Lock()
 	defer b.counts.mu.Unlock()
 	s := b.counts.Stats
-	s.Outage = !b.outage.state().Since.IsZero()
+	b.outage.with(func() { s.Outage = !b.outage.s.Since.IsZero() })
 	return s
 }
 
