@@ -103,6 +103,9 @@ func show(c *cli.Context, v any, text func(io.Writer)) error {
 // flagsInPlace refuses an argument that looks like a flag: after an argument it
 // would be taken for one more, silently. So would a flag before a subcommand.
 func flagsInPlace(c *cli.Context) error {
+	if c.Bool("version") {
+		return usagef("--version goes without a command")
+	}
 	for _, above := range c.Lineage()[1:] {
 		for _, name := range above.LocalFlagNames() {
 			if _, set := os.LookupEnv(configVariable); name != "config" || !set {

@@ -148,7 +148,7 @@ func printRows(c *cli.Context, rows iter.Seq2[admin.Row, error]) error {
 		n++
 	}
 	if n == 0 {
-		fmt.Fprintln(c.App.ErrWriter, "tlsratchet: no such peers")
+		fmt.Fprintln(c.App.ErrWriter, "tlsratchet: no peers to list")
 	}
 	return nil
 }
