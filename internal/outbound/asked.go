@@ -20,7 +20,8 @@ type asked struct {
 	mu   sync.Mutex
 	// by has the newest look-ups of a process, the newest last.
 	by *simplelru.LRU[uint32, []lookup]
-	// routes are the hosts that were asked for in brackets lately.
+	// routes are the hosts that were asked for in brackets lately, or that mail for
+	// a next-hop that is no destination went to.
 	routes *simplelru.LRU[string, struct{}]
 }
 
@@ -56,9 +57,7 @@ func (a *asked) note(pid uint32, l lookup) {
 	l.name.asked.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if l.name.route != "" {
-		a.routes.Add(l.name.route, struct{}{})
-	}
+	a.addRoute(l.name.route)
 	if pid == 0 {
 		return
 	}
@@ -73,13 +72,25 @@ func (a *asked) note(pid uint32, l lookup) {
 	a.by.Add(pid, append(all, l))
 }
 
+// addRoute notes a host, if it is one. Call it with the lock held.
+func (a *asked) addRoute(host string) {
+	if host != "" {
+		a.routes.Add(strings.ToLower(host), struct{}{})
+	}
+}
+
 // nexthop returns what was asked for a delivery. ok is false where that can't be
 // known, or is no destination. A name alone, without a look-up of the process, has no
 // time.
 func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 	recipients := b.names.find([]byte(d.Domain))
 	l, ok, decided := nexthop(b.asked.of(d.PID), d, recipients, b.settings.Load().Permission.Fallbacks)
-	if !decided {
+	switch {
+	case decided && !ok && l.name != nil: // a fallback relay's, perhaps: its connections are cached too
+		b.asked.mu.Lock()
+		b.asked.addRoute(d.Host)
+		b.asked.mu.Unlock()
+	case !decided:
 		// A cached connection is found without a look-up; and without our table in
 		// Postfix there are none.
 		known := recipients.asked.Load() || !b.Asked() && !IsInside(d)
@@ -104,8 +115,8 @@ func IsInside(d *maillog.Delivery) bool {
 }
 
 // isRoute reports whether a host is one that mail goes to by the administrator's
-// order: a relayhost or a fallback relay, one that Postfix asked for in brackets, or
-// one with a name that no MX record has.
+// order: a relayhost or a fallback relay, one that Postfix asked for in brackets,
+// one of a next-hop that is no destination, or one with a name that no MX record has.
 func (b *Outbound) isRoute(host string) bool {
 	host = strings.ToLower(host)
 	if host == "" { // none: Postfix suspended the destination
@@ -139,7 +150,7 @@ func nexthop(all []lookup, d *maillog.Delivery, recipients *name, fallbacks []st
 		case l.name.route != "" && l.name.route == strings.ToLower(d.Host):
 			return lookup{}, false, true // a route of the administrator's
 		case l.name.key != recipients.key && slices.Contains(fallbacks, l.name.key) && own() < 0:
-			return lookup{}, false, true // the destination itself was asked for before, and failed
+			return l, false, true // the destination itself was asked for before, and failed
 		default:
 			fresh = append(fresh, l)
 		}

@@ -573,7 +573,8 @@ func TestNexthop(t *testing.T) {
 // asked for before.
 func TestFallback(t *testing.T) {
 	w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) {
-		s.Permission.Fallbacks, s.Permission.Relays = hops("Fallback.test"), []string{"mx.fallback.test"}
+		s.Permission.Fallbacks = hops("Fallback.test")
+		s.Permission.Relays = hostsOf(s.Permission.Fallbacks)
 	})
 	w.pin("bank.test")
 	for _, tt := range []struct {
@@ -583,7 +584,7 @@ func TestFallback(t *testing.T) {
 		learned string
 	}{
 		{[]string{"bank.test", "fallback.test"}, "bank.test", false, ""},
-		{nil, "bank.test", true, ""}, // over the connection of the one before
+		{nil, "bank.test", true, ""}, // over the connection of the one before, by another process
 		{[]string{"fallback.test"}, "fallback.test", false, "fallback.test"},
 		{[]string{"bank.test"}, "bank.test", false, "bank.test"},
 	} {
@@ -592,7 +593,10 @@ func TestFallback(t *testing.T) {
 		}
 		before := len(w.events)
 		d := tls12
-		d.At, d.PID, d.Domain, d.Host, d.Reused = w.now, 77, tt.domain, "mx.fallback.test", tt.reused
+		d.At, d.PID, d.Domain, d.Host, d.Reused = w.now, 77, tt.domain, "MX.fallback.test", tt.reused
+		if tt.lookups == nil {
+			d.PID = 78
+		}
 		w.Delivered(&d)
 		got := ""
 		for _, v := range w.events[before:] {
