@@ -241,7 +241,10 @@ func removeOldest(path string, n int) {
 // rejoin joins the intact records of a file that was set aside, or of a snapshot,
 // with ours, if there is one. What can't be read, or kept, now is tried again.
 func (f *File) rejoin() {
-	if !exists(f.salvage) { // there is none, or an operator removed it
+	if f.salvage == "" {
+		return
+	}
+	if !exists(f.salvage) { // an operator removed it
 		f.salvage = ""
 		f.report(&f.rejoining, nil)
 		return
