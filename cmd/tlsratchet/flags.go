@@ -91,5 +91,6 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 	if err != nil {
 		return nil, usageError{admin.WhoMay(err)}
 	}
+	cfg.CheckVariables(os.Environ(), configVariable)
 	return cfg, nil
 }

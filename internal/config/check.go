@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"tlsratchet/internal/clean"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -18,6 +19,26 @@ func (c *Config) Warnings() []string { return c.warnings }
 // warn notes a warning about a position of the file.
 func (l *loader) warn(position, format string, args ...any) {
 	l.config.warnings = append(l.config.warnings, l.problem(position, fmt.Errorf(format, args...)).Error())
+}
+
+// CheckVariables warns of variables with our prefix that nobody reads: a name that is
+// misspelt. environ is as [os.Environ] returns it; others are names that somebody
+// else reads.
+func (c *Config) CheckVariables(environ []string, others ...string) {
+	known := append(others, SharedPassword)
+	for _, s := range settings(c) {
+		known = append(known, s.variable())
+	}
+	for _, d := range c.Destinations {
+		for _, reference := range []string{d.URL, d.Secret, d.Token} {
+			known = append(known, strings.TrimPrefix(reference, "env:"))
+		}
+	}
+	for _, v := range environ {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, variables) && !slices.Contains(known, name) {
+			c.warnings = append(c.warnings, fmt.Sprintf("the variable %s is ignored: no key has this name", clean.Name(name)))
+		}
+	}
 }
 
 // check looks for what each key allows, and all together don't. rows are the

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,5 +82,17 @@ func TestManyKeys(t *testing.T) {
 	}
 	if c := load(t, rows.String()); len(c.Peers) != peers {
 		t.Errorf("%d rows", len(c.Peers))
+	}
+}
+
+// TestVariables: a variable with our prefix that nobody reads is warned of.
+func TestVariables(t *testing.T) {
+	c := load(t, "[[destination]]\nkind = 'webhook'\nurl = 'env:TLSRATCHET_HOOK'\n")
+	c.CheckVariables([]string{
+		"PATH=/bin", "TLSRATCHET_HISTORY=/x", "TLSRATCHET_POLICY_STRIPED=reject", "TLSRATCHET_CONFIG=none",
+		"TLSRATCHET_SHARED_PASSWORD=x", "TLSRATCHET_HOOK=https://x.example", "XTLSRATCHET_A=1",
+	}, "TLSRATCHET_CONFIG")
+	if want := []string{"the variable TLSRATCHET_POLICY_STRIPED is ignored: no key has this name"}; !slices.Equal(c.Warnings(), want) {
+		t.Errorf("%q, want %q", c.Warnings(), want)
 	}
 }

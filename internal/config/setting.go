@@ -47,9 +47,12 @@ func live[V any](name string, value *V, f form[V]) setting {
 	return s
 }
 
+// variables is what the names of our environment variables begin with.
+const variables = "TLSRATCHET_"
+
 // variable is the environment variable that overrides the key.
 func (s *setting) variable() string {
-	return "TLSRATCHET_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+	return variables + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }
 
 // word is the form of a string that stands for something else.

@@ -33,10 +33,15 @@ func TestUnreadable(t *testing.T) {
 	cfg := &config.Config{Destinations: []config.Destination{
 		{URL: "file:" + folder + "/open", Secret: "file:" + folder + "/key", Token: "file:/run/credentials/tlsratchet.service/token"},
 	}}
-	advice := ": change its owner or mode, or pass it with LoadCredential="
+	if err := os.Mkdir(folder+"/closed", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Destinations[0].Body = folder + "/closed/body"
+	advice := ": change the owner or mode, or pass it with LoadCredential="
 	want := []string{
-		"the service runs as the user nobody, who can't read " + folder + "/key (" + folder + "/key)" + advice,
-		"the service runs as the user nobody, who can't read " + folder + "/tlsratchet.toml (" + folder + "/tlsratchet.toml)" + advice,
+		"the service runs as the user nobody, who can't read " + folder + "/closed/body, for it can't enter " + folder + "/closed" + advice,
+		"the service runs as the user nobody, who can't read " + folder + "/key" + advice,
+		"the service runs as the user nobody, who can't read " + folder + "/tlsratchet.toml" + advice,
 	}
 	if diff := cmp.Diff(want, Unreadable(cfg, folder+"/tlsratchet.toml")); diff != "" {
 		t.Errorf("want - got +:\n%s", diff)

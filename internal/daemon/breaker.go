@@ -8,6 +8,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/statefile"
+	"tlsratchet/internal/trouble"
 )
 
 // breakerKeeper reports to people when the circuit breaker changes its answer, and
@@ -23,9 +24,10 @@ type breakerKeeper struct {
 	// last is what was reported and written last. Only run touches it, and close
 	// after it.
 	last struct {
-		answer, holds ratchet.Answer
-		overridden    bool
+		answer, holds       ratchet.Answer
+		overridden, unsaved bool
 	}
+	saving trouble.State
 }
 
 // settleEvery is the time between two looks whether it is armed again, where no
@@ -35,7 +37,10 @@ const settleEvery = 10 * time.Second
 // newBreaker returns the breaker as it was at the last stop; run it. emit is
 // called for each new answer, one at a time.
 func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit func(context.Context, ratchet.BreakerState), log *slog.Logger) *breakerKeeper {
-	k := &breakerKeeper{log: log, emit: emit, state: stateFile(cfg, "breaker.json"), news: make(chan struct{}, 1)}
+	k := &breakerKeeper{
+		log: log, emit: emit, state: stateFile(cfg, "breaker.json"), news: make(chan struct{}, 1),
+		saving: trouble.State{Begins: "could not save the breaker's state", Ends: "the breaker's state is saved again"},
+	}
 	k.Breaker = ratchet.NewBreaker(ratchet.BreakerOptions{
 		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
 		SelfCheck: selfCheck, Changed: func(ratchet.Answer) { k.changed() },
@@ -68,11 +73,11 @@ func (k *breakerKeeper) run(ctx context.Context) {
 func (k *breakerKeeper) report(ctx context.Context) {
 	s := k.State(time.Now())
 	before := k.last
-	k.last.answer, k.last.holds, k.last.overridden = s.Answer, s.Holds(), s.Override != nil
+	k.last.answer, k.last.holds, k.last.overridden, k.last.unsaved = s.Answer, s.Holds(), s.Override != nil, false
 	if k.last != before {
-		if err := k.state.Write(s); err != nil {
-			k.log.Error("could not save the breaker's state", "error", err)
-		}
+		err := k.state.Write(s)
+		k.saving.Note(k.log, err)
+		k.last.unsaved = err != nil
 	}
 	if s.Answer != before.answer {
 		k.emit(ctx, s)

@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -8,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tlsratchet/internal/ratchet"
 )
 
 // TestOverrideIsKept: what an operator sets is written at once, and not first at
@@ -41,4 +46,28 @@ func TestOverrideIsKept(t *testing.T) {
 	set("auto")
 	kept(false)
 	stop()
+}
+
+// TestBreakerIsWrittenLater: a state that could not be written is written at the next
+// look, and that is logged once.
+func TestBreakerIsWrittenLater(t *testing.T) {
+	cfg := testConfig(t)
+	folder := filepath.Dir(cfg.History) + "/later"
+	cfg.History = folder + "/history.db"
+	var log bytes.Buffer
+	k := newBreaker(cfg, nil, func(context.Context, ratchet.BreakerState) {}, slog.New(slog.NewTextHandler(&log, nil)))
+	answer := ratchet.Suspended
+	k.Override(&answer)
+	k.report(t.Context())
+	k.report(t.Context())
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	k.report(t.Context())
+	if b, err := os.ReadFile(folder + "/breaker.json"); !strings.Contains(string(b), `"override"`) {
+		t.Errorf("%s, %v", b, err)
+	}
+	if n := strings.Count(log.String(), "save"); n != 2 {
+		t.Errorf("want a begin and an end:\n%s", &log)
+	}
 }

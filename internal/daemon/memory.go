@@ -47,7 +47,7 @@ func openHistories(cfg *config.Config, now func() *config.Config, log *slog.Logg
 	}
 	file, err := store.OpenOrRecover(cfg.History, storeOptions(cfg, now, log))
 	if err != nil {
-		return nil, fmt.Errorf("open the history %s: %w", cfg.History, err)
+		return nil, fmt.Errorf("open the history: %w", admin.WhoMay(err))
 	}
 	return file, nil
 }

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/statefile"
+	"tlsratchet/internal/trouble"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -26,11 +29,16 @@ type sending struct {
 	state     statefile.File
 	log       *slog.Logger
 	permitted chan struct{} // closed when Postfix's settings are known
-	writing   sync.Mutex    // the state
+	askEvery  time.Duration // the time between two looks at them
 
-	mu     sync.Mutex
-	cfg    *config.Config
-	reason string // why nothing may be answered, as logged last
+	mu      sync.Mutex
+	cfg     *config.Config
+	allowed bool   // by Postfix's settings, as read last for cfg
+	reason  string // why nothing may be answered, as logged last
+
+	writing sync.Mutex // held while the state is written
+	written []byte
+	saving  trouble.State
 }
 
 // sendingState is what outlives a restart.
@@ -39,8 +47,12 @@ type sendingState struct {
 	Cursor outbound.Cursor `json:"cursor,omitzero"`
 }
 
-// keepSending is how often the state is written.
-const keepSending = 5 * time.Second
+const (
+	// keepSending is how often the state is written, if it changed.
+	keepSending = 5 * time.Second
+	// askPostfix is how often Postfix's settings are read.
+	askPostfix = 5 * time.Minute
+)
 
 // addSending opens the sockets of the sending side, beside those that systemd
 // passed for it. Where it is switched off, there is none.
@@ -50,7 +62,10 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 		d.hangUp(passed)
 		return nil
 	}
-	s := &sending{log: d.log, state: stateFile(cfg, "outbound.json"), cfg: cfg, permitted: make(chan struct{})}
+	s := &sending{
+		log: d.log, state: stateFile(cfg, "outbound.json"), cfg: cfg, permitted: make(chan struct{}), askEvery: askPostfix,
+		saving: trouble.State{Begins: "could not save the outbound state", Ends: "the outbound state is saved again"},
+	}
 	s.out = outbound.New(outbound.Options{
 		Histories: d.histories, Settings: settings(cfg, outbound.Permission{}), Events: d.watch.book.OnEvent, Outage: d.watch.outage,
 		Writes: d.ratchet.Writes, Now: time.Now, Log: d.log,
@@ -79,12 +94,13 @@ func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
 	}
 }
 
-// permit reads what Postfix's own settings allow, and logs what they forbid.
+// permit reads what Postfix's own settings allow, and logs what they forbid. Where
+// they can't be read, those that were read last hold until a reload.
 func (s *sending) permit(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := outbound.PermissionOf(ctx, s.cfg.Outbound.Postfix)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || p.Unread && s.allowed {
 		return
 	}
 	switch {
@@ -94,7 +110,7 @@ func (s *sending) permit(ctx context.Context) {
 	default:
 		s.log.Warn("destinations are not held", "reason", p.Reason)
 	}
-	s.reason = p.Reason
+	s.allowed, s.reason = p.Allowed, p.Reason
 	s.out.SetSettings(settings(s.cfg, p))
 }
 
@@ -126,16 +142,17 @@ func (s *sending) run(ctx context.Context) {
 	}
 	var keeping sync.WaitGroup
 	keeping.Go(func() { every(ctx, keepSending, nil, s.write) })
-	s.permit(ctx)
-	close(s.permitted)
+	known := sync.OnceFunc(func() { close(s.permitted) })
+	keeping.Go(func() { every(ctx, s.askEvery, nil, func() { s.permit(ctx); known() }) })
+	<-s.permitted
 	if s.follower != nil {
 		s.follower.Run(ctx)
 	}
 	keeping.Wait()
 }
 
-// write keeps the state. The cursor is not ahead of it: what is read twice does no
-// harm, and mail that is read never would wait unlisted.
+// write saves the state if it is another one than before. The cursor is not ahead of
+// it: what is read twice does no harm, and mail that is read never would wait unlisted.
 func (s *sending) write() {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -144,8 +161,15 @@ func (s *sending) write() {
 		state.Cursor = s.follower.Cursor()
 	}
 	state.State = s.out.State()
-	if err := s.state.Write(state); err != nil {
-		s.log.Error("could not save the outbound state", "error", err)
+	b, err := json.Marshal(state)
+	if err == nil && bytes.Equal(b, s.written) {
+		return
+	}
+	if err == nil {
+		err = s.state.Write(json.RawMessage(b))
+	}
+	if s.saving.Note(s.log, err); err == nil {
+		s.written = b
 	}
 }
 
@@ -155,7 +179,7 @@ func (s *sending) reload(ctx context.Context, cfg *config.Config) {
 		return
 	}
 	s.mu.Lock()
-	s.cfg = cfg
+	s.cfg, s.allowed = cfg, false
 	s.mu.Unlock()
 	s.permit(ctx)
 }

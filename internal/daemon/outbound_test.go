@@ -3,6 +3,7 @@ package daemon
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -138,4 +139,70 @@ func TestStopsBeforePostfixAnswers(t *testing.T) {
 	}
 	defer c.Close()
 	stop()
+}
+
+// TestSettingsAreReadAgain: Postfix's settings are read again without a reload. Where
+// they can't be, those that were read last hold.
+func TestSettingsAreReadAgain(t *testing.T) {
+	bin := t.TempDir()
+	postconf := func(script string) {
+		t.Helper()
+		next := filepath.Join(bin, "next")
+		if err := errors.Join(os.WriteFile(next, []byte("#!/bin/sh\n"+script+"\n"), 0o700), os.Rename(next, filepath.Join(bin, "postconf"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	postconf("exit 1")
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	cfg := testConfig(t)
+	cfg.Outbound.Action, cfg.Outbound.Log = config.Hold, config.Off
+	cfg.Outbound.Listen = []wire.Spec{{Network: "unix", Address: filepath.Join(t.TempDir(), "policy.sock")}}
+	log := make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.sending.askEvery = time.Millisecond
+	done, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- d.Run(t.Context(), done) }()
+	log.until(t, `msg="destinations are not held" reason="the settings in`)
+	postconf("echo smtp_tls_security_level = may")
+	log.until(t, "destinations are held again")
+	asked := filepath.Join(bin, "asked")
+	postconf(">>" + asked + "; exit 1")
+	for _, err := os.Stat(asked); err != nil; _, err = os.Stat(asked) {
+		time.Sleep(time.Millisecond)
+	}
+	postconf("echo smtp_tls_security_level = dane")
+	if line := log.until(t, "destinations are "); !strings.Contains(line, "is dane") {
+		t.Error(line)
+	}
+	close(done)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStateIsWrittenOnce: a state that did not change is not written again, and one
+// that could not be written is logged once and written later.
+func TestStateIsWrittenOnce(t *testing.T) {
+	var log bytes.Buffer
+	file := filepath.Join(t.TempDir(), "folder", "outbound.json")
+	s := &sending{log: slog.New(slog.NewTextHandler(&log, nil)), state: statefile.At(file), out: outbound.New(outbound.Options{Now: time.Now})}
+	s.write()
+	s.write()
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.write()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	s.write()
+	if _, err := os.Stat(file); err == nil {
+		t.Error("written again")
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines, want a begin and an end:\n%s", n, &log)
+	}
 }

@@ -144,9 +144,14 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 	}
 	for _, path := range slices.Compact(slices.Sorted(slices.Values(named))) {
 		// Who reads a credential is in its access list, not in its mode.
-		if at := service.Blocked(path); at != "" && !strings.HasPrefix(path, credentials) {
-			all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s (%s): change its owner or mode, or pass it with LoadCredential=", service.Name, path, at))
+		at := service.Blocked(path)
+		if at == "" || strings.HasPrefix(path, credentials) {
+			continue
 		}
+		if at != path {
+			path += ", for it can't enter " + at
+		}
+		all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s: change the owner or mode, or pass it with LoadCredential=", service.Name, path))
 	}
 	return all
 }

@@ -18,6 +18,8 @@ type Permission struct {
 	Allowed bool
 	// Reason is why not, in words.
 	Reason string
+	// Unread: it is that the settings can't be read.
+	Unread bool
 	// Relays are the hosts of relayhost and smtp_fallback_relay: what goes by way
 	// of them shows nothing of a recipient's domain. Fallbacks are the latter as
 	// smtp(8) asks for them, in lower case.
@@ -32,7 +34,7 @@ func PermissionOf(ctx context.Context, dirs []string) Permission {
 	for _, dir := range dirs {
 		levels, relays, fallbacks, err := settingsOf(ctx, dir)
 		if err != nil {
-			p.Allowed, p.Reason = false, fmt.Sprintf("the settings in %s can't be read: %s", dir, clean.Text(err.Error(), 200))
+			p.Allowed, p.Unread, p.Reason = false, true, fmt.Sprintf("the settings in %s can't be read: %s", dir, clean.Text(err.Error(), 200))
 			return p
 		}
 		p.Relays, p.Fallbacks = append(p.Relays, hostsOf(relays, fallbacks)...), append(p.Fallbacks, fallbacks...)
