@@ -111,8 +111,10 @@ func TestStateIsWrittenInTurn(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			for range 20 {
-				s.write()
+			for n := range 20 {
+				if err := s.Override([]string{outbound.Hold, outbound.Release, outbound.Auto}[n%3]); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
