@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
-	"tlsratchet/internal/clean"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -36,7 +35,7 @@ func (c *Config) CheckVariables(environ []string, others ...string) {
 	}
 	for _, v := range environ {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, variables) && !slices.Contains(known, name) {
-			c.warnings = append(c.warnings, fmt.Sprintf("the variable %s is ignored: no key has this name", clean.Name(name)))
+			c.warnings = append(c.warnings, fmt.Sprintf("the variable %s is ignored: no key has this name", shown(name)))
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestVariables(t *testing.T) {
 		"PATH=/bin", "TLSRATCHET_HISTORY=/x", "TLSRATCHET_POLICY_STRIPED=reject", "TLSRATCHET_CONFIG=none",
 		"TLSRATCHET_SHARED_PASSWORD=x", "TLSRATCHET_HOOK=https://x.example", "XTLSRATCHET_A=1",
 	}, "TLSRATCHET_CONFIG")
-	if want := []string{"the variable TLSRATCHET_POLICY_STRIPED is ignored: no key has this name"}; !slices.Equal(c.Warnings(), want) {
+	if want := []string{`the variable "TLSRATCHET_POLICY_STRIPED" is ignored: no key has this name`}; !slices.Equal(c.Warnings(), want) {
 		t.Errorf("%q, want %q", c.Warnings(), want)
 	}
 }
