@@ -40,7 +40,7 @@ func TestPendingIsWovenIn(t *testing.T) {
 // that stops gets no more.
 func TestAllOverBatches(t *testing.T) {
 	d := newFakeDisk()
-	f := startFake(t, d, Options{})
+	f := startFake(t, d, Options{ReadTimeout: patience})
 	defer mustClose(t, f)
 	const n = 3*scanBatch + 7
 	for i := range n {
