@@ -28,7 +28,7 @@ func (i *Incident) UnmarshalJSON(b []byte) error {
 }
 
 // maxNumber is the highest number: what every reader of JSON takes exactly.
-const maxNumber = 1 << 53
+const maxNumber uint64 = 1 << 53
 
 var errNumber = fmt.Errorf("number not from 1 to %d", maxNumber)
 
