@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tlsratchet/internal/postconf"
 )
 
 // milterChecks look at how Postfix asks us. sockets are the paths that the
@@ -38,7 +40,7 @@ func (p *Postfix) milterChecks(sockets, policySockets []string) []Finding {
 
 // milterCheck looks at one public service.
 func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
-	if slices.Contains(split(p.value(s, overrideOptions)), "no_milters") {
+	if slices.Contains(postconf.List(p.value(s, overrideOptions)), "no_milters") {
 		return []Finding{broken("milter", fmt.Sprintf("service %s: %s has no_milters: no milter is asked", s.name, overrideOptions), "")}
 	}
 	m, at, reachable := p.find(s, sockets)
@@ -77,7 +79,7 @@ const overrideOptions = "receive_override_options"
 func (p *Postfix) otherCheck(s service, sockets []string, spreads bool) []Finding {
 	list := p.value(s, "smtpd_milters")
 	asks := p.has(list, sockets) || spreads && !p.isOverridden(s, "smtpd_milters")
-	if !asks || slices.Contains(split(p.value(s, overrideOptions)), "no_milters") {
+	if !asks || slices.Contains(postconf.List(p.value(s, overrideOptions)), "no_milters") {
 		return nil
 	}
 	return []Finding{note("submission", fmt.Sprintf("service %s asks tlsratchet too: your own users and filters are no peers", s.name),
@@ -169,10 +171,10 @@ func (p *Postfix) filterChecks() (all []Finding) {
 	for _, s := range others {
 		const name, want = overrideOptions, "no_header_body_checks"
 		filter, isSet := p.overrides[s.option("content_filter")]
-		options := split(p.value(s, name))
+		options := postconf.List(p.value(s, name))
 		if isSet && filter == "" && p.main["content_filter"] != "" && p.main["header_checks"] != "" && !slices.Contains(options, want) {
 			all = append(all, note("filter", fmt.Sprintf("service %s takes mail back from the content filter: header_checks there may remove our header", s.name),
-				p.override(s, name, strings.Join(append(split(p.written(s, name)), want), ","))))
+				p.override(s, name, strings.Join(append(postconf.List(p.written(s, name)), want), ","))))
 		}
 	}
 	return all
@@ -182,7 +184,7 @@ const throughProxy = "peers' addresses come from a proxy; their TLS is seen only
 
 // instanceChecks point out the instances of Postfix beside the one that is looked at.
 func (p *Postfix) instanceChecks() (all []Finding) {
-	for _, dir := range split(p.main["multi_instance_directories"]) {
+	for _, dir := range postconf.List(p.main["multi_instance_directories"]) {
 		all = append(all, note("instances", fmt.Sprintf("%s is another instance of Postfix: only %s is looked at", dir, p.main["config_directory"]), "tlsratchet doctor --postfix "+word(dir)))
 	}
 	return all

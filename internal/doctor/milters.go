@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tlsratchet/internal/postconf"
 )
 
 // ours are the options of tlsratchet's entry, as in contrib/postfix.
@@ -30,10 +32,10 @@ type milter struct {
 // parseMilters reads smtpd_milters: each entry is a bare endpoint, or one with
 // options in braces.
 func parseMilters(list string) (all []milter) {
-	for _, text := range split(list) {
+	for _, text := range postconf.List(list) {
 		words := []string{text}
 		if inner, ok := strings.CutPrefix(text, "{"); ok {
-			words = split(strings.TrimSuffix(inner, "}"))
+			words = postconf.List(strings.TrimSuffix(inner, "}"))
 		}
 		if len(words) > 0 {
 			m := milter{text, words[0], nil}

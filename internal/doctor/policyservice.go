@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tlsratchet/internal/postconf"
 )
 
 // checkPolicy is the restriction that asks a policy service.
@@ -30,7 +32,7 @@ const classesList = "smtpd_restriction_classes"
 // policyIn returns our entry in a list of restrictions of a service. If it is in a
 // class, the items have what their classes stand for: to Postfix that is the same.
 func (p *Postfix) policyIn(s service, list string, sockets []string) policy {
-	items := split(p.value(s, list))
+	items := postconf.List(p.value(s, list))
 	found := p.policyAmong(s, items, sockets)
 	if inClass := p.policyAmong(s, p.expand(s, items), sockets); found.at < 0 && inClass.at >= 0 {
 		return inClass
@@ -56,12 +58,12 @@ func (p *Postfix) policyAmong(s service, items, sockets []string) policy {
 // expand returns restrictions with those that their classes stand for. Classes may
 // stand in classes.
 func (p *Postfix) expand(s service, items []string) []string {
-	classes := split(p.value(s, classesList))
+	classes := postconf.List(p.value(s, classesList))
 	for range classes {
 		var all []string
 		for _, word := range items {
 			if slices.Contains(classes, word) {
-				all = append(all, split(p.value(s, word))...)
+				all = append(all, postconf.List(p.value(s, word))...)
 			} else {
 				all = append(all, word)
 			}
@@ -73,7 +75,7 @@ func (p *Postfix) expand(s service, items []string) []string {
 
 // classThatAsks returns a class of restrictions with our entry, or "".
 func (p *Postfix) classThatAsks(s service, sockets []string) string {
-	for _, class := range split(p.value(s, classesList)) {
+	for _, class := range postconf.List(p.value(s, classesList)) {
 		if p.policyAmong(s, p.expand(s, []string{class}), sockets).at >= 0 {
 			return class
 		}
@@ -106,7 +108,7 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 		all = append(all, found...)
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
-		kept := slices.DeleteFunc(split(p.main["header_checks"]), func(table string) bool { return strings.Contains(table, "header_checks.tlsratchet") })
+		kept := slices.DeleteFunc(postconf.List(p.main["header_checks"]), func(table string) bool { return strings.Contains(table, "header_checks.tlsratchet") })
 		all = append(all, broken("policy service", "header_checks removes X-TLS-Ratchet, which the policy service adds: only a milter's header comes after it", p.postconf("header_checks = "+strings.Join(kept, ", "))))
 	}
 	return unique(all)
@@ -200,7 +202,7 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	if is.at >= 0 && is.reachable {
 		endpoint = is.entry.endpoint
 	}
-	kept := split(p.written(s, list))
+	kept := postconf.List(p.written(s, list))
 	if is.at >= 0 {
 		kept = slices.Delete(slices.Clone(is.items), is.at, is.at+2)
 	} else if end(is.items) < len(is.items) {
@@ -211,7 +213,7 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(before, unlisted) {
 		check = slices.Insert(check, 0, unlisted)
 	}
-	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(before) && refusesRelay(split(p.value(s, relayList))) {
+	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(before) && refusesRelay(postconf.List(p.value(s, relayList))) {
 		check = slices.Insert(check, 0, "$"+relayList)
 	}
 	text := strings.ReplaceAll(strings.Join(slices.Insert(kept, at, check...), ", "), checkPolicy+", ", checkPolicy+" ")

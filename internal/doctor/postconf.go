@@ -209,34 +209,9 @@ var (
 // withoutBlanks returns a list without blanks: commas separate as well.
 func withoutBlanks(list string) string {
 	var words []string
-	for _, w := range split(list) {
+	for _, w := range postconf.List(list) {
 		w = aroundSigns.ReplaceAllString(w, "$1")
 		words = append(words, blanks.ReplaceAllString(w, ","))
 	}
 	return strings.Join(words, ",")
-}
-
-// split returns the items of a list: separated by commas or blanks, but not
-// within braces.
-func split(list string) (items []string) {
-	depth, start := 0, -1
-	for i, r := range list {
-		separates := depth == 0 && strings.ContainsRune(", \t\r\n", r)
-		switch {
-		case separates && start >= 0:
-			items, start = append(items, list[start:i]), -1
-		case !separates && start < 0:
-			start = i
-		}
-		switch r {
-		case '{':
-			depth++
-		case '}':
-			depth--
-		}
-	}
-	if start >= 0 {
-		items = append(items, list[start:])
-	}
-	return items
 }

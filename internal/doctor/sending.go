@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tlsratchet/internal/postconf"
 )
 
 // Sending is the sending side of the daemon, as far as the checks need it.
@@ -76,7 +78,7 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 
 // asks reports whether any smtp(8) asks tlsratchet.
 func (p *Postfix) asks() bool {
-	return slices.ContainsFunc(p.senders(), func(by service) bool { return ourTable(split(p.value(by, policyMaps))) >= 0 })
+	return slices.ContainsFunc(p.senders(), func(by service) bool { return ourTable(postconf.List(p.value(by, policyMaps))) >= 0 })
 }
 
 // unixPaths returns the paths of the unix sockets.
@@ -131,7 +133,7 @@ func (p *Postfix) makeTable(file string, sockets []string) string {
 // tableChecks look at our table, and at those before and after it.
 func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
 	list := p.value(by, policyMaps)
-	tables := split(list)
+	tables := postconf.List(list)
 	at := ourTable(tables)
 	if at < 0 {
 		return []Finding{p.notAsked(by, s)}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"tlsratchet/internal/postconf"
 )
 
 // tlsChecks look at whether STARTTLS is offered at all, and to everybody.
@@ -85,7 +87,7 @@ const anonymous = "none"
 // certificate returns the first file of certificates, anonymous, or "".
 func (p *Postfix) certificate(s service) string {
 	for _, kind := range []string{"chain_files", "cert_file", "eccert_file", "dcert_file"} {
-		if files := split(p.value(s, "smtpd_tls_"+kind)); len(files) > 0 {
+		if files := postconf.List(p.value(s, "smtpd_tls_"+kind)); len(files) > 0 {
 			return files[0]
 		}
 	}
@@ -96,7 +98,7 @@ func (p *Postfix) certificate(s service) string {
 func (p *Postfix) withheldChecks(s service) (all []Finding) {
 	const check = "starttls"
 	const keywords, rate = "smtpd_discard_ehlo_keywords", "smtpd_client_new_tls_session_rate_limit"
-	words := split(p.value(s, keywords))
+	words := postconf.List(p.value(s, keywords))
 	kept := slices.DeleteFunc(slices.Clone(words), func(k string) bool { return strings.EqualFold(k, "starttls") })
 	if len(kept) < len(words) {
 		all = append(all, broken(check, keywords+" removes STARTTLS from the EHLO reply", p.set(s, keywords, strings.Join(kept, ", "))))

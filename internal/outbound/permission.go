@@ -96,7 +96,7 @@ func settingsOf(ctx context.Context, dir string) (levels map[string]string, rela
 }
 
 // hops returns the next-hops of a list, in lower case.
-func hops(list string) []string { return fieldsOf(strings.ToLower(list)) }
+func hops(list string) []string { return postconf.List(strings.ToLower(list)) }
 
 // hostsOf returns the hosts of lists of "[host]:port" or "host:port".
 func hostsOf(lists ...[]string) (hosts []string) {

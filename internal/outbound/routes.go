@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"tlsratchet/internal/postconf"
 )
 
 // routes are the values of the parameters by which mail finds the service of
@@ -46,7 +48,7 @@ func (r routes) reach(service string) bool {
 		return true
 	}
 	isFilter := names(byFilter)
-	for _, table := range fieldsOf(slices.Concat(r[byTable], r[bySender])...) {
+	for _, table := range postconf.List(strings.Join(slices.Concat(r[byTable], r[bySender]), " ")) {
 		kind, path, _ := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")
 		text, err := os.ReadFile(path)
 		switch readable := err == nil && slices.Contains(textTables, kind); {
@@ -69,9 +71,4 @@ func hasRoute(table, service string) bool {
 		}
 	}
 	return false
-}
-
-// fieldsOf splits lists, whose items are separated by commas or blanks.
-func fieldsOf(lists ...string) []string {
-	return strings.FieldsFunc(strings.Join(lists, " "), func(r rune) bool { return strings.ContainsRune(", \t\n", r) })
 }

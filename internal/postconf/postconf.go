@@ -57,3 +57,28 @@ func Settings(text string) map[string]string {
 	}
 	return all
 }
+
+// List returns the items of a list: separated by commas or blanks, but not
+// within braces.
+func List(list string) (items []string) {
+	depth, start := 0, -1
+	for i, r := range list {
+		separates := depth == 0 && strings.ContainsRune(", \t\r\n", r)
+		switch {
+		case separates && start >= 0:
+			items, start = append(items, list[start:i]), -1
+		case !separates && start < 0:
+			start = i
+		}
+		switch r {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+	}
+	if start >= 0 {
+		items = append(items, list[start:])
+	}
+	return items
+}
