@@ -13,13 +13,9 @@ type Recipients []string
 
 // Has reports whether a recipient, as it stands in RCPT TO, is one of them. Its
 // domain may be written in other ways: in U-labels, with a dot at its end, behind a
-// source route (RFC 5321 appendix C).
+// source route.
 func (r Recipients) Has(rcpt string) bool {
-	rcpt = strings.ToLower(strings.Trim(rcpt, "<>"))
-	if strings.HasPrefix(rcpt, "@") {
-		_, rcpt, _ = strings.Cut(rcpt, ":")
-	}
-	local, domain := cut(rcpt)
+	local, domain := cut(peer.WithoutRoute(strings.ToLower(strings.Trim(rcpt, "<>"))))
 	local = strings.Trim(local, `"`)
 	if host, err := peer.Normalize(domain); err == nil {
 		domain = host

@@ -11,6 +11,15 @@ func Address(path string) string { return bare(path, false) }
 // Spaced is [Address] with its white space.
 func Spaced(path string) string { return bare(path, true) }
 
+// WithoutRoute returns an address without its source route (RFC 5321 appendix C), ""
+// if that has no end.
+func WithoutRoute(address string) string {
+	if strings.HasPrefix(address, "@") {
+		_, address, _ = strings.Cut(address, ":")
+	}
+	return address
+}
+
 func bare(path string, spaced bool) string {
 	path = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(path), "<"), ">")
 	if !strings.ContainsAny(path, "( \t<>") {

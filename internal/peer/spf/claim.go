@@ -59,13 +59,7 @@ func splitPath(path string) (local, domain string, ok bool) {
 	if len(path) > maxPath {
 		return "", "", false
 	}
-	path = peer.Spaced(path)
-	if strings.HasPrefix(path, "@") { // a source route, RFC 5321 appendix C
-		if _, path, ok = strings.Cut(path, ":"); !ok {
-			return "", "", false
-		}
-	}
-	path = rewritten(path)
+	path = rewritten(peer.WithoutRoute(peer.Spaced(path)))
 	at := strings.LastIndexByte(path, '@')
 	if at <= 0 {
 		return "", "", false
