@@ -54,14 +54,14 @@ func (a *Alerts) restore(s State) {
 		}
 	}
 	for name, all := range s.Waiting {
-		w := worker{alerts: a, to: &Destination{Name: name}, box: a.box(name)}
+		b := a.box(name)
 		for _, m := range all {
 			switch {
 			case m.Message == nil:
-			case len(w.waiting) > backlog || time.Since(m.Queued).Abs() > keepFor: // of a former destination
-				w.drop(m.Message, errors.New("it waited for more than "+span(keepFor)+", or too many did"))
+			case len(b.waiting) > backlog || time.Since(m.Queued).Abs() > keepFor: // of a former destination
+				a.drop(name, m.Message, errors.New("it waited for more than "+span(keepFor)+", or too many did"))
 			default:
-				w.waiting = append(w.waiting, Waiting{m.Message.from(a.host), m.Queued})
+				b.waiting = append(b.waiting, Waiting{m.Message.from(a.host), m.Queued})
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func newWorker(to *Destination, a *Alerts, isNew bool) *worker {
 // add queues a message. The caller holds the lock of the alerts.
 func (w *worker) add(m *Message) {
 	if len(w.waiting) >= backlog {
-		w.drop(m, errors.New("too many alerts wait for this destination"))
+		w.alerts.drop(w.to.Name, m, errors.New("too many alerts wait for this destination"))
 		return
 	}
 	w.waiting = append(w.waiting, Waiting{m, time.Now().UTC()})
@@ -91,10 +91,11 @@ func poke(c chan struct{}) {
 	}
 }
 
-// drop counts and logs a message that is given up.
-func (w *worker) drop(m *Message, why error) {
-	w.Dropped++
-	w.alerts.log.Error("alert dropped", "to", w.to.Name, "key", m.Key, "what", m.What, "title", m.Title, "error", why)
+// drop counts and logs a message to a destination that is given up. The caller holds
+// the lock.
+func (a *Alerts) drop(to string, m *Message, why error) {
+	a.box(to).Dropped++
+	a.log.Error("alert dropped", "to", to, "key", m.Key, "what", m.What, "title", m.Title, "error", why)
 }
 
 // run delivers until it is stopped.
@@ -173,7 +174,7 @@ func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
 		w.Delivered++
 		w.failing = time.Time{}
 	default:
-		w.drop(m.Message, err)
+		w.alerts.drop(w.to.Name, m.Message, err)
 	}
 	w.waiting = w.without(func(o Waiting) bool { return o.Message == m.Message })
 	poke(w.alerts.changed)
