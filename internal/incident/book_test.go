@@ -100,17 +100,24 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestReadOnly: whoever only looks at the file closes nothing and writes nothing.
-func TestReadOnly(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incidents.json")
-	w := newWorld(t, tlsstate.Header, path)
+// fileOfOne returns a closed book's file with one open incident, and its content.
+func fileOfOne(t *testing.T) (w *world, path string, content []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "incidents.json")
+	w = newWorld(t, tlsstate.Header, path)
 	w.pin(bank)
 	w.deliver(bank, at(0, 0), clear)
 	w.close()
-	before, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w, path, content
+}
+
+// TestReadOnly: whoever only looks at the file closes nothing and writes nothing.
+func TestReadOnly(t *testing.T) {
+	w, path, before := fileOfOne(t)
 	read := incident.Options{File: statefile.At(path), Log: slog.New(slog.DiscardHandler)}
 	synctest.Test(t, func(t *testing.T) {
 		book, err := incident.Read(read)
@@ -172,15 +179,7 @@ func TestForgotten(t *testing.T) {
 // TestBadFiles: a file of a newer version, or one that can't be read, is an error
 // and left alone; a damaged one is set aside, and costs what the damaged lines hold.
 func TestBadFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incidents.json")
-	w := newWorld(t, tlsstate.Header, path)
-	w.pin(bank)
-	w.deliver(bank, at(0, 0), clear)
-	w.close()
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w, path, whole := fileOfOne(t)
 	write := func(b string) {
 		t.Helper()
 		if err := os.WriteFile(path, []byte(b), 0o600); err != nil {

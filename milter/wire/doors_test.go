@@ -322,11 +322,17 @@ func listenerFails(t *testing.T, d *door, badFirst bool) {
 		t.Error(err)
 	}
 	c.Close()
-	later := newPipes()
-	if err := d.Serve(later); err != nil {
+	servesNoMore(t, d.Serve)
+}
+
+// servesNoMore: after Shutdown Serve returns at once, and closes its listeners.
+func servesNoMore(t *testing.T, serve func(...net.Listener) error) {
+	t.Helper()
+	ln := newPipes()
+	if err := serve(ln); err != nil {
 		t.Errorf("Serve after Shutdown: %v", err)
 	}
-	if _, err := later.Accept(); err == nil {
+	if _, err := ln.Accept(); err == nil {
 		t.Error("Serve after Shutdown left the listener open")
 	}
 }

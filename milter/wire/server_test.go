@@ -127,13 +127,7 @@ func TestSeveralListeners(t *testing.T) {
 			t.Errorf("%s still answers", ln.Addr())
 		}
 	}
-	ln := newPipes()
-	if err := server.Serve(ln); err != nil {
-		t.Errorf("Serve after Shutdown: %v", err)
-	}
-	if _, err := ln.Accept(); err == nil {
-		t.Error("Serve after Shutdown left the listener open")
-	}
+	servesNoMore(t, server.Serve)
 }
 
 // Bad clients trouble nobody else, each costs one clean line, and the next
