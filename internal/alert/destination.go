@@ -108,8 +108,8 @@ func (s Settings) each() (all []Settings) {
 }
 
 // NewDestinations makes those whose settings and secrets are right, one for each
-// recipient of mail; the error states what is wrong with each of the others. getenv finds variables, as
-// [os.LookupEnv]; a destination of kind log writes to log.
+// recipient of mail; the error states what is wrong with each of the others. getenv
+// finds variables, as [os.LookupEnv]; a destination of kind log writes to log.
 func NewDestinations(all []Settings, getenv func(string) (string, bool), log *slog.Logger) ([]*Destination, error) {
 	var ds []*Destination
 	var errs []error

@@ -17,8 +17,8 @@ import (
 	"tlsratchet/internal/clean"
 )
 
-// mailer sends messages by SMTP to one recipient, from the null sender, so that nobody gets a
-// bounce (RFC 3834 section 3.3).
+// mailer sends messages by SMTP to one recipient, from the null sender, so that
+// nobody gets a bounce (RFC 3834 section 3.3).
 type mailer struct {
 	server, from, to string
 	encrypted        *atomic.Bool // of the destination

@@ -90,7 +90,8 @@ const (
 )
 
 // from returns the message as a host sends it: cleaned, and with an ID of its own
-// unless it has one. Its time is now unless set, and it is a single event unless it has a status.
+// unless it has one. Its time is now unless set, and it is a single event unless it
+// has a status.
 func (m Message) from(host string) *Message {
 	m.Version, m.ID, m.Host = Version, cmp.Or(clean.Name(m.ID), rand.Text()), host
 	m.Status, m.Key = cmp.Or(m.Status, StatusNone), clean.Name(m.Key)

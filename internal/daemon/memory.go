@@ -87,7 +87,10 @@ func historyNotice(trouble string) alert.Message {
 		head, _, _ := strings.Cut(strings.TrimSpace(line), ":")
 		heads = append(heads, head)
 	}
-	n := alert.Message{Key: "history", Severity: alert.Warning, Status: alert.StatusOpen, Title: strings.Join(heads, "; "), Text: trouble + "Mail is accepted and judged by what is known.", Next: []string{"tlsratchet doctor"}}
+	n := alert.Message{
+		Key: "history", Severity: alert.Warning, Status: alert.StatusOpen, Title: strings.Join(heads, "; "),
+		Text: trouble + "Mail is accepted and judged by what is known.", Next: []string{"tlsratchet doctor"},
+	}
 	if trouble == "" {
 		n.Status, n.Title, n.Text = alert.StatusClosed, "history file is well again", ""
 	}

@@ -20,9 +20,9 @@ type Options struct {
 	// File is the file of the incidents, for one book at a time; the zero File
 	// means memory only.
 	File statefile.File
-	// Changed is called for every change, in order, off the mail path
-	// and with no lock held. It must not block for long: events wait meanwhile in a
-	// bounded queue.
+	// Changed is called for every change, in order, off the mail path and with no
+	// lock held. It must not block for long: events wait meanwhile in a bounded
+	// queue.
 	Changed func(Change)
 	// Log gets a line when the file can't be written, and when it can again.
 	Log *slog.Logger

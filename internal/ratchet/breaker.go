@@ -204,9 +204,10 @@ func (b *Breaker) settle(now time.Time, trips bool) {
 }
 
 // diagnose returns what it means if there are too many, and the self-check finds
-// nothing broken; fresh and at are those of its last result. That it worked is believed only if that was after the first
-// downgrade: what broke, broke then. While it looks again, silence proves nothing:
-// somebody close to us who strips everybody brings it about within a second.
+// nothing broken; fresh and at are those of its last result. That it worked is
+// believed only if that was after the first downgrade: what broke, broke then. While
+// it looks again, silence proves nothing: somebody close to us who strips everybody
+// brings it about within a second.
 func (b *Breaker) diagnose(now time.Time, fresh bool, at time.Time) Answer {
 	before := at.Before(b.s.Began)
 	looking := before && !at.IsZero() && now.Sub(b.s.Began).Abs() < lookTime
