@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,5 +63,19 @@ func TestSettings(t *testing.T) {
 	want := map[string]string{"smtpd_milters": "{ unix:a, default_action=accept }", "relayhost": ""}
 	if !maps.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestList(t *testing.T) {
+	for list, want := range map[string][]string{
+		"":                       nil,
+		" , \t\r\n":              nil,
+		"a, b\tc\n d,":           {"a", "b", "c", "d"},
+		"inline:{ a=b, c=d }, e": {"inline:{ a=b, c=d }", "e"},
+		"{ unix:x, { y z } } w":  {"{ unix:x, { y z } }", "w"},
+	} {
+		if got := List(list); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", list, got, want)
+		}
 	}
 }
