@@ -1,4 +1,5 @@
-// Package account answers who may use a file, by its mode bits.
+// Package account answers who may use a file, by its mode bits, and who is at the other
+// end of a socket.
 package account
 
 import (

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tlsratchet/internal/account"
 	"tlsratchet/internal/clean"
 )
 
@@ -21,19 +22,9 @@ type peerKey struct{}
 // ConnContext is for [http.Server]: it notes which user is at the other end of
 // a unix socket, as the system states it, for the audit lines.
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return ctx
+	if _, uid, ok := account.Peer(conn); ok {
+		return context.WithValue(ctx, peerKey{}, uid)
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return ctx
-	}
-	_ = raw.Control(func(fd uintptr) {
-		if uid, ok := peerUID(int(fd)); ok {
-			ctx = context.WithValue(ctx, peerKey{}, uid)
-		}
-	})
 	return ctx
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/internal/account"
 	"tlsratchet/milter/wire"
 )
 
@@ -65,7 +66,8 @@ var errRefused = fmt.Errorf("%w: not a look-up", wire.ErrRefused)
 // serve answers until the client leaves, by the protocol of the first byte: a
 // netstring begins with a digit (socketmap_table(5)).
 func (s *Server) serve(a *wire.Asker) error {
-	c := &conn{Asker: a, s: s, pid: peerPID(a.Conn())}
+	pid, _, _ := account.Peer(a.Conn()) // the one in "postfix/smtp[pid]", chrooted or not
+	c := &conn{Asker: a, s: s, pid: pid}
 	first, err := c.Await()
 	one := c.memcache
 	if first >= '0' && first <= '9' {
