@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -17,21 +16,12 @@ import (
 	"tlsratchet/tlsstate/store/shared"
 )
 
-// Memory is what Local works on: a store of package tlsstate/store.
-type Memory interface {
-	ratchet.Histories
-	Len() int
-	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
-	Flush(ctx context.Context) error
-	Stats() store.Stats
-}
-
 // Local works on the memory itself. Its fields don't change once it is used.
 type Local struct {
 	// Memory is what it works on, under the Rules for a kind that are current when
 	// something is asked for. Required, as are Now and Log, which gets a line for
 	// each act.
-	Memory Memory
+	Memory store.Store
 	Rules  func(tlsstate.Kind) *tlsstate.Rules
 	Now    func() time.Time
 	Log    *slog.Logger

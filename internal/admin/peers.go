@@ -100,7 +100,7 @@ const (
 	searched    = 500_000
 )
 
-// hosts is a [Memory] of several hosts that can list what this one knows: a slip
+// hosts is a memory of several hosts that can list what this one knows: a slip
 // of an operator's must not fetch all that there is.
 type hosts interface {
 	Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)

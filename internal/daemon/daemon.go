@@ -25,6 +25,7 @@ import (
 	"tlsratchet/milter"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store"
 )
 
 // ConfigError is an error that a change of the configuration repairs.
@@ -42,7 +43,7 @@ type Daemon struct {
 	level     *slog.LevelVar
 	log       *slog.Logger
 	notify    notifier
-	histories histories
+	histories store.Store
 	watch     *watch
 	// census, recent and metrics are what the page and the metrics show.
 	census  *status.Census

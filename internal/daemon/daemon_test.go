@@ -14,6 +14,7 @@ import (
 	"tlsratchet/internal/config"
 	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
+	"tlsratchet/tlsstate/store"
 )
 
 // lines is a log that hands over its lines.
@@ -81,13 +82,13 @@ func running(t *testing.T, cfg *config.Config) (d *Daemon, log lines, stop func(
 
 // closes reports when the histories are closed.
 type closes struct {
-	histories
+	store.Store
 	closed atomic.Bool
 }
 
 func (c *closes) Close() error {
 	c.closed.Store(true)
-	return c.histories.Close()
+	return c.Store.Close()
 }
 
 // TestFailingListener: the histories stay open until the sessions under way have
@@ -100,7 +101,7 @@ func TestFailingListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory := &closes{histories: d.histories}
+	memory := &closes{Store: d.histories}
 	d.histories = memory
 	listener := d.doors[0].listeners[0]
 	ended := make(chan error, 1)

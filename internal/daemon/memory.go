@@ -17,13 +17,6 @@ import (
 	"tlsratchet/tlsstate/store/shared"
 )
 
-// histories is what the daemon asks of a store.
-type histories interface {
-	admin.Memory
-	Stats() store.Stats
-	Close() error
-}
-
 // open opens the memory, shared with other hosts where that is configured.
 func (d *Daemon) open(cfg *config.Config) (err error) {
 	if d.histories, err = openHistories(cfg, d.config.Load, d.log); err != nil {
@@ -38,7 +31,7 @@ func (d *Daemon) open(cfg *config.Config) (err error) {
 	return d.share(cfg)
 }
 
-func openHistories(cfg *config.Config, now func() *config.Config, log *slog.Logger) (histories, error) {
+func openHistories(cfg *config.Config, now func() *config.Config, log *slog.Logger) (store.Store, error) {
 	if cfg.InMemory() {
 		return store.NewMemory(cfg.Limits.Cache), nil
 	}
@@ -139,7 +132,7 @@ func readRoots(cfg *config.Config) (*x509.CertPool, error) {
 }
 
 // whole is the memory for operators: of all hosts, where it is shared.
-func (d *Daemon) whole() admin.Memory {
+func (d *Daemon) whole() store.Store {
 	if s, ok := d.histories.(*shared.Store); ok {
 		return shared.Whole{Store: s}
 	}

@@ -3,10 +3,8 @@
 package storetest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
 	"slices"
 	"sync"
@@ -17,16 +15,7 @@ import (
 )
 
 // Store is what is held to the contract.
-type Store interface {
-	Load(tlsstate.Identity) (tlsstate.History, error)
-	Update(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
-	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
-	Newest() tlsstate.Day
-	Len() int
-	Stats() store.Stats
-	Flush(context.Context) error
-	Close() error
-}
+type Store = store.Store
 
 // Today is the day on which the contract is tested.
 const Today tlsstate.Day = 20_000

@@ -2,9 +2,12 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -32,6 +35,19 @@ var (
 	// store, treat the peer as unknown, and start again when you can.
 	ErrDamaged = errors.New("damaged history file")
 )
+
+// Store is a [File], a [Memory], or one that several hosts share: see the methods of
+// File.
+type Store interface {
+	Load(tlsstate.Identity) (tlsstate.History, error)
+	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
+	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
+	Newest() tlsstate.Day
+	Len() int
+	Stats() Stats
+	Flush(context.Context) error
+	Close() error
+}
 
 // Options are the limits of a [File]. The zero value means the defaults.
 type Options struct {

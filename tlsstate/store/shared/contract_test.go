@@ -13,8 +13,8 @@ import (
 
 // shares returns what puts a local store onto a server, under a prefix of its
 // own.
-func shares(s *servers.Server) func(testing.TB, shared.Local) storetest.Store {
-	return func(t testing.TB, local shared.Local) storetest.Store {
+func shares(s *servers.Server) func(testing.TB, store.Store) storetest.Store {
+	return func(t testing.TB, local store.Store) storetest.Store {
 		t.Helper()
 		sharing, err := shared.New(local, shared.Options{URL: s.URL(), Prefix: prefix(), Timeout: patience, Now: today.Time})
 		if err != nil {

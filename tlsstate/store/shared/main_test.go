@@ -135,7 +135,7 @@ func newHost(t testing.TB, url string, o shared.Options) *host {
 	return newHostOn(t, store.NewMemory(4000), url, o)
 }
 
-func newHostOn(t testing.TB, local shared.Local, url string, o shared.Options) *host {
+func newHostOn(t testing.TB, local store.Store, url string, o shared.Options) *host {
 	t.Helper()
 	h := &host{t: t, prefix: o.Prefix, log: &journal{}}
 	o.URL = url

@@ -2,16 +2,12 @@ package shared
 
 import (
 	"cmp"
-	"context"
 	"crypto/x509"
 	"errors"
-	"iter"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"tlsratchet/tlsstate"
-	"tlsratchet/tlsstate/store"
 )
 
 // ErrAway: the server did not answer, or would not take a change. What changed
@@ -22,18 +18,6 @@ var ErrAway = errors.New("the shared server is away: what changed is kept here, 
 // ErrPartial: the server did not answer, and a list is what this host alone
 // knows. Ask again when the server is back, or at the other hosts too.
 var ErrPartial = errors.New("the shared server is away: this is what this host alone knows")
-
-// Local is the store of one host: a [store.File] or a [store.Memory].
-type Local interface {
-	Load(tlsstate.Identity) (tlsstate.History, error)
-	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
-	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
-	Newest() tlsstate.Day
-	Len() int
-	Stats() store.Stats
-	Flush(context.Context) error
-	Close() error
-}
 
 // Options say where the server is, and how much may be asked of it. Only URL
 // must be set.

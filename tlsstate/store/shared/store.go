@@ -55,7 +55,7 @@ type Store struct {
 	sweeping, mistakeLogged                                  atomic.Bool
 }
 
-type local = Local
+type local = store.Store
 
 // askers is how many messages may ask at once; one more is answered from the
 // local memory alone.
@@ -67,7 +67,7 @@ const recentSize = 50_000
 // New returns a store that shares what local, which is now its own, knows. It
 // doesn't wait for the server; an error says that Options.URL is wrong, and
 // leaves local open.
-func New(local Local, opts Options) (*Store, error) {
+func New(local store.Store, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	check := opts
 	check.Password = nil
