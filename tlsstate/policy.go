@@ -73,44 +73,47 @@ func ParseCertPins(s string) (CertPins, error) {
 }
 
 // Policy is the rule that a history is judged by. It says what holds, not what
-// was seen: nothing of it is stored.
+// was seen: nothing of it is stored. Its JSON form is that of a report: the keys of
+// the config for what decides.
 type Policy struct {
+	// Stripped, Weakened and Unauthenticated are the actions for the three
+	// kinds of downgrade.
+	Stripped        Action `json:"stripped"`
+	Weakened        Action `json:"weakened"`
+	Unauthenticated Action `json:"unauthenticated"`
 	// PinAfterDays is on how many distinct days (or in how many weeks) a level
 	// must have been seen before it is pinned: 1 to 64. 1 is plain trust on
 	// first use.
-	PinAfterDays int
+	PinAfterDays int `json:"pin_after_days"`
 	// PinMaxAgeDays is how long a pin holds without being met: 1 to 3650.
-	PinMaxAgeDays int
+	PinMaxAgeDays int `json:"pin_max_age_days"`
 	// ReleaseAfterDays is on which day below a pin, counted since it was last
 	// met, the peer is let through again: 2 to 64.
-	ReleaseAfterDays int
+	ReleaseAfterDays int `json:"release_after_days"`
 	// RelaxAfterDays is how many days below a pin in the last 64 make the peer
 	// an only partly encrypted one: 2 to 64.
-	RelaxAfterDays int
+	RelaxAfterDays int `json:"relax_after_days"`
 	// PinUpTo is the highest level that is pinned: Weak to TLS13.
-	PinUpTo Level
+	PinUpTo Level `json:"pin_up_to"`
 	// DomainEnforce is when a domain's pin leads to the full action.
-	DomainEnforce Enforce
+	DomainEnforce Enforce `json:"domain_enforce"`
 	// PinCertificates is by what the pin on a client certificate knows it.
-	PinCertificates CertPins
-	// Stripped, Weakened and Unauthenticated are the actions for the three
-	// kinds of downgrade.
-	Stripped, Weakened, Unauthenticated Action
+	PinCertificates CertPins `json:"-"`
 
 	// Peer says that the actions are a standing wish of the operator for this
 	// very peer: no cap applies and the breaker leaves them alone.
-	Peer bool
+	Peer bool `json:"-"`
 	// Least is the level that this peer must always reach, from its first mail
 	// on; Plaintext for none.
-	Least Level
+	Least Level `json:"-"`
 	// Fingerprints are those of which this peer must always show one, in the form
 	// of [Fingerprint]: of its certificate or of its public key.
-	Fingerprints []string
+	Fingerprints []string `json:"-"`
 	// Exempt says that this peer is neither judged nor learned.
-	Exempt bool
+	Exempt bool `json:"-"`
 	// Row names the row that the policy comes from: its domain or its network.
 	// "" for the base policy.
-	Row string
+	Row string `json:"-"`
 }
 
 // DefaultPolicy returns the policy of a new installation: it never refuses.

@@ -30,6 +30,15 @@ func (a *Action) UnmarshalText(b []byte) (err error) {
 }
 
 // MarshalText implements [encoding.TextMarshaler].
+func (e Enforce) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (e *Enforce) UnmarshalText(b []byte) (err error) {
+	*e, err = parseWord[Enforce]("value", string(b), enforceNames[:])
+	return err
+}
+
+// MarshalText implements [encoding.TextMarshaler].
 func (id Identity) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText.

@@ -15,7 +15,7 @@ import (
 type Report struct {
 	maillog.Stats
 	// Policy is the one that was tried.
-	Policy Policy `json:"policy"`
+	Policy tlsstate.Policy `json:"policy"`
 
 	// Levels are the judged sessions by level, the best first.
 	Levels []LevelCount `json:"levels"`
@@ -51,19 +51,6 @@ type Report struct {
 	Summary  string   `json:"summary"`
 }
 
-// Policy is what of a policy decides, spelt as in the configuration.
-type Policy struct {
-	Stripped         tlsstate.Action `json:"stripped"`
-	Weakened         tlsstate.Action `json:"weakened"`
-	Unauthenticated  tlsstate.Action `json:"unauthenticated"`
-	PinAfterDays     int             `json:"pin_after_days"`
-	PinMaxAgeDays    int             `json:"pin_max_age_days"`
-	ReleaseAfterDays int             `json:"release_after_days"`
-	RelaxAfterDays   int             `json:"relax_after_days"`
-	PinUpTo          tlsstate.Level  `json:"pin_up_to"`
-	DomainEnforce    string          `json:"domain_enforce"`
-}
-
 // Count is sessions and their messages.
 type Count struct {
 	Sessions int `json:"sessions"`
@@ -97,11 +84,7 @@ func (r *Report) take(s *maillog.Stats, p *tlsstate.Policy) {
 	for _, l := range r.Listeners {
 		l.Host, l.Service = clip(l.Host), clip(l.Service)
 	}
-	r.Policy = Policy{
-		Stripped: p.Stripped, Weakened: p.Weakened, Unauthenticated: p.Unauthenticated,
-		PinAfterDays: p.PinAfterDays, PinMaxAgeDays: p.PinMaxAgeDays, ReleaseAfterDays: p.ReleaseAfterDays,
-		RelaxAfterDays: p.RelaxAfterDays, PinUpTo: p.PinUpTo, DomainEnforce: p.DomainEnforce.String(),
-	}
+	r.Policy = *p
 }
 
 // warn gathers what to know before believing the rest.
