@@ -21,7 +21,6 @@ import (
 	"tlsratchet/internal/daemon"
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/outbound"
-	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/tlsstate"
 )
@@ -99,7 +98,7 @@ func replayLogs(c *cli.Context, cfg *config.Config) (result *replay.Result, err 
 	}
 	o := replay.Options{
 		Rules:   cfg.Rules(),
-		Breaker: ratchet.BreakerOptions{Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays},
+		Breaker: cfg.Breaker,
 		Sending: &outbound.Settings{Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least},
 	}
 	if name := c.String("verdicts"); name != "" {

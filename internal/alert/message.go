@@ -146,17 +146,18 @@ const (
 	Critical
 )
 
-var severityNames = [...]string{"info", "warning", "critical"}
+// Severities are the names of the severities, the least first.
+var Severities = [...]string{"info", "warning", "critical"}
 
 // String returns the severity in lower case.
-func (s Severity) String() string { return severityNames[min(int(s), len(severityNames)-1)] }
+func (s Severity) String() string { return Severities[min(int(s), len(Severities)-1)] }
 
 // MarshalText returns the severity in lower case.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText. The error lists the severities.
 func (s *Severity) UnmarshalText(text []byte) error {
-	i := slices.Index(severityNames[:], string(text))
+	i := slices.Index(Severities[:], string(text))
 	if i < 0 {
 		return fmt.Errorf("unknown severity %.32q: use info, warning or critical", text)
 	}

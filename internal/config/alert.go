@@ -6,52 +6,33 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-)
 
-// The kinds of [Destination].
-const (
-	ToWebhook      = "webhook"
-	ToAlertmanager = "alertmanager"
-	ToMail         = "mail"
+	"tlsratchet/internal/alert"
 )
-
-// Destination is one [[destination]] row. Secrets are in it by reference alone:
-// "file:/path" or "env:NAME".
-type Destination struct {
-	// Kind is one of the three, Least a severity.
-	Kind, Least string
-	// URL is that of a webhook or Alertmanager, or a reference to it; Secret
-	// and Token are references; Body is the file of a template.
-	URL, Secret, Token, Body string
-	// Server is the host:port that takes mail; To and From are addresses.
-	Server string
-	To     []string
-	From   string
-}
 
 // destinations reads the [[destination]] rows.
 func (l *loader) destinations() {
 	all, positions := rows(l, "destination", destinationSettings)
 	for i, d := range all {
-		if key, err := d.check(); err != nil {
+		if key, err := checkDestination(&d); err != nil {
 			l.at(positions[i]+key, err)
 			continue
 		}
-		d.Least = cmp.Or(d.Least, Warning)
-		if d.Kind == ToMail {
+		d.Least = cmp.Or(d.Least, alert.Warning.String())
+		if d.Kind == alert.KindMail {
 			d.Server = cmp.Or(d.Server, "127.0.0.1:25")
 		}
 		l.config.Destinations = append(l.config.Destinations, d)
 	}
 }
 
-// check returns what is wrong with the row as a whole, and with which key of it,
-// as in ".url".
-func (d *Destination) check() (key string, err error) {
+// checkDestination returns what is wrong with the row as a whole, and with which key of
+// it, as in ".url".
+func checkDestination(d *alert.Settings) (key string, err error) {
 	if d.Kind == "" {
-		return "", fmt.Errorf("says not where: add kind = %q, %q or %q", ToWebhook, ToAlertmanager, ToMail)
+		return "", fmt.Errorf("says not where: add kind = %q, %q or %q", alert.KindWebhook, alert.KindAlertmanager, alert.KindMail)
 	}
-	mail, webhook := d.Kind == ToMail, d.Kind == ToWebhook
+	mail, webhook := d.Kind == alert.KindMail, d.Kind == alert.KindWebhook
 	for _, k := range []struct {
 		key              string
 		set, needed, has bool

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 )
 
@@ -33,7 +34,7 @@ least = "critical"
 to = ["Ann@Here.Example.", "bob+x@here.example"]
 from = "ratchet@here.example"
 `)
-	want := []config.Destination{
+	want := []alert.Settings{
 		{Kind: "webhook", Least: "warning", URL: "file:/etc/tlsratchet/slack.url", Secret: "env:HOOK_KEY", Token: "file:/run/token", Body: "/etc/tlsratchet/slack.json.tmpl"},
 		{Kind: "alertmanager", Least: "info", URL: "http://127.0.0.1:9093"},
 		{Kind: "mail", Least: "critical", Server: "127.0.0.1:25", To: []string{"Ann@here.example", "bob+x@here.example"}, From: "ratchet@here.example"},

@@ -15,6 +15,10 @@ import (
 	"path/filepath"
 
 	"tlsratchet/contrib"
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/inbound"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -38,8 +42,6 @@ type Config struct {
 	Listen []wire.Spec
 	// History is the clean absolute path of the history file, or [Memory].
 	History string
-	// Header is [HeaderDowngrade] or [HeaderAll].
-	Header string
 	// ExemptNetworks are the networks whose sessions are neither judged nor
 	// learned.
 	ExemptNetworks []netip.Prefix
@@ -48,23 +50,24 @@ type Config struct {
 	JudgeNetworks []netip.Prefix
 	// PlainListeners are our own ports that offer no STARTTLS.
 	PlainListeners []string
-	// ExemptRecipients are the recipients, in lower case, that no action
-	// refuses: a local part for every domain, or a whole address.
-	ExemptRecipients []string
+	// Options are what both doors for incoming mail do.
+	inbound.Options
 
-	Socket    Socket
-	Log       Log
-	Limits    Limits
-	Reply     Reply
-	Shared    Shared
-	Admin     Admin
-	Breaker   Breaker
-	Selfcheck Selfcheck
+	Socket Socket
+	Log    Log
+	Limits Limits
+	Shared Shared
+	Admin  Admin
+	// Breaker is when the circuit breaker trips: its numbers alone.
+	Breaker ratchet.BreakerOptions
+	// Selfcheck is how our own STARTTLS is tried out; its Address may be [Off].
+	Selfcheck selfcheck.Options
 	Status    Status
 	SPF       SPF
-	// Alert and Destinations are where is reported what happened.
+	// Alert and Destinations are where is reported what happened. Secrets are in the
+	// latter by reference alone: "file:/path" or "env:NAME".
 	Alert        Alert
-	Destinations []Destination
+	Destinations []alert.Settings
 	// Policy is the base policy: what holds for peers without a row.
 	Policy tlsstate.Policy
 	// Peers are the [[peer]] rows in the order of the file.

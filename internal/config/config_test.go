@@ -15,7 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/inbound"
+	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/selfcheck"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -63,29 +67,28 @@ func TestNoFileIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Listen:           []wire.Spec{{Network: wire.NetworkUnix, Address: "/var/spool/postfix/tlsratchet/tlsratchet.sock"}},
-		History:          "/var/lib/tlsratchet/history.db",
-		Header:           config.HeaderDowngrade,
-		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		JudgeNetworks:    []netip.Prefix{},
-		PolicyService:    config.PolicyService{Listen: []wire.Spec{}},
-		PlainListeners:   []string{},
-		ExemptRecipients: []string{"postmaster", "abuse"},
-		Socket:           config.Socket{Mode: 0o660},
-		Log:              config.Log{Format: config.LogText, Level: slog.LevelInfo},
+		Listen:         []wire.Spec{{Network: wire.NetworkUnix, Address: "/var/spool/postfix/tlsratchet/tlsratchet.sock"}},
+		History:        "/var/lib/tlsratchet/history.db",
+		ExemptNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		JudgeNetworks:  []netip.Prefix{},
+		PolicyService:  config.PolicyService{Listen: []wire.Spec{}},
+		PlainListeners: []string{},
+		Options:        inbound.Options{ExemptRecipients: []string{"postmaster", "abuse"}},
+		Socket:         config.Socket{Mode: 0o660},
+		Log:            config.Log{Format: config.LogText, Level: slog.LevelInfo},
 		Limits: config.Limits{
 			Connections: 4096, Idle: 9 * time.Hour, Drain: 5 * time.Second, Read: 250 * time.Millisecond, Cache: 50_000, Identities: 2_000_000,
 		},
 		Policy:    tlsstate.DefaultPolicy(),
 		Shared:    config.Shared{Timeout: 50 * time.Millisecond},
-		Selfcheck: config.Selfcheck{Address: "127.0.0.1:25", Every: 3 * time.Minute},
+		Selfcheck: selfcheck.Options{Address: "127.0.0.1:25", Every: 3 * time.Minute},
 		Status:    config.Status{Listen: "127.0.0.1:19125", Names: []string{}},
 		Alert:     config.Alert{Log: config.Off, PerHour: 20},
-		Breaker:   config.Breaker{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
+		Breaker:   ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7},
 		SPF:       config.SPF{On: true, Timeout: 2 * time.Second},
 		Outbound: config.Outbound{
 			Listen: []wire.Spec{{Network: config.Beside}}, Log: config.Journal, Action: config.Observe,
-			OnOutage: config.Hold, Postfix: []string{"/etc/postfix"}, Least: tlsstate.TLS12,
+			Postfix: []string{"/etc/postfix"}, Least: tlsstate.TLS12,
 		},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {
@@ -111,28 +114,28 @@ func TestEveryKey(t *testing.T) {
 			{Network: wire.NetworkTCP, Address: "mail.example:8891"},
 			{Network: wire.NetworkSystemd},
 		},
-		History:          config.Memory,
-		Header:           config.HeaderAll,
-		ExemptNetworks:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
-		JudgeNetworks:    []netip.Prefix{netip.MustParsePrefix("192.168.7.0/24")},
-		PolicyService:    config.PolicyService{Listen: []wire.Spec{{Network: wire.NetworkUnix, Address: "/run/policy.sock"}}},
-		PlainListeners:   []string{"10025"},
-		ExemptRecipients: []string{"help", "jörg@bank.example"},
-		Socket:           config.Socket{Mode: 0o600, Group: "postfix"},
-		Log:              config.Log{Format: config.LogJSON, Level: slog.LevelDebug},
+		History:        config.Memory,
+		ExemptNetworks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		JudgeNetworks:  []netip.Prefix{netip.MustParsePrefix("192.168.7.0/24")},
+		PolicyService:  config.PolicyService{Listen: []wire.Spec{{Network: wire.NetworkUnix, Address: "/run/policy.sock"}}},
+		PlainListeners: []string{"10025"},
+		Options: inbound.Options{
+			HeaderAll: true, ExemptRecipients: []string{"help", "jörg@bank.example"}, Contact: `https://bank.example/"100%"\tls`,
+		},
+		Socket: config.Socket{Mode: 0o600, Group: "postfix"},
+		Log:    config.Log{Format: config.LogJSON, Level: slog.LevelDebug},
 		Limits: config.Limits{
 			Connections: 1, Idle: time.Minute, Drain: 0, Read: 10 * time.Millisecond, Cache: 100, Identities: 1000,
 		},
-		Reply: config.Reply{Contact: `https://bank.example/"100%"\tls`},
 		Policy: tlsstate.Policy{
 			PinAfterDays: 1, PinMaxAgeDays: 2, ReleaseAfterDays: 4, RelaxAfterDays: 5,
 			PinUpTo: tlsstate.TLS13, DomainEnforce: tlsstate.EnforceNever,
 			Stripped: tlsstate.Reject, Weakened: tlsstate.Quarantine, Unauthenticated: tlsstate.Tempfail,
 		},
-		Breaker: config.Breaker{Domains: 20, Window: time.Hour, PinDays: 14},
+		Breaker: ratchet.BreakerOptions{Domains: 20, Window: time.Hour, PinDays: 14},
 		Outbound: config.Outbound{
 			Listen: []wire.Spec{{Network: wire.NetworkUnix, Address: "/run/p.sock"}, {Network: wire.NetworkTCP, Address: "127.0.0.1:8892"}},
-			Log:    "/var/log/mail.log", Action: config.Hold, OnOutage: config.Release, Postfix: []string{"/etc/postfix-out"},
+			Log:    "/var/log/mail.log", Action: config.Hold, ReleaseOnOutage: true, Postfix: []string{"/etc/postfix-out"},
 			Least: tlsstate.TLS13, PinAfterDays: 6, PinMaxAgeDays: 7, ReleaseAfterDays: 8, RelaxAfterDays: 9,
 		},
 		Sends: []tlsstate.Row{{Domain: "bank.example", Subdomains: true, Action: &tempfail, Least: tlsstate.TLS12}, {Domain: "old.example", Exempt: true}},
@@ -141,12 +144,12 @@ func TestEveryKey(t *testing.T) {
 			URL: "valkeys://mx@valkey.example:6379/1", PasswordFile: "/etc/tlsratchet/password",
 			RootsFile: "/etc/tlsratchet/ca.pem", Timeout: 20 * time.Millisecond, Insecure: true,
 		},
-		Selfcheck: config.Selfcheck{Address: "[::1]:25", Every: 10 * time.Second},
+		Selfcheck: selfcheck.Options{Address: "[::1]:25", Every: 10 * time.Second},
 		Status:    config.Status{Listen: config.Off, Names: []string{"mail.example"}},
-		Alert:     config.Alert{Log: config.Critical, PerHour: 1},
-		Destinations: []config.Destination{
-			{Kind: config.ToWebhook, Least: config.Info, URL: "env:HOOK", Secret: "file:/key", Token: "env:TOKEN", Body: "/slack.json"},
-			{Kind: config.ToMail, Least: config.Warning, Server: "[::1]:25", To: []string{"ann@here.example"}, From: "ratchet@here.example"},
+		Alert:     config.Alert{Log: "critical", PerHour: 1},
+		Destinations: []alert.Settings{
+			{Kind: alert.KindWebhook, Least: "info", URL: "env:HOOK", Secret: "file:/key", Token: "env:TOKEN", Body: "/slack.json"},
+			{Kind: alert.KindMail, Least: "warning", Server: "[::1]:25", To: []string{"ann@here.example"}, From: "ratchet@here.example"},
 		},
 		SPF: config.SPF{Resolver: netip.MustParseAddrPort("[::1]:5353"), Timeout: 100 * time.Millisecond},
 		Peers: []tlsstate.Row{
@@ -349,8 +352,8 @@ func TestLayers(t *testing.T) {
 
 // TestByteOrderMark: editors begin files with one.
 func TestByteOrderMark(t *testing.T) {
-	if c := load(t, "\ufeffheader = 'all'\n"); c.Header != config.HeaderAll {
-		t.Error(c.Header)
+	if c := load(t, "\ufeffheader = 'all'\n"); !c.HeaderAll {
+		t.Error("header")
 	}
 	check(t, "\ufeff\nlisten = 3\n", "2: listen: want a list of strings, got 3")
 }

@@ -158,7 +158,7 @@ func TestWhatIsWrittenLoadsToTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := defaults()
 		c.History = "/" + rapid.StringMatching(`[a-z"\\ é%]{1,20}`).Draw(t, "history")
-		c.Reply.Contact = rapid.StringMatching(`[ -~]{0,200}`).Draw(t, "contact")
+		c.Contact = rapid.StringMatching(`[ -~]{0,200}`).Draw(t, "contact")
 		c.ExemptRecipients = rapid.SliceOfDistinct(rapid.StringMatching(`[a-z"'\\é]{1,9}`), rapid.ID).Draw(t, "recipients")
 		c.Policy.Stripped, c.Policy.PinUpTo = actions.Draw(t, "stripped"), levels.Draw(t, "level")
 		c.Policy.PinAfterDays = rapid.IntRange(1, 64).Draw(t, "days")

@@ -171,17 +171,17 @@ func parsePort(s string) (string, error) {
 	return s, nil
 }
 
-// On is the opposite of [Off].
-const On = "on"
-
 // systemResolver is the zero [SPF.Resolver] in words.
 const systemResolver = "system"
 
-func showOnOff(on bool) string {
-	if on {
-		return On
+// either names false and true.
+func either(no, yes string) func(bool) string {
+	return func(is bool) string {
+		if is {
+			return yes
+		}
+		return no
 	}
-	return Off
 }
 
 // parseResolver wants an address, with or without a port: a name would have to

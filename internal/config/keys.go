@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"tlsratchet/internal/alert"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -16,12 +18,12 @@ func settings(c *Config) []setting {
 	return []setting{
 		key("listen", &c.Listen, list(1, parseListener, wire.Spec.String)),
 		key("history", &c.History, text(or(parsePath, `or "memory"`, Memory))),
-		live("header", &c.Header, oneOf(HeaderDowngrade, HeaderAll)),
+		live("header", &c.HeaderAll, named("value", either("downgrade", "all"), false, true)),
 		live("exempt_networks", &c.ExemptNetworks, list(0, parseExemptNetwork, netip.Prefix.String)),
 		live("judge_networks", &c.JudgeNetworks, list(0, parseNetwork, netip.Prefix.String)),
 		key("plain_listeners", &c.PlainListeners, list(0, parsePort, same)),
-		live("exempt_recipients", &c.ExemptRecipients, list(0, parseRecipient, same)),
-		key("spf", &c.SPF.On, named("value", showOnOff, true, false)),
+		live("exempt_recipients", (*[]string)(&c.ExemptRecipients), list(0, parseRecipient, same)),
+		key("spf", &c.SPF.On, named("value", either(Off, "on"), true, false)),
 
 		key("shared", &c.Shared.URL, text(parseShared)),
 		key("shared_password_file", &c.Shared.PasswordFile, text(or(parsePath, "", ""))),
@@ -42,7 +44,7 @@ func settings(c *Config) []setting {
 		key("limits.cache", &c.Limits.Cache, integer(100, 10_000_000)),
 		key("limits.identities", &c.Limits.Identities, integer(1000, 100_000_000)),
 
-		live("reply.contact", &c.Reply.Contact, text(parseContact)),
+		live("reply.contact", &c.Contact, text(parseContact)),
 
 		live("policy.stripped", &c.Policy.Stripped, word(tlsstate.ParseAction, tlsstate.Action.String)),
 		live("policy.weakened", &c.Policy.Weakened, word(tlsstate.ParseAction, tlsstate.Action.String)),
@@ -60,7 +62,7 @@ func settings(c *Config) []setting {
 		key("outbound.listen", &c.Outbound.Listen, list(0, ownListener(Beside), wire.Spec.String)),
 		key("outbound.log", &c.Outbound.Log, text(or(parsePath, `"journal" or "off"`, Journal, Off))),
 		live("outbound.action", &c.Outbound.Action, oneOf(Observe, Hold)),
-		live("outbound.on_outage", &c.Outbound.OnOutage, oneOf(Hold, Release)),
+		live("outbound.on_outage", &c.Outbound.ReleaseOnOutage, named("value", either(outbound.Hold, outbound.Release), false, true)),
 		live("outbound.postfix", &c.Outbound.Postfix, list(1, parsePath, same)),
 		live("outbound.least", &c.Outbound.Least, word(parseLevel, tlsstate.Level.String)),
 		live("outbound.pin_after_days", &c.Outbound.PinAfterDays, asPolicy(1, 64)),
@@ -84,7 +86,7 @@ func settings(c *Config) []setting {
 		key("dns.resolver", &c.SPF.Resolver, word(parseResolver, showResolver)),
 		key("dns.timeout_milliseconds", &c.SPF.Timeout, span(time.Millisecond, 100, 2000)),
 
-		live("alert.log", &c.Alert.Log, oneOf(Info, Warning, Critical, Off)),
+		live("alert.log", &c.Alert.Log, oneOf(append(alert.Severities[:], Off)...)),
 		live("alert.per_hour", &c.Alert.PerHour, integer(1, 1000)),
 	}
 }
@@ -116,10 +118,10 @@ func sendSettings(r *tlsstate.Row) []setting {
 }
 
 // destinationSettings returns the keys of a [[destination]] row.
-func destinationSettings(d *Destination) []setting {
+func destinationSettings(d *alert.Settings) []setting {
 	return []setting{
-		key("destination.kind", &d.Kind, oneOf(ToWebhook, ToAlertmanager, ToMail)),
-		key("destination.least", &d.Least, oneOf(Info, Warning, Critical)),
+		key("destination.kind", &d.Kind, oneOf(alert.KindWebhook, alert.KindAlertmanager, alert.KindMail)),
+		key("destination.least", &d.Least, oneOf(alert.Severities[:]...)),
 		key("destination.url", &d.URL, text(parseAlertURL)),
 		key("destination.secret", &d.Secret, text(parseReference)),
 		key("destination.token", &d.Token, text(parseReference)),

@@ -14,8 +14,6 @@ const (
 	// Observe logs what that would have deferred.
 	Hold    = "hold"
 	Observe = "observe"
-	// Release is for [Outbound.OnOutage].
-	Release = "release"
 	// Journal is systemd's journal as the source of Postfix's log.
 	Journal = "journal"
 	// Beside is the listener [PolicySocket] in the folder of the milter's
@@ -37,9 +35,9 @@ type Outbound struct {
 	Log string
 	// Action is [Hold] or [Observe].
 	Action string
-	// OnOutage is what happens while many destinations fail at once, which is
-	// our own network's fault: [Hold] or [Release].
-	OnOutage string
+	// ReleaseOnOutage lets mail go while many destinations fail at once, which is our
+	// own network's fault.
+	ReleaseOnOutage bool
 	// Postfix are the configuration directories of the instances that ask.
 	Postfix []string
 	// Least is the least level of a pin that is held: a destination that is

@@ -13,14 +13,6 @@ import (
 // Off, as the address of something, leaves it out.
 const Off = "off"
 
-// The values of [Config.Header].
-const (
-	// HeaderDowngrade adds the header to downgrades, HeaderAll to every
-	// message.
-	HeaderDowngrade = "downgrade"
-	HeaderAll       = "all"
-)
-
 // The values of [Log.Format].
 const (
 	LogText = "text"
@@ -60,44 +52,12 @@ type Limits struct {
 	Identities int
 }
 
-// Reply is what goes into the texts of 451 and 550 replies.
-type Reply struct {
-	// Contact is an address or URL for the postmaster of the peer: printable
-	// ASCII, at most 200 characters; "" for none. A % in it is not doubled.
-	Contact string
-}
-
-// The severities of [Alert.Log] and [Destination.Least], the least first.
-const (
-	Info     = "info"
-	Warning  = "warning"
-	Critical = "critical"
-)
-
 // Alert is what is reported, and how often, beside the [[destination]] rows.
 type Alert struct {
 	// Log is the least severity that is logged, or [Off].
 	Log string
 	// PerHour is how many messages an hour are sent one by one.
 	PerHour int
-}
-
-// Breaker is when the circuit breaker trips.
-type Breaker struct {
-	// Domains is how many pinned domains may downgrade together.
-	Domains int
-	// Window is within what time.
-	Window time.Duration
-	// PinDays is how many days old their pins must be.
-	PinDays int
-}
-
-// Selfcheck is how our own STARTTLS is tried out.
-type Selfcheck struct {
-	// Address is our own MX, host:port, or [Off].
-	Address string
-	// Every is how long to wait between two tries.
-	Every time.Duration
 }
 
 // Status is where the metrics and the page are.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 )
 
@@ -30,7 +31,7 @@ func TestUnreadable(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
-	cfg := &config.Config{Destinations: []config.Destination{
+	cfg := &config.Config{Destinations: []alert.Settings{
 		{URL: "file:" + folder + "/open", Secret: "file:" + folder + "/key", Token: "file:/run/credentials/tlsratchet.service/token"},
 	}}
 	if err := os.Mkdir(folder+"/closed", 0o700); err != nil {

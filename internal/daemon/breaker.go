@@ -41,10 +41,9 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 		log: log, emit: emit, state: stateFile(cfg, "breaker.json"), news: make(chan struct{}, 1),
 		saving: trouble.State{Begins: "could not save the breaker's state", Ends: "the breaker's state is saved again"},
 	}
-	k.Breaker = ratchet.NewBreaker(ratchet.BreakerOptions{
-		Domains: cfg.Breaker.Domains, Window: cfg.Breaker.Window, PinDays: cfg.Breaker.PinDays,
-		SelfCheck: selfCheck, Changed: func(ratchet.Answer) { k.changed() },
-	})
+	o := cfg.Breaker
+	o.SelfCheck, o.Changed = selfCheck, func(ratchet.Answer) { k.changed() }
+	k.Breaker = ratchet.NewBreaker(o)
 	var s ratchet.BreakerState
 	if err := k.state.Read(&s); err != nil {
 		log.Warn("could not read the breaker's state; it starts armed", "error", err)

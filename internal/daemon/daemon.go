@@ -131,7 +131,7 @@ func (d *Daemon) addMail(cfg *config.Config) (err error) {
 		seen = policyservice.NewConnections()
 		see = seen.See
 	}
-	d.milter = milter.New(d.inbound(), mailOptions(cfg), see)
+	d.milter = milter.New(d.inbound(), cfg.Options, see)
 	d.server = newServer(cfg, d.milter, d.log)
 	o := &door{name: milterDoor, where: cfg.Listen, look: d.look, mail: true, serve: d.server.Serve, stop: d.server.Shutdown}
 	if err := d.add(o); err != nil {
@@ -153,7 +153,7 @@ func (d *Daemon) addPolicyService(cfg *config.Config, seen *policyservice.Connec
 	}
 	limits := policyservice.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
-	d.policy = policyservice.New(d.inbound(), mailOptions(cfg), seen.Has, limits)
+	d.policy = policyservice.New(d.inbound(), cfg.Options, seen.Has, limits)
 	where := slices.DeleteFunc(slices.Clone(cfg.PolicyService.Listen), func(l wire.Spec) bool {
 		return slices.ContainsFunc(passed, func(p net.Listener) bool { return p.Addr().String() == l.Address })
 	})
@@ -165,14 +165,6 @@ func (d *Daemon) addPolicyService(cfg *config.Config, seen *policyservice.Connec
 // inbound is what the doors for the mail that comes work with.
 func (d *Daemon) inbound() inbound.Deps {
 	return inbound.Deps{Judge: d.ratchet, Now: time.Now, Events: d.onEvent, Log: d.log}
-}
-
-func mailOptions(cfg *config.Config) inbound.Options {
-	return inbound.Options{
-		HeaderAll:        cfg.Header == config.HeaderAll,
-		ExemptRecipients: cfg.ExemptRecipients,
-		Contact:          cfg.Reply.Contact,
-	}
 }
 
 func newServer(cfg *config.Config, m *milter.Milter, log *slog.Logger) *wire.Server {

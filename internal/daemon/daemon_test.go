@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/milter/wire"
 	"tlsratchet/test/mtatest"
@@ -239,9 +240,9 @@ func TestReload(t *testing.T) {
 // the daemon serves.
 func TestBrokenSecret(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Destinations = []config.Destination{
-		{Kind: config.ToWebhook, Least: config.Warning, URL: "https://alerts.example", Secret: "file:/nowhere/key"},
-		{Kind: config.ToAlertmanager, Least: config.Warning, URL: "http://127.0.0.1:1"},
+	cfg.Destinations = []alert.Settings{
+		{Kind: alert.KindWebhook, Least: "warning", URL: "https://alerts.example", Secret: "file:/nowhere/key"},
+		{Kind: alert.KindAlertmanager, Least: "warning", URL: "http://127.0.0.1:1"},
 	}
 	log := make(lines, 1000)
 	d, err := New(cfg, "test", log)

@@ -128,10 +128,7 @@ func destinations(cfg *config.Config, getenv func(string) (string, bool), log *s
 	if cfg.Alert.Log != config.Off {
 		all = append(all, alert.Settings{Kind: alert.KindLog, Least: cfg.Alert.Log})
 	}
-	for _, d := range cfg.Destinations {
-		all = append(all, alert.Settings(d))
-	}
-	made, err := alert.NewDestinations(all, getenv, log)
+	made, err := alert.NewDestinations(append(all, cfg.Destinations...), getenv, log)
 	if err != nil {
 		err = ConfigError{err}
 	}

@@ -154,7 +154,7 @@ func watchOf(t *testing.T, hook *webhook, history string) *watch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Destinations = []config.Destination{{Kind: string(alert.KindWebhook), Least: "critical", URL: hook.URL}}
+	cfg.Destinations = []alert.Settings{{Kind: alert.KindWebhook, Least: "critical", URL: hook.URL}}
 	w := newWatch(cfg, slog.New(slog.DiscardHandler))
 	return w
 }

@@ -90,7 +90,7 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
 	return outbound.Settings{
 		Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least, Permission: p,
-		ReleaseOnOutage: cfg.Outbound.OnOutage == config.Release,
+		ReleaseOnOutage: cfg.Outbound.ReleaseOnOutage,
 	}
 }
 

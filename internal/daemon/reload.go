@@ -38,9 +38,9 @@ func (d *Daemon) Reload(next *config.Config) {
 	}
 	d.config.Store(next)
 	d.ratchet.SetRules(next.Rules())
-	d.milter.SetOptions(mailOptions(next))
+	d.milter.SetOptions(next.Options)
 	if d.policy != nil {
-		d.policy.SetOptions(mailOptions(next))
+		d.policy.SetOptions(next.Options)
 	}
 	d.level.Set(next.Log.Level)
 	d.watch.reload(next)

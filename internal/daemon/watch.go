@@ -35,7 +35,9 @@ func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 	w, state := &watch{log: log}, stateFile(cfg, "notices.json")
 	var works func() (bool, time.Time)
 	if cfg.Selfcheck.Address != config.Off {
-		w.check = selfcheck.New(selfcheck.Options{Address: cfg.Selfcheck.Address, Every: cfg.Selfcheck.Every, Notify: w.ownTLS})
+		o := cfg.Selfcheck
+		o.Notify = w.ownTLS
+		w.check = selfcheck.New(o)
 		works = w.check.Works
 	}
 	to, err := Destinations(cfg, log)

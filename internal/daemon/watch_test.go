@@ -42,7 +42,7 @@ func TestRepaired(t *testing.T) {
 // TestPerHourIsReloaded: a reload changes how many alerts an hour are sent.
 func TestPerHourIsReloaded(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Alert.Log, cfg.Alert.PerHour = config.Info, 1
+	cfg.Alert.Log, cfg.Alert.PerHour = "info", 1
 	more := *cfg
 	more.Alert.PerHour = 20
 	synctest.Test(t, func(t *testing.T) {
