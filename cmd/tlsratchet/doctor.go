@@ -68,10 +68,8 @@ func askMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) error {
 		return err
 	}
 	o.Running = len(s.Listeners) > 0
-	o.Newest, o.Trouble, o.Days = s.Newest, s.Trouble, daemon.DoctorDays(s.Tally)
-	if sending, err := a.Outbound(c.Context, admin.Override{}); err == nil { // else no daemon, or switched off
-		o.Sending.Forbidden, o.Sending.Fault, o.Sending.LastLine = sending.Forbidden, sending.Fault, sending.LastLine
-	}
+	o.Newest, o.Trouble, o.Tally = s.Newest, s.Trouble, s.Tally
+	o.Sending.Overview, _ = a.Outbound(c.Context, admin.Override{}) // none without a daemon, or switched off
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/doctor"
-	"tlsratchet/internal/incident"
 	"tlsratchet/milter/wire"
 	"tlsratchet/tlsstate"
 )
@@ -52,25 +51,4 @@ func socketOf(l wire.Spec) string {
 		return config.DefaultSocket
 	}
 	return l.String()
-}
-
-// DoctorDays returns how many messages of each day were judged and exempt.
-func DoctorDays(tally incident.Tally) []doctor.Day {
-	days := []doctor.Day{}
-	for _, t := range tally {
-		d := doctor.Day{Day: t.Day}
-		for _, of := range t.Counts {
-			for outcome, n := range of {
-				switch tlsstate.Outcome(outcome) {
-				case tlsstate.Exempt:
-					d.Exempt += n
-				case tlsstate.Unknown:
-				default:
-					d.Judged += n
-				}
-			}
-		}
-		days = append(days, d)
-	}
-	return days
 }

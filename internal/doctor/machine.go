@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/account"
+	"tlsratchet/internal/incident"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/tlsstate"
 )
@@ -40,16 +41,10 @@ type Options struct {
 	Trouble string
 	// Newest is the newest day in the memory, as 2026-11-21; "" if not known.
 	Newest string
-	// Days are the messages of each day; nil if not known.
-	Days []Day
+	// Tally counts the messages of each day.
+	Tally incident.Tally
 	// Now is the time.
 	Now time.Time
-}
-
-// Day counts the messages of one UTC day, the oldest day first.
-type Day struct {
-	Day            tlsstate.Day
-	Judged, Exempt uint64
 }
 
 // Check runs all checks.
@@ -155,23 +150,26 @@ func containerCheck() []Finding {
 // peers may come through a gateway, or Postfix does not ask us.
 func judgedCheck(o Options) []Finding {
 	const check = "messages"
-	if o.Days == nil {
+	if o.Newest == "" {
 		return nil
 	}
-	today, last := Day{}, "the daemon was installed"
-	for _, d := range o.Days {
+	var judged, exempt uint64 // today
+	last := "the daemon was installed"
+	for i := range o.Tally {
+		d := &o.Tally[i]
+		j, e := d.Judged()
 		if d.Day == tlsstate.DayOf(o.Now) {
-			today = d
+			judged, exempt = j, e
 		}
-		if d.Judged > 0 {
+		if j > 0 {
 			last = d.Day.String()
 		}
 	}
 	switch {
-	case today.Judged > 0:
-		return []Finding{fine(check, fmt.Sprintf("%d judged today, %d exempt", today.Judged, today.Exempt))}
-	case today.Exempt > 0:
-		return []Finding{note(check, fmt.Sprintf("none judged since %s; all %d of today were exempt: do peers come through a gateway or proxy of yours?", last, today.Exempt), "")}
+	case judged > 0:
+		return []Finding{fine(check, fmt.Sprintf("%d judged today, %d exempt", judged, exempt))}
+	case exempt > 0:
+		return []Finding{note(check, fmt.Sprintf("none judged since %s; all %d of today were exempt: do peers come through a gateway or proxy of yours?", last, exempt), "")}
 	}
 	return []Finding{note(check, "none judged since "+last, "")}
 }

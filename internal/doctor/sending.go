@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/postconf"
 )
 
@@ -19,11 +20,8 @@ type Sending struct {
 	Sockets []string
 	// Hold reports whether mail is held.
 	Hold bool
-	// Forbidden, Fault and LastLine are the daemon's: why nothing can be held, why
-	// Postfix's log can't be read, and when its newest line was written. They are
-	// zero without a daemon.
-	Forbidden, Fault string
-	LastLine         time.Time
+	// Overview is the daemon's; the zero one without a daemon.
+	outbound.Overview
 }
 
 const policyMaps, sendingCheck = "smtp_tls_policy_maps", "sending"

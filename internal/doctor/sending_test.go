@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/postconf"
 )
 
@@ -36,19 +37,19 @@ func TestSending(t *testing.T) {
 		"not installed, hold":   {"hash:/etc/postfix/tls", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
 		"a table of one's own":  {"hash:/etc/postfix/tlsratchet-exempt", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
 		"not installed, no log": {"", "smtp_tls_loglevel = 0\nsmtp_tls_note_starttls_offer = no\n", Sending{Hold: true}, false, []string{"does not ask tlsratchet", "smtp_tls_loglevel", "smtp_tls_note_starttls_offer"}},
-		"no file":               {ours + "2", "", Sending{LastLine: now}, true, []string{"tlsratchet-policy.cf2 does not exist: mail is deferred"}},
-		"fine":                  {ours, "", Sending{LastLine: now.Add(-3 * time.Second)}, true, []string{"is 3s old"}},
-		"not last":              {ours + ", hash:/etc/postfix/tls", "", Sending{LastLine: now}, true, []string{"tables come after ours"}},
-		"behind proxy":          {"proxy:" + ours, "", Sending{LastLine: now}, true, []string{"behind proxy:"}},
-		"fails closed":          {"socketmap:unix:tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred"}},
-		"chroot":                {"socketmap:unix:/var/spool/postfix/tlsratchet/policy.sock:tls", "", Sending{LastLine: now}, true, []string{"mail is deferred", "absolute path"}},
-		"parents":               {"hash:" + policy + ", " + ours, "", Sending{LastLine: now}, true, []string{"(.example)"}},
-		"log level":             {ours, "smtp_tls_loglevel = 0\n", Sending{LastLine: now}, true, []string{"smtp_tls_loglevel"}},
-		"offers":                {ours, "smtp_tls_note_starttls_offer = no\n", Sending{LastLine: now}, true, []string{"smtp_tls_note_starttls_offer"}},
-		"DANE":                  {ours, "", Sending{LastLine: now, Forbidden: "DANE"}, true, []string{"nothing can be held: DANE"}},
-		"relayhost":             {ours, "relayhost = [relay]\n", Sending{LastLine: now}, true, []string{"relayhost"}},
-		"fallback":              {ours, "smtp_fallback_relay = [relay]\n", Sending{LastLine: now}, true, []string{"smtp_fallback_relay is set"}},
-		"no log":                {ours, "", Sending{Fault: "permission denied"}, true, []string{"can't be read: permission denied"}},
+		"no file":               {ours + "2", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"tlsratchet-policy.cf2 does not exist: mail is deferred"}},
+		"fine":                  {ours, "", Sending{Overview: outbound.Overview{LastLine: now.Add(-3 * time.Second)}}, true, []string{"is 3s old"}},
+		"not last":              {ours + ", hash:/etc/postfix/tls", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"tables come after ours"}},
+		"behind proxy":          {"proxy:" + ours, "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"behind proxy:"}},
+		"fails closed":          {"socketmap:unix:tlsratchet/policy.sock:tls", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"mail is deferred"}},
+		"chroot":                {"socketmap:unix:/var/spool/postfix/tlsratchet/policy.sock:tls", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"mail is deferred", "absolute path"}},
+		"parents":               {"hash:" + policy + ", " + ours, "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"(.example)"}},
+		"log level":             {ours, "smtp_tls_loglevel = 0\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_tls_loglevel"}},
+		"offers":                {ours, "smtp_tls_note_starttls_offer = no\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_tls_note_starttls_offer"}},
+		"DANE":                  {ours, "", Sending{Overview: outbound.Overview{LastLine: now, Forbidden: "DANE"}}, true, []string{"nothing can be held: DANE"}},
+		"relayhost":             {ours, "relayhost = [relay]\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"relayhost"}},
+		"fallback":              {ours, "smtp_fallback_relay = [relay]\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_fallback_relay is set"}},
+		"no log":                {ours, "", Sending{Overview: outbound.Overview{Fault: "permission denied"}}, true, []string{"can't be read: permission denied"}},
 		"no line yet":           {ours, "", Sending{}, true, []string{"no line of Postfix's log"}},
 		"no daemon":             {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},
 	} {

@@ -31,6 +31,17 @@ func (d *DayCounts) Levels() (n [tlsstate.TLS13 + 1]uint64) {
 	return n
 }
 
+// Judged returns how many messages were judged, and how many were exempt.
+func (d *DayCounts) Judged() (judged, exempt uint64) {
+	for _, of := range d.Counts {
+		exempt += of[tlsstate.Exempt]
+		for _, n := range of[tlsstate.New:] {
+			judged += n
+		}
+	}
+	return judged, exempt
+}
+
 // Tally counts messages for people by day, the oldest first, days without a
 // message left out. Its JSON form is documented in docs/alerts.md.
 type Tally []DayCounts

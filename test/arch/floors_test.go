@@ -14,13 +14,13 @@ import (
 var floors = [][]string{
 	{"contrib", "internal/account", "internal/clean", "internal/shell", "internal/trouble", "tlsstate"},
 	{"internal/statefile", "internal/postconf", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
-	{"tlsstate/store/shared", "internal/peer/spf", "internal/doctor"},
+	{"tlsstate/store/shared", "internal/peer/spf"},
 	{"internal/ratchet"},
 	{"internal/words"},
 	{"internal/inbound"},
 	{"milter", "internal/policyservice", "internal/incident", "internal/maillog"},
 	{"internal/outbound", "internal/alert"},
-	{"internal/admin", "internal/config", "internal/status", "internal/replay"},
+	{"internal/admin", "internal/config", "internal/doctor", "internal/status", "internal/replay"},
 	{"internal/daemon"},
 }
 
