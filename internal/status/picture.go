@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -103,7 +104,7 @@ func columnLeft(ago int) int { return (tlsstate.Window - 1 - ago) * columnWidth 
 func newColumn(d *incident.DayCounts, ago int) column {
 	c := column{Day: d.Day, Levels: d.Levels()}
 	c.add(c.Levels)
-	c.Words = fmt.Sprintf("%s: %s of %s %s encrypted", c.Day, c.Percent(), count(c.All), one(c.All, "message", "messages"))
+	c.Words = fmt.Sprintf("%s: %s of %s encrypted", c.Day, c.Percent(), thin(words.Count(c.All, "message")))
 	bottom := float64(plotTop + plotHeight)
 	for l := levels - 1; l >= 0; l-- {
 		if c.Levels[l] == 0 {

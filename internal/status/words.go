@@ -7,15 +7,20 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/incident"
 	"tlsratchet/internal/words"
 )
+
+// thin makes the commas between thousands thin spaces.
+var thin = strings.NewReplacer(",", "\u202f").Replace
 
 // functions are those of the templates.
 var functions = template.FuncMap{
 	"clean":    func(s string) string { return clean.Text(s, 600) },
-	"count":    count,
+	"count":    func(n any) string { return thin(words.Number(n)) },
+	"counted":  func(n any, noun string) string { return thin(words.Count(n, noun)) },
 	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"minute":   incident.Stamp,
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"plain":    words.Level,
@@ -23,7 +28,6 @@ var functions = template.FuncMap{
 	"kind":     words.Kind,
 	"client":   client,
 	"sure":     clean.IsWord,
-	"one":      one,
 	"sentence": words.Sentence,
 }
 
@@ -35,27 +39,6 @@ func client(s string) template.HTML {
 		host, address = host[:at], "<wbr>"+template.HTMLEscapeString(host[at:])
 	}
 	return template.HTML(template.HTMLEscapeString(host) + address)
-}
-
-// count writes a number that is not negative with thin spaces between thousands.
-func count(n any) string {
-	s := fmt.Sprint(n)
-	var b strings.Builder
-	for i, digit := range s {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteRune('\u202f')
-		}
-		b.WriteRune(digit)
-	}
-	return b.String()
-}
-
-// one chooses the singular for the number 1, else the plural.
-func one(n any, singular, plural string) string {
-	if fmt.Sprint(n) == "1" {
-		return singular
-	}
-	return plural
 }
 
 // percent is a share, never rounded up: 100 % means all.

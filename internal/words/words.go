@@ -21,8 +21,9 @@ const (
 	maxWords   = 600
 )
 
-// Number writes 412345 as 412,345. It must not be negative.
-func Number[N int | int64 | uint64](n N) string {
+// Number writes 412345, of any type of whole numbers, as 412,345. It must not be
+// negative.
+func Number(n any) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -35,8 +36,9 @@ func Sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
 // Count returns a number with its noun, as in "1 day", "3,000 days", "2 addresses"
 // or "2 identities".
-func Count[N int | int64 | uint64](n N, noun string) string {
-	if n == 1 {
+func Count(n any, noun string) string {
+	number := Number(n)
+	if number == "1" {
 		return "1 " + noun
 	}
 	if stem, ok := strings.CutSuffix(noun, "y"); ok && noun != "day" {
@@ -44,7 +46,7 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 	} else if strings.HasSuffix(noun, "s") {
 		noun += "e"
 	}
-	return Number(n) + " " + noun + "s"
+	return number + " " + noun + "s"
 }
 
 // Encrypted returns how many messages, counted by level, were encrypted, and how
