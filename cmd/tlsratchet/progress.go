@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/maillog"
 )
 
@@ -19,25 +22,19 @@ func showProgress(p *maillog.Progress, w io.Writer) (done func()) {
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return func() {}
 	}
-	stop, stopped := make(chan struct{}), make(chan struct{})
+	const erase = "\r\x1b[K"
+	ctx, stop := context.WithCancel(context.Background())
 	began := time.Now()
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				fmt.Fprint(w, "\r\x1b[K")
-				return
-			case <-tick.C:
-				fmt.Fprint(w, "\r\x1b[K", bar(p.Bytes.Load(), p.Total.Load(), p.Lines.Load(), time.Since(began)))
-			}
-		}
-	}()
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		loop.Every(ctx, 200*time.Millisecond, nil, func() {
+			fmt.Fprint(w, erase, bar(p.Bytes.Load(), p.Total.Load(), p.Lines.Load(), time.Since(began)))
+		})
+	})
 	return func() {
-		close(stop)
-		<-stopped
+		stop()
+		drawing.Wait()
+		fmt.Fprint(w, erase)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/trouble"
 )
 
@@ -111,7 +112,7 @@ func (a *Alerts) SetDestinations(ctx context.Context, to []*Destination) {
 	for _, w := range made {
 		go w.run()
 	}
-	poke(a.changed)
+	loop.Wake(a.changed)
 }
 
 func (a *Alerts) makeWorkers(to []*Destination) {
@@ -169,7 +170,7 @@ func (a *Alerts) Notice(n Message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.isNews(m) {
-		poke(a.changed)
+		loop.Wake(a.changed)
 		a.emit(a.notices, m)
 	}
 }
@@ -194,7 +195,7 @@ func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 		}
 		a.held.add(m)
 	}
-	poke(a.changed)
+	loop.Wake(a.changed)
 }
 
 func (a *Alerts) queue(m *Message) {
@@ -210,7 +211,7 @@ func (a *Alerts) sendDigest() {
 	if a.held.Messages > 0 {
 		a.queue(a.heldBack())
 		a.held = held{}
-		poke(a.changed)
+		loop.Wake(a.changed)
 	}
 }
 

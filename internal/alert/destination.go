@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/loop"
 )
 
 // The kinds of destination.
@@ -172,12 +173,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
 	}
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return loop.Pause(ctx, d)
 }
 
 // toLog writes messages to the log, a line each.

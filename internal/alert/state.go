@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/trouble"
 )
 
@@ -84,7 +85,7 @@ func (a *Alerts) saveStates() {
 		pause, err := savePause, a.save(a.State())
 		if saving.Note(a.log, err); err != nil {
 			pause = firstRetry
-			poke(a.changed)
+			loop.Wake(a.changed)
 		}
 		select {
 		case <-time.After(pause):

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/trouble"
 )
 
@@ -80,15 +81,7 @@ func (w *worker) add(m *Message) {
 		return
 	}
 	w.waiting = append(w.waiting, Waiting{m, time.Now().UTC()})
-	poke(w.news)
-}
-
-// poke has the reader of a channel look, now or when it comes back.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	loop.Wake(w.news)
 }
 
 // drop counts and logs a message to a destination that is given up. The caller holds
@@ -177,7 +170,7 @@ func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
 		w.alerts.drop(w.to.Name, m.Message, err)
 	}
 	w.waiting = w.without(func(o Waiting) bool { return o.Message == m.Message })
-	poke(w.alerts.changed)
+	loop.Wake(w.alerts.changed)
 	return 0
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/statefile"
 	"tlsratchet/internal/trouble"
@@ -57,16 +58,11 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 }
 
 // changed is on the mail path, and for an operator's override.
-func (k *breakerKeeper) changed() {
-	select {
-	case k.news <- struct{}{}:
-	default: // there are news already
-	}
-}
+func (k *breakerKeeper) changed() { loop.Wake(k.news) }
 
 // run reports until ctx ends.
 func (k *breakerKeeper) run(ctx context.Context) {
-	every(ctx, settleEvery, k.news, func() { k.report(ctx) })
+	loop.Every(ctx, settleEvery, k.news, func() { k.report(ctx) })
 }
 
 func (k *breakerKeeper) report(ctx context.Context) {

@@ -222,7 +222,7 @@ func (d *Daemon) Run(ctx context.Context, done <-chan struct{}) error {
 // close writes what is to be kept, once no session is judged any more.
 func (d *Daemon) close() error {
 	for _, o := range d.doors {
-		closeListeners(o.listeners)
+		wire.CloseAll(o.listeners)
 	}
 	var errs []error
 	for _, closer := range slices.Backward(d.closers) {

@@ -90,12 +90,6 @@ func (o *door) handOver(name string) (passed []net.Listener) {
 	return passed
 }
 
-func closeListeners(all []net.Listener) {
-	for _, l := range all {
-		l.Close()
-	}
-}
-
 // hangUp closes each connection to sockets that systemd passed for a door that is
 // switched off. systemd keeps them open: whoever asks there would wait.
 func (d *Daemon) hangUp(passed []net.Listener) {
@@ -109,7 +103,7 @@ func (d *Daemon) hangUp(passed []net.Listener) {
 			loops.Wait()
 			return nil
 		},
-		stop: func(context.Context) error { closeListeners(passed); return nil },
+		stop: func(context.Context) error { wire.CloseAll(passed); return nil },
 	})
 }
 

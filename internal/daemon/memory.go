@@ -12,6 +12,7 @@ import (
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/loop"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
@@ -65,7 +66,7 @@ func storeOptions(cfg *config.Config, now func() *config.Config, log *slog.Logge
 // The first look reports the end of what was so before the start.
 func (d *Daemon) watchHistory(ctx context.Context) {
 	last := "unknown"
-	every(ctx, time.Minute, nil, func() {
+	loop.Every(ctx, time.Minute, nil, func() {
 		if now := d.histories.Stats().Trouble; now != last {
 			last = now
 			d.watch.notify(historyNotice(now))

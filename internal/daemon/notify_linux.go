@@ -7,6 +7,8 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"tlsratchet/internal/loop"
 )
 
 // notifier reports our state to the service manager (sd_notify(3)). Without one it
@@ -36,7 +38,7 @@ func (n notifier) watchdog(ctx context.Context, alive func() error) {
 	if err != nil || interval == 0 {
 		return
 	}
-	every(ctx, interval/2, nil, func() {
+	loop.Every(ctx, interval/2, nil, func() {
 		if err := alive(); err != nil {
 			n.log.Error("health check failed; watchdog not notified", "error", err)
 			return

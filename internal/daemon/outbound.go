@@ -12,6 +12,7 @@ import (
 
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/statefile"
 	"tlsratchet/internal/trouble"
@@ -141,9 +142,9 @@ func (s *sending) run(ctx context.Context) {
 		return
 	}
 	var keeping sync.WaitGroup
-	keeping.Go(func() { every(ctx, keepSending, nil, s.write) })
+	keeping.Go(func() { loop.Every(ctx, keepSending, nil, s.write) })
 	known := sync.OnceFunc(func() { close(s.permitted) })
-	keeping.Go(func() { every(ctx, s.askEvery, nil, func() { s.permit(ctx); known() }) })
+	keeping.Go(func() { loop.Every(ctx, s.askEvery, nil, func() { s.permit(ctx); known() }) })
 	<-s.permitted
 	if s.follower != nil {
 		s.follower.Run(ctx)

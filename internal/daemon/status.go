@@ -10,6 +10,7 @@ import (
 
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
 	"tlsratchet/milter/wire"
@@ -57,7 +58,7 @@ func (d *Daemon) counts() status.Counts {
 
 // count walks through the memory again and again until ctx ends.
 func (d *Daemon) count(ctx context.Context) {
-	every(ctx, censusEvery, nil, func() {
+	loop.Every(ctx, censusEvery, nil, func() {
 		if err := d.census.Count(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("the memory was not counted", "error", err)
 		}

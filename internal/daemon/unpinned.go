@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/loop"
 	"tlsratchet/tlsstate"
 )
 
@@ -24,7 +25,7 @@ func (w *watch) unpinned(load func(tlsstate.Identity) (tlsstate.History, error))
 
 // watchPins does so now, and again and again until ctx ends.
 func (d *Daemon) watchPins(ctx context.Context) {
-	every(ctx, unpinnedEvery, nil, func() { d.watch.unpinned(d.histories.Load) })
+	loop.Every(ctx, unpinnedEvery, nil, func() { d.watch.unpinned(d.histories.Load) })
 }
 
 // dropped reports whether the pin that an incident is about was dropped by an

@@ -11,6 +11,7 @@ import (
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/selfcheck"
 	"tlsratchet/internal/statefile"
@@ -94,7 +95,7 @@ func (w *watch) lookSince(ctx context.Context, t time.Time) {
 	w.check.Poke()
 	ctx, cancel := context.WithTimeout(ctx, looking)
 	defer cancel()
-	every(ctx, 50*time.Millisecond, nil, func() {
+	loop.Every(ctx, 50*time.Millisecond, nil, func() {
 		if !w.check.Last().At.Before(t) {
 			cancel()
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/trouble"
 )
@@ -110,7 +111,7 @@ func (f *Follower) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := once(ctx); err != nil && ctx.Err() == nil {
 			f.failed(err)
-			pause(ctx, faultPoll)
+			loop.Pause(ctx, faultPoll)
 		}
 	}
 }
@@ -157,13 +158,3 @@ func (f *Follower) works() {
 
 // faultPoll is how often a log that can't be read is tried again.
 const faultPoll = 5 * time.Second
-
-// pause waits, and reports whether to go on.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/maillog"
 )
 
@@ -219,7 +220,7 @@ func (l *logFile) run(ctx context.Context) error {
 		default:
 			left = now.Size() > 0
 		}
-		if !pause(ctx, filePoll) {
+		if !loop.Pause(ctx, filePoll) {
 			_, err := l.drain(context.WithoutCancel(ctx)) // of half a second
 			return err
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tlsratchet/internal/loop"
 )
 
 // Options are what a [Check] is made of.
@@ -99,12 +101,8 @@ func (c *Check) report(r Result) {
 // Poke asks for a try at once, or as soon as a second has passed since the last
 // one that it asked for. It never blocks.
 func (c *Check) Poke() {
-	if c == nil {
-		return
-	}
-	select {
-	case c.poke <- struct{}{}:
-	default: // asked for already
+	if c != nil {
+		loop.Wake(c.poke)
 	}
 }
 

@@ -92,7 +92,7 @@ func (g *Gate) serve(listeners []net.Listener, start func(net.Conn)) error {
 	drained := g.draining.Load()
 	g.mu.Unlock()
 	if drained {
-		closeAll(listeners)
+		CloseAll(listeners)
 		return nil
 	}
 	failed := make(chan error, len(listeners))
@@ -245,11 +245,12 @@ func (g *Gate) beginDrain() {
 	}
 	listeners := g.listeners
 	g.mu.Unlock()
-	closeAll(listeners)
+	CloseAll(listeners)
 	g.wake()
 }
 
-func closeAll(listeners []net.Listener) {
+// CloseAll closes listeners.
+func CloseAll(listeners []net.Listener) {
 	for _, ln := range listeners {
 		ln.Close()
 	}

@@ -12,7 +12,7 @@ import (
 // floors are our rooms from the ground up: a room imports rooms of lower floors
 // alone.
 var floors = [][]string{
-	{"contrib", "internal/account", "internal/clean", "internal/shell", "internal/trouble", "tlsstate"},
+	{"contrib", "internal/account", "internal/clean", "internal/loop", "internal/shell", "internal/trouble", "tlsstate"},
 	{"internal/statefile", "internal/postconf", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
 	{"tlsstate/store/shared", "internal/peer/spf"},
 	{"internal/ratchet"},

@@ -2,6 +2,8 @@ package store
 
 import (
 	"time"
+
+	"tlsratchet/internal/loop"
 )
 
 // When the file is looked after: soon after a start, and then every hour.
@@ -103,10 +105,8 @@ func (f *File) yield() error {
 
 // pause waits, or returns ErrClosed.
 func (f *File) pause(d time.Duration) error {
-	select {
-	case <-f.ctx.Done():
+	if !loop.Pause(f.ctx, d) {
 		return ErrClosed
-	case <-time.After(d):
-		return nil
 	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/trouble"
 	"tlsratchet/tlsstate"
 )
@@ -219,7 +220,7 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 // crowd wakes the chores if there are more identities than the cap.
 func (f *File) crowd() {
 	if f.table.crowded(f.opts.MaxIdentities) {
-		poke(f.crowded)
+		loop.Wake(f.crowded)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/tlsstate"
 )
 
@@ -219,7 +220,7 @@ func (f *File) drop(p *pruning, batch []entry) (int, error) {
 		}
 	}
 	n := f.table.remove(going)
-	poke(f.wake)
+	loop.Wake(f.wake)
 	return n, f.yield()
 }
 

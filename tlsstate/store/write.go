@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/trouble"
 	"tlsratchet/tlsstate"
 )
@@ -25,18 +26,10 @@ const (
 // signal wakes the writer for a change that it waits for.
 func (f *File) signal(waiting int) {
 	if waiting == 1 {
-		poke(f.wake)
+		loop.Wake(f.wake)
 	}
 	if waiting >= groupSize {
-		poke(f.full)
-	}
-}
-
-// poke leaves a token where there isn't one yet.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		loop.Wake(f.full)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/loop"
 	"tlsratchet/tlsstate"
 )
 
@@ -79,7 +80,7 @@ func (s *Store) stale(maxAge time.Duration, ids []tlsstate.Identity) []tlsstate.
 func (s *Store) doubt(err error) {
 	if err != nil && s.ctx.Err() == nil && !errors.Is(err, errLocal) {
 		s.answers.well.Store(false)
-		poke(s.suspect)
+		loop.Wake(s.suspect)
 	}
 }
 

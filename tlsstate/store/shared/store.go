@@ -11,6 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/trouble"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
@@ -117,16 +118,8 @@ func (s *Store) update(id tlsstate.Identity, client netip.Addr, today tlsstate.D
 func (s *Store) note(ids ...tlsstate.Identity) {
 	for _, id := range ids {
 		if shareable(id) && s.changed.add(id) {
-			poke(s.wake)
+			loop.Wake(s.wake)
 		}
-	}
-}
-
-// poke leaves a token where there isn't one yet.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }
 
