@@ -54,6 +54,12 @@ func (id Identity) String() string { return id.Kind.String() + ":" + id.Name }
 // IsZero reports whether there is no identity.
 func (id Identity) IsZero() bool { return id == Identity{} }
 
+// Clone keeps a short name from holding on to the long text that it was cut from.
+func (id Identity) Clone() Identity {
+	id.Name = strings.Clone(id.Name)
+	return id
+}
+
 // MaxName is the length, in bytes, of the longest name of an identity: a
 // sender domain and a client domain of 253 each, with what joins them.
 const MaxName = 512

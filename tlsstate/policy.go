@@ -45,9 +45,6 @@ var enforceNames = [...]string{EnforceBroad: "broad", EnforceAlways: "always", E
 // String returns the word as the config spells it.
 func (e Enforce) String() string { return word(e, enforceNames[:]) }
 
-// ParseEnforce is the inverse of [Enforce.String].
-func ParseEnforce(s string) (Enforce, error) { return parseWord[Enforce]("value", s, enforceNames[:]) }
-
 // CertPins is by what a client certificate is remembered.
 type CertPins uint8
 
@@ -66,11 +63,6 @@ var certPinNames = [...]string{CertByIssuer: "issuer", CertByKey: "key", CertOff
 
 // String returns the word as the config spells it.
 func (c CertPins) String() string { return word(c, certPinNames[:]) }
-
-// ParseCertPins is the inverse of [CertPins.String].
-func ParseCertPins(s string) (CertPins, error) {
-	return parseWord[CertPins]("value", s, certPinNames[:])
-}
 
 // Policy is the rule that a history is judged by. It says what holds, not what
 // was seen: nothing of it is stored. Its JSON form is that of a report: the keys of

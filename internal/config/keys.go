@@ -49,13 +49,13 @@ func settings(c *Config) []setting {
 		live("policy.stripped", &c.Policy.Stripped, word(tlsstate.ParseAction, tlsstate.Action.String)),
 		live("policy.weakened", &c.Policy.Weakened, word(tlsstate.ParseAction, tlsstate.Action.String)),
 		live("policy.unauthenticated", &c.Policy.Unauthenticated, word(tlsstate.ParseAction, tlsstate.Action.String)),
-		live("policy.pin_certificates", &c.Policy.PinCertificates, word(tlsstate.ParseCertPins, tlsstate.CertPins.String)),
+		live("policy.pin_certificates", &c.Policy.PinCertificates, named("value", tlsstate.CertPins.String, tlsstate.CertByIssuer, tlsstate.CertByKey, tlsstate.CertOff)),
 		live("policy.pin_after_days", &c.Policy.PinAfterDays, integer(1, 64)),
 		live("policy.pin_max_age_days", &c.Policy.PinMaxAgeDays, integer(1, 3650)),
 		live("policy.release_after_days", &c.Policy.ReleaseAfterDays, integer(2, 64)),
 		live("policy.relax_after_days", &c.Policy.RelaxAfterDays, integer(2, 64)),
 		live("policy.pin_up_to", &c.Policy.PinUpTo, word(parseLevel, tlsstate.Level.String)),
-		live("policy.domain_enforce", &c.Policy.DomainEnforce, word(tlsstate.ParseEnforce, tlsstate.Enforce.String)),
+		live("policy.domain_enforce", &c.Policy.DomainEnforce, named("value", tlsstate.Enforce.String, tlsstate.EnforceBroad, tlsstate.EnforceAlways, tlsstate.EnforceNever)),
 
 		key("policy_service.listen", &c.PolicyService.Listen, list(0, ownListener(), wire.Spec.String)),
 

@@ -175,10 +175,11 @@ func (w scrape) sharing(n shared.Stats) {
 }
 
 func (w scrape) senders(n spf.Stats, dns resolver.Stats) {
-	w.counter("tlsratchet_spf_proofs_total", "Proofs of senders by SPF, by result.", by{
-		"proven": n.Results[spf.Proven], "not_passed": n.Results[spf.NotPassed], "wide": n.Results[spf.Wide],
-		"no_answer": n.Results[spf.NoAnswer], "limited": n.Results[spf.Limited], "failed": n.Results[spf.Failed],
-	}, "result")
+	results := by{}
+	for r, count := range n.Results {
+		results[spf.Result(r).String()] = count
+	}
+	w.counter("tlsratchet_spf_proofs_total", "Proofs of senders by SPF, by result.", results, "result")
 	w.counter("tlsratchet_spf_dropped_total", "Proofs not tried because too many waited; the peer's next message asks for them again.", n.Dropped)
 	w.gauge("tlsratchet_spf_waiting", "Proofs that wait or are under way.", n.Waiting)
 	w.counter("tlsratchet_dns_questions_total", "Questions to DNS for these proofs, by where they were answered.",

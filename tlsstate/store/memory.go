@@ -100,7 +100,7 @@ func (m *Memory) put(id tlsstate.Identity, h tlsstate.History) {
 	} else {
 		m.strangers.Remove(id)
 	}
-	if room.Add(clone(id), cloneText(h)) {
+	if room.Add(id.Clone(), cloneText(h)) {
 		m.stats.Dropped++
 	}
 }

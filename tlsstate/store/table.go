@@ -121,7 +121,7 @@ func (t *table) fill(id tlsstate.Identity, h tlsstate.History, at uint64) tlssta
 		return now
 	}
 	if t.changes == at {
-		t.cache.Add(clone(id), h)
+		t.cache.Add(id.Clone(), h)
 	}
 	return h
 }
@@ -169,7 +169,7 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 		t.stats.Refused++
 		return refused, 0
 	}
-	id, next = clone(id), cloneText(next)
+	id, next = id.Clone(), cloneText(next)
 	t.changes++
 	before, waits := t.pending[id]
 	t.pending[id] = change{next, cmp.Or(before.from, by.from)}
@@ -197,13 +197,7 @@ func (t *table) room(id tlsstate.Identity, h *tlsstate.History) bool {
 	return pinned(h) || (n < 2*t.max && !stranger(h))
 }
 
-// clone keeps a short name from holding on to the long text it was cut from.
-func clone(id tlsstate.Identity) tlsstate.Identity {
-	id.Name = strings.Clone(id.Name)
-	return id
-}
-
-// cloneText is clone for the name in a history.
+// cloneText is [tlsstate.Identity.Clone] for the name in a history.
 func cloneText(h tlsstate.History) tlsstate.History {
 	h.Name.Text = strings.Clone(h.Name.Text)
 	return h

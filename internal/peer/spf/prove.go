@@ -31,9 +31,9 @@ const (
 	results
 )
 
-var resultNames = [results]string{"not passed", "wide", "no answer", "limited", "failed", "proven"}
+var resultNames = [results]string{"not_passed", "wide", "no_answer", "limited", "failed", "proven"}
 
-// String returns the result in words.
+// String returns the result as metrics spell it.
 func (r Result) String() string {
 	if r < results {
 		return resultNames[r]

@@ -146,7 +146,7 @@ func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity)
 		case err != nil:
 			failed = fmt.Errorf("%w: %w", errLocal, err)
 		default:
-			s.recent.Add(clone(id), time.Now())
+			s.recent.Add(id.Clone(), time.Now())
 			met = append(met, m)
 		}
 	}

@@ -1,7 +1,6 @@
 package shared
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -29,7 +28,7 @@ func (c *changed) add(id tlsstate.Identity) bool {
 		clear(c.ids)
 		c.all.Store(true)
 	}
-	c.ids[clone(id)] = struct{}{}
+	c.ids[id.Clone()] = struct{}{}
 	return len(c.ids) == 1
 }
 
@@ -52,10 +51,4 @@ func (c *changed) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.ids)
-}
-
-// clone keeps a short name from holding on to something large that it is a part of.
-func clone(id tlsstate.Identity) tlsstate.Identity {
-	id.Name = strings.Clone(id.Name)
-	return id
 }
