@@ -96,7 +96,7 @@ func (d *Daemon) observe(cfg *config.Config) error {
 	d.watch = newWatch(cfg, d.log)
 	d.closers = append(d.closers, d.watch.close)
 	d.census = &status.Census{All: d.histories.All, Rules: d.rulesFor}
-	d.metrics = status.NewMetrics(d.counts)
+	d.metrics = status.NewMetrics(d.scrape)
 	return nil
 }
 

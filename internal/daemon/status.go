@@ -11,6 +11,8 @@ import (
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/loop"
+	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/policyservice"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/status"
 	"tlsratchet/milter/wire"
@@ -24,36 +26,32 @@ const maxReaders = 64
 // censusEvery is the time between two walks through the whole memory.
 const censusEvery = 10 * time.Minute
 
-// counts are what the metrics show at a scrape.
-func (d *Daemon) counts() status.Counts {
-	open := d.watch.book.Count()
-	n := status.Counts{
-		Version:       d.version,
-		Go:            runtime.Version(),
-		Store:         d.histories.Stats(),
-		Connections:   d.server.Stats(),
-		Unjudged:      d.ratchet.Failures(),
-		NoMacros:      d.milter.NoFacts(),
-		Callback:      d.milter.Failures(),
-		Census:        d.census.Last(),
-		OpenIncidents: open,
-		DroppedEvents: d.watch.book.Dropped(),
-		Alerts:        d.watch.alerts.Stats(),
-		Breaker:       d.breaker(),
-		SelfCheck:     d.watch.check.Last(),
-		Outbound:      d.sending.stats(),
-	}
+// scrape writes what the metrics show beside the counted events.
+func (d *Daemon) scrape(w status.Scrape) {
+	w.Build(d.version, runtime.Version())
+	w.Store(d.histories.Stats())
+	connections := d.server.Stats()
+	w.Connections(connections)
+	w.Census(d.census.Last())
+	w.Incidents(d.watch.book.Count(), d.watch.book.Dropped())
+	w.Alerts(d.watch.alerts.Stats())
+	w.Breaker(d.breaker())
+	w.SelfCheck(d.watch.check.Last())
+	w.Outbound(d.sending.stats())
+	var policy policyservice.Stats
 	if d.policy != nil {
-		n.PolicyService = d.policy.Stats()
+		policy = d.policy.Stats()
 	}
+	w.PolicyService(policy)
+	var sharing shared.Stats
 	if s, ok := d.histories.(*shared.Store); ok {
-		sharing := s.Sharing()
-		n.Sharing = &sharing
+		sharing = s.Sharing()
+		w.Sharing(sharing)
 	}
+	w.Errors(d.ratchet.Failures(), d.milter.NoFacts(), d.milter.Failures(), connections.AcceptErrors, sharing.Panics)
 	if d.prover != nil {
-		n.Senders = &status.Senders{Proofs: d.prover.Stats(), DNS: d.resolver.Stats()}
+		w.Senders(d.prover.Stats(), d.resolver.Stats())
 	}
-	return n
 }
 
 // count walks through the memory again and again until ctx ends.
@@ -103,13 +101,12 @@ func (d *Daemon) page(cfg *config.Config) status.Page {
 }
 
 // stats returns the counts of the sending side: zeros where it is off.
-func (s *sending) stats() (n status.Outbound) {
+func (s *sending) stats() (deliveries outbound.Stats, asked outbound.ServerStats, log outbound.FollowerStats) {
 	if s == nil {
-		return n
+		return
 	}
-	n.Deliveries, n.Server = s.out.Stats(), s.server.Stats()
 	if s.follower != nil {
-		n.Follower = s.follower.Stats()
+		log = s.follower.Stats()
 	}
-	return n
+	return s.out.Stats(), s.server.Stats(), log
 }

@@ -33,16 +33,16 @@ type Metrics struct {
 	decide, load, learn prometheus.Observer
 }
 
-// NewMetrics returns the metrics of a daemon. read reads what others count, at
+// NewMetrics returns the metrics of a daemon. write writes what others count, at
 // each scrape and from any goroutine, and must not block for long.
-func NewMetrics(read func() Counts) *Metrics {
+func NewMetrics(write func(Scrape)) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.events()
 	m.latencies()
-	m.registry.MustRegister(source(read))
+	m.registry.MustRegister(source(write))
 	return m
 }
 

@@ -31,39 +31,39 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // counts are those of a daemon that has seen a lot.
-func counts() status.Counts {
+func counts(w status.Scrape) {
 	proofs := spf.Stats{Dropped: 7, Waiting: 8}
 	for r, count := range map[spf.Result]uint64{spf.Proven: 50, spf.NotPassed: 4, spf.Wide: 3, spf.NoAnswer: 2, spf.Limited: 6, spf.Failed: 1} {
 		proofs.Results[r] = count
 	}
-	return status.Counts{
-		Version: "1.2.3", Go: "go1.26.0",
-		Store:       store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8},
-		Connections: wire.Stats{DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3, AcceptErrors: 5}, Timeouts: 7, Broken: 8}, NotMilter: 4, BadFrame: 5, FrameTooBig: 6},
-		Unjudged:    1, NoMacros: 2, Callback: 3,
-		Census:        status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}},
-		OpenIncidents: 3, DroppedEvents: 1,
-		Sharing: &shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11, Panics: 12},
-		Senders: &status.Senders{Proofs: proofs, DNS: resolver.Stats{Hits: 90, Questions: 30, Failures: 5}},
-		PolicyService: policyservice.Stats{
-			DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Refused: 8, Timeouts: 9},
-			Requests:  600, NoFacts: 7, Failures: 10,
-		},
-		Outbound: status.Outbound{
-			Deliveries: outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6, Outage: true},
-			Server:     outbound.ServerStats{Lookups: 100, Encrypts: 40},
-			Follower:   outbound.FollowerStats{Lines: 7000, Fault: "permission denied"},
-		},
-		Alerts:  map[string]alert.Stats{"log": {Delivered: 5}, "chat": {Delivered: 3, Failed: 2, Dropped: 1}},
-		Breaker: ratchet.BreakerState{Answer: ratchet.Softened, Recent: make([]ratchet.BreakerName, 11)},
-		// Long past, so that what it means does not change with the clock.
-		SelfCheck: selfcheck.Result{At: noon.AddDate(-5, 0, 0), Reachable: true, Offered: true, Handshake: true,
-			CertNotBefore: noon.AddDate(-6, 0, 0), CertNotAfter: noon.AddDate(-5, 0, 30)},
-	}
+	w.Build("1.2.3", "go1.26.0")
+	w.Store(store.Stats{Hits: 90, Misses: 10, Writes: 7, Commits: 3, FailedCommits: 1, Dropped: 2, Damaged: 4, Future: 5, Refused: 6, Pending: 8})
+	w.Connections(wire.Stats{DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 1, Accepted: 20, OverLimit: 3, AcceptErrors: 5}, Timeouts: 7, Broken: 8}, NotMilter: 4, BadFrame: 5, FrameTooBig: 6})
+	w.Errors(1, 2, 3, 5, 12)
+	w.Census(status.Count{At: noon, Known: [8]int{0, 400, 300, 200, 1}, Pinned: [8]int{0, 40, 30, 20, 1}})
+	w.Incidents(3, 1)
+	w.Sharing(shared.Stats{Answering: true, Away: 2, Commands: 30, Asked: 9, Late: 1, Unasked: 4, Written: 5, Conflicts: 6, Undecodable: 7, Refused: 8, Evicted: 10, Changed: 11, Panics: 12})
+	w.Senders(proofs, resolver.Stats{Hits: 90, Questions: 30, Failures: 5})
+	w.PolicyService(policyservice.Stats{
+		DeskStats: wire.DeskStats{GateStats: wire.GateStats{Open: 2, Accepted: 30, OverLimit: 4, AcceptErrors: 5}, Refused: 8, Timeouts: 9},
+		Requests:  600, NoFacts: 7, Failures: 10,
+	})
+	w.Outbound(
+		outbound.Stats{Sent: [4]uint64{9, 1, 20, 300}, Unknown: 2, AfterFailure: 3, Held: 4, WouldHold: 5, Failures: 6, Outage: true},
+		outbound.ServerStats{Lookups: 100, Encrypts: 40},
+		outbound.FollowerStats{Lines: 7000, Fault: "permission denied"})
+	w.Alerts(map[string]alert.Stats{"log": {Delivered: 5}, "chat": {Delivered: 3, Failed: 2, Dropped: 1}})
+	w.Breaker(ratchet.BreakerState{Answer: ratchet.Softened, Recent: make([]ratchet.BreakerName, 11)})
+	// Long past, so that what it means does not change with the clock.
+	w.SelfCheck(selfcheck.Result{At: noon.AddDate(-5, 0, 0), Reachable: true, Offered: true, Handshake: true,
+		CertNotBefore: noon.AddDate(-6, 0, 0), CertNotAfter: noon.AddDate(-5, 0, 30)})
 }
 
-// nothing are the counts of a daemon that just started.
-func nothing() status.Counts { return status.Counts{} }
+// nothing is what is known of a daemon that just started.
+func nothing(w status.Scrape) {
+	w.Census(status.Count{})
+	w.SelfCheck(selfcheck.Result{})
+}
 
 // verdicts are one of each outcome and kind.
 func verdicts() (all []tlsstate.Verdict) {

@@ -19,8 +19,8 @@ import (
 	"tlsratchet/tlsstate/store/shared"
 )
 
-// scrape writes the metrics that are read at a scrape.
-type scrape struct{ to chan<- prometheus.Metric }
+// Scrape writes the metrics that are read at a scrape: what other packages count.
+type Scrape struct{ to chan<- prometheus.Metric }
 
 // by are the values of a metric by its first label: numbers, or [by] the next
 // one.
@@ -28,15 +28,15 @@ type by map[string]any
 
 // counter and gauge write a metric whose value is a number, a bool (1 for true),
 // a time (in seconds since 1970), or values [by] the labels.
-func (w scrape) counter(name, help string, value any, labels ...string) {
+func (w Scrape) counter(name, help string, value any, labels ...string) {
 	w.write(prometheus.CounterValue, prometheus.NewDesc(name, help, labels, nil), value)
 }
 
-func (w scrape) gauge(name, help string, value any, labels ...string) {
+func (w Scrape) gauge(name, help string, value any, labels ...string) {
 	w.write(prometheus.GaugeValue, prometheus.NewDesc(name, help, labels, nil), value)
 }
 
-func (w scrape) write(kind prometheus.ValueType, desc *prometheus.Desc, value any, labels ...string) {
+func (w Scrape) write(kind prometheus.ValueType, desc *prometheus.Desc, value any, labels ...string) {
 	if all, ok := value.(by); ok {
 		for label, v := range all {
 			w.write(kind, desc, v, append(labels, label)...)
@@ -66,7 +66,13 @@ func number(value any) float64 {
 	panic(fmt.Sprintf("status: a metric of type %T", value))
 }
 
-func (w scrape) store(n store.Stats) {
+// Build writes the version of the program, and that of the Go that built it.
+func (w Scrape) Build(version, goVersion string) {
+	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{version: by{goVersion: 1}}, "version", "goversion")
+}
+
+// Store writes what the history file counted.
+func (w Scrape) Store(n store.Stats) {
 	w.counter("tlsratchet_store_reads_total", "Histories read, by where they were found.", by{"memory": n.Hits, "disk": n.Misses}, "from")
 	w.counter("tlsratchet_store_damaged_total", "Damaged records found, at the start or since.", n.Damaged)
 	w.counter("tlsratchet_store_written_total", "Histories written to the disk.", n.Writes)
@@ -79,7 +85,8 @@ func (w scrape) store(n store.Stats) {
 		by{"future": n.Future, "newcomers": n.Refused}, "reason")
 }
 
-func (w scrape) connections(n wire.Stats) {
+// Connections writes those of the milter.
+func (w Scrape) Connections(n wire.Stats) {
 	w.gauge("tlsratchet_connections", "Connections of Postfix that are open.", n.Open)
 	w.counter("tlsratchet_connections_accepted_total", "Connections accepted.", n.Accepted)
 	w.counter("tlsratchet_connections_closed_total", "Connections closed by tlsratchet, by reason.", by{
@@ -88,7 +95,8 @@ func (w scrape) connections(n wire.Stats) {
 	}, "reason")
 }
 
-func (w scrape) policyService(n policyservice.Stats) {
+// PolicyService writes what the policy service counted: zeros where it is off.
+func (w Scrape) PolicyService(n policyservice.Stats) {
 	w.gauge("tlsratchet_policy_service_connections", "Connections of Postfix to the policy service that are open.", n.Open)
 	w.counter("tlsratchet_policy_service_connections_accepted_total", "Connections to the policy service accepted.", n.Accepted)
 	w.counter("tlsratchet_policy_service_connections_closed_total", "Connections to the policy service closed by tlsratchet, by reason.",
@@ -98,20 +106,17 @@ func (w scrape) policyService(n policyservice.Stats) {
 		by{"no_address": n.NoFacts, "callback": n.Failures, "accept": n.AcceptErrors}, "kind")
 }
 
-func (w scrape) errors(n *Counts) {
-	var sharing shared.Stats
-	if n.Sharing != nil {
-		sharing = *n.Sharing
-	}
+// Errors writes how many sessions could not be judged or remembered, messages came without
+// macros, messages the milter let through, connections got no milter, and how often asking
+// the shared server failed by a bug.
+func (w Scrape) Errors(unjudged, noMacros, callback uint64, accept int64, sharing uint64) {
 	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
-		"unjudged": n.Unjudged, "no_macros": n.NoMacros, "callback": n.Callback,
-		"accept": n.Connections.AcceptErrors,
-		"shared": sharing.Panics,
+		"unjudged": unjudged, "no_macros": noMacros, "callback": callback, "accept": accept, "shared": sharing,
 	}, "kind")
 }
 
-// census writes nothing before the first walk ended.
-func (w scrape) census(c Count) {
+// Census writes nothing before the first walk ended.
+func (w Scrape) Census(c Count) {
 	if c.At.IsZero() {
 		return
 	}
@@ -123,12 +128,15 @@ func (w scrape) census(c Count) {
 	w.gauge("tlsratchet_identities_pinned", "Identities with a pin that holds, at the last count.", pinned, "kind")
 }
 
-func (w scrape) incidents(open int, dropped uint64) {
+// Incidents writes how many are open, and how many events found no room on their way to
+// them since the start.
+func (w Scrape) Incidents(open int, dropped uint64) {
 	w.gauge("tlsratchet_incidents_open", "Incidents that are open.", open)
 	w.counter("tlsratchet_incidents_dropped_total", "Events dropped before they reached incidents and alerts, because the queue was full.", dropped)
 }
 
-func (w scrape) alerts(all map[string]alert.Stats) {
+// Alerts writes those by destination; its name is the operator's.
+func (w Scrape) Alerts(all map[string]alert.Stats) {
 	values := by{}
 	for name, n := range all {
 		values[name] = by{"sent": n.Delivered, "failed": n.Failed, "dropped": n.Dropped}
@@ -136,7 +144,8 @@ func (w scrape) alerts(all map[string]alert.Stats) {
 	w.counter("tlsratchet_alerts_total", "Alerts by destination and result.", values, "destination", "result")
 }
 
-func (w scrape) breaker(s ratchet.BreakerState) {
+// Breaker writes the state of the circuit breaker.
+func (w Scrape) Breaker(s ratchet.BreakerState) {
 	states := by{}
 	for a := range ratchet.Excused { // that is one peer's
 		states[a.String()] = a == s.Holds()
@@ -145,8 +154,8 @@ func (w scrape) breaker(s ratchet.BreakerState) {
 	w.gauge("tlsratchet_breaker_names", "Pinned domains that downgraded within the circuit breaker's window.", len(s.Recent))
 }
 
-// selfCheck writes nothing until somebody answered.
-func (w scrape) selfCheck(r selfcheck.Result) {
+// SelfCheck writes nothing until somebody answered.
+func (w Scrape) SelfCheck(r selfcheck.Result) {
 	if r.At.IsZero() {
 		return
 	}
@@ -161,7 +170,8 @@ func (w scrape) selfCheck(r selfcheck.Result) {
 	}
 }
 
-func (w scrape) sharing(n shared.Stats) {
+// Sharing writes what is counted of the shared server, where there is one.
+func (w Scrape) Sharing(n shared.Stats) {
 	w.gauge("tlsratchet_shared_up", "Whether the shared server answers and accepts changes: 1 if it does.",
 		by{"asking": n.Answering, "changes": n.Taking}, "for")
 	w.counter("tlsratchet_shared_away_total", "Times that the shared server stopped answering or accepting changes.", n.Away)
@@ -174,7 +184,8 @@ func (w scrape) sharing(n shared.Stats) {
 	w.gauge("tlsratchet_shared_changed", "Histories that wait to be sent to the shared server.", n.Changed)
 }
 
-func (w scrape) senders(n spf.Stats, dns resolver.Stats) {
+// Senders writes the counts of the proofs of senders, where they are proven.
+func (w Scrape) Senders(n spf.Stats, dns resolver.Stats) {
 	results := by{}
 	for r, count := range n.Results {
 		results[spf.Result(r).String()] = count
@@ -187,8 +198,8 @@ func (w scrape) senders(n spf.Stats, dns resolver.Stats) {
 	w.counter("tlsratchet_dns_failures_total", "Questions to DNS without a usable answer: time-outs, server failures, bad answers.", dns.Failures)
 }
 
-func (w scrape) outbound(n Outbound) {
-	d, asked := n.Deliveries, n.Server
+// Outbound writes the counts of the sending side: zeros where it is off.
+func (w Scrape) Outbound(d outbound.Stats, asked outbound.ServerStats, follower outbound.FollowerStats) {
 	sent := by{"unknown": d.Unknown}
 	for l, count := range d.Sent {
 		sent[tlsstate.Level(l).String()] = count
@@ -200,79 +211,17 @@ func (w scrape) outbound(n Outbound) {
 	w.counter("tlsratchet_outbound_lookups_total", "Look-ups of destinations by Postfix, by answer.",
 		by{"encrypt": asked.Encrypts, "none": asked.Lookups - min(asked.Encrypts, asked.Lookups)}, "answer")
 	w.counter("tlsratchet_outbound_errors_total", "Look-ups and deliveries that could not be judged; mail was delivered as without tlsratchet.", d.Failures)
-	w.counter("tlsratchet_outbound_log_lines_total", "Lines of Postfix's log that were read.", n.Follower.Lines)
+	w.counter("tlsratchet_outbound_log_lines_total", "Lines of Postfix's log that were read.", follower.Lines)
 	w.gauge("tlsratchet_outbound_outage", "Whether so many destinations fail at once that our own network is at fault: 1 if they do.", d.Outage)
-	w.gauge("tlsratchet_outbound_log_up", "Whether Postfix's log can be read: 1 if it can.", n.Follower.Fault == "")
+	w.gauge("tlsratchet_outbound_log_up", "Whether Postfix's log can be read: 1 if it can.", follower.Fault == "")
 }
 
-// Counts are what other packages count.
-type Counts struct {
-	// Version is that of the program, Go the one that built it.
-	Version, Go string
-	Store       store.Stats
-	// Connections of the milter count among errors what got no milter (Backend) and
-	// failed calls of accept.
-	Connections wire.Stats
-	// Unjudged are sessions that could not be judged or remembered, NoMacros
-	// messages whose macros did not come, Callback those let through by the milter.
-	Unjudged, NoMacros, Callback uint64
-	Census                       Count
-	// OpenIncidents is how many are open, DroppedEvents how many events found no
-	// room on their way to them since the start.
-	OpenIncidents int
-	DroppedEvents uint64
-	// Alerts are by destination; its name is the operator's.
-	Alerts    map[string]alert.Stats
-	Breaker   ratchet.BreakerState
-	SelfCheck selfcheck.Result
-	// Sharing and Senders are nil where they are off, and not exported then, but for
-	// a zero among the errors.
-	Sharing *shared.Stats
-	Senders *Senders
-	// Outbound and PolicyService are zeros where they are off.
-	Outbound      Outbound
-	PolicyService policyservice.Stats
-}
-
-// Senders are the counts of the proofs of senders.
-type Senders struct {
-	Proofs spf.Stats
-	DNS    resolver.Stats
-}
-
-// Outbound are the counts of the sending side since the start.
-type Outbound struct {
-	Deliveries outbound.Stats
-	Server     outbound.ServerStats
-	Follower   outbound.FollowerStats
-}
-
-// source reads all counts at a scrape, from any goroutine. It must not block for
-// long.
-type source func() Counts
+// source has a scrape written, from any goroutine. It must not block for long.
+type source func(Scrape)
 
 // Describe is a part of [prometheus.Collector]. It describes nothing: what is
 // exported is known at each scrape.
 func (s source) Describe(chan<- *prometheus.Desc) {}
 
 // Collect is a part of [prometheus.Collector].
-func (s source) Collect(to chan<- prometheus.Metric) {
-	w, n := scrape{to}, s()
-	w.gauge("tlsratchet_build_info", "Version of the program; always 1.", by{n.Version: by{n.Go: 1}}, "version", "goversion")
-	w.store(n.Store)
-	w.connections(n.Connections)
-	w.errors(&n)
-	w.census(n.Census)
-	w.alerts(n.Alerts)
-	w.breaker(n.Breaker)
-	w.selfCheck(n.SelfCheck)
-	w.outbound(n.Outbound)
-	w.policyService(n.PolicyService)
-	w.incidents(n.OpenIncidents, n.DroppedEvents)
-	if n.Sharing != nil {
-		w.sharing(*n.Sharing)
-	}
-	if n.Senders != nil {
-		w.senders(n.Senders.Proofs, n.Senders.DNS)
-	}
-}
+func (s source) Collect(to chan<- prometheus.Metric) { s(Scrape{to}) }
