@@ -6,21 +6,7 @@ import "strings"
 // 4.1.2) as Postfix reads it: without angle brackets and what stands around them,
 // and without the comments, which may be nested, and the white space that RFC 5322
 // (sections 3.2.2, 3.4) allows outside of quoted strings.
-func Address(path string) string { return bare(path, false) }
-
-// Spaced is [Address] with its white space.
-func Spaced(path string) string { return bare(path, true) }
-
-// WithoutRoute returns an address without its source route (RFC 5321 appendix C), ""
-// if that has no end.
-func WithoutRoute(address string) string {
-	if strings.HasPrefix(address, "@") {
-		_, address, _ = strings.Cut(address, ":")
-	}
-	return address
-}
-
-func bare(path string, spaced bool) string {
+func Address(path string) string {
 	path = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(path), "<"), ">")
 	if !strings.ContainsAny(path, "( \t<>") {
 		return path
@@ -40,7 +26,7 @@ func bare(path string, spaced bool) string {
 		case c == ')' && comment > 0:
 			comment--
 			continue
-		case comment > 0, !spaced && (c == ' ' || c == '\t'):
+		case comment > 0, c == ' ', c == '\t':
 			continue
 		case c == '<':
 			kept.Reset()
@@ -53,4 +39,13 @@ func bare(path string, spaced bool) string {
 		}
 	}
 	return kept.String()
+}
+
+// WithoutRoute returns an address without its source route (RFC 5321 appendix C), ""
+// if that has no end.
+func WithoutRoute(address string) string {
+	if strings.HasPrefix(address, "@") {
+		_, address, _ = strings.Cut(address, ":")
+	}
+	return address
 }

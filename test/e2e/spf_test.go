@@ -117,6 +117,8 @@ func senderStranger(w world, config string) {
 	w.has(w.delivered(w.nameless("198.51.100.8"), mailFrom("bank.example", "by the provider in clear")), "kind=stripped; identity=sender:bank.example/198.51.100.0/24")
 	// Postfix drops the comment, and so do we: the domain is none of its own.
 	w.has(w.delivered(w.nameless("198.51.100.9"), mailFrom("bank.example(x)", "with a comment")), "kind=stripped; identity=sender:bank.example/198.51.100.0/24")
+	// It reads what is quoted in the domain, too.
+	w.has(w.delivered(w.nameless("198.51.100.10"), mailFrom(`"bank".exam\ple`, "with quotes")), "kind=stripped; identity=sender:bank.example/198.51.100.0/24")
 }
 
 // With a resolver that never answers a claim is not proven, and the claimant

@@ -59,38 +59,69 @@ func splitPath(path string) (local, domain string, ok bool) {
 	if len(path) > maxPath {
 		return "", "", false
 	}
-	path = rewritten(peer.WithoutRoute(peer.Spaced(path)))
+	path = rewritten(strings.TrimRight(dequoted(peer.Address(path)), ",;"))
 	at := strings.LastIndexByte(path, '@')
 	if at <= 0 {
 		return "", "", false
 	}
-	domain, err := peer.Normalize(strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\t' {
-			return -1
-		}
-		return r
-	}, path[at+1:]))
+	domain, err := peer.Normalize(strings.ReplaceAll(path[at+1:], quote, ""))
 	if err != nil || !strings.Contains(domain, ".") { // RFC 7208 section 4.3
 		return "", "", false
 	}
 	return path[:at], domain, true
 }
 
-// rewritten returns an address without a domain as Postfix rewrites it by its
-// defaults: without quotes (resolve_dequoted_address), site!user (swap_bangpath)
-// and user%domain (allow_percent_hack) as user@domain.
+// What stands for quotes, and for characters that have no meaning because they are
+// quoted: bytes that no name and no plain local part has.
+const quote = "\x05"
+
+var (
+	hide = strings.NewReplacer("@", "\x01", "!", "\x02", "%", "\x03", ":", "\x04")
+	show = strings.NewReplacer("\x01", "@", "\x02", "!", "\x03", "%", "\x04", ":")
+)
+
+// dequoted returns an address in which only what has a meaning looks like it.
+func dequoted(address string) string {
+	var plain strings.Builder
+	quoted := false
+	for i := 0; i < len(address); i++ {
+		c := address[i]
+		if c == '"' {
+			quoted = !quoted
+			plain.WriteString(quote)
+			continue
+		}
+		escaped := c == '\\' && i+1 < len(address)
+		if escaped {
+			i++
+		}
+		if escaped || quoted {
+			plain.WriteString(hide.Replace(address[i : i+1]))
+		} else {
+			plain.WriteByte(c)
+		}
+	}
+	return plain.String()
+}
+
+// rewritten returns an address as Postfix reads it and, where it has no domain, by its
+// defaults rewrites it: without the source route or the name of a group before it;
+// site!user (swap_bangpath) and user%domain (allow_percent_hack) as user@domain; and
+// all that once more without quotes (resolve_dequoted_address).
 func rewritten(path string) string {
-	if strings.HasSuffix(path, `"`) {
-		path = strings.NewReplacer(`"`, "", `\`, "").Replace(path)
+	if _, member, ok := strings.Cut(path, ":"); ok {
+		path = member
 	}
-	if strings.Contains(path, "@") {
-		return path
-	}
-	if site, user, ok := strings.Cut(path, "!"); ok {
-		return user + "@" + site
-	}
-	if at := strings.LastIndexByte(path, '%'); at >= 0 {
-		return path[:at] + "@" + path[at+1:]
+	for _, path := range [...]string{path, show.Replace(path)} {
+		if strings.Contains(path, "@") {
+			return path
+		}
+		if site, user, ok := strings.Cut(path, "!"); ok {
+			return user + "@" + site
+		}
+		if at := strings.LastIndexByte(path, '%'); at >= 0 {
+			return path[:at] + "@" + path[at+1:]
+		}
 	}
 	return path
 }
