@@ -25,8 +25,8 @@ type Client struct {
 
 // Peer is an SMTP client and its identities. All texts are clean.
 type Peer struct {
-	// IP is the client's address: IPv4 where it came mapped into IPv6, and
-	// without a zone.
+	// IP is the client's address: IPv4 where it came mapped or translated into IPv6,
+	// and without a zone.
 	IP netip.Addr
 	// Host is the confirmed client name as [Normalize] returns it; empty when
 	// Postfix didn't confirm it or it is no host name.
