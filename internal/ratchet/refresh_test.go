@@ -94,6 +94,28 @@ func TestOtherHostsAreAsked(t *testing.T) {
 	}
 }
 
+// What this host alone would have taken for the only domain of a network does not
+// speak where others know of a second one.
+func TestOthersKnowTheNetwork(t *testing.T) {
+	f, s := newShared(t)
+	for n := range 9 {
+		c := bank
+		c.Addr, c.Name = fmt.Sprintf("192.0.2.%d", 10+n), fmt.Sprintf("mx%d.bank.example", n)
+		f.pin(t, c)
+	}
+	unknown := roaming("77")
+	if got := words(f.Decide(session(t, unknown, day(6), tlsstate.Plaintext))); got != "domain downgrade stripped tempfail" {
+		t.Fatal(got)
+	}
+	id := session(t, unknown, day(6), tlsstate.Plaintext).Peer.NetworkID()
+	theirs := s.m[id]
+	theirs.Name = tlsstate.OnlyName("other.example")
+	s.theirs[id] = theirs
+	if got := words(f.Decide(session(t, unknown, day(6), tlsstate.Plaintext))); got != "address new none observe" {
+		t.Error(got)
+	}
+}
+
 // A session on a port that offers no STARTTLS judges nobody, whoever knows him.
 func TestNobodyIsAskedWhereNoTLSIsOffered(t *testing.T) {
 	f, s := newShared(t)

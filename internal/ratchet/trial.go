@@ -102,13 +102,13 @@ func (r *Ratchet) try(t *trial) error {
 		return err
 	}
 	if r.refresh(t) {
-		if err := r.load(t); err != nil {
+		if err := r.reload(t); err != nil {
 			return err
 		}
 	}
 	r.judge(t)
 	if t.Kind == tlsstate.Unauthenticated && r.refreshWithin(t, 0) {
-		if err := r.load(t); err != nil {
+		if err := r.reload(t); err != nil {
 			return err
 		}
 		r.judge(t)
@@ -130,6 +130,14 @@ func (r *Ratchet) load(t *trial) error {
 		return err
 	}
 	return r.loadElsewhere(t)
+}
+
+// reload reads them again, now that more is known: what the memory supplied before
+// it may not supply now.
+func (r *Ratchet) reload(t *trial) error {
+	t.rule, t.recalled = r.ruleFor(t.Session, t.Peer.Host), false
+	t.domain, t.network = part{id: t.Peer.Domain}, part{}
+	return r.load(t)
 }
 
 func (r *Ratchet) loadPart(t *trial, p *part) (err error) {
