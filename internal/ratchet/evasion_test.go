@@ -380,23 +380,36 @@ func TestHostsNamedBySPF(t *testing.T) {
 	n := &notary{result: spf.Proven}
 	f.with(func(o *ratchet.Options) { o.Senders = n })
 	f.pin(t, bank)
-	for h := range 2 {
-		c := bank
-		c.Addr = fmt.Sprintf("203.0.%d.7", 113+h)
-		f.deliver(session(t, c, day(5), tlsstate.TLS13))
+	hosts := []peer.Client{bank, bank, bank}
+	for h := 1; h < 3; h++ {
+		hosts[h].Addr = fmt.Sprintf("203.0.%d.7", 112+h)
+		f.deliver(session(t, hosts[h], day(5), tlsstate.TLS13))
 	}
-	if len(n.later) != 3 {
-		t.Fatalf("%d proofs for three addresses", len(n.later))
+	// DNS answers none of them. On their next days each is proven, and then no more.
+	proofs := func(d, want int) {
+		t.Helper()
+		n.later = nil
+		for _, c := range hosts {
+			f.deliver(session(t, c, day(d), tlsstate.TLS13))
+		}
+		if len(n.later) != want {
+			t.Errorf("%d proofs on day %d, want %d", len(n.later), d, want)
+		}
 	}
+	n.result = spf.NoAnswer // tried a moment ago
+	proofs(6, 0)
+	n.result = spf.Proven
+	proofs(7, 3)
 	fresh := bank
 	fresh.Addr, fresh.Name = "198.18.7.7", "mx9.bank.example"
-	f.strip(t, "before", fresh, day(6), tlsstate.Header)
+	f.strip(t, "before", fresh, day(7), tlsstate.Header)
 	for _, learn := range n.later {
 		learn()
 	}
-	if d := f.strip(t, "after", fresh, day(6), tlsstate.Tempfail); d.Support != tlsstate.SupportSPF {
+	if d := f.strip(t, "after", fresh, day(7), tlsstate.Tempfail); d.Support != tlsstate.SupportSPF {
 		t.Errorf("by %s", d.Support)
 	}
+	proofs(8, 0)
 }
 
 // Of a young domain SPF is asked while its session in clear waits. Nobody waits

@@ -41,8 +41,8 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 		learn(anyListener, t.listenerObservation())
 	}
 	v := learn(s.Peer.Address, t.addressObservation())
-	learn(s.Peer.Domain, t.domainObservation(&v))
-	r.saveNamed(t, &v, d.rule)
+	domain := learn(s.Peer.Domain, t.domainObservation(&v))
+	r.saveNamed(t, &v, &domain, d.rule)
 	if o, ok := t.networkObservation(&v); ok {
 		learn(s.Peer.NetworkID(), o)
 	}
@@ -51,14 +51,12 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 }
 
 // saveNamed has the domain learn that its SPF record names an address, once SPF
-// proves that: of each address that comes with TLS for the first time. It is
-// learned in quiet times, so that it is there when DNS may be an attacker's.
-func (r *Ratchet) saveNamed(t *trial, address *tlsstate.Verdict, rule *tlsstate.Policy) {
-	if t.Level == tlsstate.Plaintext || address.HasTLS() {
-		return
-	}
+// proves that: of each address that comes with TLS, until it is known of it, for DNS
+// doesn't always answer. It is learned in quiet times, so that it is there when DNS
+// may be an attacker's.
+func (r *Ratchet) saveNamed(t *trial, address, domain *tlsstate.Verdict, rule *tlsstate.Policy) {
 	c, ok := r.hostClaim(t)
-	if !ok {
+	if !ok || t.Level == tlsstate.Plaintext || domain.Named&t.Peer.Mark != 0 || r.o.Senders.Tried(c) {
 		return
 	}
 	session, o := *t.Session, t.domainObservation(address)
