@@ -63,6 +63,7 @@ var scenarios = []struct {
 	{"postmaster beside another recipient", postmaster, ""},
 	{"a relay-denied recipient teaches nothing", relayDenied, ""},
 	{"forged header", forged, "they stay, see TestPolicyForged"},
+	{"a header of 100,000 bytes", longHeader, ""},
 	{"quarantine is the hold queue", quarantine, ""},
 	{"a port without STARTTLS refuses nobody", noSTARTTLS, ""},
 	{"kill -9 between two messages", killed, ""},
@@ -290,6 +291,16 @@ func forged(w world) {
 	if all := got.Header["X-Tls-Ratchet"]; len(all) != 11 || !strings.HasSuffix(all[0], "forged=10") {
 		w.Errorf("want ours, which counts them, and 10 of 30 copies: %q", all)
 	}
+}
+
+// Postfix cuts a header at 60,000 bytes, whatever header_size_limit is: no packet is
+// too big for us.
+func longHeader(w world) {
+	w.serve("", "", "--pin-after-days", "1")
+	w.delivered(w.bank("192.0.2.28", w.tls13()), mail("short"))
+	m := mail("long")
+	m.Header = append(m.Header, "X-Long: "+strings.Repeat(strings.Repeat("x", 990)+"\r\n\t", 100)+"end")
+	w.has(w.delivered(w.bank("192.0.2.28", plain()), m), "kind=stripped")
 }
 
 func quarantine(w world) {
