@@ -160,7 +160,7 @@ func heldBefore(t *testing.T, file, id string) {
 	}
 }
 
-// TestOutboundKillKeepsPins: no pin is lost that was a second old, and a daemon
+// TestOutboundKillKeepsPins: no pin is lost that was written, and a daemon
 // that comes back holds at once, for processes of smtp(8) that were there before.
 func TestOutboundKillKeepsPins(t *testing.T) {
 	s := newOutbox(t, map[string][]string{"bank.test": {"mx.bank.test"}, "young.test": {"mx.young.test"}})

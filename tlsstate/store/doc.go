@@ -7,10 +7,12 @@
 // another host's without harm. A change without effect is not written.
 //
 // Nobody who delivers mail waits for the disk to write: a change is seen at
-// once, gathers with others in memory, and is committed in a group at most a
-// second later. A kill or a power cut loses at most that second, and the peer's
-// next message makes it again. A read that misses the cache waits for the disk
-// no longer than [Options].ReadTimeout.
+// once, gathers with others in memory for half a second, and is committed in a
+// group. It waits longer only while the group before it is being written. A kill
+// or a power cut loses what is in no finished commit: on a machine that keeps up
+// what is younger than a second, on one that doesn't also what it is late with.
+// The peer's next message makes it again. A read that misses the cache waits for
+// the disk no longer than [Options].ReadTimeout.
 //
 // The file is bounded by a cap, by age and by quotas on newcomers of one
 // network: over the cap strangers go first, then the heaviest operator's. Once

@@ -171,7 +171,7 @@ func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
 }
 
 // Update joins the history of an identity with what grow makes of it and
-// returns the result, which is seen at once and written within a second. grow
+// returns the result, which is seen at once and written a moment later. grow
 // must be pure; it may be called more than once, when others change the same
 // history. Nothing is written if nothing changed. today is a UTC day. On an
 // error, those of Load or [ErrFuture], nothing was kept.
