@@ -210,18 +210,6 @@ func putOne(b *bolt.Bucket, e *entry) error {
 	return b.Put(key, appendValue(make([]byte, 0, tlsstate.MaxRecord+valueTail), key, e.h, from))
 }
 
-// sweep deletes damaged records. If there are none, it writes a meta page again.
-func (d *boltDisk) sweep(keys [][]byte) error {
-	return guarded(func() error {
-		return d.db.Update(func(tx *bolt.Tx) (err error) {
-			for _, key := range keys {
-				err = errors.Join(err, tx.Bucket(bucketHistories).Delete(key))
-			}
-			return err
-		})
-	})
-}
-
 // close closes the file. A broken one stays mapped until the process ends, because
 // bbolt might wait for its lock for ever.
 func (d *boltDisk) close() error {

@@ -28,10 +28,10 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history file %s: %w", path, err)
 	}
-	if found.damaged > 0 { // and no snapshot
+	if found.damaged > 0 { // and no better snapshot
 		logDamage(path, opts.Logger, found)
-		r.lost = damagedRecords
-		if err := d.sweep(found.bad); err != nil {
+		r.lost = cmp.Or(r.lost, damagedRecords)
+		if err := d.put(found.bad); err != nil { // also of none: a commit writes a meta page again
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
 	}
@@ -60,17 +60,21 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 		return f, found, cause
 	}
 	names, unusable := snapshots(r.path), false
+	whole := len(names)
+	if cause != nil || found.fresh { // then one with damaged records is better than nothing
+		names = append(names, names...)
+	}
 	if cause != nil {
 		names = append(names, "") // an empty file
 	}
-	for _, name := range names {
-		good, has, err := r.spare(name)
+	for i, name := range names {
+		good, has, err := r.spare(name, i < whole)
 		switch {
 		case err == nil:
 			return r.exchange(f, found, cause, good, has, name)
 		case name == "":
 			cause = errors.Join(cause, err)
-		case !errors.Is(err, os.ErrNotExist):
+		case i < whole && !errors.Is(err, os.ErrNotExist):
 			r.opts.Logger.Warn("snapshot of the history file is not usable", "path", name, "error", err)
 			unusable = true
 			if !errors.Is(err, ErrDamaged) && r.salvage == "" {
@@ -110,8 +114,11 @@ func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, 
 		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
 		since = info.ModTime().UTC().Format(time.RFC3339)
 	}
-	if joins {
+	switch {
+	case joins:
 		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
+	case has.damaged > 0:
+		what = "history file was damaged and its snapshots have damaged records: it was replaced by the newest, and what was learned since is lost, and the histories of some peers"
 	}
 	r.lost = what
 	r.opts.Logger.Error(what, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
@@ -121,8 +128,9 @@ func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, 
 
 // spare returns a locked and verified file to take the place of another: a copy of
 // a snapshot, the snapshot itself where there is no room for one, or an empty file
-// for "". A copy isn't synced: should it be lost, the snapshot is still there.
-func (r *rescue) spare(snapshot string) (f *os.File, has census, err error) {
+// for "". If it must be whole, damaged records are an error. A copy isn't synced:
+// should it be lost, the snapshot is still there.
+func (r *rescue) spare(snapshot string, whole bool) (f *os.File, has census, err error) {
 	f, err = r.copied(snapshot)
 	if err != nil && snapshot != "" {
 		f, err = lockFile(snapshot, os.O_RDWR, 0, r.opts.LockTimeout)
@@ -130,7 +138,7 @@ func (r *rescue) spare(snapshot string) (f *os.File, has census, err error) {
 	if err != nil {
 		return nil, has, err
 	}
-	if has, err = verify(f); err == nil && snapshot != "" && (has.fresh || has.damaged > 0) {
+	if has, err = verify(f); err == nil && snapshot != "" && (has.fresh || whole && has.damaged > 0) {
 		err = fmt.Errorf("%w: %d damaged records", ErrDamaged, has.damaged)
 	}
 	if err != nil {
@@ -290,7 +298,7 @@ func (f *File) rejoinAll(d disk) error {
 		}
 	}
 	if 2*future > all {
-		return fmt.Errorf("%w: %d of %d records: is the clock right?", ErrFuture, future, all)
+		return fmt.Errorf("%w: %d of %d records: is the clock right? If it is, remove %s", ErrFuture, future, all, f.salvage)
 	}
 	return nil
 }

@@ -133,6 +133,22 @@ func TestRecovery(t *testing.T) {
 			ruin(t, path)
 			ruin(t, snapshots(path)[0])
 		}, 0, "every peer is new", true},
+		{"gone, and its snapshot has a damaged record", func(t *testing.T, path string) {
+			remove(t, path)
+			flipRecord(t, snapshots(path)[0], peer(7))
+		}, n - 1, "its snapshots have damaged records", false},
+		{"ruined, and both snapshots have damaged records", func(t *testing.T, path string) {
+			ruin(t, path)
+			copyFile(t, snapshots(path)[0], snapshots(path)[1])
+			flipRecord(t, snapshots(path)[0], peer(7))
+			flipRecord(t, snapshots(path)[1], peer(8))
+			flipRecord(t, snapshots(path)[1], peer(9))
+		}, n - 1, "its snapshots have damaged records", true},
+		{"ruined, and the newer snapshot has a damaged record", func(t *testing.T, path string) {
+			ruin(t, path)
+			copyFile(t, snapshots(path)[0], snapshots(path)[1])
+			flipRecord(t, snapshots(path)[0], peer(7))
+		}, n, "the last good snapshot", true},
 		{"a new file", func(t *testing.T, path string) {
 			remove(t, path)
 			remove(t, snapshots(path)[0])
@@ -167,10 +183,8 @@ func TestRecovery(t *testing.T) {
 			if lines := log.with("level=ERROR"); (tt.logged == "") != (len(lines) == 0) || (tt.logged != "" && !strings.Contains(lines[0], tt.logged)) {
 				t.Errorf("logged: %q, want …%s…", lines, tt.logged)
 			}
-			unusable := 0
-			if strings.Contains(tt.name, "snapshot is ruined") || tt.name == "no good snapshot" {
-				unusable = 1
-			}
+			unusable := strings.Count(tt.name, "snapshot is ruined") + strings.Count(tt.name, "no good snapshot") +
+				strings.Count(tt.name, "snapshot has") + 2*strings.Count(tt.name, "both snapshots")
 			if lines := log.with("not usable"); len(lines) != unusable {
 				t.Errorf("logged of snapshots: %q", lines)
 			}
@@ -195,6 +209,13 @@ func rejoined(t *testing.T, f *File, want int) {
 		if time.Since(began) > patience {
 			t.Fatalf("%d identities, want %d", f.Len(), want)
 		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.WriteFile(to, read(t, from), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -566,6 +587,29 @@ func TestASnapshotThatCannotBeRead(t *testing.T) {
 		synctest.Wait()
 		if s := f.Stats(); f.Len() != 21 || s.Trouble != "" || s.Snapshots == 0 || slices.Contains(beside(t, path), toRejoin) {
 			t.Errorf("%d known, %+v, beside it %q", f.Len(), s, beside(t, path))
+		}
+		mustClose(t, f)
+	})
+}
+
+// A copy that waits because the clock is behind keeps no snapshot from being taken,
+// as long as it isn't one.
+func TestSnapshotsWhileACopyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := fill(t, 5)
+		aside := path + asideMark + "2026-11-22T183000Z"
+		if err := errors.Join(os.Rename(fill(t, 20), aside), os.Symlink(filepath.Base(aside), path+toRejoin)); err != nil {
+			t.Fatal(err)
+		}
+		var log lines
+		f := mustRecover(t, path, Options{Logger: log.logger()})
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if s := f.Stats(); s.Snapshots == 0 || s.Trouble != f.rejoining.Begins+"\n" || !exists(aside) {
+			t.Errorf("%+v", s)
+		}
+		if lines := log.with("level=ERROR"); len(lines) != 1 || !strings.Contains(lines[0], "is the clock right? If it is, remove "+aside) {
+			t.Errorf("logged: %q", lines)
 		}
 		mustClose(t, f)
 	})

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -107,9 +108,9 @@ func syncFolder(name string) error {
 }
 
 // snapshotDue reports whether a snapshot is due. One dated in the future was made
-// with a wrong clock. One whose records are still to be joined is not replaced.
+// with a wrong clock.
 func (f *File) snapshotDue() bool {
-	if f.opts.SnapshotEvery < 0 || f.Len() == 0 || f.salvage != "" {
+	if f.opts.SnapshotEvery < 0 || f.Len() == 0 || f.snapshotWaits() {
 		return false
 	}
 	info, err := os.Stat(snapshots(f.path)[0])
@@ -119,3 +120,7 @@ func (f *File) snapshotDue() bool {
 	age := time.Since(info.ModTime())
 	return age >= f.opts.SnapshotEvery || age < -time.Hour
 }
+
+// snapshotWaits reports whether it is a snapshot whose records are still to be
+// joined: no other may take its place.
+func (f *File) snapshotWaits() bool { return strings.Contains(filepath.Base(f.salvage), ".snapshot-") }

@@ -14,10 +14,10 @@ import (
 
 // census is what was found in a file.
 type census struct {
-	fresh   bool     // a new file, or one whose making was cut short
-	records int      // that are intact
-	damaged int      // records, and a meta page
-	bad     [][]byte // the keys of damaged records
+	fresh   bool    // a new file, or one whose making was cut short
+	records int     // that are intact
+	damaged int     // records, and a meta page
+	bad     []entry // damaged records, without a history: for put to delete
 	newest  tlsstate.Day
 }
 
@@ -283,7 +283,7 @@ func (v *verifier) record(flags uint64, key, value []byte) error {
 		return fmt.Errorf("%w: %w", ErrNewerVersion, err)
 	case err != nil || !isKey(key):
 		v.seen.damaged++
-		v.seen.bad = append(v.seen.bad, bytes.Clone(key))
+		v.seen.bad = append(v.seen.bad, entry{id: parseKey(key)})
 	default:
 		v.seen.records++
 		v.seen.newest = max(v.seen.newest, h.Newest())

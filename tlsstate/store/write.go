@@ -109,7 +109,7 @@ func (f *File) end() error {
 		err = fmt.Errorf("%d changes are lost: %w", n, err)
 	}
 	f.readers.Wait()
-	if f.inPlace() != nil && f.opts.SnapshotEvery >= 0 && f.salvage == "" {
+	if f.inPlace() != nil && f.opts.SnapshotEvery >= 0 && !f.snapshotWaits() {
 		err = errors.Join(err, guarded(func() error { return f.snapshot(batches(f.look, tlsstate.Identity{})) }))
 	}
 	if cerr := f.disk.close(); err == nil && cerr != nil {
