@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,13 @@ func (o *output) Write(p []byte) (n int, err error) {
 		n, o.err = o.Writer.Write(p)
 	}
 	return n, o.err
+}
+
+// spool has writing wait for no reader until end is called, which waits for all.
+func (o *output) spool() (end func()) {
+	s := newSpool(o.Writer)
+	o.Writer = s
+	return func() { o.Writer, o.err = s.to, cmp.Or(o.err, s.end()) }
 }
 
 // printable replaces what a terminal acts on: the name of a file may hold anything.

@@ -54,6 +54,9 @@ func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.Actio
 		if err != nil {
 			return err
 		}
+		if a.Alone {
+			defer c.App.Writer.(*output).spool()()
+		}
 		return errors.Join(do(a), a.Close())
 	}
 }

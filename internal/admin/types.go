@@ -38,6 +38,9 @@ type Admin struct {
 	ExplainTo func(ctx context.Context, destination string) (outbound.Explanation, error)
 	// Close releases the memory or the connection.
 	Close func() error
+	// Alone reports that no daemon runs: until Close none can start, because the
+	// history's file is locked.
+	Alone bool
 
 	export    func(context.Context, struct{}) iter.Seq2[Line, error]
 	summary   func(context.Context, struct{}) (Summary, error)

@@ -83,7 +83,7 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 		log.Error("incidents are not available", "error", err)
 	}
 	a := (&admin.Local{Memory: file, Rules: cfg.RulesFor, Now: time.Now, Log: log, Book: book}).Admin()
-	a.Close = file.Close
+	a.Close, a.Alone = file.Close, true
 	return a, nil
 }
 

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"cmp"
+	"io"
+	"math"
+	"os"
+)
+
+// spool passes on what is written to it. The writer doesn't wait for the reader: what
+// that has not read yet is in a temporary file. Else a pager would hold the lock of
+// the history, and keep the daemon from starting.
+type spool struct {
+	to     io.Writer
+	file   *os.File // nil where there is no room for one: then the writer waits
+	more   chan struct{}
+	passed chan error
+}
+
+func newSpool(to io.Writer) *spool {
+	s := &spool{to: to, more: make(chan struct{}, 1), passed: make(chan error, 1)}
+	file, err := os.CreateTemp("", "tlsratchet-")
+	if err != nil {
+		return s
+	}
+	_ = os.Remove(file.Name())
+	s.file = file
+	go func() {
+		var err error
+		for in := io.NewSectionReader(file, 0, math.MaxInt64); err == nil; {
+			_, open := <-s.more
+			if _, err = io.Copy(to, in); !open {
+				break
+			}
+		}
+		s.passed <- err
+	}()
+	return s
+}
+
+// Write implements [io.Writer].
+func (s *spool) Write(p []byte) (n int, err error) {
+	if s.file != nil {
+		if n, err = s.file.Write(p); err == nil {
+			select {
+			case s.more <- struct{}{}:
+			default:
+			}
+			return n, nil
+		}
+		if err := s.end(); err != nil {
+			return n, err
+		}
+	}
+	m, err := s.to.Write(p[n:])
+	return n + m, err
+}
+
+// end waits until all is passed on.
+func (s *spool) end() error {
+	if s.file == nil {
+		return nil
+	}
+	close(s.more)
+	err := cmp.Or(<-s.passed, s.file.Close())
+	s.file = nil
+	return err
+}
