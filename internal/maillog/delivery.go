@@ -10,13 +10,17 @@ import (
 // Delivery is what smtp(8) logged of one recipient's delivery, or of an attempt
 // at it. Its texts are as logged and not clean.
 type Delivery struct {
-	At      time.Time
+	At time.Time
+	// From is the host that sent, as logged, and PID the process.
+	From    string
 	PID     uint32
 	QueueID string
 	// Domain is the domain of the recipient.
 	Domain string
 	// Host and Addr are the relay's; empty where there was none (relay=none).
 	Host, Addr string
+	// Took is the time for connecting and sending.
+	Took time.Duration
 	// Reused reports whether an earlier delivery used the same connection.
 	Reused bool
 	Status Status
@@ -27,7 +31,8 @@ type Delivery struct {
 	// Offered reports whether a delivery in clear was to a host that offered
 	// STARTTLS, Failed whether a handshake with it failed before.
 	Offered, Failed bool
-	// Refusal is why TLS that was required kept the mail here.
+	// Refusal is why TLS that was required kept the mail here. Handshake may be of a
+	// host that was tried before.
 	Refusal Refusal
 	// Suspended marks a delivery that Postfix did not try because an earlier
 	// one to the same destination had failed.
@@ -81,11 +86,20 @@ type DeliverySink interface {
 // Deliveries joins the lines of smtp(8) to deliveries: TLS is logged by process,
 // and the recipient with a queue id. Lines are fed in the order of the log.
 type Deliveries struct {
-	sink      DeliverySink
+	sink  DeliverySink
+	hosts map[string]*sender
+	// gap is when lines of all hosts were last known to be lost.
+	gap time.Time
+	out Delivery
+}
+
+// sender is one sending host. Others have processes of the same numbers.
+type sender struct {
+	*Deliveries
+	name      string
 	processes map[uint32]*client
 	// gap is when lines were last known to be lost, or the log began.
 	gap time.Time
-	out Delivery
 }
 
 // client is one smtp(8) process.
@@ -95,66 +109,96 @@ type client struct {
 	// that may have ended.
 	tls map[string]tlsstate.Security
 	// offered and failed are the hosts that the lines since the last delivery
-	// name.
+	// name; broken is set if the handshake with any failed.
 	offered, failed map[string]bool
+	broken          bool
 	skipped         []string
 	last            status // it may have more recipients
 }
 
-// maxClients bounds the processes that are remembered.
-const maxClients = 1 << 13
+const (
+	// maxClients bounds the processes of a host that are remembered.
+	maxClients = 1 << 13
+	// maxSenders bounds the hosts: a log server takes any name.
+	maxSenders = 1 << 10
+)
 
 // NewDeliveries returns a joiner. What was logged before the first line is not
 // known: see [Deliveries.Gap].
 func NewDeliveries(sink DeliverySink) *Deliveries {
-	return &Deliveries{sink: sink, processes: make(map[uint32]*client)}
+	return &Deliveries{sink: sink, hosts: make(map[string]*sender)}
 }
 
-// Gap notes that lines from before that time may be missing. Only of a delivery
-// that began later is it believed that it was in clear, and only of a connection
-// that was encrypted later that it is the one that was used.
+// Gap notes that lines from before that time may be missing, of whatever host. Only
+// of a delivery that began later is it believed that it was in clear, and only of a
+// connection that was encrypted later that it is the one that was used.
 func (d *Deliveries) Gap(at time.Time) {
 	d.gap = at
-	for _, p := range d.processes {
+	for _, s := range d.hosts {
+		s.lost(at)
+	}
+}
+
+// Hosts returns how many hosts sent.
+func (d *Deliveries) Hosts() int { return len(d.hosts) }
+
+// Line reads one line.
+func (d *Deliveries) Line(l *Line) {
+	s := d.sender(l.Host, l.At)
+	switch daemonOf(l.Program) {
+	case "smtp":
+		s.smtp(l.At, l.PID, l.Message)
+	case "error", "retry":
+		s.status(l.At, l.PID, l.Message)
+	case "qmgr":
+		if id, rest, ok := queueID(l.Message); ok && string(rest) == "removed" {
+			d.sink.Removed(string(id))
+		}
+	default:
+		if _, ok := lost(l.Message); ok && loggerName([]byte(l.Program)) > 0 {
+			s.lost(l.At.Add(time.Second))
+		}
+	}
+}
+
+// sender returns a host. The begin of its log is a gap, if it is not known.
+func (d *Deliveries) sender(name string, at time.Time) *sender {
+	s := d.hosts[name]
+	if s == nil {
+		if len(d.hosts) >= maxSenders {
+			clear(d.hosts)
+			d.gap = at.Add(time.Second)
+		}
+		s = &sender{Deliveries: d, name: name, processes: make(map[uint32]*client), gap: d.gap}
+		if s.gap.IsZero() {
+			s.gap = at.Add(time.Second)
+		}
+		d.hosts[name] = s
+	}
+	return s
+}
+
+// lost notes that lines from before that time may be missing.
+func (s *sender) lost(at time.Time) {
+	s.gap = at
+	for _, p := range s.processes {
 		for relay := range p.tls {
 			p.tls[relay] = tlsstate.Security{}
 		}
 	}
 }
 
-// Line reads one line: the program that wrote it ("postfix/smtp"), its process
-// and its message.
-func (d *Deliveries) Line(at time.Time, program string, pid uint32, msg []byte) {
-	if d.gap.IsZero() {
-		d.Gap(at.Add(time.Second))
-	}
-	switch daemonOf(program) {
-	case "smtp":
-		d.smtp(at, pid, msg)
-	case "error", "retry":
-		d.status(at, pid, msg)
-	case "qmgr":
-		if id, rest, ok := queueID(msg); ok && string(rest) == "removed" {
-			d.sink.Removed(string(id))
-		}
-	default:
-		if _, ok := lost(msg); ok && loggerName([]byte(program)) > 0 {
-			d.Gap(at.Add(time.Second))
-		}
-	}
-}
-
 // process returns what is known of a process. A pid that was silent for an hour
 // is another one's.
-func (d *Deliveries) process(at time.Time, pid uint32) *client {
+func (s *sender) process(at time.Time, pid uint32) *client {
 	now := at.Unix()
-	p := d.processes[pid]
+	p := s.processes[pid]
 	if p == nil || now-p.at > patience {
-		if p == nil && len(d.processes) >= maxClients {
-			d.forgetOld(at)
+		if p == nil && len(s.processes) >= maxClients {
+			s.forgetOld(at)
 		}
 		p = &client{tls: make(map[string]tlsstate.Security), offered: make(map[string]bool), failed: make(map[string]bool)}
-		d.processes[pid] = p
+		s.processes[pid] = p
 	}
 	p.at = now
 	return p
@@ -162,25 +206,25 @@ func (d *Deliveries) process(at time.Time, pid uint32) *client {
 
 // forgetOld makes room: for all but what was active in the last minute, or for
 // all.
-func (d *Deliveries) forgetOld(at time.Time) {
-	for pid, p := range d.processes {
+func (s *sender) forgetOld(at time.Time) {
+	for pid, p := range s.processes {
 		if at.Unix()-p.at > 60 {
-			delete(d.processes, pid)
+			delete(s.processes, pid)
 		}
 	}
-	if len(d.processes) >= maxClients {
-		clear(d.processes)
-		d.Gap(at)
+	if len(s.processes) >= maxClients {
+		clear(s.processes)
+		s.gap = at
 	}
 }
 
-func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
-	p := d.process(at, pid)
+func (s *sender) smtp(at time.Time, pid uint32, msg []byte) {
+	p := s.process(at, pid)
 	if relay, security, ok, whole := tlsLine(msg); whole {
 		p.tls[relay] = security
 		return
 	} else if ok {
-		d.Gap(at.Add(time.Second))
+		s.lost(at.Add(time.Second))
 		return
 	}
 	if rest, ok := bytes.CutPrefix(msg, offeredBy); ok {
@@ -188,7 +232,7 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 		host := string(rest)
 		p.offered[host] = true
 		if p.drop(host); !whole {
-			d.Gap(at.Add(time.Second))
+			s.lost(at.Add(time.Second))
 		}
 		return
 	}
@@ -197,45 +241,48 @@ func (d *Deliveries) smtp(at time.Time, pid uint32, msg []byte) {
 		delete(p.tls, relay)
 		return
 	}
-	if !d.status(at, pid, msg) {
+	if !s.status(at, pid, msg) {
 		p.trouble(msg)
 	}
 }
 
 // status reads a recipient's line, and returns false for any other. One that can't be
 // read whole is lost.
-func (d *Deliveries) status(at time.Time, pid uint32, msg []byte) bool {
-	s, is, whole := statusLine(msg)
+func (s *sender) status(at time.Time, pid uint32, msg []byte) bool {
+	line, is, whole := statusLine(msg)
 	switch {
 	case whole:
-		d.final(at, pid, d.process(at, pid), &s)
+		s.final(at, pid, s.process(at, pid), &line)
 	case is:
-		d.Gap(at.Add(time.Second))
+		s.lost(at.Add(time.Second))
 	}
 	return is
 }
 
 // final reports a delivery that ended.
-func (d *Deliveries) final(at time.Time, pid uint32, p *client, s *status) {
+func (s *sender) final(at time.Time, pid uint32, p *client, line *status) {
 	// Delays are rounded to two digits; the time of a line is cut to seconds.
-	known := at.Add(-s.took - s.took/10 - 200*time.Millisecond).After(d.gap)
-	s.At, s.PID, s.Skipped = at, pid, p.skipped
-	p.finish(s, known)
-	if d.out = s.Delivery; s.Status != Sent {
-		d.out.TLS, d.out.Security, d.out.Offered, d.out.Failed = TLSUnknown, tlsstate.Security{}, false, false
+	known := at.Add(-line.Took - line.Took/10 - 200*time.Millisecond).After(s.gap)
+	line.At, line.From, line.PID, line.Skipped = at, s.name, pid, p.skipped
+	if line.Refusal == NoRefusal && line.Status == Deferred && p.broken {
+		line.Refusal = Handshake
 	}
-	if s.Status != 0 { // not a probe of an address (ADDRESS_VERIFICATION_README)
-		d.sink.Delivered(&d.out)
+	p.finish(line, known)
+	if s.out = line.Delivery; line.Status != Sent {
+		s.out.TLS, s.out.Security, s.out.Offered, s.out.Failed = TLSUnknown, tlsstate.Security{}, false, false
+	}
+	if line.Status != 0 { // not a probe of an address (ADDRESS_VERIFICATION_README)
+		s.sink.Delivered(&s.out)
 	}
 }
 
 // finish finds how the delivery went. Further recipients of a message went with
-// the first; a later attempt did not.
+// the first, and have the same delays up to the connection; a later attempt did not.
 func (p *client) finish(s *status, known bool) {
 	security, encrypted := p.tls[s.relay]
 	s.Offered, s.Failed = p.offered[s.Host], p.failed[s.Host]
 	l := &p.last
-	same := l.QueueID == s.QueueID && l.relay == s.relay && !s.At.Add(-s.took-time.Second).After(l.At)
+	same := l.QueueID == s.QueueID && l.relay == s.relay && l.connect == s.connect && l.tls == s.tls && !s.At.Add(-s.Took-time.Second).After(l.At)
 	if same && !encrypted && !s.Offered && !s.Failed {
 		s.TLS, s.Security, s.Offered, s.Failed = l.TLS, l.Security, l.Offered, l.Failed
 		return
@@ -253,15 +300,19 @@ func (p *client) finish(s *status, known bool) {
 	clear(p.tls)
 	clear(p.offered)
 	clear(p.failed)
-	p.skipped = nil
+	p.skipped, p.broken = nil, false
 }
 
-// drop forgets the encrypted connections to a host: it is tried again.
+// drop forgets the encrypted connections to a host: it is tried again, perhaps for
+// other recipients of the same message.
 func (p *client) drop(host string) {
 	for relay := range p.tls {
 		if hostOf(relay) == host {
 			delete(p.tls, relay)
 		}
+	}
+	if p.last.Host == host {
+		p.last = status{}
 	}
 }
 
@@ -279,6 +330,7 @@ func (p *client) trouble(msg []byte) {
 		p.skipped = append(p.skipped, host)
 		p.drop(host)
 	case bytes.HasPrefix(rest, cannotStart):
+		p.broken = true
 		clear(p.tls)
 	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, []byte(")")):
 		// Postfix cuts lines at 2,000 bytes: it is not known to what it is a reply.
@@ -287,7 +339,7 @@ func (p *client) trouble(msg []byte) {
 				p.tls[relay] = tlsstate.Security{}
 			}
 		}
-	case bytes.HasPrefix(rest, lostWith), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
+	case bytes.HasPrefix(rest, lostWith), bytes.HasPrefix(rest, timedOut), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
 		p.drop(host)
 	}
 }

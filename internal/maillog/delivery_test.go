@@ -33,6 +33,11 @@ func (d *deliveries) Delivered(v *Delivery) {
 }
 func (d *deliveries) Removed(id string) { d.all = append(d.all, id+" removed") }
 
+// line reads a line of the host mx.
+func (d *Deliveries) line(at time.Time, program string, pid uint32, message []byte) {
+	d.Line(&Line{At: at, Host: "mx", Program: program, PID: pid, Message: message})
+}
+
 const (
 	tls13   = "Untrusted TLS connection established to mx.bank.test[127.0.0.2]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (P-256) server-digest SHA256"
 	tls13b  = "Trusted TLS connection reused to mx2.bank.test[127.0.0.3]:25: TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)"
@@ -40,6 +45,8 @@ const (
 	offer   = "Host offered STARTTLS: [mx.bank.test]"
 	notTLS  = "4Q1: TLS is required, but was not offered by host mx.bank.test[127.0.0.2]"
 	held    = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.7.4, status=deferred (TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
+	refused = "4Q1: to=<bob@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.0.0, status=deferred (host mx.bank.test[127.0.0.2] said: 450 no (in reply to RCPT TO command))"
+	down    = "4Q1: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0/0.1/0, dsn=4.4.1, status=deferred (connect to mx2.bank.test[127.0.0.3]:25: Connection refused)"
 	suspend = "4Q2: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0.1/0/0, dsn=4.7.4, status=deferred (delivery temporarily suspended: TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
 )
 
@@ -61,6 +68,13 @@ func TestDeliveries(t *testing.T) {
 		{"offered and not used", []string{tls13, offer, sent}, "4Q1 bank.test mx.bank.test clear offered"},
 		{"handshake failed, then clear", []string{"SSL_connect error to mx.bank.test[127.0.0.2]:25: -1", offer, sent}, "4Q1 bank.test mx.bank.test clear offered failed"},
 		{"lost after TLS, then clear", []string{tls13, "4Q1: lost connection with mx.bank.test[127.0.0.2] while performing the EHLO handshake", sent}, "4Q1 bank.test mx.bank.test clear"},
+		{"silent after TLS, then clear", []string{tls13, "4Q1: conversation with mx.bank.test[127.0.0.2] timed out while performing the EHLO handshake", sent}, "4Q1 bank.test mx.bank.test clear"},
+		{"a recipient refused over TLS, then clear", []string{tls13, refused, "4Q1: lost connection with mx.bank.test[127.0.0.2] while sending DATA command", sent},
+			"4Q1 bank.test mx.bank.test unknown deferred|4Q1 bank.test mx.bank.test clear"},
+		{"more recipients of the same message, over another connection", []string{tls13, sent, strings.Replace(sent, "delays=0.1/0/0.1/0", "delays=0.1/0.1/0.1/0", 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test clear"},
+		{"3.11, more recipients in clear", []string{tls13, strings.Replace(sent, "dsn=", "tls=may, dsn=", 1), strings.Replace(sent, "dsn=", "tls=may:none, dsn=", 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test clear"},
 		{"greeting refused by the first host", []string{tls13, "4Q1: host mx.bank.test[127.0.0.2] said: 450 no (in reply to MAIL FROM command)", tls13b, other.Replace(sent)}, "4Q1 bank.test mx2.bank.test TLSv1.2"},
 		{"a recipient refused for now", []string{tls13, "4Q1: host mx.bank.test[127.0.0.2] said: 450 no (in reply to RCPT TO command)", sent}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"reused in clear", []string{strings.Replace(sent, "delay=", "conn_use=3, delay=", 1)}, "4Q1 bank.test mx.bank.test clear reused"},
@@ -69,6 +83,8 @@ func TestDeliveries(t *testing.T) {
 		{"another relay's TLS", []string{tls13b, sent}, "4Q1 bank.test mx.bank.test clear"},
 		{"held", []string{held}, "4Q1 bank.test mx.bank.test unknown deferred not-offered"},
 		{"suspended", []string{suspend}, "4Q2 bank.test  unknown deferred not-offered suspended"},
+		{"the second host is down", []string{notTLS, down}, "4Q1 bank.test  unknown deferred skipped=mx.bank.test"},
+		{"a handshake failed, the second host is down", []string{"SSL_connect error to mx.bank.test[127.0.0.2]:25: -1", "4Q1: Cannot start TLS: handshake failure", down}, "4Q1 bank.test  unknown deferred handshake"},
 		{"second host", []string{notTLS, tls13b, other.Replace(sent)}, "4Q1 bank.test mx2.bank.test TLSv1.2 skipped=mx.bank.test"},
 		{"failed handshake", []string{strings.Replace(held, "TLS is required, but was not offered by host mx.bank.test[127.0.0.2]", "Cannot start TLS: handshake failure", 1)}, "4Q1 bank.test mx.bank.test unknown deferred handshake"},
 		{"a reply that plays Postfix", []string{tls13, strings.Replace(sent, "250 2.0.0 Ok", "250 x, status=deferred (TLS is required, but ", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
@@ -102,7 +118,7 @@ func TestDeliveries(t *testing.T) {
 			d.Gap(begin)
 			at := begin.Add(time.Minute)
 			for _, line := range tt.lines {
-				d.Line(at, "postfix/smtp", 77, []byte(line))
+				d.line(at, "postfix/smtp", 77, []byte(line))
 			}
 			if got := strings.Join(found.all, "|"); got != tt.want {
 				t.Errorf("%s\nwant %s", got, tt.want)
@@ -118,9 +134,9 @@ func TestAttemptsAreApart(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
 	d.Gap(at)
 	at = at.Add(time.Minute)
-	d.Line(at, "postfix/smtp", 77, []byte(tls13))
-	d.Line(at, "postfix/smtp", 77, []byte(strings.Replace(sent, "sent (250", "deferred (450", 1)))
-	d.Line(at.Add(5*time.Minute), "postfix/smtp", 77, []byte(sent))
+	d.line(at, "postfix/smtp", 77, []byte(tls13))
+	d.line(at, "postfix/smtp", 77, []byte(strings.Replace(sent, "sent (250", "deferred (450", 1)))
+	d.line(at.Add(5*time.Minute), "postfix/smtp", 77, []byte(sent))
 	if got := found.all[1]; got != "4Q1 bank.test mx.bank.test clear" {
 		t.Error(got)
 	}
@@ -132,13 +148,13 @@ func TestAfterAGapClearIsUnknown(t *testing.T) {
 	d := NewDeliveries(found)
 	at := time.Unix(1_800_000_000, 0)
 	line := strings.Replace(sent, "delays=0.1/0/0.1/0", "delays=0.1/0/3/2", 1)
-	d.Line(at, "postfix/smtp", 77, []byte(line))
-	d.Line(at.Add(6*time.Second), "postfix/smtp", 78, []byte(line))
-	d.Line(at.Add(9*time.Second), "postfix/smtp", 79, []byte(line))
-	d.Line(at.Add(9*time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
-	d.Line(at.Add(10*time.Second), "postfix/smtp", 80, []byte(line))
-	d.Line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(tls13))
-	d.Line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(line))
+	d.line(at, "postfix/smtp", 77, []byte(line))
+	d.line(at.Add(6*time.Second), "postfix/smtp", 78, []byte(line))
+	d.line(at.Add(9*time.Second), "postfix/smtp", 79, []byte(line))
+	d.line(at.Add(9*time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
+	d.line(at.Add(10*time.Second), "postfix/smtp", 80, []byte(line))
+	d.line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(tls13))
+	d.line(at.Add(10*time.Second), "postfix/smtp", 81, []byte(line))
 	want := "unknown unknown clear unknown TLSv1.3"
 	var got []string
 	for _, s := range found.all {
@@ -155,11 +171,11 @@ func TestAfterAGapTLSIsUnknown(t *testing.T) {
 	var out deliveries
 	d, at := NewDeliveries(&out), time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	d.Gap(at.Add(-time.Hour))
-	d.Line(at, "postfix/smtp", 7, []byte(tls13))
-	d.Line(at.Add(time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
-	d.Line(at.Add(10*time.Second), "postfix/smtp", 7, []byte(sent))
-	d.Line(at.Add(11*time.Second), "postfix/smtp", 7, []byte(tls13))
-	d.Line(at.Add(12*time.Second), "postfix/smtp", 7, []byte(strings.Replace(sent, "4Q1", "4Q2", 1)))
+	d.line(at, "postfix/smtp", 7, []byte(tls13))
+	d.line(at.Add(time.Second), "systemd-journald", 1, []byte("Suppressed 12 messages from postfix.service"))
+	d.line(at.Add(10*time.Second), "postfix/smtp", 7, []byte(sent))
+	d.line(at.Add(11*time.Second), "postfix/smtp", 7, []byte(tls13))
+	d.line(at.Add(12*time.Second), "postfix/smtp", 7, []byte(strings.Replace(sent, "4Q1", "4Q2", 1)))
 	if got, want := strings.Join(out.all, "|"), "4Q1 bank.test mx.bank.test unknown|4Q2 bank.test mx.bank.test TLSv1.3"; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
@@ -170,10 +186,31 @@ func TestProcessesAreBounded(t *testing.T) {
 	d := NewDeliveries(found)
 	at := time.Unix(1_800_000_000, 0)
 	for pid := range uint32(3 * maxClients) {
-		d.Line(at, "postfix/smtp", pid, []byte(tls13))
+		d.line(at, "postfix/smtp", pid, []byte(tls13))
 	}
-	if len(d.processes) > maxClients {
-		t.Errorf("%d processes", len(d.processes))
+	if n := len(d.hosts["mx"].processes); n > maxClients {
+		t.Errorf("%d processes", n)
+	}
+	for n := range 3 * maxSenders { // a log server takes any name
+		d.Line(&Line{At: at, Host: fmt.Sprint(n), Program: "postfix/smtp", PID: 1, Message: []byte(tls13)})
+	}
+	if d.Hosts() > maxSenders {
+		t.Errorf("%d hosts", d.Hosts())
+	}
+}
+
+// TestHostsAreApart: in the log of several hosts processes of the same number are
+// different ones.
+func TestHostsAreApart(t *testing.T) {
+	var found deliveries
+	d, at := NewDeliveries(&found), time.Unix(1_800_000_000, 0)
+	d.Gap(at.Add(-time.Hour))
+	for _, line := range []string{"mx1 " + tls13, "mx2 " + sent, "mx1 " + sent} {
+		host, message, _ := strings.Cut(line, " ")
+		d.Line(&Line{At: at, Host: host, Program: "postfix/smtp", PID: 7, Message: []byte(message)})
+	}
+	if got, want := strings.Join(found.all, "|"), "4Q1 bank.test mx.bank.test clear|4Q1 bank.test mx.bank.test TLSv1.3"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 

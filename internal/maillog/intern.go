@@ -1,7 +1,6 @@
 package maillog
 
 import (
-	"bytes"
 	"strings"
 	"time"
 
@@ -39,13 +38,8 @@ func (j *joiner) delivery(e *event, of *origin) {
 	if j.sink.Deliveries == nil {
 		return
 	}
-	d := j.deliveries[of.Host]
-	if d == nil {
-		d = NewDeliveries(j.sink.Deliveries)
-		j.deliveries[of.Host] = d
-	}
 	j.stats.Sending++
-	d.Line(time.Unix(e.at, 0).UTC(), of.Service, e.pid, e.message)
+	j.deliveries.Line(&Line{At: time.Unix(e.at, 0).UTC(), Host: of.Host, Program: of.Service, PID: e.pid, Message: e.message})
 }
 
 func (j *joiner) client(text []byte) *Client {
@@ -57,10 +51,6 @@ func (j *joiner) client(text []byte) *Client {
 		j.clients[s] = c
 	}
 	return c
-}
-
-func addrOf(client []byte) []byte {
-	return client[bytes.IndexByte(client, '[')+1 : len(client)-1]
 }
 
 // encryption is the text about it, and whether the client was trusted.

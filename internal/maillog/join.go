@@ -26,7 +26,7 @@ type joiner struct {
 	// sessions are the last of each process.
 	sessions   map[process]*session
 	queue      queue
-	deliveries map[string]*Deliveries // by host
+	deliveries *Deliveries
 	// began and ended are the times of the first and last line that counted.
 	began, ended int64
 }
@@ -90,7 +90,7 @@ func newJoiner(sink Sink, now time.Time) *joiner {
 		began:     math.MaxInt64,
 		ended:     math.MinInt64,
 
-		deliveries: make(map[string]*Deliveries),
+		deliveries: NewDeliveries(sink.Deliveries),
 	}
 }
 
@@ -234,8 +234,8 @@ func (j *joiner) gap(e *event, of *origin) {
 		}
 	}
 	j.stats.Gaps++
-	if d := j.deliveries[of.Host]; d != nil {
-		d.Gap(time.Unix(e.at+1, 0))
+	if s := j.deliveries.hosts[of.Host]; s != nil {
+		s.lost(time.Unix(e.at+1, 0))
 	}
 	for _, s := range j.sessions {
 		if s.origin.Host == of.Host {

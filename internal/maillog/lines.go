@@ -18,6 +18,8 @@ func NewLines(now func() time.Time) *Lines {
 // Line is one line of a log.
 type Line struct {
 	At time.Time
+	// Host wrote it; "" in the journal of this one.
+	Host string
 	// Program is what wrote it, such as "postfix/smtp"; PID its process, 0 for
 	// none.
 	Program string
@@ -33,8 +35,8 @@ func (l *Lines) Read(line []byte) (Line, bool) {
 	if !l.parser.line(line, &r) || r.program != sending && r.program != logger {
 		return Line{}, false
 	}
-	_, program, _ := bytes.Cut(r.source, space)
-	return Line{At: time.Unix(r.at, 0), Program: string(program), PID: r.pid, Message: r.message}, true
+	host, program, _ := bytes.Cut(r.source, space)
+	return Line{At: time.Unix(r.at, 0), Host: string(host), Program: string(program), PID: r.pid, Message: r.message}, true
 }
 
 // Journal reads a record of journalctl -o json, of whatever program, and its

@@ -23,6 +23,7 @@ var (
 	byHost        = []byte("host ")
 	cannotStart   = []byte("Cannot start TLS: ")
 	lostWith      = []byte("lost connection with ")
+	timedOut      = []byte("conversation with ") // "… timed out while …"
 	inReplyToRCPT = []byte("(in reply to RCPT TO command)")
 	suspension    = []byte("delivery temporarily suspended: ")
 )
@@ -81,9 +82,10 @@ type status struct {
 	Delivery
 	relay string // "H[A]:P", "" for none
 	tls   string // the field of Postfix 3.11 and later
-	// took is the time for connecting and sending.
-	took time.Duration
-	text []byte
+	// connect has the delays that all recipients of one session share, in the queue and
+	// for connecting, as they are written.
+	connect string
+	text    []byte
 }
 
 // statusLine reads "4Q1: to=<a@b>, orig_to=<c@d>, relay=H[A]:P, conn_use=2,
@@ -117,7 +119,7 @@ func statusLine(msg []byte) (s status, is, whole bool) {
 		case "conn_use":
 			s.Reused = true
 		case "delays":
-			s.took = took(string(value))
+			s.delays(string(value))
 		case "tls":
 			s.tls = string(value)
 		case "status":
@@ -151,14 +153,16 @@ func address(b []byte) (domain string, rest []byte, ok bool) {
 	return string(local[bytes.LastIndexByte(local[:end], '@')+1 : end]), rest, ok
 }
 
-// took adds the last two of "before/queue/connect/send".
-func took(delays string) (d time.Duration) {
-	for i, n := range strings.Split(delays, "/") {
+// delays reads "before/queue/connect/send".
+func (s *status) delays(text string) {
+	for i, n := range strings.Split(text, "/") {
 		if seconds, err := strconv.ParseFloat(n, 64); err == nil && i >= 2 && seconds < 1e6 {
-			d += time.Duration(seconds * float64(time.Second))
+			s.Took += time.Duration(seconds * float64(time.Second))
+		}
+		if i == 1 || i == 2 {
+			s.connect += n + "/"
 		}
 	}
-	return d
 }
 
 var statuses = map[string]Status{"sent": Sent, "deferred": Deferred, "bounced": Bounced}

@@ -3,6 +3,8 @@ package outbound
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +45,7 @@ type Follower struct {
 	lines   atomic.Uint64
 	last    atomic.Int64 // unix seconds of the newest line
 	cursor  atomic.Pointer[Cursor]
+	host    string
 	fault   atomic.Pointer[string]
 	joiner  *maillog.Deliveries
 	absent  bool // there was no file at the begin: all of it is new
@@ -89,6 +92,7 @@ func (f *Follower) Begin(from Cursor) {
 		Begins: "Postfix's log can't be read: nothing is learned of deliveries",
 		Ends:   "Postfix's log is read",
 	}
+	f.host, _ = os.Hostname()
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
 	if from == (Cursor{}) {
 		f.joiner.Gap(f.Now())
@@ -121,9 +125,18 @@ func (f *Follower) Run(ctx context.Context) {
 type mutedSink struct{ f *Follower }
 
 func (s mutedSink) Delivered(d *maillog.Delivery) {
+	if s.f.joiner.Hosts() > 1 && !strings.EqualFold(label(d.From), label(s.f.host)) {
+		d.PID = 0 // a process of this host that asked may have the same number
+	}
 	if !s.f.muted {
 		s.f.Sink.Delivered(d)
 	}
+}
+
+// label returns the first of a host's name: some log it in full, some not.
+func label(host string) string {
+	host, _, _ = strings.Cut(host, ".")
+	return host
 }
 
 func (s mutedSink) Removed(queueID string) {
@@ -138,7 +151,7 @@ func (f *Follower) read(l *maillog.Line) {
 		f.lines.Add(1)
 		f.last.Store(l.At.Unix())
 	}
-	f.joiner.Line(l.At, l.Program, l.PID, l.Message)
+	f.joiner.Line(l)
 }
 
 // failed reports a fault, where somebody misses what can't be read.

@@ -155,6 +155,43 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// TestOtherHostsInTheLog: the processes of other hosts are not those that ask here,
+// though they have the same numbers. One host alone is this one, whatever its name is.
+func TestOtherHostsInTheLog(t *testing.T) {
+	own, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ hosts, want string }{
+		"one host":   {"anything", "77"},
+		"ours":       {"other " + own + " " + strings.ToUpper(label(own)) + ".example", "77 77 77"},
+		"of others":  {own + " other", "77 0"},
+		"two others": {"a b a", "77 0 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got pids
+			f := &Follower{Sink: &got, Now: time.Now}
+			f.Begin(Cursor{Offset: 1})
+			for n, host := range strings.Fields(tt.hosts) {
+				l, ok := maillog.NewLines(time.Now).Read([]byte(strings.Replace(strings.TrimSpace(delivery(n)), " mx ", " "+host+" ", 1)))
+				if !ok {
+					t.Fatal(host)
+				}
+				f.read(&l)
+			}
+			if s := strings.Trim(fmt.Sprint(got), "[]"); s != tt.want {
+				t.Errorf("%s, want %s", s, tt.want)
+			}
+		})
+	}
+}
+
+// pids gathers the processes of deliveries.
+type pids []uint32
+
+func (p *pids) Delivered(d *maillog.Delivery) { *p = append(*p, d.PID) }
+func (p *pids) Removed(string)                {}
+
 // TestRotationUnderLoad: no delivery is missed or read twice, whichever way a log
 // is rotated.
 func TestRotationUnderLoad(t *testing.T) {

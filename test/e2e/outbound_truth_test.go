@@ -29,6 +29,7 @@ var receivers = map[string][]posttest.Behaviour{
 	"some2.test":     {{RefuseFirst: true}, {NoOffer: true}},
 	"broken2.test":   {{Break: true}, {}},
 	"dropped2.test":  {{DropAfter: true}, {NoOffer: true}},
+	"stalls.test":    {{Stall: true}},
 }
 
 // found is what the log says of the recipients that were sent to.
@@ -68,7 +69,7 @@ func TestOutboundTruth(t *testing.T) {
 			mx[domain] = append(mx[domain], fmt.Sprintf("mx%d.%s", i+1, domain))
 		}
 	}
-	s := newOutbox(t, mx, "minimal_backoff_time = 3s", "maximal_backoff_time = 4s", "queue_run_delay = 1s",
+	s := newOutbox(t, mx, "minimal_backoff_time = 3s", "maximal_backoff_time = 4s", "queue_run_delay = 1s", "smtp_helo_timeout = 3s",
 		"smtp_tls_connection_reuse = yes", "smtp_tls_policy_maps = inline:{held.test=encrypt}", "initial_destination_concurrency = 2",
 		"smtp_connection_cache_time_limit = 10s", "smtp_connection_cache_on_demand = yes", "smtp_connection_reuse_count_limit = 5",
 		"smtp_connection_cache_destinations = tls13.test, tls10.test, plain.test, mixed.test, some.test, some2.test, breaks.test",
@@ -223,7 +224,7 @@ func join(lines []string) found {
 	d.Gap(time.Now().Add(-time.Hour)) // the log is whole
 	for _, text := range lines {
 		if l, ok := r.Read([]byte(text)); ok {
-			d.Line(l.At, l.Program, l.PID, l.Message)
+			d.Line(&l)
 		}
 	}
 	return f

@@ -20,6 +20,8 @@ type Sink struct {
 	sessions
 	config *tls.Config
 	behave atomic.Pointer[Behaviour]
+	// stalled is when the last session ended that Stall left alone, in Unix milliseconds.
+	stalled atomic.Int64
 
 	notes    sync.Mutex
 	received []Receipt
@@ -30,6 +32,9 @@ type Behaviour struct {
 	// NoOffer offers no STARTTLS, Refuse answers it with 454, Break ends the
 	// handshake, DropAfter closes the connection at the first command after it.
 	NoOffer, Refuse, Break, DropAfter bool
+	// Stall answers nothing over TLS, and offers none to a session that follows at once,
+	// as somebody on the way does.
+	Stall bool
 	// Hang never greets.
 	Hang bool
 	// RefuseMail answers MAIL with 450, RefuseFirst the first recipient of each
@@ -94,7 +99,9 @@ func (s *Sink) Count() int {
 
 func (s *Sink) session(c net.Conn) {
 	c.SetDeadline(time.Now().Add(time.Minute))
-	(&sinkSession{Sink: s, conn: c, in: bufio.NewReader(c), b: *s.behave.Load()}).run()
+	b := *s.behave.Load()
+	b.NoOffer = b.NoOffer || b.Stall && time.Now().UnixMilli()-s.stalled.Load() < 1000
+	(&sinkSession{Sink: s, conn: c, in: bufio.NewReader(c), b: b}).run()
 }
 
 // sinkSession is one SMTP session.
@@ -120,6 +127,11 @@ func (s *sinkSession) run() {
 	}
 	s.say("220 sink.test ESMTP")
 	for {
+		if s.b.Stall && s.version != 0 {
+			io.Copy(io.Discard, s.in)
+			s.stalled.Store(time.Now().UnixMilli())
+			return
+		}
 		line, err := s.in.ReadString('\n')
 		if err != nil || s.b.DropAfter && s.version != 0 || !s.command(strings.TrimSpace(line)) {
 			return
