@@ -20,6 +20,8 @@ type Permission struct {
 	Reason string
 	// Unread: it is that the settings can't be read.
 	Unread bool
+	// Unlogged: smtp_tls_loglevel is 0, so that all deliveries look as if in clear.
+	Unlogged bool
 	// Relays are the hosts of relayhost and smtp_fallback_relay: what goes by way
 	// of them shows nothing of a recipient's domain. Fallbacks are the latter as
 	// smtp(8) asks for them, in lower case.
@@ -32,12 +34,15 @@ type Permission struct {
 func PermissionOf(ctx context.Context, dirs []string) Permission {
 	p := Permission{Allowed: true}
 	for _, dir := range dirs {
-		levels, relays, fallbacks, err := settingsOf(ctx, dir)
+		r, err := readRoutes(ctx, dir)
 		if err != nil {
 			p.Allowed, p.Unread, p.Reason = false, true, fmt.Sprintf("the settings in %s can't be read: %s", dir, clean.Text(err.Error(), 200))
 			return p
 		}
-		p.Relays, p.Fallbacks = append(p.Relays, hostsOf(relays, fallbacks)...), append(p.Fallbacks, fallbacks...)
+		fallbacks := hops(r.list("smtp_fallback_relay")...)
+		p.Relays, p.Fallbacks = append(p.Relays, hostsOf(hops(r.list("relayhost")...), fallbacks)...), append(p.Fallbacks, fallbacks...)
+		p.Unlogged = p.Unlogged || !slices.ContainsFunc(r.list("smtp_tls_loglevel"), func(n string) bool { return n != "0" })
+		levels := r.levels()
 		for _, where := range slices.Sorted(maps.Keys(levels)) { // the same reason each time
 			level := levels[where]
 			if why := objection(level); why != "" && p.Allowed {
@@ -64,39 +69,8 @@ func objection(level string) string {
 	return "this level is not known here"
 }
 
-// settingsOf returns the TLS levels of an instance by where they stand, and its
-// relays, as they are written. A level in master.cf is left out where its service is
-// sent no mail to other sites.
-func settingsOf(ctx context.Context, dir string) (levels map[string]string, relays, fallbacks []string, err error) {
-	const level = "smtp_tls_security_level"
-	text, err := postconf.Ask(ctx, dir, append([]string{"-x", level, "relayhost", "smtp_fallback_relay", "smtp_use_tls", "smtp_enforce_tls"}, routing...)...)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	main := postconf.Settings(text)
-	levels = map[string]string{level: main[level]}
-	switch {
-	case main[level] != "":
-	case main["smtp_enforce_tls"] == "yes": // of Postfix 2.2
-		levels[level] = "encrypt"
-	case main["smtp_use_tls"] == "yes":
-		levels[level] = "may"
-	}
-	if text, err = postconf.Ask(ctx, dir, "-Px"); err != nil {
-		return nil, nil, nil, err
-	}
-	overrides := postconf.Settings(text)
-	r := routesOf(main, overrides)
-	for where, is := range overrides {
-		if service, ok := strings.CutSuffix(where, "/unix/"+level); ok && r.reach(service) {
-			levels[where] = is
-		}
-	}
-	return levels, hops(main["relayhost"]), hops(main["smtp_fallback_relay"]), nil
-}
-
-// hops returns the next-hops of a list, in lower case.
-func hops(list string) []string { return postconf.List(strings.ToLower(list)) }
+// hops returns the next-hops of lists, in lower case.
+func hops(lists ...string) []string { return postconf.List(strings.ToLower(strings.Join(lists, " "))) }
 
 // hostsOf returns the hosts of lists of "[host]:port" or "host:port".
 func hostsOf(lists ...[]string) (hosts []string) {

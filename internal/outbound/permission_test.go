@@ -30,6 +30,7 @@ func TestPermission(t *testing.T) {
 	}
 	const (
 		services = "smtp unix - - y - - smtp\n"
+		safe     = "safe unix - - n - 2 smtp -o smtp_tls_security_level=dane\n"
 		filter   = services + "scan unix - - n - 2 smtp -o smtp_tls_security_level=none\n"
 		filtered = "smtp_tls_security_level = may\ncontent_filter = scan:[127.0.0.1]:10024"
 	)
@@ -43,6 +44,11 @@ func TestPermission(t *testing.T) {
 		"dane in a parameter":       {"level = dane\nsmtp_tls_security_level = $level", services, "switch DANE off"},
 		"a filter":                  {filtered, filter, ""},
 		"a filter of access(5)":     {"smtp_tls_security_level = may", filter, ""},
+		"FILTER to a host":          {"smtp_tls_security_level = may\nheader_checks = regexp:${config_directory}/filters", "scan unix - - n - 2 smtp -o smtp_tls_security_level=none\n" + services, ""},
+		"FILTER":                    {"smtp_tls_security_level = may\nsmtpd_client_restrictions = check_client_access cidr:${config_directory}/filters, permit", services + safe, "safe/unix/smtp_tls_security_level in"},
+		"FILTER of a class":         {"smtp_tls_security_level = may\nsmtpd_restriction_classes = some\nsome = check_client_access proxy:hash:${config_directory}/filters", services + safe, "safe/unix/smtp_tls_security_level in"},
+		"FILTER of master.cf":       {"smtp_tls_security_level = may", services + safe + "25 inet n - n - - smtpd -o header_checks=pcre:${config_directory}/filters\n", "safe/unix/smtp_tls_security_level in"},
+		"a table to a host":         {"smtp_tls_security_level = may\ntransport_maps = hash:${config_directory}/filters", services + "scan unix - - n - 2 smtp -o smtp_tls_security_level=none\n", ""},
 		"a filter, not in a table":  {filtered + "\ntransport_maps = hash:${config_directory}/other", filter, ""},
 		"a filter, and SQL":         {filtered + "\ntransport_maps = proxy:mysql:${config_directory}/sql", filter, ""},
 		"SQL":                       {"smtp_tls_security_level = may\ntransport_maps = proxy:mysql:${config_directory}/sql", filter, "scan/unix/smtp_tls_security_level in"},
@@ -59,6 +65,7 @@ func TestPermission(t *testing.T) {
 			for file, text := range map[string]string{
 				"main.cf": "compatibility_level = 3.6\n" + tt.main + "\n", "master.cf": tt.master,
 				"other": "# b.test scan:\na.test smtp:[c.test]\n", "routes": "a.test smtp:\nb.test scan:\n", "sql": "dbname = routes\n",
+				"filters": "# a FILTER smtp:\n/a/ FILTER scan:[127.0.0.1]:10024\n192.0.2.1 filter safe:\n",
 			} {
 				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
@@ -74,5 +81,30 @@ func TestPermission(t *testing.T) {
 				t.Errorf("%+v, want %q", got, tt.reason)
 			}
 		})
+	}
+}
+
+// TestSettingsOfMasterCf: what master.cf sets for a service counts too.
+func TestSettingsOfMasterCf(t *testing.T) {
+	if err := posttest.Require(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		main, master string
+		want         Permission
+	}{
+		{"relayhost = Hub.test", "relay unix - - y - - smtp -o smtp_fallback_relay=[Last.test]:26 -o smtp_tls_loglevel=1",
+			Permission{Allowed: true, Relays: []string{"hub.test", "last.test"}, Fallbacks: []string{"[last.test]:26"}}},
+		{"smtp_fallback_relay = a.test", "relay unix - - y - - smtp -o smtp_fallback_relay=", Permission{Allowed: true, Unlogged: true, Relays: []string{"a.test"}, Fallbacks: []string{"a.test"}}},
+	} {
+		dir := t.TempDir()
+		for file, text := range map[string]string{"main.cf": "compatibility_level = 3.6\nsmtp_tls_security_level = may\n" + tt.main + "\n", "master.cf": tt.master + "\n"} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := PermissionOf(t.Context(), []string{dir}); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
+			t.Errorf("%+v, want %+v", got, tt.want)
+		}
 	}
 }

@@ -1,74 +1,109 @@
 package outbound
 
 import (
+	"context"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
 	"tlsratchet/internal/postconf"
 )
 
-// routes are the values of the parameters by which mail finds the service of
-// master.cf that sends it, in main.cf and wherever master.cf overrides them.
-type routes map[string][]string
+// routes are the parameters of an instance, by which mail finds the service of
+// master.cf that sends it: in main.cf, and where master.cf overrides them.
+type routes struct{ main, overrides map[string]string }
 
-// Mail to other sites goes by the first two, or by the tables of the next two
-// (transport(5)). A content filter is given mail that comes back.
-const (
-	byDefault = "default_transport"
-	byRelay   = "relay_transport"
-	byTable   = "transport_maps"
-	bySender  = "sender_dependent_default_transport_maps"
-	byFilter  = "content_filter"
-)
+func readRoutes(ctx context.Context, dir string) (r routes, err error) {
+	for _, of := range []struct {
+		option string
+		all    *map[string]string
+	}{{"-x", &r.main}, {"-Px", &r.overrides}} {
+		text, err := postconf.Ask(ctx, dir, of.option)
+		if err != nil {
+			return r, err
+		}
+		*of.all = postconf.Settings(text)
+	}
+	return r, nil
+}
 
-var routing = []string{byDefault, byRelay, byTable, bySender, byFilter}
+// levels returns the TLS levels by where they stand. One in master.cf is left out where
+// it forbids nothing, or its service is sent no mail to other sites.
+func (r routes) levels() map[string]string {
+	const level = "smtp_tls_security_level"
+	levels := map[string]string{level: r.main[level]}
+	switch {
+	case r.main[level] != "":
+	case r.main["smtp_enforce_tls"] == "yes": // of Postfix 2.2
+		levels[level] = "encrypt"
+	case r.main["smtp_use_tls"] == "yes":
+		levels[level] = "may"
+	}
+	for where, is := range r.overrides {
+		if service, ok := strings.CutSuffix(where, "/unix/"+level); ok && objection(is) != "" && r.reach(service) {
+			levels[where] = is
+		}
+	}
+	return levels
+}
 
-func routesOf(main, overrides map[string]string) routes {
-	r := make(routes)
-	for _, name := range routing {
-		r[name] = append(r[name], main[name])
-		for where, value := range overrides {
+// list returns the items of lists, wherever they stand.
+func (r routes) list(parameters ...string) (items []string) {
+	for _, name := range parameters {
+		items = append(items, postconf.List(r.main[name])...)
+		for where, value := range r.overrides {
 			if strings.HasSuffix(where, "/"+name) {
-				r[name] = append(r[name], value)
+				items = append(items, postconf.List(value)...)
 			}
 		}
 	}
-	return r
+	return items
 }
 
 // reach reports whether a service may be sent mail to other sites: it is what mail goes
-// by where no table says otherwise, or a table names it, or may name it because only
-// Postfix can read it. Of a content filter the last is not assumed.
+// by where no table says otherwise, or a table of transport(5) names it, or may name it
+// because only Postfix can read it; or a FILTER of access(5) or header_checks(5) names
+// it. A content filter is given mail that comes back: of it the third is not assumed.
 func (r routes) reach(service string) bool {
-	names := func(parameter string) bool {
-		return slices.ContainsFunc(r[parameter], func(v string) bool { return v == service || strings.HasPrefix(v, service+":") })
+	names := func(parameters ...string) bool {
+		return slices.ContainsFunc(r.list(parameters...), func(v string) bool { return v == service || strings.HasPrefix(v, service+":") })
 	}
-	if names(byDefault) || names(byRelay) {
+	if names("default_transport", "relay_transport") {
 		return true
 	}
-	isFilter := names(byFilter)
-	for _, table := range postconf.List(strings.Join(slices.Concat(r[byTable], r[bySender]), " ")) {
-		kind, path, _ := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")
-		text, err := os.ReadFile(path)
-		switch readable := err == nil && slices.Contains(textTables, kind); {
-		case readable && hasRoute(string(text), service), !readable && !isFilter:
+	// Of a host in brackets we are asked nothing that we answer.
+	to := regexp.QuoteMeta(service) + `:([^\[]|$)`
+	route, filter := regexp.MustCompile(`(?m)^[^#\n].*[\s:]`+to), regexp.MustCompile(`(?im)^[^#\n].*\sFILTER\s+`+to)
+	isFilter := names("content_filter")
+	for _, table := range r.list("transport_maps", "sender_dependent_default_transport_maps") {
+		if found, readable := lineIn(table, route); found || !readable && !isFilter {
 			return true
+		}
+	}
+	for _, all := range []map[string]string{r.main, r.overrides} {
+		for _, value := range all {
+			if slices.ContainsFunc(textTable.FindAllString(value, -1), func(table string) bool {
+				found, _ := lineIn(table, filter)
+				return found
+			}) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// textTables are the kinds of tables that are a text, or made of the text with the
-// same name (DATABASE_README).
-var textTables = []string{"hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash", "regexp", "pcre", "cidr"}
+// textTable is a table that is a text, or made of the text with the same name
+// (DATABASE_README).
+var textTable = regexp.MustCompile(`\b(?:hash|btree|lmdb|cdb|dbm|sdbm|texthash|regexp|pcre|cidr):([^\s,{}]+)`)
 
-// hasRoute reports whether a line of a table that is no comment names a service.
-func hasRoute(table, service string) bool {
-	for line := range strings.Lines(table) {
-		if !strings.HasPrefix(line, "#") && strings.Contains(line, service+":") {
-			return true
-		}
+// lineIn reports whether a table has a line, and whether its text can be read.
+func lineIn(table string, line *regexp.Regexp) (found, readable bool) {
+	path := textTable.FindStringSubmatch(table)
+	if path == nil {
+		return false, false
 	}
-	return false
+	text, err := os.ReadFile(path[1])
+	return line.Match(text), err == nil
 }
