@@ -107,7 +107,7 @@ func (l *Local) explainTo(_ context.Context, destination string) (e outbound.Exp
 // CheckDestination returns an error, which wraps [ErrBadRequest], for what is no
 // destination.
 func CheckDestination(name string) error {
-	if err := outbound.CheckDestination(name); err != nil {
+	if _, err := outbound.DestinationOf(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	return nil

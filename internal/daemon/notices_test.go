@@ -147,6 +147,25 @@ func TestOutageOfDestinations(t *testing.T) {
 	hook.wants(t, "outbound-outage open, outbound-outage closed")
 }
 
+// TestOutageEndsWithTheSendingSide: one that was reported is over where the sending side
+// is switched off meanwhile: nobody else would say so.
+func TestOutageEndsWithTheSendingSide(t *testing.T) {
+	hook := newWebhook(t)
+	history := filepath.Join(t.TempDir(), "history.db")
+	w := watchOf(t, hook, history)
+	w.outage(outbound.OutageState{Since: time.Now()})
+	if err := w.close(); err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{watch: watchOf(t, hook, history)}
+	cfg := testConfig(t)
+	cfg.Outbound.Listen = nil
+	if err := errors.Join(d.addSending(cfg, nil), d.watch.close()); err != nil {
+		t.Fatal(err)
+	}
+	hook.wants(t, "outbound-outage open, outbound-outage closed")
+}
+
 // watchOf returns a watch on a memory that reports what is critical to a webhook.
 func watchOf(t *testing.T, hook *webhook, history string) *watch {
 	t.Helper()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -35,7 +36,7 @@ type sending struct {
 	mu      sync.Mutex
 	cfg     *config.Config
 	allowed bool   // by Postfix's settings, as read last for cfg
-	reason  string // why nothing may be answered, as logged last
+	reason  string // why no pin is held, as logged last
 
 	writing sync.Mutex // held while the state is written
 	written []byte
@@ -61,6 +62,9 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	where := cfg.OutboundListen()
 	if len(where) == 0 {
 		d.hangUp(passed)
+		off := alert.OutageNotice(time.Time{}, nil, time.Now()) // of one that a daemon before reported
+		off.Title, off.Text, off.Next = "the sending side is switched off", "Whether destinations are reached over TLS is not watched.", nil
+		d.watch.notify(off)
 		return nil
 	}
 	s := &sending{
@@ -69,7 +73,7 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	}
 	s.out = outbound.New(outbound.Options{
 		Histories: d.histories, Settings: settings(cfg, outbound.Permission{}), Events: d.watch.book.OnEvent, Outage: d.watch.outage,
-		Writes: d.ratchet.Writes, Now: time.Now, Log: d.log,
+		Lines: s.lines, Writes: d.ratchet.Writes, Now: time.Now, Log: d.log,
 	})
 	limits := outbound.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
@@ -88,6 +92,14 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	})
 }
 
+// lines returns how many lines of Postfix's log were read: none, where that is off.
+func (s *sending) lines() uint64 {
+	if s.follower == nil {
+		return 0
+	}
+	return s.follower.Stats().Lines
+}
+
 func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
 	return outbound.Settings{
 		Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least, Permission: p,
@@ -104,14 +116,15 @@ func (s *sending) permit(ctx context.Context) {
 	if ctx.Err() != nil || p.Unread && s.allowed {
 		return
 	}
+	reason := cmp.Or(p.Reason, s.out.Blind())
 	switch {
-	case p.Reason == s.reason || !wantsHold(s.cfg):
-	case p.Reason == "":
+	case reason == s.reason || !wantsHold(s.cfg):
+	case reason == "":
 		s.log.Info("destinations are held again")
 	default:
-		s.log.Warn("destinations are not held", "reason", p.Reason)
+		s.log.Warn("destinations are not held", "reason", reason)
 	}
-	s.allowed, s.reason = p.Allowed, p.Reason
+	s.allowed, s.reason = p.Allowed, reason
 	s.out.SetSettings(settings(s.cfg, p))
 }
 

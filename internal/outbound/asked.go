@@ -20,47 +20,40 @@ type asked struct {
 	mu   sync.Mutex
 	// by has the newest look-ups of a process, the newest last.
 	by *simplelru.LRU[uint32, []lookup]
-	// routes are the hosts that were asked for in brackets lately, or that mail for
-	// a next-hop that is no destination went to.
-	routes *simplelru.LRU[string, struct{}]
 }
 
 type lookup struct {
 	name    *name
 	at      time.Time
 	encrypt bool
+	// done is set once a delivery to this very domain has used it: it is no other's.
+	done bool
 }
 
 const (
 	// maxAskers bounds the processes that are remembered.
 	maxAskers = 1 << 13
-	// maxRoutes bounds the hosts in brackets.
-	maxRoutes = 1 << 10
 	// maxLookups are more than a process makes until its log lines are read.
 	maxLookups = 16
-	// lookupAge is how long a delivery may take after its look-up.
-	lookupAge = time.Hour
-	// logGrain is how far the time of a log line may be before that of the
-	// look-up: logs have whole seconds.
+	// logGrain is how far the times of a log may be off: it has whole seconds, and
+	// Postfix rounds delays.
 	logGrain = 1100 * time.Millisecond
 )
 
 func newAsked() *asked {
 	by, _ := simplelru.NewLRU[uint32, []lookup](maxAskers, nil) // its error is a size of 0
-	routes, _ := simplelru.NewLRU[string, struct{}](maxRoutes, nil)
-	return &asked{by: by, routes: routes}
+	return &asked{by: by}
 }
 
 // note remembers a look-up. The process is 0 if it is not known.
 func (a *asked) note(pid uint32, l lookup) {
 	a.ever.Store(true)
 	l.name.asked.Store(true)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.addRoute(l.name.route)
 	if pid == 0 {
 		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	all, _ := a.by.Get(pid)
 	if n := len(all); n > 0 && all[n-1].name.key == l.name.key {
 		all[n-1] = l
@@ -72,24 +65,15 @@ func (a *asked) note(pid uint32, l lookup) {
 	a.by.Add(pid, append(all, l))
 }
 
-// addRoute notes a host, if it is one. Call it with the lock held.
-func (a *asked) addRoute(host string) {
-	if host != "" {
-		a.routes.Add(strings.ToLower(host), struct{}{})
-	}
-}
-
 // nexthop returns what was asked for a delivery. ok is false where that can't be
 // known, or is no destination. A name alone, without a look-up of the process, has no
 // time.
 func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 	recipients := b.names.find([]byte(d.Domain))
-	l, ok, decided := nexthop(b.asked.of(d.PID), d, recipients, b.settings.Load().Permission.Fallbacks)
+	l, ok, decided := nexthop(b.asked.of(d.PID, recipients), d, recipients, b.settings.Load().Permission.Fallbacks)
 	switch {
 	case decided && !ok && l.name != nil: // a fallback relay's, perhaps: its connections are cached too
-		b.asked.mu.Lock()
-		b.asked.addRoute(d.Host)
-		b.asked.mu.Unlock()
+		b.names.addRoute(d.Host)
 	case !decided:
 		// A cached connection is found without a look-up; and without our table in
 		// Postfix there are none.
@@ -99,12 +83,17 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 	return l, ok && (decided && !d.Reused || !b.isRoute(d.Host))
 }
 
-// of returns the look-ups of a process.
-func (a *asked) of(pid uint32) []lookup {
+// of returns the look-ups of a process that sent to a domain, and notes that those
+// for it are done.
+func (a *asked) of(pid uint32, recipients *name) []lookup {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all, _ := a.by.Get(pid)
-	return slices.Clone(all)
+	before := slices.Clone(all)
+	for i := range all {
+		all[i].done = all[i].done || all[i].name.key == recipients.key
+	}
+	return before
 }
 
 // IsInside reports whether a relay is at an address of our own network: a content
@@ -118,17 +107,10 @@ func IsInside(d *maillog.Delivery) bool {
 // order: a relayhost or a fallback relay, one that Postfix asked for in brackets,
 // one of a next-hop that is no destination, or one with a name that no MX record has.
 func (b *Outbound) isRoute(host string) bool {
-	host = strings.ToLower(host)
 	if host == "" { // none: Postfix suspended the destination
 		return false
 	}
-	return !isMX(host) || slices.Contains(b.settings.Load().Permission.Relays, host) || b.asked.isRoute(host)
-}
-
-func (a *asked) isRoute(host string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.routes.Contains(host)
+	return !isMX(host) || slices.Contains(b.settings.Load().Permission.Relays, strings.ToLower(host)) || b.names.find([]byte(host)).isRoute.Load()
 }
 
 // isMX reports whether a host may stand in an MX record: a name, and no address (RFC
@@ -146,7 +128,8 @@ func nexthop(all []lookup, d *maillog.Delivery, recipients *name, fallbacks []st
 	}
 	for _, l := range slices.Backward(all) {
 		switch {
-		case d.At.Sub(l.at) > lookupAge, l.at.Sub(d.At) > logGrain: // for another delivery
+		case d.At.Sub(l.at) > d.Took+d.Took/10+logGrain, l.at.Sub(d.At) > logGrain: // for another delivery
+		case l.done && l.name.key != recipients.key: // a table before ours answered for this domain
 		case l.name.route != "" && l.name.route == strings.ToLower(d.Host):
 			return lookup{}, false, true // a route of the administrator's
 		case l.name.key != recipients.key && slices.Contains(fallbacks, l.name.key) && own() < 0:

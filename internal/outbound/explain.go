@@ -17,20 +17,12 @@ type Explanation struct {
 	Rules []string `json:"rules"`
 }
 
-// CheckDestination returns an error for what [DestinationOf] knows no domain of.
-func CheckDestination(key string) error {
-	if _, ok := DestinationOf(key); !ok {
-		return fmt.Errorf("%.100q is no destination: name the domain that mail is sent to", key)
-	}
-	return nil
-}
-
 // Explain returns what would be answered for a destination now.
 func (b *Outbound) Explain(key string) (e Explanation, err error) {
-	if err := CheckDestination(key); err != nil {
+	domain, err := DestinationOf(key)
+	if err != nil {
 		return e, err
 	}
-	domain, _ := DestinationOf(key)
 	id := tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
 	h, err := b.o.Histories.Load(id)
 	if err != nil {
@@ -58,6 +50,9 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	}
 	if s.Permission.Reason != "" {
 		add("Postfix's own settings forbid to hold: %s.", s.Permission.Reason)
+	}
+	if why := b.Blind(); why != "" {
+		add("Only rows of [[send]] are held: %s.", why)
 	}
 	o := b.outage.state()
 	if o.Override != "" {

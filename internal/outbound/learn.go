@@ -76,23 +76,25 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 }
 
 // used returns what a delivery shows of its destination. Of those that were not
-// sent only what we held does: at level "may" a failed handshake is tried again.
+// sent only what we held does, if only by one host of several: at level "may" a failed
+// handshake is tried again.
 func (b *Outbound) used(d *maillog.Delivery, l lookup) (level tlsstate.Security, ok bool) {
 	switch {
 	case d.Status == maillog.Sent && d.TLS == maillog.Encrypted:
 		b.counts.add(&b.counts.Sent[d.Security.Level])
 		return d.Security, true
-	case d.Status == maillog.Sent && d.TLS == maillog.Clear && !l.encrypt:
+	case d.Status == maillog.Sent && d.TLS == maillog.Clear && !l.encrypt && !b.settings.Load().Permission.Unlogged:
 		b.counts.add(&b.counts.Sent[tlsstate.Plaintext])
 		if d.Failed {
 			b.counts.add(&b.counts.AfterFailure)
 		}
 		return tlsstate.Security{}, true
-	case d.Status == maillog.Sent: // with "encrypt" nothing goes in clear: a line is missing
+	case d.Status == maillog.Sent: // a line is missing: with "encrypt" nothing goes in clear
 		b.counts.add(&b.counts.Unknown)
 		return level, false
 	}
-	return tlsstate.Security{}, d.Refusal != maillog.NoRefusal && b.isHeld(l)
+	refused := d.Refusal != maillog.NoRefusal || d.Status == maillog.Deferred && len(d.Skipped) > 0
+	return tlsstate.Security{}, refused && b.isHeld(l)
 }
 
 // isHeld reports whether our answer for the destination was, or is, "encrypt".

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -18,8 +19,9 @@ type name struct {
 	id  tlsstate.Identity
 	// route is the host of a key in brackets, else "".
 	route string
-	// asked is set once Postfix asked for it.
-	asked atomic.Bool
+	// asked is set once Postfix asked for it; isRoute once it asked for this host in
+	// brackets, or mail for a next-hop that is no destination went to it.
+	asked, isRoute atomic.Bool
 }
 
 // names holds the keys that were asked lately, so that a look-up copies nothing.
@@ -53,7 +55,7 @@ func (n *names) find(key []byte) *name {
 	defer n.mu.Unlock()
 	if found = n.old[string(key)]; found == nil {
 		found = &name{key: string(key)}
-		if domain, ok := DestinationOf(found.key); ok {
+		if domain, err := DestinationOf(found.key); err == nil {
 			found.id = tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
 		} else if strings.HasPrefix(found.key, "[") {
 			found.route = hostsOf(hops(found.key))[0]
@@ -66,22 +68,25 @@ func (n *names) find(key []byte) *name {
 	return found
 }
 
+// addRoute notes a host that mail goes to by the administrator's order, if it is one.
+func (n *names) addRoute(host string) {
+	if host != "" {
+		n.find([]byte(host)).isRoute.Store(true)
+	}
+}
+
 func isCapital(r rune) bool { return 'A' <= r && r <= 'Z' }
 
 // DestinationOf returns the domain that a key names, in lower-case A-labels:
 // Postfix passes it as somebody typed it (socketmap even with its case). Not
 // for keys of parent domains (".test"), hosts in brackets, ports, addresses and
 // single labels: those are routes of the administrator's.
-func DestinationOf(key string) (domain string, ok bool) {
-	if key == "" || strings.ContainsAny(key, "[]:") || key[0] == '.' {
-		return "", false
+func DestinationOf(key string) (domain string, err error) {
+	_, notAddress := netip.ParseAddr(key)
+	domain, err = peer.Normalize(key)
+	if err != nil || notAddress == nil || strings.ContainsAny(key, "[]:") || key[0] == '.' || !strings.Contains(domain, ".") ||
+		domain == "localhost.localdomain" || strings.HasSuffix(domain, ".localhost") {
+		return "", fmt.Errorf("%.100q is no destination: name the domain that mail is sent to", key)
 	}
-	if _, err := netip.ParseAddr(key); err == nil {
-		return "", false
-	}
-	domain, err := peer.Normalize(key)
-	if err != nil || !strings.Contains(domain, ".") || domain == "localhost.localdomain" || strings.HasSuffix(domain, ".localhost") {
-		return "", false
-	}
-	return domain, true
+	return domain, nil
 }

@@ -106,23 +106,17 @@ func note[V any](all *map[string]V, most int, key string, v V) {
 	}
 }
 
-// begins reports whether so many fail together that it is an outage: more than are
-// reached meanwhile.
+// begins reports whether so many failed within the window that it is an outage: more than
+// were reached. Those of one network count once: a provider's customers fail together for
+// its own reasons.
 func (o *outage) begins(now time.Time) bool {
-	n := o.together(now)
-	return n > outageNames && n > count(o.reached, now.Add(-outageWindow))
-}
-
-// together counts the destinations that failed within the window, those of one
-// network once: a provider's customers fail together for its own reasons.
-func (o *outage) together(now time.Time) int {
 	networks := make(map[string]bool)
 	for name, f := range o.s.Failing {
 		if now.Sub(f.At).Abs() <= outageWindow {
 			networks[cmp.Or(f.Network, name)] = true
 		}
 	}
-	return len(networks)
+	return len(networks) > max(outageNames, count(o.reached, now.Add(-outageWindow)))
 }
 
 // count returns how many networks were reached after a time.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,8 @@ type Options struct {
 	// Outage, if not nil, is called when many destinations begin to fail at
 	// once, and when that ends.
 	Outage func(OutageState)
+	// Lines, if not nil, returns how many lines of Postfix's log were read.
+	Lines func() uint64
 	// Writes, if not nil, reports whether what is seen on a day may be remembered.
 	Writes func(tlsstate.Day) bool
 	// Now is the clock. Required.
@@ -60,6 +63,7 @@ type Outbound struct {
 	tally    sentTally
 	counts   counts
 	failed   atomic.Int64 // unix minute of the last failure that was logged
+	sight    sight
 }
 
 // New returns an Outbound. What was kept of an earlier one is given to
@@ -85,6 +89,7 @@ func (b *Outbound) Answer(key []byte, pid uint32) bool {
 		return false
 	}
 	n := b.names.find(key)
+	b.names.addRoute(n.route)
 	now := b.o.Now()
 	encrypt := false
 	if !n.id.IsZero() {
@@ -94,8 +99,43 @@ func (b *Outbound) Answer(key []byte, pid uint32) bool {
 		h, ok := b.load(n.id)
 		encrypt = ok && b.holds(n.id.Name, h, now)
 	}
+	if encrypt && b.o.Lines != nil {
+		b.sight.held(b.o.Lines(), now)
+	}
 	b.asked.note(pid, lookup{name: n, at: now, encrypt: encrypt})
 	return encrypt
+}
+
+// sight is whether the log is read: without it no release can be counted.
+type sight struct {
+	mu    sync.Mutex
+	lines uint64
+	since time.Time // mail may be held, and no line was read
+}
+
+// blindAfter is for how long mail is held without a line: it must not be returned.
+const blindAfter = 48 * time.Hour
+
+func (s *sight) held(lines uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() || s.lines != lines {
+		s.lines, s.since = lines, now
+	}
+}
+
+// Blind returns why no pin is held though Postfix's settings allow it, or "".
+func (b *Outbound) Blind() string {
+	if b.o.Lines == nil {
+		return ""
+	}
+	b.sight.mu.Lock()
+	defer b.sight.mu.Unlock()
+	since := b.sight.since
+	if since.IsZero() || b.sight.lines != b.o.Lines() || b.o.Now().Sub(since) <= blindAfter {
+		return ""
+	}
+	return fmt.Sprintf("no line of Postfix's log was read since %s, so that a release could not be counted", since.UTC().Format(time.RFC3339))
 }
 
 // load returns what is known of an identity. ok is false where that failed.
@@ -118,7 +158,7 @@ func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool 
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	return s.wouldHold(&v) && (v.Required || !b.outage.releases(domain, now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
+	return s.wouldHold(&v) && (v.Required || b.Blind() == "" && !b.outage.releases(domain, now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
 }
 
 // stripped returns the verdict on a delivery in clear on a day.

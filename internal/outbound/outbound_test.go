@@ -521,7 +521,9 @@ func TestSentByAClockAhead(t *testing.T) {
 // TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
 	ask := func(a *asked, n *names, pid uint32, key string, ago time.Duration) {
-		a.note(pid, lookup{name: n.find([]byte(key)), at: noon.Add(-ago)})
+		found := n.find([]byte(key))
+		n.addRoute(found.route)
+		a.note(pid, lookup{name: found, at: noon.Add(-ago)})
 	}
 	for name, tt := range map[string]struct {
 		lookups map[string]time.Duration // by key, of process 77
@@ -531,7 +533,9 @@ func TestNexthop(t *testing.T) {
 	}{
 		"the recipient's domain":    {map[string]time.Duration{"bank.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
 		"by way of another":         {map[string]time.Duration{"hub.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "hub.test"},
-		"one of several":            {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
+		"one of several":            {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Minute}, "bank.test"},
+		"of the delivery before":    {map[string]time.Duration{"other.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Second}, ""},
+		"a slow one":                {map[string]time.Duration{"hub.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: 9 * time.Second}, "hub.test"},
 		"two within a second":       {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
 		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
 		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1"}, ""},
@@ -566,6 +570,80 @@ func TestNexthop(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestOwnTable: of a domain for which a table before ours has the answer Postfix asks
+// us nothing. How it is reached says nothing of the one that was asked for before.
+func TestOwnTable(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.deliver("bank.test", refused)
+	before := len(w.events)
+	for _, d := range []maillog.Delivery{tls12, inClear} {
+		d.At, d.PID, d.QueueID, d.Domain, d.Host, d.Addr = w.now, 77, "Q99", "own.test", "mx.own.test", "192.0.2.1"
+		w.Delivered(&d)
+	}
+	if len(w.events) != before || w.Stats().Unattributed != 2 || len(w.State().Waiting) != 1 {
+		t.Errorf("%+v, %+v", w.events[before:], w.State().Waiting)
+	}
+}
+
+// TestOtherHostIsDown: mail that waits for one host's TLS and for another host at all is
+// released as any that is held.
+func TestOtherHostIsDown(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	down := maillog.Delivery{Status: maillog.Deferred, Skipped: []string{"mx1.bank.test"}}
+	for day := range 3 {
+		if got := w.deliver("bank.test", down); got != (day < 2) {
+			t.Errorf("day %d: encrypt %v", day+1, got)
+		}
+		w.days(1)
+	}
+}
+
+// TestBlind: where no line of Postfix's log is read, no day counts, and mail would wait
+// until it is returned.
+func TestBlind(t *testing.T) {
+	w := newWorld(t, rows(tlsstate.Row{Domain: "row.test", Least: tlsstate.TLS12}))
+	lines := uint64(0)
+	w.o.Lines = func() uint64 { return lines }
+	w.pin("bank.test")
+	answers := func(when string, want bool) {
+		t.Helper()
+		e, err := w.Explain("bank.test")
+		if got := w.Answer([]byte("bank.test"), 77); got != want || e.Encrypt != want || err != nil || (w.Overview().Forbidden == "") != want {
+			t.Errorf("%s: encrypt %v, explained %+v, error %v", when, got, e, err)
+		}
+		if !w.Answer([]byte("row.test"), 77) {
+			t.Errorf("%s: a row is not held", when)
+		}
+	}
+	lines++
+	answers("at first", true)
+	w.days(2)
+	answers("after two days", true)
+	w.now = w.now.Add(time.Second)
+	answers("after more", false)
+	w.days(1)
+	answers("on the next day", false)
+	lines++
+	answers("with a line", true)
+	w.days(2)
+	lines++
+	w.now = w.now.Add(time.Hour)
+	answers("with lines now and then", true)
+}
+
+// TestTLSIsNotLogged: at smtp_tls_loglevel = 0 every delivery looks as if in clear.
+func TestTLSIsNotLogged(t *testing.T) {
+	w := newWorld(t, func(p *tlsstate.Policy, s *Settings) { p.Stripped = tlsstate.Observe; s.Permission.Unlogged = true })
+	w.pin("bank.test")
+	before := len(w.events)
+	w.deliver("bank.test", inClear)
+	if s := w.Stats(); len(w.events) != before || s.Unknown != 1 || s.Sent[tlsstate.Plaintext] != 0 {
+		t.Errorf("%+v, %+v", w.events[before:], s)
 	}
 }
 

@@ -52,8 +52,8 @@ func (b *Outbound) Restore(s State) {
 
 // Overview is the sending side as a whole, for people.
 type Overview struct {
-	// Action is "hold" or "observe". Forbidden is why Postfix's own settings
-	// forbid to hold; "" if they don't.
+	// Action is "hold" or "observe". Forbidden is why no pin is held all the same:
+	// by Postfix's own settings, or because its log is not read; "" if they are.
 	Action    string `json:"action"`
 	Forbidden string `json:"forbidden,omitempty"`
 	// Lookups counts what Postfix asked, Encrypts what was answered "encrypt".
@@ -71,7 +71,7 @@ type Overview struct {
 // and the follower's.
 func (b *Outbound) Overview() Overview {
 	s := b.settings.Load()
-	return Overview{Action: word(s.Rules.Default().Stripped), Forbidden: s.Permission.Reason, State: b.State()}
+	return Overview{Action: word(s.Rules.Default().Stripped), Forbidden: cmp.Or(s.Permission.Reason, b.Blind()), State: b.State()}
 }
 
 // Sent counts recipients that mail was sent to.

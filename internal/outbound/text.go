@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -43,15 +44,11 @@ func writeWaiting(w io.Writer, all []Waiting) {
 	fmt.Fprintln(table, "DESTINATION\tPIN\tSINCE\tWAITING\tIN CLEAR\tRELEASE\tREASON")
 	for i := range all {
 		d := &all[i]
-		release := d.Release
-		if release == "" {
-			release = "never"
-		}
 		reason := d.Reason
 		if len(d.Hosts) > 0 { // none where Postfix did not try
 			reason += " by " + strings.Join(d.Hosts, ", ")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", d.Destination, d.Pin, d.First.UTC().Format(time.DateOnly), len(d.QueueIDs), d.Observed, release, reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", d.Destination, d.Pin, d.First.UTC().Format(time.DateOnly), len(d.QueueIDs), d.Observed, cmp.Or(d.Release, "never"), reason)
 	}
 	table.Flush()
 	for i := range all {

@@ -103,6 +103,47 @@ func TestOutboundOneHostOfTwo(t *testing.T) {
 	}
 }
 
+// TestOutboundOtherHostIsDown: mail that waits because one host is stripped and the
+// other is down is held, and counts for the release.
+func TestOutboundOtherHostIsDown(t *testing.T) {
+	s := newOutbox(t, map[string][]string{"bank.test": {"mx1.bank.test", "mx2.bank.test"}})
+	d := serve(t, s.in.MilterSocket(), taught(t, tlsstate.TLS12, 30, "destination:bank.test"), s.config(hold))
+	s.sinks["mx1.bank.test"].Set(posttest.Behaviour{NoOffer: true})
+	s.sinks["mx2.bank.test"].Close()
+	s.send("ann@bank.test")
+	s.line(`to=<ann@bank\.test>.* status=deferred \(connect to mx2`)
+	if line := d.wait("msg=\"mail held\""); !strings.Contains(line, "release=") {
+		t.Error(line)
+	}
+}
+
+// TestOutboundOwnTable: of a destination for which a table before ours has the answer
+// Postfix asks us nothing: how it is reached is not learned of the one that the same
+// process sent to before.
+func TestOutboundOwnTable(t *testing.T) {
+	s := newOutbox(t, map[string][]string{"bank.test": {"mx.bank.test"}, "old.test": {"mx.old.test"}, "new.test": {"mx.new.test"}},
+		"smtp_tls_policy_maps = inline:{old.test=may}, memcache:${config_directory}/tlsratchet-policy.cf")
+	d := serve(t, s.in.MilterSocket(), taught(t, tlsstate.TLS12, 30, "destination:bank.test"), s.config(""))
+	s.sinks["mx.old.test"].Set(posttest.Behaviour{NoOffer: true})
+	aSecondLater()
+	for n := range 5 {
+		for _, to := range []string{fmt.Sprintf("n%d@bank.test", n), fmt.Sprintf("n%d@old.test", n)} {
+			s.send(to)
+			s.arrives(to)
+		}
+	}
+	s.line(`to=<n4@old\.test>.* status=sent`)
+	s.send("ann@new.test") // when this was learned, that before was read
+	s.line(`to=<ann@new\.test>.* status=sent`)
+	d.remembered("destination:new.test")
+	if h := recall(t, d.history, "destination:bank.test"); h.Seen[tlsstate.Plaintext] != 0 {
+		t.Errorf("bank.test was seen in clear: %+v", h)
+	}
+	if strings.Contains(d.text(), "msg=\"mail sent in clear\"") {
+		t.Error(d.text())
+	}
+}
+
 // TestOutboundReleaseOnTheThirdDay: mail that waited is delivered, loudly, and
 // nothing is lost. Two days are simulated in the memory.
 func TestOutboundReleaseOnTheThirdDay(t *testing.T) {
