@@ -32,6 +32,8 @@ type Sent struct {
 	Pinned       int `json:"pinned"`
 	// Incidents are downgrades of destinations.
 	Incidents []*Incident `json:"incidents"`
+	// TLSNotLogged: no line is about the TLS of a delivery, so nothing was learned.
+	TLSNotLogged bool `json:"tls_not_logged,omitempty"`
 	// Relay is the host that takes nearly all mail: then nothing was learned.
 	Relay string `json:"relay,omitempty"`
 }
@@ -51,10 +53,12 @@ type sending struct {
 	latest    tlsstate.Day
 	hosts     map[string]int
 	all, away int // deliveries, and those that teach nothing for where they went
+	// logs are the hosts of ours that log TLS, as a line has shown.
+	logs map[string]bool
 }
 
 func newSending(o *Options, now time.Time) *sending {
-	s := &sending{memory: newMemory(), incidents: newIncidents(&o.Breaker), latest: tlsstate.DayOf(now) + 1, hosts: make(map[string]int)}
+	s := &sending{memory: newMemory(), incidents: newIncidents(&o.Breaker), latest: tlsstate.DayOf(now) + 1, hosts: make(map[string]int), logs: make(map[string]bool)}
 	s.Outbound = outbound.New(outbound.Options{
 		Histories: s.memory, Settings: *o.Sending, Events: s.event,
 		Now: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler),
@@ -68,6 +72,14 @@ func (s *sending) Delivered(d *maillog.Delivery) {
 		return
 	}
 	s.now = d.At
+	switch d.TLS { // before its first line of TLS a log may be one without any
+	case maillog.Encrypted:
+		s.logs[d.From] = true
+	case maillog.Clear:
+		if !s.logs[d.From] {
+			d.TLS = maillog.TLSUnknown
+		}
+	}
 	if outbound.IsInside(d) {
 		s.away++
 		return
@@ -108,6 +120,7 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 	r := &Sent{
 		AfterFailure: stats.AfterFailure, Unknown: stats.Unknown, Unattributed: stats.Unattributed + uint64(s.away),
 		WouldHold: stats.WouldHold, Held: stats.Held, Incidents: s.incidents.list,
+		TLSNotLogged: len(s.logs) == 0 && stats.Unknown > 0,
 	}
 	for l := len(stats.Sent) - 1; l >= 0; l-- {
 		r.Levels = append(r.Levels, SentCount{tlsstate.Level(l), stats.Sent[l]})
@@ -136,6 +149,9 @@ func (s *Sent) writeText(w io.Writer) {
 	row("deferred: TLS was required", s.Held)
 	row("hold would have deferred", s.WouldHold)
 	fmt.Fprintf(w, "%-31s%14s%14s\n", "destinations, pinned", words.Number(s.Destinations), words.Number(s.Pinned))
+	if s.TLSNotLogged {
+		io.WriteString(w, wrap("Note: no line is about the TLS of a delivery: set smtp_tls_loglevel = 1 in main.cf. Nothing was learned of destinations."))
+	}
 	if s.Relay != "" {
 		io.WriteString(w, wrap("Note: nearly all mail goes by way of "+s.Relay+", so nothing was learned of the destinations behind it."))
 	}

@@ -98,3 +98,22 @@ func TestSentByRelay(t *testing.T) {
 		t.Errorf("%+v, %v", r.Report.Sent, r.Histories)
 	}
 }
+
+// TestSentWithoutTLSLines: before its first line of TLS a log may be of the time before
+// smtp_tls_loglevel = 1: nothing in it is known to be in clear.
+func TestSentWithoutTLSLines(t *testing.T) {
+	var b strings.Builder
+	for day := 1; day <= 4; day++ {
+		b.WriteString(sentMail(on(day, 8, 0), day, "mx.bank.example", false))
+	}
+	r := replaySent(t, b.String())
+	var text bytes.Buffer
+	if err := r.Report.WriteText(&text); err != nil || len(r.Histories) != 0 || r.Report.Sent.Unknown != 4 || !strings.Contains(text.String(), "set smtp_tls_loglevel = 1") {
+		t.Errorf("%v, %+v, %v\n%s", err, r.Report.Sent, r.Histories, &text)
+	}
+	b.WriteString(sentMail(on(5, 8, 0), 5, "mx.bank.example", true) + sentMail(on(6, 8, 0), 6, "mx.bank.example", false))
+	got := replaySent(t, b.String()).Report.Sent
+	if got.Unknown != 4 || got.Levels[0].Recipients != 1 || got.Levels[3].Recipients != 1 || got.TLSNotLogged {
+		t.Errorf("%+v", got)
+	}
+}
