@@ -25,3 +25,11 @@ arrived() { [ "$(grep '^Subject: load ' /var/mail/root | sort -u | wc -l)" = "$(
 eventually "no message was lost of $(wc -l </root/sent)" arrived
 check 'the daemon is ready after it' systemctl is-active tlsratchet.service
 check 'what was learned is still there after it' tlsratchet peer show 192.0.2.10
+
+# A version that has one more socket.
+more=/var/spool/postfix/tlsratchet/more.sock
+check 'upgrade to a version with one more socket' apt-get install --yes /root/more.deb
+check 'the socket is there' test -S $more
+check 'the daemon is ready with it' systemctl is-active tlsratchet.service
+check 'mail after that' tls_mail
+rm -f $more
