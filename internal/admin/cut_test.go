@@ -99,17 +99,18 @@ func TestUnreadableLines(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		r    io.Reader
+		line int
 		bad  bool
 	}{
-		{"a disk that fails", io.MultiReader(strings.NewReader("\n"), failing{}), false},
-		{"a line without end", strings.NewReader(strings.Repeat("x", 1<<17)), true},
-		{"no JSON", strings.NewReader("peers\n"), true},
+		{"a disk that fails", io.MultiReader(strings.NewReader("\n"), failing{}), 2, false},
+		{"a line without end", strings.NewReader(strings.Repeat("x", 1<<17)), 1, true},
+		{"no JSON", strings.NewReader("peers\n"), 1, true},
 	} {
 		var last error
 		for _, err := range admin.Lines(tt.r) {
 			last = err
 		}
-		if last == nil || errors.Is(last, admin.ErrBadRequest) != tt.bad || !strings.HasPrefix(last.Error(), "line 1: ") {
+		if last == nil || errors.Is(last, admin.ErrBadRequest) != tt.bad || !strings.HasPrefix(last.Error(), fmt.Sprintf("line %d: ", tt.line)) {
 			t.Errorf("%s: %v", tt.name, last)
 		}
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,9 +22,9 @@ import (
 // a thousand.
 const maxLine = 64 << 10
 
-// Lines reads an export: one JSON object a line, empty lines left out and not
-// counted. It ends with the first line that can't be read. One that is too long
-// is the sender's mistake; what else can't be read isn't.
+// Lines reads an export: one JSON object a line, empty lines left out. It ends
+// with the first line that can't be read. One that is too long is the sender's
+// mistake; what else can't be read isn't.
 func Lines(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		s := bufio.NewScanner(r)
@@ -32,10 +33,9 @@ func Lines(r io.Reader) iter.Seq2[Line, error] {
 		for ; s.Scan(); n++ {
 			b := bytes.TrimSpace(s.Bytes())
 			if len(b) == 0 {
-				n--
 				continue
 			}
-			var l Line
+			l := Line{Number: n}
 			err := strict(b, &l)
 			if err != nil {
 				err = fmt.Errorf("line %d: %w", n, err)
@@ -96,8 +96,9 @@ func (l *Local) merge(ctx context.Context, act, claimed string, lines iter.Seq2[
 		if err != nil {
 			return done, err
 		}
+		line.Number = cmp.Or(line.Number, done.Lines+1)
 		if err := l.mergeLine(ctx, line, &done); err != nil {
-			return done, fmt.Errorf("line %d: %w", done.Lines+1, err)
+			return done, fmt.Errorf("line %d: %w", line.Number, err)
 		}
 		if done.Lines++; done.Lines%batchLines == 0 {
 			if _, err := l.flush(ctx); err != nil {
@@ -145,7 +146,7 @@ func (l *Local) mergeLine(ctx context.Context, line Line, done *Imported) error 
 		if name != "" {
 			reason += fmt.Sprintf(": use %s:%s", id.Kind, name)
 		}
-		done.refuse(reason)
+		done.refuse(line, reason)
 		return nil
 	}
 	var before, after tlsstate.History
@@ -159,7 +160,7 @@ func (l *Local) mergeLine(ctx context.Context, line Line, done *Imported) error 
 	})
 	switch {
 	case errors.Is(err, store.ErrFuture):
-		done.refuse(id.String() + " is dated later than tomorrow")
+		done.refuse(line, id.String()+" is dated later than tomorrow")
 	case err != nil:
 		return fmt.Errorf("merging %s: %w", id, err)
 	case after != before:
@@ -171,9 +172,8 @@ func (l *Local) mergeLine(ctx context.Context, line Line, done *Imported) error 
 // maxReasons is how many refused lines are named.
 const maxReasons = 20
 
-// refuse counts the line after those that are done.
-func (i *Imported) refuse(reason string) {
+func (i *Imported) refuse(line Line, reason string) {
 	if i.Refused++; i.Refused <= maxReasons {
-		i.Reasons = append(i.Reasons, fmt.Sprintf("line %d: %s", i.Lines+1, reason))
+		i.Reasons = append(i.Reasons, fmt.Sprintf("line %d: %s", line.Number, reason))
 	}
 }

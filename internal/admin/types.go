@@ -189,6 +189,8 @@ type Act struct {
 
 // Line is one history in an export.
 type Line struct {
+	// Number is that of the line in a file that is imported; 0 elsewhere.
+	Number   int               `json:"line,omitempty"`
 	Identity tlsstate.Identity `json:"identity"`
 	History  tlsstate.History  `json:"history"`
 }
