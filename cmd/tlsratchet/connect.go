@@ -104,14 +104,15 @@ func show(c *cli.Context, v any, text func(io.Writer)) error {
 }
 
 // flagsInPlace refuses an argument that looks like a flag: after an argument it
-// would be taken for one more, silently. So would a flag before a subcommand.
+// would be taken for one more, silently. So would a flag before a subcommand; the
+// variable of --config sets it there, too.
 func flagsInPlace(c *cli.Context) error {
 	if c.Bool("version") {
 		return usagef("--version goes without a command")
 	}
 	for _, above := range c.Lineage()[1:] {
 		for _, name := range above.LocalFlagNames() {
-			if _, set := os.LookupEnv(configVariable); name != "config" || !set {
+			if name != "config" || above.String(name) != os.Getenv(configVariable) {
 				return usagef("flags go after the command: move --%s behind %s", name, c.Command.Name)
 			}
 		}
