@@ -75,16 +75,11 @@ func configFile(named, usual string) string {
 // loadConfig reads the configuration that the command line asks for.
 func loadConfig(c *cli.Context) (*config.Config, error) {
 	flags := config.Flags{}
+	for _, name := range c.LocalFlagNames() {
+		flags[name] = c.String(name)
+	}
 	if listen := c.StringSlice("listen"); listen != nil {
 		flags["listen"] = strings.Join(listen, ",")
-	}
-	if c.IsSet("history") {
-		flags["history"] = c.String("history")
-	}
-	for _, f := range policy {
-		if c.IsSet(f.name) {
-			flags[f.name] = c.String(f.name)
-		}
 	}
 	file := configFile(c.String("config"), config.DefaultFile)
 	cfg, err := config.Load(file, os.LookupEnv, flags)

@@ -6,19 +6,9 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"github.com/xrash/smetrics"
-)
 
-// nearest returns the name that somebody may have meant, or "".
-func nearest(meant string, names []string) (best string) {
-	least := 3 // letters that differ, at most one fewer
-	for _, name := range names {
-		if n := smetrics.WagnerFischer(meant, name, 1, 1, 1); n < least && n < len(name) {
-			best, least = name, n
-		}
-	}
-	return best
-}
+	"tlsratchet/internal/config"
+)
 
 // unknownCommand is the error of a command that there isn't.
 func unknownCommand(c *cli.Context, name string) error {
@@ -26,7 +16,7 @@ func unknownCommand(c *cli.Context, name string) error {
 	for _, command := range c.App.VisibleCommands() {
 		names = append(names, command.Name)
 	}
-	if best := nearest(name, names); best != "" {
+	if best := config.Nearest(name, names); best != "" {
 		return usagef("unknown command %q: did you mean %s?", name, best)
 	}
 	return usagef("unknown command %q: try tlsratchet --help", name)
@@ -56,7 +46,7 @@ func flagError(c *cli.Context, err error) error {
 	for _, f := range flags {
 		names = append(names, f.Names()...)
 	}
-	if best := nearest(strings.TrimLeft(name, "-"), names); best != "" {
+	if best := config.Nearest(strings.TrimLeft(name, "-"), names); best != "" {
 		return fmt.Errorf("unknown flag %s: did you mean --%s?", dashed(name), best)
 	}
 	return fmt.Errorf("unknown flag %s: try --help", dashed(name))

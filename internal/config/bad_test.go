@@ -16,19 +16,20 @@ func TestBadFiles(t *testing.T) {
 		{"\nlisten = \n", "2: listen: not in the form of TOML: unexpected character U+000A at start of value" + quotes},
 		{"a\n", "1: not in the form of TOML: expected '=' after key"},
 		{"[policy]\n[log]\n[policy]\n", "3: not in the form of TOML: table policy already exists"},
-		{"header = 'all'\nheader = 'all'\n", "2: header: not in the form of TOML: key header is already defined" + quotes},
+		{"header = 'all'\nheader = 'all'\n", "2: header: not in the form of TOML: key header is already defined"},
 		{"[policy]\nstripped = temp-fail\n", "2: policy.stripped: not in the form of TOML: expected keyword \"true\"" + quotes},
-		{"[limits]\ncache = 99999999999999999999\n", "2: limits.cache: not in the form of TOML: decimal number is too large to fit in a 64-bit signed integer" + quotes},
+		{"[limits]\ncache = 99999999999999999999\n", "2: limits.cache: not in the form of TOML: decimal number is too large to fit in a 64-bit signed integer"},
 		{"listen = [\n'systemd',\nx]\n", "3: not in the form of TOML: unexpected character U+0078 'x' at start of value"},
 		{"\xff", "1: not in the form of TOML: invalid character at start of key: U+00FF 'ÿ'"},
 
 		// Unknown keys.
-		{"\nlissten = []\n", "2: lissten: unknown key: use listen, history, header, exempt_networks, judge_networks, plain_listeners, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, shared_insecure, [socket], [log], [limits], [reply], [policy], [policy_service], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
-		{"[socket]\nmod = '0660'\n", "2: socket.mod: unknown key: use mode, group"},
+		{"\nlissten = []\n", "2: lissten: unknown key: did you mean listen?"},
+		{"[socket]\nmod = '0660'\n", "2: socket.mod: unknown key: did you mean mode?"},
+		{"[[peers]]\n", "1: peers: unknown key: did you mean [[peer]]?"},
 		{"[log]\n\nstripped = 'observe'\n", "3: log.stripped: unknown key: stripped belongs in [policy]"},
 		{"stripped = 'observe'\n", "1: stripped: unknown key: stripped belongs in [policy]"},
 		{"[policy]\nlisten = []\n", "2: policy.listen: unknown key: listen belongs at the top, before the first [table]"},
-		{"[polcy]\n", "1: polcy: unknown key: use listen, history, header, exempt_networks, judge_networks, plain_listeners, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, shared_insecure, [socket], [log], [limits], [reply], [policy], [policy_service], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
+		{"[polcy]\n", "1: polcy: unknown key: did you mean [policy]?"},
 		{"[policy.stripped]\n", "1: policy.stripped: want a string in quotes, got a table"},
 		{"[log.more]\n", "1: log.more: unknown key: use format, level"},
 		{"\"policy.stripped\" = 'observe'\n", "1: \"policy.stripped\": unknown key: use listen, history, header, exempt_networks, judge_networks, plain_listeners, exempt_recipients, spf, shared, shared_password_file, shared_roots_file, shared_milliseconds, shared_insecure, [socket], [log], [limits], [reply], [policy], [policy_service], [outbound], [breaker], [admin], [selfcheck], [status], [dns], [alert], [[peer]], [[send]], [[destination]]"},
@@ -36,8 +37,8 @@ func TestBadFiles(t *testing.T) {
 		{"[[policy]]\n", "1: policy: it is a table: write [policy]"},
 		{"[socket]\n\"\\u001b[2J\" = 1\n", "2: socket.\"\\x1b[2J\": unknown key: use mode, group"},
 
-		{"[policy_service]\nlisten = ['systemd']\n", "2: policy_service.listen: unknown listener \"systemd\": use unix:/path or inet:host:port"},
-		{"[outbound]\nlisten = ['systemd']\n", "2: outbound.listen: unknown listener \"systemd\": use beside, unix:/path or inet:host:port"},
+		{"[policy_service]\nlisten = ['systemd']\n", "2: policy_service.listen: unknown listener \"systemd\": use unix:/path, inet:host:port"},
+		{"[outbound]\nlisten = ['systemd']\n", "2: outbound.listen: unknown listener \"systemd\": use unix:/path, inet:host:port, beside"},
 		{"[outbound]\nlog = 'syslog'\n", "2: outbound.log: path \"syslog\": want an absolute path of a file, \"journal\" or \"off\""},
 		{"[outbound]\npin_after_days = 'x'\n", "2: outbound.pin_after_days: want a whole number from 1 to 64, got \"x\", or \"policy\""},
 		{"[[send]]\ndomain = 'a.example'\n", "1: send: sets nothing: add action, least or exempt = true"},
@@ -88,8 +89,8 @@ func TestBadFiles(t *testing.T) {
 
 		// Listeners and files.
 		{"listen = []\n", "1: listen: the list is empty: want 1 at least"},
-		{"listen = ['tcp:127.0.0.1:25']\n", "1: listen: unknown listener \"tcp:127.0.0.1:25\": use unix:/path, inet:host:port or systemd"},
-		{"listen = ['systemd:']\n", "1: listen: unknown listener \"systemd:\": use unix:/path, inet:host:port or systemd"},
+		{"listen = ['tcp:127.0.0.1:25']\n", "1: listen: unknown listener \"tcp:127.0.0.1:25\": use unix:/path, inet:host:port, systemd"},
+		{"listen = ['systemd:']\n", "1: listen: unknown listener \"systemd:\": use unix:/path, inet:host:port, systemd"},
 		{"listen = ['unix:run/m.sock']\n", "1: listen: path \"run/m.sock\": want an absolute path of a file"},
 		{"listen = ['unix:/']\n", "1: listen: path \"/\": want an absolute path of a file"},
 		{"listen = [\"unix:/a\\nb\"]\n", "1: listen: path \"/a\\nb\": want one without control characters"},
@@ -142,7 +143,7 @@ func TestBadPeers(t *testing.T) {
 		{"domain = 'bank.example'\naction = 'refuse'", "4: peer.action: unknown action \"refuse\": use observe, header, quarantine, tempfail, reject"},
 		{"domain = 'bank.example'\nleast = 'none'", "4: peer.least: unknown level \"none\": use weak, TLSv1.2, TLSv1.3"},
 		{"domain = 'bank.example'\nexempt = 'yes'", "4: peer.exempt: want true or false, got \"yes\""},
-		{"domain = 'bank.example'\nleest = 'weak'", "4: peer.leest: unknown key: use domain, subdomains, network, sender, action, least, fingerprint, exempt"},
+		{"domain = 'bank.example'\nleest = 'weak'", "4: peer.leest: unknown key: did you mean least?"},
 
 		// Nobody is everybody.
 		{"least = 'weak'\ndomain = 'com'\nsubdomains = true", "4: peer.domain: com with its subdomains is everybody" + everybody + "name a domain below it"},

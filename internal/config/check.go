@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,10 @@ func (l *loader) warn(position, format string, args ...any) {
 	l.config.warnings = append(l.config.warnings, l.problem(position, fmt.Errorf(format, args...)).Error())
 }
 
+// ofService matches the variables that Kubernetes sets for a service, such as one
+// that is called tlsratchet.
+var ofService = regexp.MustCompile(`_SERVICE_(HOST|PORT)|_PORT(_[0-9]+_(TCP|UDP|SCTP).*)?$`)
+
 // CheckVariables warns of variables with our prefix that nobody reads: a name that is
 // misspelt. environ is as [os.Environ] returns it; others are names that somebody
 // else reads.
@@ -34,7 +39,7 @@ func (c *Config) CheckVariables(environ []string, others ...string) {
 		}
 	}
 	for _, v := range environ {
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, variables) && !slices.Contains(known, name) {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, variables) && !slices.Contains(known, name) && !ofService.MatchString(name) {
 			c.warnings = append(c.warnings, fmt.Sprintf("the variable %s is ignored: no key has this name", shown(name)))
 		}
 	}

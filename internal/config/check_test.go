@@ -91,6 +91,10 @@ func TestVariables(t *testing.T) {
 	c.CheckVariables([]string{
 		"PATH=/bin", "TLSRATCHET_HISTORY=/x", "TLSRATCHET_POLICY_STRIPED=reject", "TLSRATCHET_CONFIG=none",
 		"TLSRATCHET_SHARED_PASSWORD=x", "TLSRATCHET_HOOK=https://x.example", "XTLSRATCHET_A=1",
+		// Of a service that is called tlsratchet, and of its page.
+		"TLSRATCHET_SERVICE_HOST=10.96.0.7", "TLSRATCHET_SERVICE_PORT=8893", "TLSRATCHET_SERVICE_PORT_MILTER=8893",
+		"TLSRATCHET_PORT=tcp://10.96.0.7:8893", "TLSRATCHET_PORT_8893_TCP=tcp://10.96.0.7:8893", "TLSRATCHET_PORT_8893_TCP_PROTO=tcp",
+		"TLSRATCHET_PORT_8893_TCP_PORT=8893", "TLSRATCHET_PORT_8893_TCP_ADDR=10.96.0.7", "TLSRATCHET_PAGE_SERVICE_HOST=10.96.0.8",
 	}, "TLSRATCHET_CONFIG")
 	if want := []string{`the variable "TLSRATCHET_POLICY_STRIPED" is ignored: no key has this name`}; !slices.Equal(c.Warnings(), want) {
 		t.Errorf("%q, want %q", c.Warnings(), want)

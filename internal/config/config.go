@@ -87,6 +87,7 @@ type Config struct {
 // Flags are those of a trial: their texts by their names, which are "listen" (with
 // commas between several), "history" (a relative path is seen from the working
 // folder), "action" (for stripped), and the other keys of [policy] with hyphens.
+// Others are ignored.
 type Flags map[string]string
 
 // Load returns the configuration of a file, the variables that env finds
@@ -108,10 +109,10 @@ func Load(path string, env func(string) (string, bool), flags Flags) (*Config, e
 func load(name string, data []byte, env func(string) (string, bool), flags Flags) (*Config, error) {
 	l := newLoader(name, defaults())
 	l.fromFile(data)
-	if env != nil {
-		l.fromEnv(env)
+	if env == nil {
+		env = func(string) (string, bool) { return "", false }
 	}
-	l.fromFlags(flags)
+	l.overrides(env, flags)
 	l.rules()
 	l.checkSharedPrivate()
 	if err := l.err(); err != nil {

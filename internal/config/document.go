@@ -46,7 +46,9 @@ func (x *indexer) broken(err error) *problem {
 	line := bytes.Split(x.data, []byte("\n"))[p.line-1]
 	if key, _, ok := bytes.Cut(line, []byte("=")); ok {
 		p.where = dotted(x.table, string(bytes.TrimSpace(key)))
-		words += " (strings need quotes, numbers and true or false none)"
+		if strings.Contains(words, "expected") { // a value of no form, not a key that is there twice
+			words += " (strings need quotes, numbers and true or false none)"
+		}
 	}
 	p.err = fmt.Errorf("not in the form of TOML: %s", words)
 	return p

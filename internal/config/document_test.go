@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -109,6 +111,7 @@ func TestNumbersTakeTheirWholeRange(t *testing.T) {
 		"outbound.release_after_days": {2, 64}, "outbound.relax_after_days": {2, 64},
 		"selfcheck.every_seconds": {10, 86400}, "dns.timeout_milliseconds": {100, 2000}, "shared_milliseconds": {1, 1000}, "alert.per_hour": {1, 1000},
 	}
+	example := commented(t)
 	for _, s := range settings(defaults()) {
 		if _, ok := s.text("7").(int64); !ok {
 			continue
@@ -118,10 +121,37 @@ func TestNumbersTakeTheirWholeRange(t *testing.T) {
 			t.Errorf("%s: the test doesn't know its range", s.name)
 			continue
 		}
+		if states := fmt.Sprintf("%d to %d", r[0], r[1]); !strings.HasPrefix(s.name, "outbound.") && !strings.Contains(example[s.variable()], states) {
+			t.Errorf("the example does not state %s of %s:\n%s", states, s.name, example[s.variable()])
+		}
 		for n, want := range map[int64]bool{r[0] - 1: false, r[0]: true, r[1]: true, r[1] + 1: false, -1 << 63: false} {
 			if err := s.set(n); (err == nil) != want {
 				t.Errorf("%s = %d: %v", s.name, n, err)
 			}
+		}
+	}
+}
+
+// commented are the comments of the example, by the variable at their end.
+func commented(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("../../contrib/tlsratchet.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)((?:^#.*\n)*?)^# Variable: (\w+)(.*)\n`).FindAllSubmatch(data, -1) {
+		all[string(m[2])] = strings.ReplaceAll(string(m[1]), "\n# ", " ") + string(m[3])
+	}
+	return all
+}
+
+// TestExampleStatesRestarts: what a reload does not change is told beside the key.
+func TestExampleStatesRestarts(t *testing.T) {
+	example := commented(t)
+	for _, s := range settings(defaults()) {
+		if strings.HasSuffix(example[s.variable()], " Needs a restart.") == s.live {
+			t.Errorf("%s: the example does not state whether it needs a restart: %q", s.name, example[s.variable()])
 		}
 	}
 }

@@ -32,7 +32,7 @@ func refuses[V comparable](t *testing.T, parse func(string) (V, error), texts ..
 
 func TestListeners(t *testing.T) {
 	long := "/" + strings.Repeat("a", maxSocketPath-1)
-	accepts(t, parseListener, map[string]wire.Spec{
+	accepts(t, listener(wire.NetworkSystemd), map[string]wire.Spec{
 		"systemd":                    {Network: wire.NetworkSystemd},
 		"unix:/run/m.sock":           {Network: wire.NetworkUnix, Address: "/run/m.sock"},
 		"unix://run/x/../m.sock":     {Network: wire.NetworkUnix, Address: "/run/m.sock"},
@@ -45,7 +45,7 @@ func TestListeners(t *testing.T) {
 		"inet:[fe80::1%eth0]:25":     {Network: wire.NetworkTCP, Address: "[fe80::1%eth0]:25"},
 		"inet:LOCALHOST:25":          {Network: wire.NetworkTCP, Address: "localhost:25"},
 	})
-	refuses(t, parseListener,
+	refuses(t, listener(wire.NetworkSystemd),
 		"", "unix", "unix:", "unix:m.sock", "unix:./m.sock", "unix:/..", "unix:"+long+"a", "unix:/a\x00b", "unix:/a\u0085b",
 		"inet:", "inet::", "inet::25", "inet:25", "inet:a:", "inet:a:smtp", "inet:a:-1", "inet:a:+1", "inet:::1:25", "inet:[::1]",
 		"inet:a b:25", "inet:*:25", "inet:1.2.3:25", "inet:[fe80::1%\x01]:25",
@@ -54,7 +54,7 @@ func TestListeners(t *testing.T) {
 
 func TestListenersSpellThemselves(t *testing.T) {
 	for _, s := range []string{"unix:/run/m.sock", "inet:127.0.0.1:8891", "inet:[::1]:8891", "systemd"} {
-		if l, err := parseListener(s); err != nil || l.String() != s {
+		if l, err := listener(wire.NetworkSystemd)(s); err != nil || l.String() != s {
 			t.Errorf("%s came back as %s, %v", s, l, err)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // [tlsstate.Policy].
 func settings(c *Config) []setting {
 	return []setting{
-		key("listen", &c.Listen, list(1, parseListener, wire.Spec.String)),
+		key("listen", &c.Listen, list(1, listener(wire.NetworkSystemd), wire.Spec.String)),
 		key("history", &c.History, text(or(parsePath, `or "memory"`, Memory))),
 		live("header", &c.HeaderAll, named("value", either("downgrade", "all"), false, true)),
 		live("exempt_networks", &c.ExemptNetworks, list(0, parseExemptNetwork, netip.Prefix.String)),
@@ -57,9 +57,9 @@ func settings(c *Config) []setting {
 		live("policy.pin_up_to", &c.Policy.PinUpTo, word(parseLevel, tlsstate.Level.String)),
 		live("policy.domain_enforce", &c.Policy.DomainEnforce, named("value", tlsstate.Enforce.String, tlsstate.EnforceBroad, tlsstate.EnforceAlways, tlsstate.EnforceNever)),
 
-		key("policy_service.listen", &c.PolicyService.Listen, list(0, ownListener(), wire.Spec.String)),
+		key("policy_service.listen", &c.PolicyService.Listen, list(0, listener(), wire.Spec.String)),
 
-		key("outbound.listen", &c.Outbound.Listen, list(0, ownListener(Beside), wire.Spec.String)),
+		key("outbound.listen", &c.Outbound.Listen, list(0, listener(Beside), wire.Spec.String)),
 		key("outbound.log", &c.Outbound.Log, text(or(parsePath, `"journal" or "off"`, Journal, Off))),
 		live("outbound.action", &c.Outbound.Action, oneOf(Observe, Hold)),
 		live("outbound.on_outage", &c.Outbound.ReleaseOnOutage, named("value", either(outbound.Hold, outbound.Release), false, true)),

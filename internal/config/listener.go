@@ -14,32 +14,21 @@ import (
 // maxSocketPath is what fits into sun_path with its NUL.
 const maxSocketPath = 107
 
-func parseListener(s string) (wire.Spec, error) {
-	form, rest, _ := strings.Cut(s, ":")
-	switch {
-	case s == wire.NetworkSystemd:
-		return wire.Spec{Network: wire.NetworkSystemd}, nil
-	case form == "unix":
-		file, err := parseSocketPath(rest)
-		return wire.Spec{Network: wire.NetworkUnix, Address: file}, err
-	case form == "inet":
-		address, err := hostPort("inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891")(rest)
-		return wire.Spec{Network: wire.NetworkTCP, Address: address}, err
-	}
-	return wire.Spec{}, fmt.Errorf("unknown listener %s: use unix:/path, inet:host:port or systemd", shown(s))
-}
-
-// ownListener parses a listener that systemd does not open, or one of the words.
-func ownListener(words ...string) func(string) (wire.Spec, error) {
+// listener parses where to listen, or one of the words.
+func listener(words ...string) func(string) (wire.Spec, error) {
 	return func(s string) (wire.Spec, error) {
-		if slices.Contains(words, s) {
+		form, rest, _ := strings.Cut(s, ":")
+		switch {
+		case slices.Contains(words, s):
 			return wire.Spec{Network: s}, nil
+		case form == "unix":
+			file, err := parseSocketPath(rest)
+			return wire.Spec{Network: wire.NetworkUnix, Address: file}, err
+		case form == "inet":
+			address, err := hostPort("inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891")(rest)
+			return wire.Spec{Network: wire.NetworkTCP, Address: address}, err
 		}
-		l, err := parseListener(s)
-		if err != nil || l.Network == wire.NetworkSystemd {
-			err = fmt.Errorf("unknown listener %s: use %s", shown(s), strings.Join(append(words, "unix:/path or inet:host:port"), ", "))
-		}
-		return l, err
+		return wire.Spec{}, fmt.Errorf("unknown listener %s: use %s", shown(s), strings.Join(append([]string{"unix:/path", "inet:host:port"}, words...), ", "))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xrash/smetrics"
+
 	"tlsratchet/tlsstate"
 )
 
@@ -154,7 +156,23 @@ func misplaced(all []setting, group, name string) error {
 	if group == "" {
 		here = append(here, "[[peer]]", "[[send]]", "[[destination]]")
 	}
+	if best := Nearest(name, here); best != "" {
+		return fmt.Errorf("unknown key: did you mean %s?", best)
+	}
 	return fmt.Errorf("unknown key: use %s", strings.Join(here, ", "))
+}
+
+// Nearest returns the name that somebody may have meant, or "". Names may be in
+// brackets.
+func Nearest(meant string, names []string) (best string) {
+	least := 3 // letters that differ, at most one fewer
+	for _, name := range names {
+		bare := strings.Trim(name, "[]")
+		if n := smetrics.WagnerFischer(meant, bare, 1, 1, 1); n < least && n < len(bare) {
+			best, least = name, n
+		}
+	}
+	return best
 }
 
 // rows takes the rows of an array of tables out of the document. It returns
@@ -186,25 +204,17 @@ func rows[T any](l *loader, name string, keys func(*T) []setting) (all []T, posi
 	return all, positions
 }
 
-func (l *loader) fromEnv(env func(string) (string, bool)) {
+// overrides puts the variables and the flags over the file.
+func (l *loader) overrides(env func(string) (string, bool), flags Flags) {
 	for _, s := range l.settings {
-		if text, ok := env(s.variable()); ok {
+		if text, given := env(s.variable()); given {
 			l.override(s.variable(), s, s.text(text))
 		}
-	}
-}
-
-func (l *loader) fromFlags(flags Flags) {
-	for _, s := range l.settings {
-		name := strings.ReplaceAll(strings.TrimPrefix(s.name, "policy."), "_", "-")
-		if s.name == "policy.stripped" {
-			name = "action"
-		}
-		if text, given := flags[name]; given {
-			if name == "history" {
+		if text, given := flags[s.flag()]; given {
+			if s.name == "history" {
 				text = absolute(text)
 			}
-			l.override("--"+name, s, s.text(text))
+			l.override("--"+s.flag(), s, s.text(text))
 		}
 	}
 }

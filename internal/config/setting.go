@@ -55,6 +55,14 @@ func (s *setting) variable() string {
 	return variables + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }
 
+// flag is the flag that overrides the key, for a trial.
+func (s *setting) flag() string {
+	if s.name == "policy.stripped" {
+		return "action"
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(s.name, "policy."), "_", "-")
+}
+
 // word is the form of a string that stands for something else.
 func word[V any](parse func(string) (V, error), show func(V) string) form[V] {
 	return form[V]{
