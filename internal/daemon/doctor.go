@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -21,15 +22,19 @@ func DoctorOptions(cfg *config.Config) doctor.Options {
 	for _, l := range cfg.Listen {
 		o.Sockets = append(o.Sockets, socketOf(l))
 	}
-	o.Sending.Hold = cfg.Outbound.Action == config.Hold
+	o.Sending.Hold, o.Sending.Release = wantsHold(cfg), cfg.RulesFor(tlsstate.Destination).Default().ReleaseAfterDays
 	for _, l := range cfg.OutboundListen() {
-		o.Sending.Sockets = append(o.Sending.Sockets, l.String())
+		o.Sending.Sockets = append(o.Sending.Sockets, socketOf(l))
+	}
+	policy := filepath.Join(filepath.Dir(config.DefaultSocket), config.PolicySocket)
+	if i := slices.Index(o.Sending.Sockets, config.DefaultSocket); i >= 0 { // systemd's
+		o.Sending.Sockets[i] = policy
 	}
 	if slices.Contains(o.Sockets, config.DefaultSocket) { // which its unit may have elsewhere
 		if milter, sending, ok := opened(); ok {
 			o.Sockets = milter
-			if len(o.Sending.Sockets) > 0 {
-				o.Sending.Sockets = slices.Compact(slices.Sorted(slices.Values(append(o.Sending.Sockets, sending...))))
+			if i := slices.Index(o.Sending.Sockets, policy); i >= 0 {
+				o.Sending.Sockets = slices.Concat(o.Sending.Sockets[:i], sending, o.Sending.Sockets[i+1:])
 			}
 		}
 	}

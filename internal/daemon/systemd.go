@@ -43,7 +43,7 @@ func opened() (milter, sending []string, ok bool) {
 		case !filepath.IsAbs(at):
 			milter = append(milter, "inet:"+at)
 		case filepath.Base(at) == config.PolicySocket:
-			sending = append(sending, "unix:"+at)
+			sending = append(sending, at)
 		case filepath.Base(at) != config.PolicyServiceSocket:
 			milter = append(milter, at)
 		}

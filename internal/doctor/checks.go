@@ -31,7 +31,7 @@ func (p *Postfix) milterChecks(sockets, policySockets []string) []Finding {
 	for _, s := range others {
 		all = append(all, p.otherCheck(s, sockets, spreads)...)
 	}
-	if list := p.main["non_smtpd_milters"]; !spreads && p.has(list, sockets) {
+	if list := p.main["non_smtpd_milters"]; !spreads && p.count(list, sockets) > 0 {
 		all = append(all, note("local mail", "non_smtpd_milters asks tlsratchet about local mail, which has no peer",
 			p.postconf("non_smtpd_milters = "+p.without(list, list, sockets))))
 	}
@@ -49,13 +49,16 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 	}
 	if at < 0 {
 		bad(Broken, "milter", "has no milter at %s in smtpd_milters", strings.Join(sockets, " or "))
+		if p.endpoint(s.chroot, sockets) == "" {
+			bad(Broken, "chroot", "%s", p.unseen(sockets[0], sockets))
+		}
 		return all
 	}
 	if action := p.option(s, m, "milter_", "default_action"); !strings.EqualFold(action, "accept") {
 		bad(Broken, "milter", "when the daemon is down, mail meets %q: the default action is not accept", action)
 	}
 	if !reachable {
-		bad(Broken, "chroot", "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(m.endpoint, "unix:"))
+		bad(Broken, "chroot", "%s", p.unseen(m.endpoint, sockets))
 	}
 	if n := p.count(p.value(s, "smtpd_milters"), sockets); n > 1 {
 		bad(Broken, "milter", "smtpd_milters names tlsratchet %d times: each entry is asked, with its own default action", n)
@@ -78,7 +81,7 @@ const overrideOptions = "receive_override_options"
 // otherCheck looks at a service that serves our own users and filters.
 func (p *Postfix) otherCheck(s service, sockets []string, spreads bool) []Finding {
 	list := p.value(s, "smtpd_milters")
-	asks := p.has(list, sockets) || spreads && !p.isOverridden(s, "smtpd_milters")
+	asks := p.count(list, sockets) > 0 || spreads && !p.isOverridden(s, "smtpd_milters")
 	if !asks || slices.Contains(postconf.List(p.value(s, overrideOptions)), "no_milters") {
 		return nil
 	}
@@ -94,11 +97,6 @@ func (p *Postfix) find(s service, sockets []string) (m milter, at int, reachable
 		}
 	}
 	return milter{}, -1, false
-}
-
-// has reports whether a list names one of our sockets.
-func (p *Postfix) has(list string, sockets []string) bool {
-	return p.count(list, sockets) > 0
 }
 
 // count returns how many entries of a list are ours.
@@ -123,7 +121,7 @@ func (p *Postfix) names(m milter, sockets []string) bool {
 // where they come from another parameter.
 func (p *Postfix) without(written, expanded string, sockets []string) string {
 	var kept []string
-	if p.has(expanded, sockets) && !p.has(written, sockets) {
+	if p.count(expanded, sockets) > 0 && p.count(written, sockets) == 0 {
 		written = expanded
 	}
 	for _, m := range parseMilters(written) {
@@ -134,13 +132,17 @@ func (p *Postfix) without(written, expanded string, sockets []string) string {
 	return strings.Join(kept, ", ")
 }
 
-// milterFix returns the line that puts us first in a service's list. The other
-// milters stay as they are, and so does what refers to the list.
+// milterFix returns the line that puts us first in a service's list; "" where it
+// would not see us. The other milters stay as they are, and so does what refers to
+// the list.
 func (p *Postfix) milterFix(s service, sockets []string) string {
 	m, at, reachable := p.find(s, sockets)
 	endpoint := m.endpoint
 	if at < 0 || !reachable {
-		endpoint = p.endpoint(sockets)
+		endpoint = p.endpoint(s.chroot, sockets)
+	}
+	if endpoint == "" {
+		return ""
 	}
 	list := m.with(endpoint)
 	if rest := p.without(p.written(s, "smtpd_milters"), p.value(s, "smtpd_milters"), sockets); rest != "" {

@@ -84,6 +84,18 @@ func TestPostfixChecks(t *testing.T) {
 			[]string{"ok milter", "ok starttls"}},
 		{"no STARTTLS", []string{"smtpd_tls_security_level = "}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "broken starttls: offers no STARTTLS | postconf -e 'smtpd_tls_security_level = may'"}},
+		{"levels that smtpd(8) takes for another", []string{"smtpd_tls_security_level = secure"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "note starttls: RFC 3207 section 4 | postconf -P 'smtp/inet/smtpd_tls_security_level=may'"}},
+		{"a level that smtpd(8) does not know", []string{"smtpd_tls_security_level = dane"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "broken starttls: knows no smtpd_tls_security_level = dane, and ends | postconf -e 'smtpd_tls_security_level = may'"}},
+		{"TLS from the first byte", []string{"smtpd_tls_wrappermode = yes"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "broken starttls: wants TLS from the first byte | postconf -P 'smtp/inet/smtpd_tls_wrappermode=no'"}},
+		{"a certificate that is not there", []string{"smtpd_tls_chain_files = tls/none.pem"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"ok milter", "broken starttls: its certificate /var/spool/postfix/tls/none.pem does not exist"}},
+		{"a queue without a socket, not asked", []string{"smtpd_milters = ", "queue_directory = /var/spool/postfix-out"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"broken milter: has no milter at " + ourSocket, "broken chroot: runs chrooted in /var/spool/postfix-out and can't see " + ourSocket + ": have tlsratchet listen on a socket below that directory too", "ok starttls"}},
+		{"a queue without a socket", []string{"smtpd_milters = " + Entry("unix:"+ourSocket), "queue_directory = /var/spool/postfix-out"}, stockServices, "submission/inet/smtpd_milters =",
+			[]string{"broken chroot: runs chrooted in /var/spool/postfix-out and can't see " + ourSocket + ": have tlsratchet listen", "ok starttls"}},
 		{"the parameter of 2002", []string{"smtpd_tls_security_level = ", "smtpd_use_tls = yes"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "ok starttls"}},
 		{"STARTTLS of everybody", []string{"smtpd_tls_security_level = encrypt"}, stockServices, "submission/inet/smtpd_milters =",
@@ -127,6 +139,41 @@ func TestFront(t *testing.T) {
 	expect(t, parse(mainCF(), stockServices, "smtp/inet/smtpd_upstream_proxy_protocol = haproxy\nsubmission/inet/smtpd_milter_maps = x").limitChecks(), []string{"note front: passes STARTTLS through"})
 	expect(t, parse(mainCF("postscreen_upstream_proxy_protocol = haproxy"), "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "").limitChecks(),
 		[]string{"note front: peers' addresses come from a proxy"})
+}
+
+// TestHost: what of the host keeps the peers, or Postfix, from us.
+func TestHost(t *testing.T) {
+	for file, want := range map[string][]string{
+		"/none": nil, "/.dockerenv": {"note front: this is a container"}, "/run/.containerenv": {"note front: this is a container"},
+		"/sys/fs/selinux/enforce": {"note socket: SELinux is enforcing"},
+	} {
+		root := t.TempDir()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(root+file), 0o700), os.WriteFile(root+file, []byte("1"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, hostChecks(root), want)
+	}
+	root := t.TempDir()
+	if err := errors.Join(os.MkdirAll(root+"/sys/fs/selinux", 0o700), os.WriteFile(root+"/sys/fs/selinux/enforce", []byte("0"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, hostChecks(root), nil)
+}
+
+// TestFreeBytes: what df(1) prints is read.
+func TestFreeBytes(t *testing.T) {
+	if free, err := freeBytes(t.Context(), t.TempDir()); err != nil || free <= 0 {
+		t.Errorf("%d bytes, %v", free, err)
+	}
+	if free, err := freeBytes(t.Context(), "/no/such/folder"); err == nil {
+		t.Errorf("%d bytes of nothing", free)
+	}
+}
+
+// TestOtherPort: where a chrooted smtpd(8) sees no socket, it is to use the port.
+func TestOtherPort(t *testing.T) {
+	p := parse(mainCF("queue_directory = /srv/queue", "smtpd_milters = "), stockServices, "submission/inet/smtpd_milters =")
+	expect(t, p.milterChecks([]string{ourSocket, "inet:127.0.0.1:8891"}, nil), []string{"broken milter: has no milter | " + Entry("inet:127.0.0.1:8891")})
 }
 
 // TestInstances: other instances of Postfix are pointed out, not looked at.
@@ -226,18 +273,18 @@ func TestSocketAndMemory(t *testing.T) {
 	expect(t, []Finding{p.socketCheck(socket, false)}, []string{"broken socket: nothing answers"})
 
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	expect(t, memoryChecks(Options{Now: now}), []string{"note memory: a restart forgets it"})
+	expect(t, memoryChecks(t.Context(), Options{Now: now}), []string{"note memory: a restart forgets it"})
 	history := filepath.Join(dir, "history.db")
-	expect(t, memoryChecks(Options{Now: now, History: history}), []string{"note memory: no history yet"})
+	expect(t, memoryChecks(t.Context(), Options{Now: now, History: history}), []string{"note memory: no history yet"})
 	if err := os.WriteFile(history, make([]byte, 4096), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	all := memoryChecks(Options{Now: now, History: history, Newest: "2026-11-24"})
+	all := memoryChecks(t.Context(), Options{Now: now, History: history, Newest: "2026-11-24"})
 	expect(t, all, []string{"ok memory: 4 KiB", "note memory: it names your peers | chmod 0600", "broken clock: the newest record is of 2026-11-24"})
 	if out, err := exec.Command("sh", "-c", all[1].Fix).CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", all[1].Fix, err, out)
 	}
-	expect(t, memoryChecks(Options{Now: now, History: history}), []string{"ok memory: 4 KiB"})
-	expect(t, memoryChecks(Options{Now: now, History: history, Newest: "never", Trouble: "it can't be written\nno snapshot of it\n"})[1:],
+	expect(t, memoryChecks(t.Context(), Options{Now: now, History: history}), []string{"ok memory: 4 KiB"})
+	expect(t, memoryChecks(t.Context(), Options{Now: now, History: history, Newest: "never", Trouble: "it can't be written\nno snapshot of it\n"})[1:],
 		[]string{"broken memory: it can't be written", "broken memory: no snapshot of it"})
 }

@@ -93,12 +93,12 @@ func TestFixesOfOptions(t *testing.T) {
 		atEnd  = "smtpd_end_of_data_restrictions = check_policy_service { unix:tlsratchet/policy-service.sock, default_action=DUNNO, timeout=5s, try_limit=1 }\n"
 	)
 	table := filepath.Join(t.TempDir(), "tlsratchet-policy.cf")
-	if err := os.WriteFile(table, nil, 0o600); err != nil {
+	if err := os.WriteFile(table, []byte("memcache = unix:tlsratchet/policy.sock\nbackup = inline:{never.invalid=may}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ours := "smtp_tls_policy_maps = hash:/etc/postfix/tls, memcache:" + table + "\nsmtp_tls_note_starttls_offer = yes\n"
 	classes := "smtpd_restriction_classes = mine, ratchet\nmine = reject_unlisted_recipient, reject_unauth_destination\nsmtpd_relay_before_recipient_restrictions = yes\n"
-	sent := Sending{Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}
+	sent := Sending{Sockets: []string{"/var/spool/postfix/tlsratchet/policy.sock"}}
 	sending := func(p *Postfix) []Finding { return p.sendingChecks(Options{Sending: sent}) }
 	holding := func(p *Postfix) []Finding {
 		return p.sendingChecks(Options{Sending: Sending{Sockets: sent.Sockets, Hold: true}})
@@ -128,6 +128,8 @@ func TestFixesOfOptions(t *testing.T) {
 			[]string{"note policy service: does not ask", "note policy service: neither"}},
 		{"one service has restrictions of its own", asks, "smtp inet n - n - - smtpd -o smtpd_recipient_restrictions=permit_mynetworks,reject\n25 inet n - n - - smtpd\n", policy,
 			[]string{"note policy service: service smtp: does not ask | -P", "ok policy service: service 25"}},
+		{"in the wrong place", asks + "smtpd_sender_restrictions = check_policy_service unix:tlsratchet/policy-service.sock, reject_unknown_sender_domain\n", smtpd, policy,
+			[]string{"ok policy service", "note policy service: smtpd_sender_restrictions asks, which is the wrong place | -e 'smtpd_sender_restrictions = reject_unknown_sender_domain'"}},
 		{"relay attempts", strings.Replace(asks, "yes", "no", 1), smtpd, policy, []string{"note policy service: smtpd_relay_restrictions refuses"}},
 		{"out of the chroot's sight", strings.ReplaceAll(asks, "unix:", "unix:/var/spool/postfix/"), smtpd, policy, []string{"broken policy service: can't see"}},
 		{"after what ends the list", strings.Replace(asks, "= permit_mynetworks", "= permit_mynetworks, permit", 1), smtpd, policy, []string{"broken policy service: permit ends"}},
@@ -302,7 +304,7 @@ func TestFixQuotes(t *testing.T) {
 	main := "config_directory = /etc/a b'c\nmyhostname = mx.test\nsmtp_tls_policy_maps = memcache:/no/such/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
 	p := parsePostfix(output{[]string{"postconf", "-c", "/etc/a b'c"}, main, main, "smtp inet n - n - - smtpd\nsmtp unix - - n - - smtp", "", ""})
 	findings := append(p.milterChecks([]string{"/x.sock"}, nil), p.tlsChecks()...)
-	findings = append(findings, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/policy.sock"}}})...)
+	findings = append(findings, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"/policy.sock"}}})...)
 	for _, f := range findings {
 		if bare := strings.ReplaceAll(f.Fix, quote("/etc/a b'c"), ""); strings.Contains(bare, "-c /etc") || strings.Contains(bare, "-keyout /etc") {
 			t.Errorf("%s: %s", f.Text, f.Fix)

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,7 +55,7 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	all := append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...)
 	sockets := slices.Concat(o.Sockets, o.PolicySockets)
 	if p.asks() {
-		sockets = append(sockets, unixPaths(o.Sending.Sockets)...)
+		sockets = append(sockets, o.Sending.Sockets...)
 	}
 	for _, s := range sockets {
 		if filepath.IsAbs(s) {
@@ -65,13 +68,13 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	all = append(all, p.filterChecks()...)
 	all = append(all, p.limitChecks()...)
 	all = append(all, p.instanceChecks()...)
-	all = append(all, containerCheck()...)
+	all = append(all, hostChecks("/")...)
 	if o.MX != "" {
 		all = append(all, mxCheck(ctx, o))
 	}
 	all = append(all, p.sendingChecks(o)...)
 	all = append(all, othersCheck(ctx, p, o)...)
-	all = append(all, memoryChecks(o)...)
+	all = append(all, memoryChecks(ctx, o)...)
 	return append(all, judgedCheck(o)...)
 }
 
@@ -136,14 +139,20 @@ func portCheck(listener string) Finding {
 	return fine("socket", listener+" answers")
 }
 
-// containerCheck looks for a container, whose port may be published by a proxy.
-func containerCheck() []Finding {
-	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
-		if _, err := os.Stat(mark); err == nil {
-			return []Finding{note("front", "this is a container: behind the engine's userland proxy all peers have one private address, and none is judged", "")}
+// hostChecks look for what keeps the peers, or Postfix, from us. root is the folder
+// that all others are in.
+func hostChecks(root string) (all []Finding) {
+	const container = "this is a container: behind the engine's userland proxy all peers have one private address, and none is judged"
+	for _, m := range []struct{ file, has, check, text string }{
+		{"/.dockerenv", "", "front", container},
+		{"/run/.containerenv", "", "front", container},
+		{"/sys/fs/selinux/enforce", "1", "socket", "SELinux is enforcing: whether it lets Postfix reach the sockets is not checked; what it refused: ausearch -m avc"},
+	} {
+		if text, err := os.ReadFile(filepath.Join(root, m.file)); err == nil && strings.HasPrefix(string(text), m.has) {
+			all = append(all, note(m.check, m.text, ""))
 		}
 	}
-	return nil
+	return unique(all)
 }
 
 // judgedCheck reports how many messages were judged today. If there was none,
@@ -209,7 +218,7 @@ func othersCheck(ctx context.Context, p *Postfix, o Options) []Finding {
 }
 
 // memoryChecks look at the history's file, the disk and the clock.
-func memoryChecks(o Options) []Finding {
+func memoryChecks(ctx context.Context, o Options) []Finding {
 	if o.History == "" {
 		return []Finding{note("memory", "the history is kept in RAM alone: a restart forgets it; set in tlsratchet.toml: history = \"/var/lib/tlsratchet/history.db\"", "")}
 	}
@@ -230,7 +239,7 @@ func memoryChecks(o Options) []Finding {
 		all = append(all, broken("memory", strings.TrimSpace(line), ""))
 	}
 	// A copy and room to grow.
-	if free, err := freeBytes(filepath.Dir(o.History)); err == nil && free < max(2*info.Size(), 64<<20) {
+	if free, err := freeBytes(ctx, filepath.Dir(o.History)); err == nil && free < max(2*info.Size(), 64<<20) {
 		all = append(all, broken("disk", fmt.Sprintf("%d MiB are free in the folder of the history, which has %d MiB: want %d", free>>20, info.Size()>>20, max(2*info.Size(), 64<<20)>>20), ""))
 	}
 	// Days in this form compare as texts.
@@ -238,4 +247,18 @@ func memoryChecks(o Options) []Finding {
 		all = append(all, broken("clock", fmt.Sprintf("the newest record is of %s, and today is %s: is the clock right?", o.Newest, today), ""))
 	}
 	return all
+}
+
+// freeBytes returns how many bytes an ordinary user may still write in a folder, by
+// df(1), which is the same on every system.
+func freeBytes(ctx context.Context, folder string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "df", "-Pk", folder).Output()
+	m := regexp.MustCompile(`(-?\d+) +\d+% `).FindSubmatch(out)
+	if err != nil || m == nil {
+		return 0, errors.Join(err, errors.New("df shows no free space"))
+	}
+	kib, err := strconv.ParseInt(string(m[1]), 10, 64)
+	return kib << 10, err
 }

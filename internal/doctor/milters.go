@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -68,22 +69,25 @@ func (p *Postfix) option(s service, m milter, prefix, name string) string {
 func (p *Postfix) slow(s service, m milter) string {
 	for _, o := range ours[1:] {
 		name, want, _ := strings.Cut(o, "=")
-		if is := p.option(s, m, "milter_", name); seconds(is) > 5*seconds(want) {
+		if is := p.option(s, m, "milter_", name); seconds(is, 1) > 5*seconds(want, 1) {
 			return name + "=" + is
 		}
 	}
 	return ""
 }
 
-// seconds reads a time of Postfix's. What it can't read is 0.
-func seconds(s string) int {
-	unit := map[byte]int{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 604800}
-	if n := len(s); n > 0 && unit[s[n-1]] > 0 {
-		count, _ := strconv.Atoi(s[:n-1])
-		return count * unit[s[n-1]]
+const day = 86400
+
+var units = map[byte]int{'s': 1, 'm': 60, 'h': 3600, 'd': day, 'w': 7 * day}
+
+// seconds reads a time of Postfix's, whose unit may be left out. What it can't read
+// is 0.
+func seconds(s string, unit int) int {
+	if n := len(s) - 1; n > 0 && units[s[n]] > 0 {
+		s, unit = s[:n], units[s[n]]
 	}
 	count, _ := strconv.Atoi(s)
-	return count
+	return count * unit
 }
 
 // with returns an entry that has our options; others that it has stay.
@@ -91,7 +95,7 @@ func (m milter) with(endpoint string) string {
 	words := []string{endpoint}
 	for _, o := range ours {
 		name, value, _ := strings.Cut(o, "=")
-		if is := m.own(name); name != "default_action" && is != "" && seconds(is) <= 5*seconds(value) {
+		if is := m.own(name); name != "default_action" && is != "" && seconds(is, 1) <= 5*seconds(value, 1) {
 			o = name + "=" + is
 		}
 		words = append(words, o)
@@ -146,15 +150,29 @@ func samePort(endpoint, listener string) bool {
 		(host == our || our == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback() && host == "localhost"))
 }
 
-// endpoint is how smtpd_milters should name the socket.
-func (p *Postfix) endpoint(sockets []string) string {
+// unseen states that a chrooted service can't see our socket. Where none is in
+// its sight, no line mends that.
+func (p *Postfix) unseen(path string, sockets []string) string {
+	text := fmt.Sprintf("runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(path, "unix:"))
+	if p.endpoint(true, sockets) == "" {
+		text += ": have tlsratchet listen on a socket below that directory too"
+	}
+	return text
+}
+
+// endpoint is how Postfix should name one of our sockets; "" where a chrooted
+// process would see none of them.
+func (p *Postfix) endpoint(chroot bool, sockets []string) string {
 	for _, s := range sockets {
 		if rel, err := filepath.Rel(p.main["queue_directory"], s); err == nil && !strings.HasPrefix(rel, "..") {
 			return "unix:" + rel
 		}
 	}
+	if chroot {
+		sockets = slices.DeleteFunc(slices.Clone(sockets), filepath.IsAbs)
+	}
 	if len(sockets) == 0 {
-		return "unix:tlsratchet/tlsratchet.sock"
+		return ""
 	}
 	if filepath.IsAbs(sockets[0]) {
 		return "unix:" + sockets[0]

@@ -105,7 +105,7 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 		if asks && o.Fingerprints {
 			found = append(found, p.certificateChecks(s)...)
 		}
-		all = append(all, found...)
+		all = append(append(all, found...), p.earlyChecks(s, o.PolicySockets)...)
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
 		kept := slices.DeleteFunc(postconf.List(p.main["header_checks"]), func(table string) bool { return strings.Contains(table, "header_checks.tlsratchet") })
@@ -134,10 +134,10 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not DUNNO", action)
 	}
 	if !is.reachable {
-		bad(Broken, "runs chrooted in %s and can't see %s", p.main["queue_directory"], strings.TrimPrefix(is.entry.endpoint, "unix:"))
+		bad(Broken, "%s", p.unseen(is.entry.endpoint, sockets))
 	}
 	timeout, tries := option("timeout"), option("try_limit")
-	if seconds(timeout)*max(seconds(tries), 1) > 25 {
+	if seconds(timeout, 1)*max(seconds(tries, 1), 1) > 25 {
 		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
 	}
 	if last := end(is.items); last < is.at {
@@ -198,9 +198,12 @@ func refusesRelay(items []string) bool {
 // but before what ends it, and before Postfix 3.6 behind those on relaying.
 func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	is := p.policyIn(s, list, sockets)
-	endpoint := p.endpoint(sockets)
+	endpoint := p.endpoint(s.chroot, sockets)
 	if is.at >= 0 && is.reachable {
 		endpoint = is.entry.endpoint
+	}
+	if endpoint == "" {
+		return ""
 	}
 	kept := postconf.List(p.written(s, list))
 	if is.at >= 0 {
@@ -216,8 +219,27 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(before) && refusesRelay(postconf.List(p.value(s, relayList))) {
 		check = slices.Insert(check, 0, "$"+relayList)
 	}
-	text := strings.ReplaceAll(strings.Join(slices.Insert(kept, at, check...), ", "), checkPolicy+", ", checkPolicy+" ")
-	return p.set(s, list, text)
+	return p.set(s, list, restrictions(slices.Insert(kept, at, check...)))
+}
+
+// restrictions returns a list as it is written.
+func restrictions(items []string) string {
+	return strings.ReplaceAll(strings.Join(items, ", "), checkPolicy+", ", checkPolicy+" ")
+}
+
+// early are the lists of restrictions that are evaluated before a recipient is
+// looked up, or where the policy service has no answer.
+var early = []string{"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", relayList, "smtpd_data_restrictions"}
+
+// earlyChecks look for our entry where it does not belong.
+func (p *Postfix) earlyChecks(s service, sockets []string) (all []Finding) {
+	for _, list := range early {
+		if is := p.policyIn(s, list, sockets); is.at >= 0 {
+			all = append(all, note("policy service", fmt.Sprintf("service %s: %s asks, which is the wrong place: what is refused later is judged and learned, or nothing is", s.name, list),
+				p.set(s, list, restrictions(slices.Delete(slices.Clone(is.items), is.at, is.at+2)))))
+		}
+	}
+	return all
 }
 
 // certificateChecks look at whether clients are asked for a certificate, and at how

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,10 +17,11 @@ import (
 
 // Sending is the sending side of the daemon, as far as the checks need it.
 type Sending struct {
-	// Sockets are the paths on which Postfix may ask; none for switched off.
+	// Sockets are where Postfix may ask, as those of [Options]; none for switched off.
 	Sockets []string
-	// Hold reports whether mail is held.
-	Hold bool
+	// Hold reports whether mail is held, and Release on which day it is let go.
+	Hold    bool
+	Release int
 	// Overview is the daemon's; the zero one without a daemon.
 	outbound.Overview
 }
@@ -52,6 +54,9 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	if s.Forbidden != "" {
 		all = append(all, note(sendingCheck, "nothing can be held: "+s.Forbidden, ""))
 	}
+	if life := p.main["maximal_queue_lifetime"]; s.Hold && life != "" && seconds(life, day) < s.Release*day {
+		all = append(all, broken(sendingCheck, fmt.Sprintf("maximal_queue_lifetime = %s: held mail is returned before it is let go on day %d; raise it, or lower outbound.release_after_days", life, s.Release), ""))
+	}
 	if p.main["relayhost"] != "" {
 		all = append(all, note(sendingCheck, "relayhost is set: mail that goes by way of it says nothing of its destination", ""))
 	}
@@ -79,16 +84,6 @@ func (p *Postfix) asks() bool {
 	return slices.ContainsFunc(p.senders(), func(by service) bool { return ourTable(postconf.List(p.value(by, policyMaps))) >= 0 })
 }
 
-// unixPaths returns the paths of the unix sockets.
-func unixPaths(sockets []string) (paths []string) {
-	for _, socket := range sockets {
-		if path, ok := strings.CutPrefix(socket, "unix:"); ok {
-			paths = append(paths, path)
-		}
-	}
-	return paths
-}
-
 // senderChecks look at what main.cf, or a service of its own, sets for the mail that
 // it sends.
 func (p *Postfix) senderChecks(by service, s *Sending) (all []Finding) {
@@ -108,24 +103,51 @@ func (p *Postfix) senderChecks(by service, s *Sending) (all []Finding) {
 // is to be held goes by it: by the service smtp.
 func (p *Postfix) notAsked(by service, s *Sending) Finding {
 	list := strings.TrimPrefix(p.written(by, policyMaps)+", memcache:${config_directory}/tlsratchet-policy.cf", ", ")
-	fix := p.makeTable(p.main["config_directory"]+"/tlsratchet-policy.cf", s.Sockets) + p.set(by, policyMaps, list)
+	fix := p.set(by, policyMaps, list)
+	file := p.main["config_directory"] + "/tlsratchet-policy.cf"
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		fix = p.makeTable(by, file, s.Sockets) + fix
+	}
 	if usual := (service{name: "smtp", kind: "unix"}); s.Hold && (by.name == usual.name || by.name == "" && !p.isOverridden(usual, policyMaps)) {
-		return broken(sendingCheck, `outbound.action is "hold", and smtp_tls_policy_maps does not ask tlsratchet`, fix)
+		return broken(sendingCheck, "mail is to be held, and smtp_tls_policy_maps does not ask tlsratchet", fix)
 	}
 	return note(sendingCheck, "smtp_tls_policy_maps does not ask tlsratchet: what is sent by it is not held", fix)
 }
 
 // makeTable returns the beginning of a line that makes the file of our table, as
-// in contrib/postfix; "" where it is there.
-func (p *Postfix) makeTable(file string, sockets []string) string {
-	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	endpoint := "unix:tlsratchet/policy.sock"
-	if paths := unixPaths(sockets); len(paths) > 0 {
-		endpoint = p.endpoint(paths)
-	}
+// in contrib/postfix.
+func (p *Postfix) makeTable(by service, file string, sockets []string) string {
+	endpoint := cmp.Or(p.endpoint(p.chrooted(by), sockets), "unix:tlsratchet/policy.sock")
 	return "printf '%s\\n' 'memcache = " + endpoint + "' 'timeout = 1' 'max_try = 1' 'backup = inline:{never.invalid=may}' >" + quote(file) + " && "
+}
+
+// chrooted reports whether a service of smtp(8) is; of main.cf, whether any is.
+func (p *Postfix) chrooted(by service) bool {
+	return by.chroot || by == service{} && slices.ContainsFunc(p.senders(), func(s service) bool { return s.chroot })
+}
+
+// fileCheck looks at the file of our table: without it, or without its backup, mail
+// waits while the daemon is down. It is nil where all is well, and where the file
+// can't be read.
+func (p *Postfix) fileCheck(by service, file string, sockets []string) []Finding {
+	text, err := os.ReadFile(file)
+	set := postconf.Settings(string(text))
+	endpoint := cmp.Or(set["memcache"], "inet:localhost:11211") // memcache_table(5)
+	_, reachable := p.isOurs(endpoint, p.chrooted(by), sockets)
+	wrong := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		wrong = " does not exist: mail is deferred"
+	case err != nil:
+		return nil
+	case set["backup"] == "":
+		wrong = " has no backup: when the daemon is down, mail is deferred"
+	case !reachable:
+		wrong = fmt.Sprintf(" has memcache = %s, where smtp(8) does not reach tlsratchet: nothing is held", endpoint)
+	default:
+		return nil
+	}
+	return []Finding{broken(sendingCheck, file+wrong, p.makeTable(by, file, sockets)+p.command("postfix")+" reload")}
 }
 
 // tableChecks look at our table, and at those before and after it.
@@ -144,8 +166,7 @@ func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
 	if strings.HasPrefix(table, "socketmap:") {
 		all = append(all, note(sendingCheck, "our table is socketmap: when the daemon is down, mail is deferred", ""))
 	}
-	chrooted := by.chroot || by == service{} && slices.ContainsFunc(p.senders(), func(s service) bool { return s.chroot })
-	if strings.Contains(table, "unix:/") && chrooted {
+	if strings.Contains(table, "unix:/") && p.chrooted(by) {
 		all = append(all, broken(sendingCheck, "smtp(8) runs chrooted and can't see the absolute path in "+table, ""))
 	}
 	if at < len(tables)-1 {
@@ -158,9 +179,7 @@ func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
 		}
 	}
 	if file, ok := strings.CutPrefix(table, "memcache:"); ok {
-		if line := p.makeTable(file, s.Sockets); line != "" {
-			all = append(all, broken(sendingCheck, file+" does not exist: mail is deferred", line+p.command("postfix")+" reload"))
-		}
+		all = append(all, p.fileCheck(by, file, s.Sockets)...)
 	}
 	return all
 }

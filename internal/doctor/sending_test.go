@@ -22,9 +22,17 @@ func TestSending(t *testing.T) {
 	}
 	dir := t.TempDir()
 	ours := "memcache:" + dir + "/tlsratchet-policy.cf"
-	if err := os.WriteFile(dir+"/tlsratchet-policy.cf", nil, 0o600); err != nil {
-		t.Fatal(err)
+	const good = "memcache = unix:tlsratchet/policy.sock\nbackup = inline:{never.invalid=may}\n"
+	for name, text := range map[string]string{
+		"tlsratchet-policy.cf": good, "tlsratchet-empty.cf": "", "tlsratchet-closed.cf": strings.Replace(good, "backup", "# backup", 1),
+		"tlsratchet-absolute.cf": strings.Replace(good, "unix:", "unix:/var/spool/postfix/", 1),
+		"tlsratchet-port.cf":     strings.Replace(good, "unix:tlsratchet/policy.sock", "inet:127.0.0.1:8894", 1),
+	} {
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	at := func(name string) string { return "memcache:" + dir + "/" + name }
 	now := time.Now()
 	for name, tt := range map[string]struct {
 		tables   string
@@ -38,6 +46,14 @@ func TestSending(t *testing.T) {
 		"a table of one's own":  {"hash:/etc/postfix/tlsratchet-exempt", "", Sending{Hold: true}, false, []string{"does not ask tlsratchet"}},
 		"not installed, no log": {"", "smtp_tls_loglevel = 0\nsmtp_tls_note_starttls_offer = no\n", Sending{Hold: true}, false, []string{"does not ask tlsratchet", "smtp_tls_loglevel", "smtp_tls_note_starttls_offer"}},
 		"no file":               {ours + "2", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"tlsratchet-policy.cf2 does not exist: mail is deferred"}},
+		"an empty file":         {at("tlsratchet-empty.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has no backup: when the daemon is down, mail is deferred"}},
+		"no backup":             {at("tlsratchet-closed.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has no backup: when the daemon is down, mail is deferred"}},
+		"out of sight":          {at("tlsratchet-absolute.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has memcache = unix:/var/spool/postfix/tlsratchet/policy.sock, where smtp(8) does not reach tlsratchet"}},
+		"another port":          {at("tlsratchet-port.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has memcache = inet:127.0.0.1:8894, where"}},
+		"a short life":          {ours, "maximal_queue_lifetime = 2\n", Sending{Overview: outbound.Overview{LastLine: now}, Hold: true, Release: 3}, true, []string{"maximal_queue_lifetime = 2: held mail is returned before it is let go on day 3"}},
+		"a shorter life":        {ours, "maximal_queue_lifetime = 71h\n", Sending{Overview: outbound.Overview{LastLine: now}, Hold: true, Release: 3}, true, []string{"maximal_queue_lifetime = 71h"}},
+		"long enough":           {ours, "maximal_queue_lifetime = 3d\n", Sending{Overview: outbound.Overview{LastLine: now}, Hold: true, Release: 3}, true, []string{"asks tlsratchet last"}},
+		"nothing is held":       {ours, "maximal_queue_lifetime = 1d\n", Sending{Overview: outbound.Overview{LastLine: now}, Release: 3}, true, []string{"asks tlsratchet last"}},
 		"fine":                  {ours, "", Sending{Overview: outbound.Overview{LastLine: now.Add(-3 * time.Second)}}, true, []string{"is 3s old"}},
 		"not last":              {ours + ", hash:/etc/postfix/tls", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"tables come after ours"}},
 		"behind proxy":          {"proxy:" + ours, "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"behind proxy:"}},
@@ -54,9 +70,9 @@ func TestSending(t *testing.T) {
 		"no daemon":             {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := "smtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
+			set := "queue_directory = /var/spool/postfix\nsmtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
 			p := parsePostfix(output{base: []string{"postconf"}, set: set, all: set, services: "smtp unix - - y - - smtp\n"})
-			tt.sending.Sockets = []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}
+			tt.sending.Sockets = []string{"/var/spool/postfix/tlsratchet/policy.sock"}
 			found := p.sendingChecks(Options{Sending: tt.sending, Running: tt.running, Now: now})
 			if len(found) != len(tt.want) {
 				t.Fatalf("%+v", found)
@@ -76,7 +92,7 @@ func TestSendingFix(t *testing.T) {
 	dir := t.TempDir()
 	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
 	p := parsePostfix(output{base: []string{"true"}, set: set, all: set})
-	found := p.sendingChecks(Options{Sending: Sending{Hold: true, Sockets: []string{"unix:/var/spool/postfix/tlsratchet/policy.sock"}}})
+	found := p.sendingChecks(Options{Sending: Sending{Hold: true, Sockets: []string{"/var/spool/postfix/tlsratchet/policy.sock"}}})
 	if len(found) != 1 {
 		t.Fatalf("%+v", found)
 	}
@@ -101,12 +117,12 @@ func TestSendingReload(t *testing.T) {
 	dir := t.TempDir()
 	set := "config_directory = " + dir + "\nsmtp_tls_policy_maps = memcache:" + dir + "/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
 	p := parsePostfix(output{base: postconf.Command(dir), set: set, all: set})
-	expect(t, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"unix:/s"}}}), []string{"broken sending: does not exist | && postfix -c " + dir + " reload"})
+	expect(t, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"/s"}}}), []string{"broken sending: does not exist | && postfix -c " + dir + " reload"})
 }
 
 // TestSendingSocket: a socket that Postfix asks for destinations is tried as the others.
 func TestSendingSocket(t *testing.T) {
-	o := Options{Sending: Sending{Sockets: []string{"unix:/nowhere/policy.sock", "inet:127.0.0.1:1"}}, Now: time.Now()}
+	o := Options{Sending: Sending{Sockets: []string{"/nowhere/policy.sock", "inet:127.0.0.1:1"}}, Now: time.Now()}
 	for tables, want := range map[string]bool{"": false, "memcache:/x/tlsratchet-policy.cf": true} {
 		got := slices.ContainsFunc(Check(t.Context(), parse(mainCF("smtp_tls_policy_maps = "+tables), "", ""), o), func(f Finding) bool {
 			return f.Severity == Broken && strings.Contains(f.Text, "/nowhere/policy.sock does not exist")

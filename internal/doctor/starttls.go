@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,16 +32,21 @@ func (p *Postfix) tlsChecks() (all []Finding) {
 func (p *Postfix) offerCheck(s service) Finding {
 	const check, name = "starttls", "smtpd_tls_security_level"
 	offer := p.set(s, name, "may")
-	switch p.level(s) {
+	if p.value(s, "smtpd_tls_wrappermode") == "yes" {
+		return broken(check, fmt.Sprintf("service %s wants TLS from the first byte, which no other mail host speaks on port 25", s.name), p.override(s, "smtpd_tls_wrappermode", "no"))
+	}
+	switch level := p.level(s); level {
 	case "encrypt":
 		return note(check, fmt.Sprintf("service %s requires STARTTLS of everybody, which RFC 3207 section 4 forbids a public MX: there is nothing left to watch", s.name),
 			p.override(s, name, "may")) // other services, for users who log in, may rely on main.cf
 	case "may":
-	default:
+	case "none":
 		if p.certificate(s) == "" {
 			return p.noCertificate(s, "offers no STARTTLS: every peer sends in clear")
 		}
 		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: every peer sends in clear", s.name), offer)
+	default:
+		return broken(check, fmt.Sprintf("service %s: smtpd(8) knows no %s = %s, and ends", s.name, name, level), offer)
 	}
 	file := p.certificate(s)
 	switch file {
@@ -48,6 +54,9 @@ func (p *Postfix) offerCheck(s service) Finding {
 		return p.noCertificate(s, "has no certificate, so it offers no STARTTLS")
 	case anonymous: // postconf(5)
 		return note(check, fmt.Sprintf("service %s offers STARTTLS without a certificate, by anonymous ciphers: peers that know none of these send in clear", s.name), "")
+	}
+	if !filepath.IsAbs(file) { // smtpd(8) works in the queue
+		file = filepath.Join(p.main["queue_directory"], file)
 	}
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: its certificate %s does not exist", s.name, file), "")
@@ -71,6 +80,8 @@ func (p *Postfix) noCertificate(s service, text string) Finding {
 // level returns the security level, also by the parameters of before 2006.
 func (p *Postfix) level(s service) string {
 	switch level := strings.ToLower(p.value(s, "smtpd_tls_security_level")); {
+	case level == "fingerprint" || level == "verify" || level == "secure": // smtpd(8) warns
+		return "encrypt"
 	case level != "":
 		return level
 	case p.value(s, "smtpd_enforce_tls") == "yes":
