@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -35,7 +36,7 @@ func testAlerts(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	to, err := daemon.Destinations(cfg, daemon.NewLogger(c.App.ErrWriter, cfg, &slog.LevelVar{}))
+	to, err := daemon.Destinations(cfg, os.LookupEnv, daemon.NewLogger(c.App.ErrWriter, cfg, &slog.LevelVar{}))
 	if err != nil {
 		return err
 	}
@@ -47,14 +48,12 @@ func testAlerts(c *cli.Context) error {
 		if r.Err != nil {
 			failed = errUndelivered
 		}
-		if err := printResult(c, r); err != nil {
-			return err
-		}
+		printResult(c, r)
 	}
 	return failed
 }
 
-func printResult(c *cli.Context, r alert.Result) error {
+func printResult(c *cli.Context, r alert.Result) {
 	word, answer, as := "took it", r.Answer, green
 	if r.Err != nil {
 		word, answer, as = "failed", r.Err.Error(), red
@@ -62,7 +61,7 @@ func printResult(c *cli.Context, r alert.Result) error {
 	shown := map[string]any{
 		"destination": r.Destination, "ok": r.Err == nil, "answer": answer, "milliseconds": r.Took.Milliseconds(),
 	}
-	return show(c, shown, func(w io.Writer) {
+	show(c, shown, func(w io.Writer) {
 		answer = strings.Map(printable, answer) // an error may hold a server's names
 		fmt.Fprintf(w, "%s %s (%d ms): %s\n", colour(w, as, fmt.Sprintf("%-8s", word)), r.Destination, r.Took.Milliseconds(), answer)
 	})

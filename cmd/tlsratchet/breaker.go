@@ -18,7 +18,7 @@ func breakerCommand() *cli.Command {
 		Name:  "breaker",
 		Usage: "show the circuit breaker, or override it",
 		Flags: overrideFlags("`ANSWER`: armed, softened or suspended; auto ends the override"),
-		Action: operationOn(daemon.OperateDaemon, func(c *cli.Context) (job, error) {
+		Action: operationOn(daemon.MustRun, func(c *cli.Context) (job, error) {
 			o, err := override(c, admin.BreakerAnswers)
 			return answer(c, func(a *admin.Admin) (breakerShown, error) {
 				state, err := a.Breaker(c.Context, o)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,15 +31,11 @@ type job func(*admin.Admin) error
 // daemon runs: a command that looks at a memory makes none. prepare finds what is
 // wrong with the command line before anything is opened.
 func operation(prepare func(*cli.Context) (job, error)) cli.ActionFunc {
-	return operationOn(daemon.Operate, prepare)
+	return operationOn(daemon.MustExist, prepare)
 }
 
-// opener is [daemon.Operate], or [daemon.OperateOrStart] for a command that
-// brings something.
-type opener func(context.Context, *config.Config, io.Writer) (*admin.Admin, error)
-
-// operationOn runs the job with what open returns.
-func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.ActionFunc {
+// operationOn is operation where no daemon runs if absent allows that.
+func operationOn(absent func(*config.Config) error, prepare func(*cli.Context) (job, error)) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		do, err := prepare(c)
 		if err != nil {
@@ -50,7 +45,7 @@ func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.Actio
 		if err != nil {
 			return err
 		}
-		a, err := connect(c, cfg, open)
+		a, err := connect(c, cfg, absent)
 		if err != nil {
 			return err
 		}
@@ -61,10 +56,10 @@ func operationOn(open opener, prepare func(*cli.Context) (job, error)) cli.Actio
 	}
 }
 
-// connect returns what open does. A daemon that answers may have another memory than
+// connect returns the operations. A daemon that answers may have another memory than
 // the one that --history names: that is worked on as a file.
-func connect(c *cli.Context, cfg *config.Config, open opener) (*admin.Admin, error) {
-	a, err := open(c.Context, cfg, c.App.ErrWriter)
+func connect(c *cli.Context, cfg *config.Config, absent func(*config.Config) error) (*admin.Admin, error) {
+	a, err := daemon.Operate(c.Context, cfg, c.App.ErrWriter, absent)
 	if err != nil || !c.IsSet("history") {
 		return a, err
 	}
@@ -74,7 +69,7 @@ func connect(c *cli.Context, cfg *config.Config, open opener) (*admin.Admin, err
 	}
 	a.Close()
 	cfg.Admin.Socket = config.Off
-	return open(c.Context, cfg, c.App.ErrWriter)
+	return daemon.Operate(c.Context, cfg, c.App.ErrWriter, absent)
 }
 
 func sameFile(a, b string) bool {
@@ -90,17 +85,19 @@ func answer[V any](c *cli.Context, ask func(*admin.Admin) (V, error), text func(
 		if err != nil {
 			return err
 		}
-		return show(c, v, func(w io.Writer) { text(v, w) })
+		show(c, v, func(w io.Writer) { text(v, w) })
+		return nil
 	}
 }
 
-// show prints a value as JSON, or as text does.
-func show(c *cli.Context, v any, text func(io.Writer)) error {
+// show prints a value as JSON, or as text does. What can't be written is an error of
+// [output].
+func show(c *cli.Context, v any, text func(io.Writer)) {
 	if c.Bool("json") {
-		return json.NewEncoder(c.App.Writer).Encode(v)
+		json.NewEncoder(c.App.Writer).Encode(v)
+		return
 	}
 	text(c.App.Writer)
-	return nil
 }
 
 // flagsInPlace refuses an argument that looks like a flag: after an argument it

@@ -58,7 +58,7 @@ func readMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) []doctor.
 }
 
 func askMemory(c *cli.Context, cfg *config.Config, o *doctor.Options) error {
-	a, err := connect(c, cfg, daemon.Operate)
+	a, err := connect(c, cfg, daemon.MustExist)
 	if err != nil {
 		return err
 	}
@@ -80,16 +80,13 @@ func printFindings(c *cli.Context, all []doctor.Finding) (unwell error) {
 		if f.Severity == doctor.Broken {
 			unwell = errUnwell
 		}
-		err := show(c, f, func(w io.Writer) {
+		show(c, f, func(w io.Writer) {
 			severity := colour(w, severityPaint[f.Severity], fmt.Sprintf("%-7s", f.Severity))
 			fmt.Fprintf(w, "%s %-11s %s\n", severity, f.Check, f.Text)
 			if f.Fix != "" {
 				fmt.Fprintf(w, "%-7s %-11s   %s\n", "", "", f.Fix)
 			}
 		})
-		if err != nil {
-			return err
-		}
 	}
 	return unwell
 }

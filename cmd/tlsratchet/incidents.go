@@ -57,9 +57,7 @@ func listIncidents(c *cli.Context, a *admin.Admin) error {
 		fmt.Fprintf(c.App.Writer, incidentFormat, "ID", "IDENTITY", "KIND", "MESSAGES", "STATE")
 	}
 	for i := range all {
-		if err := show(c, &all[i], func(w io.Writer) { writeRow(w, &all[i]) }); err != nil {
-			return err
-		}
+		show(c, &all[i], func(w io.Writer) { writeRow(w, &all[i]) })
 	}
 	return nil
 }
@@ -84,14 +82,12 @@ func showIncidents(c *cli.Context, a *admin.Admin, name string) error {
 		return fmt.Errorf("no incident of %s; list them with: tlsratchet incidents", strconv.QuoteToASCII(name))
 	}
 	for i := range all {
-		if err := show(c, &all[i], func(w io.Writer) {
+		show(c, &all[i], func(w io.Writer) {
 			if i > 0 {
 				fmt.Fprintln(w)
 			}
 			all[i].Write(w)
-		}); err != nil {
-			return err
-		}
+		})
 	}
 	return nil
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -64,7 +64,8 @@ func runReplay(c *cli.Context) error {
 	if r := &result.Report; r.Smtpd == 0 && r.Sent == nil && (r.Lines > 0 || len(r.Problems) > 0) {
 		err = errors.Join(err, errors.New("replay: no line of Postfix's smtpd in these logs"))
 	}
-	return errors.Join(printReplay(c, result, applied), err)
+	printReplay(c, replayShown{result.Report, applied})
+	return err
 }
 
 // logSources returns the logs that the command line names.
@@ -156,7 +157,7 @@ func listenerFlag(c *cli.Context) (id tlsstate.Identity, err error) {
 
 // apply merges what was learned into the memory.
 func apply(c *cli.Context, cfg *config.Config, r *replay.Result, listener tlsstate.Identity) (*admin.Imported, error) {
-	a, err := connect(c, cfg, daemon.OperateOrStart)
+	a, err := connect(c, cfg, daemon.MayStart)
 	if err != nil {
 		return nil, fmt.Errorf("nothing was applied: %w", err)
 	}
@@ -181,20 +182,19 @@ func learned(r *replay.Result, listener tlsstate.Identity) iter.Seq2[admin.Line,
 	}
 }
 
-// printReplay prints the report, and what --apply did.
-func printReplay(c *cli.Context, r *replay.Result, applied *admin.Imported) error {
-	w := c.App.Writer
-	if c.Bool("json") {
-		return json.NewEncoder(w).Encode(struct {
-			replay.Report
-			Applied *admin.Imported `json:"applied,omitempty"`
-		}{r.Report, applied})
-	}
-	if err := r.Report.WriteText(w); err != nil || applied == nil {
-		return err
-	}
-	warnRefused(c, "apply", applied)
-	fmt.Fprintf(w, "\nApplied: %d identities of the log, %d of them changed the memory.\n", applied.Lines, applied.Changed)
-	printLater(w, applied.Later)
-	return nil
+// replayShown is a report, and what --apply did, as JSON.
+type replayShown struct {
+	replay.Report
+	Applied *admin.Imported `json:"applied,omitempty"`
+}
+
+func printReplay(c *cli.Context, r replayShown) {
+	show(c, r, func(w io.Writer) {
+		r.WriteText(w)
+		if r.Applied != nil {
+			warnRefused(c, "apply", r.Applied)
+			fmt.Fprintf(w, "\nApplied: %d identities of the log, %d of them changed the memory.\n", r.Applied.Lines, r.Applied.Changed)
+			printLater(w, r.Applied.Later)
+		}
+	})
 }

@@ -31,7 +31,7 @@ func importCommand() *cli.Command {
 		Description: "FILE may be - for standard input. In any order, any number of times: nothing is undone by it.\n" +
 			"Where there is no memory yet, one is started.",
 		Flags: operatorFlags(),
-		Action: operationOn(daemon.OperateOrStart, func(c *cli.Context) (job, error) {
+		Action: operationOn(daemon.MayStart, func(c *cli.Context) (job, error) {
 			name, err := argument(c, "FILE")
 			if err != nil {
 				return nil, err
@@ -53,10 +53,11 @@ func importFile(c *cli.Context, a *admin.Admin, name string, in io.Reader) error
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	warnRefused(c, name, &done)
-	return show(c, done, func(w io.Writer) {
+	show(c, done, func(w io.Writer) {
 		fmt.Fprintf(w, "%s, %s changed, %d refused\n", words.Count(done.Lines, "line"), words.Count(done.Changed, "identity"), done.Refused)
 		printLater(w, done.Later)
 	})
+	return nil
 }
 
 // warnRefused prints why lines were refused.

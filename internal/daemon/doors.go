@@ -93,31 +93,11 @@ func (o *door) handOver(name string) (passed []net.Listener) {
 // hangUp closes each connection to sockets that systemd passed for a door that is
 // switched off. systemd keeps them open: whoever asks there would wait.
 func (d *Daemon) hangUp(passed []net.Listener) {
-	d.doors = append(d.doors, &door{
-		name: "switched off", listeners: passed,
-		serve: func(all ...net.Listener) error {
-			var loops sync.WaitGroup
-			for _, l := range all {
-				loops.Go(func() { hangUpOn(l) })
-			}
-			loops.Wait()
-			return nil
-		},
-		stop: func(context.Context) error { wire.CloseAll(passed); return nil },
-	})
-}
-
-func hangUpOn(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		switch {
-		case err == nil:
-			c.Close()
-		case errors.Is(err, net.ErrClosed):
-			return
-		default: // no descriptor is left, for a while
-			time.Sleep(time.Second)
-		}
+	for _, l := range passed {
+		server := &http.Server{ConnState: func(c net.Conn, _ http.ConnState) { c.Close() }}
+		o := httpDoor("switched off", server, wire.Spec{}, wire.ListenOptions{})
+		o.listeners = []net.Listener{l}
+		d.doors = append(d.doors, o)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // A memory that root starts by a command is the daemon's, with all its files.
-func TestOperateOrStartAsRoot(t *testing.T) {
+func TestMayStartAsRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make files that belong to others")
 	}
@@ -27,7 +27,7 @@ func TestOperateOrStartAsRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := OperateOrStart(t.Context(), cfg, io.Discard)
+	a, err := Operate(t.Context(), cfg, io.Discard, MayStart)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestOperateOrStartAsRoot(t *testing.T) {
 
 // A command that is refused for a missing history, of which there is a snapshot,
 // makes no empty one.
-func TestOperateOrStartBesideASnapshot(t *testing.T) {
+func TestMayStartBesideASnapshot(t *testing.T) {
 	history := filepath.Join(t.TempDir(), "history.db")
 	if err := os.WriteFile(history+".snapshot-1", []byte("of a history"), 0o600); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestOperateOrStartBesideASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OperateOrStart(t.Context(), cfg, io.Discard); !errors.Is(err, store.ErrDamaged) {
+	if _, err := Operate(t.Context(), cfg, io.Discard, MayStart); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(history); !errors.Is(err, fs.ErrNotExist) {

@@ -119,11 +119,7 @@ func selfcheckNotices(n selfcheck.Notice) (all []alert.Message) {
 
 // Destinations makes those of the configuration whose secrets, variables and
 // templates can be read. The error, a [ConfigError], is about the others.
-func Destinations(cfg *config.Config, log *slog.Logger) ([]*alert.Destination, error) {
-	return destinations(cfg, os.LookupEnv, log)
-}
-
-func destinations(cfg *config.Config, getenv func(string) (string, bool), log *slog.Logger) ([]*alert.Destination, error) {
+func Destinations(cfg *config.Config, getenv func(string) (string, bool), log *slog.Logger) ([]*alert.Destination, error) {
 	var all []alert.Settings
 	if cfg.Alert.Log != config.Off {
 		all = append(all, alert.Settings{Kind: alert.KindLog, Least: cfg.Alert.Log})

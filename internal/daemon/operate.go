@@ -18,35 +18,9 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-// Operate returns the operations of the daemon that runs with this
-// configuration, or those on its history where none runs. The history must be
-// there.
-func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
-	return operate(ctx, cfg, stderr, func(cfg *config.Config) error {
-		switch info, err := os.Stat(cfg.History); {
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
-		case err == nil && info.Size() == 0:
-			return fmt.Errorf("no daemon answers, and %s is empty: it is not a history; name another by --history or --config", cfg.History)
-		}
-		return nil
-	})
-}
-
-// OperateOrStart is [Operate], and makes an empty history where there is none.
-func OperateOrStart(ctx context.Context, cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
-	return operate(ctx, cfg, stderr, makeHistory)
-}
-
-// OperateDaemon is [Operate] for what only a daemon that runs has. The error wraps
-// [admin.ErrNoDaemon] where none does.
-func OperateDaemon(ctx context.Context, cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
-	return operate(ctx, cfg, stderr, func(cfg *config.Config) error {
-		return fmt.Errorf("%w on %s: this is asked of one that runs", admin.ErrNoDaemon, cmp.Or(cfg.AdminSocket(), "a socket, for admin.socket is off"))
-	})
-}
-
-func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare func(*config.Config) error) (*admin.Admin, error) {
+// Operate returns the operations of the daemon that runs with this configuration, or
+// those on its history where none runs and absent, such as [MustExist], allows that.
+func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer, absent func(*config.Config) error) (*admin.Admin, error) {
 	if socket := cfg.AdminSocket(); socket != "" {
 		client, err := admin.Dial(ctx, socket)
 		if err == nil {
@@ -59,10 +33,26 @@ func operate(ctx context.Context, cfg *config.Config, stderr io.Writer, prepare 
 	if cfg.InMemory() {
 		return nil, errors.New("no daemon answers, and the history is kept in memory alone: set admin.socket in its configuration")
 	}
-	if err := prepare(cfg); err != nil {
+	if err := absent(cfg); err != nil {
 		return nil, err
 	}
 	return openFile(cfg, stderr)
+}
+
+// MustExist allows work on a history that is there.
+func MustExist(cfg *config.Config) error {
+	switch info, err := os.Stat(cfg.History); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no daemon answers, and there is no history at %s: name it by --history or --config", cfg.History)
+	case err == nil && info.Size() == 0:
+		return fmt.Errorf("no daemon answers, and %s is empty: it is not a history; name another by --history or --config", cfg.History)
+	}
+	return nil
+}
+
+// MustRun is for what only a daemon that runs has. The error wraps [admin.ErrNoDaemon].
+func MustRun(cfg *config.Config) error {
+	return fmt.Errorf("%w on %s: this is asked of one that runs", admin.ErrNoDaemon, cmp.Or(cfg.AdminSocket(), "a socket, for admin.socket is off"))
 }
 
 // openFile works on the history's file.
@@ -87,9 +77,10 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	return a, nil
 }
 
-// makeHistory makes an empty history where there is none, for what is learned
-// before the daemon's first start. It belongs to whom its folder belongs to.
-func makeHistory(cfg *config.Config) error {
+// MayStart allows work on any history, and makes an empty one where there is none, for
+// what is learned before the daemon's first start. It belongs to whom its folder
+// belongs to.
+func MayStart(cfg *config.Config) error {
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (f *findings) secrets() {
 		}
 		return "https://variable.invalid", true
 	}
-	_, err := destinations(cfg, getenv, slog.New(slog.DiscardHandler))
+	_, err := Destinations(cfg, getenv, slog.New(slog.DiscardHandler))
 	f.errs = append(f.errs, err)
 	if cfg.Shared.URL != "" {
 		_, err = readRoots(cfg)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -41,7 +42,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 		w.check = selfcheck.New(o)
 		works = w.check.Works
 	}
-	to, err := Destinations(cfg, log)
+	to, err := Destinations(cfg, os.LookupEnv, log)
 	if err != nil {
 		log.Error("alerts do not reach every destination: those with an error are left out", "error", err)
 	}
@@ -63,7 +64,7 @@ func newWatch(cfg *config.Config, log *slog.Logger) *watch {
 // destinations stay in use.
 func (w *watch) reload(cfg *config.Config) {
 	w.alerts.SetPerHour(cfg.Alert.PerHour)
-	to, err := Destinations(cfg, w.log)
+	to, err := Destinations(cfg, os.LookupEnv, w.log)
 	if err != nil {
 		w.log.Error("alert destinations were not reloaded", "error", err)
 		return
