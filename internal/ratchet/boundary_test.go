@@ -13,7 +13,10 @@ var boundaryNoon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 
 // strip has the n-th of a row of peers come in clear, and returns the action.
 func strip(b *Breaker, n int, at time.Time, change func(*Decision)) tlsstate.Action {
-	s := &Session{At: at}
+	return stripAs(b, &Session{At: at}, n, change)
+}
+
+func stripAs(b *Breaker, s *Session, n int, change func(*Decision)) tlsstate.Action {
 	s.Peer.IP = netip.AddrFrom4([4]byte{20, byte(n), 1, 1})
 	s.Peer.Domain = tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("peer%d.example", n)}
 	d := &Decision{rule: &tlsstate.Policy{}}
@@ -154,15 +157,66 @@ func TestSilenceIsADay(t *testing.T) {
 	}
 }
 
+// TestWeakenedEndsSilence: a session that is weakened is an encrypted one.
+func TestWeakenedEndsSilence(t *testing.T) {
+	for level, want := range map[tlsstate.Level]Answer{tlsstate.Plaintext: Suspended, tlsstate.Weak: Softened} {
+		b := boundaryBreaker()
+		for n := range 16 {
+			s := &Session{At: boundaryNoon, Security: tlsstate.Security{Level: tlsstate.Plaintext}}
+			if n == 8 {
+				s.Level = level
+			}
+			stripAs(b, s, n, nil)
+		}
+		if b.s.Answer != want {
+			t.Errorf("one of 16 came with %s: %s, want %s", level, b.s.Answer, want)
+		}
+	}
+}
+
+// TestBreakerNetworks: without a domain a name is a network, /24 or /32.
+func TestBreakerNetworks(t *testing.T) {
+	for addr, want := range map[string]string{"192.0.2.255": "192.0.2.0/24", "2001:db8:ffff::1": "2001:db8::/32"} {
+		s := Session{At: boundaryNoon}
+		s.Peer.IP = netip.MustParseAddr(addr)
+		if got := s.BreakerName(); got != (BreakerName{want, want, boundaryNoon}) {
+			t.Errorf("%s: %+v", addr, got)
+		}
+	}
+}
+
+// TestStateIsACopy: what the breaker counts later leaves it alone.
+func TestStateIsACopy(t *testing.T) {
+	b := boundaryBreaker()
+	strip(b, 1, boundaryNoon, nil)
+	s := b.State(boundaryNoon)
+	strip(b, 1, boundaryNoon.Add(time.Minute), nil)
+	for _, l := range [][]BreakerName{s.Recent, s.Silent, s.Delayed} {
+		if len(l) != 1 || !l[0].At.Equal(boundaryNoon) {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// TestUnlimited is the action before the breaker.
+func TestUnlimited(t *testing.T) {
+	tr := &trial{Session: &Session{At: boundaryNoon}, Decision: Decision{rule: &tlsstate.Policy{Stripped: tlsstate.Reject, Least: tlsstate.Weak}}}
+	tr.address.id.Kind, tr.dry = tlsstate.Address, true
+	new(Ratchet).judge(tr)
+	if tr.Unlimited != tlsstate.Reject {
+		t.Errorf("%s", tr.Unlimited)
+	}
+}
+
 // TestDelayed lists those that more than a header befell, for a day.
 func TestDelayed(t *testing.T) {
 	b := boundaryBreaker()
-	for n, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Header, tlsstate.Quarantine, tlsstate.Tempfail} {
+	for n, action := range []tlsstate.Action{tlsstate.Observe, tlsstate.Header, tlsstate.Quarantine, tlsstate.Tempfail, tlsstate.Reject} {
 		strip(b, n, boundaryNoon, func(d *Decision) { d.Action = action })
 	}
 	strip(b, 7, boundaryNoon, func(d *Decision) { d.Required = true })
 	strip(b, 8, boundaryNoon, func(d *Decision) { d.rule = &tlsstate.Policy{Peer: true} })
-	for i, want := range []int{2, 0} {
+	for i, want := range []int{3, 0} {
 		if got := b.State(boundaryNoon.Add(24*time.Hour + time.Duration(i)*time.Second)); len(got.Delayed) != want {
 			t.Errorf("delayed: %v, want %d", got.Delayed, want)
 		}
@@ -225,8 +279,9 @@ func TestQuietArms(t *testing.T) {
 	for n := range 11 {
 		strip(b, n, boundaryNoon, nil)
 	}
+	encrypted(b, boundaryNoon.Add(time.Second)) // which ends the silence
 	if encrypted(b, boundaryNoon.Add(time.Hour)); len(changes) != 2 || changes[1] != Armed {
-		t.Errorf("the first encrypted session, an hour later: %v", changes)
+		t.Errorf("an encrypted session, an hour later: %v", changes)
 	}
 	for n := range 11 {
 		strip(b, n, boundaryNoon, nil)

@@ -155,7 +155,7 @@ func (b *Breaker) count(s *Session, d *Decision) {
 		addName(&b.s.Delayed, n, most)
 	}
 	firstHand := d.Identity.Kind == tlsstate.Address && !d.Required
-	if !firstHand || d.Since == 0 || int(s.day())-int(d.Since) < b.o.PinDays {
+	if !firstHand || int(s.day())-int(d.Since) < b.o.PinDays {
 		return
 	}
 	addName(&b.s.Recent, n, most)

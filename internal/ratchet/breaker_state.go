@@ -124,7 +124,6 @@ func (b *Breaker) Restore(s BreakerState) {
 			addName(list, n, b.o.Domains+1)
 		}
 	}
-	s.Answer = min(s.Answer, Suspended)
 	if s.Override != nil && *s.Override > Suspended {
 		s.Override = nil
 	}

@@ -66,13 +66,14 @@ func TestBreakerStateBad(t *testing.T) {
 		t.Error("an unknown answer was read")
 	}
 	b := ratchet.NewBreaker(newInstallation())
-	s = ratchet.BreakerState{Answer: 200}
+	excused := ratchet.Excused // a decision's only
+	s = ratchet.BreakerState{Answer: excused, Override: &excused}
 	for i := range 1000 {
 		n := ratchet.BreakerName{Name: fmt.Sprint(i), Network: fmt.Sprint(i), At: day(20)}
 		s.Recent, s.Silent, s.Delayed = append(s.Recent, n), append(s.Silent, n), append(s.Delayed, n)
 	}
 	b.Restore(s)
-	if got := b.State(day(20)); got.Answer > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
+	if got := b.State(day(20)); got.Answer > ratchet.Suspended || got.Override != nil || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
 		t.Errorf("restored %s with %d, %d, %d names", got.Answer, len(got.Recent), len(got.Silent), len(got.Delayed))
 	}
 }
@@ -81,6 +82,7 @@ func TestBreakerStateBad(t *testing.T) {
 // numbers, and its state can be written again.
 func FuzzBreakerState(f *testing.F) {
 	f.Add([]byte(`{"answer":"softened","override":"armed","since":"2026-11-20T10:00:00Z","recent":[{"name":"bank.example","network":"192.0.2.0/24","at":"2026-11-20T10:00:00Z"}]}`))
+	f.Add([]byte(`{"answer":"excused","override":"excused"}`))
 	f.Add([]byte(`{"broken_from":"9999-12-31T23:59:59Z","broken_to":"0001-01-01T00:00:00Z","silent":[{},{}]}`))
 	f.Fuzz(func(t *testing.T, kept []byte) {
 		var s ratchet.BreakerState
@@ -90,7 +92,7 @@ func FuzzBreakerState(f *testing.F) {
 		b := ratchet.NewBreaker(newInstallation())
 		b.Restore(s)
 		got := b.State(day(20))
-		if _, err := json.Marshal(got); err != nil || got.Answer > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
+		if _, err := json.Marshal(got); err != nil || got.Holds() > ratchet.Suspended || len(got.Recent)+len(got.Silent)+len(got.Delayed) > 33 {
 			t.Errorf("%+v: %v", got, err)
 		}
 	})

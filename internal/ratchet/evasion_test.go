@@ -403,6 +403,9 @@ func TestHostsNamedBySPF(t *testing.T) {
 	fresh := bank
 	fresh.Addr, fresh.Name = "198.18.7.7", "mx9.bank.example"
 	f.strip(t, "before", fresh, day(7), tlsstate.Header)
+	if len(n.later) != 3 {
+		t.Error("a session in clear is looked up")
+	}
 	for _, learn := range n.later {
 		learn()
 	}

@@ -72,7 +72,7 @@ func (t *trial) fromStranger() {
 }
 
 func pinStates(h tlsstate.History, o *tlsstate.Observation, rule *tlsstate.Policy) (all []tlsstate.PinState) {
-	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
+	for l := tlsstate.Weak; l <= rule.PinUpTo; l++ {
 		all = append(all, h.PinState(l, rule, o.Day, o.Level < l))
 	}
 	return all

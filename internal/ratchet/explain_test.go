@@ -125,6 +125,40 @@ func TestExplainPins(t *testing.T) {
 	}
 }
 
+// TestExplainSender: its message comes from an address that nothing is known of. By a
+// weakened one nobody is asked whether the sender is proven.
+func TestExplainSender(t *testing.T) {
+	f, n := newFixture(t), &notary{result: spf.Proven}
+	f.with(func(o *ratchet.Options) { o.Senders = n })
+	for i := 1; i <= 5; i++ {
+		f.deliver(fromBank(session(t, roaming(fmt.Sprint(i)), day(i), tlsstate.TLS13)))
+		for _, learn := range n.later {
+			learn()
+		}
+		n.later = nil
+	}
+	const id = "bank.example/192.0.2.0/24"
+	for level, want := range map[tlsstate.Level]string{
+		tlsstate.Plaintext: "sender downgrade stripped header header", tlsstate.Weak: "sender new none observe observe", tlsstate.TLS13: "sender new none observe observe",
+	} {
+		s, err := ratchet.SessionOf(tlsstate.Identity{Kind: tlsstate.Sender, Name: id}, day(6), tlsstate.Security{Level: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := f.Explain(s)
+		if got := words(e.Decision) + " " + e.Decision.Unlimited.String(); err != nil || got != want || e.Decision.Identity.Name != id {
+			t.Errorf("%s: %s by %s, want %s: %v", level, got, e.Decision.Identity, want, err)
+		}
+		if len(e.Identities) != 1 || e.Identities[0].Verdict.Outcome == tlsstate.New {
+			t.Errorf("%s: %s", level, kinds(e))
+		}
+	}
+	n.asked = 0
+	if got := words(f.Decide(fromBank(session(t, roaming("99"), day(6), tlsstate.Weak)))); got != "address new none observe" || n.asked != 0 {
+		t.Errorf("weakened: %s, %d proofs", got, n.asked)
+	}
+}
+
 func TestExplainFails(t *testing.T) {
 	f := newFixture(t)
 	f.memory.load = func(tlsstate.Identity) error { return fmt.Errorf("disk gone") }

@@ -118,6 +118,24 @@ func (blank) Update(_ tlsstate.Identity, _ netip.Addr, _ tlsstate.Day, grow func
 	return grow(tlsstate.History{}), nil
 }
 
+// TestWeakIsTLS: what is seen with TLS was seen with old TLS, too.
+func TestWeakIsTLS(t *testing.T) {
+	s := Session{Security: tlsstate.Security{Level: tlsstate.Weak}, At: boundaryNoon}
+	s.Peer.Domain, s.Peer.Mark = tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}, 1<<9
+	tr := &trial{Session: &s, sender: part{id: tlsstate.Identity{Kind: tlsstate.Sender, Name: "customer.example/bank.example"}}}
+	network, ok := tr.networkObservation(&tlsstate.Verdict{})
+	if o := tr.domainObservation(&tlsstate.Verdict{}); o.Addresses != 1<<9 || !ok || network.Name.Text != "bank.example" {
+		t.Errorf("%+v, %+v", o, network)
+	}
+	if got := tr.sendersOf(&tlsstate.Verdict{Marks: tlsstate.Marks{Named: 1 << 9}}); got != tlsstate.SenderMark("customer.example", false) {
+		t.Errorf("senders %b", got)
+	}
+	tr.rule, tr.listener.id = &tlsstate.Policy{}, tlsstate.Identity{Kind: tlsstate.Listener, Name: "25"}
+	if new(Ratchet).judge(tr); !tr.offers {
+		t.Error("the port offers no STARTTLS")
+	}
+}
+
 // TestSenderObservation: a sender keeps the marks of the first two addresses that
 // it came from, in proven sessions over TLS.
 func TestSenderObservation(t *testing.T) {

@@ -98,6 +98,8 @@ func TestOtherHostsAreAsked(t *testing.T) {
 // speak where others know of a second one.
 func TestOthersKnowTheNetwork(t *testing.T) {
 	f, s := newShared(t)
+	tempfail := tlsstate.Tempfail
+	f.SetRules(rules(t, tlsstate.Row{Domain: "bank.example", Subdomains: true, Action: &tempfail}))
 	for n := range 9 {
 		c := bank
 		c.Addr, c.Name = fmt.Sprintf("192.0.2.%d", 10+n), fmt.Sprintf("mx%d.bank.example", n)
@@ -111,8 +113,8 @@ func TestOthersKnowTheNetwork(t *testing.T) {
 	theirs := s.m[id]
 	theirs.Name = tlsstate.OnlyName("other.example")
 	s.theirs[id] = theirs
-	if got := words(f.Decide(session(t, unknown, day(6), tlsstate.Plaintext))); got != "address new none observe" {
-		t.Error(got)
+	if d := f.Decide(session(t, unknown, day(6), tlsstate.Plaintext)); words(d) != "address new none observe" || d.Row() != "" {
+		t.Errorf("%s by the row of %q", words(d), d.Row())
 	}
 }
 

@@ -135,8 +135,7 @@ func (r *Ratchet) load(t *trial) error {
 // reload reads them again, now that more is known: what the memory supplied before
 // it may not supply now.
 func (r *Ratchet) reload(t *trial) error {
-	t.rule, t.recalled = r.ruleFor(t.Session, t.Peer.Host), false
-	t.domain, t.network = part{id: t.Peer.Domain}, part{}
+	t.rule, t.domain, t.network = r.ruleFor(t.Session, t.Peer.Host), part{id: t.Peer.Domain}, part{}
 	return r.load(t)
 }
 
