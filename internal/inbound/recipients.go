@@ -15,7 +15,11 @@ type Recipients []string
 // domain may be written in other ways: in U-labels, with a dot at its end, behind a
 // source route.
 func (r Recipients) Has(rcpt string) bool {
-	local, domain := cut(peer.WithoutRoute(strings.ToLower(strings.Trim(rcpt, "<>"))))
+	rcpt = strings.ToLower(strings.Trim(rcpt, "<>"))
+	if strings.HasPrefix(rcpt, "@") { // a source route (RFC 5321 appendix C)
+		_, rcpt, _ = strings.Cut(rcpt, ":")
+	}
+	local, domain := cut(rcpt)
 	local = strings.Trim(local, `"`)
 	if host, err := peer.Normalize(domain); err == nil {
 		domain = host

@@ -167,7 +167,14 @@ var domains = []struct{ addr, host, want string }{
 	{"1.2.3.4", "mx16909060.isp.example", ""},
 	{"192.255.2.10", "192-255-2.isp.example", ""},
 	{"192.0.2.10", "c000z020a.isp.example", "isp.example"},
+	{"192.0.2.10", "a0-192.smtp.isp.example", "isp.example"}, // its first two
+	{"192.1.0.2", "x1921-0-2.isp.example", "isp.example"},
+	{"192.0.2.10", "c0_00_02_0a.isp.example", ""},
 	// IPv6.
+	{"2001:db8:1:2:21b:21ff:fe12:3456", "20010db800010002.isp.example", ""},
+	{"2001:db8:1:2:21b:21ff:fe12:3456", "x65.43.21.ef.ff.12.b1.20.isp.example", ""},
+	{"2001:db8:1:2:21b:21ff:fe12:3456", "200010008bd01002.isp.example", ""},
+	{"fe:fff:1f::5", "fe-fff-1f.isp.example", ""},
 	{"2001:db8:1::5", "2001-db8-abcdef-1.isp.example", "isp.example"},
 	{"2001:db8:1::5", "2001.db8.1.isp.example", ""},
 	{"2001:db8:1::5", "2001_db8_1.isp.example", ""},

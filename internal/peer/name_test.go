@@ -48,7 +48,7 @@ var hostile = []string{
 	"[192.0.2.10]", "192.0.2.10", "2001:db8::1", "bank.123", "-mx.bank.example", "mx-.bank.example", "mx.bank.-", "-",
 	"\xff\xfe.bank.example", "mx\xc3.bank.example", "mx.\u202ebank.example", "mx.\u200fbank.example",
 	"mx.b\u05d0nk.example", "mx\u2028.bank.example", "xn--.example", "xn--0.example", "xn--\x00.example",
-	"xn--a-ecp.ru-.example", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "a",
+	strings.Repeat("a.", 126) + "aa", "mx.{.example", "bank.99", "xn--a-ecp.ru-.example", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "a",
 	strings.Repeat("a", 2000), strings.Repeat("mx.", 700) + "example", strings.Repeat("ü", 2000) + ".example",
 	strings.Repeat("ü", 100) + ".example", strings.Repeat("ﷺ", 60) + ".example", "xn--" + strings.Repeat("9", 500) + ".example",
 }

@@ -40,12 +40,3 @@ func Address(path string) string {
 	}
 	return kept.String()
 }
-
-// WithoutRoute returns an address without its source route (RFC 5321 appendix C), ""
-// if that has no end.
-func WithoutRoute(address string) string {
-	if strings.HasPrefix(address, "@") {
-		_, address, _ = strings.Cut(address, ":")
-	}
-	return address
-}

@@ -9,6 +9,7 @@ func TestAddress(t *testing.T) {
 	for arg, want := range map[string]string{
 		"<a@partner.example>":    "a@partner.example",
 		"a@partner.example":      "a@partner.example",
+		"Joe<a@partner.example>": "a@partner.example",
 		"":                       "",
 		"<a@partner.example(x)>": "a@partner.example",
 		"<a(a comment (nested) \\) here)@b.example>": "a@b.example",
