@@ -59,7 +59,11 @@ func impossible(t *testing.T, s Store) {
 func quotas(t *testing.T, s Store) {
 	learn := func(i int, from string, day tlsstate.Day) {
 		t.Helper()
-		if _, err := s.Update(domain(i), netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12)); err != nil {
+		id := domain(i)
+		if i >= 700 {
+			id = tlsstate.Identity{Kind: tlsstate.Sender, Name: fmt.Sprintf("s%d.example/d.example", i)}
+		}
+		if _, err := s.Update(id, netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12)); err != nil {
 			t.Fatalf("Update: %v", err)
 		}
 	}
@@ -72,6 +76,7 @@ func quotas(t *testing.T, s Store) {
 		newcomers bool
 	}{
 		{"a network", "192.0.2.1", Today, 0, 70, 64, true},
+		{"the senders of that network", "192.0.2.1", Today, 700, 70, 64, true},
 		{"its known ones, again", "192.0.2.1", Today + 1, 0, 60, 0, false},
 		{"its neighbour", "192.0.3.1", Today, 100, 10, 10, true},
 		{"IPv4 in IPv6", "::ffff:192.0.2.9", Today, 200, 5, 0, true},

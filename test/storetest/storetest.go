@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"every field of every kind comes back", fields},
 		{"nothing comes from the future", future},
 		{"nothing impossible is kept", impossible},
-		{"a network brings 64 newcomers a day", quotas},
+		{"a network brings 64 newcomers of a kind a day", quotas},
 		{"all come in order", ordered},
 		{"a consumer may stop and may write", consumer},
 		{"a closed store says so", closed},

@@ -83,7 +83,7 @@ func (m *Memory) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.
 		m.stats.refused(err)
 		return cur, fmt.Errorf("%s: %w", id, err)
 	case next == cur:
-	case by.newcomer(id, &cur) && !m.quota.admits(by.from, by.today):
+	case by.newcomer(id, &cur) && !m.quota.admits(by.from, id.Kind, by.today):
 		m.stats.Refused++
 	default:
 		m.put(id, next)

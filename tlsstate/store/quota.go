@@ -6,8 +6,8 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// How many new identities a day one network may bring, and one operator: of
-// IPv4 the second follows from the first.
+// How many new identities of one kind a day one network may bring, and how many of all
+// kinds one operator.
 const (
 	networkNewcomers  = 64
 	operatorNewcomers = 256 * networkNewcomers
@@ -22,14 +22,21 @@ type quota struct {
 	operators counters[uint16]
 }
 
+// share is what a network has for one kind: a host that sends for a thousand senders
+// leaves no less for its neighbours' addresses.
+type share struct {
+	network
+	kind tlsstate.Kind
+}
+
 // admits counts a newcomer. It returns false if its network, or operator, has
 // had its share of the day.
-func (q *quota) admits(from network, today tlsstate.Day) bool {
+func (q *quota) admits(from network, kind tlsstate.Kind, today tlsstate.Day) bool {
 	if from == 0 {
 		return true
 	}
 	q.turn(today)
-	n := maphash.Comparable(q.seed, from)
+	n := maphash.Comparable(q.seed, share{from, kind})
 	o := maphash.Comparable(q.seed, from.operator())
 	if q.networks.count(n) >= networkNewcomers || q.operators.count(o) >= operatorNewcomers {
 		return false

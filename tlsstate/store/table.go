@@ -165,7 +165,7 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	case !t.room(id, &next), newcomer && t.known >= t.most:
 		t.stats.Dropped++
 		return dropped, 0
-	case newcomer && !t.quota.admits(by.from, by.today):
+	case newcomer && !t.quota.admits(by.from, id.Kind, by.today):
 		t.stats.Refused++
 		return refused, 0
 	}
