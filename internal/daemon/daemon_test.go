@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -70,7 +71,8 @@ func running(t *testing.T, cfg *config.Config) (d *Daemon, log lines, stop func(
 		t.Fatal(err)
 	}
 	done, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- d.Run(t.Context(), done) }()
+	// A cleanup may stop it, when the context of the test has ended.
+	go func() { ended <- d.Run(context.WithoutCancel(t.Context()), done) }()
 	log.until(t, "msg=serving")
 	return d, log, func() {
 		t.Helper()
