@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,19 +15,12 @@ func generateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "generate", Hidden: true, Usage: "print what the build installs beside the program", ArgsUsage: "man|bash|zsh|fish",
 		Action: func(c *cli.Context) error {
-			what, err := argument(c, "WHAT")
-			if err != nil {
-				return fmt.Errorf("%w: man, bash, zsh or fish", err)
-			}
-			text, err := shell.Generate(c.App, what)
+			text, err := shell.Generate(c.App, strings.Join(c.Args().Slice(), " "))
 			if errors.Is(err, shell.ErrUnknown) {
-				return usageError{err}
-			}
-			if err != nil {
-				return err
+				err = usageError{err}
 			}
 			fmt.Fprint(c.App.Writer, text)
-			return nil
+			return err
 		},
 	}
 }

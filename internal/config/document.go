@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -66,12 +67,11 @@ func (d *document) line(position string) int {
 	return 0
 }
 
+var bare = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
 // dotted appends a key to a position, in quotes if it needs them.
 func dotted(position, key string) string {
-	bare := key != "" && !strings.ContainsFunc(key, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
-	if !bare {
+	if !bare.MatchString(key) {
 		key = shown(key)
 	}
 	if position == "" {

@@ -14,22 +14,11 @@ import (
 // DoctorOptions returns what doctor is to check where this configuration runs.
 func DoctorOptions(cfg *config.Config) doctor.Options {
 	o := doctor.Options{Now: time.Now(), Shared: cfg.Shared.URL != ""}
-	for _, l := range cfg.PolicyService.Listen {
-		o.PolicySockets = append(o.PolicySockets, socketOf(l))
-	}
+	policy := filepath.Join(filepath.Dir(config.DefaultSocket), config.PolicySocket)
+	o.Sockets, o.PolicySockets, o.Sending.Sockets = socketsOf(cfg.Listen, config.DefaultSocket), socketsOf(cfg.PolicyService.Listen, ""), socketsOf(cfg.OutboundListen(), policy)
 	o.Fingerprints = cfg.Policy.PinCertificates == tlsstate.CertByKey ||
 		slices.ContainsFunc(cfg.Peers, func(r tlsstate.Row) bool { return r.Fingerprints != nil })
-	for _, l := range cfg.Listen {
-		o.Sockets = append(o.Sockets, socketOf(l))
-	}
 	o.Sending.Hold, o.Sending.Release = wantsHold(cfg), cfg.RulesFor(tlsstate.Destination).Default().ReleaseAfterDays
-	for _, l := range cfg.OutboundListen() {
-		o.Sending.Sockets = append(o.Sending.Sockets, socketOf(l))
-	}
-	policy := filepath.Join(filepath.Dir(config.DefaultSocket), config.PolicySocket)
-	if i := slices.Index(o.Sending.Sockets, config.DefaultSocket); i >= 0 { // systemd's
-		o.Sending.Sockets[i] = policy
-	}
 	if slices.Contains(o.Sockets, config.DefaultSocket) { // which its unit may have elsewhere
 		if milter, sending, ok := opened(); ok {
 			o.Sockets = milter
@@ -47,13 +36,18 @@ func DoctorOptions(cfg *config.Config) doctor.Options {
 	return o
 }
 
-// socketOf returns a listener as doctor names it.
-func socketOf(l wire.Spec) string {
-	switch l.Network {
-	case wire.NetworkUnix:
-		return l.Address
-	case wire.NetworkSystemd: // contrib/systemd/tlsratchet.socket opens it there
-		return config.DefaultSocket
+// socketsOf returns listeners as doctor names them. bySystemd is where
+// contrib/systemd/tlsratchet.socket opens one.
+func socketsOf(all []wire.Spec, bySystemd string) (names []string) {
+	for _, l := range all {
+		name := l.String()
+		switch l.Network {
+		case wire.NetworkUnix:
+			name = l.Address
+		case wire.NetworkSystemd:
+			name = bySystemd
+		}
+		names = append(names, name)
 	}
-	return l.String()
+	return names
 }

@@ -139,10 +139,3 @@ func Hostname() string {
 	}
 	return name
 }
-
-// closeAlerts gives alerts that wait a little time.
-func closeAlerts(a *alert.Alerts) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	a.Close(ctx)
-}

@@ -123,7 +123,9 @@ func (w *watch) close() error {
 	if err := w.book.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("keep the incidents: %w", err))
 	}
-	closeAlerts(w.alerts)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // for alerts that wait
+	defer cancel()
+	w.alerts.Close(ctx)
 	return errors.Join(errs...)
 }
 

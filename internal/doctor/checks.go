@@ -100,13 +100,18 @@ func (p *Postfix) find(s service, sockets []string) (m milter, at int, reachable
 }
 
 // count returns how many entries of a list are ours.
-func (p *Postfix) count(list string, sockets []string) (n int) {
+func (p *Postfix) count(list string, sockets []string) int {
+	return len(parseMilters(list)) - len(p.others(list, sockets))
+}
+
+// others returns the entries of a list, as they are written, that are not ours.
+func (p *Postfix) others(list string, sockets []string) (texts []string) {
 	for _, m := range parseMilters(list) {
-		if p.names(m, sockets) {
-			n++
+		if !p.names(m, sockets) {
+			texts = append(texts, m.text)
 		}
 	}
-	return n
+	return texts
 }
 
 // names reports whether an entry is one of our sockets, for a chrooted service
@@ -120,16 +125,10 @@ func (p *Postfix) names(m milter, sockets []string) bool {
 // without returns a list without our entries: as it is written, or expanded
 // where they come from another parameter.
 func (p *Postfix) without(written, expanded string, sockets []string) string {
-	var kept []string
 	if p.count(expanded, sockets) > 0 && p.count(written, sockets) == 0 {
 		written = expanded
 	}
-	for _, m := range parseMilters(written) {
-		if !p.names(m, sockets) {
-			kept = append(kept, m.text)
-		}
-	}
-	return strings.Join(kept, ", ")
+	return strings.Join(p.others(written, sockets), ", ")
 }
 
 // milterFix returns the line that puts us first in a service's list; "" where it
