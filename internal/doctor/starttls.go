@@ -41,25 +41,27 @@ func (p *Postfix) offerCheck(s service) Finding {
 			p.override(s, name, "may")) // other services, for users who log in, may rely on main.cf
 	case "may":
 	case "none":
-		if p.certificate(s) == "" {
+		if len(p.certificate(s)) == 0 {
 			return p.noCertificate(s, "offers no STARTTLS: every peer sends in clear")
 		}
 		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: every peer sends in clear", s.name), offer)
 	default:
 		return broken(check, fmt.Sprintf("service %s: smtpd(8) knows no %s = %s, and ends", s.name, name, level), offer)
 	}
-	file := p.certificate(s)
-	switch file {
-	case "":
+	files := p.certificate(s)
+	switch {
+	case len(files) == 0:
 		return p.noCertificate(s, "has no certificate, so it offers no STARTTLS")
-	case anonymous: // postconf(5)
+	case files[0] == anonymous: // postconf(5)
 		return note(check, fmt.Sprintf("service %s offers STARTTLS without a certificate, by anonymous ciphers: peers that know none of these send in clear", s.name), "")
 	}
-	if !filepath.IsAbs(file) { // smtpd(8) works in the queue
-		file = filepath.Join(p.main["queue_directory"], file)
-	}
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: its certificate %s does not exist", s.name, file), "")
+	for _, file := range files {
+		if !filepath.IsAbs(file) { // smtpd(8) works in the queue
+			file = filepath.Join(p.main["queue_directory"], file)
+		}
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return broken(check, fmt.Sprintf("service %s offers no STARTTLS: its certificate or key %s does not exist", s.name, file), "")
+		}
 	}
 	return fine(check, fmt.Sprintf("service %s offers STARTTLS", s.name))
 }
@@ -95,14 +97,14 @@ func (p *Postfix) level(s service) string {
 // anonymous is a file's name that stands for none, on purpose.
 const anonymous = "none"
 
-// certificate returns the first file of certificates, anonymous, or "".
-func (p *Postfix) certificate(s service) string {
+// certificate returns the files of a certificate and its key, or anonymous.
+func (p *Postfix) certificate(s service) []string {
 	for _, kind := range []string{"chain_files", "cert_file", "eccert_file", "dcert_file"} {
 		if files := postconf.List(p.value(s, "smtpd_tls_"+kind)); len(files) > 0 {
-			return files[0]
+			return append(files, postconf.List(p.value(s, "smtpd_tls_"+strings.Replace(kind, "cert", "key", 1)))...)
 		}
 	}
-	return ""
+	return nil
 }
 
 // withheldChecks look at what takes STARTTLS from single peers.
