@@ -147,8 +147,8 @@ func TestBare(t *testing.T) {
 			_, h = Judge(h, Observation{Day: dayZero + d}, &rule)
 		}
 		v, _ := Judge(h, Observation{Day: dayZero + 110, Security: Security{Level: tt.level}}, &rule)
-		if v.Bare() != tt.want {
-			t.Errorf("in clear on %v, then %s: %t", tt.before, tt.level, v.Bare())
+		if v.OftenBare != tt.want {
+			t.Errorf("in clear on %v, then %s: %t", tt.before, tt.level, v.OftenBare)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 	case address.Outcome == Downgraded:
 		address.Cap = Reject
 	case domain.Outcome == Downgraded && (domain.Required || !address.letGo()):
-		domain.knownPlaintext = address.knownPlaintext || address.hasTLS && !address.keeps(domain)
+		domain.KnownPlaintext = address.KnownPlaintext || address.HasTLS && !address.keeps(domain)
 		domain.Cap = Header
 		switch domain.Support = support(vs, rule); {
 		case domain.Support == NoSupport:
@@ -63,7 +63,7 @@ func support(vs *Verdicts, rule *Policy) Support {
 	switch {
 	case domain.Required:
 		return SupportRequired
-	case domain.knownPlaintext, rule.DomainEnforce == EnforceNever:
+	case domain.KnownPlaintext, rule.DomainEnforce == EnforceNever:
 	case rule.DomainEnforce == EnforceAlways:
 		return SupportEnforced
 	case address.keeps(domain):
@@ -85,13 +85,13 @@ func support(vs *Verdicts, rule *Policy) Support {
 // names them.
 func (v *Verdict) Young(rule *Policy) bool {
 	return v.Identity.Kind == Domain && v.Outcome == Downgraded && v.Action < rule.Action(v.Kind) &&
-		!v.knownPlaintext && rule.DomainEnforce == EnforceBroad && v.Addresses.Estimate() < namedAddresses
+		!v.KnownPlaintext && rule.DomainEnforce == EnforceBroad && v.Addresses.Estimate() < namedAddresses
 }
 
 // keeps reports whether an address has a TLS history of its own that kept to
 // the domain's pin so far: what the pin says holds for this very machine.
 func (v *Verdict) keeps(domain *Verdict) bool {
-	return v.hasTLS && v.faithful >= domain.Pin
+	return v.HasTLS && v.faithful >= domain.Pin
 }
 
 // letGo reports whether an address had a pin of its own that holds no more: it

@@ -128,8 +128,8 @@ func TestCombine(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if known := tt.address == plain || tt.address == gone || tt.address == lapses; v.KnownPlaintext() != known {
-				t.Errorf("KnownPlaintext is %t, want %t", v.KnownPlaintext(), known)
+			if known := tt.address == plain || tt.address == gone || tt.address == lapses; v.KnownPlaintext != known {
+				t.Errorf("KnownPlaintext is %t, want %t", v.KnownPlaintext, known)
 			}
 		})
 	}

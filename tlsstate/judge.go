@@ -79,11 +79,11 @@ func (h *History) renewCertificate(o *Observation, rule *Policy) {
 
 func (h *History) evidence(v *Verdict, o *Observation) {
 	v.Marks = h.Marks
-	v.hasTLS = h.pin(Weak).Met > 0
+	v.HasTLS = h.pin(Weak).Met > 0
 	clear := h.Seen[Plaintext]
-	v.knownPlaintext = !v.hasTLS && count(clear) >= plaintextDays
+	v.KnownPlaintext = !v.HasTLS && count(clear) >= plaintextDays
 	if o.Level == Plaintext {
-		v.bare = count(slide(clear, o.Day.sub(h.Last))|bit(max(h.Last, o.Day).sub(o.Day))) >= BareDays
+		v.OftenBare = count(slide(clear, o.Day.sub(h.Last))|bit(max(h.Last, o.Day).sub(o.Day))) >= BareDays
 	}
 }
 

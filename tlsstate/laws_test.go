@@ -3,6 +3,7 @@ package tlsstate_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand"
 	"strings"
 	"testing"
@@ -261,10 +262,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{"name cut", seal(named[:len(named)-5]), ErrDamaged},
 		{"name's head cut", seal(named[:len(named)-4-len("mx1.bank.example")-1]), ErrDamaged},
 		{"nothing seen", seal([]byte{RecordVersion, 0, 0, 0, 0, 9, 0, 9, 0}), ErrDamaged},
+		{"too short for a head", seal([]byte{RecordVersion, 0}), ErrDamaged},
 	} {
 		if _, err := Decode(tt.b); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
+	}
+	if _, err := Decode(newer); !strings.HasSuffix(fmt.Sprint(err), ": 2, this is 1") {
+		t.Errorf("newer: %v", err)
 	}
 	for i := range good {
 		for bit := range 8 {

@@ -89,7 +89,7 @@ func (s sights) after(d Day) sights {
 // session on trial is below the pin: its day counts with the days below, so
 // that all of a day's sessions are judged alike.
 func (s sights) state(p Pin, rule *Policy, today Day, below bool) PinState {
-	if p.Formed == 0 || p.Formed <= p.Void {
+	if p.Formed <= p.Void { // or never
 		return PinNone
 	}
 	if today.sub(p.Met) > rule.PinMaxAgeDays {

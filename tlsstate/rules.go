@@ -63,10 +63,8 @@ func (e *RowError) Unwrap() error { return e.Err }
 // Rules are a base policy and the policies of the rows, made ready. They never
 // change and may be shared.
 type Rules struct {
-	base Policy
-	// lengths are the prefix lengths that occur, the longest first, of IPv4
-	// and of IPv6.
-	lengths  [2][]int
+	base     Policy
+	lengths  []int // that occur in networks, the longest first
 	networks map[netip.Prefix]*Policy
 	// domains are the rows that name a client, senders those that name a sender.
 	domains, senders names
@@ -94,9 +92,7 @@ func NewRules(base Policy, rows []Row) (*Rules, error) {
 			errs = append(errs, &RowError{Row: i, Key: key, Err: err})
 		}
 	}
-	for _, lengths := range r.lengths {
-		slices.SortFunc(lengths, func(a, b int) int { return b - a })
-	}
+	slices.SortFunc(r.lengths, func(a, b int) int { return b - a })
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -131,11 +127,8 @@ func (r *Rules) NamesSenders() bool { return len(r.senders.exact)+len(r.senders.
 // sender, so that none softens an action or frees a client of its fingerprints.
 func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
 	p := r.senders.find(domain)
-	switch {
-	case p == nil || p.Least <= rule.Least || rule.Fingerprints != nil:
+	if p == nil || p.Least <= rule.Least || rule.Fingerprints != nil {
 		return rule
-	case p.Stripped >= rule.Stripped && p.Weakened >= rule.Weakened && (p.Peer || !rule.Peer):
-		return p
 	}
 	both := *p
 	both.Stripped, both.Weakened = max(p.Stripped, rule.Stripped), max(p.Weakened, rule.Weakened)
@@ -144,14 +137,8 @@ func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
 }
 
 func (r *Rules) network(addr netip.Addr) *Policy {
-	if !addr.IsValid() {
-		return nil
-	}
-	for _, bits := range r.lengths[family(addr)] {
-		prefix, err := addr.Prefix(bits)
-		if err != nil {
-			continue
-		}
+	for _, bits := range r.lengths {
+		prefix, _ := addr.Prefix(bits) // the zero one, if the address is shorter or there is none
 		if p := r.networks[prefix]; p != nil {
 			return p
 		}
@@ -173,13 +160,6 @@ func (n *names) find(host string) *Policy {
 	return nil
 }
 
-func family(addr netip.Addr) int {
-	if addr.Is4() {
-		return 0
-	}
-	return 1
-}
-
 // add makes the policy of a row that was checked.
 func (r *Rules) add(row *Row) (key string, err error) {
 	p := r.policy(row)
@@ -187,9 +167,8 @@ func (r *Rules) add(row *Row) (key string, err error) {
 		if r.networks[row.Network] != nil {
 			return "network", fmt.Errorf("%s has a row already", row.Network)
 		}
-		f, bits := family(row.Network.Addr()), row.Network.Bits()
-		if !slices.Contains(r.lengths[f], bits) {
-			r.lengths[f] = append(r.lengths[f], bits)
+		if bits := row.Network.Bits(); !slices.Contains(r.lengths, bits) {
+			r.lengths = append(r.lengths, bits)
 		}
 		r.networks[row.Network] = p
 		return "", nil

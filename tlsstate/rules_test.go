@@ -321,6 +321,38 @@ func TestForSender(t *testing.T) {
 	}
 }
 
+// TestSenderRowSoftensNothing: of two rows the stronger of each action holds, and one
+// that is never capped stays so.
+func TestSenderRowSoftensNothing(t *testing.T) {
+	header, reject := tlsstate.Header, tlsstate.Reject
+	for _, tc := range []struct {
+		client, sender *tlsstate.Action
+		want           tlsstate.Action
+		peer           bool
+	}{
+		{nil, nil, tlsstate.Quarantine, false},
+		{nil, &header, tlsstate.Quarantine, true},
+		{nil, &reject, tlsstate.Reject, true},
+		{&header, nil, tlsstate.Quarantine, true},
+		{&reject, nil, tlsstate.Reject, true},
+		{&reject, &header, tlsstate.Reject, true},
+	} {
+		base := tlsstate.DefaultPolicy()
+		base.Stripped, base.Weakened = tlsstate.Quarantine, tlsstate.Quarantine
+		r, err := tlsstate.NewRules(base, []tlsstate.Row{
+			{Domain: "bank.example", Least: tlsstate.Weak, Action: tc.client},
+			{Sender: "shop.example", Least: tlsstate.TLS12, Action: tc.sender},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := r.ForSender(r.For(netip.Addr{}, "bank.example"), "shop.example")
+		if p.Stripped != tc.want || p.Weakened != tc.want || p.Peer != tc.peer || p.Least != tlsstate.TLS12 {
+			t.Errorf("%v, %v: %+v", tc.client, tc.sender, p)
+		}
+	}
+}
+
 // TestSenderRowDemandsMore: of equal demands the client's own row holds.
 func TestSenderRowDemandsMore(t *testing.T) {
 	r := newRules(t, tlsstate.Row{Domain: "bank.example", Least: tlsstate.TLS12}, tlsstate.Row{Sender: "shop.example", Least: tlsstate.TLS12})

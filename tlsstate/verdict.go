@@ -80,25 +80,16 @@ type Verdict struct {
 	// of the address, or of its network, supplied it.
 	Recalled bool
 
-	// hasTLS reports that the identity has a TLS history of its own; bare that
-	// it came in clear on BareDays days, this session's included;
-	// knownPlaintext that it came on three days, always in clear, or came below
-	// its domain's pin again and again. faithful is the level that it kept until
-	// of late.
-	hasTLS, bare, knownPlaintext bool
-	faithful                     Level
+	// HasTLS reports that the identity was seen with TLS before, OftenBare that it
+	// came in clear on [BareDays] days or more, this session's included.
+	HasTLS, OftenBare bool
+	// KnownPlaintext reports that the session came from an address that came on
+	// three days, always in clear, or below its domain's pin again and again: the
+	// pin says little of it.
+	KnownPlaintext bool
+	// faithful is the level that the identity kept until of late.
+	faithful Level
 }
-
-// KnownPlaintext reports whether the session came from an address that is known
-// for plaintext, so that its domain's pin says little of it.
-func (v Verdict) KnownPlaintext() bool { return v.knownPlaintext }
-
-// HasTLS reports whether the identity was seen with TLS before.
-func (v *Verdict) HasTLS() bool { return v.hasTLS }
-
-// Bare reports whether the identity came in clear on [BareDays] days or more,
-// this session's included.
-func (v *Verdict) Bare() bool { return v.bare }
 
 // Support is evidence that an address which was never seen with TLS is one of a
 // pool that always encrypts.

@@ -79,7 +79,7 @@ func (l *ledger) onEvent(e *ratchet.Event) []Change {
 
 // downgrade adds a message to its incident, or opens one.
 func (l *ledger) downgrade(e *ratchet.Event) []Change {
-	k := key{e.Decision.Verdict.Identity, e.Decision.Verdict.KnownPlaintext()}
+	k := key{e.Decision.Verdict.Identity, e.Decision.Verdict.KnownPlaintext}
 	i, at := l.newest[k], e.Session.At
 	switch {
 	case i == nil, !i.IsOpen() && !i.resumes(at):

@@ -28,7 +28,7 @@ func (t *trial) domainObservation(address *tlsstate.Verdict) tlsstate.Observatio
 	switch {
 	case t.Level > tlsstate.Plaintext:
 		o.Networks, o.Addresses, o.HostNames = t.Peer.Network, t.Peer.Mark, t.Peer.HostMark
-	case address.Bare():
+	case address.OftenBare:
 		o.Bare = t.Peer.Mark
 	}
 	return o
@@ -43,7 +43,7 @@ func (t *trial) networkObservation(address *tlsstate.Verdict) (o tlsstate.Observ
 		return o, false
 	case t.Level > tlsstate.Plaintext:
 		o.Addresses, o.Name = tlsstate.Mark([]byte(domain.Name)), tlsstate.OnlyName(domain.Name)
-	case address.Bare() && !address.HasTLS():
+	case address.OftenBare && !address.HasTLS:
 		o.Bare = tlsstate.Mark([]byte(domain.Name))
 	default:
 		return o, false
