@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"os"
+
+	"tlsratchet/internal/loop"
 )
 
 // spool passes on what is written to it. The writer doesn't wait for the reader: what
@@ -42,10 +44,7 @@ func newSpool(to io.Writer) *spool {
 func (s *spool) Write(p []byte) (n int, err error) {
 	if s.file != nil {
 		if n, err = s.file.Write(p); err == nil {
-			select {
-			case s.more <- struct{}{}:
-			default:
-			}
+			loop.Wake(s.more)
 			return n, nil
 		}
 		if err := s.end(); err != nil {

@@ -40,3 +40,22 @@ func Wake(c chan<- struct{}) {
 	default:
 	}
 }
+
+// Ask has the goroutine that reads asks do something, and returns its answer, the
+// error of ctx, or over once that goroutine has ended.
+func Ask(ctx context.Context, asks chan<- chan error, ended <-chan struct{}, over error) error {
+	answer := make(chan error, 1)
+	select {
+	case asks <- answer:
+	case <-ended:
+		return over
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

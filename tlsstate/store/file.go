@@ -258,20 +258,7 @@ func (f *File) Stats() Stats {
 // Flush writes what is pending. It returns when that is on the disk, when it
 // failed (and is kept for later), or with the error of ctx.
 func (f *File) Flush(ctx context.Context) error {
-	answer := make(chan error, 1)
-	select {
-	case f.flushes <- answer:
-	case <-f.ctx.Done():
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return loop.Ask(ctx, f.flushes, f.ctx.Done(), ErrClosed)
 }
 
 // closeTimeout bounds Close when the disk is stuck, or a longer ReadTimeout does.

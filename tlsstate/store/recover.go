@@ -15,7 +15,7 @@ import (
 )
 
 // OpenOrRecover is Open for a daemon, which must serve. A damaged file is set
-// aside as path.damaged-2026-11-22T183000Z, a copy of the last good snapshot
+// aside as path.damaged-2026-11-22T183000.000Z, a copy of the last good snapshot
 // takes its place, or an empty file if there is none, and one error line states
 // what is lost. If only single records are damaged, all others are joined with
 // the snapshot while the store is in use, or after the next start: until that is
@@ -213,7 +213,7 @@ func (r *rescue) swap(damaged, good *os.File, joins bool) (aside string, err err
 
 const (
 	asideMark = ".damaged-"
-	asideTime = "2006-01-02T150405Z"
+	asideTime = "2006-01-02T150405.000Z"
 	// asideKept is how many files are set aside: they are large.
 	asideKept = 3
 )
@@ -221,19 +221,12 @@ const (
 // setAside gives the file a dated name, and removes the oldest of those.
 func setAside(path string, now time.Time) (string, error) {
 	removeOldest(path, asideKept-1)
-	first := path + asideMark + now.UTC().Format(asideTime)
-	name := first
-	for n := 2; ; n++ {
-		switch err := os.Link(path, name); {
-		case err == nil:
-			return name, nil
-		case !errors.Is(err, os.ErrExist):
-			return name, os.Rename(path, name) // no hard links here
-		case n > 9:
-			return "", err
-		}
-		name = fmt.Sprint(first, "-", n)
+	name := path + asideMark + now.UTC().Format(asideTime)
+	err := os.Link(path, name)
+	if err != nil && !errors.Is(err, os.ErrExist) { // no hard links here
+		err = os.Rename(path, name)
 	}
+	return name, err
 }
 
 // removeOldest leaves n of the files that were set aside.

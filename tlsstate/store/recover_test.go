@@ -346,45 +346,24 @@ func TestRecoveryByTwoAtOnce(t *testing.T) {
 
 func TestNamesOfWhatIsSetAside(t *testing.T) {
 	path := fill(t, 3)
-	now := time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
-	for i, want := range []string{"", "-2", "-3"} {
-		name, err := setAside(path, now)
-		if err != nil || name != path+".damaged-2026-11-22T183000Z"+want {
-			t.Errorf("set aside as %s, %v", name, err)
-		}
-		if _, err := os.Stat(path); err != nil {
-			t.Errorf("for a moment there is none: %v", err)
-		}
-		if i < 2 {
-			continue
-		}
-		if _, err := setAside(path, now.Add(time.Hour)); err != nil || len(beside(t, path)) != asideKept {
-			t.Errorf("beside it: %q, %v", beside(t, path), err)
-		}
-	}
-}
-
-// Names that are taken are passed over, up to the ninth.
-func TestTakenNamesOfWhatIsSetAside(t *testing.T) {
-	path := fill(t, 3)
-	now := time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
-	base := path + ".damaged-2026-11-22T183000Z"
-	take := func(name string) {
-		if err := os.MkdirAll(filepath.Join(name, "not empty"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	take(base)
-	for n := 2; n < 9; n++ {
-		take(fmt.Sprintf("%s-%d", base, n))
-	}
-	if name, err := setAside(path, now); err != nil || name != base+"-9" {
+	now := time.Date(2026, 11, 22, 18, 30, 0, 7e6, time.UTC)
+	name, err := setAside(path, now)
+	if err != nil || name != path+".damaged-2026-11-22T183000.007Z" {
 		t.Errorf("set aside as %s, %v", name, err)
 	}
-	remove(t, base+"-9")
-	take(base + "-9")
-	if name, err := setAside(path, now); !errors.Is(err, os.ErrExist) || name != "" {
-		t.Errorf("with all names taken: %s, %v", name, err)
+	if !exists(path) {
+		t.Error("for a moment there is none")
+	}
+	if _, err := setAside(path, now); !errors.Is(err, os.ErrExist) {
+		t.Errorf("twice in a millisecond: %v", err)
+	}
+	for n := range 3 {
+		if _, err := setAside(path, now.Add(time.Duration(n+1)*time.Hour)); err != nil {
+			t.Error(err)
+		}
+	}
+	if names := beside(t, path); len(names) != asideKept || exists(name) {
+		t.Errorf("beside it: %q", names)
 	}
 }
 

@@ -130,20 +130,11 @@ func (s *Store) Flush(ctx context.Context) error {
 	if err := s.local.Flush(ctx); err != nil {
 		return err
 	}
-	answer := make(chan error, 1)
-	select {
-	case s.flushes <- answer:
-	case <-s.ctx.Done():
-		return store.ErrClosed
-	case <-ctx.Done():
-		return errors.Join(ErrAway, ctx.Err())
+	err := loop.Ask(ctx, s.flushes, s.ctx.Done(), store.ErrClosed)
+	if err != nil && err == ctx.Err() {
+		return errors.Join(ErrAway, err)
 	}
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return errors.Join(ErrAway, ctx.Err())
-	}
+	return err
 }
 
 // Close sends what changed if the server answers, for a second at most, and
