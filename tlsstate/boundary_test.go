@@ -193,6 +193,9 @@ func TestOperatorsActs(t *testing.T) {
 	if got := h.CertPinState(&rule, dayZero+6, true); got != PinHolds {
 		t.Fatal(got)
 	}
+	if _, plain := Judge(History{}, Observation{Day: dayZero}, &rule); plain.Newest() != dayZero {
+		t.Errorf("in clear alone: newest %s", plain.Newest())
+	}
 	for name, after := range map[string]History{"unpin": h.Unpin(dayZero + 9), "forget": h.Forget(dayZero + 9)} {
 		if after.Newest() != dayZero+9 || after.Tombstone() != (name == "forget") {
 			t.Errorf("%s: newest %s, tombstone %t", name, after.Newest(), after.Tombstone())

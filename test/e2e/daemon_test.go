@@ -127,6 +127,33 @@ func (d *daemon) remembered(id string) tlsstate.History {
 	return recall(d.t, d.history, id)
 }
 
+// pinIsWritten waits until the file of a daemon that runs holds a pin: a kill can't
+// lose it then. A copy is looked at, which may be torn.
+func (d *daemon) pinIsWritten(id string) {
+	d.t.Helper()
+	identity, err := tlsstate.ParseIdentity(id)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	file := filepath.Join(d.t.TempDir(), "copy.db")
+	eventually(d.t, "the pin of "+id+" is written", func() bool {
+		b, err := os.ReadFile(d.history)
+		if err == nil {
+			err = os.WriteFile(file, b, 0o600)
+		}
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		s, err := store.Open(file, store.Options{ReadTimeout: time.Minute})
+		if err != nil {
+			return false
+		}
+		defer s.Close()
+		h, err := s.Load(identity)
+		return err == nil && h.Pin(tlsstate.TLS12).Formed != 0
+	})
+}
+
 // openMemory opens a history file and waits for a busy disk: the defaults are those
 // of a daemon whose mail must not wait.
 func openMemory(t *testing.T, file string) *store.File {

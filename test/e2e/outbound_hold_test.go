@@ -214,7 +214,8 @@ func TestOutboundKillKeepsPins(t *testing.T) {
 		if n == 0 {
 			d.wait("destination=young.test")
 			d.wait("destination=bank.test")
-			time.Sleep(time.Second)
+			d.pinIsWritten("destination:young.test")
+			d.pinIsWritten("destination:bank.test")
 		}
 		d.stop(syscall.SIGKILL)
 		for _, id := range []string{"destination:bank.test", "destination:young.test"} {

@@ -338,7 +338,7 @@ func noSTARTTLS(w world) {
 func killed(w world) {
 	d := w.serve("", "", "--pin-after-days", "1")
 	w.delivered(w.bank("192.0.2.25", w.tls13()), mail("before the kill"))
-	time.Sleep(1500 * time.Millisecond) // what is a second old is on disk
+	d.pinIsWritten("address:192.0.2.25")
 	d.stop(syscall.SIGKILL)
 	w.delivered(w.bank("192.0.2.25", plain()), mail("nobody home")) // default_action=accept
 	w.serve(d.history, "", "--pin-after-days", "1")
