@@ -123,6 +123,32 @@ func madeForms(t *testing.T) map[string]string {
 		"fluentd": func(at time.Time, pid, m string) string {
 			return at.Format(time.RFC3339) + "\tmail.info\t" + object("host", "mx", "ident", "postfix/smtpd", "pid", pid, "message", m)
 		},
+		"rfc5424-file": func(at time.Time, pid, m string) string {
+			return "1 " + at.Format(time.RFC3339) + " mx postfix/smtpd " + pid + " - - " + m
+		},
+		"fluent-bit": func(at time.Time, pid, m string) string {
+			text, _ := json.Marshal(m)
+			return fmt.Sprintf(`{"date":%d.123456,"pri":"22","host":"mx","ident":"postfix/smtpd","pid":%q,"message":%s}`, at.Unix(), pid, text)
+		},
+		"syslog-ng": func(at time.Time, pid, m string) string {
+			return object("PROGRAM", "postfix/smtpd", "PRIORITY", "info", "PID", pid, "MESSAGE", m, "HOST", "mx", "FACILITY", "mail", "DATE", at.Format(time.Stamp))
+		},
+		"syslog-ng-iso": func(at time.Time, pid, m string) string {
+			return object("PROGRAM", "postfix/smtpd", "PID", pid, "MESSAGE", m, "HOST", "mx", "DATE", at.Format(time.Stamp), "ISODATE", at.Format(time.RFC3339))
+		},
+		"rsyslog": func(at time.Time, pid, m string) string {
+			return object("timestamp", at.Format(time.RFC3339), "host", "mx", "severity", "info", "programname", "postfix/smtpd", "procid", pid, "message", " "+m)
+		},
+		"rsyslog-tag": func(at time.Time, pid, m string) string {
+			return object("timereported", at.Format(time.RFC3339), "hostname", "mx", "syslogtag", "postfix/smtpd["+pid+"]:", "msg", " "+m)
+		},
+		"gelf": func(at time.Time, pid, m string) string {
+			text, _ := json.Marshal(bsd(at, pid, m))
+			return fmt.Sprintf(`{"version":"1.1","host":"mx","short_message":%s,"timestamp":%d.5}`, text, at.Unix())
+		},
+		"google": func(at time.Time, pid, m string) string {
+			return object("textPayload", bsd(at, pid, m), "timestamp", at.Format(time.RFC3339Nano))
+		},
 		"vector": func(at time.Time, pid, m string) string {
 			return object("appname", "postfix/smtpd", "facility", "mail", "host", "mx", "message", m, "procid", pid, "timestamp", at.Format(time.RFC3339))
 		},

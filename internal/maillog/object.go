@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -138,13 +139,17 @@ func (p *parser) fresh() texts {
 }
 
 // parts reads the fields of journalctl -o json; those of Filebeat (message, process,
-// @timestamp), Vector (host, appname, procid) and Fluentd (host, ident, pid); and the
-// line of Docker's json-file (log, time) and Loki (line, timestamp). SYSLOG_PID is
-// what the process itself knows, inside a container too.
+// @timestamp), Vector (host, appname, procid), Fluentd and Fluent Bit (host, ident, pid,
+// date), syslog-ng (HOST, PROGRAM, PID, DATE) and rsyslog (programname, or syslogtag with
+// the process in it, msg); and the line of Docker's json-file (log, time), Loki (line,
+// timestamp), GELF (short_message) and Google (textPayload). SYSLOG_PID is what the process
+// itself knows, inside a container too.
 func (p *parser) parts(r *record) bool {
 	t := p.texts
 	if at, ok := t.at(); ok && !r.timed {
 		r.at, r.timed = at, true
+	} else if at, _, ok = p.clock.read(append(slices.Clip(t.text("DATE")), ' ')); ok && !r.timed {
+		r.at, r.timed, r.yearless = at, true, p.clock.yearless
 	}
 	if name := t.text("SYSLOG_IDENTIFIER"); name != nil { // of the journal
 		host := t.text("_HOSTNAME")
@@ -158,11 +163,15 @@ func (p *parser) parts(r *record) bool {
 		// is theirs to choose.
 		return t.text("CONTAINER_ID", "CONTAINER_NAME") != nil && p.inner(t.text("MESSAGE"), r)
 	}
-	name, pid := t.text("appname", "ident", "process.name"), t.text("procid", "pid", "process.pid")
-	if r.timed && p.fields(t.text("host"), name, pid, t.text("message", "MESSAGE"), r) {
+	name, pid := t.text("appname", "ident", "process.name", "PROGRAM", "programname"), t.text("procid", "pid", "process.pid", "PID")
+	if tag := t.text("syslogtag"); tag != nil {
+		name, pid, _ = bytes.Cut(bytes.TrimSuffix(tag, tagEnd), []byte("["))
+	}
+	message := t.text("message", "MESSAGE", "msg", "log", "line", "short_message", "textPayload")
+	if r.timed && p.fields(t.text("host", "HOST", "hostname"), name, pid, bytes.TrimPrefix(message, space), r) {
 		return true
 	}
-	return p.inner(t.text("log", "line", "message", "MESSAGE"), r)
+	return p.inner(message, r)
 }
 
 // inner reads a line that was put whole into a record. The record's time is
@@ -177,15 +186,15 @@ func (t texts) at() (int64, bool) {
 	if micros, err := t.micros(); err == nil && micros >= 0 {
 		return micros / 1e6, true
 	}
-	s := string(t.text("time", "timestamp", "@timestamp"))
+	s := string(t.text("time", "timestamp", "@timestamp", "date", "ISODATE", "timereported"))
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at.Unix(), true
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	for err == nil && n > 1e11 { // milliseconds, or nanoseconds
+	n, err := strconv.ParseFloat(s, 64)
+	for err == nil && n > 1e11 && n < 1e20 { // milliseconds, or nanoseconds
 		n /= 1000
 	}
-	return n, err == nil && n > 0
+	return int64(n), err == nil && n > 0 && n < 1e11
 }
 
 // micros returns the journal's time of a record.

@@ -21,12 +21,11 @@ func (p *parser) unwrap(line []byte, r *record) bool {
 			return p.object(line, r)
 		case line[0] == '<':
 			if n := len(priority.Find(line)); n > 0 {
-				if rest, ok := bytes.CutPrefix(line[n:], []byte("1 ")); ok {
-					return p.syslog(rest, r)
-				}
-				line = line[n:]
-				continue
+				line = bytes.TrimLeft(line[n:], " ")
 			}
+		}
+		if rest, ok := bytes.CutPrefix(line, []byte("1 ")); ok && !r.timed {
+			return p.syslog(rest, r)
 		}
 		if at, rest, ok := p.clock.read(line); ok {
 			if !r.timed { // the first time has the year and the zone
