@@ -8,7 +8,7 @@ import (
 var (
 	// loggers are the programs that store log lines. "rsyslogd-2177" is rsyslog with
 	// the number of the message.
-	loggers = regexp.MustCompile(`^(systemd-journald?|journald?|rsyslogd(-.*)?|syslog-ng)$`)
+	loggers = regexp.MustCompile(`^(systemd-journald?|journald?|rsyslogd(?:-[^\[:]*)?|syslog-ng)(?:[\[:]|$)`)
 
 	// The words by which they report that they dropped lines of others.
 	suppressed = []byte("Suppressed ")
@@ -25,14 +25,10 @@ func loggerName(tag []byte) int {
 	if len(tag) == 0 || tag[0] != 's' && tag[0] != 'r' && tag[0] != 'j' {
 		return 0
 	}
-	name := tag
-	if end := bytes.IndexAny(tag, "[:"); end >= 0 {
-		name = tag[:end]
+	if name := loggers.FindSubmatch(tag); name != nil {
+		return len(name[1])
 	}
-	if !loggers.Match(name) {
-		return 0
-	}
-	return len(name)
+	return 0
 }
 
 // lost reports whether a logger's message reports lost lines. Statistics count

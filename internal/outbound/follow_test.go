@@ -171,13 +171,18 @@ func TestOtherHostsInTheLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got pids
 			f := &Follower{Sink: &got, Now: time.Now}
-			f.Begin(Cursor{Offset: 1})
+			if f.Begin(Cursor{Offset: 1}); !f.Stats().Last.IsZero() {
+				t.Errorf("before the first line: %+v", f.Stats())
+			}
 			for n, host := range strings.Fields(tt.hosts) {
 				l, ok := maillog.NewLines(time.Now).Read([]byte(strings.Replace(strings.TrimSpace(delivery(n)), " mx ", " "+host+" ", 1)))
 				if !ok {
 					t.Fatal(host)
 				}
 				f.read(&l)
+			}
+			if age := time.Since(f.Stats().Last); age < 0 || age > time.Hour {
+				t.Errorf("the newest line is %s old", age)
 			}
 			if s := strings.Trim(fmt.Sprint(got), "[]"); s != tt.want {
 				t.Errorf("%s, want %s", s, tt.want)

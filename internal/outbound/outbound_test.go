@@ -573,6 +573,19 @@ func TestNexthop(t *testing.T) {
 	}
 }
 
+// TestExplainsWhatIsForbidden: what Postfix's settings forbid is stated, and only that.
+func TestExplainsWhatIsForbidden(t *testing.T) {
+	for _, reason := range []string{"", "smtp_tls_security_level is dane"} {
+		w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) { s.Permission = Permission{Allowed: reason == "", Reason: reason} })
+		w.pin("bank.test")
+		e, err := w.Explain("bank.test")
+		text := strings.Join(e.Rules, "\n")
+		if err != nil || strings.Contains(text, "forbid to hold: "+reason) != (reason != "") || strings.Contains(text, "forbid") != (reason != "") {
+			t.Errorf("%v: %s", err, text)
+		}
+	}
+}
+
 // TestOwnTable: of a domain for which a table before ours has the answer Postfix asks
 // us nothing. How it is reached says nothing of the one that was asked for before.
 func TestOwnTable(t *testing.T) {
