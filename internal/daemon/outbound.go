@@ -27,7 +27,7 @@ import (
 type sending struct {
 	out       *outbound.Outbound
 	server    *outbound.Server
-	follower  *outbound.Follower // nil: switched off
+	follower  *outbound.Follower
 	state     statefile.File
 	log       *slog.Logger
 	permitted chan struct{} // closed when Postfix's settings are known
@@ -73,13 +73,14 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	}
 	s.out = outbound.New(outbound.Options{
 		Histories: d.histories, Settings: settings(cfg, outbound.Permission{}), Events: d.watch.book.OnEvent, Outage: d.watch.outage,
-		Lines: s.lines, Writes: d.ratchet.Writes, Now: time.Now, Log: d.log,
+		Lines: func() uint64 { return s.follower.Stats().Lines }, Writes: d.ratchet.Writes, Now: time.Now, Log: d.log,
 	})
 	limits := outbound.DefaultLimits()
 	limits.Connections = cfg.Limits.Connections
 	s.server = outbound.NewServer(limits, s.out.Answer, d.log)
+	s.follower = &outbound.Follower{Journal: cfg.Outbound.Log == config.Journal, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: d.log}
 	if cfg.Outbound.Log != config.Off {
-		s.follower = &outbound.Follower{Source: cfg.Outbound.Log, Journal: cfg.Outbound.Log == config.Journal, Sink: s.out, Wanted: s.out.Asked, Now: time.Now, Log: d.log}
+		s.follower.Source = cfg.Outbound.Log
 	}
 	s.restore()
 	d.sending = s
@@ -90,14 +91,6 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 		serve: func(l ...net.Listener) error { <-s.permitted; return s.server.Serve(l...) },
 		stop:  s.server.Shutdown,
 	})
-}
-
-// lines returns how many lines of Postfix's log were read: none, where that is off.
-func (s *sending) lines() uint64 {
-	if s.follower == nil {
-		return 0
-	}
-	return s.follower.Stats().Lines
 }
 
 func settings(cfg *config.Config, p outbound.Permission) outbound.Settings {
@@ -142,9 +135,7 @@ func (s *sending) restore() {
 		state = sendingState{}
 	}
 	s.out.Restore(state.State)
-	if s.follower != nil {
-		s.follower.Begin(state.Cursor)
-	}
+	s.follower.Begin(state.Cursor)
 }
 
 // run follows until ctx ends. Postfix's settings come first, which may take
@@ -159,9 +150,7 @@ func (s *sending) run(ctx context.Context) {
 	known := sync.OnceFunc(func() { close(s.permitted) })
 	keeping.Go(func() { loop.Every(ctx, s.askEvery, nil, func() { s.permit(ctx); known() }) })
 	<-s.permitted
-	if s.follower != nil {
-		s.follower.Run(ctx)
-	}
+	s.follower.Run(ctx)
 	keeping.Wait()
 }
 
@@ -170,11 +159,7 @@ func (s *sending) run(ctx context.Context) {
 func (s *sending) write() {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	var state sendingState
-	if s.follower != nil {
-		state.Cursor = s.follower.Cursor()
-	}
-	state.State = s.out.State()
+	state := sendingState{Cursor: s.follower.Cursor(), State: s.out.State()}
 	b, err := json.Marshal(state)
 	if err == nil && bytes.Equal(b, s.written) {
 		return
@@ -205,11 +190,9 @@ func (s *sending) Overview() (o outbound.Overview) {
 	}
 	o = s.out.Overview()
 	asked := s.server.Stats()
-	o.Lookups, o.Encrypts, o.Log = asked.Lookups, asked.Encrypts, config.Off
-	if s.follower != nil {
-		f := s.follower.Stats()
-		o.Log, o.LastLine, o.Fault = s.follower.Source, f.Last, f.Fault
-	}
+	o.Lookups, o.Encrypts = asked.Lookups, asked.Encrypts
+	f := s.follower.Stats()
+	o.Log, o.LastLine, o.Fault = cmp.Or(s.follower.Source, config.Off), f.Last, f.Fault
 	return o
 }
 

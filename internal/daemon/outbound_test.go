@@ -106,7 +106,7 @@ func TestHeldAgain(t *testing.T) {
 // anyway, and neither takes the other's file.
 func TestStateIsWrittenInTurn(t *testing.T) {
 	var log bytes.Buffer
-	s := &sending{state: statefile.At(filepath.Join(t.TempDir(), "outbound.json")), log: slog.New(slog.NewTextHandler(&log, nil))}
+	s := &sending{state: statefile.At(filepath.Join(t.TempDir(), "outbound.json")), log: slog.New(slog.NewTextHandler(&log, nil)), follower: &outbound.Follower{}}
 	s.out = outbound.New(outbound.Options{Histories: store.NewMemory(10), Now: time.Now})
 	var all sync.WaitGroup
 	for range 8 {
@@ -190,7 +190,7 @@ func TestSettingsAreReadAgain(t *testing.T) {
 func TestStateIsWrittenOnce(t *testing.T) {
 	var log bytes.Buffer
 	file := filepath.Join(t.TempDir(), "folder", "outbound.json")
-	s := &sending{log: slog.New(slog.NewTextHandler(&log, nil)), state: statefile.At(file), out: outbound.New(outbound.Options{Now: time.Now})}
+	s := &sending{log: slog.New(slog.NewTextHandler(&log, nil)), state: statefile.At(file), out: outbound.New(outbound.Options{Now: time.Now}), follower: &outbound.Follower{}}
 	s.write()
 	s.write()
 	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {

@@ -105,8 +105,5 @@ func (s *sending) stats() (deliveries outbound.Stats, asked outbound.ServerStats
 	if s == nil {
 		return
 	}
-	if s.follower != nil {
-		log = s.follower.Stats()
-	}
-	return s.out.Stats(), s.server.Stats(), log
+	return s.out.Stats(), s.server.Stats(), s.follower.Stats()
 }

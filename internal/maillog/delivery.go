@@ -2,6 +2,8 @@ package maillog
 
 import (
 	"bytes"
+	"maps"
+	"path"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -145,7 +147,7 @@ func (d *Deliveries) Hosts() int { return len(d.hosts) }
 // Line reads one line.
 func (d *Deliveries) Line(l *Line) {
 	s := d.sender(l.Host, l.At)
-	switch daemonOf(l.Program) {
+	switch path.Base(l.Program) {
 	case "smtp":
 		s.smtp(l.At, l.PID, l.Message)
 	case "error", "retry":
@@ -207,11 +209,7 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 // forgetOld makes room: for all but what was active in the last minute, or for
 // all.
 func (s *sender) forgetOld(at time.Time) {
-	for pid, p := range s.processes {
-		if at.Unix()-p.at > 60 {
-			delete(s.processes, pid)
-		}
-	}
+	maps.DeleteFunc(s.processes, func(_ uint32, p *client) bool { return at.Unix()-p.at > 60 })
 	if len(s.processes) >= maxClients {
 		clear(s.processes)
 		s.gap = at
@@ -323,10 +321,9 @@ func (p *client) trouble(msg []byte) {
 	if !ok {
 		return
 	}
-	host := hostAfter(rest, "")
+	host := firstHost(rest)
 	switch {
 	case bytes.HasPrefix(rest, required):
-		host = hostAfter(rest, "host ")
 		p.skipped = append(p.skipped, host)
 		p.drop(host)
 	case bytes.HasPrefix(rest, cannotStart):

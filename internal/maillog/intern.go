@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"strings"
-	"time"
 
 	"tlsratchet/tlsstate"
 )
@@ -31,15 +30,6 @@ func (j *joiner) origin(source []byte) *origin {
 	}
 	j.last = o
 	return o
-}
-
-// delivery passes on a line of the sending side.
-func (j *joiner) delivery(e *event, of *origin) {
-	if j.sink.Deliveries == nil {
-		return
-	}
-	j.stats.Sending++
-	j.deliveries.Line(&Line{At: time.Unix(e.at, 0).UTC(), Host: of.Host, Program: of.Service, PID: e.pid, Message: e.message})
 }
 
 func (j *joiner) client(text []byte) *Client {

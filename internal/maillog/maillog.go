@@ -100,8 +100,6 @@ type Stats struct {
 	Lines  int64 `json:"lines"`
 	Smtpd  int64 `json:"smtpd"`
 	Broken int64 `json:"broken"`
-	// Sending are lines of smtp(8), error(8) and qmgr(8), if they were asked for.
-	Sending int64 `json:"-"`
 	// Gaps are notes of the journal or of rsyslog that they dropped lines.
 	Gaps int64 `json:"gaps"`
 	// Repeated are lines of interest that were read already, in another file or

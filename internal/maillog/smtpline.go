@@ -28,10 +28,6 @@ var (
 	suspension    = []byte("delivery temporarily suspended: ")
 )
 
-// daemonOf returns the last part of a program's name: "smtp" of
-// "postfix/relay/smtp".
-func daemonOf(program string) string { return program[strings.LastIndexByte(program, '/')+1:] }
-
 // tlsLine reads "Trusted TLS connection established to H[A]:P: TLSv1.3 with
 // cipher X (256/256 bits) …". whole is false for such a line that was cut, or has
 // another one in its middle.
@@ -193,9 +189,8 @@ func (s *status) refused() {
 	}
 }
 
-// hostAfter returns H of the first "H[A]" behind a word.
-func hostAfter(b []byte, word string) string {
-	_, b, _ = bytes.Cut(b, []byte(word))
+// firstHost returns H of the first "H[A]".
+func firstHost(b []byte) string {
 	open := bytes.IndexByte(b, '[')
 	if open < 0 {
 		return ""

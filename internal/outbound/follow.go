@@ -31,6 +31,7 @@ type Cursor struct {
 // Follower reads Postfix's log as it is written.
 type Follower struct {
 	// Source is the path of a file, or a name for the journal, where Journal is set.
+	// Without one nothing is read.
 	Source  string
 	Journal bool
 	// Sink receives the deliveries. Required.
@@ -87,6 +88,9 @@ func (f *Follower) Cursor() Cursor {
 // has now. What is logged from now on is read by [Follower.Run], however much
 // later that starts.
 func (f *Follower) Begin(from Cursor) {
+	if f.Source == "" {
+		return
+	}
 	f.reading = trouble.State{
 		Level:  slog.LevelWarn,
 		Begins: "Postfix's log can't be read: nothing is learned of deliveries",
@@ -112,7 +116,7 @@ func (f *Follower) Run(ctx context.Context) {
 	if f.Journal {
 		once = f.journal
 	}
-	for ctx.Err() == nil {
+	for f.Source != "" && ctx.Err() == nil {
 		if err := once(ctx); err != nil && ctx.Err() == nil {
 			f.failed(err)
 			loop.Pause(ctx, faultPoll)

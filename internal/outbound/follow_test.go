@@ -170,7 +170,7 @@ func TestOtherHostsInTheLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got pids
-			f := &Follower{Sink: &got, Now: time.Now}
+			f := &Follower{Source: "mail.log", Sink: &got, Now: time.Now}
 			if f.Begin(Cursor{Offset: 1}); !f.Stats().Last.IsZero() {
 				t.Errorf("before the first line: %+v", f.Stats())
 			}

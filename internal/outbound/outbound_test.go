@@ -576,7 +576,9 @@ func TestNexthop(t *testing.T) {
 // TestExplainsWhatIsForbidden: what Postfix's settings forbid is stated, and only that.
 func TestExplainsWhatIsForbidden(t *testing.T) {
 	for _, reason := range []string{"", "smtp_tls_security_level is dane"} {
-		w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) { s.Permission = Permission{Allowed: reason == "", Reason: reason} })
+		w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) {
+			s.Permission = Permission{Allowed: reason == "", Reason: reason}
+		})
 		w.pin("bank.test")
 		e, err := w.Explain("bank.test")
 		text := strings.Join(e.Rules, "\n")

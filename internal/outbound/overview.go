@@ -44,9 +44,8 @@ func (b *Outbound) Restore(s State) {
 	}
 	b.outage.s = s.Outage
 	b.tally.restore(s.Sent)
-	b.waiting.all = make(map[string]*Waiting)
 	for i := range s.Waiting {
-		b.waiting.all[s.Waiting[i].Destination] = &s.Waiting[i]
+		note(&b.waiting.all, maxWaiting, s.Waiting[i].Destination, &s.Waiting[i])
 	}
 }
 

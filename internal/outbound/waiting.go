@@ -57,17 +57,11 @@ type waiting struct {
 func (w *waiting) add(d *maillog.Delivery, v *tlsstate.Verdict, releaseAfter int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.all == nil {
-		w.all = make(map[string]*Waiting)
-	}
 	name := v.Identity.Name
 	one := w.all[name]
 	if one == nil {
-		if len(w.all) >= maxWaiting {
-			return
-		}
 		one = &Waiting{Destination: name, First: d.At}
-		w.all[name] = one
+		note(&w.all, maxWaiting, name, one)
 	}
 	one.Last = d.At
 	one.Pin, one.Days, one.Met, one.Required = v.Pin.String(), v.Days, v.Last.String(), v.Required
