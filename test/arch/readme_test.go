@@ -169,7 +169,7 @@ func private(t *testing.T, args []string) []string {
 // serveOK starts a daemon and ends it once it serves.
 func serveOK(t *testing.T, program string, args []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = root
