@@ -20,6 +20,8 @@ eventually 'the held mail is sent over TLS' received '^bob@remote.example TLS 1.
 
 # The real journal under load: what we counted is what the receiver counted.
 count() { metrics | awk '/^tlsratchet_outbound_deliveries_total/ { n += $2 } END { print n + 0 }'; }
+settled() { [ "$(count)" = "$(grep -c TLS /root/received)" ]; }
+eventually 'what was sent before is counted' settled
 before=$(count)
 for n in $(seq 500); do send_mail "n$n@remote.example"; done
 sent() { [ "$(grep -c '^n[0-9]*@remote.example TLS 1.3$' /root/received)" = 500 ]; }
