@@ -25,7 +25,7 @@ func (p *Postfix) milterChecks(sockets, policySockets []string) []Finding {
 			continue // it asks by the other door
 		}
 		found := p.milterCheck(s, sockets)
-		spreads = spreads || found[0].Severity != Fine && !p.isOverridden(s, "smtpd_milters")
+		spreads = spreads || found[0].Fix != "" && !p.isOverridden(s, "smtpd_milters")
 		all = append(all, found...)
 	}
 	for _, s := range others {
