@@ -62,8 +62,7 @@ func (s *session) RcptTo(rcpt string, _ *gomilter.Modifier) (resp gomilter.Respo
 }
 
 // Header counts copies of our header that came with the message.
-func (s *session) Header(name, _ string, _ *gomilter.Modifier) (resp gomilter.Response, _ error) {
-	defer s.m.guard(noAnswer, &resp)
+func (s *session) Header(name, _ string, _ *gomilter.Modifier) (gomilter.Response, error) {
 	if strings.EqualFold(name, words.HeaderName) {
 		s.copies++
 	}

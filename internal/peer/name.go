@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -50,7 +51,7 @@ func Normalize(name string) (string, error) {
 
 // toASCII returns the name in lower case and A-labels.
 func toASCII(name string) (string, error) {
-	if isASCII(name) {
+	if !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		name = strings.ToLower(name)
 		if !strings.Contains(name, "xn--") {
 			return name, nil
@@ -65,15 +66,6 @@ func toASCII(name string) (string, error) {
 		return "", errors.New("no stable form")
 	}
 	return host, nil
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
 
 // checkHost returns what is wrong with a lower-case name, or "". The rules

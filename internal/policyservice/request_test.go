@@ -89,6 +89,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestLargest: what is just within the limits is read.
+func TestLargest(t *testing.T) {
+	longest := strings.Repeat("a="+strings.Repeat("x", maxLine-3)+"\n", 8)
+	for text, fits := range map[string]bool{longest + "b=345678\n\n": true, longest + "b=3456789\n\n": false} {
+		if _, err := parse(text); (err == nil) != fits {
+			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+	for in, want := range map[string]string{"a+41": "aA", "+4": "+4", "+4g+": "+4g+"} {
+		if got := unxtext(in); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
 // FuzzRead: whatever comes is a request or an error, of bounded size.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("request=smtpd_access_policy\nprotocol_state=RCPT\nccert_subject=a+2\n\n"))

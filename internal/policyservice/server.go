@@ -76,12 +76,8 @@ func (s *Server) serve(a *wire.Asker) error {
 // endOfMessage is the state in which smtpd_end_of_data_restrictions ask.
 const endOfMessage = "END-OF-MESSAGE"
 
-// listener is one of Postfix's.
-type listener struct{ addr, port string }
-
-func listenerOf(r *request) listener {
-	return listener{r.text[serverAddress], r.text[serverPort]}
-}
+// listenerOf returns the address and port of Postfix that the client came to.
+func listenerOf(r *request) [2]string { return [2]string{r.text[serverAddress], r.text[serverPort]} }
 
 // answer answers the request: whatever fails inside is no opinion of ours.
 func (c *conn) answer() (action string) {

@@ -184,7 +184,7 @@ func TestAnswers(t *testing.T) {
 			}
 			r.emitted()
 			for i, attributes := range tt.ask {
-				if got := c.ask(append([]string{"instance=1"}, attributes...)...); !strings.HasPrefix(got, tt.want[i]) || tt.want[i] == "DUNNO" && got != "DUNNO" {
+				if got := c.ask(append([]string{"instance=1"}, attributes...)...); !strings.HasPrefix(got, tt.want[i]) || tt.want[i] == "DUNNO" && got != "DUNNO" || strings.Contains(got, "forged") {
 					t.Errorf("answer %d: got %s, want %s", i+1, got, tt.want[i])
 				}
 			}
@@ -192,6 +192,45 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("emitted %q, want %q", got, tt.emitted)
 			}
 		})
+	}
+}
+
+// TestGivenUp: a message is emitted, as not done, where its client's smtpd(8) leaves
+// before its end.
+func TestGivenUp(t *testing.T) {
+	r := newRig(t, tlsstate.Header, inbound.Options{}, nil)
+	c := r.dial()
+	c.ask(overTLS, "instance=0")
+	c.ask(overTLS, "instance=0", "protocol_state=END-OF-MESSAGE")
+	c.ask("instance=1")
+	r.emitted()
+	c.c.Close()
+	for end := time.Now().Add(time.Minute); r.server.Stats().Open > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if got, want := r.emitted(), "downgrade header to=bob@ours.example not done"; got != want {
+		t.Errorf("emitted %q, want %q", got, want)
+	}
+}
+
+// TestWarnings: what Postfix does not state, and where it should not ask, is logged
+// once, cut, and not as an error.
+func TestWarnings(t *testing.T) {
+	r := newRig(t, tlsstate.Reject, inbound.Options{}, nil)
+	c := r.dial()
+	for _, text := range []string{"protocol_state=" + strings.Repeat("D", 99), "client_address=" + strings.Repeat("a", 999)} {
+		for range 2 {
+			c.ask(text)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	log := r.log.String()
+	if n := strings.Count(log, "level=WARN"); n != 2 || strings.Count(log, "\n") != 2 || !strings.Contains(log, "state="+strings.Repeat("D", 40)) || strings.Contains(log, strings.Repeat("D", 41)) {
+		t.Errorf("logged %s", log)
+	}
+	if n := r.server.Stats().NoFacts; n != 2 {
+		t.Errorf("%d without facts", n)
 	}
 }
 
@@ -218,8 +257,14 @@ func TestBothDoors(t *testing.T) {
 	if err := milters.State(milters.Facts); err != nil {
 		t.Fatal(err)
 	}
+	r.seen.See(&milters, "") // before Postfix 3.0
+	if got := c.ask(overTLS, "instance=0", "client_port="); got == "DUNNO" {
+		t.Error("a client without a port is taken for the milter's")
+	}
 	r.seen.See(&milters, "4711")
-	if got := c.ask(overTLS, "instance=1"); got != "DUNNO" || r.emitted() != "" || r.histories.Len() != 0 {
+	r.emitted()
+	known := r.histories.Len()
+	if got := c.ask(overTLS, "instance=1"); got != "DUNNO" || r.emitted() != "" || r.histories.Len() != known {
 		t.Errorf("%s, %d identities", got, r.histories.Len())
 	}
 	for i, other := range []string{"client_port=4712", "server_port=587", "server_address=198.51.100.2"} {

@@ -81,7 +81,7 @@ func (r *Ratchet) saveSender(s *Session, d *Decision) {
 		v, err := r.update(&session, id, t.senderObservation(), rule)
 		o := t.domainObservation(&v)
 		if o.Senders = t.sendersOf(&v); err == nil && o.Senders != 0 {
-			_, err = r.update(&session, t.proven(), o, rule)
+			_, err = r.update(&session, t.Peer.Domain, o, rule)
 		}
 		if err != nil {
 			r.failures.note(err)

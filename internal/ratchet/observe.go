@@ -15,8 +15,8 @@ func (t *trial) listenerObservation() tlsstate.Observation {
 // addressObservation carries the name that DNS confirmed.
 func (t *trial) addressObservation() tlsstate.Observation {
 	o := tlsstate.Observation{Day: t.day, Security: t.Security}
-	if !t.proven().IsZero() {
-		o.Name = tlsstate.LastName(t.day, t.Peer.Host, t.proven().Name)
+	if !t.Peer.Domain.IsZero() {
+		o.Name = tlsstate.LastName(t.day, t.Peer.Host, t.Peer.Domain.Name)
 	}
 	return o
 }
@@ -38,7 +38,7 @@ func (t *trial) domainObservation(address *tlsstate.Verdict) tlsstate.Observatio
 // where the session says nothing of the network.
 func (t *trial) networkObservation(address *tlsstate.Verdict) (o tlsstate.Observation, ok bool) {
 	o = tlsstate.Observation{Day: t.day, Security: tlsstate.Security{Level: t.Level}}
-	switch domain := t.proven(); {
+	switch domain := t.Peer.Domain; {
 	case domain.IsZero():
 		return o, false
 	case t.Level > tlsstate.Plaintext:
@@ -57,7 +57,7 @@ func (t *trial) networkObservation(address *tlsstate.Verdict) (o tlsstate.Observ
 func (t *trial) senderObservation() tlsstate.Observation {
 	o := tlsstate.Observation{Day: t.day, Security: t.Security}
 	known := t.sender.history.Named
-	if several := known&(known-1) != 0; !several && t.Level > tlsstate.Plaintext && !t.proven().IsZero() {
+	if several := known&(known-1) != 0; !several && t.Level > tlsstate.Plaintext && !t.Peer.Domain.IsZero() {
 		o.Named = t.Peer.Mark
 	}
 	return o
@@ -68,7 +68,7 @@ func (t *trial) senderObservation() tlsstate.Observation {
 // nothing: at some providers each host has one, under its name.
 func (t *trial) sendersOf(sender *tlsstate.Verdict) tlsstate.Senders {
 	name, _, _ := strings.Cut(t.sender.id.Name, "/")
-	switch own := strings.HasSuffix("."+name, "."+t.proven().Name); {
+	switch own := strings.HasSuffix("."+name, "."+t.Peer.Domain.Name); {
 	case sender.Named == 0 || own || t.Level == tlsstate.Plaintext:
 	case sender.Named == t.Peer.Mark:
 		return tlsstate.SenderMark(name, false)
@@ -77,9 +77,6 @@ func (t *trial) sendersOf(sender *tlsstate.Verdict) tlsstate.Senders {
 	}
 	return 0
 }
-
-// proven returns the domain that DNS confirmed, or the zero identity.
-func (t *trial) proven() tlsstate.Identity { return t.Peer.Domain }
 
 // domainMark returns the mark of the domain that speaks, or 0.
 func (t *trial) domainMark() tlsstate.Sketch {

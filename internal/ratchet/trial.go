@@ -256,7 +256,7 @@ func (r *Ratchet) named(t *trial) bool {
 // hostClaim returns the claim that the SPF record of the domain names the
 // address.
 func (r *Ratchet) hostClaim(t *trial) (c spf.Claim, ok bool) {
-	domain := t.proven()
+	domain := t.Peer.Domain
 	if r.o.Senders == nil || domain.IsZero() {
 		return c, false
 	}

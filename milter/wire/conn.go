@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,9 +31,11 @@ const (
 // with a known command and a sane length; Write gathers until there is nothing
 // left to read. All belong to the one goroutine of the session.
 //
-// Read reports every end as io.EOF, for which go-milter logs nothing: err is why.
+// Read reports every end as io.EOF, for which go-milter logs nothing: err is why. The
+// rest of net.Conn, of which it uses nothing, is the connection's own.
 type conn struct {
 	*Asker
+	net.Conn
 	srv     *Server
 	backend milter.Milter
 	err     error
@@ -201,9 +202,9 @@ func (c *conn) Write(p []byte) (int, error) {
 // the end of the session's goroutine; nothing may be called after it.
 func (c *conn) Close() error {
 	raw := c.raw
-	c.srv.desk.end(c.Asker, c.err)
+	c.srv.end(c.Asker, c.err)
 	err := raw.Close()
-	c.srv.desk.gate.release(raw)
+	c.srv.gate.release(raw)
 	return err
 }
 
@@ -212,11 +213,3 @@ func refuse(count *atomic.Int64, why string) error {
 	count.Add(1)
 	return fmt.Errorf("%w: %s", ErrRefused, why)
 }
-
-// The rest of net.Conn. go-milter's server uses none of it.
-
-func (c *conn) LocalAddr() net.Addr              { return c.raw.LocalAddr() }
-func (c *conn) RemoteAddr() net.Addr             { return c.raw.RemoteAddr() }
-func (c *conn) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
-func (c *conn) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
-func (c *conn) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }

@@ -63,7 +63,7 @@ func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *
 	config.KeepHeader = keep
 	s := New(config)
 	tp := &tape{in: in}
-	if !s.desk.gate.admit(tp) {
+	if !s.gate.admit(tp) {
 		t.Fatal("not admitted")
 	}
 	return s.newConn(tp), tp, log

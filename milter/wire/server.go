@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -14,9 +13,10 @@ import (
 )
 
 // Server serves milter clients on any number of listeners. Make one with
-// [New]; call Serve once and Shutdown from another goroutine.
+// [New]; call Serve once and Shutdown from another goroutine: a session whose
+// callback is still running then is left behind without a connection.
 type Server struct {
-	desk   *Desk
+	*Desk
 	config Config
 	// negotiation is the reply to every client's.
 	negotiation []byte
@@ -37,7 +37,7 @@ type Stats struct {
 func New(config Config) *Server {
 	config.Protocol |= milter.OptNoUnknown
 	return &Server{
-		desk:        NewDesk("milter", config.Limits, inSize, nil, config.Log),
+		Desk:        NewDesk("milter", config.Limits, inSize, nil, config.Log),
 		config:      config,
 		negotiation: negotiation(config),
 	}
@@ -46,7 +46,7 @@ func New(config Config) *Server {
 // Stats returns the counts as they are now.
 func (s *Server) Stats() Stats {
 	return Stats{
-		DeskStats: s.desk.Stats(), NotMilter: s.notMilter.Load(), BadFrame: s.badFrame.Load(),
+		DeskStats: s.Desk.Stats(), NotMilter: s.notMilter.Load(), BadFrame: s.badFrame.Load(),
 		FrameTooBig: s.frameTooBig.Load(),
 	}
 }
@@ -56,7 +56,7 @@ func (s *Server) Stats() Stats {
 // stops all of them and returns the error; sessions go on to the end of their
 // message, and the caller should still call Shutdown to wait for them.
 func (s *Server) Serve(listeners ...net.Listener) error {
-	return s.desk.gate.serve(listeners, s.serve)
+	return s.gate.serve(listeners, s.serve)
 }
 
 // serve gives a connection to a go-milter server of its own, which starts the
@@ -69,15 +69,8 @@ func (s *Server) serve(raw net.Conn) {
 }
 
 func (s *Server) newConn(raw net.Conn) *conn {
-	return &conn{Asker: s.desk.begin(raw), srv: s, backend: s.config.Backend()}
+	return &conn{Asker: s.begin(raw), Conn: raw, srv: s, backend: s.config.Backend()}
 }
-
-// Shutdown stops accepting and closes the sessions that are between two
-// messages; it waits for those within one until ctx ends, and then cuts them,
-// after which it returns an error that wraps ctx's. A reply that was written
-// is sent in any case. A session whose callback is still running is left
-// behind without a connection.
-func (s *Server) Shutdown(ctx context.Context) error { return s.desk.Shutdown(ctx) }
 
 // LogWriter makes a writer for [log.SetOutput] (with log.SetFlags(0), for slog
 // has its own time), which is where go-milter logs: every write becomes one event

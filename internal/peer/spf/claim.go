@@ -64,44 +64,40 @@ func splitPath(path string) (local, domain string, ok bool) {
 	if at <= 0 {
 		return "", "", false
 	}
-	domain, err := peer.Normalize(strings.ReplaceAll(path[at+1:], quote, ""))
+	domain, err := peer.Normalize(strings.ReplaceAll(path[at+1:], string(quote), ""))
 	if err != nil || !strings.Contains(domain, ".") { // RFC 7208 section 4.3
 		return "", "", false
 	}
 	return path[:at], domain, true
 }
 
-// What stands for quotes, and for characters that have no meaning because they are
+// What stands for a quote, and for characters that have no meaning because they are
 // quoted: bytes that no name and no plain local part has.
-const quote = "\x05"
+const quote = '\x05'
 
-var (
-	hide = strings.NewReplacer("@", "\x01", "!", "\x02", "%", "\x03", ":", "\x04")
-	show = strings.NewReplacer("\x01", "@", "\x02", "!", "\x03", "%", "\x04", ":")
-)
+var show = strings.NewReplacer("\x01", "@", "\x02", "!", "\x03", "%", "\x04", ":")
 
 // dequoted returns an address in which only what has a meaning looks like it.
 func dequoted(address string) string {
-	var plain strings.Builder
-	quoted := false
+	plain, quoted := make([]byte, 0, len(address)), false
 	for i := 0; i < len(address); i++ {
-		c := address[i]
-		if c == '"' {
+		hidden := quoted
+		switch c := address[i]; {
+		case c == '"':
 			quoted = !quoted
-			plain.WriteString(quote)
+			plain = append(plain, quote)
 			continue
-		}
-		escaped := c == '\\' && i+1 < len(address)
-		if escaped {
+		case c == '\\' && i+1 < len(address):
+			hidden = true
 			i++
 		}
-		if escaped || quoted {
-			plain.WriteString(hide.Replace(address[i : i+1]))
-		} else {
-			plain.WriteByte(c)
+		c := address[i]
+		if n := strings.IndexByte("@!%:", c); hidden && n >= 0 {
+			c = byte(n + 1)
 		}
+		plain = append(plain, c)
 	}
-	return plain.String()
+	return string(plain)
 }
 
 // rewritten returns an address as Postfix reads it and, where it has no domain, by its

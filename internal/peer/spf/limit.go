@@ -3,7 +3,6 @@ package spf
 import (
 	"net/netip"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -25,12 +24,4 @@ func (p *Prover) allow(network netip.Prefix, known bool) bool {
 		}
 	}
 	return b.Allow() && (known || p.unknown.Allow())
-}
-
-func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
-	c, err := lru.New[K, V](size)
-	if err != nil {
-		panic(err) // sizes must be more than 0
-	}
-	return c
 }

@@ -89,11 +89,12 @@ type Prover struct {
 // New returns a prover that asks the resolver, and starts its workers. Close it
 // before the resolver.
 func New(r *resolver.Resolver, o Options, log *slog.Logger) *Prover {
+	buckets, _ := lru.New[bucket, *rate.Limiter](o.Networks) // it fails for no size alone
+	tried, _ := lru.New[attempt, time.Time](maxTried)
 	p := &Prover{
 		o: o, resolver: r, log: log,
 		unknown: rate.NewLimiter(rate.Limit(o.UnknownRate), o.UnknownBurst),
-		buckets: newCache[bucket, *rate.Limiter](o.Networks),
-		tried:   newCache[attempt, time.Time](maxTried),
+		buckets: buckets, tried: tried,
 		tasks:   make(chan task, o.Queue),
 		waiting: make(map[attempt]struct{}),
 		shares:  make(map[netip.Prefix]int),
