@@ -45,9 +45,7 @@ func (g *clockGuard) writes(day, newest tlsstate.Day, log *slog.Logger) bool {
 	ahead := g.ahead.Load()
 	switch {
 	case !jumped(day, newest): // the clock is back, or the memory has caught up
-		if ahead != 0 {
-			g.ahead.Store(0)
-		}
+		g.ahead.Store(0)
 		return true
 	case g.passed(day):
 		return true

@@ -8,12 +8,9 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// Lengths that RFC 5321 section 4.5.3.1 allows are 64 and 256; what is a little
-// longer is still read.
-const (
-	maxPath  = 1024
-	maxLocal = 128
-)
+// maxLocal is the longest local part that SPF's macros are made of. RFC 5321 section
+// 4.5.3.1 allows 64; Postfix sets no limit to it, nor to a source route.
+const maxLocal = 128
 
 // Claim is the identity that a session claims, before any proof.
 type Claim struct {
@@ -56,9 +53,6 @@ func DomainOf(path string) string {
 
 // splitPath takes a MAIL argument apart.
 func splitPath(path string) (local, domain string, ok bool) {
-	if len(path) > maxPath {
-		return "", "", false
-	}
 	path = rewritten(strings.TrimRight(dequoted(peer.Address(path)), ",;"))
 	at := strings.LastIndexByte(path, '@')
 	if at <= 0 {

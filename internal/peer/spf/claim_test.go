@@ -121,8 +121,8 @@ func TestClaimPaths(t *testing.T) {
 		"user@xn--\xc3.example":    "",
 		"user@" + long + "c":       "",
 		"@a.example:@bank.example": "",
-		strings.Repeat("l", maxPath-13) + "@bank.example": "bank.example",
-		strings.Repeat("l", maxPath-12) + "@bank.example": "",
+		strings.Repeat("l", 2000) + "@bank.example":                     "bank.example",
+		"<" + strings.Repeat("@a.example,", 200) + "@b:u@bank.example>": "bank.example",
 	} {
 		c, ok := ClaimOf(p, from)
 		if ok != (want != "") || ok && c.Identity.Name != want+"/outbound.example" {
