@@ -130,7 +130,7 @@ func (c *Claim) sender() string {
 
 func plain(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '@' || c == '\\' {
+		if c := s[i]; c <= ' ' || c > '~' || c == '@' {
 			return false
 		}
 	}

@@ -82,6 +82,8 @@ func TestClaimPaths(t *testing.T) {
 		`<user@"bank".example>`:           "bank.example",
 		`<user@bank."example">`:           "bank.example",
 		`<user\@bank.example>`:            "bank.example",
+		`<us\!er%bank.example>`:           "bank.example",
+		`<user@bank.example\`:             "",
 		`<user%"bank".example>`:           "bank.example",
 		`<user%bank\.example>`:            "bank.example",
 		`<"bank"."example"!user>`:         "bank.example",
