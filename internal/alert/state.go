@@ -59,13 +59,34 @@ func (a *Alerts) restore(s State) {
 		for _, m := range all {
 			switch {
 			case m.Message == nil:
-			case len(b.waiting) > backlog || time.Since(m.Queued).Abs() > keepFor: // of a former destination
-				a.drop(name, m.Message, errors.New("it waited for more than "+span(keepFor)+", or too many did"))
+			case len(b.waiting) > backlog:
+				a.drop(name, m.Message, errors.New("too many alerts wait for this destination"))
 			default:
 				b.waiting = append(b.waiting, Waiting{m.Message.from(a.host), m.Queued})
 			}
 		}
 	}
+}
+
+// expire drops what waits too long for a former destination, which no worker tries,
+// and reports whether there was any.
+func (a *Alerts) expire() (some bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, b := range a.boxes {
+		if slices.Contains(a.known, name) {
+			continue
+		}
+		b.waiting = b.without(func(m Waiting) bool {
+			old := time.Since(m.Queued).Abs() >= keepFor
+			if old {
+				a.drop(name, m.Message, errors.New("it waited for "+span(keepFor)+", and its destination was removed"))
+			}
+			some = some || old
+			return old
+		})
+	}
+	return some
 }
 
 // saveStates saves the state whenever it changed, until the end; what failed a
@@ -76,9 +97,14 @@ func (a *Alerts) saveStates() {
 		Begins: "could not save the alert state; alerts may repeat or be lost after a restart",
 		Ends:   "the alert state is saved again",
 	}
+	expired := time.Tick(time.Hour)
 	for running := true; running; {
 		select {
 		case <-a.changed:
+		case <-expired:
+			if !a.expire() {
+				continue
+			}
 		case <-a.ended:
 			running = false
 		}

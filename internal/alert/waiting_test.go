@@ -126,6 +126,31 @@ func TestReplaced(t *testing.T) {
 	})
 }
 
+// TestFormerDestination: what waits for a destination that was removed is given up
+// after three days, in memory and on the disk, without a restart.
+func TestFormerDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		file := &disk{}
+		a := start(Options{Save: file.save, Log: slog.New(slog.NewTextHandler(&log, nil))}, to(&recorder{err: temporary{error: errDown}}, Info))
+		a.Change(changeOf(incident.Opened, stripped()))
+		a.SetDestinations(t.Context(), nil)
+		time.Sleep(keepFor - time.Hour)
+		if n := len(file.read(t).Waiting["recorder"]); n != 1 {
+			t.Errorf("%d wait after less than three days, want 1", n)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if s := file.read(t); len(s.Waiting) != 0 || len(a.State().Waiting) != 0 {
+			t.Errorf("after three days %v wait", s.Waiting)
+		}
+		if s := a.Stats()["recorder"]; s.Dropped != 1 || strings.Count(log.String(), "its destination was removed") != 1 {
+			t.Errorf("%+v:\n%s", s, &log)
+		}
+		closeAlerts(t, a)
+	})
+}
+
 // TestGivenUp: a message that alone can't be delivered holds up no other, and is
 // given up in the end, or at once where it is refused for good. Each is logged.
 func TestGivenUp(t *testing.T) {
