@@ -35,16 +35,13 @@ func row(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today 
 
 // topPin returns the level of the highest pin that holds, or else of the highest
 // that formed, with its state; Plaintext if none did.
-func topPin(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (tlsstate.Level, tlsstate.PinState) {
-	if l := h.TopPin(rule, today); l > tlsstate.Plaintext {
-		return l, tlsstate.PinHolds
-	}
-	for l := min(rule.PinUpTo, tlsstate.TLS13); l >= tlsstate.Weak; l-- {
-		if state := h.PinState(l, rule, today, false); state != tlsstate.PinNone {
-			return l, state
+func topPin(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) (top tlsstate.Level, state tlsstate.PinState) {
+	for _, p := range h.PinsOn(rule, today) { // the certificate's is not above any level
+		if p.Level > top && (p.State == tlsstate.PinHolds || p.State != tlsstate.PinNone && state != tlsstate.PinHolds) {
+			top, state = p.Level, p.State
 		}
 	}
-	return tlsstate.Plaintext, tlsstate.PinNone
+	return top, state
 }
 
 // pins lists the pins up to the policy's level, the lowest first, and the
