@@ -24,7 +24,7 @@ func (l *Local) explain(_ context.Context, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	e, err := ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(tlsstate.Address), Breaker: l.CircuitBreaker, Senders: l.Senders, Log: l.Log}).Explain(s)
+	e, err := l.ExplainSession(s)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -35,6 +35,12 @@ func (l *Local) explain(_ context.Context, q Question) (Answer, error) {
 		}
 	}
 	return a, nil
+}
+
+// ExplainSession judges a session by the memory as operators see it: command and
+// page have the same answer.
+func (l *Local) ExplainSession(s *ratchet.Session) (ratchet.Explanation, error) {
+	return ratchet.New(ratchet.Options{Histories: l.Memory, Rules: l.Rules(tlsstate.Address), Breaker: l.CircuitBreaker, Senders: l.Senders, Log: l.Log}).Explain(s)
 }
 
 // stranger returns the identity that was most likely meant, if none of them has

@@ -34,6 +34,15 @@ func (d *Daemon) addAdmin(cfg *config.Config) error {
 // adminHandler is the operations, and the profiles of the process.
 func (d *Daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/v1/", admin.Handler(d.operators().Admin()))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// operators is what socket and page work on.
+func (d *Daemon) operators() *admin.Local {
 	local := &admin.Local{
 		Memory: d.whole(), History: d.config.Load().History, Rules: d.rulesFor, Now: time.Now, Log: d.log, Book: d.watch.book, CircuitBreaker: d.watch.breaker.Breaker,
 		Listeners: func() []string { return d.listening },
@@ -48,9 +57,5 @@ func (d *Daemon) adminHandler() http.Handler {
 	if d.sending != nil {
 		local.Sending = d.sending
 	}
-	mux.Handle("/v1/", admin.Handler(local.Admin()))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	return local
 }

@@ -73,7 +73,7 @@ func (d *Daemon) addStatus(cfg *config.Config) error {
 		return nil
 	}
 	server, err := status.NewServer(status.ServerOptions{
-		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.metrics, Page: d.page(cfg),
+		Address: cfg.Status.Listen, Names: cfg.Status.Names, Metrics: d.metrics, Page: d.page(cfg, d.operators()),
 		Alive: d.alive, Ready: d.ready, Log: d.log,
 	})
 	if err != nil {
@@ -85,14 +85,14 @@ func (d *Daemon) addStatus(cfg *config.Config) error {
 	return d.add(o)
 }
 
-func (d *Daemon) page(cfg *config.Config) status.Page {
+func (d *Daemon) page(cfg *config.Config, operators *admin.Local) status.Page {
 	p := status.Page{
 		Version: d.version, Now: time.Now,
 		Tally: d.watch.book.Tally, Open: d.watch.book.OpenIncidents, Of: d.watch.book.Of,
 		Downgrades: d.recent.On, Census: d.census.Last,
 		Breaker: d.breaker, SelfCheck: d.watch.check.Last, Sending: d.sending.Overview,
 		Trouble: func() string { return d.histories.Stats().Trouble },
-		Resolve: admin.Resolve, Load: d.histories.Load, Rules: d.rulesFor, Explain: d.ratchet.Explain,
+		Resolve: admin.Resolve, Load: operators.Memory.Load, Rules: d.rulesFor, Explain: operators.ExplainSession,
 	}
 	if d.watch.check != nil {
 		p.MX = cfg.Selfcheck.Address
