@@ -19,6 +19,8 @@ func TestBadFiles(t *testing.T) {
 		{"header = 'all'\nheader = 'all'\n", "2: header: not in the form of TOML: key header is already defined"},
 		{"[policy]\nstripped = temp-fail\n", "2: policy.stripped: not in the form of TOML: expected keyword \"true\"" + quotes},
 		{"[limits]\ncache = 99999999999999999999\n", "2: limits.cache: not in the form of TOML: decimal number is too large to fit in a 64-bit signed integer"},
+		{"[[peer]]\nleast = 'weak'\nleast = 'weak'\n", "3: peer.least: not in the form of TOML: key least is already defined"},
+		{"listen = ['a' 'b']\n", "1: listen: not in the form of TOML: expected ',' or ']' after array value"},
 		{"listen = [\n'systemd',\nx]\n", "3: not in the form of TOML: unexpected character U+0078 'x' at start of value"},
 		{"\xff", "1: not in the form of TOML: invalid character at start of key: U+00FF 'ÿ'"},
 
@@ -51,7 +53,7 @@ func TestBadFiles(t *testing.T) {
 		{"header = ['all']\n", "1: header: want a string in quotes, got a list"},
 		{"history = 2026-11-01\n", "1: history: want a string in quotes, got a date or time"},
 		{"[policy]\npin_after_days = '5'\n", "2: policy.pin_after_days: want a whole number from 1 to 64, got \"5\""},
-		{"[policy]\npin_after_days = 5.0\n", "2: policy.pin_after_days: want a whole number from 1 to 64, got 5"},
+		{"[policy]\npin_after_days = 5.0\n", "2: policy.pin_after_days: want a whole number from 1 to 64, got 5 (with a point or an exponent)"},
 		{"[limits]\nidle_seconds = '1h'\n", "2: limits.idle_seconds: want a whole number from 60 to 86400, got \"1h\""},
 
 		// Numbers out of range.

@@ -46,8 +46,8 @@ func (x *indexer) broken(err error) *problem {
 	words := strings.TrimPrefix(err.Error(), "toml: ")
 	line := bytes.Split(x.data, []byte("\n"))[p.line-1]
 	if key, _, ok := bytes.Cut(line, []byte("=")); ok {
-		p.where = dotted(x.table, string(bytes.TrimSpace(key)))
-		if strings.Contains(words, "expected") { // a value of no form, not a key that is there twice
+		p.where = withoutIndex(dotted(x.table, string(bytes.TrimSpace(key))))
+		if strings.Contains(words, "start of value") || strings.Contains(words, "expected keyword") {
 			words += " (strings need quotes, numbers and true or false none)"
 		}
 	}

@@ -254,8 +254,10 @@ func shown(raw any) string {
 			return fmt.Sprintf("%+q…", v[:most])
 		}
 		return fmt.Sprintf("%+q", v)
-	case bool, int64, float64:
+	case bool, int64:
 		return fmt.Sprint(v)
+	case float64: // 5.0 is no 5
+		return fmt.Sprintf("%g (with a point or an exponent)", v)
 	case []any:
 		return "a list"
 	case map[string]any:
