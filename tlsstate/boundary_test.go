@@ -14,6 +14,28 @@ func seen(h History, rule *Policy, level Level, days ...Day) History {
 	return h
 }
 
+// TestDaysBelow: five days on end below a pin release it as of the last of them, also
+// for a session that is dated before what was seen since; of the run of days that
+// lasts, as of each, three count.
+func TestDaysBelow(t *testing.T) {
+	rule := DefaultPolicy()
+	h := seen(pinned(&rule), &rule, Plaintext, 11, 12, 13, 14, 15)
+	h = seen(h, &rule, TLS12, 16)
+	for day, want := range map[Day]PinState{15: PinReleased, 16: PinReleased, 17: PinHolds} {
+		if got := h.PinState(TLS12, &rule, dayZero+day, true); got != want {
+			t.Errorf("day %d: %s, want %s", day, got, want)
+		}
+	}
+	rule.ReleaseAfterDays = 10
+	h = seen(pinned(&rule), &rule, Plaintext, 11, 12, 13)
+	h = seen(seen(h, &rule, TLS12, 14), &rule, Plaintext, 15, 16)
+	for day, want := range map[Day]PinState{16: PinHolds, 17: PinRelaxed} {
+		if got := h.PinState(TLS12, &rule, dayZero+day, true); got != want {
+			t.Errorf("of the run that lasts, day %d: %s, want %s", day, got, want)
+		}
+	}
+}
+
 // TestRareSenders: three weeks with TLS pin what is not in clear, once they span
 // six weeks; the number follows the policy, and is three at least.
 func TestRareSenders(t *testing.T) {

@@ -262,6 +262,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"name cut", seal(named[:len(named)-5]), ErrDamaged},
 		{"name's head cut", seal(named[:len(named)-4-len("mx1.bank.example")-1]), ErrDamaged},
 		{"nothing seen", seal([]byte{RecordVersion, 0, 0, 0, 0, 9, 0, 9, 0}), ErrDamaged},
+		{"a field that is not known", seal([]byte{RecordVersion, 0, 0, 0x10, 0, 0, 0, 0, 0, 0}), ErrDamaged},
 		{"too short for a head", seal([]byte{RecordVersion, 0}), ErrDamaged},
 	} {
 		if _, err := Decode(tt.b); !errors.Is(err, tt.want) {

@@ -121,7 +121,7 @@ const queueDays = 5
 // queueDays days: a message of it may be about to come back to its sender,
 // whatever else came.
 func (s sights) stuck(today Day, rule *Policy) bool {
-	all := days(1<<queueDays-1) << max(s.end.sub(today), 0)
+	all := days(1<<queueDays-1) << s.end.sub(today) // the end is never before today
 	return rule.ReleaseAfterDays <= queueDays && s.below&all == all
 }
 
