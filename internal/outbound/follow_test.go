@@ -396,7 +396,7 @@ func TestMissingLogIsReported(t *testing.T) {
 // The end of the daemon is no fault of the log, and leaves no journalctl behind.
 func TestJournalEndsWithTheDaemon(t *testing.T) {
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte("#!/bin/sh\necho '{}'\nexec sleep 600\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >\"$0.args\"\necho '{}'\nexec sleep 600\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -405,7 +405,7 @@ func TestJournalEndsWithTheDaemon(t *testing.T) {
 		Source: "journal", Journal: true, Sink: &ids{}, Wanted: func() bool { return true }, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
-	f.Begin(Cursor{})
+	f.Begin(Cursor{Journal: "s=1", At: recorded})
 	f.failed(errors.New("as it was before"))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -415,6 +415,29 @@ func TestJournalEndsWithTheDaemon(t *testing.T) {
 	<-done
 	if n := strings.Count(log.String(), "can't be read"); n != 1 {
 		t.Errorf("%d faults were logged, want the first alone:\n%s", n, log.String())
+	}
+	args, err := os.ReadFile(filepath.Join(bin, "journalctl.args"))
+	if since := fmt.Sprintf("--since=@%d\n", recorded/1_000_000-int64(rereadTime.Seconds())); err != nil || !strings.Contains(string(args), since) {
+		t.Errorf("%v, no %s in %s", err, since, args)
+	}
+}
+
+// TestJournalFails: why journalctl(1) ended is what it printed, or how it ended.
+func TestJournalFails(t *testing.T) {
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	for script, want := range map[string]string{
+		"echo 'Bad file' >&2; exit 3": "journalctl: Bad file", "exit 3": "journalctl: exit status 3", "": "journalctl: ended",
+		"echo 'No permission' >&2; exit 1": "the daemon needs the group systemd-journal",
+	} {
+		if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f := &Follower{Source: "journal", Journal: true, Sink: &ids{}, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+		f.Begin(Cursor{})
+		if err := f.journal(t.Context()); !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", script, err, want)
+		}
 	}
 }
 

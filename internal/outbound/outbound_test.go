@@ -3,6 +3,7 @@ package outbound
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -337,8 +338,33 @@ func TestReleaseOnOutage(t *testing.T) {
 	w := newWorld(t, func(_ *tlsstate.Policy, s *Settings) { s.ReleaseOnOutage = true })
 	w.pin("bank.test")
 	w.failing(11)
-	if w.Answer([]byte("bank.test"), 77) {
-		t.Error("held in an outage")
+	e, err := w.Explain("bank.test")
+	if w.Answer([]byte("bank.test"), 77) || e.Encrypt || err != nil || !strings.Contains(strings.Join(e.Rules, "\n"), "Since 2026-12-03T12:00:00Z many destinations fail at once") {
+		t.Errorf("held in an outage, or not explained: %+v, error %v", e, err)
+	}
+}
+
+// TestUnpinnedMeanwhile: mail that waited by an answer of before is not reported as held
+// once its pin is dropped.
+func TestUnpinnedMeanwhile(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	var log strings.Builder
+	w.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w.deliver("bank.test", refused)
+	held := strings.Count(log.String(), "mail held")
+	w.Answer([]byte("bank.test"), 77)
+	today := tlsstate.DayOf(w.now)
+	if _, err := w.memory.Update(tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.test"}, noAddr, today, func(h tlsstate.History) tlsstate.History {
+		return h.Unpin(today)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d := refused
+	d.At, d.PID, d.QueueID, d.Domain, d.Host = w.now, 77, "Q99", "bank.test", "mx.bank.test"
+	w.Delivered(&d)
+	if held != 1 || strings.Count(log.String(), "mail held") != 1 {
+		t.Error(log.String())
 	}
 }
 
@@ -570,6 +596,33 @@ func TestNexthop(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestAskerIsNotKnown: over TCP or by proxy: nobody's process number is known.
+func TestAskerIsNotKnown(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Answer([]byte("hub.test"), 0)
+	d := inClear
+	d.At, d.Domain, d.Host = w.now, "bank.test", "mx.hub.test"
+	if w.Delivered(&d); w.Stats().Unattributed != 1 {
+		t.Errorf("%+v", w.Stats())
+	}
+}
+
+// TestNewestOfTwo: of two next-hops that were asked for during a delivery the newest took
+// it, if they were not asked for at once.
+func TestNewestOfTwo(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Answer([]byte("a.test"), 77)
+	w.now = w.now.Add(9 * time.Second)
+	w.Answer([]byte("hub.test"), 77)
+	w.now = w.now.Add(time.Second / 2)
+	d := tls12
+	d.At, d.PID, d.Domain, d.Host, d.Took = w.now, 77, "bank.test", "mx.hub.test", 10*time.Second
+	w.Delivered(&d)
+	if h, err := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "hub.test"}); err != nil || h.Last == 0 {
+		t.Errorf("%+v, %v", h, err)
 	}
 }
 
