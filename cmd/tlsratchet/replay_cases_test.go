@@ -110,6 +110,10 @@ func madeForms(t *testing.T) map[string]string {
 			size := binary.LittleEndian.AppendUint64(nil, uint64(len("a\nb")))
 			return fmt.Sprintf("__CURSOR=s=1\n__REALTIME_TIMESTAMP=%d\n_HOSTNAME=mx\nNOTE\n%sa\nb\nSYSLOG_IDENTIFIER=postfix/smtpd\n_PID=%s\nMESSAGE=%s\n", at.UnixMicro(), size, pid, m)
 		},
+		"export-binary": func(at time.Time, pid, m string) string {
+			size := binary.LittleEndian.AppendUint64(nil, uint64(len(m)))
+			return fmt.Sprintf("__REALTIME_TIMESTAMP=%d\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/smtpd\n_PID=%s\nMESSAGE\n%s%s\n", at.UnixMicro(), pid, size, m)
+		},
 		"journal-container": func(at time.Time, pid, m string) string {
 			return object("__REALTIME_TIMESTAMP", fmt.Sprint(at.UnixMicro()), "_HOSTNAME", "node", "SYSLOG_IDENTIFIER", "0123456789ab", "_PID", "1", "CONTAINER_NAME", "mail", "MESSAGE", bsd(at, pid, m))
 		},

@@ -321,7 +321,7 @@ func (p *client) trouble(msg []byte) {
 	if !ok {
 		return
 	}
-	host := firstHost(rest)
+	host := hostOf(string(rest))
 	switch {
 	case bytes.HasPrefix(rest, required):
 		p.skipped = append(p.skipped, host)

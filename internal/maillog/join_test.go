@@ -77,6 +77,7 @@ func TestSessions(t *testing.T) {
 		{"the TLS line is cut early", []string{connect, tls13[:30], client, byeClear}, []string{"1 " + unknown + string(maillog.Lost) + ")"}},
 		{"the end is cut", []string{connect, client, byeTLS[:len(byeTLS)-35]}, []string{"1 " + unknown + string(maillog.Lost) + ")"}},
 		{"two lines in one", []string{connect, "Anonymous TLS conNov 22 10:00:01 mx1 postfix/smtpd[8]: connect from unknown[192.0.2.1]", client, byeClear}, []string{"1 " + unknown + string(maillog.Lost) + ")"}},
+		{"TLS of another client", []string{connect, strings.Replace(tls13, bank, "mx[198.51.100.1]", 1), client, byeTLS}, []string{"1 " + unknown + string(maillog.Mixed) + ")"}},
 		{"another client without XCLIENT", []string{connect, tls13, "4Q1: client=mx[198.51.100.1]", byeTLS}, []string{"1 " + unknown + string(maillog.Mixed) + ")"}},
 		{"another client by XCLIENT", []string{connect, tls13, "4Q1: client=mx[198.51.100.1]", strings.Replace(byeTLS, " starttls", " xclient=0/1 starttls", 1)}, []string{"1 TLSv1.3"}},
 		{"TLS of the session before", []string{connect, tls13, "4Q1: client=other[198.51.100.1]", "disconnect from other[198.51.100.1] ehlo=1 mail=1 commands=2"}, []string{"1 " + unknown + string(maillog.Mixed) + ")"}},

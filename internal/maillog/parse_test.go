@@ -123,6 +123,15 @@ func TestClock(t *testing.T) {
 }
 
 // Whatever stands in a line, what is read of it lies in it and has its form.
+// TestZones: a zone is whole quarters of an hour from Greenwich.
+func TestZones(t *testing.T) {
+	for name, seconds := range zones {
+		if seconds%900 != 0 || seconds < -12*3600 || seconds > 14*3600 {
+			t.Errorf("%s: %d", name, seconds)
+		}
+	}
+}
+
 func FuzzLine(f *testing.F) {
 	for _, line := range []string{
 		"Nov 22 10:00:00 mx1 postfix/smtpd[7]: connect from mx1[192.0.2.1]:25",

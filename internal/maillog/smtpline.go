@@ -189,17 +189,11 @@ func (s *status) refused() {
 	}
 }
 
-// firstHost returns H of the first "H[A]".
-func firstHost(b []byte) string {
-	open := bytes.IndexByte(b, '[')
-	if open < 0 {
+// hostOf returns H of the first "H[A]".
+func hostOf(text string) string {
+	before, _, ok := strings.Cut(text, "[")
+	if !ok {
 		return ""
 	}
-	return string(b[bytes.LastIndexByte(b[:open], ' ')+1 : open])
-}
-
-// hostOf returns H of "H[A]:P".
-func hostOf(relay string) string {
-	host, _, _ := strings.Cut(relay, "[")
-	return host
+	return before[strings.LastIndexByte(before, ' ')+1:]
 }

@@ -270,6 +270,11 @@ func TestBadSources(t *testing.T) {
 		"this is journalctl -o verbose: pass -o json":        "Sun 2026-11-22 10:00:00.1 UTC [s=1;i=2]\n    PRIORITY=6\n    MESSAGE=" + connect + "\n",
 		"these lines of Postfix have no process number":      "Nov 22 10:00:00 mx1 postfix/smtpd: " + connect + "\n",
 		"this is a log of Exim, not of Postfix":              "2026-11-22 10:00:00 1abc <= a@b\n2026-11-22 10:00:00 1abc => c@d\n2026-11-22 10:00:00 1abc Completed\n",
+		"an answer of Loki's API: pass the output of logcli": `{"status":"success","data":{"result":[{"stream":{},"values":[["1","x"]]}]}}`,
+		"this is a tar archive: pass the output of tar -xOf": "mail.log" + strings.Repeat("\x00", 249) + "ustar\x0000" + strings.Repeat("\x00", 300),
+		"these lines have the unit and not the program":      "Nov 22 10:00:00 mx1 postfix@-.service[7]: " + connect + "\n",
+		"this is a log of sendmail, not of Postfix":          "Nov 22 10:00:00 mx1 sendmail[7]: 4Q1: from=<a@b>\n",
+		"a log of Exim, not of Postfix":                      "Nov 22 10:00:00 mx1 exim[7]: 1abc <= a@b\n",
 		"this is a zip archive: pass the output of unzip -p": "PK\x03\x04",
 	} {
 		got := read(t, options(), file(t, "odd", []byte(data), now))

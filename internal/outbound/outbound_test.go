@@ -613,16 +613,18 @@ func TestAskerIsNotKnown(t *testing.T) {
 // TestNewestOfTwo: of two next-hops that were asked for during a delivery the newest took
 // it, if they were not asked for at once.
 func TestNewestOfTwo(t *testing.T) {
-	w := newWorld(t, nil)
-	w.Answer([]byte("a.test"), 77)
-	w.now = w.now.Add(9 * time.Second)
-	w.Answer([]byte("hub.test"), 77)
-	w.now = w.now.Add(time.Second / 2)
-	d := tls12
-	d.At, d.PID, d.Domain, d.Host, d.Took = w.now, 77, "bank.test", "mx.hub.test", 10*time.Second
-	w.Delivered(&d)
-	if h, err := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "hub.test"}); err != nil || h.Last == 0 {
-		t.Errorf("%+v, %v", h, err)
+	for apart, want := range map[time.Duration]bool{9 * time.Second: true, 2 * time.Second: false} {
+		w := newWorld(t, nil)
+		w.Answer([]byte("a.test"), 77)
+		w.now = w.now.Add(apart)
+		w.Answer([]byte("hub.test"), 77)
+		w.now = w.now.Add(time.Second / 2)
+		d := tls12
+		d.At, d.PID, d.Domain, d.Host, d.Took = w.now, 77, "bank.test", "mx.hub.test", 10*time.Second
+		w.Delivered(&d)
+		if h, err := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "hub.test"}); err != nil || h.Last != 0 != want {
+			t.Errorf("%s apart: %+v, %v", apart, h, err)
+		}
 	}
 }
 
