@@ -290,6 +290,37 @@ func TestBrokenDNS(t *testing.T) {
 	f.strip(t, "a row, by the one domain of the network", neighbour, day(2), tlsstate.Reject)
 }
 
+// Who forges answers of DNS has another name confirmed: then an address speaks by its
+// own pin alone. Where he only breaks it, the memory has the name.
+func TestForgedDNS(t *testing.T) {
+	f := newFixture(t)
+	f.pin(t, bank)
+	young := bank
+	young.Addr = "203.0.113.20"
+	for n := 2; n <= 5; n++ {
+		f.deliver(session(t, young, day(n), tlsstate.TLS13))
+	}
+	for _, tt := range []struct {
+		name  string
+		c     peer.Client
+		want  tlsstate.Action
+		forge func(peer.Client) peer.Client
+	}{
+		{"broken, four days of TLS", young, tlsstate.Tempfail, nameless},
+		{"forged, four days of TLS", young, tlsstate.Observe, forged},
+		{"forged, a pin of its own", bank, tlsstate.Tempfail, forged},
+	} {
+		if d := f.Decide(session(t, tt.forge(tt.c), day(6), tlsstate.Plaintext)); d.Action != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, words(d), tt.want)
+		}
+	}
+}
+
+func forged(c peer.Client) peer.Client {
+	c.Name = "mx.evil.example"
+	return c
+}
+
 // Whoever rents a host beside a peer without TLS and without a confirmed name, and is
 // the one domain that is known there, has his pin speak for that peer: nothing is
 // refused for good by it, and after three days the peer is known for plaintext.

@@ -399,6 +399,18 @@ func TestCutsDoNotMatter(t *testing.T) {
 	})
 }
 
+// TestLeavesOut: each flag is that of its command.
+func TestLeavesOut(t *testing.T) {
+	want := map[byte]milter.OptProtocol{
+		'C': milter.OptNoConnect, 'H': milter.OptNoHelo, 'T': milter.OptNoData, 'N': milter.OptNoEOH, 'B': milter.OptNoBody,
+	}
+	for _, cmd := range []byte("ABCDEHKLMNOQRT") {
+		if got := leavesOut(cmd); got != want[cmd] {
+			t.Errorf("%c: %x, want %x", cmd, got, want[cmd])
+		}
+	}
+}
+
 func TestEndsMessage(t *testing.T) {
 	for _, test := range []struct {
 		cmd, reply byte
