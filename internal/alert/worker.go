@@ -182,9 +182,8 @@ func (b *box) without(some func(Waiting) bool) []Waiting {
 // tryLater reports whether a delivery that failed may succeed later, and after
 // what time the server wants it.
 func tryLater(err error) (after time.Duration, later bool) {
-	var t temporary
-	later = errors.As(err, &t) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-	return t.after, later
+	t, temp := errors.AsType[temporary](err)
+	return t.after, temp || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // catchUp queues messages that are the newest first, the oldest first; more than a

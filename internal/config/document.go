@@ -39,8 +39,7 @@ func parse(data []byte) (*document, *problem) {
 // broken returns what is no TOML.
 func (x *indexer) broken(err error) *problem {
 	p := &problem{line: 1}
-	var where *toml.DecodeError
-	if errors.As(err, &where) {
+	if where, ok := errors.AsType[*toml.DecodeError](err); ok {
 		p.line, _ = where.Position()
 	}
 	words := strings.TrimPrefix(err.Error(), "toml: ")

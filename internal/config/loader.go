@@ -255,8 +255,8 @@ func (l *loader) rules() {
 // rowErrors notes what is wrong with rows, whose positions are in tables.
 func (l *loader) rowErrors(err error, tables []string) {
 	for _, err := range unjoin(err) {
-		row := &tlsstate.RowError{}
-		if !errors.As(err, &row) {
+		row, ok := errors.AsType[*tlsstate.RowError](err)
+		if !ok {
 			l.problems = append(l.problems, problem{err: err})
 			continue
 		}

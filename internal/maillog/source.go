@@ -145,8 +145,7 @@ func (s *source) open(ctx context.Context, progress *Progress) (err error) {
 
 // reason is an error of the system without the path, which is reported already.
 func reason(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}
 	return err

@@ -37,11 +37,10 @@ func Ask(ctx context.Context, dir string, args ...string) (string, error) {
 	if err == nil {
 		return string(out), nil
 	}
-	var exit *exec.ExitError
 	if late := ctx.Err(); late != nil {
 		return "", fmt.Errorf("%s: no answer in time: %w", strings.Join(argv, " "), late)
 	}
-	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
 		return "", errors.New(clean.Text(strings.TrimSpace(string(exit.Stderr)), 500))
 	}
 	return "", fmt.Errorf("%s: %w", strings.Join(argv, " "), err)

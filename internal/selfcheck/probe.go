@@ -103,11 +103,10 @@ func ask(text *textproto.Conn, want int, command string) (code int, reply string
 
 // tidy makes an error clean, which may hold the server's reply.
 func tidy(err error) error {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return fmt.Errorf("it answers %d %s", reply.Code, clean.Text(strings.ReplaceAll(reply.Msg, "\n", " "), maxText))
 	}
-	if broken := textproto.ProtocolError(""); errors.As(err, &broken) { // it quotes the line
+	if broken, ok := errors.AsType[textproto.ProtocolError](err); ok { // it quotes the line
 		return errors.New(clean.Text(string(broken), maxText))
 	}
 	return err
