@@ -2,6 +2,7 @@ package alert
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -66,6 +67,7 @@ func TestAlertmanager(t *testing.T) {
 		for n := range maxRepeated + 100 {
 			open = append(open, numbered(n+1))
 		}
+		open[len(open)-1].Evidence.Since, open[len(open)-1].Evidence.Last = 10000, 20700
 		return open
 	}})
 	defer closeAlerts(t, a)
@@ -74,6 +76,9 @@ func TestAlertmanager(t *testing.T) {
 	}
 	if err := json.Unmarshal((<-got).body, &alerts); err != nil || len(alerts) != maxRepeated {
 		t.Errorf("%d alerts repeated, %v", len(alerts), err)
+	}
+	if want := fmt.Sprint("incident-", maxRepeated+100); alerts[0].Labels["incident"] != want {
+		t.Errorf("of too many the first is %s, want %s with the longest pin", alerts[0].Labels["incident"], want)
 	}
 	if d.wants(new(held).message("held back", "mail")) {
 		t.Error("it gets a digest")

@@ -221,14 +221,18 @@ func (a *Alerts) heldBack() *Message {
 }
 
 // standing returns what is open now and wanted by a destination, the newest first;
-// not all of it for one that repeats.
+// for one that repeats only the strongest, and those first.
 func (a *Alerts) standing(d *Destination) (all []*Message) {
 	for _, m := range a.matters {
 		if d.wants(m.Message) {
 			all = append(all, m.Message)
 		}
 	}
-	for _, i := range a.open() {
+	open := a.open()
+	if d.repeats {
+		slices.SortStableFunc(open, Stronger)
+	}
+	for _, i := range open {
 		if Of(&i) >= d.Least && !(d.repeats && len(all) >= maxRepeated) {
 			c := incident.Change{What: incident.Opened, At: i.Last, Identity: i.Identity, Incident: i}
 			all = append(all, messageOf(&c, a.host))

@@ -10,7 +10,6 @@ import (
 
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/words"
-	"tlsratchet/tlsstate"
 )
 
 // few is how many titles a digest names.
@@ -40,21 +39,16 @@ func (h *held) add(m *Message) {
 	h.strongest = h.strongest[:min(len(h.strongest), few)]
 }
 
-// byStrength orders messages: by severity, then the longest pin first. What the
-// configuration requires counts as the longest.
+// byStrength orders messages as [Stronger] does.
 func byStrength(a, b *Message) int {
-	return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(pinDays(b.Incident), pinDays(a.Incident)))
+	var none incident.Incident
+	return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(cmp.Or(b.Incident, &none).PinDays(), cmp.Or(a.Incident, &none).PinDays()))
 }
 
-// pinDays is for how many days a pin was met before its incident.
-func pinDays(i *incident.Incident) int {
-	switch {
-	case i == nil:
-		return 0
-	case i.Evidence.Required:
-		return int(tlsstate.DayOf(i.Opened))
-	}
-	return int(i.Evidence.Last) - int(i.Evidence.Since)
+// Stronger orders incidents: by severity, then the longest pin first. It is for lists
+// of which only the first are shown.
+func Stronger(a, b incident.Incident) int {
+	return cmp.Or(cmp.Compare(Of(&b), Of(&a)), cmp.Compare(b.PinDays(), a.PinDays()))
 }
 
 // message is the one message for all that was held back. why is its title after

@@ -156,6 +156,16 @@ func (i *Incident) Strongest() (a tlsstate.Action) {
 	return a
 }
 
+// PinDays is for how many days the pin was met before the incident. What the
+// configuration requires counts as the longest: pins are cheap for whoever makes
+// many incidents to hide another one, but long pins are not.
+func (i *Incident) PinDays() int {
+	if i.Evidence.Required {
+		return int(tlsstate.DayOf(i.Opened))
+	}
+	return int(i.Evidence.Last) - int(i.Evidence.Since)
+}
+
 // clone returns a copy that shares nothing.
 func (i *Incident) clone() Incident {
 	c := *i

@@ -236,7 +236,8 @@ func (l *ledger) releasedFirst(id tlsstate.Identity) bool {
 }
 
 // byLoss orders incidents by which to drop first when there are too many: a closed
-// one, and then the one that has been quiet for longest.
+// one, and then the one with the shortest pin, and then that which has been quiet for
+// longest. Whoever makes many drives out his own.
 func byLoss(a, b *Incident) int {
 	if a.IsOpen() != b.IsOpen() {
 		if b.IsOpen() {
@@ -244,7 +245,7 @@ func byLoss(a, b *Incident) int {
 		}
 		return 1
 	}
-	return a.Last.Compare(b.Last)
+	return cmp.Or(cmp.Compare(a.PinDays(), b.PinDays()), a.Last.Compare(b.Last))
 }
 
 // drop removes an incident.

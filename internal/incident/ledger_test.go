@@ -260,3 +260,21 @@ func TestStrongerAction(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// TestFloodOfIncidents: whoever makes more incidents than are stored, of pins that are
+// a few days old, does not drive out the one of an old pin, though that one is quiet.
+func TestFloodOfIncidents(t *testing.T) {
+	l := newLedger(5)
+	for n := range 20 {
+		e := downgrade(fmt.Sprintf("192.0.2.%d", n+1), noon.Add(time.Duration(n)*time.Minute))
+		v := &e.Decision.Verdict
+		v.Since, v.Last = 20700, 20703
+		if n == 0 {
+			v.Since = 20300
+		}
+		l.onEvent(&e)
+	}
+	if len(l.all) != 5 || l.all[0].Identity.Name != "192.0.2.1" || l.all[4].Identity.Name != "192.0.2.20" {
+		t.Errorf("%d are left, the first is of %s", len(l.all), l.all[0].Identity)
+	}
+}

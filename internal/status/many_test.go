@@ -22,13 +22,20 @@ func TestThousandsOfIncidents(t *testing.T) {
 		names = append(names, fmt.Sprintf("bank%d.example", i))
 	}
 	p := busyPage(t)
-	p.Open = func() []incident.Incident { return busyIncidents(names) }
+	p.Open = func() []incident.Incident {
+		all := busyIncidents(names)
+		old := &all[len(all)-1] // opened first
+		old.Identity, old.KnownPlaintext, old.Kind = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.234"}, false, tlsstate.Stripped
+		old.Evidence.Since, old.Evidence.Last = 10000, 20700
+		return all
+	}
 	s := serve(t, p)
 	for _, path := range []string{"/", "/incidents"} {
 		_, body := get(t, s, path)
 		if len(body) > 600_000 {
 			t.Errorf("%s has %d bytes", path, len(body))
 		}
+		contains(t, body, "192.0.2.234") // not hidden by those that came after it
 	}
 	_, body := get(t, s, "/incidents")
 	contains(t, body, "And 9\u202f900 more: <code>tlsratchet incidents --open --limit 0</code> lists them.")

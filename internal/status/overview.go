@@ -2,9 +2,11 @@ package status
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
+	"tlsratchet/internal/alert"
 	"tlsratchet/internal/incident"
 	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
@@ -57,7 +59,7 @@ type incidents struct {
 }
 
 func (p Page) incidents() (v incidents) {
-	v.Open, v.More = first(p.Open(), maxEvidence)
+	v.Open, v.More = strongest(p.Open(), maxEvidence)
 	return v
 }
 
@@ -88,7 +90,7 @@ func (p Page) overview() overview {
 	}
 	open := p.Open()
 	o.AllOpen = len(open)
-	o.Open, o.OpenMore = first(open, maxOpen)
+	o.Open, o.OpenMore = strongest(open, maxOpen)
 	o.Downgrades, o.DowngradesMore = first(p.Downgrades(today), maxToday)
 	return o
 }
@@ -97,6 +99,15 @@ func (p Page) overview() overview {
 func first[T any](list []T, most int) ([]T, int) {
 	n := min(len(list), most)
 	return list[:n], len(list) - n
+}
+
+// strongest is first for incidents. Where there are more, those with the strongest
+// evidence are the first.
+func strongest(open []incident.Incident, most int) ([]incident.Incident, int) {
+	if len(open) > most {
+		slices.SortStableFunc(open, alert.Stronger)
+	}
+	return first(open, most)
 }
 
 func (s *share) add(counts [levels]uint64) {
