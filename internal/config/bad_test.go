@@ -114,6 +114,7 @@ func TestBadFiles(t *testing.T) {
 		{"exempt_networks = ['192.0.2.1/24']\n", "1: exempt_networks: network \"192.0.2.1/24\" has bits beyond its prefix: use 192.0.2.0/24"},
 		{"exempt_networks = ['192.0.2.1']\n", "1: exempt_networks: network \"192.0.2.1\" has no prefix length: use 192.0.2.1/32"},
 		{"exempt_networks = ['::1']\n", "1: exempt_networks: network \"::1\" has no prefix length: use ::1/128"},
+		{"exempt_networks = ['64:ff9b::/96']\n", "1: exempt_networks: network \"64:ff9b::/96\": write it as IPv4"},
 		{"exempt_networks = ['::ffff:10.0.0.0/104']\n", "1: exempt_networks: network \"::ffff:10.0.0.0/104\": write it as IPv4"},
 		{"exempt_networks = ['localhost']\n", "1: exempt_networks: unknown network \"localhost\": use the form 192.0.2.0/24 or 2001:db8::/32"},
 		{"exempt_networks = ['0.0.0.0/0']\n", "1: exempt_networks: network \"0.0.0.0/0\" exempts everybody: name your own networks"},

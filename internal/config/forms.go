@@ -84,7 +84,7 @@ func parseLevel(s string) (tlsstate.Level, error) {
 func parseNetwork(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	switch {
-	case err == nil && p.Addr().Is4In6():
+	case err == nil && (p.Addr().Is4In6() || p.Bits() >= peer.Translated.Bits() && peer.Translated.Contains(p.Addr())):
 		return p, fmt.Errorf("network %s: write it as IPv4", shown(s))
 	case err == nil && p != p.Masked():
 		return p, fmt.Errorf("network %s has bits beyond its prefix: use %s", shown(s), p.Masked())

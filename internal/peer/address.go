@@ -21,16 +21,16 @@ func parseAddr(s string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	// A zone names a link of ours, not the peer, and can hold any byte.
-	if ip = ip.Unmap().WithZone(""); translated.Contains(ip) {
+	if ip = ip.Unmap().WithZone(""); Translated.Contains(ip) {
 		b := ip.As16()
 		ip = netip.AddrFrom4([4]byte(b[12:]))
 	}
 	return ip, true
 }
 
-// translated is where a network of IPv6 alone sees the IPv4 Internet (RFC 6052
+// Translated is where a network of IPv6 alone sees the IPv4 Internet (RFC 6052
 // section 2.1; RFC 7755). As one /48 all of it would share what a network may bring.
-var translated = netip.MustParsePrefix("64:ff9b::/96")
+var Translated = netip.MustParsePrefix("64:ff9b::/96")
 
 // addressName returns the name of the address identity; raw is the text that
 // the address came as, and is kept if it is the same.
