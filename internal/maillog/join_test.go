@@ -101,6 +101,16 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// TestCutLineOfTLS: wherever a line about TLS is cut, its session was not in clear.
+func TestCutLineOfTLS(t *testing.T) {
+	for n := range len(tls13) {
+		got := readText(t, log(connect, tls13[:n], client, "disconnect from "+bank)).String()
+		if strings.Contains(got, " none ") || !strings.Contains(got, bank) {
+			t.Errorf("%q: %s", tls13[:n], got)
+		}
+	}
+}
+
 func doubled(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
