@@ -15,7 +15,8 @@ import (
 func DoctorOptions(cfg *config.Config) doctor.Options {
 	o := doctor.Options{Now: time.Now(), Shared: cfg.Shared.URL != ""}
 	policy := filepath.Join(filepath.Dir(config.DefaultSocket), config.PolicySocket)
-	o.Sockets, o.PolicySockets, o.Sending.Sockets = socketsOf(cfg.Listen, config.DefaultSocket), socketsOf(cfg.PolicyService.Listen, ""), socketsOf(cfg.OutboundListen(), policy)
+	o.Sockets, o.PolicySockets = socketsOf(cfg.Listen, config.DefaultSocket), socketsOf(cfg.PolicyService.Listen, "")
+	o.Sending.Sockets = socketsOf(cfg.OutboundListen(), policy)
 	o.Fingerprints = cfg.Policy.PinCertificates == tlsstate.CertByKey ||
 		slices.ContainsFunc(cfg.Peers, func(r tlsstate.Row) bool { return r.Fingerprints != nil })
 	o.Sending.Hold, o.Sending.Release = wantsHold(cfg), cfg.RulesFor(tlsstate.Destination).Default().ReleaseAfterDays
