@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"tlsratchet/internal/incident"
 	"tlsratchet/tlsstate"
@@ -131,4 +132,24 @@ func FuzzMessage(f *testing.F) {
 		m := n.from("mail")
 		checkInert(t, m.Key, m.Title, m.Text, strings.Join(m.Next, "\n"))
 	})
+}
+
+// TestSpan: from two days on a span is in days.
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "1 minute", 59 * time.Minute: "59 minutes", time.Hour: "1 hour", 47 * time.Hour: "47 hours",
+		48 * time.Hour: "2 days", 72 * time.Hour: "3 days", 7 * 24 * time.Hour: "7 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestLongTitle: a peer chooses its name; a title has 150 characters at most.
+func TestLongTitle(t *testing.T) {
+	m := Message{Title: strings.Repeat("x", 1000), Text: strings.Repeat("y", 5000)}.from("mail")
+	if len(m.Title) != 150 || len(m.Text) != 2500 {
+		t.Errorf("title of %d, text of %d", len(m.Title), len(m.Text))
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -276,5 +277,43 @@ func TestFloodOfIncidents(t *testing.T) {
 	}
 	if len(l.all) != 5 || l.all[0].Identity.Name != "192.0.2.1" || l.all[4].Identity.Name != "192.0.2.20" {
 		t.Errorf("%d are left, the first is of %s", len(l.all), l.all[0].Identity)
+	}
+}
+
+// TestGrowth: an incident is reported again when it is ten times larger than when it
+// was reported, and than ten messages. Its words stay those of the first message.
+func TestGrowth(t *testing.T) {
+	l := newLedger(5)
+	for n := range 100 {
+		e := downgrade("192.0.2.1", noon.Add(time.Duration(n)*time.Minute))
+		e.Decision.Days = n + 1
+		e.Decision.Last = 20700
+		want := map[int]int{0: 1, 99: 1}[n]
+		if changes := l.onEvent(&e); len(changes) != want {
+			t.Errorf("message %d: %v", n+1, changes)
+		}
+	}
+	e := downgrade("192.0.2.1", noon)
+	e.Decision.Days, e.Decision.Last = 1, 20700
+	if got, want := l.all[0].Words, words.Verdict(&e.Decision.Verdict); got != want {
+		t.Errorf("words %q, want %q", got, want)
+	}
+}
+
+// TestWaitingAgain: an incident that goes on after its end is a new wait for the senders:
+// both reminders come again.
+func TestWaitingAgain(t *testing.T) {
+	l := newLedger(5)
+	e := downgrade("192.0.2.1", noon)
+	e.Decision.Action, e.Refused = tlsstate.Tempfail, true
+	l.onEvent(&e)
+	l.close(l.all[0], Met, noon.Add(time.Hour))
+	l.all[0].Reported.Waiting = 2
+	e.Session.At = noon.Add(2 * time.Hour)
+	l.onEvent(&e)
+	i := l.all[0]
+	i.Last = noon.Add(27 * time.Hour) // it goes on
+	if changes := l.tick(noon.Add(27 * time.Hour)); len(changes) != 1 || changes[0].What != Waiting {
+		t.Errorf("after a day %v", changes)
 	}
 }
