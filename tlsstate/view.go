@@ -47,3 +47,12 @@ func (h *History) PinsOn(rule *Policy, today Day) (all []PinOn) {
 	}
 	return append(all, PinOn{h.CertPin, Plaintext, h.CertPinState(rule, today, false), h.CertPinState(rule, today, true)})
 }
+
+// SeenUntil returns the days on which a level was seen, of the 64 that end with a day,
+// which is bit 0.
+func (h *History) SeenUntil(l Level, day Day) uint64 {
+	if h.Last > day { // a clock that was ahead
+		return h.Seen[l] >> (h.Last - day)
+	}
+	return h.Seen[l] << (day - h.Last)
+}

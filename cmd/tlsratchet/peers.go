@@ -19,8 +19,8 @@ func peersCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "peers",
 		Usage: "list what is remembered of peers",
-		Description: "In the order of their kinds and names. The columns none to 1.3 are on how many of the 64 days up\n" +
-			"to LAST each level was seen; peer show prints on which. The host name of an address stands last.",
+		Description: "In the order of their kinds and names. The columns none to 1.3 are on how many of the last 64\n" +
+			"days each level was seen; peer show prints on which. The host name of an address stands last.",
 		Flags: operatorFlags(
 			&cli.BoolFlag{Name: "pinned", DisableDefaultText: true, Usage: "those with a pin that holds"},
 			&cli.BoolFlag{Name: "released", DisableDefaultText: true, Usage: "those whose pin formed, and doesn't hold"},

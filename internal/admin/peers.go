@@ -56,7 +56,7 @@ func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.
 	if q.Below != "" && name != q.Below && !strings.HasSuffix(name, "."+q.Below) {
 		return false
 	}
-	if q.Leveled && highest(h) != q.Level {
+	if q.Leveled && !isBest(q.Level, h, today) {
 		return false
 	}
 	if !q.Pinned && !q.Released && !q.Downgraded {
@@ -67,14 +67,14 @@ func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.
 	return q.Pinned && holds || q.Released && pinned && !holds || q.Downgraded && pinned && below(h, rule, today)
 }
 
-// highest returns the best level seen in the window.
-func highest(h *tlsstate.History) tlsstate.Level {
-	for l := tlsstate.TLS13; l > tlsstate.Plaintext; l-- {
-		if h.Seen[l] != 0 {
-			return l
+// isBest reports whether a level is the best one seen in the 64 days up to today.
+func isBest(level tlsstate.Level, h *tlsstate.History, today tlsstate.Day) bool {
+	for l := tlsstate.TLS13; l > level; l-- {
+		if h.SeenUntil(l, today) != 0 {
+			return false
 		}
 	}
-	return tlsstate.Plaintext
+	return h.SeenUntil(level, today) != 0
 }
 
 // below reports whether the peer was seen below a pin that holds since that was

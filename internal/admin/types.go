@@ -103,7 +103,7 @@ type Query struct {
 	// Downgraded chooses those seen below a pin that holds, on the day on which
 	// it was last met or since.
 	Downgraded bool
-	// Level, if Leveled, is the highest level seen in the window.
+	// Level, if Leveled, is the highest level seen in the last 64 days.
 	Level   tlsstate.Level
 	Leveled bool
 	// Kind chooses one kind; 0 all but listeners.
@@ -127,7 +127,7 @@ type Row struct {
 	Pin   string       `json:"pin,omitempty"`
 	State string       `json:"state,omitempty"`
 	Since tlsstate.Day `json:"since,omitzero"`
-	// Days is on how many of the 64 days up to Last each level was seen.
+	// Days is on how many of the last 64 days each level was seen.
 	Days map[string]int `json:"days"`
 }
 

@@ -22,9 +22,9 @@ func row(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, today 
 	if id.Kind == tlsstate.Address {
 		r.Host = clean.Text(h.Name.Text, 255)
 	}
-	for l, set := range h.Seen {
-		if n := bits.OnesCount64(set); n > 0 {
-			r.Days[tlsstate.Level(l).String()] = n
+	for l := tlsstate.Plaintext; l <= tlsstate.TLS13; l++ {
+		if n := bits.OnesCount64(h.SeenUntil(l, today)); n > 0 {
+			r.Days[l.String()] = n
 		}
 	}
 	if l, state := topPin(&h, rule, today); l > tlsstate.Plaintext {
@@ -84,14 +84,9 @@ func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, tod
 // strip draws the 64 days up to today.
 func strip(h tlsstate.History, today tlsstate.Day) string {
 	marks := []byte(strings.Repeat("-", tlsstate.Window))
-	for i := range marks {
-		// So many days before the last one: what is out of the window is in no set.
-		ago := uint(int(h.Last) - int(today) + tlsstate.Window - 1 - i)
-		for l, set := range h.Seen {
-			if set>>ago&1 == 1 {
-				marks[i] = stripMarks[l]
-				break
-			}
+	for l := tlsstate.TLS13 + 1; l > 0; l-- { // the worst at last
+		for set := h.SeenUntil(l-1, today); set != 0; set &= set - 1 {
+			marks[tlsstate.Window-1-bits.TrailingZeros64(set)] = stripMarks[l-1]
 		}
 	}
 	return string(marks)

@@ -183,3 +183,22 @@ func TestBreakerOfARow(t *testing.T) {
 		}
 	}
 }
+
+// TestDaysUntilToday: days count up to today, as on the page: a peer that did not come
+// in 64 days has none, and no level.
+func TestDaysUntilToday(t *testing.T) {
+	rule, id := tlsstate.DefaultPolicy(), tlsstate.Identity{Kind: tlsstate.Domain, Name: "plain.example"}
+	var h tlsstate.History
+	for day := tlsstate.Day(20000); day < 20010; day++ {
+		_, h = tlsstate.Judge(h, tlsstate.Observation{Day: day}, &rule)
+	}
+	q := Query{Leveled: true}
+	for ago, want := range map[tlsstate.Day]int{0: 10, 60: 4, 64: 0, 200: 0} {
+		if got := row(id, h, &rule, 20009+ago).Days["none"]; got != want || q.wants(id, &h, &rule, 20009+ago) != (want > 0) {
+			t.Errorf("after %d days: %d, want %d", ago, got, want)
+		}
+	}
+	if got := row(id, h, &rule, 20007).Days["none"]; got != 8 { // our clock was ahead
+		t.Errorf("%d, want 8", got)
+	}
+}

@@ -84,7 +84,6 @@ func (n *Count) add(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Po
 	n.Known[id.Kind]++
 	if h.TopPin(rule, today) > tlsstate.Plaintext {
 		n.Pinned[id.Kind]++
-		return
 	}
 	if id.Kind == tlsstate.Address || id.Kind == tlsstate.Domain {
 		n.plain(PlainPeer{Identity: id, Days: plainDays(h, today), Last: h.Last})
@@ -95,19 +94,11 @@ func (n *Count) add(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.Po
 // clear; 0 for one with TLS.
 func plainDays(h *tlsstate.History, today tlsstate.Day) int {
 	for l := tlsstate.Weak; l <= tlsstate.TLS13; l++ {
-		if seen(h, l, today) != 0 {
+		if h.SeenUntil(l, today) != 0 {
 			return 0
 		}
 	}
-	return bits.OnesCount64(seen(h, tlsstate.Plaintext, today))
-}
-
-// seen returns the days on which a level was seen, bit 0 being today.
-func seen(h *tlsstate.History, l tlsstate.Level, today tlsstate.Day) uint64 {
-	if h.Last > today { // a clock that was ahead
-		return h.Seen[l] >> (h.Last - today)
-	}
-	return h.Seen[l] << (today - h.Last)
+	return bits.OnesCount64(h.SeenUntil(tlsstate.Plaintext, today))
 }
 
 // plain keeps the peer if it is among the first maxPlain.

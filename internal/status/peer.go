@@ -157,10 +157,10 @@ const (
 
 func newStrip(h *tlsstate.History, today tlsstate.Day) strip {
 	s := strip{Height: levels*stripRowStep + 22, Marks: marks(today)}
-	clear := seen(h, tlsstate.Plaintext, today)
+	clear := h.SeenUntil(tlsstate.Plaintext, today)
 	all := clear
 	for l := levels - 1; l >= 0; l-- {
-		set := seen(h, tlsstate.Level(l), today)
+		set := h.SeenUntil(tlsstate.Level(l), today)
 		all |= set
 		s.Rows = append(s.Rows, newStripRow(l, len(s.Rows)*stripRowStep, set, today))
 	}
