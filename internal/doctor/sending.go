@@ -117,8 +117,14 @@ func (p *Postfix) notAsked(by service, s *Sending) Finding {
 // makeTable returns the beginning of a line that makes the file of our table, as
 // in contrib/postfix.
 func (p *Postfix) makeTable(by service, file string, sockets []string) string {
-	endpoint := cmp.Or(p.endpoint(p.chrooted(by), sockets), "unix:tlsratchet/policy.sock")
-	return "printf '%s\\n' 'memcache = " + endpoint + "' 'timeout = 1' 'max_try = 1' 'backup = inline:{never.invalid=may}' >" + quote(file) + " && "
+	return "printf '%s\\n' " + quote(p.tableEndpoint(by, sockets)) + " 'timeout = 1' 'max_try = 1' '" + tableBackup + "' >" + quote(file) + " && "
+}
+
+// tableBackup is the line that lets mail go where the daemon is down.
+const tableBackup = "backup = inline:{never.invalid=may}"
+
+func (p *Postfix) tableEndpoint(by service, sockets []string) string {
+	return "memcache = " + cmp.Or(p.endpoint(p.chrooted(by), sockets), "unix:tlsratchet/policy.sock")
 }
 
 // chrooted reports whether a service of smtp(8) is; of main.cf, whether any is.
@@ -134,20 +140,24 @@ func (p *Postfix) fileCheck(by service, file string, sockets []string) []Finding
 	set := postconf.Settings(string(text))
 	endpoint := cmp.Or(set["memcache"], "inet:localhost:11211") // memcache_table(5)
 	_, reachable := p.isOurs(endpoint, p.chrooted(by), sockets)
-	wrong := ""
+	add := func(line string) string { return `printf '\n%s\n' ` + quote(line) + " >>" + quote(file) + " && " }
+	wrong, fix := "", ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		wrong = " does not exist: mail is deferred"
+		wrong, fix = " does not exist: mail is deferred", p.makeTable(by, file, sockets)
 	case err != nil:
 		return nil
 	case set["backup"] == "":
-		wrong = " has no backup: when the daemon is down, mail is deferred"
+		wrong, fix = " has no backup: when the daemon is down, mail is deferred", add(tableBackup)
 	case !reachable:
 		wrong = fmt.Sprintf(" has memcache = %s, where smtp(8) does not reach tlsratchet: nothing is held", endpoint)
+		if fix = add(p.tableEndpoint(by, sockets)); set["memcache"] != "" {
+			fix = "sed -i.old " + quote("s|^memcache[[:space:]]*=.*|"+p.tableEndpoint(by, sockets)+"|") + " " + quote(file) + " && "
+		}
 	default:
 		return nil
 	}
-	return []Finding{broken(sendingCheck, file+wrong, p.makeTable(by, file, sockets)+p.command("postfix")+" reload")}
+	return []Finding{broken(sendingCheck, file+wrong, fix+p.command("postfix")+" reload")}
 }
 
 // tableChecks look at our table, and at those before and after it.

@@ -112,6 +112,39 @@ func TestSendingFix(t *testing.T) {
 	}
 }
 
+// TestSendingFileFix: what is wrong in the file of our table is mended in its place, and
+// what else was set there stays.
+func TestSendingFileFix(t *testing.T) {
+	const backup, table = "backup = inline:{never.invalid=may}", "memcache = unix:tlsratchet/policy.sock"
+	dir := t.TempDir()
+	file := dir + "/it's ours.cf"
+	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\nsmtp_tls_policy_maps = memcache:{" + file + "}\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
+	for name, tt := range map[string]struct{ is, want string }{
+		"no backup":        {"# mine\n" + table + "\ntimeout = 3", "# mine\n" + table + "\ntimeout = 3\n" + backup + "\n"},
+		"another endpoint": {"# mine\nmemcache=inet:127.0.0.1:8894\ntimeout = 3\n" + backup + "\n", "# mine\n" + table + "\ntimeout = 3\n" + backup + "\n"},
+		"no endpoint":      {"timeout = 3\n" + backup + "\n", "timeout = 3\n" + backup + "\n\n" + table + "\n"},
+		"nothing":          {"", "\n" + backup + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(file, []byte(tt.is), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := parsePostfix(output{base: []string{"true"}, set: set, all: set})
+			found := p.fileCheck(service{}, file, []string{"/var/spool/postfix/tlsratchet/policy.sock"})
+			if len(found) != 1 {
+				t.Fatalf("%+v", found)
+			}
+			change, _, _ := strings.Cut(found[0].Fix, " && postfix")
+			if out, err := exec.Command("sh", "-c", change).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if got, err := os.ReadFile(file); err != nil || string(got) != tt.want {
+				t.Errorf("%v\n%s\nwant\n%s", err, got, tt.want)
+			}
+		})
+	}
+}
+
 // TestSendingReload: the line for an instance reloads that instance.
 func TestSendingReload(t *testing.T) {
 	dir := t.TempDir()
