@@ -70,13 +70,16 @@ func title(c *incident.Change) string {
 func peerName(i *incident.Incident) string {
 	switch {
 	case i.Identity.Kind == tlsstate.Address && len(i.Clients) == 1 && i.Clients[0].Host != "":
-		return fmt.Sprintf("%s (%s)", clean.Name(i.Clients[0].Host), clean.Name(i.Identity.Name))
+		return fmt.Sprintf("%s (%s)", short(i.Clients[0].Host, 64), short(i.Identity.Name, 64))
 	case i.Identity.Kind == tlsstate.Sender:
 		domain, client, _ := strings.Cut(i.Identity.Name, "/")
-		return fmt.Sprintf("mail from %s by %s", clean.Name(domain), clean.Name(client))
+		return fmt.Sprintf("mail from %s by %s", short(domain, 48), short(client, 48))
 	}
-	return clean.Name(i.Identity.Name)
+	return short(i.Identity.Name, 96)
 }
+
+// short cuts a name for a title: a long one must not hide what happened.
+func short(name string, most int) string { return clean.Text(clean.Name(name), most) }
 
 // brackets are markup in some chats.
 var brackets = strings.NewReplacer("[", " (", "]", ")")

@@ -153,3 +153,16 @@ func TestLongTitle(t *testing.T) {
 		t.Errorf("title of %d, text of %d", len(m.Title), len(m.Text))
 	}
 }
+
+// TestLongNames: a peer with a long name does not drive out of the title what it did.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("long.", 50) + "example"
+	for _, id := range []tlsstate.Identity{{Kind: tlsstate.Address, Name: "2001:db8:1111:2222:3333:4444:5555:6666"}, {Kind: tlsstate.Domain, Name: long}, {Kind: tlsstate.Sender, Name: long + "/" + long}} {
+		i := stripped()
+		i.Identity, i.Clients = id, []incident.Client{{Address: "192.0.2.10", Host: long}}
+		c := changeOf(incident.Opened, i)
+		if m := messageOf(&c, "mail"); !strings.HasSuffix(m.Title, " came without TLS") || id.Kind == tlsstate.Address && !strings.Contains(m.Title, id.Name) {
+			t.Errorf("title %s", m.Title)
+		}
+	}
+}
