@@ -148,7 +148,7 @@ func (r *report) text(w io.Writer) {
 		fmt.Fprintf(w, "%-10s %9d %9.2f%% %9d %9d %9d %9d\n", d.Day, d.Messages, d.share(), d.ByLevel[0], d.ByLevel[1], d.ByLevel[2], d.ByLevel[3])
 	}
 	if len(r.Plain) > 0 {
-		fmt.Fprint(w, "\nPeers that came on the most days and never with TLS:\n")
+		fmt.Fprint(w, "\nPeers without TLS in the last 64 days, by the days on which they came:\n")
 	}
 	for _, p := range r.Plain {
 		fmt.Fprintf(w, "  %-47s %s, last on %s\n", p.Identity, words.Count(allDays(p), "day"), p.Last)
