@@ -90,6 +90,8 @@ type DeliverySink interface {
 type Deliveries struct {
 	sink  DeliverySink
 	hosts map[string]*sender
+	// clients is how many processes are remembered, of all hosts.
+	clients int
 	// gap is when lines of all hosts were last known to be lost.
 	gap time.Time
 	out Delivery
@@ -119,8 +121,8 @@ type client struct {
 }
 
 const (
-	// maxClients bounds the processes of a host that are remembered.
-	maxClients = 1 << 13
+	// maxClients bounds the processes that are remembered, of all hosts together.
+	maxClients = 1 << 14
 	// maxSenders bounds the hosts: a log server takes any name.
 	maxSenders = 1 << 10
 )
@@ -169,7 +171,7 @@ func (d *Deliveries) sender(name string, at time.Time) *sender {
 	if s == nil {
 		if len(d.hosts) >= maxSenders {
 			clear(d.hosts)
-			d.gap = at.Add(time.Second)
+			d.clients, d.gap = 0, at.Add(time.Second)
 		}
 		s = &sender{Deliveries: d, name: name, processes: make(map[uint32]*client), gap: d.gap}
 		if s.gap.IsZero() {
@@ -196,8 +198,11 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 	now := at.Unix()
 	p := s.processes[pid]
 	if p == nil || now-p.at > patience {
-		if p == nil && len(s.processes) >= maxClients {
-			s.forgetOld(at)
+		if p == nil {
+			if s.clients >= maxClients {
+				s.forgetOld(at)
+			}
+			s.clients++
 		}
 		p = &client{tls: make(map[string]tlsstate.Security), offered: make(map[string]bool), failed: make(map[string]bool)}
 		s.processes[pid] = p
@@ -207,13 +212,25 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 }
 
 // forgetOld makes room: for all but what was active in the last minute, or for
-// all.
-func (s *sender) forgetOld(at time.Time) {
-	maps.DeleteFunc(s.processes, func(_ uint32, p *client) bool { return at.Unix()-p.at > 60 })
-	if len(s.processes) >= maxClients {
-		clear(s.processes)
-		s.gap = at
+// all. What a process is still at is not known then.
+func (d *Deliveries) forgetOld(at time.Time) {
+	old, kept := at.Add(-time.Minute), 0
+	for _, s := range d.hosts {
+		maps.DeleteFunc(s.processes, func(_ uint32, p *client) bool { return p.at < old.Unix() })
+		kept += len(s.processes)
 	}
+	if kept >= maxClients {
+		old, kept = at, 0
+	}
+	for _, s := range d.hosts {
+		if kept == 0 {
+			clear(s.processes)
+		}
+		if s.gap.Before(old) {
+			s.gap = old
+		}
+	}
+	d.clients = kept
 }
 
 func (s *sender) smtp(at time.Time, pid uint32, msg []byte) {

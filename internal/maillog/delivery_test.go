@@ -191,11 +191,42 @@ func TestProcessesAreBounded(t *testing.T) {
 	if n := len(d.hosts["mx"].processes); n > maxClients {
 		t.Errorf("%d processes", n)
 	}
+	for n := range uint32(3 * maxClients) {
+		d.Line(&Line{At: at, Host: fmt.Sprint(n % 4), Program: "postfix/smtp", PID: n, Message: []byte(tls13)})
+	}
+	kept := 0
+	for _, s := range d.hosts {
+		kept += len(s.processes)
+	}
+	if kept > maxClients || kept != d.clients {
+		t.Errorf("%d processes of all hosts, counted as %d", kept, d.clients)
+	}
 	for n := range 3 * maxSenders { // a log server takes any name
 		d.Line(&Line{At: at, Host: fmt.Sprint(n), Program: "postfix/smtp", PID: 1, Message: []byte(tls13)})
 	}
 	if d.Hosts() > maxSenders {
 		t.Errorf("%d hosts", d.Hosts())
+	}
+}
+
+// TestForgottenIsNotClear: a large mail takes minutes, and many processes may come
+// and go meanwhile.
+func TestForgottenIsNotClear(t *testing.T) {
+	var found deliveries
+	d, at := NewDeliveries(&found), time.Unix(1_800_000_000, 0)
+	d.Gap(at.Add(-time.Hour))
+	line := func(at time.Time, pid uint32, message string) {
+		d.Line(&Line{At: at, Host: "mx", Program: "postfix/smtp", PID: pid, Message: []byte(message)})
+	}
+	line(at, 0, tls13)
+	line(at, 1, tls13)
+	for pid := range uint32(maxClients - 1) {
+		line(at.Add(2*time.Minute), 2+pid, tls13)
+	}
+	long := strings.Replace(sent, "delays=", "delays=0/0/1/180, was=", 1)
+	line(at.Add(3*time.Minute), 1, long)
+	if got := strings.Join(found.all, "|"); !strings.HasSuffix(got, "unknown") {
+		t.Error(got, long)
 	}
 }
 
