@@ -99,8 +99,8 @@ func (b *Outbound) Answer(key []byte, pid uint32) bool {
 		h, ok := b.load(n.id)
 		encrypt = ok && b.holds(n.id.Name, h, now)
 	}
-	if encrypt && b.o.Lines != nil {
-		b.sight.held(b.o.Lines(), now)
+	if !n.id.IsZero() && b.o.Lines != nil {
+		b.sight.asked(b.o.Lines(), now)
 	}
 	b.asked.note(pid, lookup{name: n, at: now, encrypt: encrypt})
 	return encrypt
@@ -110,18 +110,25 @@ func (b *Outbound) Answer(key []byte, pid uint32) bool {
 type sight struct {
 	mu    sync.Mutex
 	lines uint64
-	since time.Time // mail may be held, and no line was read
+	// Since then mail was sent, last at last, and no line was read.
+	since, last time.Time
 }
 
-// blindAfter is for how long mail is held without a line: it must not be returned.
-const blindAfter = 48 * time.Hour
+const (
+	// blindAfter is for how long mail is held without a line: it must not be returned.
+	blindAfter = 48 * time.Hour
+	// quietAfter is longer than Postfix waits before it tries again: an hour unless
+	// changed. Who sends nothing has no lines.
+	quietAfter = 24 * time.Hour
+)
 
-func (s *sight) held(lines uint64, now time.Time) {
+func (s *sight) asked(lines uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.since.IsZero() || s.lines != lines {
+	if s.lines != lines || now.Sub(s.last) > quietAfter {
 		s.lines, s.since = lines, now
 	}
+	s.last = now
 }
 
 // Blind returns why no pin is held though Postfix's settings allow it, or "".
@@ -131,8 +138,8 @@ func (b *Outbound) Blind() string {
 	}
 	b.sight.mu.Lock()
 	defer b.sight.mu.Unlock()
-	since := b.sight.since
-	if since.IsZero() || b.sight.lines != b.o.Lines() || b.o.Now().Sub(since) <= blindAfter {
+	since, now := b.sight.since, b.o.Now()
+	if b.sight.lines != b.o.Lines() || now.Sub(b.sight.last) > quietAfter || now.Sub(since) <= blindAfter {
 		return ""
 	}
 	return fmt.Sprintf("no line of Postfix's log was read since %s, so that a release could not be counted", since.UTC().Format(time.RFC3339))

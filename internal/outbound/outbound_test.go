@@ -690,14 +690,22 @@ func TestBlind(t *testing.T) {
 			t.Errorf("%s: a row is not held", when)
 		}
 	}
+	retries := func() { // of what waits
+		for range 48 {
+			w.now = w.now.Add(time.Hour)
+			w.Answer([]byte("other.test"), 78)
+		}
+	}
 	lines++
 	answers("at first", true)
-	w.days(2)
+	w.days(4)
+	answers("after nothing was sent for days", true)
+	retries()
 	answers("after two days", true)
 	w.now = w.now.Add(time.Second)
 	answers("after more", false)
-	w.days(1)
-	answers("on the next day", false)
+	retries()
+	answers("days later", false)
 	lines++
 	answers("with a line", true)
 	w.days(2)
