@@ -72,7 +72,8 @@ var unreadable = []struct {
 }{
 	{regexp.MustCompile(`^LPKSHHRH`), "this is a file of the journal: pass the output of journalctl -o json --file"},
 	{regexp.MustCompile(`^PK\x03\x04`), "this is a zip archive: pass the output of unzip -p"},
-	{regexp.MustCompile(`^(?s:.{257})ustar`), "this is a tar archive: pass the output of tar -xOf"},
+	// At byte 257, behind names of 200 bytes in letters of up to four.
+	{regexp.MustCompile(`^(?s:.{107,257})ustar`), "this is a tar archive: pass the output of tar -xOf"},
 	{regexp.MustCompile(`(?s)"(streams|result)".*"values"`), "this is an answer of Loki's API: pass the output of logcli query -o jsonl"},
 	{regexp.MustCompile(`^\[[{\n]`), "this is an array of JSON: pass one object a line, as jq -c '.[]' prints it"},
 	{regexp.MustCompile(`(?s) \[s=.*\n    MESSAGE=`), "this is journalctl -o verbose: pass -o json"},

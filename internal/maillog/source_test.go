@@ -272,6 +272,7 @@ func TestBadSources(t *testing.T) {
 		"this is a log of Exim, not of Postfix":              "2026-11-22 10:00:00 1abc <= a@b\n2026-11-22 10:00:00 1abc => c@d\n2026-11-22 10:00:00 1abc Completed\n",
 		"an answer of Loki's API: pass the output of logcli": `{"status":"success","data":{"result":[{"stream":{},"values":[["1","x"]]}]}}`,
 		"this is a tar archive: pass the output of tar -xOf": "mail.log" + strings.Repeat("\x00", 249) + "ustar\x0000" + strings.Repeat("\x00", 300),
+		"a tar archive: pass the output of tar -xOf":         "März.log" + strings.Repeat("\x00", 248) + "ustar\x0000" + strings.Repeat("\x00", 300),
 		"these lines have the unit and not the program":      "Nov 22 10:00:00 mx1 postfix@-.service[7]: " + connect + "\n",
 		"this is a log of sendmail, not of Postfix":          "Nov 22 10:00:00 mx1 sendmail[7]: 4Q1: from=<a@b>\n",
 		"a log of Exim, not of Postfix":                      "Nov 22 10:00:00 mx1 exim[7]: 1abc <= a@b\n",
