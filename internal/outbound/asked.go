@@ -70,7 +70,7 @@ func (a *asked) note(pid uint32, l lookup) {
 // time.
 func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 	recipients := b.names.find([]byte(d.Domain))
-	l, ok, decided := nexthop(b.asked.of(d.PID, recipients), d, recipients, b.settings.Load().Permission.Fallbacks)
+	l, ok, decided := nexthop(b.asked.of(d, recipients), d, recipients, b.settings.Load().Permission.Fallbacks)
 	switch {
 	case decided && !ok && l.name != nil: // a fallback relay's, perhaps: its connections are cached too
 		b.names.addRoute(d.Host)
@@ -84,14 +84,14 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 }
 
 // of returns the look-ups of a process that sent to a domain, and notes that those
-// for it are done.
-func (a *asked) of(pid uint32, recipients *name) []lookup {
+// for it that were made before are done.
+func (a *asked) of(d *maillog.Delivery, recipients *name) []lookup {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all, _ := a.by.Get(pid)
+	all, _ := a.by.Get(d.PID)
 	before := slices.Clone(all)
 	for i := range all {
-		all[i].done = all[i].done || all[i].name.key == recipients.key
+		all[i].done = all[i].done || all[i].name.key == recipients.key && all[i].at.Sub(d.At) <= logGrain
 	}
 	return before
 }

@@ -659,6 +659,25 @@ func TestOwnTable(t *testing.T) {
 	}
 }
 
+// TestLogIsReadLate: a delivery uses up no look-up that was made after it.
+func TestLogIsReadLate(t *testing.T) {
+	w := newWorld(t, nil)
+	deliver := func(domain string, at time.Time) {
+		d := tls12
+		d.At, d.PID, d.Domain, d.Host = at, 77, domain, "mx.hub.test"
+		w.Delivered(&d)
+	}
+	first := w.now
+	w.Answer([]byte("hub.test"), 77)
+	w.now = w.now.Add(5 * time.Second)
+	w.Answer([]byte("hub.test"), 77) // for bank.test, by way of it
+	deliver("hub.test", first)
+	deliver("bank.test", w.now)
+	if n := w.Stats().Unattributed; n != 0 {
+		t.Errorf("%d of 2 are nobody's", n)
+	}
+}
+
 // TestOtherHostIsDown: mail that waits for one host's TLS and for another host at all is
 // released as any that is held.
 func TestOtherHostIsDown(t *testing.T) {
