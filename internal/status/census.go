@@ -26,12 +26,12 @@ type Count struct {
 	// Known and Pinned count identities by kind, and those with a pin that
 	// holds.
 	Known, Pinned [kindsOfIdentity]int
-	// Plain are the peers that never used TLS in 64 days, those that came on
+	// Plain are the peers without TLS in 64 days, those that came on
 	// the most days first.
 	Plain []PlainPeer
 }
 
-// PlainPeer is a peer that never uses TLS.
+// PlainPeer is a peer without TLS in 64 days.
 type PlainPeer struct {
 	Identity tlsstate.Identity
 	// Days is on how many of the last 64 days it came, Last when last.
