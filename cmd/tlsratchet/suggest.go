@@ -39,15 +39,14 @@ func flagError(c *cli.Context, err error) error {
 		return errors.New(strings.Replace(err.Error(), " flag -", " flag --", 1))
 	}
 	var names []string
-	flags := c.App.VisibleFlags()
-	if c.Command != nil && c.Command.Name != "" {
-		flags = c.Command.VisibleFlags()
-	}
-	for _, f := range flags {
+	for _, f := range c.Command.VisibleFlags() {
 		names = append(names, f.Names()...)
 	}
 	if best := config.Nearest(strings.TrimLeft(name, "-"), names); best != "" {
 		return fmt.Errorf("unknown flag %s: did you mean --%s?", dashed(name), best)
+	}
+	if c.Command.Name == c.App.Name {
+		return fmt.Errorf("flags go after the command: move %s behind it", dashed(name))
 	}
 	return fmt.Errorf("unknown flag %s: try --help", dashed(name))
 }
