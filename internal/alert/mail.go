@@ -179,12 +179,16 @@ func mailText(msg *Message) string {
 	return s + "\n--\ntlsratchet at " + msg.Host + ", " + msg.Key + ", " + msg.At.Format(time.RFC3339)
 }
 
-// wrapped breaks a line of words. A line of a mail has at most 998 characters
-// (RFC 5322 section 2.1.1).
+// wrapped breaks a line of words; a command, which is indented, only where it must. A
+// line of a mail has at most 998 characters (RFC 5322 section 2.1.1).
 func wrapped(line string) string {
-	const width, most = 100, 900
+	const most = 900
+	width := 100
+	if strings.HasPrefix(line, "    ") {
+		width = most
+	}
 	var b strings.Builder
-	for len(line) > width && !strings.HasPrefix(line, "    ") {
+	for len(line) > width {
 		at := strings.LastIndexByte(line[:width], ' ')
 		if at <= 0 {
 			if at = strings.IndexByte(line, ' '); at < 0 || at > most {

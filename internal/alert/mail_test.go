@@ -301,6 +301,7 @@ func FuzzMail(f *testing.F) {
 	f.Add("a\r\nBcc: eve@evil.example\r\n\r\nx")
 	f.Add(strings.Repeat("x", 3000))
 	f.Add(".\r\nQUIT")
+	f.Add(strings.Repeat(" ", 358))
 	m := mailer{server: "x:25", from: "a@b", to: "c@d"}
 	f.Fuzz(func(t *testing.T, s string) {
 		c := hostileChange(s)
@@ -331,10 +332,15 @@ func TestWrapped(t *testing.T) {
 	if got := strings.ReplaceAll(wrapped(long), "\r\n", " "); got != long {
 		t.Errorf("got %q", got)
 	}
-	for line := range strings.SplitSeq(wrapped(strings.Repeat("x", 5000)), "\r\n") {
-		if len(line) > 998 {
-			t.Errorf("a word of %d", len(line))
+	for _, long := range []string{strings.Repeat("x", 5000), "a" + strings.Repeat(" ", 5000), strings.Repeat(" ", 5000) + "x"} {
+		for line := range strings.SplitSeq(wrapped(long), "\r\n") {
+			if len(line) > 998 {
+				t.Errorf("a line of %d", len(line))
+			}
 		}
+	}
+	if command := "    tlsratchet " + strings.Repeat("word ", 60); wrapped(command) != command {
+		t.Error("a command is broken")
 	}
 }
 
