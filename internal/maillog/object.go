@@ -146,10 +146,8 @@ func (p *parser) fresh() texts {
 // itself knows, inside a container too.
 func (p *parser) parts(r *record) bool {
 	t := p.texts
-	if at, ok := t.at(); ok && !r.timed {
-		r.at, r.timed = at, true
-	} else if at, _, ok = p.clock.read(append(slices.Clip(t.text("DATE")), ' ')); ok && !r.timed {
-		r.at, r.timed, r.yearless = at, true, p.clock.yearless
+	if !r.timed {
+		r.timed = p.recordTime(r)
 	}
 	if name := t.text("SYSLOG_IDENTIFIER"); name != nil { // of the journal
 		host := t.text("_HOSTNAME")
@@ -172,6 +170,19 @@ func (p *parser) parts(r *record) bool {
 		return true
 	}
 	return p.inner(message, r)
+}
+
+// recordTime reads the time of a record.
+func (p *parser) recordTime(r *record) bool {
+	at, ok := p.texts.at()
+	if date := p.texts.text("DATE"); !ok && date != nil {
+		at, _, ok = p.clock.read(append(slices.Clip(date), ' '))
+		r.yearless = ok && p.clock.yearless
+	}
+	if ok {
+		r.at = at
+	}
+	return ok
 }
 
 // inner reads a line that was put whole into a record. The record's time is
