@@ -1,0 +1,89 @@
+package maillog
+
+import (
+	"bytes"
+	"time"
+
+	"tlsratchet/tlsstate"
+)
+
+// client is one smtp(8) process.
+type client struct {
+	at int64
+	// tls are the connections that were encrypted and not used yet; zero for one
+	// that may have ended.
+	tls map[string]tlsstate.Security
+	// offered and failed are the hosts that the lines since the last delivery
+	// name; broken is set if the handshake with any failed.
+	offered, failed map[string]bool
+	broken          bool
+	skipped         []string
+	last            status // it may have more recipients
+}
+
+// finish finds how the delivery went. Further recipients of a message went with
+// the first, and have the same delays up to the connection; a later attempt did not.
+func (p *client) finish(s *status, known bool) {
+	security, encrypted := p.tls[s.relay]
+	s.Offered, s.Failed = p.offered[s.Host], p.failed[s.Host]
+	l := &p.last
+	same := l.QueueID == s.QueueID && l.relay == s.relay && l.connect == s.connect && l.tls == s.tls && !s.At.Add(-s.Took-time.Second).After(l.At)
+	if same && !encrypted && !s.Offered && !s.Failed {
+		s.TLS, s.Security, s.Offered, s.Failed = l.TLS, l.Security, l.Offered, l.Failed
+		return
+	}
+	switch use := s.tlsField(); {
+	case encrypted && security.Protocol == "" && use != Clear:
+	case encrypted && use != Clear:
+		s.TLS, s.Security = Encrypted, security
+	case use == Encrypted: // its line is missing: at least there was TLS
+	case use == Clear || known:
+		s.TLS = Clear
+	}
+	p.last = *s
+	p.last.text = nil // it is only lent
+	clear(p.tls)
+	clear(p.offered)
+	clear(p.failed)
+	p.skipped, p.broken = nil, false
+}
+
+// drop forgets the encrypted connections to a host: it is tried again, perhaps for
+// other recipients of the same message.
+func (p *client) drop(host string) {
+	for relay := range p.tls {
+		if hostOf(relay) == host {
+			delete(p.tls, relay)
+		}
+	}
+	if p.last.Host == host {
+		p.last = status{}
+	}
+}
+
+// trouble reads a line that ends the session with one host, but not the
+// delivery. Refused recipients leave it as it is.
+func (p *client) trouble(msg []byte) {
+	_, rest, ok := queueID(msg)
+	if !ok {
+		return
+	}
+	host := hostOf(string(rest))
+	switch {
+	case bytes.HasPrefix(rest, required):
+		p.skipped = append(p.skipped, host)
+		p.drop(host)
+	case bytes.HasPrefix(rest, cannotStart):
+		p.broken = true
+		clear(p.tls)
+	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, []byte(")")):
+		// Postfix cuts lines at 2,000 bytes: it is not known to what it is a reply.
+		for relay := range p.tls {
+			if hostOf(relay) == host {
+				p.tls[relay] = tlsstate.Security{}
+			}
+		}
+	case bytes.HasPrefix(rest, lostWith), bytes.HasPrefix(rest, timedOut), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
+		p.drop(host)
+	}
+}
