@@ -46,7 +46,7 @@ type Follower struct {
 	lines   atomic.Uint64
 	last    atomic.Int64 // unix seconds of the newest line
 	cursor  atomic.Pointer[Cursor]
-	host    string
+	host    string // label of ours
 	fault   atomic.Pointer[string]
 	joiner  *maillog.Deliveries
 	absent  bool // there was no file at the begin: all of it is new
@@ -96,7 +96,8 @@ func (f *Follower) Begin(from Cursor) {
 		Begins: "Postfix's log can't be read: nothing is learned of deliveries",
 		Ends:   "Postfix's log is read",
 	}
-	f.host, _ = os.Hostname()
+	host, _ := os.Hostname()
+	f.host = label(host)
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
 	if from == (Cursor{}) {
 		f.joiner.Gap(f.Now())
@@ -129,7 +130,7 @@ func (f *Follower) Run(ctx context.Context) {
 type mutedSink struct{ f *Follower }
 
 func (s mutedSink) Delivered(d *maillog.Delivery) {
-	if s.f.joiner.Hosts() > 1 && !strings.EqualFold(label(d.From), label(s.f.host)) {
+	if s.f.joiner.Hosts() > 1 && !strings.EqualFold(label(d.From), s.f.host) {
 		d.PID = 0 // a process of this host that asked may have the same number
 	}
 	if !s.f.muted {
