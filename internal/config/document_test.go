@@ -146,7 +146,7 @@ func commented(t *testing.T) map[string]string {
 	return all
 }
 
-// TestExampleStatesRestarts: what a reload does not change is told beside the key.
+// TestExampleStatesRestarts: what a reload does not change is stated beside the key.
 func TestExampleStatesRestarts(t *testing.T) {
 	example := commented(t)
 	for _, s := range settings(defaults()) {
