@@ -19,12 +19,12 @@ func TestDemo(t *testing.T) {
 	rest := string(out)
 	for _, want := range []string{
 		"1. The bank sends a message.", "ESMTPS", "all is well",
-		"2. Now somebody on the wire removes", "with ESMTP id", "downgrade; kind=stripped; identity=address:127.0.0.2", "msg=downgrade",
+		"2. Now an attacker on the wire removes", "with ESMTP id", "downgrade; kind=stripped; identity=address:127.0.0.2", "msg=downgrade",
 		"3. The same with the action tempfail", "451 4.7.1 127.0.0.2: TLS required",
-		"4. The somebody is gone.", "ESMTPS",
+		"4. The attacker is gone.", "ESMTPS",
 		"5. The other direction: we send", "carol@bank.example arrived over TLS 1.3",
-		"6. Somebody removes 250-STARTTLS", "dsn=4.7.4,", "status=deferred", "mail held",
-		"7. The somebody is gone.", "dave@bank.example arrived over TLS 1.3", "Everything is stopped and removed.",
+		"6. The attacker removes 250-STARTTLS", "dsn=4.7.4,", "status=deferred", "mail held",
+		"7. The attacker is gone.", "dave@bank.example arrived over TLS 1.3", "Everything is stopped and removed.",
 	} {
 		_, after, found := strings.Cut(rest, want)
 		if !found {

@@ -39,7 +39,7 @@ func (s *stage) encrypted(ctx context.Context) error {
 }
 
 func (s *stage) stripped(ctx context.Context) error {
-	s.say("2. Now somebody on the wire removes one line, 250-STARTTLS, from our EHLO reply. The bank sends again.")
+	s.say("2. Now an attacker on the wire removes one line, 250-STARTTLS, from our EHLO reply. The bank sends again.")
 	s.wire.Set(true)
 	m, err := s.deliver(ctx, "second")
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *stage) refused(ctx context.Context) error {
 }
 
 func (s *stage) recovered(ctx context.Context) error {
-	s.say("4. The somebody is gone. The bank's Postfix tries again, as it does by itself every few minutes.")
+	s.say("4. The attacker is gone. The bank's Postfix tries again, as it does by itself every few minutes.")
 	s.wire.Set(false)
 	if err := s.sender.Flush(ctx); err != nil {
 		return err

@@ -34,7 +34,7 @@ func (s *stage) sent(ctx context.Context) error {
 }
 
 func (s *stage) held(ctx context.Context) error {
-	s.say("6. Somebody removes 250-STARTTLS from the bank's EHLO reply. Without tlsratchet this message would go in clear.")
+	s.say("6. The attacker removes 250-STARTTLS from the bank's EHLO reply. Without tlsratchet this message would go in clear.")
 	s.bank.Set(posttest.Behaviour{NoOffer: true})
 	if err := s.write(ctx, "dave@bank.example"); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *stage) held(ctx context.Context) error {
 }
 
 func (s *stage) released(ctx context.Context) error {
-	s.say("7. The somebody is gone. Our Postfix tries again, and the message leaves encrypted.")
+	s.say("7. The attacker is gone. Our Postfix tries again, and the message leaves encrypted.")
 	s.bank.Set(posttest.Behaviour{})
 	// A flush reaches what is in the deferred queue, which is a moment after the log.
 	if _, err := s.mx.WaitQueue(ctx, func(q posttest.Queued) bool { return q.Queue == "deferred" }); err != nil {
