@@ -86,10 +86,11 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	usage := func(c *cli.Context, err error, _ bool) error { return usageError{flagError(c, err)} }
 	app := &cli.App{
 		Name:      "tlsratchet",
-		Usage:     "notice, and act, when a mail peer that used TLS comes without it",
+		Usage:     "notice when a mail peer that always used TLS comes without it, and act",
 		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = " + doctor.Entry("unix:tlsratchet/tlsratchet.sock"),
-		Description: "peers, peer, explain, report, incidents, breaker, export, import and replay --apply ask the daemon on its\n" +
-			"socket, or work on the history file when no daemon runs. Flags come before arguments.\n\n" +
+		Description: "peers, peer, explain, report, incidents, export, import and replay --apply ask the daemon on its socket, or\n" +
+			"work on the history file when no daemon runs. breaker and outbound need the daemon. Flags come before\n" +
+			"arguments.\n\n" +
 			"Exit codes: 0 done, 1 a failure, 2 usage or configuration.",
 		Version:   version(),
 		Writer:    stdout,

@@ -43,7 +43,7 @@ type breakerShown struct {
 func overrideFlags(set string) []cli.Flag {
 	return operatorFlags(
 		&cli.StringFlag{Name: "set", Usage: set},
-		&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there with --set"})
+		&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; required with --set"})
 }
 
 // override is what --set and --why ask for; the zero one without --set.

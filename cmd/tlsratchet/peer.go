@@ -14,7 +14,7 @@ import (
 func peerCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "peer",
-		Usage: "look at one peer, or drop what holds it",
+		Usage: "show one peer, or release it",
 		Subcommands: []*cli.Command{
 			{
 				Name: "show", Usage: "show all that is known of one peer", ArgsUsage: "NAME", Description: aboutNames, Flags: operatorFlags(),
@@ -36,7 +36,7 @@ func actCommand(name, usage string) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "NAME",
 		Description: aboutNames + "\nA host is one identity by its address and another by its domain: let both go.",
-		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; must be there"}),
+		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; required"}),
 		Action: operation(func(c *cli.Context) (job, error) {
 			id, err := peerArgument(c)
 			if err != nil {

@@ -17,7 +17,7 @@ import (
 func serveCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "serve",
-		Usage: "be Postfix's milter",
+		Usage: "run the daemon that Postfix asks",
 		Description: "Listens for Postfix and runs until SIGTERM. SIGHUP reads the configuration again.\n" +
 			"Everything is logged to stderr.",
 		Flags: append(configFlags(),
