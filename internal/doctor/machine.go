@@ -54,7 +54,7 @@ type Options struct {
 func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 	all := append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...)
 	sockets := slices.Concat(o.Sockets, o.PolicySockets)
-	if p.asks() {
+	if p.asks(o.Sending.Sockets) {
 		sockets = append(sockets, o.Sending.Sockets...)
 	}
 	for _, s := range sockets {

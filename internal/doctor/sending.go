@@ -28,12 +28,27 @@ type Sending struct {
 
 const policyMaps, sendingCheck = "smtp_tls_policy_maps", "sending"
 
-// ourTable returns where our table stands in a list of them, or -1.
-func ourTable(tables []string) int {
-	return slices.IndexFunc(tables, func(t string) bool {
-		kind, name, _ := strings.Cut(strings.TrimPrefix(t, "proxy:"), ":")
-		return (kind == "memcache" || kind == "socketmap") && strings.Contains(name, "tlsratchet")
+// ourTable returns where our table stands in a list of a service, or -1: by where it
+// asks, or by its name.
+func (p *Postfix) ourTable(by service, tables, sockets []string) int {
+	return slices.IndexFunc(tables, func(table string) bool {
+		endpoint := asksAt(table)
+		is, _ := p.isOurs(endpoint, p.chrooted(by), sockets)
+		return is || endpoint != "" && strings.Contains(table, "tlsratchet")
 	})
+}
+
+// asksAt returns the endpoint that a table asks, or "".
+func asksAt(table string) string {
+	kind, name, _ := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")
+	switch kind {
+	case "socketmap":
+		return name[:max(strings.LastIndexByte(name, ':'), 0)]
+	case "memcache":
+		text, _ := os.ReadFile(name)
+		return cmp.Or(postconf.Settings(string(text))["memcache"], "inet:localhost:11211") // memcache_table(5)
+	}
+	return ""
 }
 
 // sendingChecks look at how Postfix asks for destinations: by main.cf, and by each
@@ -41,7 +56,7 @@ func ourTable(tables []string) int {
 // unless mail is to be held.
 func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	s := &o.Sending
-	if len(s.Sockets) == 0 || !s.Hold && !p.asks() {
+	if len(s.Sockets) == 0 || !s.Hold && !p.asks(s.Sockets) {
 		return nil
 	}
 	for _, by := range p.senders() {
@@ -80,8 +95,10 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 }
 
 // asks reports whether any smtp(8) asks tlsratchet.
-func (p *Postfix) asks() bool {
-	return slices.ContainsFunc(p.senders(), func(by service) bool { return ourTable(postconf.List(p.value(by, policyMaps))) >= 0 })
+func (p *Postfix) asks(sockets []string) bool {
+	return slices.ContainsFunc(p.senders(), func(by service) bool {
+		return p.ourTable(by, postconf.List(p.value(by, policyMaps)), sockets) >= 0
+	})
 }
 
 // senderChecks look at what main.cf, or a service of its own, sets for the mail that
@@ -138,7 +155,7 @@ func (p *Postfix) chrooted(by service) bool {
 func (p *Postfix) fileCheck(by service, file string, sockets []string) []Finding {
 	text, err := os.ReadFile(file)
 	set := postconf.Settings(string(text))
-	endpoint := cmp.Or(set["memcache"], "inet:localhost:11211") // memcache_table(5)
+	endpoint := asksAt("memcache:" + file)
 	_, reachable := p.isOurs(endpoint, p.chrooted(by), sockets)
 	add := func(line string) string { return `printf '\n%s\n' ` + quote(line) + " >>" + quote(file) + " && " }
 	wrong, fix := "", ""
@@ -164,7 +181,7 @@ func (p *Postfix) fileCheck(by service, file string, sockets []string) []Finding
 func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
 	list := p.value(by, policyMaps)
 	tables := postconf.List(list)
-	at := ourTable(tables)
+	at := p.ourTable(by, tables, s.Sockets)
 	if at < 0 {
 		return []Finding{p.notAsked(by, s)}
 	}
@@ -197,7 +214,7 @@ func (p *Postfix) tableChecks(by service, s *Sending) (all []Finding) {
 // parentKeys returns the keys with a leading dot in the source of a table that is
 // a file.
 func parentKeys(table string) (keys []string) {
-	_, path, ok := strings.Cut(table, ":")
+	_, path, ok := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")
 	if !ok || !filepath.IsAbs(path) {
 		return nil
 	}

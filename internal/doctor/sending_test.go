@@ -26,6 +26,8 @@ func TestSending(t *testing.T) {
 	for name, text := range map[string]string{
 		"tlsratchet-policy.cf": good, "tlsratchet-empty.cf": "", "tlsratchet-closed.cf": strings.Replace(good, "backup", "# backup", 1),
 		"tlsratchet-absolute.cf": strings.Replace(good, "unix:", "unix:/var/spool/postfix/", 1),
+		"tlsratchet-folded.cf":   "memcache =\n  unix:tlsratchet/policy.sock\n# so that mail goes\nbackup =\n# without us\n\tinline:{never.invalid=may}\n",
+		"memory.cf":              good,
 		"tlsratchet-port.cf":     strings.Replace(good, "unix:tlsratchet/policy.sock", "inet:127.0.0.1:8894", 1),
 	} {
 		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
@@ -50,6 +52,10 @@ func TestSending(t *testing.T) {
 		"no backup":             {at("tlsratchet-closed.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has no backup: when the daemon is down, mail is deferred"}},
 		"out of sight":          {at("tlsratchet-absolute.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has memcache = unix:/var/spool/postfix/tlsratchet/policy.sock, where smtp(8) does not reach tlsratchet"}},
 		"another port":          {at("tlsratchet-port.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"has memcache = inet:127.0.0.1:8894, where"}},
+		"in folded lines":       {at("tlsratchet-folded.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"asks tlsratchet last"}},
+		"by another name":       {at("memory.cf"), "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"asks tlsratchet last"}},
+		"by a port":             {"socketmap:inet:127.0.0.1:8895:tls", "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"mail is deferred"}},
+		"parents behind proxy":  {"proxy:hash:" + policy + ", " + ours, "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"(.example)"}},
 		"a short life":          {ours, "maximal_queue_lifetime = 2\n", Sending{Overview: outbound.Overview{LastLine: now}, Hold: true, Release: 3}, true, []string{"maximal_queue_lifetime = 2: held mail is returned before it is let go on day 3"}},
 		"a shorter life":        {ours, "maximal_queue_lifetime = 71h\n", Sending{Overview: outbound.Overview{LastLine: now}, Hold: true, Release: 3}, true, []string{"maximal_queue_lifetime = 71h"}},
 		"long enough":           {ours, "maximal_queue_lifetime = 3d\n", Sending{Overview: outbound.Overview{LastLine: now}, Hold: true, Release: 3}, true, []string{"asks tlsratchet last"}},
@@ -72,7 +78,7 @@ func TestSending(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			set := "queue_directory = /var/spool/postfix\nsmtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
 			p := parsePostfix(output{base: []string{"postconf"}, set: set, all: set, services: "smtp unix - - y - - smtp\n"})
-			tt.sending.Sockets = []string{"/var/spool/postfix/tlsratchet/policy.sock"}
+			tt.sending.Sockets = []string{"/var/spool/postfix/tlsratchet/policy.sock", "inet:127.0.0.1:8895"}
 			found := p.sendingChecks(Options{Sending: tt.sending, Running: tt.running, Now: now})
 			if len(found) != len(tt.want) {
 				t.Fatalf("%+v", found)

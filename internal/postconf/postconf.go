@@ -46,12 +46,20 @@ func Ask(ctx context.Context, dir string, args ...string) (string, error) {
 	return "", fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
 }
 
-// Settings reads lines of "name = value".
+// Settings reads lines of "name = value", as postconf(5) has them: with comments, and
+// with lines that continue others.
 func Settings(text string) map[string]string {
 	all := make(map[string]string)
+	last := ""
 	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(line, "="); ok {
-			all[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		name, value, ok := strings.Cut(line, "=")
+		switch content := strings.TrimSpace(line); {
+		case content == "" || content[0] == '#':
+		case line[0] == ' ' || line[0] == '\t':
+			all[last] = strings.TrimSpace(all[last] + " " + content)
+		case ok:
+			last = strings.TrimSpace(name)
+			all[last] = strings.TrimSpace(value)
 		}
 	}
 	return all

@@ -59,8 +59,8 @@ func TestAskHangs(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	got := Settings("smtpd_milters = { unix:a, default_action=accept }\nrelayhost =\n/unreadable\n")
-	want := map[string]string{"smtpd_milters": "{ unix:a, default_action=accept }", "relayhost": ""}
+	got := Settings("smtpd_milters = { unix:a, default_action=accept }\nrelayhost =\n/unreadable\n# x = y\nlist =\n\ta,\n\n# of others\n  b = c\n")
+	want := map[string]string{"smtpd_milters": "{ unix:a, default_action=accept }", "relayhost": "", "list": "a, b = c"}
 	if !maps.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
