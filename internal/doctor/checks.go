@@ -171,9 +171,8 @@ func (p *Postfix) filterChecks() (all []Finding) {
 	_, others := p.smtpd()
 	for _, s := range others {
 		const name, want = overrideOptions, "no_header_body_checks"
-		filter, isSet := p.overrides[s.option("content_filter")]
 		options := postconf.List(p.value(s, name))
-		if isSet && filter == "" && p.main["content_filter"] != "" && p.main["header_checks"] != "" && !slices.Contains(options, want) {
+		if p.value(s, "content_filter") == "" && p.main["content_filter"] != "" && p.main["header_checks"] != "" && !slices.Contains(options, want) {
 			all = append(all, note("filter", fmt.Sprintf("service %s takes mail back from the content filter: header_checks there may remove our header", s.name),
 				p.override(s, name, strings.Join(append(postconf.List(p.written(s, name)), want), ","))))
 		}
@@ -210,7 +209,7 @@ func (p *Postfix) limitChecks() (all []Finding) {
 	for _, s := range p.services {
 		for _, l := range limits {
 			v := p.value(s, l[1])
-			if v != "" && v != "yes" && strings.HasPrefix(l[1], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
+			if v != "" && !p.isYes(s, l[1]) && strings.HasPrefix(l[1], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
 				all = append(all, note(l[0], fmt.Sprintf("%s = %s: %s", l[1], v, l[2]), ""))
 			}
 		}

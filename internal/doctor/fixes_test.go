@@ -56,6 +56,10 @@ var configurations = []struct{ name, main, master, listen string }{
 	{"no certificate for one service", mayTLS, "smtp inet n - y - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_chain_files=\n" + submission, ""},
 	{"local mail asks us", mayTLS + "smtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + "\nnon_smtpd_milters = inet:localhost:11332, unix:tlsratchet/tlsratchet.sock\n", smtpd + "submission inet n - y - - smtpd -o smtpd_milters=\n", ""},
 	{"no log of deliveries", mayTLS + "smtp_tls_loglevel = 0\nsmtpd_milters = " + Entry("unix:tlsratchet/tlsratchet.sock") + "\n", smtpd, ""},
+	{"a parameter of its own, another one for the users", mayTLS + "filters = inet:localhost:11332\nsmtpd_milters = $filters\n", smtpd + "submission inet n - y - - smtpd -o filters=inet:localhost:8891\n587 inet n - y - - smtpd -o filters=\n", ""},
+	{"ours in a parameter of its own, and not for the users", mayTLS + "ratchet = " + Entry("unix:tlsratchet/tlsratchet.sock") + "\nsmtpd_milters = inet:localhost:11332, $ratchet\n", smtpd + "submission inet n - y - - smtpd -o ratchet=\n", ""},
+	{"a parameter of its own, another one for one service", "by_ratchet = none\nsmtpd_tls_security_level = $by_ratchet\nsmtpd_tls_chain_files = /dev/null\n", "smtp inet n - y - - smtpd -o by_ratchet=may\n25 inet n - y - - smtpd\n", ""},
+	{"words in capitals", "smtpd_use_tls = Yes\nsmtpd_tls_cert_file = /dev/null\nsmtpd_tls_wrappermode = YES\nsmtpd_peername_lookup = Yes\n", smtpd, ""},
 	{"a quote in a value", mayTLS + "smtpd_milters = unix:it's/here, inet:localhost:11332\n", smtpd + submission, ""},
 }
 
@@ -130,6 +134,12 @@ func TestFixesOfOptions(t *testing.T) {
 			[]string{"note policy service: service smtp: does not ask | -P", "ok policy service: service 25"}},
 		{"in the wrong place", asks + "smtpd_sender_restrictions = check_policy_service unix:tlsratchet/policy-service.sock, reject_unknown_sender_domain\n", smtpd, policy,
 			[]string{"ok policy service", "note policy service: smtpd_sender_restrictions asks, which is the wrong place | -e 'smtpd_sender_restrictions = reject_unknown_sender_domain'"}},
+		{"a check that only warns", strings.ReplaceAll(asks, "check_", "warn_if_reject check_") + "smtpd_sender_restrictions = warn_if_reject check_policy_service unix:tlsratchet/policy-service.sock, reject_unknown_sender_domain\n", smtpd, policy,
+			[]string{"broken policy service: warn_if_reject comes before the check: nothing is refused | -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, " + entry + "'",
+				"broken policy service: warn_if_reject comes before the check in smtpd_end | -e 'smtpd_end_of_data_restrictions = " + entry + "'",
+				"note policy service: smtpd_sender_restrictions asks | -e 'smtpd_sender_restrictions = reject_unknown_sender_domain'"}},
+		{"restrictions that only warn", first + atEnd + "smtpd_recipient_restrictions = permit_mynetworks, warn_if_reject reject, warn_if_reject reject_unlisted_recipient, " + entry + "\n", smtpd, policy,
+			[]string{"note policy service: unknown recipients | 'smtpd_recipient_restrictions = permit_mynetworks, warn_if_reject, reject, warn_if_reject, reject_unlisted_recipient, reject_unlisted_recipient, check_"}},
 		{"relay attempts", strings.Replace(asks, "yes", "no", 1), smtpd, policy, []string{"note policy service: smtpd_relay_restrictions refuses"}},
 		{"out of the chroot's sight", strings.ReplaceAll(asks, "unix:", "unix:/var/spool/postfix/"), smtpd, policy, []string{"broken policy service: can't see"}},
 		{"after what ends the list", strings.Replace(asks, "= permit_mynetworks", "= permit_mynetworks, permit", 1), smtpd, policy, []string{"broken policy service: permit ends"}},
@@ -243,7 +253,7 @@ func (p *Postfix) meaning(sockets []string) map[string]string {
 		}
 	}
 	for key, value := range p.overrides {
-		put(key, key, value)
+		put(key, key[strings.LastIndexByte(key, '/')+1:], value)
 	}
 	return all
 }
@@ -302,7 +312,7 @@ func was(before map[string]string, key, name string) string {
 // TestFixQuotes: a directory is one word of each command that is shown.
 func TestFixQuotes(t *testing.T) {
 	main := "config_directory = /etc/a b'c\nmyhostname = mx.test\nsmtp_tls_policy_maps = memcache:/no/such/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
-	p := parsePostfix(output{[]string{"postconf", "-c", "/etc/a b'c"}, main, main, "smtp inet n - n - - smtpd\nsmtp unix - - n - - smtp", "", ""})
+	p := parsePostfix(output{[]string{"postconf", "-c", "/etc/a b'c"}, main, main, "smtp inet n - n - - smtpd\nsmtp unix - - n - - smtp", ""})
 	findings := append(p.milterChecks([]string{"/x.sock"}, nil), p.tlsChecks()...)
 	findings = append(findings, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"/policy.sock"}}})...)
 	for _, f := range findings {
@@ -312,5 +322,28 @@ func TestFixQuotes(t *testing.T) {
 	}
 	if len(findings) < 4 {
 		t.Errorf("%d findings: %v", len(findings), findings)
+	}
+}
+
+// TestRelativeFolder: the line works in any folder, where the one that --postfix named
+// is seen from the working folder.
+func TestRelativeFolder(t *testing.T) {
+	if err := posttest.Require(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"main.cf", "master.cf"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(t, dir)
+	t.Chdir(filepath.Dir(dir))
+	p, err := ReadPostfix(t.Context(), filepath.Base(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.postconf("x = y"), "postconf -c "+dir+" -e 'x = y'"; got != want || p.main["config_directory"] != dir {
+		t.Errorf("%s\nwant %s\nconfig_directory = %s", got, want, p.main["config_directory"])
 	}
 }

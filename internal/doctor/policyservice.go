@@ -26,6 +26,21 @@ type policy struct {
 	reachable bool
 }
 
+// onlyWarns is the restriction by which the next one refuses nothing.
+const onlyWarns = "warn_if_reject"
+
+// warns reports whether our entry refuses nothing.
+func (is policy) warns() bool { return is.at > 0 && is.items[is.at-1] == onlyWarns }
+
+// others are the items without our entry, and without what belongs to it.
+func (is policy) others() []string {
+	from := is.at
+	if is.warns() {
+		from--
+	}
+	return slices.Delete(slices.Clone(is.items), from, is.at+2)
+}
+
 // classesList names the parameters that are lists of restrictions of their own.
 const classesList = "smtpd_restriction_classes"
 
@@ -89,6 +104,9 @@ const relayFirst = "smtpd_relay_before_recipient_restrictions"
 // relayList is what refuses them.
 const relayList = "smtpd_relay_restrictions"
 
+// unlisted is the restriction that refuses recipients that are not there.
+const unlisted = "reject_unlisted_recipient"
+
 const recipientList, endList = "smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions"
 
 // policyChecks look at how Postfix asks the policy service.
@@ -140,6 +158,9 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if seconds(timeout, 1)*max(seconds(tries, 1), 1) > 25 {
 		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
 	}
+	if is.warns() {
+		bad(Broken, "%s comes before the check: nothing is refused", onlyWarns)
+	}
 	if last := end(is.items); last < is.at {
 		bad(Broken, "%s ends %s before the check: it is never asked", is.items[last], recipientList)
 	}
@@ -147,8 +168,8 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 		bad(Note, "%s comes after the check: what it refuses was judged and learned", after[0])
 	}
 	before := p.expand(s, is.items[:is.at])
-	if !slices.Contains(before, "reject_unlisted_recipient") {
-		bad(Note, "unknown recipients are asked for and learned from: reject_unlisted_recipient does not come before the check")
+	if first(before, unlisted) < 0 {
+		bad(Note, "unknown recipients are asked for and learned from: %s does not come before the check", unlisted)
 	}
 	all = append(all, p.relayCheck(s, before, sockets)...)
 	if len(all) == 0 {
@@ -159,7 +180,12 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 
 // endCheck looks at whether we are asked at the end of a message.
 func (p *Postfix) endCheck(s service, sockets []string) []Finding {
-	if is := p.policyIn(s, endList, sockets); is.at >= 0 && is.at <= end(is.items) {
+	is := p.policyIn(s, endList, sockets)
+	switch {
+	case is.at < 0 || end(is.items) < is.at:
+	case is.warns():
+		return []Finding{broken("policy service", fmt.Sprintf("service %s: %s comes before the check in %s: nothing is refused", s.name, onlyWarns, endList), p.policyFix(s, endList, sockets))}
+	default:
 		return nil
 	}
 	return []Finding{note("policy service", fmt.Sprintf("service %s: %s does not ask: messages without a sender are neither learned nor refused, and quarantine adds no header", s.name, endList), p.policyFix(s, endList, sockets))}
@@ -168,18 +194,27 @@ func (p *Postfix) endCheck(s service, sockets []string) []Finding {
 // end returns where a list of restrictions ends for mail that comes in: at the
 // first one that decides about all of it.
 func end(items []string) int {
-	if i := slices.IndexFunc(items, func(word string) bool {
-		return slices.Contains([]string{"permit", "reject", "defer", "permit_auth_destination"}, word)
-	}); i >= 0 {
+	if i := first(items, "permit", "reject", "defer", "permit_auth_destination"); i >= 0 {
 		return i
 	}
 	return len(items)
 }
 
+// first returns where the first of the words stands in a list of restrictions with
+// effect, or -1.
+func first(items []string, words ...string) int {
+	for i, word := range items {
+		if slices.Contains(words, word) && (i == 0 || items[i-1] != onlyWarns) {
+			return i
+		}
+	}
+	return -1
+}
+
 // relayCheck looks at whether relay attempts are refused before we are asked;
 // before are the restrictions before our check.
 func (p *Postfix) relayCheck(s service, before, sockets []string) []Finding {
-	if p.value(s, relayFirst) == "yes" || refusesRelay(before) {
+	if p.isYes(s, relayFirst) || refusesRelay(before) {
 		return nil
 	}
 	fix := p.policyFix(s, recipientList, sockets)
@@ -191,7 +226,7 @@ func (p *Postfix) relayCheck(s service, before, sockets []string) []Finding {
 
 // refusesRelay reports whether restrictions refuse relay attempts.
 func refusesRelay(items []string) bool {
-	return slices.Contains(items, "reject_unauth_destination") || slices.Contains(items, "defer_unauth_destination")
+	return first(items, "reject_unauth_destination", "defer_unauth_destination") >= 0
 }
 
 // policyFix returns the line that puts our check last in a list of restrictions,
@@ -207,13 +242,13 @@ func (p *Postfix) policyFix(s service, list string, sockets []string) string {
 	}
 	kept := postconf.List(p.written(s, list))
 	if is.at >= 0 {
-		kept = slices.Delete(slices.Clone(is.items), is.at, is.at+2)
+		kept = is.others()
 	} else if end(is.items) < len(is.items) {
 		kept = is.items // what ends it may come from another parameter
 	}
 	at, check := end(kept), []string{PolicyEntry(endpoint)}
 	before := p.expand(s, kept[:at])
-	if unlisted := "reject_unlisted_recipient"; list == recipientList && !slices.Contains(before, unlisted) {
+	if list == recipientList && first(before, unlisted) < 0 {
 		check = slices.Insert(check, 0, unlisted)
 	}
 	if list == recipientList && p.main[relayFirst] == "" && !refusesRelay(before) && refusesRelay(postconf.List(p.value(s, relayList))) {
@@ -236,7 +271,7 @@ func (p *Postfix) earlyChecks(s service, sockets []string) (all []Finding) {
 	for _, list := range early {
 		if is := p.policyIn(s, list, sockets); is.at >= 0 {
 			all = append(all, note("policy service", fmt.Sprintf("service %s: %s asks, which is the wrong place: what is refused later is judged and learned, or nothing is", s.name, list),
-				p.set(s, list, restrictions(slices.Delete(slices.Clone(is.items), is.at, is.at+2)))))
+				p.set(s, list, restrictions(is.others()))))
 		}
 	}
 	return all
@@ -246,7 +281,7 @@ func (p *Postfix) earlyChecks(s service, sockets []string) (all []Finding) {
 // fingerprints are made.
 func (p *Postfix) certificateChecks(s service) (all []Finding) {
 	const check, ask, digest = "certificates", "smtpd_tls_ask_ccert", "smtpd_tls_fingerprint_digest"
-	if p.value(s, ask) != "yes" && p.value(s, "smtpd_tls_req_ccert") != "yes" {
+	if !p.isYes(s, ask) && !p.isYes(s, "smtpd_tls_req_ccert") {
 		// In main.cf it would be for users who log in, too, whose programs ask them then.
 		all = append(all, broken(check, fmt.Sprintf("service %s: %s is not yes: no client shows a certificate", s.name, ask), p.override(s, ask, "yes")))
 	}

@@ -37,6 +37,8 @@ func TestPolicyServiceChecks(t *testing.T) {
 			[]string{"note policy service: smtpd_relay_restrictions refuses are asked for | 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, $smtpd_relay_restrictions, " + entry}},
 		{"relay attempts, before Postfix 3.6", append(good, relayFirst+" = ", recipientList+" = permit_mynetworks, reject_unauth_destination, reject_unlisted_recipient, "+entry), stockServices, false,
 			[]string{"ok policy service"}},
+		{"words in capitals", append(good, relayFirst+" = Yes", "smtpd_tls_req_ccert = YES", "smtpd_tls_fingerprint_digest = sha256"), stockServices, true,
+			[]string{"ok policy service: asks last"}},
 		{"by a class", append(good, classesList+" = a, b", "a = b, reject_unlisted_recipient, "+entry, "b = a", recipientList+" = permit_mynetworks, a"), stockServices, false,
 			[]string{"ok policy service: asks last"}},
 		{"by a class that only a table may name", append(good, classesList+" = a", "a = "+entry, recipientList+" = check_sender_access hash:/x"), stockServices, false,

@@ -19,8 +19,9 @@ type Postfix struct {
 	// raw are the parameters of main.cf as they stand there; main are all, with
 	// defaults, and with $name expanded.
 	raw, main map[string]string
-	// rawOverrides and overrides are the -o options of master.cf, by names such
-	// as "smtp/inet/smtpd_milters", as they stand there and expanded.
+	// rawOverrides are the -o options of master.cf, by names such as
+	// "smtp/inet/smtpd_milters", as they stand there. overrides are the parameters of
+	// services that have some, expanded: one option may change others.
 	rawOverrides, overrides map[string]string
 	services                []service
 }
@@ -29,6 +30,9 @@ type Postfix struct {
 // of the default one if dir is empty.
 func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 	var failed error
+	if dir != "" { // Postfix's processes, and whoever pastes, have another working directory
+		dir, failed = filepath.Abs(dir)
+	}
 	ask := func(args ...string) (out string) {
 		if failed == nil { // else it fails, or hangs, once more
 			out, failed = postconf.Ask(ctx, dir, args...)
@@ -37,26 +41,35 @@ func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 	}
 	p := parsePostfix(output{
 		base: postconf.Command(dir), set: ask("-n"), all: ask("-x"),
-		services: ask("-M"), overrides: ask("-P"), overridesExpanded: ask("-Px"),
+		services: ask("-M"), overrides: ask("-P"),
 	})
-	// Postfix's processes have another working directory.
-	if dir, err := filepath.Abs(p.main["config_directory"]); err == nil && p.main["config_directory"] != "" {
-		p.main["config_directory"] = dir
+	for _, s := range p.services {
+		args := []string{"-x"}
+		for key, value := range p.rawOverrides {
+			if name, is := strings.CutPrefix(key, s.option("")); is {
+				args = append(args, "-o", name+"="+value)
+			}
+		}
+		if len(args) > 1 && slices.Contains([]string{"smtpd", "smtp", "postscreen"}, s.program) {
+			for name, value := range postconf.Settings(ask(args...)) {
+				p.overrides[s.option(name)] = value
+			}
+		}
 	}
 	return p, failed
 }
 
 // output is what postconf(1) printed.
 type output struct {
-	base                                             []string
-	set, all, services, overrides, overridesExpanded string
+	base                          []string
+	set, all, services, overrides string
 }
 
 func parsePostfix(o output) *Postfix {
 	p := &Postfix{
 		base: o.base,
 		raw:  postconf.Settings(o.set), main: postconf.Settings(o.all),
-		rawOverrides: postconf.Settings(o.overrides), overrides: postconf.Settings(o.overridesExpanded),
+		rawOverrides: postconf.Settings(o.overrides), overrides: postconf.Settings(o.overrides),
 	}
 	chrooted := "y"
 	if level := p.main["compatibility_level"]; level == "" || level == "0" {
@@ -139,13 +152,18 @@ func (p *Postfix) written(s service, name string) string {
 	return p.main[name]
 }
 
+// isYes reports whether a switch is on for a service.
+func (p *Postfix) isYes(s service, name string) bool {
+	return strings.EqualFold(p.value(s, name), "yes")
+}
+
 // isOff reports whether the value of a log level or a switch is off.
 func isOff(value string) bool {
 	return slices.Contains([]string{"", "0", "no", "none"}, strings.ToLower(value))
 }
 
 func (p *Postfix) isOverridden(s service, name string) bool {
-	_, ok := p.overrides[s.option(name)]
+	_, ok := p.rawOverrides[s.option(name)]
 	return ok
 }
 

@@ -32,7 +32,7 @@ func (p *Postfix) tlsChecks() (all []Finding) {
 func (p *Postfix) offerCheck(s service) Finding {
 	const check, name = "starttls", "smtpd_tls_security_level"
 	offer := p.set(s, name, "may")
-	if p.value(s, "smtpd_tls_wrappermode") == "yes" {
+	if p.isYes(s, "smtpd_tls_wrappermode") {
 		return broken(check, fmt.Sprintf("service %s wants TLS from the first byte, which no other mail host speaks on port 25", s.name), p.override(s, "smtpd_tls_wrappermode", "no"))
 	}
 	switch level := p.level(s); level {
@@ -86,9 +86,9 @@ func (p *Postfix) level(s service) string {
 		return "encrypt"
 	case level != "":
 		return level
-	case p.value(s, "smtpd_enforce_tls") == "yes":
+	case p.isYes(s, "smtpd_enforce_tls"):
 		return "encrypt"
-	case p.value(s, "smtpd_use_tls") == "yes":
+	case p.isYes(s, "smtpd_use_tls"):
 		return "may"
 	}
 	return "none"
