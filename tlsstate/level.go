@@ -12,7 +12,8 @@ type Level uint8
 
 // The levels, from worst to best.
 const (
-	// Plaintext is a session in clear.
+	// Plaintext is a session in clear, or with a suite that encrypts nothing (RFC
+	// 9325 section 4.1).
 	Plaintext Level = iota
 	// Weak is SSL, TLS 1.0 and 1.1 (RFC 8996), and TLS 1.2 with a static key
 	// exchange, that is without forward secrecy (RFC 9325 section 4.1).
@@ -43,9 +44,10 @@ func ParseLevel(s string) (Level, error) {
 // version is a session in clear. A version we don't know ranks as the newest
 // known, so that tomorrow's TLS is no downgrade.
 func LevelOf(version, cipher string) Level {
-	switch version {
-	case "":
+	if version == "" || strings.Contains(cipher, "NULL") || cipher == "TLS_SHA256_SHA256" || cipher == "TLS_SHA384_SHA384" { // RFC 9150
 		return Plaintext
+	}
+	switch version {
 	case "SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1":
 		return Weak
 	case "TLSv1.2":
@@ -63,7 +65,7 @@ func LevelOf(version, cipher string) Level {
 // name that isn't known is given the benefit of the doubt.
 var staticPrefixes = []string{
 	"AES128-", "AES256-", "CAMELLIA128-", "CAMELLIA256-", "ARIA128-", "ARIA256-",
-	"DES-", "RC2-", "RC4-", "SEED-", "IDEA-", "NULL-", "EXP-",
+	"DES-", "RC2-", "RC4-", "SEED-", "IDEA-", "EXP-",
 	"ECDH-RSA-", "ECDH-ECDSA-", "DH-RSA-", "DH-DSS-", "PSK-", "RSA-PSK-",
 	"TLS_RSA_", "TLS_ECDH_RSA_", "TLS_ECDH_ECDSA_", "TLS_DH_RSA_", "TLS_DH_DSS_", "TLS_PSK_",
 }

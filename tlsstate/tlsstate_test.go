@@ -32,6 +32,13 @@ func TestLevelOf(t *testing.T) {
 		{"TLSv1.2", "AECDH-AES256-SHA", TLS12},
 		{"TLSv1.2", "SOME-CIPHER-OF-2031", TLS12},
 		{"TLSv1.2", "", TLS12},
+		{"TLSv1.2", "NULL-SHA256", Plaintext},
+		{"TLSv1.2", "ECDHE-ECDSA-NULL-SHA", Plaintext},
+		{"TLSv1.2", "PSK-NULL-SHA", Plaintext},
+		{"TLSv1.2", "TLS_RSA_WITH_NULL_SHA256", Plaintext},
+		{"TLSv1", "AECDH-NULL-SHA", Plaintext},
+		{"TLSv1.3", "TLS_SHA256_SHA256", Plaintext},
+		{"TLSv1.3", "TLS_SHA384_SHA384", Plaintext},
 		{"TLSv1.3", "TLS_AES_256_GCM_SHA384", TLS13},
 		{"TLSv1.4", "TLS_X", TLS13},
 	} {

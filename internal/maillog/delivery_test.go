@@ -249,6 +249,7 @@ func TestLevelsOfConnections(t *testing.T) {
 	for line, want := range map[string]tlsstate.Level{
 		"Anonymous TLS connection established to h[::1]:25: TLSv1 with cipher ECDHE-RSA-AES256-SHA (256/256 bits)":            tlsstate.Weak,
 		"Verified TLS connection established to h[::1]:25: TLSv1.2 with cipher AES256-SHA (256/256 bits)":                     tlsstate.Weak,
+		"Verified TLS connection established to h[::1]:25: TLSv1.2 with cipher NULL-SHA256 (0/0 bits)":                        tlsstate.Plaintext,
 		"Trusted TLS connection established to h[::1]:25: TLSv1.3 with cipher X (1/1 bits) key-exchange X25519 server: y (z)": tlsstate.TLS13,
 	} {
 		relay, s, _, ok := tlsLine([]byte(line))

@@ -67,8 +67,8 @@ func securityOf(text string) tlsstate.Security {
 	cipher, bits, _ := strings.Cut(rest, " (")
 	n, _ := number([]byte(bits))
 	s := tlsstate.Security{Level: tlsstate.LevelOf(version, cipher), Protocol: version, Cipher: cipher, Bits: int(n)}
-	if s.Level == tlsstate.Plaintext {
-		s.Level = tlsstate.TLS13 // no name: encrypted, by an unknown protocol
+	if version == "" {
+		s.Level = tlsstate.TLS13 // encrypted, by an unknown protocol
 	}
 	return s
 }

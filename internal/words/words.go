@@ -136,6 +136,8 @@ func came(v *tlsstate.Verdict) string {
 		return "came with an unknown TLS state"
 	case v.Kind == tlsstate.Unauthenticated:
 		return fmt.Sprintf("came with %s but without its client certificate", v.Seen.Words())
+	case v.Seen.Level == tlsstate.Plaintext && v.Seen.Protocol != "":
+		return fmt.Sprintf("came in clear: %s encrypts nothing", v.Seen.Cipher)
 	case v.Seen.Level == tlsstate.Plaintext:
 		return "came in clear"
 	}

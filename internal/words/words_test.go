@@ -21,6 +21,7 @@ var (
 	clear  = tlsstate.Security{}
 	weak   = tlsstate.Security{Level: tlsstate.Weak, Protocol: "TLSv1"}
 	static = tlsstate.Security{Level: tlsstate.Weak, Protocol: "TLSv1.2"}
+	null   = tlsstate.Security{Protocol: "TLSv1.2", Cipher: "NULL-SHA256"}
 )
 
 // downgrade is a verdict of a bank that was pinned on 41 days.
@@ -50,6 +51,10 @@ func TestTexts(t *testing.T) {
 	}{
 		{"stripped", downgrade(tlsstate.Stripped, clear),
 			"address:192.0.2.10 came in clear; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15",
+			"451 4.7.1 192.0.2.10: TLS required: you used it on 41 of the last 64 days, last on 2024-10-03; this session is not encrypted",
+			"stripped: 192.0.2.10, seen none, expected TLSv1.2; met on 41/64 days, last on 2024-10-03"},
+		{"a cipher that encrypts nothing", downgrade(tlsstate.Stripped, null),
+			"address:192.0.2.10 came in clear: NULL-SHA256 encrypts nothing; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15",
 			"451 4.7.1 192.0.2.10: TLS required: you used it on 41 of the last 64 days, last on 2024-10-03; this session is not encrypted",
 			"stripped: 192.0.2.10, seen none, expected TLSv1.2; met on 41/64 days, last on 2024-10-03"},
 		{"weakened", downgrade(tlsstate.Weakened, weak),
