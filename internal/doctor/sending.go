@@ -82,12 +82,12 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	case s.Fault != "":
 		all = append(all, broken(sendingCheck, "Postfix's log can't be read: "+s.Fault, ""))
 	case o.Running && s.LastLine.IsZero():
-		all = append(all, note(sendingCheck, "no line of Postfix's log was read yet: is outbound.log right?", ""))
+		all = append(all, note(sendingCheck, "no line about a delivery was read in Postfix's log yet: is outbound.log right?", ""))
 	}
 	if len(all) == 0 {
 		text := "Postfix asks tlsratchet last, and works without it"
 		if !s.LastLine.IsZero() {
-			text += fmt.Sprintf("; the newest line of its log was read and is %s old", max(o.Now.Sub(s.LastLine), 0).Round(time.Second))
+			text += fmt.Sprintf("; the newest line about a delivery in its log is %s old", max(o.Now.Sub(s.LastLine), 0).Round(time.Second))
 		}
 		all = append(all, fine(sendingCheck, text))
 	}

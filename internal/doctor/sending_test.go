@@ -72,7 +72,7 @@ func TestSending(t *testing.T) {
 		"relayhost":             {ours, "relayhost = [relay]\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"relayhost"}},
 		"fallback":              {ours, "smtp_fallback_relay = [relay]\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_fallback_relay is set"}},
 		"no log":                {ours, "", Sending{Overview: outbound.Overview{Fault: "permission denied"}}, true, []string{"can't be read: permission denied"}},
-		"no line yet":           {ours, "", Sending{}, true, []string{"no line of Postfix's log"}},
+		"no line yet":           {ours, "", Sending{}, true, []string{"no line about a delivery"}},
 		"no daemon":             {ours, "", Sending{}, false, []string{"asks tlsratchet last"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -132,8 +132,8 @@ func (d *Deliveries) Gap(at time.Time) {
 // Hosts returns how many hosts sent.
 func (d *Deliveries) Hosts() int { return len(d.hosts) }
 
-// Line reads one line.
-func (d *Deliveries) Line(l *Line) {
+// Line reads one line, and reports whether it is about deliveries.
+func (d *Deliveries) Line(l *Line) bool {
 	s := d.sender(l.Host, l.At)
 	switch path.Base(l.Program) {
 	case "smtp":
@@ -148,7 +148,9 @@ func (d *Deliveries) Line(l *Line) {
 		if _, ok := lost(l.Message); ok && loggerName([]byte(l.Program)) > 0 {
 			s.lost(l.At.Add(time.Second))
 		}
+		return false
 	}
+	return true
 }
 
 // sender returns a host. The begin of its log is a gap, if it is not known.

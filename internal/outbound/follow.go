@@ -57,7 +57,8 @@ type Follower struct {
 
 // FollowerStats are what a follower did since its start.
 type FollowerStats struct {
-	// Lines counts those read, Last is the time of the newest; zero for none.
+	// Lines counts those about deliveries, Last is the time of the newest; zero for
+	// none.
 	Lines uint64
 	Last  time.Time
 	// Fault is why nothing is read at present; "" if all is well.
@@ -152,11 +153,10 @@ func (s mutedSink) Removed(queueID string) {
 
 // read passes a line to the joiner.
 func (f *Follower) read(l *maillog.Line) {
-	if !f.muted {
+	if f.joiner.Line(l) && !f.muted {
 		f.lines.Add(1)
 		f.last.Store(l.At.Unix())
 	}
-	f.joiner.Line(l)
 }
 
 // failed reports a fault, where somebody misses what can't be read.

@@ -480,6 +480,19 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// Only lines about deliveries count: those of other programs don't show that a
+// release could be counted.
+func TestLinesOfOthersDoNotCount(t *testing.T) {
+	record := journalRecord(1, 1, fmt.Sprintf(journalSent, 1))
+	for program, want := range map[string]uint64{
+		"postfix/smtp": 1, "postfix-out/qmgr": 1, "postfix/error": 1, "postfix/smtpd": 0, "dovecot": 0, "systemd-journald": 0,
+	} {
+		if f, _ := readRecords(strings.Replace(record, "postfix/smtp", program, 1), Cursor{At: recorded}); f.Stats().Lines != want || f.Stats().Last.IsZero() != (want == 0) {
+			t.Errorf("%s: %+v, want %d lines", program, f.Stats(), want)
+		}
+	}
+}
+
 // TestJournalCursor: what stands behind the cursor is read once, in whatever time.
 func TestJournalCursor(t *testing.T) {
 	for name, tt := range map[string]struct {

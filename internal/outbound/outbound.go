@@ -142,7 +142,7 @@ func (b *Outbound) Blind() string {
 	if b.sight.lines != b.o.Lines() || now.Sub(b.sight.last) > quietAfter || now.Sub(since) <= blindAfter {
 		return ""
 	}
-	return fmt.Sprintf("no line of Postfix's log was read since %s, so that a release could not be counted", since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("Postfix's log has no line about a delivery since %s, so that a release could not be counted", since.UTC().Format(time.RFC3339))
 }
 
 // load returns what is known of an identity. ok is false where that failed.

@@ -692,7 +692,7 @@ func TestOtherHostIsDown(t *testing.T) {
 	}
 }
 
-// TestBlind: where no line of Postfix's log is read, no day counts, and mail would wait
+// TestBlind: where no line about a delivery is read, no day counts, and mail would wait
 // until it is returned.
 func TestBlind(t *testing.T) {
 	w := newWorld(t, rows(tlsstate.Row{Domain: "row.test", Least: tlsstate.TLS12}))

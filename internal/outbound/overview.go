@@ -59,7 +59,7 @@ type Overview struct {
 	Lookups  uint64 `json:"lookups"`
 	Encrypts uint64 `json:"encrypts"`
 	// Log is the log that is followed, "off" for none; LastLine is when its
-	// newest line was written, Fault why it can't be read.
+	// newest line about a delivery was written, Fault why it can't be read.
 	Log      string    `json:"log"`
 	LastLine time.Time `json:"last_line,omitzero"`
 	Fault    string    `json:"fault,omitempty"`

@@ -22,9 +22,9 @@ func (o *Overview) Write(w io.Writer, now time.Time) {
 	case o.Fault != "":
 		fmt.Fprintf(w, "The log is not read: %s.\n", o.Fault)
 	case o.LastLine.IsZero():
-		fmt.Fprintf(w, "Log: %s. No line was read yet.\n", o.Log)
+		fmt.Fprintf(w, "Log: %s. No line about a delivery was read yet.\n", o.Log)
 	default:
-		fmt.Fprintf(w, "Log: %s. The newest line is %s old.\n", o.Log, max(now.Sub(o.LastLine), 0).Round(time.Second))
+		fmt.Fprintf(w, "Log: %s. The newest line about a delivery is %s old.\n", o.Log, max(now.Sub(o.LastLine), 0).Round(time.Second))
 	}
 	if !o.Outage.Since.IsZero() {
 		fmt.Fprintf(w, "Outage of our own network since %s: %d destinations fail.\n", o.Outage.Since.UTC().Format(time.RFC3339), len(o.Outage.Failing))

@@ -211,7 +211,7 @@ func (w Scrape) Outbound(d outbound.Stats, asked outbound.ServerStats, follower 
 	w.counter("tlsratchet_outbound_lookups_total", "Look-ups of destinations by Postfix, by answer.",
 		by{"encrypt": asked.Encrypts, "none": asked.Lookups - min(asked.Encrypts, asked.Lookups)}, "answer")
 	w.counter("tlsratchet_outbound_errors_total", "Look-ups and deliveries that could not be judged; mail was delivered as without tlsratchet.", d.Failures)
-	w.counter("tlsratchet_outbound_log_lines_total", "Lines of Postfix's log that were read.", follower.Lines)
+	w.counter("tlsratchet_outbound_log_lines_total", "Lines about deliveries that were read in Postfix's log.", follower.Lines)
 	w.gauge("tlsratchet_outbound_outage", "Whether so many destinations fail at once that our own network is at fault: 1 if they do.", d.Outage)
 	w.gauge("tlsratchet_outbound_log_up", "Whether Postfix's log can be read: 1 if it can.", follower.Fault == "")
 }
