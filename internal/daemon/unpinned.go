@@ -23,9 +23,10 @@ func (w *watch) unpinned(load func(tlsstate.Identity) (tlsstate.History, error))
 	}
 }
 
-// watchPins does so now, and again and again until ctx ends.
+// watchPins does so now, and again and again until ctx ends, by what all hosts know:
+// nothing else brings an act of another one where the peer does not come.
 func (d *Daemon) watchPins(ctx context.Context) {
-	loop.Every(ctx, unpinnedEvery, nil, func() { d.watch.unpinned(d.histories.Load) })
+	loop.Every(ctx, unpinnedEvery, nil, func() { d.watch.unpinned(d.whole().Load) })
 }
 
 // dropped reports whether the pin that an incident is about was dropped by an

@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -10,10 +12,13 @@ import (
 	"tlsratchet/internal/admin"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/loop"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/test/chaos/servers"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
+	"tlsratchet/tlsstate/store/shared"
 )
 
 // TestUnpinned: an operator who drops a pin closes its incident at once, and
@@ -47,6 +52,54 @@ func TestUnpinned(t *testing.T) {
 				t.Errorf("the other's incident: %q", i.ClosedBy)
 			}
 		})
+	}
+}
+
+// TestUnpinnedElsewhere: an operator who drops a pin at a host closes the incident at
+// another one that shares the memory, though the peer does not come there again.
+// Operators work on the memory of both.
+func TestUnpinnedElsewhere(t *testing.T) {
+	server, err := servers.Start(servers.Valkey, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	d, _, stop := running(t, testConfig(t, func(f config.Flags) { f["shared"] = server.URL() }))
+	defer stop()
+	if _, all := d.operators().Memory.(shared.Whole); !all {
+		t.Errorf("operators work on %T", d.operators().Memory)
+	}
+	id := stripped(t, d.watch, d.histories, d.rulesFor(tlsstate.Address), "192.0.2.10")
+	for began := time.Now(); d.histories.Flush(t.Context()) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("the other host can't know it")
+		}
+	}
+	there, err := shared.New(store.NewMemory(1000), shared.Options{URL: server.URL(), Policy: func(k tlsstate.Kind) *tlsstate.Policy { return d.rulesFor(k).Default() }, Logger: d.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		today := tlsstate.DayOf(time.Now())
+		_, err := shared.Whole{Store: there}.Update(id, netip.Addr{}, today, func(h tlsstate.History) tlsstate.History { return h.Unpin(today) })
+		if err = errors.Join(err, there.Flush(t.Context())); err == nil {
+			break
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go d.watchPins(ctx)
+	for d.watch.book.Of(id)[0].IsOpen() {
+		if !loop.Pause(ctx, 10*time.Millisecond) {
+			t.Fatal("its incident is open")
+		}
+	}
+	if by := d.watch.book.Of(id)[0].ClosedBy; by != incident.Unpinned {
+		t.Errorf("closed by %s", by)
 	}
 }
 
