@@ -28,7 +28,7 @@ type overview struct {
 	Picture picture
 	// Today and Days are the shares of mail that came encrypted.
 	Today, Days share
-	// Since is the first day that was counted, if it is in the picture.
+	// Since is the first day with a message, if some days before it are in the picture.
 	Since tlsstate.Day
 
 	Open []incident.Incident
@@ -36,6 +36,7 @@ type overview struct {
 	// in Open.
 	AllOpen, OpenMore int
 
+	// Downgrades are the newest of today; DowngradesMore is 0 if they are all.
 	Downgrades     []DowngradeEvent
 	DowngradesMore int
 

@@ -45,7 +45,7 @@ func TestOverview(t *testing.T) {
 // TestSending: the mail that is sent, and nothing of it where nobody watches.
 func TestSending(t *testing.T) {
 	_, body := get(t, serve(t, busyPage(t, "bank.example")), "/")
-	contains(t, body, "99\u202f% of 1\u202f000 deliveries in 64 days went encrypted. 1\u202f234 destinations are pinned; the action is <code>hold</code>.",
+	contains(t, body, "99\u202f% of 1\u202f000 deliveries in 64 days went encrypted. 1\u202f234 destinations are pinned in the memory of this host; the action is <code>hold</code>.",
 		"STARTTLS was not offered", "2026-11-24")
 	_, body = get(t, serve(t, troublePage(t)), "/")
 	contains(t, body, "is dane.", "permission denied", `<span class="mark bad">outage</span>`, "And 22 more")
@@ -373,7 +373,39 @@ func TestExemptIsNotCounted(t *testing.T) {
 		return incident.Tally{d}
 	}
 	_, body := get(t, serve(t, p), "/")
-	contains(t, body, "3 of 4 messages", "of 4 messages came encrypted. Counted since "+today().String())
+	contains(t, body, "3 of 4 messages", "of 4 messages came encrypted. None was counted before "+today().String())
+}
+
+// TestSentencesAreTrue: what the page states holds for a host where all is over, where
+// more came than is listed, and where the configuration and not a pin decides.
+func TestSentencesAreTrue(t *testing.T) {
+	p := busyPage(t)
+	p.Downgrades = func(tlsstate.Day) []status.DowngradeEvent { return busyDowngrades(make([]string, 200)) }
+	p.Tally = func(day tlsstate.Day) incident.Tally { return busyTally(day)[3:] }
+	_, body := get(t, serve(t, p), "/")
+	contains(t, body, "<code>tlsratchet incidents</code> lists those that closed.", "None was counted before "+(today()-60).String()+" in these 64 days.",
+		"Only the newest 25 are listed.", "Counted at 12:34:56, in the memory of this host.",
+		"1\u202f234 destinations are pinned in the memory of this host;")
+	for _, wrong := range []string{"No downgrades", "first day of this daemon", "And 175 more"} {
+		if strings.Contains(body, wrong) {
+			t.Errorf("the page says %q", wrong)
+		}
+	}
+	p.Open = func() []incident.Incident {
+		all := busyIncidents([]string{"required.example"})
+		all[0].Evidence.Required = true
+		return all
+	}
+	if _, body = get(t, serve(t, p), "/incidents"); strings.Contains(body, "peer unpin") {
+		t.Error("what the configuration requires can't be unpinned")
+	}
+	p.Load = func(tlsstate.Identity) (h tlsstate.History, err error) {
+		h = faithful(t)
+		h.Networks, h.Addresses = 1, 3
+		return h, nil
+	}
+	_, body = get(t, serve(t, p), "/peer?name=bank.example")
+	contains(t, body, "About 2 addresses in 1 network under it were seen with TLS.")
 }
 
 // TestHostNames: an address in the table of incidents has its host's name.

@@ -24,9 +24,6 @@ type peerView struct {
 	Known    bool
 	Strip    strip
 	Pins     []pinView
-	Networks int
-	// Addresses is about how many hold pins of their own under a domain.
-	Addresses int
 	// Wish is what the configuration requires of it, or "".
 	Wish string
 	// Clear is what a session in clear would lead to now.
@@ -62,7 +59,6 @@ func (p Page) judge(v *peerView) {
 	h, now := &v.History, p.Now()
 	today := tlsstate.DayOf(now)
 	v.Strip = newStrip(h, today)
-	v.Networks, v.Addresses = h.Networks.Estimate(), h.Addresses.Estimate()
 	inClear, err := ratchet.SessionOf(v.Identity, now, tlsstate.Security{})
 	if err != nil { // it sends us no mail
 		v.addPins(p.Rules(v.Identity.Kind).Default(), today)

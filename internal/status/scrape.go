@@ -124,8 +124,8 @@ func (w Scrape) Census(c Count) {
 	for k := tlsstate.Address; k <= tlsstate.LastKind; k++ {
 		known[k.String()], pinned[k.String()] = c.Known[k], c.Pinned[k]
 	}
-	w.gauge("tlsratchet_identities", "Identities with a history, at the last count.", known, "kind")
-	w.gauge("tlsratchet_identities_pinned", "Identities with a pin that holds, at the last count.", pinned, "kind")
+	w.gauge("tlsratchet_identities", "Identities with a history in the memory of this host, at the last count.", known, "kind")
+	w.gauge("tlsratchet_identities_pinned", "Identities with a pin that holds in the memory of this host, at the last count.", pinned, "kind")
 }
 
 // Incidents writes how many are open, and how many events found no room on their way to
