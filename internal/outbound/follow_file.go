@@ -88,9 +88,9 @@ func (f *Follower) resume(ctx context.Context, c Cursor, l *logFile) {
 	for at >= 0 && !all[at].has(c) {
 		at--
 	}
-	if at < 0 && !f.drained { // rotated to a name that is not known
-		f.joiner.Gap(f.Now())
-	}
+	// Rotated to a name that is not known; or copied, and what was written until it was
+	// truncated is nowhere.
+	lost := at < 0 && !f.drained || at >= 0 && all[at] != l && all[at].at.Inode != c.Inode
 	for i, file := range all {
 		if file.at.Offset = 0; i == at {
 			file.continues(c)
@@ -98,12 +98,15 @@ func (f *Follower) resume(ctx context.Context, c Cursor, l *logFile) {
 			file.at.Head, file.at.HeadSize = file.head(headBytes) // it may have been truncated since
 		}
 		if file == l {
-			return
+			break
 		}
 		if at >= 0 && i >= at {
 			file.drain(ctx)
 		}
 		file.Close()
+	}
+	if lost {
+		f.joiner.Gap(f.Now())
 	}
 }
 
@@ -230,7 +233,7 @@ func (l *logFile) run(ctx context.Context) error {
 // drain reads the whole lines that are there, unless ctx ends.
 func (l *logFile) drain(ctx context.Context) (grew bool, err error) {
 	for ctx.Err() == nil {
-		if l.at.HeadSize < headBytes { // of what is read now: hasHead compares it
+		if l.at.HeadSize < headBytes && l.hasHead(l.at) { // it grew
 			l.at.Head, l.at.HeadSize = l.head(headBytes)
 		}
 		before, n := l.at.Offset, 0

@@ -649,3 +649,47 @@ func TestTruncatedWhileOpened(t *testing.T) {
 	l.drain(t.Context())
 	w.once(&found)
 }
+
+// TestClearAfterATruncation: what is written between the copy of a log and its truncation
+// is lost to everybody, so that nothing is in clear for want of a line.
+func TestClearAfterATruncation(t *testing.T) {
+	w, found := newWriter(t), &ids{}
+	_, stop := follow(w.path, found, Cursor{})
+	defer stop()
+	begin(t, w, found)
+	b, _ := os.ReadFile(w.path)
+	os.WriteFile(w.path+".1", b, 0o600)
+	fmt.Fprint(w.f, encrypted())
+	os.Truncate(w.path, 0)
+	w.write(1)
+	eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
+	if use := found.use["Q1"]; use != maillog.TLSUnknown {
+		t.Errorf("use %d, want unknown", use)
+	}
+}
+
+// TestShortLogIsTruncated: of a log that was cut while it had few lines all new ones are
+// read, however many there are by then.
+func TestShortLogIsTruncated(t *testing.T) {
+	w := newWriter(t)
+	var found ids
+	f := &Follower{Source: w.path, Sink: &found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+	f.Begin(Cursor{})
+	w.write(1)
+	l, err := f.open(t.Context(), f.Cursor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.drain(t.Context())
+	os.Truncate(w.path, 0)
+	w.write(9)
+	l.drain(t.Context())
+	again, err := f.open(t.Context(), f.Cursor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	again.drain(t.Context())
+	w.once(&found)
+}
