@@ -150,6 +150,10 @@ func madeForms(t *testing.T) map[string]string {
 			text, _ := json.Marshal(bsd(at, pid, m))
 			return fmt.Sprintf(`{"version":"1.1","host":"mx","short_message":%s,"timestamp":%d.5}`, text, at.Unix())
 		},
+		"gelf-syslog-ng": func(at time.Time, pid, m string) string {
+			text, _ := json.Marshal(m)
+			return fmt.Sprintf(`{"version":"1.1","timestamp":%d,"short_message":%s,"level":6,"host":"mx","_program":"postfix/smtpd","_pid":%s,"_facility":"mail"}`, at.Unix(), text, pid)
+		},
 		"google": func(at time.Time, pid, m string) string {
 			return object("textPayload", bsd(at, pid, m), "timestamp", at.Format(time.RFC3339Nano))
 		},

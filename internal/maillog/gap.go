@@ -1,18 +1,15 @@
 package maillog
 
-import (
-	"bytes"
-	"regexp"
-)
+import "regexp"
 
 var (
 	// loggers are the programs that store log lines. "rsyslogd-2177" is rsyslog with
 	// the number of the message.
 	loggers = regexp.MustCompile(`^(systemd-journald?|journald?|rsyslogd(?:-[^\[:]*)?|syslog-ng)(?:[\[:]|$)`)
 
-	// The words by which they report that they dropped lines of others.
-	suppressed = []byte("Suppressed ")
-	rateLimit  = []byte("rate-limiting")
+	// The words by which they report that they dropped lines of others; "missed" is
+	// the journal's, of those that it passes on to a log server.
+	dropNotes = [][]byte{[]byte("Suppressed "), []byte("rate-limiting"), []byte("Forwarding to syslog missed ")}
 
 	// droppedCounts are "dropped='dst.file(d_mail#0)=12'" of syslog-ng, and
 	// "discarded.full=0 discarded.nf=0 ratelimit.discarded=5" of rsyslog.
@@ -34,10 +31,8 @@ func loggerName(tag []byte) int {
 // lost reports whether a logger's message reports lost lines. Statistics count
 // from the start of the logger: then count is more than 0.
 func lost(message []byte) (count int32, ok bool) {
-	for _, word := range [][]byte{suppressed, rateLimit, []byte("imuxsock lost "), []byte("imuxsock begins to drop")} {
-		if bytes.Contains(message, word) {
-			return 0, true
-		}
+	if containsAny(message, dropNotes) {
+		return 0, true
 	}
 	for _, field := range droppedCounts.FindAllSubmatch(message, -1) {
 		n, _ := number(field[1])

@@ -159,6 +159,7 @@ func TestGaps(t *testing.T) {
 	for _, gap := range []string{
 		"mx1 systemd-journald[123]: Suppressed 42 messages from postfix@-.service",
 		"mx1 rsyslogd[55]: imjournal: 5000 messages lost due to rate-limiting (20000 allowed within 600 seconds)",
+		"mx1 systemd-journald[123]: Forwarding to syslog missed 3 messages.",
 		"mx1 rsyslogd: imuxsock[pid 7]: begin to drop messages due to rate-limiting",
 	} {
 		text := log(connect, client) + "Nov 22 10:00:01 " + gap + "\n" + strings.Join(strings.SplitAfter(log("", "", byeClear), "\n")[2:], "")

@@ -142,8 +142,8 @@ func (p *parser) fresh() texts {
 // @timestamp), Vector (host, appname, procid), Fluentd and Fluent Bit (host, ident, pid,
 // date), syslog-ng (HOST, PROGRAM, PID, DATE) and rsyslog (programname, or syslogtag with
 // the process in it, msg); and the line of Docker's json-file (log, time), Loki (line,
-// timestamp), GELF (short_message) and Google (textPayload). SYSLOG_PID is what the process
-// itself knows, inside a container too.
+// timestamp), GELF (short_message; syslog-ng has _program and _pid beside it) and Google
+// (textPayload). SYSLOG_PID is what the process itself knows, inside a container too.
 func (p *parser) parts(r *record) bool {
 	t := p.texts
 	if !r.timed {
@@ -161,7 +161,7 @@ func (p *parser) parts(r *record) bool {
 		// is theirs to choose.
 		return t.text("CONTAINER_ID", "CONTAINER_NAME") != nil && p.inner(t.text("MESSAGE"), r)
 	}
-	name, pid := t.text("appname", "ident", "process.name", "PROGRAM", "programname"), t.text("procid", "pid", "process.pid", "PID")
+	name, pid := t.text("appname", "ident", "process.name", "PROGRAM", "programname", "_program"), t.text("procid", "pid", "process.pid", "PID", "_pid")
 	if tag := t.text("syslogtag"); tag != nil {
 		name, pid, _ = bytes.Cut(bytes.TrimSuffix(tag, tagEnd), []byte("["))
 	}

@@ -35,7 +35,7 @@ var (
 	removed  = []byte(": removed")
 	tagEnd   = []byte("]:")
 
-	wordsOfInterest = [][]byte{smtpWord, qmgrWord, []byte("/error"), []byte("/retry"), suppressed, rateLimit, []byte("dropped='"), []byte("discarded")}
+	wordsOfInterest = append([][]byte{smtpWord, qmgrWord, []byte("/error"), []byte("/retry"), []byte("dropped='"), []byte("discarded")}, dropNotes...)
 )
 
 // parser reads the lines of one source.
@@ -95,8 +95,10 @@ func (p *parser) named(b []byte, r *record) bool {
 }
 
 // ofInterest reports whether a line of an unusual form may matter, at little cost.
-func ofInterest(line []byte) bool {
-	return slices.ContainsFunc(wordsOfInterest, func(word []byte) bool { return bytes.Contains(line, word) })
+func ofInterest(line []byte) bool { return containsAny(line, wordsOfInterest) }
+
+func containsAny(text []byte, words [][]byte) bool {
+	return slices.ContainsFunc(words, func(word []byte) bool { return bytes.Contains(text, word) })
 }
 
 // programOf returns what wrote a line with this tag, and how long its name is.
