@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/loop"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 )
@@ -125,12 +126,7 @@ func patiently(ctx context.Context, do func() error) error {
 	defer cancel()
 	for {
 		err := do()
-		if !errors.Is(err, store.ErrTimeout) {
-			return err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
+		if !errors.Is(err, store.ErrTimeout) || !loop.Pause(ctx, 20*time.Millisecond) {
 			return err
 		}
 	}

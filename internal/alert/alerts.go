@@ -179,7 +179,7 @@ func (a *Alerts) Notice(n Message) {
 // What no destination gets does not count for the limit. The caller holds the lock.
 func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 	wanted := slices.ContainsFunc(a.workers, func(w *worker) bool { return w.to.wants(m) })
-	gathering := limit == a.incidents && a.held.Messages > 0
+	gathering := limit == a.incidents && a.held.Messages > a.held.By[WhatNotice] // in order
 	switch {
 	case !wanted: // as after the end
 		return

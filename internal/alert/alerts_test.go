@@ -41,11 +41,15 @@ func TestLimit(t *testing.T) {
 		if got := r.sent(); got != "notice" {
 			t.Errorf("a notice is not held back with incidents: %q", got)
 		}
-		time.Sleep(digestAfter)
+		time.Sleep(9*time.Minute - time.Second)
+		if got := r.sent(); got != "" {
+			t.Errorf("within ten minutes: %s", got)
+		}
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		d := r.messages[0]
 		if got := r.sent(); got != "digest" {
-			t.Fatalf("after %s: %s", digestAfter, got)
+			t.Fatalf("after ten minutes: %s", got)
 		}
 		if d.Digest.Messages != 9995 || d.Digest.By["opened"] != 9995 || d.Severity != Critical || len(d.Digest.Few) != few {
 			t.Errorf("got %+v", d.Digest)
@@ -111,6 +115,8 @@ func TestNotices(t *testing.T) {
 			{time.Hour, Message{Key: "starttls", Severity: Critical, Title: "the handshake works", Status: StatusClosed}, ""},
 			{time.Hour, gone, "notice"},
 			{0, Message{Key: "certificate", Severity: Warning, Title: "13 days left"}, "notice"},
+			{0, Message{Key: "ahead", Severity: Critical, Title: "x", At: noon.AddDate(1, 0, 0)}, "notice"}, // by a clock that was ahead
+			{0, Message{Key: "ahead", Severity: Critical, Title: "x", At: noon}, "notice"},
 		} {
 			time.Sleep(tt.after)
 			a.Notice(tt.n)
@@ -124,6 +130,25 @@ func TestNotices(t *testing.T) {
 		}
 		if n := len(a.matters); n > maxNotices {
 			t.Errorf("%d matters are remembered", n)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestNoticesHoldNothingBack: many notices at once do not hold back an incident.
+func TestNoticesHoldNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		a := start(Options{}, to(r, Info))
+		for n := range burst + 1 {
+			a.Notice(Message{Key: fmt.Sprint("key", n), Title: "x"})
+		}
+		synctest.Wait()
+		r.sent()
+		a.Change(changeOf(incident.Opened, numbered(1)))
+		synctest.Wait()
+		if got := r.sent(); got != "opened" {
+			t.Errorf("got %q", got)
 		}
 		closeAlerts(t, a)
 	})
@@ -147,7 +172,7 @@ func TestOneHangs(t *testing.T) {
 			t.Errorf("%d delivered, want 200", n)
 		}
 		s := a.Stats()["slow"]
-		if s.Failed == 0 || s.Dropped != 200-backlog || s.Delivered != 0 || strings.Count(log.String(), "alert dropped") != int(s.Dropped) {
+		if s.Failed == 0 || s.Dropped != 200-64 || s.Delivered != 0 || strings.Count(log.String(), "alert dropped") != int(s.Dropped) {
 			t.Errorf("got %+v", s)
 		}
 		if n := strings.Count(log.String(), "could not deliver"); n != 1 {
@@ -319,6 +344,19 @@ func TestNewDestination(t *testing.T) {
 		if got := first.sent() + ", " + second.sent(); got != ", opened opened" {
 			t.Errorf("at the second start: %q", got)
 		}
+		many = 5
+		a.SetDestinations(t.Context(), []*Destination{named(second, "fifth")})
+		synctest.Wait()
+		if got := second.sent(); got != "opened opened opened opened opened" {
+			t.Errorf("five: %q", got)
+		}
+		many = 6
+		a.SetDestinations(t.Context(), []*Destination{named(first, "first"), named(second, "sixth")})
+		synctest.Wait()
+		if got := second.sent(); got != "digest" {
+			t.Errorf("six: %q", got)
+		}
+		first.sent()
 		third := &recorder{}
 		many = 20
 		a.SetDestinations(t.Context(), []*Destination{named(first, "first"), named(third, "third")})

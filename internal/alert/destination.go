@@ -115,20 +115,18 @@ func NewDestinations(all []Settings, getenv func(string) (string, bool), log *sl
 	var ds []*Destination
 	var errs []error
 	times := make(map[string]int)
-	var each []Settings
 	for _, s := range all {
-		each = append(each, s.each()...)
-	}
-	for _, s := range each {
-		d, err := newDestination(s, getenv, log)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		for _, one := range s.each() {
+			d, err := newDestination(one, getenv, log)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if times[d.Name]++; times[d.Name] > 1 {
+				d.Name = fmt.Sprintf("%s (%d)", d.Name, times[d.Name])
+			}
+			ds = append(ds, d)
 		}
-		if times[d.Name]++; times[d.Name] > 1 {
-			d.Name = fmt.Sprintf("%s (%d)", d.Name, times[d.Name])
-		}
-		ds = append(ds, d)
 	}
 	return ds, errors.Join(errs...)
 }
@@ -145,8 +143,9 @@ func (d *Destination) send(ctx context.Context, all ...*Message) (answer string,
 	defer cancel()
 	for n := 0; ; n++ {
 		answer, err = d.try(ctx, all...)
-		var t temporary
-		if !errors.As(err, &t) || !pause(ctx, max(t.after, backoff(n))) {
+		t, temp := errors.AsType[temporary](err)
+		wait := max(t.after, backoff(n))
+		if end, _ := ctx.Deadline(); !temp || time.Until(end) <= wait || !loop.Pause(ctx, wait) {
 			return answer, err
 		}
 	}
@@ -166,14 +165,6 @@ func (t temporary) Unwrap() error { return t.error }
 func backoff(try int) time.Duration {
 	most := 250 * time.Millisecond << min(try, 10)
 	return most/2 + rand.N(most/2)
-}
-
-// pause waits, unless ctx ends before that.
-func pause(ctx context.Context, d time.Duration) bool {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
-		return false
-	}
-	return loop.Pause(ctx, d)
 }
 
 // toLog writes messages to the log, a line each.

@@ -167,14 +167,17 @@ func judge(resp *http.Response, body []byte) (answer string, err error) {
 	return answer, fmt.Errorf("refused: the server answered %s", answer)
 }
 
-// retryAfter is how long the server wants us to wait, an hour at most: seconds, or a
-// date (RFC 9110 section 10.2.3).
+// maxRetryAfter is the most that we heed.
+const maxRetryAfter = time.Hour
+
+// retryAfter is how long the server wants us to wait: seconds, or a date (RFC 9110
+// section 10.2.3).
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	seconds, err := strconv.Atoi(value)
-	wait := time.Duration(min(seconds, 3600)) * time.Second
+	wait := time.Duration(min(seconds, 1e6)) * time.Second
 	if date, dated := http.ParseTime(value); err != nil && dated == nil {
 		wait = time.Until(date)
 	}
-	return min(max(wait, 0), time.Hour)
+	return min(max(wait, 0), maxRetryAfter)
 }

@@ -3,6 +3,7 @@ package alert
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -258,17 +260,18 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-func TestPauseEnds(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if pause(ctx, time.Hour) {
-		t.Error("it waited")
-	}
-	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if pause(ctx, time.Hour) {
-		t.Error("it would wait for longer than there is time")
-	}
+// TestSendEnds: it does not wait for a time that there is not, nor after the end.
+func TestSendEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for after, ctx := range map[time.Duration]context.Context{httpTimeout: t.Context(), time.Second: ended} {
+			begun, r := time.Now(), &recorder{err: temporary{errDown, after}}
+			if _, err := to(r, Info).send(ctx, testMessage("mail")); !errors.Is(err, errDown) || r.sent() != "test" || time.Since(begun) > 0 {
+				t.Errorf("not before %s: %v after %s", after, err, time.Since(begun))
+			}
+		}
+	})
 }
 
 func TestKinds(t *testing.T) {

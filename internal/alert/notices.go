@@ -88,7 +88,7 @@ func (a *Alerts) isNews(m *Message) bool {
 		m.Severity = last.Worst
 		delete(a.matters, m.Key)
 		return true
-	case open && last.Message.Title == m.Title && last.Message.Severity == m.Severity && m.At.Sub(last.Message.At) < sameAfter:
+	case open && last.Message.Title == m.Title && last.Message.Severity == m.Severity && m.At.Sub(last.Message.At).Abs() < sameAfter:
 		return false
 	}
 	if open || len(a.matters) < maxNotices {

@@ -20,6 +20,8 @@ type State struct {
 	Destinations []string `json:"destinations"`
 	// Waiting are the messages that were not delivered yet, by destination.
 	Waiting map[string][]Waiting `json:"waiting,omitempty"`
+	// NotBefore is the time before which a destination wants nothing.
+	NotBefore map[string]time.Time `json:"not_before,omitempty"`
 }
 
 // State returns the state for [Options.State] at the next start. What is held back
@@ -27,8 +29,11 @@ type State struct {
 func (a *Alerts) State() State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := State{Matters: slices.Collect(maps.Values(a.matters)), Destinations: slices.Clone(a.known), Waiting: make(map[string][]Waiting)}
+	s := State{Matters: slices.Collect(maps.Values(a.matters)), Destinations: slices.Clone(a.known), Waiting: make(map[string][]Waiting), NotBefore: make(map[string]time.Time)}
 	for name, b := range a.boxes {
+		if time.Now().Before(b.until) {
+			s.NotBefore[name] = b.until
+		}
 		if len(b.waiting) > 0 {
 			s.Waiting[name] = slices.Clone(b.waiting)
 		}
@@ -53,6 +58,9 @@ func (a *Alerts) restore(s State) {
 			m.Message.What = WhatNotice
 			a.matters[m.Message.Key] = m
 		}
+	}
+	for name, t := range s.NotBefore {
+		a.box(name).until = time.Now().Add(min(time.Until(t), maxRetryAfter))
 	}
 	for name, all := range s.Waiting {
 		b := a.box(name)

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -184,15 +185,25 @@ func TestGivenUp(t *testing.T) {
 }
 
 // TestRetryAfter: a server that names a time is left alone until then, though
-// something new comes.
+// something new comes, and after a reload, a stop or a crash. That time is an hour away
+// at most, whatever the file or the clock states.
 func TestRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &recorder{err: temporary{errDown, time.Hour}}
-		a := start(Options{}, to(r, Info))
+		r, file := &recorder{err: temporary{errDown, time.Hour}}, &disk{}
+		a := start(Options{Save: file.save}, to(r, Info))
 		a.Change(changeOf(incident.Opened, numbered(1)))
 		synctest.Wait()
 		r.fail(nil)
 		a.Change(changeOf(incident.Opened, numbered(2)))
+		a.SetDestinations(t.Context(), []*Destination{to(r, Info)})
+		time.Sleep(2 * savePause)
+		killed := file.read(t)
+		closeAlerts(t, a)
+		stopped := file.read(t)
+		if !stopped.NotBefore["recorder"].Equal(killed.NotBefore["recorder"]) {
+			t.Errorf("%v is left alone, and by a crash %v", stopped.NotBefore, killed.NotBefore)
+		}
+		a = start(Options{State: killed}, to(r, Info))
 		time.Sleep(59 * time.Minute)
 		if got := r.sent(); got != "opened" {
 			t.Errorf("before its time: %q", got)
@@ -202,6 +213,67 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("then: %q", got)
 		}
 		closeAlerts(t, a)
+	})
+}
+
+// TestRetryAfterIsBounded: a date far in the future in the file keeps no alert back for
+// more than an hour.
+func TestRetryAfterIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		a := start(Options{State: State{NotBefore: map[string]time.Time{"recorder": time.Now().AddDate(300, 0, 0)}, Destinations: []string{"recorder"}}}, to(r, Info))
+		a.Change(changeOf(incident.Opened, numbered(1)))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := r.sent(); got != "opened" {
+			t.Errorf("got %q", got)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestPauses: a destination that is away is tried after a minute, two, four, up to four
+// hours, for three days.
+func TestPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []string
+		last := time.Now()
+		d := &Destination{Name: "away", timeout: httpTimeout, try: func(context.Context, ...*Message) (string, error) {
+			tries = append(tries, time.Since(last).String())
+			last = time.Now()
+			return "", temporary{errDown, 2 * httpTimeout} // no second try at once
+		}}
+		a := start(Options{}, d)
+		a.Change(changeOf(incident.Opened, numbered(1)))
+		time.Sleep(80 * time.Hour)
+		synctest.Wait()
+		want := "0s 1m0s 2m0s 4m0s 8m0s 16m0s 32m0s 1h4m0s 2h8m0s" + strings.Repeat(" 4h0m0s", 17)
+		if got := strings.Join(tries, " "); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if s := a.Stats()["away"]; s.Dropped != 1 {
+			t.Errorf("%+v", s)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestTooMuchInTheFile: a full queue and a digest are read, and no more.
+func TestTooMuchInTheFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for n, dropped := range map[int]uint64{64: 0, 65: 0, 66: 1} {
+			state := State{Waiting: map[string][]Waiting{}, Destinations: []string{"recorder"}}
+			for k := range n {
+				c := changeOf(incident.Opened, numbered(k+1))
+				state.Waiting["recorder"] = append(state.Waiting["recorder"], Waiting{messageOf(&c, "mail"), time.Now()})
+			}
+			a := start(Options{State: state}, to(&recorder{}, Info))
+			synctest.Wait()
+			if s := a.Stats()["recorder"]; s.Dropped != dropped || s.Delivered != min(uint64(n), 65) {
+				t.Errorf("of %d: %+v", n, s)
+			}
+			closeAlerts(t, a)
+		}
 	})
 }
 

@@ -42,7 +42,7 @@ var events = map[incident.What]string{
 func noteOf(c *incident.Change, host string) *Message {
 	return Message{
 		Key: string(c.What) + "-" + c.Identity.String(), What: string(c.What), At: c.At,
-		Title: clean.Name(c.Identity.String()) + " " + events[c.What], Text: c.Words, Next: commands(c.Identity, false),
+		Title: short(c.Identity.String(), 64) + " " + events[c.What], Text: c.Words, Next: commands(c.Identity, false),
 	}.from(host)
 }
 
@@ -165,7 +165,7 @@ func holds(i *incident.Incident) bool { return i.Strongest() >= tlsstate.Tempfai
 
 func destinationTitle(c *incident.Change) string {
 	i := &c.Incident
-	to := clean.Name(i.Identity.Name)
+	to := short(i.Identity.Name, 64)
 	switch {
 	case c.What == incident.Closed:
 		return fmt.Sprintf("mail to %s: %s", to, i.ClosedBy.Words())

@@ -164,5 +164,21 @@ func TestLongNames(t *testing.T) {
 		if m := messageOf(&c, "mail"); !strings.HasSuffix(m.Title, " came without TLS") || id.Kind == tlsstate.Address && !strings.Contains(m.Title, id.Name) {
 			t.Errorf("title %s", m.Title)
 		}
+		for what, words := range events {
+			if m := messageOf(&incident.Change{What: what, Identity: id}, "mail"); !strings.HasSuffix(m.Title, words) {
+				t.Errorf("title %s", m.Title)
+			}
+		}
+	}
+	i := stripped()
+	i.Identity = tlsstate.Identity{Kind: tlsstate.Destination, Name: long}
+	for what, end := range map[incident.What]string{incident.Opened: " waits: it is not reached over TLS; 3 attempts so far", incident.Closed: ": TLS as expected again"} {
+		if i.Done[tlsstate.Tempfail]++; what == incident.Closed {
+			i.ClosedBy = incident.Met
+		}
+		c := changeOf(what, i)
+		if m := messageOf(&c, "mail"); !strings.HasSuffix(m.Title, end) {
+			t.Errorf("title %s", m.Title)
+		}
 	}
 }

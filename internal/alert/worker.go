@@ -28,6 +28,7 @@ const (
 type box struct {
 	Stats
 	waiting []Waiting
+	until   time.Time // the server wants nothing before
 	// delivery is under a lock of its own.
 	delivery trouble.State
 }
@@ -60,7 +61,6 @@ type worker struct {
 	cancel context.CancelFunc
 
 	failing time.Time // since then nothing was delivered; zero: it works
-	until   time.Time // the server wants nothing before
 }
 
 // newWorker makes a worker, which does not run. If the destination is new, it is
@@ -99,14 +99,11 @@ func (w *worker) run() {
 	if w.to.repeats {
 		ticks = time.Tick(repeatEvery)
 	}
-	retry := time.NewTimer(0) // something may wait since the last stop
+	retry := time.NewTimer(time.Until(w.until)) // something may wait since the last stop
 	defer retry.Stop()
 	for running := true; running; {
 		select {
 		case <-w.news:
-			if time.Now().Before(w.until) {
-				continue
-			}
 		case <-retry.C:
 		case <-ticks:
 			if w.repeat() != nil {
@@ -114,6 +111,9 @@ func (w *worker) run() {
 			}
 		case <-w.stop:
 			running = false
+		}
+		if time.Now().Before(w.until) {
+			continue
 		}
 		if pause := w.deliver(); pause > 0 {
 			retry.Reset(pause)
@@ -125,23 +125,16 @@ func (w *worker) run() {
 // to pause.
 func (w *worker) deliver() (pause time.Duration) {
 	for pause == 0 && w.ctx.Err() == nil {
-		m, ok := w.first()
-		if !ok {
+		w.alerts.mu.Lock()
+		waiting := w.waiting // its first one stays in its place
+		w.alerts.mu.Unlock()
+		if len(waiting) == 0 {
 			break
 		}
-		_, err := w.to.send(w.ctx, m.Message)
-		pause = w.outcome(m, err)
+		_, err := w.to.send(w.ctx, waiting[0].Message)
+		pause = w.outcome(waiting[0], err)
 	}
 	return pause
-}
-
-func (w *worker) first() (m Waiting, ok bool) {
-	w.alerts.mu.Lock()
-	defer w.alerts.mu.Unlock()
-	if len(w.waiting) == 0 {
-		return m, false
-	}
-	return w.waiting[0], true
 }
 
 // outcome counts a delivery. A message that failed for now waits behind those of
@@ -161,7 +154,9 @@ func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
 		if w.failing.IsZero() {
 			w.failing = now
 		}
-		w.until = now.Add(after)
+		if w.until = now.Add(after); after > 0 {
+			loop.Wake(w.alerts.changed)
+		}
 		return max(after, min(firstRetry+now.Sub(w.failing), lastRetry))
 	case err == nil:
 		w.Delivered++
