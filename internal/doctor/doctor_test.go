@@ -91,7 +91,7 @@ func TestPostfixChecks(t *testing.T) {
 		{"TLS from the first byte", []string{"smtpd_tls_wrappermode = yes"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "broken starttls: wants TLS from the first byte | postconf -P 'smtp/inet/smtpd_tls_wrappermode=no'"}},
 		{"a certificate that is not there", []string{"smtpd_tls_chain_files = tls/none.pem"}, stockServices, "submission/inet/smtpd_milters =",
-			[]string{"ok milter", "broken starttls: its certificate or key /var/spool/postfix/tls/none.pem does not exist"}},
+			[]string{"ok milter", "broken starttls: offers STARTTLS, which fails: its certificate or key /var/spool/postfix/tls/none.pem does not exist"}},
 		{"a key that is not there", []string{"smtpd_tls_chain_files = ", "smtpd_tls_cert_file = /dev/null", "smtpd_tls_key_file = /none.key"}, stockServices, "submission/inet/smtpd_milters =",
 			[]string{"ok milter", "broken starttls: its certificate or key /none.key does not exist"}},
 		{"a queue without a socket, not asked", []string{"smtpd_milters = ", "queue_directory = /var/spool/postfix-out"}, stockServices, "submission/inet/smtpd_milters =",

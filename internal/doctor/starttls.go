@@ -51,7 +51,7 @@ func (p *Postfix) offerCheck(s service) Finding {
 	files := p.certificate(s)
 	switch {
 	case len(files) == 0:
-		return p.noCertificate(s, "has no certificate, so it offers no STARTTLS")
+		return p.noCertificate(s, "has no certificate: it offers STARTTLS and refuses it")
 	case files[0] == anonymous: // postconf(5)
 		return note(check, fmt.Sprintf("service %s offers STARTTLS without a certificate, by anonymous ciphers: peers that know none of these send in clear", s.name), "")
 	}
@@ -60,7 +60,7 @@ func (p *Postfix) offerCheck(s service) Finding {
 			file = filepath.Join(p.main["queue_directory"], file)
 		}
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return broken(check, fmt.Sprintf("service %s offers no STARTTLS: its certificate or key %s does not exist", s.name, file), "")
+			return broken(check, fmt.Sprintf("service %s offers STARTTLS, which fails: its certificate or key %s does not exist", s.name, file), "")
 		}
 	}
 	return fine(check, fmt.Sprintf("service %s offers STARTTLS", s.name))

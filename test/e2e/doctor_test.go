@@ -81,9 +81,22 @@ func settle(t *testing.T, etc string) {
 	}
 }
 
-// examine runs doctor and returns the worst finding of each check. It fails by
-// its exit status where something is broken.
+// examine returns the worst finding of each check.
 func examine(t *testing.T, etc, config string) map[string]doctor.Finding {
+	t.Helper()
+	worst := map[string]doctor.Finding{}
+	rank := map[doctor.Severity]int{doctor.Fine: 1, doctor.Note: 2, doctor.Broken: 3}
+	for _, f := range doctorSays(t, etc, config) {
+		if rank[f.Severity] > rank[worst[f.Check].Severity] {
+			worst[f.Check] = f
+		}
+	}
+	return worst
+}
+
+// doctorSays runs doctor and returns all that it finds. It fails by its exit status
+// where something is broken.
+func doctorSays(t *testing.T, etc, config string) (all []doctor.Finding) {
 	t.Helper()
 	cmd := exec.Command(binary, "doctor", "--postfix", etc, "--config", config, "--json")
 	out, err := cmd.Output()
@@ -91,8 +104,6 @@ func examine(t *testing.T, etc, config string) map[string]doctor.Finding {
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.Fatalf("doctor: %v\n%s", err, out)
 	}
-	worst := map[string]doctor.Finding{}
-	rank := map[doctor.Severity]int{doctor.Fine: 1, doctor.Note: 2, doctor.Broken: 3}
 	broken := false
 	for line := range strings.Lines(string(out)) {
 		var f doctor.Finding
@@ -100,14 +111,12 @@ func examine(t *testing.T, etc, config string) map[string]doctor.Finding {
 			t.Fatalf("%s: %v", line, err)
 		}
 		broken = broken || f.Severity == doctor.Broken
-		if rank[f.Severity] > rank[worst[f.Check].Severity] {
-			worst[f.Check] = f
-		}
+		all = append(all, f)
 	}
 	if broken != (err != nil) {
 		t.Errorf("doctor: %v\n%s", err, out)
 	}
-	return worst
+	return all
 }
 
 // holds compares findings; no severity is a check that must have found nothing.
