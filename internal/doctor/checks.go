@@ -209,7 +209,7 @@ func (p *Postfix) limitChecks() (all []Finding) {
 	for _, s := range p.services {
 		for _, l := range limits {
 			v := p.value(s, l[1])
-			if v != "" && !p.isYes(s, l[1]) && strings.HasPrefix(l[1], s.program+"_") && (s.isPort25() || slices.Contains(public, s)) {
+			if v != "" && !p.isYes(s, l[1]) && strings.HasPrefix(l[1], s.program+"_") && (s.program == "postscreen" || slices.Contains(public, s)) {
 				all = append(all, note(l[0], fmt.Sprintf("%s = %s: %s", l[1], v, l[2]), ""))
 			}
 		}

@@ -145,6 +145,9 @@ func TestFront(t *testing.T) {
 	expect(t, parse(mainCF(), stockServices, "smtp/inet/smtpd_upstream_proxy_protocol = haproxy\nsubmission/inet/smtpd_milter_maps = x").limitChecks(), []string{"note front: passes STARTTLS through"})
 	expect(t, parse(mainCF("postscreen_upstream_proxy_protocol = haproxy"), "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "").limitChecks(),
 		[]string{"note front: peers' addresses come from a proxy"})
+	behind := parse(mainCF(), "10025 inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", "10025/inet/postscreen_upstream_proxy_protocol = haproxy")
+	expect(t, behind.limitChecks(), []string{"note front: peers' addresses come from a proxy"})
+	expect(t, behind.milterChecks([]string{ourSocket}, nil), []string{"ok milter: service smtpd "})
 }
 
 // TestHost: what of the host keeps the peers, or Postfix, from us.

@@ -106,10 +106,7 @@ func (s service) isPort25() bool {
 // smtpd returns the smtpd(8) services: the public ones, which are port 25 and
 // what postscreen(8) hands its clients to, and the others.
 func (p *Postfix) smtpd() (public, others []service) {
-	screened := false
-	for _, s := range p.services {
-		screened = screened || s.isPort25() && s.program == "postscreen"
-	}
+	screened := slices.ContainsFunc(p.services, func(s service) bool { return s.program == "postscreen" })
 	for _, s := range p.services {
 		switch {
 		case s.program != "smtpd":
