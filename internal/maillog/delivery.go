@@ -74,6 +74,9 @@ const (
 	NotOffered
 	// Handshake: it offered STARTTLS, and the handshake failed.
 	Handshake
+	// Ended: the connection ended within TLS, and at level "may" Postfix would have tried
+	// once more in clear.
+	Ended
 )
 
 // DeliverySink receives what [Deliveries] finds. What it is lent is valid
@@ -175,7 +178,7 @@ func (s *sender) lost(at time.Time) {
 	s.gap = at
 	for _, p := range s.processes {
 		for relay := range p.tls {
-			p.tls[relay] = tlsstate.Security{}
+			p.tls[relay] = connection{}
 		}
 	}
 }
@@ -192,7 +195,7 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 			}
 			s.clients++
 		}
-		p = &client{tls: make(map[string]tlsstate.Security), offered: make(map[string]bool), failed: make(map[string]bool)}
+		p = &client{tls: make(map[string]connection), offered: make(map[string]bool), failed: make(map[string]bool)}
 		s.processes[pid] = p
 	}
 	p.at = now
@@ -224,7 +227,7 @@ func (d *Deliveries) forgetOld(at time.Time) {
 func (s *sender) smtp(at time.Time, pid uint32, msg []byte) {
 	p := s.process(at, pid)
 	if relay, security, ok, whole := tlsLine(msg); whole {
-		p.tls[relay] = security
+		p.tls[relay] = connection{security, at}
 		return
 	} else if ok {
 		s.lost(at.Add(time.Second))
@@ -265,12 +268,12 @@ func (s *sender) status(at time.Time, pid uint32, msg []byte) bool {
 // final reports a delivery that ended.
 func (s *sender) final(at time.Time, pid uint32, p *client, line *status) {
 	// Delays are rounded to two digits; the time of a line is cut to seconds.
-	known := at.Add(-line.Took - line.Took/10 - 200*time.Millisecond).After(s.gap)
+	began := at.Add(-line.Took - line.Took/10 - 200*time.Millisecond)
 	line.At, line.From, line.PID, line.Skipped = at, s.name, pid, p.skipped
-	if line.Refusal == NoRefusal && line.Status == Deferred && p.broken {
-		line.Refusal = Handshake
+	if line.Refusal == NoRefusal && line.Status == Deferred {
+		line.Refusal = p.refusal(line)
 	}
-	p.finish(line, known)
+	p.finish(line, began.Truncate(time.Second), began.After(s.gap))
 	if s.out = line.Delivery; line.Status != Sent {
 		s.out.TLS, s.out.Security, s.out.Offered, s.out.Failed = TLSUnknown, tlsstate.Security{}, false, false
 	}

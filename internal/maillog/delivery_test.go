@@ -22,7 +22,7 @@ func (d *deliveries) Delivered(v *Delivery) {
 		word string
 	}{
 		{v.Status == Deferred, "deferred"}, {v.Status == Bounced, "bounced"}, {v.Reused, "reused"}, {v.Offered, "offered"},
-		{v.Failed, "failed"}, {v.Refusal == NotOffered, "not-offered"}, {v.Refusal == Handshake, "handshake"},
+		{v.Failed, "failed"}, {v.Refusal == NotOffered, "not-offered"}, {v.Refusal == Handshake, "handshake"}, {v.Refusal == Ended, "ended"},
 		{v.Suspended, "suspended"}, {len(v.Skipped) > 0, "skipped=" + strings.Join(v.Skipped, ",")},
 	} {
 		if flag.on {
@@ -39,15 +39,16 @@ func (d *Deliveries) line(at time.Time, program string, pid uint32, message []by
 }
 
 const (
-	tls13   = "Untrusted TLS connection established to mx.bank.test[127.0.0.2]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (P-256) server-digest SHA256"
-	tls13b  = "Trusted TLS connection reused to mx2.bank.test[127.0.0.3]:25: TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)"
-	sent    = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4Q9)"
-	offer   = "Host offered STARTTLS: [mx.bank.test]"
-	notTLS  = "4Q1: TLS is required, but was not offered by host mx.bank.test[127.0.0.2]"
-	held    = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.7.4, status=deferred (TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
-	refused = "4Q1: to=<bob@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.0.0, status=deferred (host mx.bank.test[127.0.0.2] said: 450 no (in reply to RCPT TO command))"
-	down    = "4Q1: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0/0.1/0, dsn=4.4.1, status=deferred (connect to mx2.bank.test[127.0.0.3]:25: Connection refused)"
-	suspend = "4Q2: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0.1/0/0, dsn=4.7.4, status=deferred (delivery temporarily suspended: TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
+	tls13    = "Untrusted TLS connection established to mx.bank.test[127.0.0.2]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (P-256) server-digest SHA256"
+	tls13b   = "Trusted TLS connection reused to mx2.bank.test[127.0.0.3]:25: TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)"
+	sent     = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4Q9)"
+	offer    = "Host offered STARTTLS: [mx.bank.test]"
+	notTLS   = "4Q1: TLS is required, but was not offered by host mx.bank.test[127.0.0.2]"
+	held     = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.7.4, status=deferred (TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
+	refused  = "4Q1: to=<bob@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=0.2, delays=0.1/0/0.1/0, dsn=4.0.0, status=deferred (host mx.bank.test[127.0.0.2] said: 450 no (in reply to RCPT TO command))"
+	down     = "4Q1: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0/0.1/0, dsn=4.4.1, status=deferred (connect to mx2.bank.test[127.0.0.3]:25: Connection refused)"
+	endedTLS = "4Q1: to=<ann@bank.test>, relay=mx.bank.test[127.0.0.2]:25, delay=300, delays=300/0/0.1/0, dsn=4.4.2, status=deferred (lost connection with mx.bank.test[127.0.0.2] while performing the EHLO handshake)"
+	suspend  = "4Q2: to=<ann@bank.test>, relay=none, delay=0.2, delays=0.1/0.1/0/0, dsn=4.7.4, status=deferred (delivery temporarily suspended: TLS is required, but was not offered by host mx.bank.test[127.0.0.2])"
 )
 
 func TestDeliveries(t *testing.T) {
@@ -85,6 +86,15 @@ func TestDeliveries(t *testing.T) {
 		{"suspended", []string{suspend}, "4Q2 bank.test  unknown deferred not-offered suspended"},
 		{"the second host is down", []string{notTLS, down}, "4Q1 bank.test  unknown deferred skipped=mx.bank.test"},
 		{"a handshake failed, the second host is down", []string{"SSL_connect error to mx.bank.test[127.0.0.2]:25: -1", "4Q1: Cannot start TLS: handshake failure", down}, "4Q1 bank.test  unknown deferred handshake"},
+		{"TLS ends early, of a message that waited", []string{tls13, endedTLS}, "4Q1 bank.test mx.bank.test unknown deferred ended"},
+		{"the same by a time-out", []string{tls13, strings.Replace(endedTLS, "lost connection with mx.bank.test[127.0.0.2] while", "conversation with mx.bank.test[127.0.0.2] timed out while", 1)}, "4Q1 bank.test mx.bank.test unknown deferred ended"},
+		{"the same of a new message", []string{tls13, strings.Replace(endedTLS, "=300/", "=299/", 1)}, "4Q1 bank.test mx.bank.test unknown deferred"},
+		{"the same without TLS", []string{endedTLS}, "4Q1 bank.test mx.bank.test unknown deferred"},
+		{"the same by the words of the server", []string{tls13, strings.Replace(endedTLS, "(lost", "(host mx.bank.test[127.0.0.2] said: 450 lost", 1)}, "4Q1 bank.test mx.bank.test unknown deferred"},
+		{"TLS ends early, the second host is down", []string{tls13, "4Q1: lost connection with mx.bank.test[127.0.0.2] while performing the EHLO handshake", strings.Replace(down, "=0.1/", "=300/", 1)}, "4Q1 bank.test  unknown deferred ended"},
+		{"no TLS ends early, the second host is down", []string{"4Q1: lost connection with mx.bank.test[127.0.0.2] while performing the EHLO handshake", strings.Replace(down, "=0.1/", "=300/", 1)}, "4Q1 bank.test  unknown deferred"},
+		{"TLS ends early, the second host takes it, and defers the next", []string{tls13, "4Q1: lost connection with mx.bank.test[127.0.0.2] while performing the EHLO handshake", tls13b, other.Replace(sent), strings.Replace(down, "4Q1", "4Q2", 1)},
+			"4Q1 bank.test mx2.bank.test TLSv1.2|4Q2 bank.test  unknown deferred"},
 		{"second host", []string{notTLS, tls13b, other.Replace(sent)}, "4Q1 bank.test mx2.bank.test TLSv1.2 skipped=mx.bank.test"},
 		{"failed handshake", []string{strings.Replace(held, "TLS is required, but was not offered by host mx.bank.test[127.0.0.2]", "Cannot start TLS: handshake failure", 1)}, "4Q1 bank.test mx.bank.test unknown deferred handshake"},
 		{"a reply that plays Postfix", []string{tls13, strings.Replace(sent, "250 2.0.0 Ok", "250 x, status=deferred (TLS is required, but ", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
@@ -263,7 +273,8 @@ func TestLevelsOfConnections(t *testing.T) {
 // in one pass with the sessions of the receiving side.
 func TestReadDeliveries(t *testing.T) {
 	lines := []string{
-		"mx1 postfix/smtp[7]: " + tls13, "mx2 postfix/smtp[7]: " + offer, "mx1 postfix/smtp[7]: " + sent,
+		"mx1 postfix/smtp[7]: " + tls13, "mx2 postfix/smtp[7]: " + offer,
+		"mx1 postfix/smtp[7]: " + strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/0.1/40", 1),
 		"mx2 postfix/smtp[7]: " + sent, "mx1 postfix/qmgr[9]: 4Q1: removed", "mx1 postfix/error[8]: " + suspend,
 		"mx1 postfix/smtpd[3]: connect from a[192.0.2.1]", "mx1 postfix/tlsproxy[7]: " + tls13,
 	}
@@ -312,5 +323,20 @@ func TestGoldenDeliveries(t *testing.T) {
 	truth := map[string]int{"TLSv1.3": 20, "TLSv1.2": 12, "weak": 6, "clear": 44}
 	if !maps.Equal(uses, truth) {
 		t.Errorf("%v, want %v", uses, truth)
+	}
+}
+
+// TestLineOfAnotherDelivery: a line about TLS that is older than the delivery is that of
+// one whose end was lost. Nothing is concluded from it.
+func TestLineOfAnotherDelivery(t *testing.T) {
+	for delays, want := range map[string]string{"0.1/0/0.1/0": "unknown", "0.1/0/8/0": "unknown", "0.1/0/9/0": "TLSv1.3", "0.1/0/0.1/10": "TLSv1.3"} {
+		var found deliveries
+		d, at := NewDeliveries(&found), time.Unix(1_800_000_000, 0)
+		d.Gap(at.Add(-time.Hour))
+		d.line(at, "postfix/smtp", 7, []byte(tls13))
+		d.line(at.Add(10*time.Second), "postfix/smtp", 7, []byte(strings.Replace(sent, "0.1/0/0.1/0", delays, 1)))
+		if got := strings.Join(found.all, "|"); got != "4Q1 bank.test mx.bank.test "+want {
+			t.Errorf("%s: %s, want %s", delays, got, want)
+		}
 	}
 }

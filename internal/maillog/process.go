@@ -12,19 +12,27 @@ type client struct {
 	at int64
 	// tls are the connections that were encrypted and not used yet; zero for one
 	// that may have ended.
-	tls map[string]tlsstate.Security
+	tls map[string]connection
 	// offered and failed are the hosts that the lines since the last delivery
-	// name; broken is set if the handshake with any failed.
+	// name; broken is set if the handshake with any failed, ended if a connection
+	// ended after it.
 	offered, failed map[string]bool
-	broken          bool
+	broken, ended   bool
 	skipped         []string
 	last            status // it may have more recipients
 }
 
-// finish finds how the delivery went. Further recipients of a message went with
-// the first, and have the same delays up to the connection; a later attempt did not.
-func (p *client) finish(s *status, known bool) {
-	security, encrypted := p.tls[s.relay]
+// connection is an encrypted one, and when its line was written.
+type connection struct {
+	tlsstate.Security
+	at time.Time
+}
+
+// finish finds how a delivery went that did not begin before the given second, of
+// which all lines are known or not. Further recipients of a message went with the
+// first, and have the same delays up to the connection; a later attempt did not.
+func (p *client) finish(s *status, began time.Time, known bool) {
+	of, encrypted := p.tls[s.relay]
 	s.Offered, s.Failed = p.offered[s.Host], p.failed[s.Host]
 	l := &p.last
 	same := l.QueueID == s.QueueID && l.relay == s.relay && l.connect == s.connect && l.tls == s.tls && !s.At.Add(-s.Took-time.Second).After(l.At)
@@ -33,9 +41,9 @@ func (p *client) finish(s *status, known bool) {
 		return
 	}
 	switch use := s.tlsField(); {
-	case encrypted && security.Protocol == "" && use != Clear:
+	case encrypted && (of.Protocol == "" || of.at.Before(began)) && use != Clear: // of a delivery whose end was lost, perhaps
 	case encrypted && use != Clear:
-		s.TLS, s.Security = Encrypted, security
+		s.TLS, s.Security = Encrypted, of.Security
 	case use == Encrypted: // its line is missing: at least there was TLS
 	case use == Clear || known:
 		s.TLS = Clear
@@ -45,7 +53,19 @@ func (p *client) finish(s *status, known bool) {
 	clear(p.tls)
 	clear(p.offered)
 	clear(p.failed)
-	p.skipped, p.broken = nil, false
+	p.skipped, p.broken, p.ended = nil, false, false
+}
+
+// refusal returns what a delivery was deferred for whose own line names no refusal.
+func (p *client) refusal(s *status) Refusal {
+	_, encrypted := p.tls[s.relay]
+	switch {
+	case p.broken:
+		return Handshake
+	case s.waited && (p.ended || encrypted && s.ended):
+		return Ended
+	}
+	return NoRefusal
 }
 
 // drop forgets the encrypted connections to a host: it is tried again, perhaps for
@@ -59,6 +79,11 @@ func (p *client) drop(host string) {
 	if p.last.Host == host {
 		p.last = status{}
 	}
+}
+
+// ended reports whether a text states that a connection ended.
+func ended(text []byte) bool {
+	return bytes.HasPrefix(text, lostWith) || bytes.HasPrefix(text, timedOut)
 }
 
 // trouble reads a line that ends the session with one host, but not the
@@ -80,10 +105,12 @@ func (p *client) trouble(msg []byte) {
 		// Postfix cuts lines at 2,000 bytes: it is not known to what it is a reply.
 		for relay := range p.tls {
 			if hostOf(relay) == host {
-				p.tls[relay] = tlsstate.Security{}
+				p.tls[relay] = connection{}
 			}
 		}
-	case bytes.HasPrefix(rest, lostWith), bytes.HasPrefix(rest, timedOut), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
+	case ended(rest), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
+		before := len(p.tls)
 		p.drop(host)
+		p.ended = p.ended || ended(rest) && len(p.tls) < before
 	}
 }

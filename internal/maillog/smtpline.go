@@ -81,8 +81,14 @@ type status struct {
 	// connect has the delays that all recipients of one session share, in the queue and
 	// for connecting, as they are written.
 	connect string
-	text    []byte
+	// waited is true of a message that Postfix sends in clear at level "may" where the
+	// connection ends within TLS, ended if the text states that one ended.
+	waited, ended bool
+	text          []byte
 }
+
+// mayWait is how many seconds that is by default (minimal_backoff_time).
+const mayWait = 300
 
 // statusLine reads "4Q1: to=<a@b>, orig_to=<c@d>, relay=H[A]:P, conn_use=2,
 // delay=1, delays=0/0/0/0, tls=may, dsn=2.0.0, status=sent (…)". Strangers choose
@@ -152,9 +158,11 @@ func address(b []byte) (domain string, rest []byte, ok bool) {
 // delays reads "before/queue/connect/send".
 func (s *status) delays(text string) {
 	for i, n := range strings.Split(text, "/") {
-		if seconds, err := strconv.ParseFloat(n, 64); err == nil && i >= 2 && seconds < 1e6 {
+		seconds, err := strconv.ParseFloat(n, 64)
+		if err == nil && i >= 2 && seconds < 1e6 {
 			s.Took += time.Duration(seconds * float64(time.Second))
 		}
+		s.waited = s.waited || i == 0 && seconds >= mayWait
 		if i == 1 || i == 2 {
 			s.connect += n + "/"
 		}
@@ -186,6 +194,8 @@ func (s *status) refused() {
 		s.Refusal = NotOffered
 	case bytes.HasPrefix(reason, cannotStart):
 		s.Refusal = Handshake
+	default:
+		s.ended = ended(reason)
 	}
 }
 

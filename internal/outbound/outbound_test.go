@@ -61,6 +61,7 @@ var (
 	unknown  = maillog.Delivery{Status: maillog.Sent}
 	refused  = maillog.Delivery{Status: maillog.Deferred, Refusal: maillog.NotOffered}
 	broken   = maillog.Delivery{Status: maillog.Deferred, Refusal: maillog.Handshake}
+	ended    = maillog.Delivery{Status: maillog.Deferred, Refusal: maillog.Ended}
 	deferred = maillog.Delivery{Status: maillog.Deferred}
 )
 
@@ -107,6 +108,7 @@ func TestProgressions(t *testing.T) {
 	for name, days := range map[string][]day{
 		"held, and released on the third day": {{refused, true}, {refused, true}, {inClear, false}, {inClear, false}},
 		"a failed handshake is no faster":     {{broken, true}, {broken, true}, {inClear, false}},
+		"nor a TLS connection that ends":      {{ended, true}, {ended, true}, {inClear, false}},
 		"back at once":                        {{refused, true}, {tls12, true}, {refused, true}, {refused, true}, {inClear, false}, {tls12, false}, {refused, true}},
 		"unknown is never clear":              {{unknown, true}, {unknown, true}, {unknown, true}, {refused, true}},
 		"other failures teach nothing":        {{deferred, true}, {deferred, true}, {deferred, true}, {refused, true}},

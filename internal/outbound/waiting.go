@@ -86,6 +86,8 @@ func reasonOf(d *maillog.Delivery) string {
 	switch {
 	case d.Refusal == maillog.Handshake || d.Failed:
 		return "the TLS handshake failed"
+	case d.Refusal == maillog.Ended:
+		return "the connection ended within TLS"
 	case d.Offered:
 		return "STARTTLS was offered and TLS did not come about"
 	}
