@@ -3,8 +3,11 @@
 package arch_test
 
 import (
+	"cmp"
 	"os/exec"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -76,6 +79,26 @@ func TestFloors(t *testing.T) {
 	for _, dep := range list(t, "Imports")["tlsratchet/tlsstate"] {
 		if slices.Contains(pure, dep) {
 			t.Errorf("tlsstate imports %s", dep)
+		}
+	}
+}
+
+// The table of rooms in docs/architecture.md has each room on its floor.
+func TestTableOfRooms(t *testing.T) {
+	rows := regexp.MustCompile("(?m)^\\| (\\d*) ?\\| `([a-z/]+)` \\|").FindAllStringSubmatch(documents(t)["docs/architecture.md"], -1)
+	listed, at := map[string]bool{}, ""
+	for _, row := range rows {
+		at = cmp.Or(row[1], at)
+		room := row[2]
+		if listed[room] = true; !isFree(room) && strconv.Itoa(floor(room)) != at {
+			t.Errorf("docs/architecture.md has %s on floor %s: it is on floor %d", room, at, floor(room))
+		}
+	}
+	for _, rooms := range floors {
+		for _, room := range rooms {
+			if !listed[room] {
+				t.Errorf("docs/architecture.md has no %s", room)
+			}
 		}
 	}
 }
