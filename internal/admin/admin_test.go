@@ -464,8 +464,15 @@ func seq(lines []admin.Line) iter.Seq2[admin.Line, error] {
 
 func TestResolve(t *testing.T) {
 	for name, want := range map[string]string{
-		"192.0.2.10":            "address:192.0.2.10",
-		"2001:db8::1":           "address:2001:db8::1",
+		"192.0.2.10":          "address:192.0.2.10",
+		"2001:db8::1":         "address:2001:db8::1",
+		"64:ff9b::192.0.2.10": "address:192.0.2.10",
+
+		"address:64:ff9b::192.0.2.10": "address:192.0.2.10",
+		"address:2001:DB8::1":         "address:2001:db8::1",
+		"address:none":                "address:none",
+		"destination:[192.0.2.10]":    "destination:[192.0.2.10]",
+
 		"2001:db8::/64":         "",
 		"MX1.Bank.Example.":     "domain:bank.example",
 		"domain:bank.example":   "domain:bank.example",

@@ -12,17 +12,18 @@ import (
 )
 
 // Resolve returns the identity that an operator means: "domain:bank.example"
-// as it is, an address, or a host name by its organisational domain. The error
-// says what would be right.
+// as it is, an address as sessions have it, or a host name by its organisational
+// domain. The error says what would be right.
 func Resolve(name string) (tlsstate.Identity, error) {
-	if id, err := tlsstate.ParseIdentity(name); err == nil {
-		return id, nil
-	}
+	id, err := tlsstate.ParseIdentity(name)
 	host, address := hostAndAddress(name)
-	if p, err := peer.Identify(peer.Client{Addr: address}); err == nil {
+	if p, wrong := peer.Identify(peer.Client{Addr: address}); wrong == nil && (err != nil || id.Kind == tlsstate.Address) {
 		return p.Address, nil
 	}
-	host, err := peer.Normalize(host)
+	if err == nil {
+		return id, nil
+	}
+	host, err = peer.Normalize(host)
 	if err != nil {
 		return tlsstate.Identity{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}

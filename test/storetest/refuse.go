@@ -80,8 +80,11 @@ func quotas(t *testing.T, s Store) {
 		{"its known ones, again", "192.0.2.1", Today + 1, 0, 60, 0, false},
 		{"its neighbour", "192.0.3.1", Today, 100, 10, 10, true},
 		{"IPv4 in IPv6", "::ffff:192.0.2.9", Today, 200, 5, 0, true},
-		{"a /48", "2001:db8:1:1::1", Today, 300, 70, 64, true},
-		{"the same /48", "2001:db8:1:2::1", Today, 400, 5, 0, true},
+		{"a /64", "2001:db8:1:1::1", Today, 300, 40, 32, true},
+		{"that /64, another address", "2001:db8:1:1::2", Today, 340, 5, 0, true},
+		{"its senders", "2001:db8:1:1::1", Today, 770, 40, 32, true},
+		{"another of its /48", "2001:db8:1:2::1", Today, 400, 40, 32, true},
+		{"a third of its /48", "2001:db8:1:3::1", Today, 440, 5, 0, true},
 		{"another /48", "2001:db8:2::1", Today, 500, 5, 5, true},
 		{"the next day", "192.0.2.1", Today + 1, 200, 5, 5, true},
 	}
@@ -103,7 +106,7 @@ func quotas(t *testing.T, s Store) {
 		merge(t, s, domain(600+i), pinned())
 	}
 	listener := tlsstate.Identity{Kind: tlsstate.Listener, Name: "192.0.2.25:25"}
-	if h, err := s.Update(listener, netip.MustParseAddr("2001:db8:1::1"), Today, seeing(Today, tlsstate.TLS12)); err != nil || h.Last != Today {
+	if h, err := s.Update(listener, netip.MustParseAddr("2001:db8:1:1::1"), Today, seeing(Today, tlsstate.TLS12)); err != nil || h.Last != Today {
 		t.Errorf("a listener: %+v, %v", h, err)
 	}
 	loads(t, s, listener, Sees(tlsstate.History{}, Today, tlsstate.TLS12))

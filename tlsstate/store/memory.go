@@ -70,7 +70,7 @@ func (m *Memory) load(id tlsstate.Identity) (tlsstate.History, error) {
 
 // Update is as [File.Update]; it never waits.
 func (m *Memory) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
-	by := source{from: networkOf(client), today: today}
+	by := sourceOf(client, today)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	cur, err := m.load(id)
@@ -83,7 +83,7 @@ func (m *Memory) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.
 		m.stats.refused(err)
 		return cur, fmt.Errorf("%s: %w", id, err)
 	case next == cur:
-	case by.newcomer(id, &cur) && !m.quota.admits(by.from, id.Kind, by.today):
+	case by.newcomer(id, &cur) && !m.quota.admits(&by, id.Kind):
 		m.stats.Refused++
 	default:
 		m.put(id, next)

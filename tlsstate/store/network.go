@@ -3,7 +3,31 @@ package store
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"tlsratchet/tlsstate"
 )
+
+// source is who brings a change, and when.
+type source struct {
+	from   network
+	subnet uint64 // the /64 of IPv6, else 0
+	today  tlsstate.Day
+	known  bool // it was known before: no newcomer of today
+}
+
+func sourceOf(client netip.Addr, today tlsstate.Day) source {
+	by := source{from: networkOf(client), today: today}
+	if client = client.Unmap(); client.Is6() {
+		b := client.As16()
+		by.subnet = binary.BigEndian.Uint64(b[:])
+	}
+	return by
+}
+
+// newcomer reports whether the change counts against the limits for newcomers.
+func (s *source) newcomer(id tlsstate.Identity, old *tlsstate.History) bool {
+	return *old == tlsstate.History{} && id.Kind != tlsstate.Listener && s.from != 0 && !s.known
+}
 
 // network is a client's network, its /24 or its /48 of IPv6: 48 bits under the
 // number of the family. 0 is none that is known.

@@ -6,10 +6,12 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// How many new identities of one kind a day one network may bring, and how many of all
-// kinds one operator.
+// How many new identities of one kind a day one network may bring, and how many of
+// them one /64 of IPv6, and how many of all kinds one operator. Hosters give each
+// customer a /64: none uses up what its neighbours need.
 const (
 	networkNewcomers  = 64
+	subnetNewcomers   = networkNewcomers / 2
 	operatorNewcomers = 256 * networkNewcomers
 )
 
@@ -26,22 +28,24 @@ type quota struct {
 // leaves no less for its neighbours' addresses.
 type share struct {
 	network
-	kind tlsstate.Kind
+	subnet uint64
+	kind   tlsstate.Kind
 }
 
-// admits counts a newcomer. It returns false if its network, or operator, has
+// admits counts a newcomer of a known network. It returns false if its network, /64, or operator, has
 // had its share of the day.
-func (q *quota) admits(from network, kind tlsstate.Kind, today tlsstate.Day) bool {
-	if from == 0 {
-		return true
-	}
-	q.turn(today)
-	n := maphash.Comparable(q.seed, share{from, kind})
-	o := maphash.Comparable(q.seed, from.operator())
-	if q.networks.count(n) >= networkNewcomers || q.operators.count(o) >= operatorNewcomers {
+func (q *quota) admits(by *source, kind tlsstate.Kind) bool {
+	q.turn(by.today)
+	n := maphash.Comparable(q.seed, share{by.from, 0, kind})
+	s := maphash.Comparable(q.seed, share{by.from, by.subnet, kind})
+	o := maphash.Comparable(q.seed, by.from.operator())
+	if q.networks.count(n) >= networkNewcomers || s != n && q.networks.count(s) >= subnetNewcomers || q.operators.count(o) >= operatorNewcomers {
 		return false
 	}
 	q.networks.add(n)
+	if s != n {
+		q.networks.add(s)
+	}
 	q.operators.add(o)
 	return true
 }

@@ -41,7 +41,7 @@ func TestQuotaCountsByNetworkAndDay(t *testing.T) {
 				day += tlsstate.Day(rapid.IntRange(1, 40).Draw(rt, "days"))
 				clear(admitted)
 			}
-			n := share{network(4<<familyBits) | network(rapid.IntRange(0, 1).Draw(rt, "network")), tlsstate.Kind(rapid.IntRange(1, 2).Draw(rt, "kind"))}
+			n := share{network(4<<familyBits) | network(rapid.IntRange(0, 1).Draw(rt, "network")), 0, tlsstate.Kind(rapid.IntRange(1, 2).Draw(rt, "kind"))}
 			today := day - tlsstate.Day(rapid.IntRange(0, 1).Draw(rt, "straddles"))
 			if q.day == 0 {
 				today = day
@@ -50,7 +50,7 @@ func TestQuotaCountsByNetworkAndDay(t *testing.T) {
 			if q.day != day {
 				today = day // the first of the day turns it
 			}
-			if got := q.admits(n.network, n.kind, today); got != want {
+			if got := q.admits(&source{from: n.network, today: today}, n.kind); got != want {
 				rt.Fatalf("newcomer %d of %s, %s: %v", admitted[n]+1, n.network, n.kind, got)
 			}
 			if want {
@@ -66,7 +66,7 @@ func TestQuotaOfAnOperator(t *testing.T) {
 	count := func(family, networks int) (n int) {
 		for i := range networks {
 			for range 2 * networkNewcomers {
-				if q.admits(network(family)<<familyBits|network(i), tlsstate.Domain, 1000) {
+				if q.admits(&source{from: network(family)<<familyBits | network(i), today: 1000}, tlsstate.Domain) {
 					n++
 				}
 			}
@@ -79,7 +79,7 @@ func TestQuotaOfAnOperator(t *testing.T) {
 	if n := count(6, 300); n != operatorNewcomers {
 		t.Errorf("a /32: %d newcomers, want %d", n, operatorNewcomers)
 	}
-	if !q.admits(network(6)<<familyBits|network(299), tlsstate.Domain, 1001) {
+	if !q.admits(&source{from: network(6)<<familyBits | network(299), today: 1001}, tlsstate.Domain) {
 		t.Error("a new day brings nothing to a /32 that had its share")
 	}
 }
@@ -107,7 +107,7 @@ func TestQuotaAfterAClockWentAhead(t *testing.T) {
 	var q quota
 	for _, day := range []tlsstate.Day{1000, 1029, 1000} {
 		for i := range networkNewcomers + 1 {
-			if got := q.admits(1, tlsstate.Address, day); got != (i < networkNewcomers) {
+			if got := q.admits(&source{from: 1, today: day}, tlsstate.Address); got != (i < networkNewcomers) {
 				t.Fatalf("day %d, newcomer %d: %v", day, i+1, got)
 			}
 		}

@@ -126,18 +126,6 @@ func (t *table) fill(id tlsstate.Identity, h tlsstate.History, at uint64) tlssta
 	return h
 }
 
-// source is who brings a change, and when.
-type source struct {
-	from  network
-	today tlsstate.Day
-	known bool // it was known before: no newcomer of today
-}
-
-// newcomer reports whether the change counts against the limits for newcomers.
-func (s *source) newcomer(id tlsstate.Identity, old *tlsstate.History) bool {
-	return *old == tlsstate.History{} && id.Kind != tlsstate.Listener && s.from != 0 && !s.known
-}
-
 // outcome is how a swap ended.
 type outcome uint8
 
@@ -165,7 +153,7 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	case !t.room(id, &next), newcomer && t.known >= t.most:
 		t.stats.Dropped++
 		return dropped, 0
-	case newcomer && !t.quota.admits(by.from, id.Kind, by.today):
+	case newcomer && !t.quota.admits(&by, id.Kind):
 		t.stats.Refused++
 		return refused, 0
 	}
