@@ -51,7 +51,7 @@ func speaker(vs *Verdicts, rule *Policy) Verdict {
 	case sender.Outcome == Downgraded:
 		sender.Cap = Header
 		return *sender
-	case domain.Outcome != Downgraded && domain.rank() > address.rank():
+	case domain.Outcome != Downgraded && domain.Outcome > address.Outcome:
 		return *domain
 	}
 	return *address
@@ -97,11 +97,3 @@ func (v *Verdict) keeps(domain *Verdict) bool {
 // letGo reports whether an address had a pin of its own that holds no more: it
 // speaks for itself.
 func (v *Verdict) letGo() bool { return v.State > PinHolds }
-
-// rank orders the verdicts of a session that is no downgrade by what they say.
-func (v *Verdict) rank() Outcome {
-	if v.Identity.IsZero() {
-		return 0
-	}
-	return v.Outcome
-}

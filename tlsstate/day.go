@@ -40,13 +40,9 @@ func (d Day) week() int { return int(d) / 7 }
 // of the window.
 type days = uint64
 
-// bit returns the set that holds only the day ago days before the end.
-func bit(ago int) days {
-	if ago < 0 {
-		return 0
-	}
-	return 1 << ago // a shift by 64 and more is 0 in Go
-}
+// bit returns the set that holds only the day ago days before the end, which is not
+// after it.
+func bit(ago int) days { return 1 << ago } // a shift by 64 and more is 0 in Go
 
 // slide moves the end of the window n days later.
 func slide(s days, n int) days {

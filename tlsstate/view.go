@@ -9,7 +9,7 @@ func (h *History) Holds(l Level, rule *Policy, today Day) bool {
 // TopPin returns the highest level whose pin holds on the given day, or
 // Plaintext if none does.
 func (h *History) TopPin(rule *Policy, today Day) Level {
-	for l := min(rule.PinUpTo, TLS13); l >= Weak; l-- {
+	for l := TLS13; l >= Weak; l-- {
 		if h.Holds(l, rule, today) {
 			return l
 		}

@@ -138,14 +138,23 @@ func TestWhatASessionLeaves(t *testing.T) {
 // TestPinsOn: each pin is there once, with the states that the history has for it.
 func TestPinsOn(t *testing.T) {
 	rule := DefaultPolicy()
-	h := pinned(&rule)
-	all := h.PinsOn(&rule, h.Last)
-	if len(all) != 4 || all[3].Level != Plaintext || all[3].Pin != h.CertPin || all[3].State != h.CertPinState(&rule, h.Last, false) {
+	var h History
+	for d := Day(1); d <= 7; d++ { // two days below each of the pins: one more releases it
+		s := Security{Level: TLS12, Certificate: true}
+		if d > 5 {
+			s = Security{Level: Weak}
+		}
+		_, h = Judge(h, Observation{Day: dayZero + d, Security: s}, &rule)
+	}
+	day := h.Last + 1
+	all := h.PinsOn(&rule, day)
+	if len(all) != 4 || all[3].Level != Plaintext || all[3].Pin != h.CertPin || all[3].State != PinHolds || all[3].Next != PinReleased ||
+		all[1].State != PinHolds || all[1].Next != PinReleased {
 		t.Fatalf("%+v", all)
 	}
 	for i, l := range []Level{Weak, TLS12, TLS13} {
 		p := all[i]
-		if p.Level != l || p.Pin != h.Pin(l) || p.State != h.PinState(l, &rule, h.Last, false) || p.Next != h.PinState(l, &rule, h.Last, true) {
+		if p.Level != l || p.Pin != h.Pin(l) || p.State != h.PinState(l, &rule, day, false) || p.Next != h.PinState(l, &rule, day, true) {
 			t.Errorf("%+v", p)
 		}
 	}
