@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,7 +119,8 @@ func fileOfOne(t *testing.T) (w *world, path string, content []byte) {
 // TestReadOnly: whoever only looks at the file closes nothing and writes nothing.
 func TestReadOnly(t *testing.T) {
 	w, path, before := fileOfOne(t)
-	read := incident.Options{File: statefile.At(path), Log: slog.New(slog.DiscardHandler)}
+	var log bytes.Buffer
+	read := incident.Options{File: statefile.At(path), Log: slog.New(slog.NewTextHandler(&log, nil))}
 	synctest.Test(t, func(t *testing.T) {
 		book, err := incident.Read(read)
 		if err != nil {
@@ -136,8 +138,10 @@ func TestReadOnly(t *testing.T) {
 	if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if book, err := incident.Read(read); err != nil || len(book.All()) != 1 {
-		t.Errorf("damaged: %v", err)
+	if book, err := incident.Read(read); err != nil || len(book.All()) != 1 || !strings.Contains(log.String(), "are left out\" damaged=1 ") {
+		t.Errorf("damaged: %v\n%s", err, &log)
+	} else if id := book.All()[0].Identity; len(book.Of(id)) != 1 || len(book.Of(tlsstate.Identity{Kind: id.Kind, Name: "192.0.2.99"})) != 0 {
+		t.Errorf("%d of %s", len(book.Of(id)), id)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != damaged {
 		t.Errorf("%v; the damaged file is now\n%s", err, after)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/words"
@@ -16,8 +18,9 @@ const (
 	quietHours = 24 * time.Hour
 	// maxAge is how long a closed incident is stored.
 	maxAge = 180 * 24 * time.Hour
-	// maxIncidents is how many are stored.
-	maxIncidents = 10_000
+	// maxIncidents is how many are stored, maxCrowded how many open ones beyond that
+	// are known until a restart.
+	maxIncidents, maxCrowded = 10_000, 1000
 
 	// growth is how many times larger an incident must get to be reported
 	// again, from small on, and growthPause how long after the last report.
@@ -33,7 +36,10 @@ type ledger struct {
 	all  []*Incident // in the order in which they opened
 	// newest is, of each key, the incident that opened last.
 	newest map[key]*Incident
-	watch  watch
+	// crowded are some of the open ones for which there was no room. They go on when a
+	// message comes: a new one would be reported each time.
+	crowded *lru.Cache[key, *Incident]
+	watch   watch
 	// changes counts what changed, so that it is known when to write.
 	changes uint64
 }
@@ -45,13 +51,14 @@ type key struct {
 }
 
 func newLedger(most int) *ledger {
-	return &ledger{most: most, newest: make(map[key]*Incident), watch: watch{by: make(map[string]int)}}
+	crowded, _ := lru.New[key, *Incident](maxCrowded)
+	return &ledger{most: most, newest: make(map[key]*Incident), crowded: crowded, watch: watch{by: make(map[string]int)}}
 }
 
 // restore puts in the incidents that were read from the file, and the highest
 // number that may have been given.
 func (l *ledger) restore(all []*Incident, last uint64) {
-	slices.SortStableFunc(all, func(a, b *Incident) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(all, byNumber)
 	l.all = slices.CompactFunc(all, func(a, b *Incident) bool { return a.ID == b.ID })
 	for _, i := range l.all {
 		l.last = i.ID
@@ -62,6 +69,8 @@ func (l *ledger) restore(all []*Incident, last uint64) {
 	}
 	l.last = max(l.last, last)
 }
+
+func byNumber(a, b *Incident) int { return cmp.Compare(a.ID, b.ID) }
 
 // clockNumber is the number to go on from where it is not known which were given:
 // the seconds since 1970.
@@ -107,9 +116,15 @@ func (l *ledger) open(k key, at time.Time) *Incident {
 	if len(l.all) >= l.most {
 		l.drop(slices.MinFunc(l.all, byLoss))
 	}
-	l.last++
-	i := &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: at, Last: at}
-	l.all, l.newest[k] = append(l.all, i), i
+	i, _ := l.crowded.Peek(k)
+	if l.crowded.Remove(k) && at.Sub(i.Last).Abs() < quietHours {
+		l.watch.add(i.Clients, 1)
+	} else {
+		l.last++
+		i = &Incident{ID: l.last, Identity: k.identity, KnownPlaintext: k.known, Opened: at, Last: at}
+	}
+	n, _ := slices.BinarySearchFunc(l.all, i, byNumber)
+	l.all, l.newest[k] = slices.Insert(l.all, n, i), i
 	return i
 }
 
@@ -160,9 +175,6 @@ func (l *ledger) report(i *Incident, what What, at time.Time, e *ratchet.Event) 
 // closeMet closes the incidents whose pin the session meets.
 func (l *ledger) closeMet(e *ratchet.Event) (changes []Change) {
 	v, address := &e.Decision.Verdict, e.Session.Peer.Address.Name
-	if !meets(v) || !l.watch.has(address) {
-		return nil
-	}
 	for _, i := range l.all {
 		isOf := func(c Client) bool { return c.Address == address }
 		if i.IsOpen() && i.metBy(v) && slices.ContainsFunc(i.Clients, isOf) {
@@ -252,12 +264,12 @@ func byLoss(a, b *Incident) int {
 func (l *ledger) drop(i *Incident) {
 	if i.IsOpen() {
 		l.watch.add(i.Clients, -1)
+		l.crowded.Add(i.key(), i)
 	}
 	l.all = slices.DeleteFunc(l.all, func(o *Incident) bool { return o == i })
 	if l.newest[i.key()] == i {
 		delete(l.newest, i.key())
 	}
-	l.changes++
 }
 
 // opens reports whether a session opens an incident or goes on with one.

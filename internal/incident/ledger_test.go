@@ -79,6 +79,7 @@ func TestMetBy(t *testing.T) {
 		want bool
 	}{
 		{tlsstate.Stripped, tlsstate.TLS12, session(tlsstate.TLS13, false), true},
+		{tlsstate.Stripped, tlsstate.TLS12, session(tlsstate.TLS12, false), true},
 		{tlsstate.Stripped, tlsstate.TLS12, session(tlsstate.Weak, false), false},
 		{tlsstate.Weakened, tlsstate.TLS13, session(tlsstate.TLS12, false), false},
 		{tlsstate.Unauthenticated, tlsstate.TLS12, session(tlsstate.TLS13, false), false},
@@ -262,6 +263,60 @@ func TestStrongerAction(t *testing.T) {
 	}
 }
 
+// TestStrongerEvidence: evidence that allows more than before is reported at once.
+func TestStrongerEvidence(t *testing.T) {
+	l := newLedger(5)
+	for n, want := range []string{"opened", "", "grown", ""} {
+		e, got := downgrade("192.0.2.1", noon.Add(time.Duration(n)*time.Minute)), ""
+		if e.Decision.Cap = tlsstate.Header; n >= 2 {
+			e.Decision.Cap = tlsstate.Quarantine
+		}
+		for _, c := range l.onEvent(&e) {
+			got += string(c.What)
+		}
+		if got != want {
+			t.Errorf("message %d: %q, want %q", n+1, got, want)
+		}
+	}
+}
+
+// TestAfterADay: a day after the last report an incident is a day older, and a day after
+// its end the next one is another.
+func TestAfterADay(t *testing.T) {
+	l := newLedger(5)
+	come := func(at time.Time) []Change {
+		e := downgrade("192.0.2.1", at)
+		return l.onEvent(&e)
+	}
+	come(noon)
+	if early, changes := come(noon.Add(quietHours-time.Second)), come(noon.Add(quietHours)); len(early) > 0 || len(changes) != 1 || changes[0].What != Grown {
+		t.Errorf("before a day %v, after it %v", early, changes)
+	}
+	end := noon.Add(2 * quietHours)
+	l.close(l.all[0], Met, end)
+	come(end)
+	before := l.changes
+	if changes := l.close(l.all[0], Met, end); len(changes) > 0 || l.changes == before {
+		t.Errorf("an end that is not reported: %v, and is to be written: %t", changes, l.changes > before)
+	}
+	if come(end.Add(quietHours - time.Second)); len(l.all) != 1 {
+		t.Errorf("%d incidents within a day of its end", len(l.all))
+	}
+	l.close(l.all[0], Met, end)
+	if come(end.Add(quietHours)); len(l.all) != 2 {
+		t.Errorf("%d incidents a day after its end", len(l.all))
+	}
+}
+
+// TestOwn: what is kept of an event is in UTC, and no more of a queue id than is one.
+func TestOwn(t *testing.T) {
+	e := downgrade("192.0.2.1", noon.In(time.FixedZone("east", 7200)))
+	e.QueueID = "4XyZ; reboot"
+	if e := own(e); e.Session.At.Location() != time.UTC || !e.Session.At.Equal(noon) || e.QueueID != "" {
+		t.Errorf("got %s, %q", e.Session.At, e.QueueID)
+	}
+}
+
 // TestFloodOfIncidents: whoever makes more incidents than are stored, of pins that are
 // a few days old, does not drive out the one of an old pin, though that one is quiet.
 func TestFloodOfIncidents(t *testing.T) {
@@ -277,6 +332,40 @@ func TestFloodOfIncidents(t *testing.T) {
 	}
 	if len(l.all) != 5 || l.all[0].Identity.Name != "192.0.2.1" || l.all[4].Identity.Name != "192.0.2.20" {
 		t.Errorf("%d are left, the first is of %s", len(l.all), l.all[0].Identity)
+	}
+}
+
+// TestNoRoom: where there is no room for incidents with shorter pins, each is reported
+// once and not with each message, and again after a day.
+func TestNoRoom(t *testing.T) {
+	l, at := newLedger(3), noon
+	come := func(n int, since tlsstate.Day) (what string) {
+		e := downgrade(fmt.Sprintf("192.0.2.%d", n), at)
+		e.Decision.Since, e.Decision.Last = since, 20703
+		for _, c := range l.onEvent(&e) {
+			what += string(c.What)
+		}
+		at = at.Add(time.Second)
+		return what
+	}
+	for n := range 3 {
+		come(n+1, 20300)
+	}
+	for day, want := range []string{"opened", "opened", "opened"} {
+		for round := range 10 {
+			if round > 0 {
+				want = ""
+			}
+			for n := range 2 {
+				if got := come(n+10, 20700); got != want {
+					t.Errorf("day %d, round %d: %q, want %q", day, round, got, want)
+				}
+			}
+		}
+		if i := l.all[2]; i.ID != uint64(5+2*day) || i.Messages != 10 || len(l.all) != 3 || len(l.watch.by) != 3 {
+			t.Errorf("day %d: %d stored, the last is %+v", day, len(l.all), i)
+		}
+		at = at.Add(quietHours)
 	}
 }
 

@@ -38,6 +38,19 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// TestLevels: our own mail, which is exempt, states nothing of peers.
+func TestLevels(t *testing.T) {
+	var d incident.DayCounts
+	d.Counts[tlsstate.TLS13] = incident.ByOutcome{tlsstate.Exempt: 5, tlsstate.New: 1, tlsstate.Steady: 2}
+	d.Counts[tlsstate.Plaintext] = incident.ByOutcome{tlsstate.Exempt: 7, tlsstate.Downgraded: 4}
+	if got := d.Levels(); got != [...]uint64{4, 0, 0, 3} {
+		t.Errorf("by level %v", got)
+	}
+	if judged, exempt := d.Judged(); judged != 7 || exempt != 12 {
+		t.Errorf("%d judged, %d exempt", judged, exempt)
+	}
+}
+
 // FuzzTally: what decodes is written back as something that decodes to the
 // same.
 func FuzzTally(f *testing.F) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tlsratchet/tlsstate"
 )
@@ -59,6 +60,34 @@ func TestFactsCount(t *testing.T) {
 	}
 }
 
+// TestWriteClosed: an end, what the configuration requires, and a destination.
+func TestWriteClosed(t *testing.T) {
+	at := time.Date(2026, 9, 21, 12, 34, 56, 0, time.UTC)
+	i := Incident{
+		ID: 17, Identity: tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.example"}, Kind: tlsstate.Stripped, Words: "it came in clear", Messages: 1,
+		Opened: at, Last: at, Closed: at, ClosedBy: Quiet, Evidence: Evidence{Pin: tlsstate.TLS12, Last: 20700, Days: 5}, Clients: []Client{{Address: "192.0.2.1"}},
+	}
+	write := func() string {
+		var b bytes.Buffer
+		i.Write(&b)
+		return b.String()
+	}
+	want := `Incident 17: destination:bank.example came without TLS
+  first message           it came in clear
+  state                   closed at 2026-09-21 12:34 UTC: no downgrade for 24 hours
+  messages                1 since 2026-09-21 12:34, the last at 2026-09-21 12:34 UTC
+  expected                TLSv1.2 or better
+  evidence                mail to it met the pin on 5 of the last 64 days, last on 2026-09-04
+  its hosts that failed   unknown[192.0.2.1]
+`
+	if got := write(); got != want {
+		t.Errorf("got\n%s", got)
+	}
+	if i.Evidence.Required = true; !strings.Contains(write(), "none needed, the configuration requires it") {
+		t.Error(write())
+	}
+}
+
 // TestFullRecord: an incident whose lists are full is read as it was written.
 func TestFullRecord(t *testing.T) {
 	i := Incident{ID: 1 << 53, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.1"}}
@@ -75,8 +104,16 @@ func TestFullRecord(t *testing.T) {
 	if err := json.Unmarshal(b, &read); err != nil || len(read.Clients) != MaxClients || len(read.From) != MaxFrom || len(read.Held) != MaxHeld {
 		t.Errorf("%v: %+v", err, read)
 	}
-	i.ID++
-	if b, err = json.Marshal(i); err != nil || json.Unmarshal(b, &read) == nil {
-		t.Error("a number beyond the highest is read")
+	for what, bad := range map[string]func(*Incident){
+		"a number beyond the highest": func(i *Incident) { i.ID++ },
+		"a client too many":           func(i *Incident) { i.Clients = append(i.Clients, Client{}) },
+		"a sender too many":           func(i *Incident) { i.From = append(i.From, "") },
+		"a message held too many":     func(i *Incident) { i.Held = append(i.Held, Held{}) },
+		"no identity":                 func(i *Incident) { i.Identity = tlsstate.Identity{} },
+	} {
+		other := i.clone()
+		if bad(&other); other.check() == nil {
+			t.Errorf("%s is read", what)
+		}
 	}
 }
