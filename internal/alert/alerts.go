@@ -80,19 +80,19 @@ func New(o Options) *Alerts {
 	a := &Alerts{
 		host: o.Host, log: o.Log, open: o.Open, save: o.Save, matters: make(map[string]Matter), boxes: make(map[string]*box),
 		changed: make(chan struct{}, 1), ended: make(chan struct{}), saved: make(chan struct{}),
-		incidents: rate.NewLimiter(perHour(o.PerHour), burst), notices: rate.NewLimiter(perHour(o.PerHour), burst),
+		incidents: rate.NewLimiter(0, burst), notices: rate.NewLimiter(0, burst),
 	}
+	a.SetPerHour(o.PerHour)
 	a.restore(o.State)
 	go a.saveStates()
 	return a
 }
 
-func perHour(n int) rate.Limit { return rate.Limit(float64(n) / time.Hour.Seconds()) }
-
 // SetPerHour replaces the [Options.PerHour].
 func (a *Alerts) SetPerHour(n int) {
-	a.incidents.SetLimit(perHour(n))
-	a.notices.SetLimit(perHour(n))
+	limit := rate.Every(time.Hour / time.Duration(n))
+	a.incidents.SetLimit(limit)
+	a.notices.SetLimit(limit)
 }
 
 // SetDestinations replaces the destinations. The old ones try once more to deliver

@@ -116,14 +116,11 @@ func (e *endpoint) try(ctx context.Context, all ...*Message) (answer string, err
 	}
 	e.setHeader(req.Header, body)
 	resp, err := e.client.Do(req)
-	var failed *url.Error
-	switch {
+	switch failed, _ := errors.AsType[*url.Error](err); {
 	case errors.Is(err, errRedirected):
 		return "", errRedirected
-	case errors.As(err, &failed):
-		return "", temporary{error: failed.Err} // without the URL
 	case err != nil:
-		return "", temporary{error: err}
+		return "", temporary{error: failed.Err} // without the URL
 	}
 	defer resp.Body.Close()
 	answered, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // part of it is enough
@@ -174,9 +171,9 @@ const maxRetryAfter = time.Hour
 // section 10.2.3).
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	seconds, err := strconv.Atoi(value)
+	seconds, _ := strconv.Atoi(value)
 	wait := time.Duration(min(seconds, 1e6)) * time.Second
-	if date, dated := http.ParseTime(value); err != nil && dated == nil {
+	if date, err := http.ParseTime(value); err == nil {
 		wait = time.Until(date)
 	}
 	return min(max(wait, 0), maxRetryAfter)

@@ -32,9 +32,8 @@ type overview struct {
 	Since tlsstate.Day
 
 	Open []incident.Incident
-	// AllOpen is how many incidents are open, OpenMore how many of them are not
-	// in Open.
-	AllOpen, OpenMore int
+	// OpenMore is how many more are open.
+	OpenMore int
 
 	// Downgrades are the newest of today; DowngradesMore is 0 if they are all.
 	Downgrades     []DowngradeEvent
@@ -70,6 +69,9 @@ type share struct{ Encrypted, All uint64 }
 // Percent is in words.
 func (s share) Percent() string { return percent(s.Encrypted, s.All) }
 
+// AllOpen is how many incidents are open.
+func (o overview) AllOpen() int { return len(o.Open) + o.OpenMore }
+
 func (p Page) overview() overview {
 	now := p.Now()
 	today := tlsstate.DayOf(now)
@@ -89,9 +91,7 @@ func (p Page) overview() overview {
 	if len(tally) > 0 && tally[0].Day > today-tlsstate.Window+1 {
 		o.Since = tally[0].Day
 	}
-	open := p.Open()
-	o.AllOpen = len(open)
-	o.Open, o.OpenMore = strongest(open, maxOpen)
+	o.Open, o.OpenMore = strongest(p.Open(), maxOpen)
 	o.Downgrades, o.DowngradesMore = first(p.Downgrades(today), maxToday)
 	return o
 }
