@@ -80,7 +80,12 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 		known := recipients.asked.Load() || !b.Asked() && !IsInside(d)
 		l, ok = lookup{name: recipients}, known && !recipients.id.IsZero()
 	}
-	return l, ok && (decided && !d.Reused || !b.isRoute(d.Host))
+	if ok = ok && (decided && !d.Reused || !b.isRoute(d.Host)); ok {
+		l.name.seen.Add(1)
+	} else if d.Status == maillog.Sent {
+		recipients.seen.Add(1) // by another way
+	}
+	return l, ok
 }
 
 // of returns the look-ups of a process that sent to a domain, and notes that those

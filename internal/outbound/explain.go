@@ -31,7 +31,8 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	now, s := b.o.Now(), b.settings.Load()
 	rule := s.Rules.For(noAddr, domain)
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	e = Explanation{Destination: domain, Encrypt: b.holds(domain, h, now)}
+	n := b.names.find([]byte(domain))
+	e = Explanation{Destination: domain, Encrypt: b.holds(n, h, now)}
 	add := func(format string, args ...any) { e.Rules = append(e.Rules, fmt.Sprintf(format, args...)) }
 	switch {
 	case h.Last == 0:
@@ -53,6 +54,8 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	}
 	if why := b.Blind(); why != "" {
 		add("Only rows of [[send]] are held: %s.", why)
+	} else if why := n.blind(now); why != "" && !v.Required {
+		add("It is not held: %s.", why)
 	}
 	o := b.outage.state()
 	if o.Override != "" {

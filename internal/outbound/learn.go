@@ -103,7 +103,7 @@ func (b *Outbound) isHeld(l lookup) bool {
 		return l.encrypt
 	}
 	h, ok := b.load(l.name.id)
-	return ok && b.holds(l.name.id.Name, h, b.o.Now())
+	return ok && b.holds(l.name, h, b.o.Now())
 }
 
 // judge holds a delivery against what is known of its destination, and learns. met

@@ -22,6 +22,11 @@ type name struct {
 	// asked is set once Postfix asked for it; isRoute once it asked for this host in
 	// brackets, or mail for a next-hop that is no destination went to it.
 	asked, isRoute atomic.Bool
+	// held is the last answer. seen counts its deliveries in the log, and sight is
+	// whether there are any.
+	held  atomic.Bool
+	seen  atomic.Uint64
+	sight sight
 }
 
 // names holds the keys that were asked lately, so that a look-up copies nothing.

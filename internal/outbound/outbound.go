@@ -97,38 +97,53 @@ func (b *Outbound) Answer(key []byte, pid uint32) bool {
 			b.shared.Refresh(fresh, n.id)
 		}
 		h, ok := b.load(n.id)
-		encrypt = ok && b.holds(n.id.Name, h, now)
-	}
-	if !n.id.IsZero() && b.o.Lines != nil {
-		b.sight.asked(b.o.Lines(), now)
+		encrypt = ok && b.holds(n, h, now)
+		if b.o.Lines != nil {
+			b.sight.asked(b.o.Lines(), now)
+			n.sight.asked(n.seen.Load(), now)
+		}
+		if why := n.blind(now); n.held.Swap(encrypt) && !encrypt && why != "" {
+			b.o.Log.Warn("destination is not held any more", "destination", n.id.Name, "reason", why)
+		}
 	}
 	b.asked.note(pid, lookup{name: n, at: now, encrypt: encrypt})
 	return encrypt
 }
 
-// sight is whether the log is read: without it no release can be counted.
+// sight is whether the log shows what was asked for: without it no release can be
+// counted.
 type sight struct {
-	mu    sync.Mutex
-	lines uint64
-	// Since then mail was sent, last at last, and no line was read.
+	mu sync.Mutex
+	// Since then mail was sent, last at last, and no more was seen than this.
+	seen        uint64
 	since, last time.Time
 }
 
 const (
-	// blindAfter is for how long mail is held without a line: it must not be returned.
+	// blindAfter is for how long mail is held unseen: it must not be returned.
 	blindAfter = 48 * time.Hour
 	// quietAfter is longer than Postfix waits before it tries again: an hour unless
 	// changed. Who sends nothing has no lines.
 	quietAfter = 24 * time.Hour
 )
 
-func (s *sight) asked(lines uint64, now time.Time) {
+func (s *sight) asked(seen uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lines != lines || now.Sub(s.last) > quietAfter {
-		s.lines, s.since = lines, now
+	if s.seen != seen || now.Sub(s.last) > quietAfter {
+		s.seen, s.since = seen, now
 	}
 	s.last = now
+}
+
+// blind returns why nothing is held of which this much, and no more, was ever seen, or "".
+func (s *sight) blind(seen uint64, now time.Time, what string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen != seen || now.Sub(s.last) > quietAfter || now.Sub(s.since) <= blindAfter {
+		return ""
+	}
+	return fmt.Sprintf("no %s was read since %s, so that a release could not be counted", what, s.since.UTC().Format(time.RFC3339))
 }
 
 // Blind returns why no pin is held though Postfix's settings allow it, or "".
@@ -136,13 +151,12 @@ func (b *Outbound) Blind() string {
 	if b.o.Lines == nil {
 		return ""
 	}
-	b.sight.mu.Lock()
-	defer b.sight.mu.Unlock()
-	since, now := b.sight.since, b.o.Now()
-	if b.sight.lines != b.o.Lines() || now.Sub(b.sight.last) > quietAfter || now.Sub(since) <= blindAfter {
-		return ""
-	}
-	return fmt.Sprintf("Postfix's log has no line about a delivery since %s, so that a release could not be counted", since.UTC().Format(time.RFC3339))
+	return b.sight.blind(b.o.Lines(), b.o.Now(), "line of Postfix's log")
+}
+
+// blind returns why a destination is not held though others are, or "".
+func (n *name) blind(now time.Time) string {
+	return n.sight.blind(n.seen.Load(), now, "delivery to it")
 }
 
 // load returns what is known of an identity. ok is false where that failed.
@@ -158,14 +172,15 @@ func (b *Outbound) load(id tlsstate.Identity) (h tlsstate.History, ok bool) {
 func (b *Outbound) Asked() bool { return b.asked.ever.Load() }
 
 // holds reports whether the answer is "encrypt".
-func (b *Outbound) holds(domain string, h tlsstate.History, now time.Time) bool {
+func (b *Outbound) holds(n *name, h tlsstate.History, now time.Time) bool {
 	s := b.settings.Load()
-	rule := s.Rules.For(noAddr, domain)
+	rule := s.Rules.For(noAddr, n.id.Name)
 	if rule.Stripped < tlsstate.Tempfail || !s.Permission.Allowed {
 		return false
 	}
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	return s.wouldHold(&v) && (v.Required || b.Blind() == "" && !b.outage.releases(domain, now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
+	return s.wouldHold(&v) &&
+		(v.Required || b.Blind() == "" && n.blind(now) == "" && !b.outage.releases(n.id.Name, now, s.ReleaseOnOutage, rule.ReleaseAfterDays))
 }
 
 // stripped returns the verdict on a delivery in clear on a day.

@@ -735,6 +735,47 @@ func TestBlind(t *testing.T) {
 	answers("with lines now and then", true)
 }
 
+// TestBlindForOne: of a destination none of whose deliveries is found in the log no day
+// counts either. It is not held for ever, and that is no secret.
+func TestBlindForOne(t *testing.T) {
+	w := newWorld(t, rows(tlsstate.Row{Domain: "row.test", Least: tlsstate.TLS12}))
+	lines := uint64(0)
+	w.o.Lines = func() uint64 { lines++; return lines }
+	var log strings.Builder
+	w.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w.pin("hub.test")
+	w.pin("own.test")
+	holds := func(key string, want bool) {
+		t.Helper()
+		e, err := w.Explain(key)
+		if got := w.Answer([]byte(key), 77); got != want || e.Encrypt != want || err != nil {
+			t.Errorf("%s: encrypt %v, explained %+v, error %v", key, got, e, err)
+		}
+	}
+	for hour := range 50 {
+		for key, want := range map[string]bool{"hub.test": hour <= 48, "own.test": true, "row.test": true} {
+			holds(key, want)
+		}
+		d := refused // of a process that is not known
+		d.At, d.Domain, d.Host = w.now, "bank.test", "mx.hub.test"
+		w.Delivered(&d)
+		d = tls12 // by way of a fallback relay
+		w.Answer([]byte("own.test"), 78)
+		w.Answer([]byte("mx.fallback.test:25"), 78)
+		d.At, d.PID, d.Domain, d.Host = w.now, 78, "own.test", "mx.fallback.test"
+		w.Delivered(&d)
+		w.now = w.now.Add(time.Hour)
+	}
+	if n := strings.Count(log.String(), "destination is not held any more"); n != 1 || !strings.Contains(log.String(), "no delivery to it was read") {
+		t.Errorf("%d lines:\n%s", n, &log)
+	}
+	if e, err := w.Explain("hub.test"); err != nil || !strings.Contains(strings.Join(e.Rules, " "), "It is not held: no delivery to it was read since") {
+		t.Errorf("%+v, %v", e, err)
+	}
+	w.deliver("hub.test", unknown)
+	holds("hub.test", true)
+}
+
 // TestTLSIsNotLogged: at smtp_tls_loglevel = 0 every delivery looks as if in clear.
 func TestTLSIsNotLogged(t *testing.T) {
 	w := newWorld(t, func(p *tlsstate.Policy, s *Settings) { p.Stripped = tlsstate.Observe; s.Permission.Unlogged = true })
