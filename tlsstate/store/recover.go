@@ -222,8 +222,11 @@ const (
 func setAside(path string, now time.Time) (string, error) {
 	removeOldest(path, asideKept-1)
 	name := path + asideMark + now.UTC().Format(asideTime)
+	if exists(name) { // two in a millisecond
+		return setAside(path, now.Add(time.Millisecond))
+	}
 	err := os.Link(path, name)
-	if err != nil && !errors.Is(err, os.ErrExist) { // no hard links here
+	if err != nil { // no hard links here
 		err = os.Rename(path, name)
 	}
 	return name, err

@@ -354,8 +354,8 @@ func TestNamesOfWhatIsSetAside(t *testing.T) {
 	if !exists(path) {
 		t.Error("for a moment there is none")
 	}
-	if _, err := setAside(path, now); !errors.Is(err, os.ErrExist) {
-		t.Errorf("twice in a millisecond: %v", err)
+	if again, err := setAside(path, now); err != nil || again != path+".damaged-2026-11-22T183000.008Z" || !exists(name) {
+		t.Errorf("twice in a millisecond: %s, %v", again, err)
 	}
 	for n := range 3 {
 		if _, err := setAside(path, now.Add(time.Duration(n+1)*time.Hour)); err != nil {
