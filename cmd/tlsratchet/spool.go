@@ -21,15 +21,12 @@ type spool struct {
 
 func newSpool(to io.Writer) *spool {
 	s := &spool{to: to, more: make(chan struct{}, 1), passed: make(chan error, 1)}
-	file, err := os.CreateTemp("", "tlsratchet-")
-	if err != nil {
+	if s.file = temporary(); s.file == nil {
 		return s
 	}
-	_ = os.Remove(file.Name())
-	s.file = file
 	go func() {
 		var err error
-		for in := io.NewSectionReader(file, 0, math.MaxInt64); err == nil; {
+		for in := io.NewSectionReader(s.file, 0, math.MaxInt64); err == nil; {
 			_, open := <-s.more
 			if _, err = io.Copy(to, in); !open {
 				break
@@ -38,6 +35,16 @@ func newSpool(to io.Writer) *spool {
 		s.passed <- err
 	}()
 	return s
+}
+
+// temporary returns a file that is gone when it is closed; nil where none can be made.
+func temporary() *os.File {
+	file, err := os.CreateTemp("", "tlsratchet-")
+	if err != nil {
+		return nil
+	}
+	_ = os.Remove(file.Name())
+	return file
 }
 
 // Write implements [io.Writer].

@@ -36,15 +36,35 @@ func importCommand() *cli.Command {
 			if err != nil {
 				return nil, err
 			}
-			in := os.Stdin
-			if name != "-" {
-				if in, err = os.Open(name); err != nil {
-					return nil, admin.WhoMay(err)
-				}
+			in, err := whole(name)
+			if err != nil {
+				return nil, err
 			}
 			return func(a *admin.Admin) error { return errors.Join(importFile(c, a, name, in), in.Close()) }, nil
 		}),
 	}
+}
+
+// whole opens a file, or standard input for "-". What comes from another process is
+// read to its end first: else that one would hold the lock of the history.
+func whole(name string) (in *os.File, err error) {
+	if in = os.Stdin; name != "-" {
+		if in, err = os.Open(name); err != nil {
+			return nil, admin.WhoMay(err)
+		}
+	}
+	info, err := in.Stat()
+	if err != nil || info.Mode().IsRegular() {
+		return in, err
+	}
+	file := temporary()
+	if file == nil {
+		return in, nil
+	}
+	if _, err = io.Copy(file, in); err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	return file, errors.Join(err, in.Close())
 }
 
 func importFile(c *cli.Context, a *admin.Admin, name string, in io.Reader) error {
