@@ -30,6 +30,10 @@ func TestBadFiles(t *testing.T) {
 		{"[[peers]]\n", "1: peers: unknown key: did you mean [[peer]]?"},
 		{"[log]\n\nstripped = 'observe'\n", "3: log.stripped: unknown key: stripped belongs in [policy]"},
 		{"stripped = 'observe'\n", "1: stripped: unknown key: stripped belongs in [policy]"},
+		{"[policy]\naction = 'reject'\n", "2: policy.action: unknown key: in the file it is stripped in [policy]"},
+		{"pin-after-days = 3\n", "1: pin-after-days: unknown key: in the file it is pin_after_days in [policy]"},
+		{"listen = ['inet:127.0.0.1:19125']\n", "1: listen: inet:127.0.0.1:19125 is the address of status.listen already"},
+		{"[admin]\nsocket = '/var/spool/postfix/tlsratchet/policy.sock'\n", "2: admin.socket: unix:/var/spool/postfix/tlsratchet/policy.sock is the address of outbound.listen already"},
 		{"[policy]\nlisten = []\n", "2: policy.listen: unknown key: listen belongs at the top, before the first [table]"},
 		{"[polcy]\n", "1: polcy: unknown key: did you mean [policy]?"},
 		{"[policy.stripped]\n", "1: policy.stripped: want a string in quotes, got a table"},
@@ -246,6 +250,7 @@ func TestBadVariablesAndFlags(t *testing.T) {
 		{env: map[string]string{"TLSRATCHET_HISTORY": "/a\xffb"}, want: `TLSRATCHET_HISTORY: path "/a\xffb": want one without control characters, or "memory"`},
 		{flags: config.Flags{"action": bad}, want: `--action: unknown action "never": use observe, header, quarantine, tempfail, reject`},
 		{flags: config.Flags{"history": empty}, want: `--history: path "": want an absolute path of a file, or "memory"`},
+		{env: map[string]string{"TLSRATCHET_LISTEN": "inet:127.0.0.1:19125"}, want: `TLSRATCHET_LISTEN: inet:127.0.0.1:19125 is the address of status.listen already`},
 		{flags: config.Flags{"listen": ""}, want: "--listen: the list is empty: want 1 at least"},
 		{flags: config.Flags{"listen": "inet:25"}, want: `--listen: unknown address "25": use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891`},
 	} {

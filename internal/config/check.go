@@ -103,10 +103,14 @@ func (c *Config) Addresses() (all []Address) {
 func (l *loader) checkAddresses() {
 	first := make(map[wire.Spec]string)
 	for _, at := range l.config.Addresses() {
-		if other := first[at.Spec]; other != "" && at.Network != wire.NetworkSystemd {
-			l.at(at.Key, fmt.Errorf("%s is the address of %s already", at, other))
+		key, other := at.Key, first[at.Spec]
+		if first[at.Spec] = key; other == "" || at.Network == wire.NetworkSystemd {
+			continue
 		}
-		first[at.Spec] = at.Key
+		if l.doc.line(key) == 0 && l.variables[key] == "" { // by default
+			key, other = other, key
+		}
+		l.at(key, fmt.Errorf("%s is the address of %s already", at, other))
 	}
 }
 

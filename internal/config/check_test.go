@@ -22,7 +22,7 @@ func TestRefusedTogether(t *testing.T) {
 		"[[peer]]\nsender = 'co.uk'\nsubdomains = true\nleast = 'weak'\n":                                      "tlsratchet.toml:2: peer.sender: co.uk is a public suffix, and with its subdomains everybody under it: name a domain below it",
 		"[[send]]\ndomain = 'co.uk'\nsubdomains = true\naction = 'hold'\n":                                     "tlsratchet.toml:2: send.domain: co.uk is a public suffix, and with its subdomains everybody under it: name a domain below it",
 		"listen = ['unix:/run/a.sock']\n[policy_service]\nlisten = ['unix:/run/b.sock', 'unix:/run/a.sock']\n": "tlsratchet.toml:3: policy_service.listen: unix:/run/a.sock is the address of listen already",
-		"listen = ['unix:/run/policy.sock']\n":                                                                 "outbound.listen: unix:/run/policy.sock is the address of listen already",
+		"listen = ['unix:/run/policy.sock']\n":                                                                 "tlsratchet.toml:1: listen: unix:/run/policy.sock is the address of outbound.listen already",
 		"listen = ['unix:/run/a.sock']\n[admin]\nsocket = '/run/a.sock'\n":                                     "tlsratchet.toml:3: admin.socket: unix:/run/a.sock is the address of listen already",
 		"listen = ['inet:127.0.0.1:8']\n[status]\nlisten = '127.0.0.1:8'\n":                                    "tlsratchet.toml:3: status.listen: inet:127.0.0.1:8 is the address of listen already",
 		strings.Repeat("a", 10) + strings.Repeat(".a", 100_000) + " = 1\n":                                     "tlsratchet.toml:1: " + "unknown",

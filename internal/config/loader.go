@@ -143,6 +143,8 @@ func misplaced(all []setting, group, name string) error {
 			table, key = "", s.name
 		}
 		switch {
+		case s.flag() == name && key != name:
+			return fmt.Errorf("unknown key: in the file it is %s in [%s]", key, table)
 		case table == group:
 			here = append(here, key)
 		case key == name && table == "":
