@@ -98,6 +98,7 @@ func (g *Gate) serve(listeners []net.Listener, start func(net.Conn)) error {
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		go func() {
+			ln := quick(ln)
 			for {
 				conn, err := g.accept(ln)
 				if err != nil {
@@ -124,7 +125,6 @@ func (g *Gate) accept(ln net.Listener) (net.Conn, error) {
 	wait := firstBackOff
 	for {
 		conn, err := ln.Accept()
-		conn = quick(conn)
 		switch {
 		case err == nil && g.admit(conn):
 			return conn, nil
@@ -179,8 +179,9 @@ func (g *Gate) admit(conn net.Conn) bool {
 	return true
 }
 
-// release forgets a connection that was closed.
+// release closes a connection that nobody uses any more, and forgets it.
 func (g *Gate) release(conn net.Conn) {
+	_ = retire(conn)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.conns, conn)
@@ -206,7 +207,6 @@ func (g *Gate) handle(conn net.Conn, handle func(net.Conn)) {
 			g.panics.Add(1)
 			g.stacks.Log(g.log, g.name+" connection closed: panic", v)
 		}
-		conn.Close()
 		g.release(conn)
 	}()
 	handle(conn)

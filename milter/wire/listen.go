@@ -67,7 +67,11 @@ func systemdListeners() ([]net.Listener, error) {
 	}
 	var lns []net.Listener
 	for _, ln := range passed {
-		if ln != nil { // nil stands for what is no stream socket
+		switch ln := ln.(type) {
+		case nil: // what is no stream socket
+		case *net.UnixListener:
+			lns = append(lns, &unixListener{UnixListener: ln})
+		default:
 			lns = append(lns, ln)
 		}
 	}
@@ -151,21 +155,40 @@ func widen(path string, opts ListenOptions) error {
 }
 
 // unixListener removes its socket file when it is closed, unless another
-// process has put its own there since.
+// process has put its own there since, or it came from systemd.
 type unixListener struct {
 	*net.UnixListener
 	path string
 	made fs.FileInfo
-	once sync.Once
+
+	mu    sync.Mutex
+	twins []*os.File // of its descriptor
+}
+
+// twin returns the listener's descriptor once more, until it is closed.
+func (u *unixListener) twin() (*os.File, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f, err := u.File()
+	if err == nil {
+		u.twins = append(u.twins, f)
+	}
+	return f, err
 }
 
 // Close removes the file first, so that none is left on which nobody answers.
 func (u *unixListener) Close() error {
-	u.once.Do(func() {
-		now, err := os.Lstat(u.path)
-		if err == nil && u.made != nil && os.SameFile(now, u.made) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.made != nil {
+		if now, err := os.Lstat(u.path); err == nil && os.SameFile(now, u.made) {
 			os.Remove(u.path)
 		}
-	})
+		u.made = nil
+	}
+	for _, f := range u.twins {
+		f.Close()
+	}
+	u.twins = nil
 	return u.UnixListener.Close()
 }

@@ -3,6 +3,8 @@
 package wire
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -29,8 +31,8 @@ type call struct {
 	once   func(fd uintptr) (done bool)
 }
 
-// quick wraps the connection of a socket, and returns any other one as it is.
-func quick(c net.Conn) net.Conn {
+// quickConnOf wraps the connection of a socket, and returns any other one as it is.
+func quickConnOf(c net.Conn) net.Conn {
 	socket, ok := c.(syscall.Conn)
 	if !ok {
 		return c
@@ -71,6 +73,9 @@ func (c *call) do(wait func(once func(uintptr) bool) error, name string, p []byt
 	c.buffer = p
 	err := wait(c.once)
 	c.buffer = nil
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // there is no other reason
+		err = fmt.Errorf("%s: %w: %w", name, net.ErrClosed, err)
+	}
 	if err == nil && c.errno != 0 {
 		err = os.NewSyscallError(name, c.errno)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,18 +16,18 @@ import (
 // quickPair is a connection as a Gate hands it on, and its client.
 func quickPair(t *testing.T) (served, client net.Conn) {
 	t.Helper()
-	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	lns, err := Listen(Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "s")}, ListenOptions{Mode: 0o600, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	ln := quick(lns[0])
+	defer lns[0].Close()
 	if client, err = net.Dial("unix", ln.Addr().String()); err == nil {
 		served, err = ln.Accept()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	served = quick(served)
 	t.Cleanup(func() { served.Close(); client.Close() })
 	return served, client
 }
@@ -85,7 +86,52 @@ func TestQuickConnFails(t *testing.T) {
 	}
 	one, other := net.Pipe()
 	defer other.Close()
-	if got := quick(one); got != one {
-		t.Errorf("a pipe became %T", got)
+	if got, err := quick(&once{conn: one}).Accept(); got != one || err != nil {
+		t.Errorf("a pipe became %T, %v", got, err)
 	}
+}
+
+// TestRetired: a client whose session has ended is told so at once, and no
+// descriptor is kept for long, however many came.
+func TestRetired(t *testing.T) {
+	lns, err := Listen(Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "s")}, ListenOptions{Mode: 0o600, Group: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGate("test", 1000, slog.New(slog.DiscardHandler))
+	served := make(chan error, 1)
+	before := descriptors(t)
+	go func() { served <- g.Serve(func(c net.Conn) { c.Write([]byte("220 \r\n")) }, lns...) }()
+	for range 300 {
+		c, err := net.Dial("unix", lns[0].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err := io.ReadAll(c); string(all) != "220 \r\n" || err != nil {
+			t.Fatalf("%q, %v", all, err)
+		}
+		c.Close()
+		if n := descriptors(t); n > before+100 {
+			t.Fatalf("%d descriptors, %d before", n, before)
+		}
+	}
+	if err := g.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	for descriptors(t) > before { // the test's own limit of time ends it
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// descriptors counts those of this process, where the system shows them.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(all)
 }
