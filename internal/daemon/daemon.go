@@ -103,7 +103,7 @@ func (d *Daemon) observe(cfg *config.Config) error {
 // judge makes what judges mail.
 func (d *Daemon) judge(cfg *config.Config) error {
 	o := ratchet.Options{
-		Histories: d.histories, Rules: cfg.Rules(), Breaker: d.watch.breaker.Breaker,
+		Histories: d.histories, Changes: d.histories.Changes, Rules: cfg.Rules(), Breaker: d.watch.breaker.Breaker,
 		Observe: d.metrics.Observe, Log: d.log, PlainListeners: cfg.PlainListeners,
 	}
 	if cfg.SPF.On {

@@ -8,6 +8,8 @@ type Client struct {
 	Facts ratchet.Facts
 	// Session is what they state. Each message has a copy: Decide changes that.
 	Session ratchet.Session
+
+	last ratchet.Last
 }
 
 // State makes the session of facts, unless they are those of the message before.
@@ -18,5 +20,7 @@ func (c *Client) State(f ratchet.Facts) (err error) {
 	}
 	c.Facts = f
 	c.Session, err = c.Facts.Session()
+	c.last = ratchet.Last{}
+	c.Session.Last = &c.last
 	return err
 }

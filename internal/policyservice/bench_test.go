@@ -1,6 +1,7 @@
 package policyservice
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 	"time"
+	"tlsratchet/internal/peer/spf"
 
 	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/ratchet"
@@ -56,7 +58,7 @@ func BenchmarkMessage(b *testing.B) {
 			}
 			log := slog.New(slog.DiscardHandler)
 			s := New(inbound.Deps{
-				Judge: ratchet.New(ratchet.Options{Histories: histories, Rules: rules, Log: log}), Now: time.Now, Events: func(ratchet.Event) {}, Log: log,
+				Judge: ratchet.New(ratchet.Options{Histories: histories, Changes: histories.Changes, Rules: rules, Log: log, Senders: tried{}}), Now: time.Now, Events: func(ratchet.Event) {}, Log: log,
 			}, inbound.Options{}, nil, DefaultLimits())
 			waste, n, sum := make([]byte, cold), 0, byte(0)
 			var took []time.Duration
@@ -82,3 +84,9 @@ func BenchmarkMessage(b *testing.B) {
 		})
 	}
 }
+
+type tried struct{}
+
+func (tried) Prove(context.Context, spf.Claim) spf.Result { return spf.Proven }
+func (tried) Learn(c spf.Claim, learn func()) bool        { learn(); return true }
+func (tried) Tried(spf.Claim) bool                        { return false }

@@ -56,6 +56,9 @@ type Senders interface {
 type Options struct {
 	// Histories is the memory. Required.
 	Histories Histories
+	// Changes counts the changes of histories: while it is the same, they are. It
+	// must not block. nil: each message is judged, whatever its [Last].
+	Changes func() uint64
 	// Rules are the policy and its rows; [Ratchet.SetRules] replaces them.
 	// Required.
 	Rules *tlsstate.Rules
@@ -135,6 +138,11 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 			d = Decision{Reason: r.failures.panicked(p)}
 		}
 	}()
+	now := r.circumstances(s)
+	if d, ok := s.Last.again(s, &now); ok {
+		r.o.Breaker.limit(s, &d)
+		return d
+	}
 	timed := r.o.Observe != nil && r.due(s.At)
 	if timed {
 		defer r.timed(Deciding, time.Now())
@@ -158,6 +166,7 @@ func (r *Ratchet) Decide(s *Session) (d Decision) {
 	if s.Level == tlsstate.Plaintext && d.Breaker == Suspended {
 		d.Changes = false // our own TLS is broken: it says nothing of the peer
 	}
+	s.Last.keep(t, &d, &now)
 	return d
 }
 

@@ -25,6 +25,10 @@ type Session struct {
 	// sender.
 	From string
 
+	// Last, if not nil, is for the messages of one client, which state the same but
+	// for At and From, and are judged one after the other: see [Last].
+	Last *Last
+
 	// sender is a sender that needs no proof, of a session that is made up.
 	sender tlsstate.Identity
 }

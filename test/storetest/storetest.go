@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"an unknown peer has the zero history", unknown},
 		{"an update grows a history and is seen at once", grows},
 		{"an update that changes nothing writes nothing", steady},
+		{"each change is counted, and nothing else", counts},
 		{"a grow that shrinks takes nothing away", shrinks},
 		{"concurrent updates lose nothing", concurrent},
 		{"a merge joins in any order", merges},
@@ -97,6 +98,30 @@ func steady(t *testing.T, s Store) {
 	}
 	if before.Writes != 1 || s.Len() != 1 {
 		t.Errorf("%d writes, %d histories, want 1 of each", before.Writes, s.Len())
+	}
+}
+
+// counts: while the count is the same, so is what is known.
+func counts(t *testing.T, s Store) {
+	var last uint64
+	for _, tt := range []struct {
+		name    string
+		do      func()
+		changes bool
+	}{
+		{"a newcomer", func() { update(t, s, address(1), seeing(Today, tlsstate.TLS13)) }, true},
+		{"the same again", func() { update(t, s, address(1), seeing(Today, tlsstate.TLS13)) }, false},
+		{"a read", func() { loads(t, s, address(2), tlsstate.History{}) }, false},
+		{"what was learned is written", func() { flush(t, s) }, false},
+		{"another day", func() { update(t, s, address(1), seeing(Today-1, tlsstate.TLS13)) }, true},
+		{"an operator's act", func() { update(t, s, address(1), func(h tlsstate.History) tlsstate.History { return h.Unpin(Today) }) }, true},
+	} {
+		tt.do()
+		if now := s.Changes(); (now != last) != tt.changes {
+			t.Errorf("%s: %d changes, %d before", tt.name, now, last)
+		} else {
+			last = now
+		}
 	}
 }
 

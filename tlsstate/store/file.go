@@ -235,6 +235,9 @@ func (f *File) logRefusal(by source) {
 // Newest returns the newest day in any history, 0 if there is none.
 func (f *File) Newest() tlsstate.Day { return f.table.now().newest }
 
+// Changes counts changes of histories since Open: while it is the same, they are.
+func (f *File) Changes() uint64 { return f.table.now().changes }
+
 // Len returns how many identities have a history, tombstones included.
 func (f *File) Len() int { return f.table.now().known }
 

@@ -135,6 +135,9 @@ func (m *Memory) Newest() tlsstate.Day {
 	return m.newest
 }
 
+// Changes is as [File.Changes].
+func (m *Memory) Changes() uint64 { return m.Stats().Writes }
+
 // Len returns how many identities have a history, tombstones included.
 func (m *Memory) Len() int {
 	m.mu.Lock()

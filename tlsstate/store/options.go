@@ -43,6 +43,7 @@ type Store interface {
 	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	All(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
 	Newest() tlsstate.Day
+	Changes() uint64
 	Len() int
 	Stats() Stats
 	Flush(context.Context) error
