@@ -42,7 +42,7 @@ var events = map[incident.What]string{
 func noteOf(c *incident.Change, host string) *Message {
 	return Message{
 		Key: string(c.What) + "-" + c.Identity.String(), What: string(c.What), At: c.At,
-		Title: short(c.Identity.String(), 64) + " " + events[c.What], Text: c.Words, Next: commands(c.Identity, false),
+		Title: short(c.Identity.String(), 64) + " " + events[c.What], Text: c.Words + ".", Next: commands(c.Identity, false),
 	}.from(host)
 }
 
@@ -109,7 +109,7 @@ func endOfRefusal(i *incident.Incident) string {
 	if i.Evidence.Required {
 		return "The configuration requires this of the peer: mail below it is refused for as long as its row says so."
 	}
-	return "If the peer has turned TLS off, unpin it. If you do nothing, its pin is released once it came below it on policy.release_after_days days."
+	return "If the peer will stay as it is, unpin it. If you do nothing, its pin is released once it came below it on policy.release_after_days days."
 }
 
 // next are the commands: to explain, to unpin, to release held mail.

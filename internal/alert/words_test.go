@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/incident"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 
@@ -179,6 +180,33 @@ func TestLongNames(t *testing.T) {
 		c := changeOf(what, i)
 		if m := messageOf(&c, "mail"); !strings.HasSuffix(m.Title, end) {
 			t.Errorf("title %s", m.Title)
+		}
+	}
+}
+
+// TestSentences: each line of a text is one or more whole sentences, and none advises as
+// if TLS were off where that is not known.
+func TestSentences(t *testing.T) {
+	var all []Message
+	for _, what := range []incident.What{incident.Opened, incident.Grown, incident.Waiting, incident.Holding, incident.Closed, incident.Pinned, incident.Lapsed, incident.Released} {
+		for _, kind := range []tlsstate.Kind{tlsstate.Address, tlsstate.Destination} {
+			c := changeOf(what, stripped())
+			c.Words, c.Incident.Identity.Kind, c.Incident.Kind, c.Incident.Refused = "address:192.0.2.10 came in clear", kind, tlsstate.Weakened, noon
+			if events[what] != "" {
+				c.Incident = incident.Incident{}
+			}
+			all = append(all, *messageOf(&c, "mail"))
+		}
+	}
+	for a := ratchet.Armed; a <= ratchet.Suspended; a++ {
+		all = append(all, BreakerNotice(ratchet.BreakerState{Answer: a, Recent: []ratchet.BreakerName{{Name: "bank.example"}}}, ""))
+	}
+	all = append(all, OutageNotice(time.Time{}, nil, noon), OutageNotice(noon, []string{"bank.example"}, noon), *testMessage("mail"))
+	for _, m := range all {
+		for line := range strings.SplitSeq(m.Text, "\n") {
+			if !strings.HasSuffix(line, ".") || strings.HasSuffix(line, "..") || strings.Contains(line, "turned TLS off") && m.Incident.Identity.Kind != tlsstate.Destination {
+				t.Errorf("%s: %s", m.What, line)
+			}
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (w *watch) ownTLS(n selfcheck.Notice) {
 // over. That a matter is over which was never reported is left out by the alerts.
 func selfcheckNotices(n selfcheck.Notice) (all []alert.Message) {
 	add := func(key string, severity alert.Severity, open bool, over string) {
-		notice := alert.Message{Key: ownKeys + key, Severity: severity, Status: alert.StatusClosed, At: n.Result.At, Title: ownServer + over, Text: n.String(), Next: []string{"tlsratchet doctor"}}
+		notice := alert.Message{Key: ownKeys + key, Severity: severity, Status: alert.StatusClosed, At: n.Result.At, Title: ownServer + over, Text: words.Sentence(n.String()), Next: []string{"tlsratchet doctor"}}
 		if open {
 			notice.Status, notice.Title = alert.StatusOpen, ownServer+n.Problem.Words()
 		}

@@ -42,7 +42,7 @@ func TestSelfcheckNotices(t *testing.T) {
 		var got []string
 		for _, n := range selfcheckNotices(selfcheck.Notice{Problem: tt.now, Address: "mx:25"}) {
 			got = append(got, fmt.Sprintf("%s %s %s: %s", n.Key, n.Severity, n.Status, n.Title))
-			if strings.Contains(n.Text, "suspended") != tt.suspended {
+			if strings.Contains(n.Text, "suspended") != tt.suspended || n.Text[0] > 'Z' || !strings.HasSuffix(n.Text, ".") || strings.Contains(n.Text, "log\n") {
 				t.Errorf("%s: %s", tt.now, n.Text)
 			}
 		}

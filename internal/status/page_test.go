@@ -399,6 +399,9 @@ func TestSentencesAreTrue(t *testing.T) {
 	if _, body = get(t, serve(t, p), "/incidents"); strings.Contains(body, "peer unpin") {
 		t.Error("what the configuration requires can't be unpinned")
 	}
+	if _, body = get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents"); strings.Contains(body, "TLS off") {
+		t.Error("a peer without its certificate is said to have turned TLS off")
+	}
 	p.Load = func(tlsstate.Identity) (h tlsstate.History, err error) {
 		h = faithful(t)
 		h.Networks, h.Addresses = 1, 3
