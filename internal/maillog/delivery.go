@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"bytes"
-	"maps"
 	"path"
 	"time"
 
@@ -25,6 +24,7 @@ type Delivery struct {
 	Took time.Duration
 	// Reused reports whether an earlier delivery used the same connection.
 	Reused bool
+	// Status is 0 for a probe of an address (ADDRESS_VERIFICATION_README).
 	Status Status
 	// TLS is what the delivery used; for one that was not sent, Unknown.
 	TLS TLSUse
@@ -177,9 +177,7 @@ func (d *Deliveries) sender(name string, at time.Time) *sender {
 func (s *sender) lost(at time.Time) {
 	s.gap = at
 	for _, p := range s.processes {
-		for relay := range p.tls {
-			p.tls[relay] = connection{}
-		}
+		p.doubt("")
 	}
 }
 
@@ -191,7 +189,7 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 	if p == nil || now-p.at > patience {
 		if p == nil {
 			if s.clients >= maxClients {
-				s.forgetOld(at)
+				s.forget(at)
 			}
 			s.clients++
 		}
@@ -202,26 +200,13 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 	return p
 }
 
-// forgetOld makes room: for all but what was active in the last minute, or for
-// all. What a process is still at is not known then.
-func (d *Deliveries) forgetOld(at time.Time) {
-	old, kept := at.Add(-time.Minute), 0
+// forget makes room. What a process is at is not known then.
+func (d *Deliveries) forget(at time.Time) {
 	for _, s := range d.hosts {
-		maps.DeleteFunc(s.processes, func(_ uint32, p *client) bool { return p.at < old.Unix() })
-		kept += len(s.processes)
+		clear(s.processes)
+		s.gap = at.Add(time.Second)
 	}
-	if kept >= maxClients {
-		old, kept = at, 0
-	}
-	for _, s := range d.hosts {
-		if kept == 0 {
-			clear(s.processes)
-		}
-		if s.gap.Before(old) {
-			s.gap = old
-		}
-	}
-	d.clients = kept
+	d.clients = 0
 }
 
 func (s *sender) smtp(at time.Time, pid uint32, msg []byte) {
@@ -277,7 +262,5 @@ func (s *sender) final(at time.Time, pid uint32, p *client, line *status) {
 	if s.out = line.Delivery; line.Status != Sent {
 		s.out.TLS, s.out.Security, s.out.Offered, s.out.Failed = TLSUnknown, tlsstate.Security{}, false, false
 	}
-	if line.Status != 0 { // not a probe of an address (ADDRESS_VERIFICATION_README)
-		s.sink.Delivered(&s.out)
-	}
+	s.sink.Delivered(&s.out)
 }

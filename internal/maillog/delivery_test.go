@@ -21,7 +21,7 @@ func (d *deliveries) Delivered(v *Delivery) {
 		on   bool
 		word string
 	}{
-		{v.Status == Deferred, "deferred"}, {v.Status == Bounced, "bounced"}, {v.Reused, "reused"}, {v.Offered, "offered"},
+		{v.Status == 0, "probe"}, {v.Status == Deferred, "deferred"}, {v.Status == Bounced, "bounced"}, {v.Reused, "reused"}, {v.Offered, "offered"},
 		{v.Failed, "failed"}, {v.Refusal == NotOffered, "not-offered"}, {v.Refusal == Handshake, "handshake"}, {v.Refusal == Ended, "ended"},
 		{v.Suspended, "suspended"}, {len(v.Skipped) > 0, "skipped=" + strings.Join(v.Skipped, ",")},
 	} {
@@ -109,7 +109,7 @@ func TestDeliveries(t *testing.T) {
 		{"a quote that never ends", []string{strings.Replace(sent, "<ann@bank.test>", `<"ann@bank.test>`, 1), `4Q1: to=<"ann\`}, ""},
 		{"an address that looks like another line", []string{tls13, strings.Replace(sent, "<ann@bank.test>", `<"ann: to=<"@bank.test>, orig_to=<": to=<"@ours.test>`, 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"bounced", []string{strings.Replace(sent, "sent (250", "bounced (550", 1)}, "4Q1 bank.test mx.bank.test unknown bounced"},
-		{"a probe", []string{tls13, strings.Replace(sent, "=sent", "=deliverable", 1), next}, "4Q2 bank.test mx.bank.test clear"},
+		{"a probe", []string{tls13, strings.Replace(sent, "=sent", "=deliverable", 1), next}, "4Q1 bank.test mx.bank.test unknown probe|4Q2 bank.test mx.bank.test clear"},
 		{"a line that ends too early", []string{tls13, sent[:60], next}, "4Q2 bank.test mx.bank.test unknown"},
 		{"a line that ends in a word", []string{tls13, sent[:strings.Index(sent, "=sent")+3], next}, "4Q2 bank.test mx.bank.test unknown"},
 		{"two lines in one", []string{tls13, sent[:60] + mixed, next}, "4Q2 bank.test mx.bank.test unknown"},

@@ -68,6 +68,15 @@ func (p *client) refusal(s *status) Refusal {
 	return NoRefusal
 }
 
+// doubt notes that the encrypted connections to a host, or "" for all, may have ended.
+func (p *client) doubt(host string) {
+	for relay := range p.tls {
+		if host == "" || hostOf(relay) == host {
+			p.tls[relay] = connection{}
+		}
+	}
+}
+
 // drop forgets the encrypted connections to a host: it is tried again, perhaps for
 // other recipients of the same message.
 func (p *client) drop(host string) {
@@ -103,11 +112,7 @@ func (p *client) trouble(msg []byte) {
 		clear(p.tls)
 	case bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, []byte(")")):
 		// Postfix cuts lines at 2,000 bytes: it is not known to what it is a reply.
-		for relay := range p.tls {
-			if hostOf(relay) == host {
-				p.tls[relay] = connection{}
-			}
-		}
+		p.doubt(host)
 	case ended(rest), bytes.HasPrefix(rest, byHost) && !bytes.HasSuffix(rest, inReplyToRCPT):
 		before := len(p.tls)
 		p.drop(host)

@@ -64,7 +64,10 @@ func (b *Outbound) Delivered(d *maillog.Delivery) {
 	}
 	b.learnHosts(d)
 	l, ok := b.nexthop(d)
-	if !ok {
+	switch {
+	case d.Status == 0: // what a probe asked for is no other delivery's
+		return
+	case !ok:
 		b.counts.add(&b.counts.Unattributed)
 		return
 	}

@@ -453,6 +453,36 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// TestManyWait: a message that is tried again is no other one, however many wait.
+func TestManyWait(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	for range 3 {
+		w.queue = 0
+		for range MaxQueueIDs + 20 {
+			w.deliver("bank.test", refused)
+		}
+	}
+	if one := w.State().Waiting[0]; one.Messages != MaxQueueIDs || len(one.QueueIDs) != MaxQueueIDs {
+		t.Errorf("%d messages, %d ids", one.Messages, len(one.QueueIDs))
+	}
+}
+
+// TestProbe: what was asked for a probe of an address is not what a delivery asked for
+// that follows at once, and asks nothing.
+func TestProbe(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	before, sent := len(w.events), w.Stats()
+	w.deliver("bank.test", maillog.Delivery{})
+	d := inClear
+	d.At, d.PID, d.QueueID, d.Domain, d.Host = w.now, 77, "Q99", "own.test", "mx.own.test"
+	w.Delivered(&d)
+	if now := w.Stats(); len(w.events) != before || now.Sent != sent.Sent || now.Unattributed != 1 {
+		t.Errorf("%+v, %+v", w.events[before:], now)
+	}
+}
+
 // TestWaitingForNoPin: once a pin is released, mail in clear is what is expected, and
 // the destination is listed no more.
 func TestWaitingForNoPin(t *testing.T) {

@@ -19,7 +19,7 @@ type Waiting struct {
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	// QueueIDs are the messages that wait in Postfix's queue, at most
-	// [MaxQueueIDs] of them; Messages counts all that did.
+	// [MaxQueueIDs] of them; Messages counts all that ever were among these.
 	QueueIDs []string `json:"queue_ids,omitempty"`
 	Messages int      `json:"messages"`
 	// Observed counts deliveries in clear that "hold" would have deferred.
@@ -73,11 +73,9 @@ func (w *waiting) add(d *maillog.Delivery, v *tlsstate.Verdict, releaseAfter int
 	}
 	if d.Status == maillog.Sent {
 		one.Observed++
-	} else if id := clean.Text(d.QueueID, 64); !slices.Contains(one.QueueIDs, id) {
+	} else if id := clean.Text(d.QueueID, 64); !slices.Contains(one.QueueIDs, id) && len(one.QueueIDs) < MaxQueueIDs {
 		one.Messages++
-		if len(one.QueueIDs) < MaxQueueIDs {
-			one.QueueIDs = append(one.QueueIDs, id)
-		}
+		one.QueueIDs = append(one.QueueIDs, id)
 	}
 }
 

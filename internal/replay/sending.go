@@ -68,7 +68,7 @@ func newSending(o *Options, now time.Time) *sending {
 
 // Delivered judges and learns from a delivery.
 func (s *sending) Delivered(d *maillog.Delivery) {
-	if tlsstate.DayOf(d.At) > s.latest {
+	if tlsstate.DayOf(d.At) > s.latest || d.Status == 0 {
 		return
 	}
 	s.now = d.At
