@@ -159,7 +159,7 @@ func state(v *tlsstate.Verdict) string {
 	case tlsstate.PinContested:
 		return "; the pin is contested by a session below it before it formed"
 	case tlsstate.PinReleased:
-		return fmt.Sprintf("; the pin no longer holds: below it on %s since it was last met", Count(v.Below, "day"))
+		return fmt.Sprintf("; the pin no longer holds: below it on %s since it was last met, or on each of the last five", Count(v.Below, "day"))
 	case tlsstate.PinRelaxed:
 		return "; the pin does not hold: the peer is only partly encrypted"
 	}

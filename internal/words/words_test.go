@@ -78,7 +78,7 @@ func TestTexts(t *testing.T) {
 			"451 4.7.1 192.0.2.10: your client certificate required by the recipient's policy; this session has none or another one",
 			"unauthenticated: 192.0.2.10, seen TLSv1.3, expected certificate"},
 		{"released", downgrade(tlsstate.NoDowngrade, clear, released),
-			"address:192.0.2.10 came in clear; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15; the pin no longer holds: below it on 3 days since it was last met",
+			"address:192.0.2.10 came in clear; it used TLSv1.2 or better on 41 of the last 64 days, last on 2024-10-03, pinned since 2024-08-15; the pin no longer holds: below it on 3 days since it was last met, or on each of the last five",
 			"", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,6 +115,50 @@ func TestHeader(t *testing.T) {
 		if got := words.Header(tt.v, tt.more); got != tt.want {
 			t.Errorf("got  %q\nwant %q", got, tt.want)
 		}
+	}
+	for n := range 60 { // a line has what fits, and no more
+		v := downgrade(tlsstate.Unauthenticated, weak)
+		v.Identity.Name = strings.Repeat("a", 1+n)
+		lines := strings.Split("X-TLS-Ratchet: "+strings.ReplaceAll(words.Header(v, 0), "\t", strings.Repeat(" ", 8)), "\n")
+		for i, line := range lines {
+			if len(line) > 78 && strings.Contains(line, "; ") {
+				t.Errorf("%d bytes: %s", len(line), line)
+			}
+			if i > 0 {
+				next, _, more := strings.Cut(strings.TrimSpace(line), "; ")
+				if len(lines[i-1]+" "+strings.TrimSuffix(next, ";")+";") <= 78 {
+					t.Errorf("%s has room for %s, %v", lines[i-1], next, more)
+				}
+			}
+		}
+	}
+}
+
+// TestShortTexts: what other rooms put into their own sentences.
+func TestShortTexts(t *testing.T) {
+	rowed := func(k tlsstate.Downgrade) string { return words.Expected(downgrade(k, clear, required)) }
+	remembered := func(k tlsstate.Downgrade) string { return words.Expected(downgrade(k, clear)) }
+	reason := ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Exempt}, Reason: ratchet.ErrExempt}
+	for got, want := range map[string]string{
+		rowed(tlsstate.Unauthenticated):      "a client certificate of the configuration",
+		rowed(tlsstate.Stripped):             "TLSv1.2 or better, by the configuration",
+		remembered(tlsstate.Unauthenticated): "its client certificate",
+		remembered(tlsstate.Stripped):        "TLSv1.2 or better",
+		words.Outcome(&reason):               "exempt: " + ratchet.ErrExempt.Error(),
+		words.Outcome(&ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.New}}): "new",
+		words.Number(7): "7", words.Number(999): "999", words.Number(1000): "1,000", words.Number(123456): "123,456", words.Number(uint64(1234567)): "1,234,567",
+		words.Verdict(&tlsstate.Verdict{Outcome: tlsstate.Learning, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}, Seen: weak}): "address:192.0.2.10 came with TLSv1",
+		words.Header(&tlsstate.Verdict{}, 0):                                      "unknown",
+		words.Header(&tlsstate.Verdict{Outcome: tlsstate.New}, 0):                 "new; seen=none",
+		words.Header(&tlsstate.Verdict{Seen: weak}, 0):                            "unknown; seen=TLSv1",
+		words.Header(downgrade(tlsstate.Unauthenticated, weak, required), 1)[:76]: "downgrade; kind=unauthenticated; identity=address:192.0.2.10;\n\trequired=cert",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if encrypted, all := words.Encrypted([4]uint64{1, 2, 3, 4}); encrypted != 9 || all != 10 {
+		t.Errorf("%d of %d", encrypted, all)
 	}
 }
 
@@ -166,6 +210,20 @@ func TestLog(t *testing.T) {
 		{"postmaster's mail", func(*ratchet.Event) {}, "action=header limited_by=recipient identity="},
 		{"breaker", func(e *ratchet.Event) { e.Decision.Action = tlsstate.Header }, "action=header limited_by=breaker identity="},
 		{"gave up", func(e *ratchet.Event) { e.Done = false }, "action=reject done=false identity="},
+		{"formed", func(e *ratchet.Event) {
+			e.Decision.Outcome, e.Decision.Kind = tlsstate.Raised, tlsstate.NoDowngrade
+		}, "level=INFO msg=pinned identity=address:192.0.2.10 pin=TLSv1.2 seen=none since=2024-08-15 last=2024-10-03 days=41/64 client="},
+		{"released", func(e *ratchet.Event) {
+			e.Decision.Outcome, e.Decision.State, e.Decision.Changes = tlsstate.Learning, tlsstate.PinReleased, true
+		}, `level=WARN msg="pin released" identity=`},
+		{"released, and known to be", func(e *ratchet.Event) {
+			e.Decision.Outcome, e.Decision.State = tlsstate.Learning, tlsstate.PinReleased
+		}, ""},
+		{"steady", func(e *ratchet.Event) { e.Decision.Outcome, e.Decision.Changes = tlsstate.Steady, true }, ""},
+		{"a row that is not known", func(e *ratchet.Event) { required(&e.Decision.Verdict) }, "identity=address:192.0.2.10 pin=TLSv1.2 seen=none client="},
+		{"not known", func(e *ratchet.Event) {
+			*e.Decision = ratchet.Decision{Reason: ratchet.ErrNoSTARTTLS}
+		}, `level=DEBUG msg="not judged" outcome=unknown client=`},
 		{"private", func(e *ratchet.Event) {
 			*e.Decision = ratchet.Decision{Verdict: tlsstate.Verdict{Outcome: tlsstate.Exempt}, Reason: ratchet.ErrExempt}
 		}, `level=DEBUG msg="not judged" outcome=exempt client=unknown[192.0.2.10] from=<alice@bank.example> why="the configuration exempts the client"`},
@@ -180,7 +238,7 @@ func TestLog(t *testing.T) {
 			tt.change(&e)
 			var out bytes.Buffer
 			words.Log(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})), &e)
-			if !strings.Contains(out.String(), tt.want) {
+			if !strings.Contains(out.String(), tt.want) || tt.want == "" && out.Len() > 0 {
 				t.Errorf("got %s want %s", out.String(), tt.want)
 			}
 		})
