@@ -72,11 +72,5 @@ func Prefix(ip netip.Addr, bits4, bits6 int) netip.Prefix {
 // also divert a session to another of our addresses.
 func listenerName(port string) (string, bool) {
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return "", false
-	}
-	if port[0] != '0' {
-		return port, true
-	}
-	return strconv.FormatUint(n, 10), true
+	return strconv.FormatUint(n, 10), err == nil && n > 0
 }

@@ -96,6 +96,15 @@ var domains = []struct{ addr, host, want string }{
 	{"192.0.2.10", ".bank.example", ""},
 	{"192.0.2.10", "mx1.bank.example..", ""},
 
+	// Either half of an IPv6 address, forwards or by nibbles backwards, is enough; a
+	// byte less is not.
+	{"2001:db8:1:2:a3:4:5:6", "00a3000400050006.firm.example", ""},
+	{"2001:db8:1:2:a3:4:5:6", "2000100800bd01002.firm.example", "firm.example"},
+	{"2001:db8:1:2:a3:4:5:6", "600050004003a00.firm.example", "firm.example"},
+	{"2001:db8:1:2:a3:4:5:6", "6000500040003a00.firm.example", ""},
+	{"2001:db8:1:2:a3:4:5:6", "ffa3000400050006.firm.example", "firm.example"},
+	{"2001:db8:1:2:a3:4:5:6", "ff0010008bd01002.firm.example", "firm.example"},
+
 	// Clouds and hosters.
 	{"192.0.2.10", "ec2-192-0-2-10.compute-1.amazonaws.com", ""},
 	{"192.0.2.10", "ec2-192-0-2-10.eu-west-1.compute.amazonaws.com", ""},

@@ -22,6 +22,8 @@ func TestNormalize(t *testing.T) {
 		{"mx.bücher.example", "mx.xn--bcher-kva.example"},
 		{"mx.BÜCHER.example", "mx.xn--bcher-kva.example"},
 		{"MX.XN--BCHER-KVA.EXAMPLE", "mx.xn--bcher-kva.example"},
+		{"mx_out.bücher.example", "mx_out.xn--bcher-kva.example"},
+		{"r3---sn.bücher.example", "r3---sn.xn--bcher-kva.example"},
 		{"straße.example", "xn--strae-oqa.example"},
 		{"mail.例え.jp", "mail.xn--r8jz45g.jp"},
 		{"mail。例え。jp。", "mail.xn--r8jz45g.jp"},

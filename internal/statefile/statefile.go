@@ -23,10 +23,6 @@ import (
 // with 6,000 each.
 const maxSize = 64 << 20
 
-// ErrDamaged: the content is not the JSON of the value. It was left as it is; the
-// next Write replaces it.
-var ErrDamaged = errors.New("damaged state file")
-
 // File is one state file. The zero value keeps nothing: reading leaves the
 // value as it is, and writing does nothing.
 type File struct{ path string }
@@ -35,14 +31,15 @@ type File struct{ path string }
 func At(path string) File { return File{path} }
 
 // Read decodes the file into v, a pointer. Where there is no file, v stays as
-// it is and the error is nil.
+// it is and the error is nil. A file that is not the JSON of v stays as it is until
+// the next Write replaces it.
 func (f File) Read(v any) error {
 	b, err := f.read()
 	if b == nil || err != nil {
 		return err
 	}
 	if err = json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("read %s: %w: %w", f.path, ErrDamaged, err)
+		return fmt.Errorf("read damaged state file %s: %w", f.path, err)
 	}
 	return nil
 }

@@ -92,9 +92,7 @@ func (o Options) withDefaults() Options {
 	o.SnapshotEvery = cmp.Or(o.SnapshotEvery, 24*time.Hour)
 	o.ReadTimeout = cmp.Or(max(o.ReadTimeout, 0), 100*time.Millisecond)
 	o.LockTimeout = cmp.Or(max(o.LockTimeout, 0), 500*time.Millisecond)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return o
 }
 

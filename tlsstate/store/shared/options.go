@@ -65,17 +65,13 @@ func (o Options) withDefaults() Options {
 	o.MaxChanged = cmp.Or(max(o.MaxChanged, 0), 100_000)
 	o.Pace = cmp.Or(max(o.Pace, 0), 1000)
 	o.Heartbeat = cmp.Or(max(o.Heartbeat, 0), 10*time.Second)
-	if o.Prefix == "" {
-		o.Prefix = "tlsratchet:"
-	}
+	o.Prefix = cmp.Or(o.Prefix, "tlsratchet:")
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Policy == nil {
 		o.Policy = func(tlsstate.Kind) *tlsstate.Policy { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
 }

@@ -103,23 +103,17 @@ const (
 // life returns for how many seconds the server is to keep a record.
 func (s *Store) life(h *tlsstate.History, rule *tlsstate.Policy) int64 {
 	keep := keepSeen
-	if pinned(h) {
-		if rule == nil {
-			rule = new(tlsstate.DefaultPolicy())
+	if rule == nil {
+		rule = new(tlsstate.DefaultPolicy())
+	}
+	for _, p := range append(h.Pins[:], h.CertPin) {
+		if p.Formed > 0 {
+			keep = max(keep, rule.PinMaxAgeDays)
 		}
-		keep = max(keep, rule.PinMaxAgeDays)
 	}
 	if h.Epoch > 0 {
 		keep = max(keep, keepOperated)
 	}
 	left := int(h.Newest()) + keep - int(s.today())
 	return int64(max(left, 1)) * 86400
-}
-
-func pinned(h *tlsstate.History) bool {
-	formed := h.CertPin.Formed
-	for _, p := range h.Pins {
-		formed = max(formed, p.Formed)
-	}
-	return formed > 0
 }

@@ -226,3 +226,8 @@ func TestRecent(t *testing.T) {
 		}
 	}
 }
+
+// pinned reports whether any pin formed.
+func pinned(h *tlsstate.History) bool {
+	return slices.ContainsFunc(append(h.Pins[:], h.CertPin), func(p tlsstate.Pin) bool { return p.Formed > 0 })
+}
