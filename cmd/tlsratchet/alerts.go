@@ -29,7 +29,7 @@ func alertCommand() *cli.Command {
 }
 
 // errUndelivered ends the command when a destination took nothing.
-var errUndelivered = errors.New("not every destination took the message")
+var errUndelivered = errors.New("not every destination accepted the message")
 
 func testAlerts(c *cli.Context) error {
 	cfg, err := loadConfig(c)
@@ -54,7 +54,7 @@ func testAlerts(c *cli.Context) error {
 }
 
 func printResult(c *cli.Context, r alert.Result) {
-	word, answer, as := "took it", r.Answer, green
+	word, answer, as := "accepted", r.Answer, green
 	if r.Err != nil {
 		word, answer, as = "failed", r.Err.Error(), red
 	}

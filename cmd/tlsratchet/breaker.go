@@ -62,7 +62,7 @@ func (s breakerShown) print(w io.Writer) {
 		fmt.Fprintf(w, "Without the operator's setting it would be %s.\n", s.Answer)
 	}
 	if !s.Since.IsZero() {
-		fmt.Fprintf(w, "It found this on %s: %s.\n", s.Since.UTC().Format(time.RFC3339), s.Answer)
+		fmt.Fprintf(w, "Its own answer since %s: %s.\n", s.Since.UTC().Format(time.RFC3339), s.Answer)
 	}
 	for _, n := range s.Recent {
 		fmt.Fprintf(w, "  %s  %s\n", n.At.UTC().Format(time.RFC3339), n.Name)

@@ -105,7 +105,7 @@ func show(c *cli.Context, v any, text func(io.Writer)) {
 // variable of --config sets it there, too.
 func flagsInPlace(c *cli.Context) error {
 	if c.Bool("version") {
-		return usagef("--version goes without a command")
+		return usagef("--version takes no command")
 	}
 	for _, above := range c.Lineage()[1:] {
 		for _, name := range above.LocalFlagNames() {

@@ -49,7 +49,7 @@ func explain(c *cli.Context) (job, error) {
 // explainTo prints what Postfix is answered for a destination.
 func explainTo(c *cli.Context) (job, error) {
 	if c.IsSet("client") || c.IsSet("tls") || c.IsSet("from") || c.NArg() > 0 {
-		return nil, usagef("--to stands alone: it is about the mail that you send")
+		return nil, usagef("--to takes no NAME, --client, --tls or --from: it is about the mail that you send")
 	}
 	to := c.String("to")
 	return answer(c, func(a *admin.Admin) (outbound.Explanation, error) { return a.ExplainTo(c.Context, to) },

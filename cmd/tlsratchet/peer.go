@@ -23,7 +23,7 @@ func peerCommand() *cli.Command {
 					return answer(c, func(a *admin.Admin) (admin.Detail, error) { return a.Peer(c.Context, id) }, printDetail), err
 				}),
 			},
-			actCommand("unpin", "let a peer go, until new days form a new pin"),
+			actCommand("unpin", "release a peer, until new days form a new pin"),
 			actCommand("forget", "forget a peer"),
 		},
 		Action: needs("show, unpin or forget"),
@@ -35,7 +35,7 @@ const aboutNames = "NAME is an identity as the log has it (address:192.0.2.10), 
 func actCommand(name, usage string) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "NAME",
-		Description: aboutNames + "\nA host is one identity by its address and another by its domain: let both go.",
+		Description: aboutNames + "\nA host is one identity by its address and another by its domain: release both.",
 		Flags:       operatorFlags(&cli.StringFlag{Name: "why", Usage: "`TEXT` for the log; required"}),
 		Action: operation(func(c *cli.Context) (job, error) {
 			id, err := peerArgument(c)

@@ -134,7 +134,7 @@ func newFile(name string) (*os.File, error) {
 		return nil, fmt.Errorf("--verdicts: %w", err)
 	}
 	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-		return nil, errors.Join(usagef("--verdicts: %s holds something already: name a new file", name), file.Close())
+		return nil, errors.Join(usagef("--verdicts: %s is not empty: name a new file", name), file.Close())
 	}
 	return file, nil
 }

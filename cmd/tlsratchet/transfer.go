@@ -28,7 +28,7 @@ func exportCommand() *cli.Command {
 func importCommand() *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "merge what export printed into the memory", ArgsUsage: "FILE",
-		Description: "FILE may be - for standard input. In any order, any number of times: nothing is undone by it.\n" +
+		Description: "FILE may be - for standard input. Files may come in any order, any number of times: nothing is undone.\n" +
 			"Where there is no memory yet, one is started.",
 		Flags: operatorFlags(),
 		Action: operationOn(daemon.MayStart, func(c *cli.Context) (job, error) {
@@ -86,7 +86,7 @@ func warnRefused(c *cli.Context, name string, done *admin.Imported) {
 		fmt.Fprintf(c.App.ErrWriter, "tlsratchet: warning: %s: refused %s\n", name, strings.Map(printable, reason))
 	}
 	if more := done.Refused - len(done.Reasons); more > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "tlsratchet: warning: %s: refused %d lines more\n", name, more)
+		fmt.Fprintf(c.App.ErrWriter, "tlsratchet: warning: %s: refused %d more lines\n", name, more)
 	}
 }
 

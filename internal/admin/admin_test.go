@@ -167,7 +167,7 @@ func TestPeer(t *testing.T) {
 			t.Errorf("strip %s\nwant  %s", d.Strip, want)
 		}
 		want := []string{
-			"Seen first on 2026-11-12, last on 2026-11-21.",
+			"First seen on 2026-11-12, last on 2026-11-21.",
 			"Pinned at weak since 2026-11-16, last met on 2026-11-21: holds.",
 			"Pinned at TLSv1.2 since 2026-11-16, last met on 2026-11-21: holds.",
 		}
@@ -185,7 +185,7 @@ func TestPeer(t *testing.T) {
 			t.Errorf("%s %s", s, d.Strip)
 		}
 		_, err = w.Peer(t.Context(), tlsstate.Identity{Kind: tlsstate.Domain, Name: "bamk.example"})
-		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
+		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "similar names: domain:bank.example") {
 			t.Errorf("unknown: %v", err)
 		}
 	})
@@ -220,7 +220,7 @@ func TestSlipsAreCheap(t *testing.T) {
 	_, shown := l.Peer(t.Context(), slip)
 	_, done := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: slip, Why: "a slip"})
 	for _, err := range []error{shown, done} {
-		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "there is domain:bank.example") {
+		if !errors.Is(err, admin.ErrUnknownPeer) || !strings.Contains(err.Error(), "similar names: domain:bank.example") {
 			t.Errorf("unknown: %v", err)
 		}
 	}
@@ -274,7 +274,7 @@ func TestExplain(t *testing.T) {
 			{admin.Question{Name: "address:2001:db8::1"}, "new  observe address:2001:db8::1", "never seen"},
 			{admin.Question{Client: "2001:db8::1"}, "new  observe address:2001:db8::1", "never seen"}, // as alerts print it
 			{admin.Question{Client: "203.0.113.1"}, "new  observe address:203.0.113.1", "never seen"},
-			{admin.Question{Name: "mx.bamk.example"}, "new  observe domain:bamk.example", "Nothing is known of domain:bamk.example; there is domain:bank.example."},
+			{admin.Question{Name: "mx.bamk.example"}, "new  observe domain:bamk.example", "Nothing is known of domain:bamk.example. Similar names: domain:bank.example."},
 			{admin.Question{Name: "released.example", TLS: "none"}, "learning  observe domain:released.example", "the pin no longer holds"},
 		} {
 			a, err := w.Explain(t.Context(), tt.q)
@@ -341,7 +341,7 @@ func TestActs(t *testing.T) {
 			t.Errorf("forgotten: %+v, %v", d.Words, err)
 		}
 		for want, bad := range map[string]admin.Act{
-			"say why":             {Do: "unpin", Identity: identity("address:192.0.2.30"), Why: " \t"},
+			"give a reason":       {Do: "unpin", Identity: identity("address:192.0.2.30"), Why: " \t"},
 			"use unpin or forget": {Do: "delete", Identity: identity("address:192.0.2.30"), Why: "x"},
 			"no history":          {Do: "unpin", Identity: identity("domain:nobody.example"), Why: "x"},
 		} {

@@ -34,7 +34,7 @@ func (o Override) Check(answers []string) error {
 
 func checkReason(why string) error {
 	if strings.TrimSpace(why) == "" {
-		return fmt.Errorf("%w: say why: it goes into the log", ErrBadRequest)
+		return fmt.Errorf("%w: give a reason, for the log", ErrBadRequest)
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func (l *Local) audit(ctx context.Context, act, why, claimed string, what ...any
 
 func (l *Local) breaker(ctx context.Context, o Override) (s ratchet.BreakerState, err error) {
 	if l.CircuitBreaker == nil {
-		return s, fmt.Errorf("%w: the circuit breaker is the daemon's", ErrNoDaemon)
+		return s, fmt.Errorf("%w: only the daemon has the circuit breaker", ErrNoDaemon)
 	}
 	err = l.override(ctx, "breaker", o, BreakerAnswers, func() error {
 		answer := new(ratchet.Answer)
@@ -83,7 +83,7 @@ func (l *Local) sending() error {
 	case l.CircuitBreaker != nil:
 		return errors.New("the sending side is switched off: [outbound] listen = []")
 	}
-	return fmt.Errorf("%w: the sending side is the daemon's", ErrNoDaemon)
+	return fmt.Errorf("%w: only the daemon has the sending side", ErrNoDaemon)
 }
 
 func (l *Local) outbound(ctx context.Context, o Override) (now outbound.Overview, err error) {

@@ -111,7 +111,7 @@ type hosts interface {
 func (l *Local) unknown(id tlsstate.Identity) error {
 	err := fmt.Errorf("%w: %s", ErrUnknownPeer, clean.Text(id.String(), 300))
 	if near := l.near(id); len(near) > 0 {
-		err = fmt.Errorf("%w; there is %s", err, strings.Join(near, ", "))
+		err = fmt.Errorf("%w; similar names: %s", err, strings.Join(near, ", "))
 	}
 	return err
 }

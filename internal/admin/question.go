@@ -31,7 +31,7 @@ func (l *Local) explain(_ context.Context, q Question) (Answer, error) {
 	a := answer(s, &e)
 	if id, ok := stranger(&e); ok {
 		if near := l.near(id); len(near) > 0 {
-			a.Rules = append(a.Rules, fmt.Sprintf("Nothing is known of %s; there is %s.", id, strings.Join(near, ", ")))
+			a.Rules = append(a.Rules, fmt.Sprintf("Nothing is known of %s. Similar names: %s.", id, strings.Join(near, ", ")))
 		}
 	}
 	return a, nil

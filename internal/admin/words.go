@@ -66,9 +66,9 @@ func detail(id tlsstate.Identity, h tlsstate.History, rule *tlsstate.Policy, tod
 		d.Words = []string{"Forgotten by an operator, and not seen since."}
 		return d
 	}
-	d.Words = append(d.Words, fmt.Sprintf("Seen first on %s, last on %s.", h.First, h.Last))
+	d.Words = append(d.Words, fmt.Sprintf("First seen on %s, last on %s.", h.First, h.Last))
 	if d.Host != "" {
-		d.Words = append(d.Words, fmt.Sprintf("Its name was %s, confirmed by DNS last on %s.", d.Host, h.Name.Day))
+		d.Words = append(d.Words, fmt.Sprintf("Its name was %s, last confirmed by DNS on %s.", d.Host, h.Name.Day))
 	}
 	for _, p := range d.Pins {
 		if p.Formed != 0 {

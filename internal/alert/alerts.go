@@ -217,7 +217,7 @@ func (a *Alerts) sendDigest() {
 
 // heldBack is the message of what was held back.
 func (a *Alerts) heldBack() *Message {
-	return a.held.message("within "+span(time.Since(a.held.Since))+", more than are sent one by one", a.host)
+	return a.held.message("within "+span(time.Since(a.held.Since))+" beyond the limit of alert.per_hour", a.host)
 }
 
 // standing returns what is open now and wanted by a destination, the newest first;

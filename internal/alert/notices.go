@@ -62,7 +62,7 @@ func OutageNotice(since time.Time, failing []string, now time.Time) Message {
 		return n
 	}
 	n.Title = "many destinations are no longer reached over TLS; somebody may strip STARTTLS near this server"
-	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. Mail to a destination is sent once that one failed on outbound.release_after_days days; the days of the outage wear no pin out. Rows of send in the configuration hold in any case.\n" +
+	n.Text = "With outbound.action = hold their mail waits in Postfix's queue, unless outbound.on_outage is release. Mail to a destination is sent when that destination has failed on outbound.release_after_days days; for all others the days of the outage do not count. Rows of send in the configuration hold in any case.\n" +
 		"Check what is between this server and the Internet: a firewall that inspects SMTP has the same effect."
 	n.Text += someOf(failing, func(name string) string { return name })
 	n.Next = append(n.Next, "tlsratchet outbound --set release --why 'REASON'", "postqueue -f")

@@ -129,7 +129,7 @@ func everything() (all []*Message) {
 	for _, m := range all[:3] {
 		digest.add(m)
 	}
-	return append(all, digest.message("within 10 minutes, more than are sent one by one", "mail.here.example"), testMessage("mail.here.example"))
+	return append(all, digest.message("within 10 minutes beyond the limit of alert.per_hour", "mail.here.example"), testMessage("mail.here.example"))
 }
 
 // TestEveryText is what a postmaster reads, of everything that may be sent.

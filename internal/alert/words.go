@@ -107,9 +107,9 @@ func text(c *incident.Change) (all []string) {
 // endOfRefusal states when mail of a peer that stays below its pin is accepted.
 func endOfRefusal(i *incident.Incident) string {
 	if i.Evidence.Required {
-		return "The configuration requires this of the peer: mail below it is refused for as long as its row says so."
+		return "The configuration requires this of the peer: mail below it is refused until its row is changed."
 	}
-	return "If the peer will stay as it is, unpin it. If you do nothing, its pin is released once it came below it on policy.release_after_days days."
+	return "If the peer will stay as it is, unpin it. If you do nothing, its pin is released when the peer has come below it on policy.release_after_days days."
 }
 
 // next are the commands: to explain, to unpin, to release held mail.
@@ -186,7 +186,7 @@ func whatWaits(c *incident.Change) []string {
 	case !i.IsOpen():
 		return nil
 	case i.Kind == tlsstate.Weakened && !holds(i):
-		return []string{"It was sent: outbound.action = hold keeps back mail in clear alone."}
+		return []string{"It was sent: outbound.action = hold only keeps back mail in clear."}
 	case !holds(i):
 		return []string{"Nothing was held: the action is observe, or hold does not apply now; tlsratchet outbound states why."}
 	case i.Evidence.Required:

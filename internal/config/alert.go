@@ -30,7 +30,7 @@ func (l *loader) destinations() {
 // it, as in ".url".
 func checkDestination(d *alert.Settings) (key string, err error) {
 	if d.Kind == "" {
-		return "", fmt.Errorf("says not where: add kind = %q, %q or %q", alert.KindWebhook, alert.KindAlertmanager, alert.KindMail)
+		return "", fmt.Errorf("has no kind: add kind = %q, %q or %q", alert.KindWebhook, alert.KindAlertmanager, alert.KindMail)
 	}
 	mail, webhook := d.Kind == alert.KindMail, d.Kind == alert.KindWebhook
 	for _, k := range []struct {
@@ -68,7 +68,7 @@ func parseReference(s string) (string, error) {
 			return s, nil
 		}
 	}
-	return "", errors.New("secrets don't stand in this file: use \"file:/path\" or \"env:NAME\"")
+	return "", errors.New("secrets don't belong in this file: use \"file:/path\" or \"env:NAME\"")
 }
 
 func isVariable(s string) bool {

@@ -54,9 +54,9 @@ from = "ratchet@here.example"
 func TestBadDestinations(t *testing.T) {
 	const asURL = "want a URL that begins with https:// or http://, or \"file:/path\" or \"env:NAME\" that holds it"
 	const secret = "this URL may hold a secret: put it into a file or a variable, and write \"file:/path\" or \"env:NAME\""
-	const reference = "secrets don't stand in this file: use \"file:/path\" or \"env:NAME\""
+	const reference = "secrets don't belong in this file: use \"file:/path\" or \"env:NAME\""
 	for _, tc := range []struct{ row, want string }{
-		{"", `2: destination: says not where: add kind = "webhook", "alertmanager" or "mail"`},
+		{"", `2: destination: has no kind: add kind = "webhook", "alertmanager" or "mail"`},
 		{"kind = 'pigeon'", `3: destination.kind: unknown value "pigeon": use webhook, alertmanager, mail`},
 		{"kind = 'webhook'", "2: destination: a destination of kind webhook needs url"},
 		{"kind = 'mail'", "2: destination: a destination of kind mail needs to"},
@@ -74,7 +74,7 @@ func TestBadDestinations(t *testing.T) {
 		{"secret = 's3cr3t'", "3: destination.secret: " + reference},
 		{"token = 'file:s3cr3t'", `3: destination.token: path "s3cr3t": want an absolute path of a file`},
 		{"server = '25'", `3: destination.server: unknown address "25": use host:port, as 127.0.0.1:25`},
-		{"to = ['a@b.example', 'a@b.example']", "3: destination.to: a@b.example is there twice: leave one out"},
+		{"to = ['a@b.example', 'a@b.example']", "3: destination.to: a@b.example is listed twice: leave one out"},
 		{"from = 'a b@c.example'", `3: destination.from: unknown address "a b@c.example": want local@domain in ASCII, without quotes`},
 		{"from = 'a@c_.-x'", `3: destination.from: address "a@c_.-x": "c_.-x" is no domain: want labels of letters, digits and hyphens, as in bank.example`},
 		{"domain = 'x'", "3: destination.domain: unknown key: use kind, least, url, secret, token, body, server, to, from"},

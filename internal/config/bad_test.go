@@ -101,7 +101,7 @@ func TestBadFiles(t *testing.T) {
 		{"listen = ['unix:/']\n", "1: listen: path \"/\": want an absolute path of a file"},
 		{"listen = [\"unix:/a\\nb\"]\n", "1: listen: path \"/a\\nb\": want one without control characters"},
 		{"listen = ['unix:/" + strings.Repeat("a", 107) + "']\n", "1: listen: a socket's path has at most 107 bytes, this one 108"},
-		{"listen = ['unix:/run/m.sock', 'unix:/run/./m.sock']\n", "1: listen: unix:/run/m.sock is there twice: leave one out"},
+		{"listen = ['unix:/run/m.sock', 'unix:/run/./m.sock']\n", "1: listen: unix:/run/m.sock is listed twice: leave one out"},
 		{"listen = ['inet:127.0.0.1']\n", "1: listen: unknown address \"127.0.0.1\": use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891"},
 		{"listen = ['inet::8891']\n", "1: listen: unknown address \":8891\": use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891"},
 		{"listen = ['inet:8891@localhost']\n", "1: listen: unknown address \"8891@localhost\": use inet:host:port, as inet:127.0.0.1:8891 or inet:[::1]:8891"},
@@ -122,9 +122,9 @@ func TestBadFiles(t *testing.T) {
 		{"exempt_networks = ['::ffff:10.0.0.0/104']\n", "1: exempt_networks: network \"::ffff:10.0.0.0/104\": write it as IPv4"},
 		{"exempt_networks = ['localhost']\n", "1: exempt_networks: unknown network \"localhost\": use the form 192.0.2.0/24 or 2001:db8::/32"},
 		{"exempt_networks = ['0.0.0.0/0']\n", "1: exempt_networks: network \"0.0.0.0/0\" exempts everybody: name your own networks"},
-		{"exempt_networks = ['10.0.0.0/8', '10.0.0.0/8']\n", "1: exempt_networks: 10.0.0.0/8 is there twice: leave one out"},
+		{"exempt_networks = ['10.0.0.0/8', '10.0.0.0/8']\n", "1: exempt_networks: 10.0.0.0/8 is listed twice: leave one out"},
 		{"plain_listeners = ['smtp']\n", "1: plain_listeners: unknown port \"smtp\": use a number from 1 to 65535, in quotes"},
-		{"exempt_recipients = ['Abuse', 'abuse']\n", "1: exempt_recipients: abuse is there twice: leave one out"},
+		{"exempt_recipients = ['Abuse', 'abuse']\n", "1: exempt_recipients: abuse is listed twice: leave one out"},
 		{"exempt_recipients = ['<abuse@bank.example>']\n", "1: exempt_recipients: unknown recipient \"<abuse@bank.example>\": use a local part such as postmaster, or an address"},
 		{"exempt_recipients = ['@bank.example']\n", "1: exempt_recipients: unknown recipient \"@bank.example\": use a local part such as postmaster, or an address"},
 		{"exempt_recipients = ['abuse@']\n", "1: exempt_recipients: recipient \"abuse@\": \"\" is no domain: want labels of letters, digits and hyphens, as in bank.example"},
@@ -243,7 +243,7 @@ func TestBadVariablesAndFlags(t *testing.T) {
 		flags config.Flags
 		want  string
 	}{
-		{env: map[string]string{"TLSRATCHET_LISTEN": "unix:/a,unix:/a"}, want: "TLSRATCHET_LISTEN: unix:/a is there twice: leave one out"},
+		{env: map[string]string{"TLSRATCHET_LISTEN": "unix:/a,unix:/a"}, want: "TLSRATCHET_LISTEN: unix:/a is listed twice: leave one out"},
 		{env: map[string]string{"TLSRATCHET_HISTORY": "here.db"}, want: `TLSRATCHET_HISTORY: path "here.db": want an absolute path of a file, or "memory"`},
 		{env: map[string]string{"TLSRATCHET_POLICY_PIN_AFTER_DAYS": ""}, want: `TLSRATCHET_POLICY_PIN_AFTER_DAYS: want a whole number from 1 to 64, got ""`},
 		{env: map[string]string{"TLSRATCHET_REPLY_CONTACT": "a\xffb"}, want: `TLSRATCHET_REPLY_CONTACT: contact "a\xffb": want a URL or an address, printable ASCII, at most 200 characters`},

@@ -110,14 +110,14 @@ func (l *loader) checkAddresses() {
 		if l.doc.line(key) == 0 && l.variables[key] == "" { // by default
 			key, other = other, key
 		}
-		l.at(key, fmt.Errorf("%s is the address of %s already", at, other))
+		l.at(key, fmt.Errorf("%s is already the address of %s", at, other))
 	}
 }
 
 // checkDays refuses a pin that forms after it has lapsed.
 func (l *loader) checkDays(key string, p *tlsstate.Policy) {
 	if p.PinAfterDays > p.PinMaxAgeDays {
-		l.at(key, fmt.Errorf("%d days never come within the %d of pin_max_age_days: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
+		l.at(key, fmt.Errorf("%d is more than pin_max_age_days = %d: nothing would be pinned", p.PinAfterDays, p.PinMaxAgeDays))
 	}
 }
 

@@ -12,19 +12,19 @@ import (
 // TestRefusedTogether: what each key allows, and all together don't.
 func TestRefusedTogether(t *testing.T) {
 	for file, want := range map[string]string{
-		"[policy]\npin_max_age_days = 3\n":                                                                     "tlsratchet.toml:1: policy.pin_after_days: 5 days never come within the 3 of pin_max_age_days: nothing would be pinned",
-		"[policy]\npin_after_days = 64\npin_max_age_days = 63\n":                                               "tlsratchet.toml:2: policy.pin_after_days: 64 days never come within the 63 of pin_max_age_days: nothing would be pinned",
-		"[outbound]\npin_after_days = 64\npin_max_age_days = 63\n":                                             "tlsratchet.toml:2: outbound.pin_after_days: 64 days never come within the 63 of pin_max_age_days: nothing would be pinned",
+		"[policy]\npin_max_age_days = 3\n":                                                                     "tlsratchet.toml:1: policy.pin_after_days: 5 is more than pin_max_age_days = 3: nothing would be pinned",
+		"[policy]\npin_after_days = 64\npin_max_age_days = 63\n":                                               "tlsratchet.toml:2: policy.pin_after_days: 64 is more than pin_max_age_days = 63: nothing would be pinned",
+		"[outbound]\npin_after_days = 64\npin_max_age_days = 63\n":                                             "tlsratchet.toml:2: outbound.pin_after_days: 64 is more than pin_max_age_days = 63: nothing would be pinned",
 		"exempt_networks = ['0.0.0.0/1', '128.0.0.0/1']\n":                                                     "tlsratchet.toml:1: exempt_networks: 0.0.0.0/1 exempts a large part of the Internet: name your own networks\ntlsratchet.toml:1: exempt_networks: 128.0.0.0/1 exempts a large part of the Internet: name your own networks",
 		"[[peer]]\nnetwork = '::/0'\nexempt = true\n":                                                          "tlsratchet.toml:2: peer.network: ::/0 exempts a large part of the Internet: name your own networks",
 		"[[peer]]\ndomain = 'co.uk'\nsubdomains = true\nleast = 'weak'\n":                                      "tlsratchet.toml:2: peer.domain: co.uk is a public suffix, and with its subdomains everybody under it: name a domain below it",
 		"[[peer]]\ndomain = 'co.uk'\nsubdomains = true\nexempt = true\n":                                       "tlsratchet.toml:2: peer.domain: co.uk is a public suffix, and with its subdomains everybody under it: name a domain below it",
 		"[[peer]]\nsender = 'co.uk'\nsubdomains = true\nleast = 'weak'\n":                                      "tlsratchet.toml:2: peer.sender: co.uk is a public suffix, and with its subdomains everybody under it: name a domain below it",
 		"[[send]]\ndomain = 'co.uk'\nsubdomains = true\naction = 'hold'\n":                                     "tlsratchet.toml:2: send.domain: co.uk is a public suffix, and with its subdomains everybody under it: name a domain below it",
-		"listen = ['unix:/run/a.sock']\n[policy_service]\nlisten = ['unix:/run/b.sock', 'unix:/run/a.sock']\n": "tlsratchet.toml:3: policy_service.listen: unix:/run/a.sock is the address of listen already",
-		"listen = ['unix:/run/policy.sock']\n":                                                                 "tlsratchet.toml:1: listen: unix:/run/policy.sock is the address of outbound.listen already",
-		"listen = ['unix:/run/a.sock']\n[admin]\nsocket = '/run/a.sock'\n":                                     "tlsratchet.toml:3: admin.socket: unix:/run/a.sock is the address of listen already",
-		"listen = ['inet:127.0.0.1:8']\n[status]\nlisten = '127.0.0.1:8'\n":                                    "tlsratchet.toml:3: status.listen: inet:127.0.0.1:8 is the address of listen already",
+		"listen = ['unix:/run/a.sock']\n[policy_service]\nlisten = ['unix:/run/b.sock', 'unix:/run/a.sock']\n": "tlsratchet.toml:3: policy_service.listen: unix:/run/a.sock is already the address of listen",
+		"listen = ['unix:/run/policy.sock']\n":                                                                 "tlsratchet.toml:1: listen: unix:/run/policy.sock is already the address of outbound.listen",
+		"listen = ['unix:/run/a.sock']\n[admin]\nsocket = '/run/a.sock'\n":                                     "tlsratchet.toml:3: admin.socket: unix:/run/a.sock is already the address of listen",
+		"listen = ['inet:127.0.0.1:8']\n[status]\nlisten = '127.0.0.1:8'\n":                                    "tlsratchet.toml:3: status.listen: inet:127.0.0.1:8 is already the address of listen",
 		strings.Repeat("a", 10) + strings.Repeat(".a", 100_000) + " = 1\n":                                     "tlsratchet.toml:1: " + "unknown",
 	} {
 		_, err := config.Load(write(t, file), nil, config.Flags{})

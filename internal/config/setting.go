@@ -106,7 +106,7 @@ func list[V comparable](least int, parse func(string) (V, error), show func(V) s
 					return nil, err
 				}
 				if seen[v] {
-					return nil, fmt.Errorf("%s is there twice: leave one out", show(v))
+					return nil, fmt.Errorf("%s is listed twice: leave one out", show(v))
 				}
 				seen[v] = true
 				vs = append(vs, v)

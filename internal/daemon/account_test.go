@@ -40,7 +40,7 @@ func TestUnreadable(t *testing.T) {
 	cfg.Destinations[0].Body = folder + "/closed/body"
 	advice := ": change the owner or mode, or pass it with LoadCredential="
 	want := []string{
-		"the service runs as the user nobody, who can't read " + folder + "/closed/body, for it can't enter " + folder + "/closed" + advice,
+		"the service runs as the user nobody, who can't read " + folder + "/closed/body, because it can't enter " + folder + "/closed" + advice,
 		"the service runs as the user nobody, who can't read " + folder + "/key" + advice,
 		"the service runs as the user nobody, who can't read " + folder + "/tlsratchet.toml" + advice,
 	}

@@ -158,7 +158,7 @@ func TestDeletedSocket(t *testing.T) {
 	}
 	d.Reload(cfg)
 	for _, socket := range sockets {
-		log.until(t, "listening on it")
+		log.until(t, "listening on a new one")
 		c, err := net.Dial("unix", socket)
 		if err != nil {
 			t.Fatal(err)

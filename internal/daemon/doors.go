@@ -136,10 +136,10 @@ func (d *Daemon) restoreSockets() {
 			}
 			listeners, err := o.open(l)
 			if err != nil {
-				d.log.Error("could not listen on a socket that is not there", "listen", l.Address, "error", err)
+				d.log.Error("could not replace a missing socket", "listen", l.Address, "error", err)
 				continue
 			}
-			d.log.Warn("the socket was not there; listening on it", "listen", l.Address)
+			d.log.Warn("the socket was missing; listening on a new one", "listen", l.Address)
 			d.running.Go(func() { d.serve(o, listeners) })
 		}
 	}

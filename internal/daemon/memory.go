@@ -86,7 +86,7 @@ func historyNotice(trouble string) alert.Message {
 		Text: trouble + "Mail is accepted and judged by what is known.", Next: []string{"tlsratchet doctor"},
 	}
 	if trouble == "" {
-		n.Status, n.Title, n.Text = alert.StatusClosed, "history file is well again", ""
+		n.Status, n.Title, n.Text = alert.StatusClosed, "history file is in order again", ""
 	}
 	return n
 }

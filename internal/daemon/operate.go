@@ -52,7 +52,7 @@ func MustExist(cfg *config.Config) error {
 
 // MustRun is for what only a daemon that runs has. The error wraps [admin.ErrNoDaemon].
 func MustRun(cfg *config.Config) error {
-	return fmt.Errorf("%w on %s: this is asked of one that runs", admin.ErrNoDaemon, cmp.Or(cfg.AdminSocket(), "a socket, for admin.socket is off"))
+	return fmt.Errorf("%w on %s: this command needs a daemon", admin.ErrNoDaemon, cmp.Or(cfg.AdminSocket(), "no socket, because admin.socket is off"))
 }
 
 // openFile works on the history's file.

@@ -149,7 +149,7 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 			continue
 		}
 		if at != path {
-			path += ", for it can't enter " + at
+			path += ", because it can't enter " + at
 		}
 		all = append(all, fmt.Sprintf("the service runs as the user %s, who can't read %s: change the owner or mode, or pass it with LoadCredential=", service.Name, path))
 	}

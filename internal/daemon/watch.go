@@ -118,10 +118,10 @@ func (w *watch) take(e ratchet.Event) {
 func (w *watch) close() error {
 	var errs []error
 	if err := w.breaker.close(); err != nil {
-		errs = append(errs, fmt.Errorf("keep the breaker's state: %w", err))
+		errs = append(errs, fmt.Errorf("save the breaker's state: %w", err))
 	}
 	if err := w.book.Close(); err != nil {
-		errs = append(errs, fmt.Errorf("keep the incidents: %w", err))
+		errs = append(errs, fmt.Errorf("save the incidents: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // for alerts that wait
 	defer cancel()

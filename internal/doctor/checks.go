@@ -55,7 +55,7 @@ func (p *Postfix) milterCheck(s service, sockets []string) (all []Finding) {
 		return all
 	}
 	if action := p.option(s, m, "milter_", "default_action"); !strings.EqualFold(action, "accept") {
-		bad(Broken, "milter", "when the daemon is down, mail meets %q: the default action is not accept", action)
+		bad(Broken, "milter", "when the daemon is down, Postfix answers mail with %q: the default action is not accept", action)
 	}
 	if !reachable {
 		bad(Broken, "chroot", "%s", p.unseen(m.endpoint, sockets))

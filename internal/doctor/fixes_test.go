@@ -149,7 +149,7 @@ func TestFixesOfOptions(t *testing.T) {
 		{"no certificates", asks + "smtpd_tls_fingerprint_digest = md5\n", smtpd + "submission inet n - n - - smtpd\n", certificates,
 			[]string{"ok policy service", "broken certificates: smtpd_tls_ask_ccert is not yes", "note certificates: smtpd_tls_fingerprint_digest is md5"}},
 		{"in a class and bare", classes + atEnd + "ratchet = check_policy_service unix:tlsratchet/policy-service.sock\nsmtpd_recipient_restrictions = permit_mynetworks, mine, ratchet\n", smtpd, policy,
-			[]string{`broken policy service: service smtp: when the daemon is down, each recipient meets "451 4.3.5 Server configuration problem" | -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, reject_unauth_destination, check_policy_service {`, "note policy service: timeout=100s"}},
+			[]string{`broken policy service: service smtp: when the daemon is down, Postfix answers each recipient with "451 4.3.5 Server configuration problem" | -e 'smtpd_recipient_restrictions = permit_mynetworks, reject_unlisted_recipient, reject_unauth_destination, check_policy_service {`, "note policy service: timeout=100s"}},
 		{"in a class of a class before others", classes + atEnd + "smtpd_restriction_classes = mine, outer, ratchet\nouter = reject_unlisted_recipient, ratchet\nratchet = " + PolicyEntry("unix:tlsratchet/policy-service.sock") + "\n" +
 			"smtpd_recipient_restrictions = mine, permit_mynetworks, outer, reject_unauth_destination, permit\n", smtpd, policy,
 			[]string{"note policy service: comes after the check"}},

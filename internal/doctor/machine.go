@@ -178,7 +178,7 @@ func judgedCheck(o Options) []Finding {
 	case judged > 0:
 		return []Finding{fine(check, fmt.Sprintf("%d judged today, %d exempt", judged, exempt))}
 	case exempt > 0:
-		return []Finding{note(check, fmt.Sprintf("none judged since %s; all %d of today were exempt: do peers come through a gateway or proxy of yours?", last, exempt), "")}
+		return []Finding{note(check, fmt.Sprintf("none judged since %s; exempt today: %d. Do peers come through a gateway or proxy of yours?", last, exempt), "")}
 	}
 	return []Finding{note(check, "none judged since "+last, "")}
 }

@@ -149,7 +149,7 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	}
 	option := func(name string) string { return p.option(s, is.entry, "smtpd_policy_service_", name) }
 	if action := option("default_action"); !strings.EqualFold(action, "DUNNO") {
-		bad(Broken, "when the daemon is down, each recipient meets %q: the default action is not DUNNO", action)
+		bad(Broken, "when the daemon is down, Postfix answers each recipient with %q: the default action is not DUNNO", action)
 	}
 	if !is.reachable {
 		bad(Broken, "%s", p.unseen(is.entry.endpoint, sockets))

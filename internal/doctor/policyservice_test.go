@@ -28,7 +28,7 @@ func TestPolicyServiceChecks(t *testing.T) {
 			[]string{"ok policy service: asks last"}},
 		{"no default action, other restrictions after it", append(good, recipientList+" = check_policy_service unix:tlsratchet/policy-service.sock permit_mynetworks",
 			"smtpd_policy_service_default_action = 451 4.3.5 Server configuration problem", "smtpd_policy_service_timeout = 100s", "smtpd_policy_service_try_limit = 2"), stockServices, false,
-			[]string{`broken policy service: meets "451 4.3.5 | = permit_mynetworks, reject_unlisted_recipient, ` + entry, "note policy service: timeout=100s, try_limit=2", "note policy service: permit_mynetworks comes after", "note policy service: unknown recipients"}},
+			[]string{`broken policy service: answers each recipient with "451 4.3.5 | = permit_mynetworks, reject_unlisted_recipient, ` + entry, "note policy service: timeout=100s, try_limit=2", "note policy service: permit_mynetworks comes after", "note policy service: unknown recipients"}},
 		{"not at the end, out of the chroot's sight", []string{recipientList + " = reject_unlisted_recipient, " + PolicyEntry("unix:"+socket), "smtpd_milters = "}, stockServices, false,
 			[]string{"broken policy service: can't see " + socket + " | " + entry, "note policy service: neither learned nor refused | smtpd_end_of_data_restrictions = " + entry}},
 		{"relay attempts", append(good, relayFirst+" = no"), stockServices, false,

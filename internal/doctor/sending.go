@@ -73,7 +73,7 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 		all = append(all, broken(sendingCheck, fmt.Sprintf("maximal_queue_lifetime = %s: held mail is returned before it is let go on day %d; raise it, or lower outbound.release_after_days", life, s.Release), ""))
 	}
 	if p.main["relayhost"] != "" {
-		all = append(all, note(sendingCheck, "relayhost is set: mail that goes by way of it says nothing of its destination", ""))
+		all = append(all, note(sendingCheck, "relayhost is set: of mail that goes through it, nothing is learned", ""))
 	}
 	if p.main["smtp_fallback_relay"] != "" {
 		all = append(all, note(sendingCheck, "smtp_fallback_relay is set: mail that would wait goes to that host instead, which may send it in clear", ""))

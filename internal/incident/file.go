@@ -68,7 +68,7 @@ func (b *Book) read(file statefile.File) (damaged []error, err error) {
 func (b *Book) setAside(file statefile.File, damaged []error) error {
 	aside, err := file.SetAside()
 	b.ledger.changes++ // what is left is to be written
-	b.log.Error("damaged lines in the file of incidents; it is renamed and a new one is made of the others",
+	b.log.Error("damaged lines in the file of incidents; the file is renamed, and the intact lines go into a new one",
 		"renamed", aside, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", errors.Join(damaged[0], err))
 	return err
 }

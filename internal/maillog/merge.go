@@ -55,7 +55,7 @@ func (m *merger) begin(ctx context.Context, s *source) bool {
 	return s.next(&m.stats)
 }
 
-var errDisorder = errors.New("it goes back in time by more than a day, and was read in the order in which it is: give rotated logs as files of their own")
+var errDisorder = errors.New("its lines go back in time by more than a day, and were read in their order: give rotated logs as files of their own")
 
 // read joins the events of a source up to a time. It returns false at the end of
 // the source.

@@ -58,11 +58,11 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 		add("It is not held: %s.", why)
 	}
 	o := b.outage.state()
+	if !o.Since.IsZero() {
+		add("Since %s many destinations fail at once, as in an outage of our own network.", o.Since.UTC().Format(time.RFC3339))
+	}
 	if o.Override != "" {
 		add("%s", words.Sentence(overrideWords[o.Override]))
-	}
-	if !o.Since.IsZero() {
-		add("Since %s many destinations fail at once: this is an outage of our own network.", o.Since.UTC().Format(time.RFC3339))
 	}
 	if e.Encrypt {
 		add(`The answer to Postfix is "encrypt": without TLS its mail waits.`)

@@ -208,5 +208,5 @@ func (b *Outbound) Override(wish string) error {
 // overrideWords says what an operator's wish does.
 var overrideWords = map[string]string{
 	Release: "an operator lets all mail go, until tlsratchet outbound --set auto",
-	Hold:    "an operator takes no failures for an outage, until tlsratchet outbound --set auto",
+	Hold:    "an operator decided that failures are no outage, until tlsratchet outbound --set auto",
 }

@@ -199,6 +199,6 @@ func (s *Settings) wouldHold(v *tlsstate.Verdict) bool {
 func (b *Outbound) fail(err error) {
 	b.counts.add(&b.counts.Failures)
 	if now := b.o.Now().Unix() / 60; b.failed.Swap(now) != now {
-		b.o.Log.Error("sending side: a decision failed; Postfix delivers as without us", "error", err)
+		b.o.Log.Error("sending side: a decision failed; Postfix delivers as without tlsratchet", "error", err)
 	}
 }

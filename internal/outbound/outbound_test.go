@@ -370,7 +370,7 @@ func TestUnpinnedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestOverride: an operator lets all mail go, or takes no failures for an outage;
+// TestOverride: an operator lets all mail go, or decides that failures are no outage;
 // a restart keeps that.
 func TestOverride(t *testing.T) {
 	w := newWorld(t, nil)
@@ -399,7 +399,7 @@ func TestOverride(t *testing.T) {
 	w.failing(12)
 	w.days(3)
 	w.failing(12)
-	answers(true, "An operator takes no failures for an outage")
+	answers(true, "as in an outage of our own network.\nAn operator decided that failures are no outage")
 	w.deliver("bank.test", refused)
 	w.days(1)
 	w.deliver("bank.test", refused)

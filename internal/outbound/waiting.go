@@ -87,7 +87,7 @@ func reasonOf(d *maillog.Delivery) string {
 	case d.Refusal == maillog.Ended:
 		return "the connection ended within TLS"
 	case d.Offered:
-		return "STARTTLS was offered and TLS did not come about"
+		return "STARTTLS was offered, but TLS did not begin"
 	}
 	return "STARTTLS was not offered"
 }

@@ -105,7 +105,7 @@ func (c *conn) answer() (action string) {
 // recovered turns a panic into no opinion.
 func (c *conn) recovered(action *string) {
 	if p := recover(); p != nil {
-		c.Panicked("panic in a policy request; no opinion", p)
+		c.Panicked("panic in a policy request; answered DUNNO", p)
 		c.message, *action = message{}, dunno
 	}
 }

@@ -70,10 +70,10 @@ func (h hosts) guard(next http.Handler) http.Handler {
 		}
 		switch {
 		case !h.allows(r.Host):
-			http.Error(w, "this is tlsratchet's status page, and not called by that name: see names in [status] of its configuration", http.StatusMisdirectedRequest)
+			http.Error(w, "tlsratchet's status page has another host name: see names in [status] of its configuration", http.StatusMisdirectedRequest)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "this is for reading only", http.StatusMethodNotAllowed)
+			http.Error(w, "this page is read-only", http.StatusMethodNotAllowed)
 		default:
 			next.ServeHTTP(w, r)
 		}

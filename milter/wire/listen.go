@@ -16,12 +16,12 @@ import (
 // Errors of [Listen], wrapped with the path. None of them touched the file.
 var (
 	// ErrInUse: somebody answers on the socket; another daemon runs there.
-	ErrInUse = errors.New("somebody answers on this socket")
+	ErrInUse = errors.New("another process answers on this socket")
 	// ErrNotSocket: the path is a file of another kind; choose another path
 	// or remove it by hand.
 	ErrNotSocket = errors.New("this file is not a socket")
 	// ErrNoSystemdSockets: the process was not started by a .socket unit.
-	ErrNoSystemdSockets = errors.New("systemd passed no stream sockets; is there a .socket unit for this service, and was it what started it?")
+	ErrNoSystemdSockets = errors.New("systemd passed no stream sockets; is there a .socket unit for this service, and did it start the service?")
 )
 
 // answerTime is how long a socket that already exists has to answer, if its
@@ -120,7 +120,7 @@ func removeStale(path string) error {
 	// Only a refusal proves that nobody listens: a full queue (EAGAIN) or a
 	// missing permission does not.
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("a socket is there and can't be tried: %w", err)
+		return fmt.Errorf("a socket exists and could not be tested: %w", err)
 	}
 	return os.Remove(path)
 }

@@ -133,9 +133,9 @@ func start(path string, opts Options, d disk, found census, r rescue) (*File, er
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.made, _ = os.Stat(path)
 	f.writing = trouble.State{Begins: "history file can't be written: changes are kept in memory and tried again", Ends: "history file is written again"}
-	f.rejoining = trouble.State{Begins: "history is incomplete: a copy of it can't be joined; tried again", Ends: "history waits for no copy of it any more"}
+	f.rejoining = trouble.State{Begins: "history is incomplete: a copy of it can't be joined; tried again", Ends: "history no longer waits for a copy"}
 	f.place = trouble.State{
-		Begins: "history file was deleted or replaced while it is in use: what is remembered goes to its snapshot alone; restart tlsratchet, which goes on with the file that is there, or else with the snapshot",
+		Begins: "history file was deleted or replaced while in use: what is learned goes only to its snapshot; restart tlsratchet, which goes on with the file that is there, or else with the snapshot",
 		Ends:   "history file is in its place again",
 	}
 	f.snapshots = trouble.State{Begins: "no snapshot of the history file: if it is damaged, more will be lost", Ends: "snapshots of the history file are taken again"}

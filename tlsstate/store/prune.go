@@ -169,7 +169,7 @@ func (f *File) prune() (int, error) {
 	}
 	p, err := f.weigh(f.today())
 	if err == nil && 2*p.aged > f.Len() {
-		f.log.Warn("most identities seem too old to be kept: none is forgotten for that; is the clock right?", "path", f.path, "today", p.newest.String(), "old", p.aged)
+		f.log.Warn("most identities seem too old to be kept: none was removed; is the clock right?", "path", f.path, "today", p.newest.String(), "old", p.aged)
 		p, err = f.weigh(0)
 	}
 	if err != nil {
