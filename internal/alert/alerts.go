@@ -69,7 +69,6 @@ type Alerts struct {
 	// the limit of the other.
 	incidents, notices *rate.Limiter
 	held               held
-	digest             *time.Timer // running while something is held
 	matters            map[string]Matter
 	known              []string        // the names of the destinations
 	boxes              map[string]*box // by the names of the destinations, and of former ones
@@ -184,23 +183,27 @@ func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
 	case !wanted: // as after the end
 		return
 	case !gathering && limit.Allow():
-		a.queue(m)
+		a.queue(m, false)
 	default:
 		if a.held.Messages == 0 {
-			a.digest = time.AfterFunc(digestAfter, func() {
+			time.AfterFunc(digestAfter, func() {
 				a.mu.Lock()
 				defer a.mu.Unlock()
 				a.sendDigest()
 			})
 		}
 		a.held.add(m)
+		if what := incident.What(m.What); what == incident.Waiting || what == incident.Holding {
+			a.queue(m, true) // nothing else states it there
+		}
 	}
 	loop.Wake(a.changed)
 }
 
-func (a *Alerts) queue(m *Message) {
+// queue queues a message for the destinations, or only for those that get no digest.
+func (a *Alerts) queue(m *Message, only bool) {
 	for _, w := range a.workers {
-		if w.to.wants(m) {
+		if w.to.wants(m) && (w.to.repeats || !only) {
 			w.add(m)
 		}
 	}
@@ -209,7 +212,7 @@ func (a *Alerts) queue(m *Message) {
 // sendDigest sends what was held back, in one message.
 func (a *Alerts) sendDigest() {
 	if a.held.Messages > 0 {
-		a.queue(a.heldBack())
+		a.queue(a.heldBack(), false)
 		a.held = held{}
 		loop.Wake(a.changed)
 	}
@@ -247,9 +250,6 @@ func (a *Alerts) Close(ctx context.Context) {
 	a.setting.Lock()
 	defer a.setting.Unlock()
 	a.mu.Lock()
-	if a.digest != nil {
-		a.digest.Stop()
-	}
 	a.sendDigest()
 	old, again := a.workers, a.closed
 	a.closed, a.workers = true, nil

@@ -135,6 +135,54 @@ func TestNotices(t *testing.T) {
 	})
 }
 
+// TestNotesOfTheLimit: a destination that gets no digest is sent at once that mail waits,
+// though the limit is used up: nothing else states it there.
+func TestNotesOfTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, other := &recorder{}, &recorder{}
+		d := to(r, Warning)
+		d.repeats = true
+		a := start(Options{}, d, to(other, Warning))
+		for n := range burst {
+			a.Change(changeOf(incident.Opened, numbered(n+1)))
+		}
+		synctest.Wait()
+		r.sent()
+		other.sent()
+		for _, what := range []incident.What{incident.Waiting, incident.Holding, incident.Grown, incident.Pinned} {
+			a.Change(changeOf(what, stripped()))
+		}
+		synctest.Wait()
+		if got := r.sent() + other.sent(); got != "waiting holding" {
+			t.Errorf("at once %q", got)
+		}
+		closeAlerts(t, a)
+		if got := r.sent() + other.sent(); got != "digest" {
+			t.Errorf("then %q", got)
+		}
+	})
+}
+
+// TestDigestKeepsItsID: a digest that waits is saved with the ID that it is tried with.
+func TestDigestKeepsItsID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, file := &recorder{}, &disk{}
+		a := start(Options{Save: file.save}, to(r, Info))
+		for n := range burst + 1 {
+			a.Change(changeOf(incident.Opened, numbered(n+1)))
+		}
+		time.Sleep(digestAfter - time.Second)
+		r.fail(temporary{errDown, httpTimeout})
+		r.sent()
+		time.Sleep(2*time.Second + savePause)
+		synctest.Wait()
+		if saved := file.read(t).Waiting["recorder"]; len(saved) != 1 || len(r.messages) != 1 || saved[0].ID != r.messages[0].ID {
+			t.Errorf("saved %v, tried %v", saved, r.messages)
+		}
+		closeAlerts(t, a)
+	})
+}
+
 // TestNoticesHoldNothingBack: many notices at once do not hold back an incident.
 func TestNoticesHoldNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

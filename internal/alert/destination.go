@@ -95,29 +95,22 @@ func newDestination(s Settings, getenv func(string) (string, bool), log *slog.Lo
 	return d, nil
 }
 
-// each returns settings with one recipient each: a recipient that is refused for now
-// must not cost its mail, nor the others a second one.
-func (s Settings) each() (all []Settings) {
-	if s.Kind != KindMail {
-		return []Settings{s}
-	}
-	for _, to := range s.To {
-		s.To = []string{to}
-		all = append(all, s)
-	}
-	return all
-}
-
 // NewDestinations makes those whose settings and secrets are right, one for each
-// recipient of mail; the error states what is wrong with each of the others. getenv
-// finds variables, as [os.LookupEnv]; a destination of kind log writes to log.
+// recipient of mail: one that is refused for now must not cost its mail, nor the others
+// a second one. The error states what is wrong with each of the others. getenv finds
+// variables, as [os.LookupEnv]; a destination of kind log writes to log.
 func NewDestinations(all []Settings, getenv func(string) (string, bool), log *slog.Logger) ([]*Destination, error) {
 	var ds []*Destination
 	var errs []error
 	times := make(map[string]int)
 	for _, s := range all {
-		for _, one := range s.each() {
-			d, err := newDestination(one, getenv, log)
+		recipients := s.To
+		if s.Kind != KindMail {
+			recipients = []string{""}
+		}
+		for _, to := range recipients {
+			s.To = []string{to}
+			d, err := newDestination(s, getenv, log)
 			if err != nil {
 				errs = append(errs, err)
 				continue

@@ -59,7 +59,7 @@ func (h *held) message(why, host string) *Message {
 	text := "Events: " + sorted(d.By) + ".\nSeverities: " + sorted(d.BySeverity) + ".\nThose with the strongest evidence:"
 	for _, m := range h.strongest {
 		d.Few = append(d.Few, m.Title)
-		text += "\n" + m.Title
+		text += "\n" + m.Title + "."
 	}
 	return Message{
 		Key: WhatDigest, What: WhatDigest, Severity: h.worst, Title: words.Count(d.Messages, "alert") + " " + why, Text: text,

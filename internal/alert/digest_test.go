@@ -36,7 +36,7 @@ func TestDigestNamesTheStrongest(t *testing.T) {
 	if got := strings.Join(m.Digest.Few[:3], ", "); got != "10.0.0.101 came without TLS, 10.0.0.100 came without TLS, 10.0.0.200 came without TLS" {
 		t.Errorf("got %s", got)
 	}
-	if !strings.Contains(m.Text, "10.0.0.101") || m.Digest.Messages != 35 {
+	if !strings.Contains(m.Text, "\n10.0.0.101 came without TLS.\n") || m.Digest.Messages != 35 {
 		t.Errorf("%d messages:\n%s", m.Digest.Messages, m.Text)
 	}
 }

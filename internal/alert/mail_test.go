@@ -358,6 +358,7 @@ func TestLog(t *testing.T) {
 		want string
 	}{
 		{changeOf(incident.Opened, stripped()), `level=ERROR msg=alert key=incident-17 what=opened severity=critical title="mx1.bank.example (192.0.2.10) came without TLS"`},
+		{changeOf(incident.Opened, stripped()), ` next="tlsratchet explain address:192.0.2.10; tlsratchet peer unpin --why 'REASON' address:192.0.2.10; postsuper -H 4XyZ12; postsuper -H 4XyZ13"`},
 		{changeOf(incident.Opened, warning), "level=WARN msg=alert"},
 		{changeOf(incident.Closed, met), "level=INFO msg=alert"},
 		{incident.Change{What: incident.Pinned, Identity: met.Identity}, "level=INFO msg=alert"},

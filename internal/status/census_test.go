@@ -39,6 +39,14 @@ func TestCensus(t *testing.T) {
 		for i := range 30 {
 			teach(domain(fmt.Sprintf("plain%02d.example", i)), tlsstate.Plaintext, i+1)
 		}
+		if _, err := m.Update(domain("gone.example"), netip.Addr{}, now-1, func(h tlsstate.History) tlsstate.History {
+			for ago := range tlsstate.Day(30) { // as often as the first, and not today
+				_, h = tlsstate.Judge(h, tlsstate.Observation{Day: now - 30 + ago}, &rule)
+			}
+			return h
+		}); err != nil {
+			t.Fatal(err)
+		}
 		teach(domain("both.example"), tlsstate.Plaintext, 60)
 		teach(domain("both.example"), tlsstate.TLS12, 1)
 		if _, err := m.Update(domain("forgotten.example"), netip.Addr{}, now, func(h tlsstate.History) tlsstate.History { return h.Forget(now) }); err != nil {
@@ -50,10 +58,10 @@ func TestCensus(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := c.Last()
-		if n.At.IsZero() || n.Known != [8]int{0, 2, 32, 0, 1} || n.Pinned != [8]int{0, 1, 1, 0, 0} {
+		if n.At.IsZero() || n.Known != [8]int{0, 2, 33, 0, 1} || n.Pinned != [8]int{0, 1, 1, 0, 0} {
 			t.Errorf("%+v", n)
 		}
-		if len(n.Plain) != 20 || n.Plain[0].Identity.Name != "plain29.example" || n.Plain[0].Days != 30 || n.Plain[19].Days != 11 || n.Plain[0].Last != now {
+		if len(n.Plain) != 20 || n.Plain[0].Identity.Name != "plain29.example" || n.Plain[0].Days != 30 || n.Plain[1].Identity.Name != "gone.example" || n.Plain[19].Days != 12 || n.Plain[0].Last != now {
 			t.Errorf("%+v", n.Plain)
 		}
 		teach(address("192.0.2.3"), tlsstate.TLS13, 1)

@@ -282,6 +282,31 @@ func TestPicture(t *testing.T) {
 	}
 }
 
+// TestDrawings: where each day and each level stands in the two charts, and what the axes
+// are marked with.
+func TestDrawings(t *testing.T) {
+	p := busyPage(t)
+	p.Tally = func(today tlsstate.Day) incident.Tally {
+		first, last := incident.DayCounts{Day: today - 63}, incident.DayCounts{Day: today}
+		first.Counts[tlsstate.Weak][tlsstate.New] = 2
+		last.Counts[tlsstate.TLS13][tlsstate.Steady], last.Counts[tlsstate.Plaintext][tlsstate.New] = 3, 1
+		return incident.Tally{first, last}
+	}
+	_, body := get(t, serve(t, p), "/")
+	contains(t, body, `<rect class="l1" x="0.75" y="8.00" width="8.50" height="160.00"/>`,
+		`<rect class="l3" x="630.75" y="48.00" width="8.50" height="120.00"/><rect class="l0" x="630.75" y="8.00" width="8.50" height="40.00"/>`,
+		`text-anchor="start">20 Sep<`, `x="215" y="100%" dy="-6" text-anchor="middle">11 Oct<`, `x="425" y="100%" dy="-6" text-anchor="middle">1 Nov<`, `x="635" y="100%" dy="-6" text-anchor="end">today<`,
+		`viewBox="0 0 648 194"`, `y1="168" y2="168"`, `y="172" text-anchor="end">0 %<`, `y="12" text-anchor="end">100 %<`)
+	p.Load = func(tlsstate.Identity) (tlsstate.History, error) { return below(tlsstate.History{}, 0), nil }
+	p.Explain = explain(p.Load, rules(t))
+	_, body = get(t, serve(t, p), "/peer?name=bank.example")
+	contains(t, body, `viewBox="0 0 648 94"`, `<rect class="l0" x="630.75" y="54.00" width="8.50" height="14.00"/>`, `<rect class="no" x="0.75" y="0.00"`,
+		`y="11" text-anchor="end">TLS 1.3<`, `y="65" text-anchor="end">in clear<`, "None has formed.", "<td class=\"n\">1</td><td class=\"days\">2026-11-22</td>")
+	if n := strings.Count(body, `class="no"`) + strings.Count(body, `<rect class="l0" x=`); n != 4*64 {
+		t.Errorf("%d days drawn", n)
+	}
+}
+
 // TestNoPageHasScripts: no script, no style of its own, nothing from elsewhere.
 func TestNoPageHasScripts(t *testing.T) {
 	s := serve(t, busyPage(t, hostile...))
