@@ -21,13 +21,16 @@ func (r Recipients) Has(rcpt string) bool {
 	}
 	local, domain := cut(rcpt)
 	local = strings.Trim(local, `"`)
-	if host, err := peer.Normalize(domain); err == nil {
-		domain = host
-	}
 	return local != "" && slices.ContainsFunc(r, func(one string) bool {
 		l, d := cut(one)
-		return l == local && (d == "" || d == domain)
+		return l == local && (d == "" || d == domain || d == host(domain))
 	})
+}
+
+// host returns a domain as the list has it, or "" for what is none.
+func host(domain string) string {
+	name, _ := peer.Normalize(domain)
+	return name
 }
 
 // cut cuts an address at its last @.
