@@ -88,7 +88,7 @@ func Open(path string, opts Options) (*File, error) {
 			if info, serr := f.Stat(); serr == nil && info.Size() == 0 {
 				_ = os.Remove(path) // made a moment ago
 			}
-			err = fmt.Errorf("%w: it is missing or empty, and there is a snapshot of it: start the daemon, which recovers it, or remove the snapshots", ErrDamaged)
+			err = fmt.Errorf("%w: it is missing or empty, and there is a snapshot of it; to begin anew, remove its snapshots", ErrDamaged)
 		}
 		return f, found, err
 	})

@@ -87,6 +87,10 @@ func TestQuotaOfAnOperator(t *testing.T) {
 // What was counted of a day is forgotten with it, in both rows.
 func TestCountersAreCleared(t *testing.T) {
 	c := newCounters[uint8](4)
+	c.add(1<<32 | 1)
+	if shared, own := c.count(2<<32|1), c.count(1<<32|1); shared != 0 || own != 1 {
+		t.Errorf("%d, of which one place is another's, and %d", shared, own)
+	}
 	for hash := range uint64(4) {
 		for range 9 {
 			c.add(hash<<32 | hash)
@@ -110,6 +114,9 @@ func TestQuotaAfterAClockWentAhead(t *testing.T) {
 			if got := q.admits(&source{from: 1, today: day}, tlsstate.Address); got != (i < networkNewcomers) {
 				t.Fatalf("day %d, newcomer %d: %v", day, i+1, got)
 			}
+		}
+		if q.admits(&source{from: 1, today: day - 1}, tlsstate.Address) {
+			t.Error("one that is late, of the day before, begins a new one")
 		}
 	}
 }

@@ -109,19 +109,25 @@ func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, 
 		return f, found, cause
 	}
 	_ = f.Close()
-	what, since := "history file was damaged and there is no good snapshot: every peer is new", "ever"
+	since := "ever"
 	if old == nil {
-		what = "history file was damaged: it was replaced by the last good snapshot, and what was learned since is lost"
 		since = info.ModTime().UTC().Format(time.RFC3339)
+	}
+	r.lost = "history file was damaged"
+	if found.fresh {
+		r.lost = "history file was missing or empty"
 	}
 	switch {
 	case joins:
-		what = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
+		r.lost = "history file had damaged records: it was replaced by the last good snapshot, and the intact records are joined with it"
 	case has.damaged > 0:
-		what = "history file was damaged and its snapshots have damaged records: it was replaced by the newest, and what was learned since is lost, and the histories of some peers"
+		r.lost += " and its snapshots have damaged records: it was replaced by the newest, and what was learned since is lost, and the histories of some peers"
+	case old == nil:
+		r.lost += ": it was replaced by the last good snapshot, and what was learned since is lost"
+	default:
+		r.lost += " and there is no good snapshot: every peer is new"
 	}
-	r.lost = what
-	r.opts.Logger.Error(what, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
+	r.opts.Logger.Error(r.lost, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
 		"identities", has.records, "damaged", found.damaged, "error", cause)
 	return good, has, nil
 }

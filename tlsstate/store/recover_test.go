@@ -192,8 +192,8 @@ func TestRecovery(t *testing.T) {
 				t.Errorf("logged: %q", joined)
 			}
 			aside := slices.ContainsFunc(beside(t, path), func(name string) bool { return strings.HasPrefix(name, ".damaged-20") })
-			if aside != tt.aside {
-				t.Errorf("beside it: %q", beside(t, path))
+			if aside != tt.aside || aside != (len(log.with("set_aside="+path+".damaged-20")) == 1) {
+				t.Errorf("beside it: %q, logged %q", beside(t, path), log.with("set_aside="))
 			}
 			if again := mustOpen(t, path, Options{}); again.Len() != tt.known+1 || again.Stats().Damaged != 0 {
 				t.Errorf("then %d identities, %+v", again.Len(), again.Stats())
@@ -290,6 +290,13 @@ func TestAMissingFileWithSnapshots(t *testing.T) {
 	}
 	if names := beside(t, path); exists(path) || len(names) != 1 {
 		t.Errorf("there are the file: %v, and beside it %q", exists(path), names)
+	}
+	db, err := bolt.Open(path, 0o600, nil) // killed before it had its buckets
+	if err != nil || db.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, Options{}); !errors.Is(err, ErrDamaged) || !exists(path) {
+		t.Errorf("Open of a file that was there: %v; it is there: %v", err, exists(path))
 	}
 	if f := mustRecover(t, path, Options{}); f.Len() != 10 {
 		t.Errorf("%d identities are recovered", f.Len())
@@ -597,11 +604,13 @@ func TestSnapshotsWhileACopyWaits(t *testing.T) {
 // What is lost at the start is stated for a day.
 func TestWhatIsLostIsStated(t *testing.T) {
 	for want, harm := range map[string]func(path string){
-		"history file was missing and no snapshot": func(path string) { remove(t, path); ruin(t, snapshots(path)[0]) },
-		"every peer is new":                        func(path string) { ruin(t, path); ruin(t, snapshots(path)[0]) },
-		"last good snapshot":                       func(path string) { remove(t, path) },
-		"damaged records":                          func(path string) { flipRecord(t, path, peer(7)); remove(t, snapshots(path)[0]) },
-		"":                                         func(path string) { remove(t, path); remove(t, snapshots(path)[0]) },
+		"history file was missing and no snapshot":                                     func(path string) { remove(t, path); ruin(t, snapshots(path)[0]) },
+		"every peer is new":                                                            func(path string) { ruin(t, path); ruin(t, snapshots(path)[0]) },
+		"history file was damaged: it was replaced by the last good snapshot":          func(path string) { ruin(t, path) },
+		"history file was missing or empty: it was replaced by the last good snapshot": func(path string) { remove(t, path) },
+		"history file was missing or empty and its snapshots have damaged records":     func(path string) { remove(t, path); flipRecord(t, snapshots(path)[0], peer(7)) },
+		"damaged records": func(path string) { flipRecord(t, path, peer(7)); remove(t, snapshots(path)[0]) },
+		"":                func(path string) { remove(t, path); remove(t, snapshots(path)[0]) },
 	} {
 		path := withSnapshot(t, 20)
 		harm(path)

@@ -141,6 +141,7 @@ func TestAFileThatIsDeletedWhileInUse(t *testing.T) {
 		f := mustOpen(t, path, Options{Logger: log.logger()})
 		mustMerge(t, f, peer(1), seen(2))
 		mustFlush(t, f)
+		time.Sleep(choresFirst + 30*time.Second) // between two turns of the chores
 		for i, change := range []func() error{
 			func() error { return os.Rename(path, path+".moved") },
 			func() error { return os.WriteFile(path, nil, 0o600) },
@@ -155,8 +156,8 @@ func TestAFileThatIsDeletedWhileInUse(t *testing.T) {
 			if gone != 1 || back != i/2 || (back == 0) != strings.Contains(f.Stats().Trouble, "was deleted or replaced") {
 				t.Errorf("step %d: logged %q, %q", i, log.with("level="), f.Stats().Trouble)
 			}
-			if held := holds(t, snapshots(path)[0]).records; held != 1 {
-				t.Errorf("step %d: the snapshot holds %d", i, held)
+			if held, n := holds(t, snapshots(path)[0]).records, f.Stats().Snapshots; held != 1 || n != 2 {
+				t.Errorf("step %d: the snapshot, after %d, holds %d", i, n, held)
 			}
 		}
 		mustClose(t, f)
