@@ -130,10 +130,15 @@ func (w *watch) close() error {
 }
 
 // stateFile returns the file of a name beside the history; where the history is
-// in memory, it keeps nothing.
+// in memory, it keeps nothing. Another history in the folder has another file: a
+// trial on a copy of the history must not overwrite what alerts are still to be sent.
 func stateFile(cfg *config.Config, name string) statefile.File {
 	if cfg.InMemory() {
 		return statefile.File{}
 	}
-	return statefile.At(filepath.Join(filepath.Dir(cfg.History), name))
+	folder, history := filepath.Split(cfg.History)
+	if history != filepath.Base(config.DefaultHistory) {
+		name = history + "." + name
+	}
+	return statefile.At(filepath.Join(folder, name))
 }
