@@ -14,13 +14,13 @@ import (
 )
 
 // decompressed returns what r holds in clear, by its first bytes, and the time
-// of the file if the compression keeps it. Call done when done.
-func decompressed(r io.Reader) (plain io.Reader, at time.Time, done func(), err error) {
+// of the file if the compression keeps it. Nothing is to be closed: with a concurrency
+// of 1 zstd starts no goroutine.
+func decompressed(r io.Reader) (plain io.Reader, at time.Time, err error) {
 	b := bufio.NewReaderSize(r, 1<<16)
-	done = func() {}
 	magic, err := b.Peek(6)
 	if err != nil && err != io.EOF {
-		return nil, at, nil, err
+		return nil, at, err
 	}
 	err = nil
 	is := func(start string) bool { return bytes.HasPrefix(magic, []byte(start)) }
@@ -35,23 +35,19 @@ func decompressed(r io.Reader) (plain io.Reader, at time.Time, done func(), err 
 		plain = z
 	case is("\x28\xb5\x2f\xfd"):
 		name = "zstd"
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
-			done = z.Close
-		}
-		plain = z
+		plain, err = zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	case is("\xfd7zXZ\x00"):
 		name = "xz"
 		plain, err = xz.NewReader(b)
 	case is("BZh"):
 		plain = bzip2.NewReader(b)
 	default:
-		return b, at, done, nil
+		return b, at, nil
 	}
 	if err != nil {
-		return nil, at, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, at, fmt.Errorf("%s: %w", name, err)
 	}
-	return plain, at, done, nil
+	return plain, at, nil
 }
 
 // maxWindow bounds the memory of a decompression: zstd --long has 128 MiB.

@@ -102,6 +102,17 @@ func TestDeliveries(t *testing.T) {
 		{"3.11, fallback", []string{tls13, strings.Replace(sent, "dsn=", "tls=may:none, dsn=", 1)}, "4Q1 bank.test mx.bank.test clear"},
 		{"3.11, TLS", []string{tls13, strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"3.11, the line of TLS is lost", []string{strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test unknown"},
+		{"a line of TLS that was cut behind the version", []string{tls13[:strings.Index(tls13, " with cipher")], sent}, "4Q1 bank.test mx.bank.test unknown"},
+		{"a message of one word", []string{tls13, "x", sent}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"no recipient", []string{tls13, strings.Replace(sent, "ann@bank.test", "", 1), next}, "4Q1  mx.bank.test TLSv1.3|4Q2 bank.test mx.bank.test clear"},
+		{"a recipient without a name", []string{tls13, strings.Replace(sent, "ann@", `""@`, 1), next}, "4Q1 bank.test mx.bank.test TLSv1.3|4Q2 bank.test mx.bank.test clear"},
+		{"more recipients, later in the session", []string{tls13, sent, strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/0.1/5", 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"more recipients, over a connection that took longer", []string{tls13, sent, strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/0.2/0", 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test clear"},
+		{"a handshake failed, the second host takes it", []string{"4Q1: Cannot start TLS: handshake failure", tls13b, other.Replace(sent)}, "4Q1 bank.test mx2.bank.test TLSv1.2"},
+		{"handshake failed, then clear, then clear at once", []string{"SSL_connect error to mx.bank.test[127.0.0.2]:25: -1", offer, sent, next},
+			"4Q1 bank.test mx.bank.test clear offered failed|4Q2 bank.test mx.bank.test clear"},
 		{"orig_to", []string{tls13, strings.Replace(sent, "relay=", "orig_to=<root>, relay=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"a recipient that plays Postfix", []string{tls13, strings.Replace(sent, "<ann@bank.test>", `<"x@bank.test>, relay=mx.bank.test[192.0.2.1]:25, dsn=4.7.4, status=deferred (TLS is required, but \"was"@evil.test>`, 1)}, "4Q1 evil.test mx.bank.test TLSv1.3"},
 		{"orig_to plays Postfix", []string{tls13, strings.Replace(sent, "relay=", `orig_to=<"ann+>, relay=mx2.bank.test[192.0.2.1]:25, dsn=4.7.4, status=deferred (TLS is required, but was"@ours.test>, relay=`, 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
@@ -134,6 +145,21 @@ func TestDeliveries(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestBeginOfADelivery: what began before lines were lost may have been encrypted. Its
+// delays are rounded.
+func TestBeginOfADelivery(t *testing.T) {
+	for after, want := range map[time.Duration]string{11200 * time.Millisecond: "unknown", 11201 * time.Millisecond: "clear"} {
+		var found deliveries
+		d, at := NewDeliveries(&found), time.Unix(1_800_000_000, 0)
+		d.Gap(at)
+		d.line(at.Add(after), "postfix/smtp", 7, []byte(strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/4/6", 1)))
+		d.line(at.Add(after), "postfix/qmgr", 8, []byte("4Q1: from=<a@ours.test>, size=1, nrcpt=1 (queue active)"))
+		if got := strings.Join(found.all, "|"); got != "4Q1 bank.test mx.bank.test "+want {
+			t.Errorf("%s: %s, want %s", after, got, want)
+		}
 	}
 }
 
@@ -277,8 +303,11 @@ func TestReadDeliveries(t *testing.T) {
 		"mx1 postfix/smtp[7]: " + strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/0.1/40", 1),
 		"mx2 postfix/smtp[7]: " + sent, "mx1 postfix/qmgr[9]: 4Q1: removed", "mx1 postfix/error[8]: " + suspend,
 		"mx1 postfix/smtpd[3]: connect from a[192.0.2.1]", "mx1 postfix/tlsproxy[7]: " + tls13,
+		"mx1 systemd-journald[1]: Suppressed 12 messages from postfix.service", "mx1 postfix/smtp[7]: " + strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/0.1/17", 1),
+		"mx1 postfix/smtp[7]: " + strings.Replace(sent, "0.1/0/0.1/0", "0.1/0/0.1/10", 1),
 	}
-	want := "4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test clear offered|4Q1 removed|4Q2 bank.test  unknown deferred not-offered suspended"
+	want := "4Q1 bank.test mx.bank.test TLSv1.3|4Q1 bank.test mx.bank.test clear offered|4Q1 removed|4Q2 bank.test  unknown deferred not-offered suspended" +
+		"|4Q1 bank.test mx.bank.test unknown|4Q1 bank.test mx.bank.test clear"
 	var plain, objects strings.Builder
 	for n, line := range lines {
 		at := time.Date(2026, time.November, 22, 10, 0, 20*n, 0, time.UTC)

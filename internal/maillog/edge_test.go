@@ -206,6 +206,21 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestTurns: sources that take turns are merged, line by line.
+func TestTurns(t *testing.T) {
+	var parts [3]string
+	var want []string
+	for n := range 9 {
+		stamp := fmt.Sprintf("Nov 22 10:%02d:00", n)
+		parts[n%3] += strings.ReplaceAll(at(stamp), "mx1 ", fmt.Sprintf("mx%d ", n%3))
+		want = append(want, fmt.Sprintf("2026-11-22T10:%02d:00Z %s 1 TLSv1.3 mx%d/postfix/smtpd", n, bank, n%3))
+	}
+	got := read(t, options(), file(t, "a", []byte(parts[0]), now), file(t, "b", []byte(parts[1]), now), file(t, "c", []byte(parts[2]), now))
+	if diff := cmp.Diff(want, got.sessions); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A name is clean where it leaves us.
 func TestListenerIdentity(t *testing.T) {
 	for want, l := range map[string]maillog.Listener{

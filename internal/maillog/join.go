@@ -123,7 +123,7 @@ func (j *joiner) take(e *event, of *origin) {
 	case kindTLS:
 		of.TLS++
 		s = j.session(of, s, e)
-		if s.security == nil && len(s.groups) > 0 {
+		if s.security == nil {
 			s.lost = true // no client sends mail before STARTTLS: two sessions, with lines lost between
 		}
 		s.security = j.security(e)

@@ -227,6 +227,15 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestOneLine: one line is the first and the last, and a log with lines that can be read is
+// one, whatever else is in it.
+func TestOneLine(t *testing.T) {
+	got := readText(t, strings.Replace(log(connect), "[7]", "", 1)+log(connect))
+	if s := got.stats; s.Began.IsZero() || !s.Began.Equal(s.Ended) || len(s.Problems) > 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A clock that steps back in the middle of a session loses nothing.
 func TestClockStep(t *testing.T) {
 	var b strings.Builder
@@ -265,6 +274,11 @@ func TestGapAfterSession(t *testing.T) {
 		if got := readText(t, text); !strings.Contains(got.sessions[0], want) {
 			t.Errorf("%s: %v", stamp, got)
 		}
+	}
+	// The end is its last line, however long nothing was logged before.
+	late := strings.Replace(old, "10:00:02", "10:01:00", 1) + "Nov 22 10:01:05 " + note
+	if got := readText(t, late); !strings.Contains(got.String(), string(maillog.Lost)) {
+		t.Errorf("%v", got)
 	}
 	// With a summary nothing is in doubt.
 	if got := readText(t, log(connect, client, byeClear)+"Nov 22 10:00:05 "+note); !strings.Contains(got.String(), " none ") {

@@ -45,6 +45,7 @@ func TestMessage(t *testing.T) {
 		{"connect from mx1[]", event{kind: kindBroken}},
 		{"connect from [192.0.2.1]", event{kind: kindBroken}},
 		{"connect from a b[192.0.2.1]", event{kind: kindBroken}},
+		{"connect from  b[192.0.2.1]", event{kind: kindBroken}},
 		{"", event{kind: kindBroken}},
 		{"con", event{kind: kindBroken}},
 		{"Trusted TLS connection established from mx1[::1]: TLSv1.2 with cipher X (128/128 bits)",
@@ -89,6 +90,12 @@ func TestClock(t *testing.T) {
 		"Nop 22 10:00:00 x":                      "",
 		"Nov 22 10:61:00 x":                      "",
 		"Nov 22 1a:00:00 x":                      "",
+		"Nov 22 10:1a:00 x":                      "",
+		"Nov 22 10:10:1a x":                      "",
+		"Nov  2 10:11:12 1980 x":                 "1980-11-02T10:11:12Z",
+		"Nov  2 10:11:12 2148 x":                 "2148-11-02T10:11:12Z",
+		"177252480x.1 x":                         "",
+		"1772524801.123456":                      "",
 		"2026-13-22T10:11:12Z x":                 "",
 		"2026-11-22 10:11:12 x":                  "2026-11-22T10:11:12Z",
 		"2026-11-22 10:11:12.5 x":                "2026-11-22T10:11:12Z",
@@ -119,6 +126,71 @@ func TestClock(t *testing.T) {
 				t.Errorf("%q: %q, rest %q, want %q", text, got, rest, want)
 			}
 		}
+	}
+}
+
+// TestTurn: New Year lies between months that are more than half a year apart.
+func TestTurn(t *testing.T) {
+	for months, want := range map[[2]time.Month]int{{7, 1}: 2026, {8, 1}: 2027, {1, 7}: 2026, {1, 8}: 2025, {12, 1}: 2027} {
+		c := clock{year: 2026, month: months[0]}
+		if c.turn(months[1]); c.year != want || c.month != months[1] {
+			t.Errorf("%v: %d, %s", months, c.year, c.month)
+		}
+	}
+}
+
+// TestIncomplete: what has not all parts of a form is read as far as it can be told, and
+// nothing more.
+func TestIncomplete(t *testing.T) {
+	const from = "connect from a[192.0.2.1]"
+	for text, want := range map[string]string{
+		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - [x y=\"z\"] " + from:                                                                  "mx postfix/smtpd",
+		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - [x " + from:                                                                           "",
+		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - -":                                                                                    "",
+		`{"date":1795341600,"ident":"postfix/smtpd","pid":"7","message":"` + from + `"}`:                                                       "- postfix/smtpd",
+		`{"date":0,"host":"mx","ident":"postfix/smtpd","pid":"7","message":"` + from + `"}`:                                                    "",
+		`{"ISODATE":"2026-11-22T10:00:00Z","DATE":"Mar  1 10:00:00","HOST":"mx","PROGRAM":"postfix/smtpd","PID":"7","MESSAGE":"` + from + `"}`: "mx postfix/smtpd",
+		"Nov 22 10:00:00 mx postfix/smtpd[7]: [ID 1 mail.info] " + from:                                                                        "mx postfix/smtpd",
+		"Nov 22 10:00:00 mx postfix/smtpd[7]: [x] " + from:                                                                                     "",
+		"Nov 22 10:00:00  postfix/smtpd[7]: " + from:                                                                                           "",
+		"Nov 22 10:00:00 mx x[1]postfix/smtpd[7]: " + from:                                                                                     "mx x[1]postfix/smtpd",
+		"\t  Nov 22 10:00:00 mx postfix/smtpd[7]: " + from:                                                                                     "mx postfix/smtpd",
+		"Nov 22 10:00:00 mx postfix/smtpd[7]: " + from + "\nNov 22 10:00:00 mx postfix/smtpd\n":                                                "mx postfix/smtpd",
+	} {
+		got := ""
+		for _, e := range parsed(t, []byte(text)).events {
+			got += string(e.source)
+			if e.at != 1795341600 {
+				t.Errorf("%s: at %d", text, e.at)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestSessionsAreBounded, and so are the messages that wait for the end of an older one.
+func TestSessionsAreBounded(t *testing.T) {
+	passed := 0
+	j := newJoiner(Sink{Session: func(*Session) { passed++ }}, time.Unix(1_800_000_000, 0))
+	of := j.origin([]byte("mx postfix/smtpd"))
+	for n := range 3 * maxSessions {
+		e := event{record: record{at: 1_700_000_000, pid: uint32(n)}, kind: kindConnect, client: []byte("a[192.0.2.1]")}
+		if n%3 == 0 {
+			e.kind, e.text = kindClient, []byte("4Q1")
+		}
+		j.take(&e, of)
+		if len(j.sessions) > maxSessions || j.queue.length > maxQueue {
+			t.Fatalf("%d sessions, %d groups", len(j.sessions), j.queue.length)
+		}
+	}
+	waits := 0
+	for g := j.queue.first; g != nil; g = g.next {
+		waits++
+	}
+	if waits != j.queue.length || waits+passed != maxSessions {
+		t.Errorf("%d groups wait, counted as %d, and %d were passed on", waits, j.queue.length, passed)
 	}
 }
 

@@ -49,7 +49,6 @@ func (p *client) finish(s *status, began time.Time, known bool) {
 		s.TLS = Clear
 	}
 	p.last = *s
-	p.last.text = nil // it is only lent
 	clear(p.tls)
 	clear(p.offered)
 	clear(p.failed)

@@ -40,9 +40,9 @@ func tlsLine(msg []byte) (relay string, security tlsstate.Security, ok, whole bo
 	if !startsWith(rest, begin) {
 		return "", security, false, false
 	}
-	relay, what, whole := relayAfter(rest, begin)
+	relay, what, _ := relayAfter(rest, begin)
 	security = securityOf(string(what))
-	return relay, security, true, whole && security.Cipher != "" && security.Protocol != "" && !strings.Contains(security.Protocol, " ")
+	return relay, security, true, security.Cipher != "" && !strings.Contains(security.Protocol, " ")
 }
 
 // startsWith reports whether a message begins with a text, or ends within it.
@@ -84,7 +84,6 @@ type status struct {
 	// waited is true of a message that Postfix sends in clear at level "may" where the
 	// connection ends within TLS, ended if the text states that one ended.
 	waited, ended bool
-	text          []byte
 }
 
 // mayWait is how many seconds that is by default (minimal_backoff_time).
@@ -126,8 +125,8 @@ func statusLine(msg []byte) (s status, is, whole bool) {
 			s.tls = string(value)
 		case "status":
 			word, text, ok := bytes.Cut(rest, space)
-			s.Status, s.text = statuses[string(word)], text
-			s.refused()
+			s.Status = statuses[string(word)]
+			s.refused(text)
 			return s, true, ok && !bytes.Contains(all[:len(all)-len(rest)], recipient)
 		}
 	}
@@ -185,8 +184,8 @@ func (s *status) tlsField() TLSUse {
 }
 
 // refused reads Postfix's own text: what a server replied stands behind its name.
-func (s *status) refused() {
-	reason := bytes.TrimPrefix(s.text, []byte("("))
+func (s *status) refused(text []byte) {
+	reason := bytes.TrimPrefix(text, []byte("("))
 	reason, s.Suspended = bytes.CutPrefix(reason, suspension)
 	switch {
 	case s.Status == Sent:

@@ -125,21 +125,21 @@ func (s *source) look(ctx context.Context) error {
 
 // open opens the source to be read in clear.
 func (s *source) open(ctx context.Context, progress *Progress) (err error) {
-	in, closed := s.Stream, func() {}
+	in := s.Stream
+	s.done = func() {}
 	if in == nil {
 		if s.file, err = os.Open(s.Name); err != nil {
 			return err
 		}
-		in, closed = s.file, func() { s.file.Close() }
+		in, s.done = s.file, func() { s.file.Close() }
 	}
-	plain, at, end, err := decompressed(input{in, ctx, progress})
+	plain, at, err := decompressed(input{in, ctx, progress})
 	if err != nil {
-		closed()
+		s.done()
 		return err
 	}
 	_, s.clear = plain.(*bufio.Reader)
 	s.stream, s.packed = bufio.NewReaderSize(plain, longestLine), at
-	s.done = func() { end(); closed() }
 	return nil
 }
 

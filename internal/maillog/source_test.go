@@ -320,6 +320,9 @@ func TestChunks(t *testing.T) {
 	if s := got.stats; s.Lines != 2000*5+2 || s.Broken != 2 {
 		t.Errorf("%d lines, %d broken", s.Lines, s.Broken)
 	}
+	if n := progress.Lines.Load(); n < 8192 {
+		t.Errorf("progress of %d lines", n)
+	}
 	if n := int64(len(text)); progress.Total.Load() != n || progress.Bytes.Load() != n {
 		t.Errorf("progress %d of %d, want %d", progress.Bytes.Load(), progress.Total.Load(), n)
 	}

@@ -20,9 +20,7 @@ func (p *parser) unwrap(line []byte, r *record) bool {
 		case line[0] == '{':
 			return p.object(line, r)
 		case line[0] == '<':
-			if n := len(priority.Find(line)); n > 0 {
-				line = bytes.TrimLeft(line[n:], " ")
-			}
+			line = bytes.TrimLeft(line[len(priority.Find(line)):], " ")
 		}
 		if rest, ok := bytes.CutPrefix(line, []byte("1 ")); ok && !r.timed {
 			return p.syslog(rest, r)
@@ -76,7 +74,7 @@ func afterStream(b []byte) []byte {
 	if n := len(stream.Find(b)); n > 0 {
 		return b[n:]
 	}
-	if tag, rest, ok := bytes.Cut(b, space); ok && len(tag) > 0 && bytes.HasPrefix(rest, []byte("{")) {
+	if _, rest, ok := bytes.Cut(b, space); ok && bytes.HasPrefix(rest, []byte("{")) {
 		return rest
 	}
 	return b
