@@ -20,9 +20,9 @@ type Options struct {
 	// File is the file of the incidents, for one book at a time; the zero File
 	// means memory only.
 	File statefile.File
-	// Changed is called for every change, in order, off the mail path and with no
-	// lock held. It must not block for long: events wait meanwhile in a bounded
-	// queue.
+	// Changed is called for every change, in order, off the mail path. It may read the
+	// book, but not change it, and must not block for long: events wait meanwhile in a
+	// bounded queue.
 	Changed func(Change)
 	// Log gets a line when the file can't be written, and when it can again.
 	Log *slog.Logger
@@ -37,8 +37,9 @@ type Book struct {
 	events  chan *ratchet.Event
 	dropped atomic.Uint64
 
-	mu     sync.Mutex
-	ledger *ledger
+	reporting sync.Mutex // keeps the changes in order, while mu is free
+	mu        sync.Mutex
+	ledger    *ledger
 
 	save    func(saved) error // tests put a failing one in its place
 	saved   marks             // of the writer
@@ -146,6 +147,8 @@ func (b *Book) Unpinned(id uint64, now time.Time) {
 
 // do changes the ledger and reports what changed.
 func (b *Book) do(fn func(*ledger) []Change) {
+	b.reporting.Lock()
+	defer b.reporting.Unlock()
 	b.mu.Lock()
 	changes := fn(b.ledger)
 	b.mu.Unlock()

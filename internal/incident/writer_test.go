@@ -50,6 +50,28 @@ func downgrade(name string, at time.Time) ratchet.Event {
 	return ratchet.Event{Session: s, Decision: d, Done: true}
 }
 
+// TestChangesInOrder: an end that an operator brings about is not reported before what it
+// ends, though that report takes long: whoever gets it would see the incident as open.
+func TestChangesInOrder(t *testing.T) {
+	reports, free := make(chan What, 2), make(chan struct{})
+	b := newBook(Options{Log: slog.New(slog.DiscardHandler), Changed: func(c Change) {
+		if c.What == Opened {
+			<-free
+		}
+		reports <- c.What
+	}})
+	go b.Handle(downgrade("192.0.2.1", noon))
+	for b.Count() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	go b.Unpinned(1, noon)
+	time.Sleep(50 * time.Millisecond)
+	close(free)
+	if first, second := <-reports, <-reports; first != Opened || second != Closed {
+		t.Errorf("%s, then %s", first, second)
+	}
+}
+
 // on runs a book on a disk, in a bubble of time.
 func on(t *testing.T, f *faulty, fn func(*Book, *bytes.Buffer)) {
 	synctest.Test(t, func(t *testing.T) {

@@ -155,7 +155,7 @@ func TestPeer(t *testing.T) {
 	s := serve(t, p)
 	_, body := get(t, s, "/peer?name=bank.example")
 	contains(t, body, "bank.example <span", `First seen on <span class="day">2026-06-`, "Seen on 55 of the last 64 days; in clear on 1 of them.",
-		"holds", "<p>A session in clear now would be a downgrade; the action would be header.</p>", "tlsratchet peer show domain:bank.example")
+		`<span class="mark good">holds</span>`, "<p>A session in clear now would be a downgrade; the action would be header.</p>", "tlsratchet peer show domain:bank.example")
 	for path, want := range map[string]string{
 		"/peer":                         "By the host name, domain or address",
 		"/peer?name=+":                  "By the host name, domain or address",
@@ -434,6 +434,20 @@ func TestSentencesAreTrue(t *testing.T) {
 	}
 	_, body = get(t, serve(t, p), "/peer?name=bank.example")
 	contains(t, body, "About 2 addresses in 1 network under it were seen with TLS.")
+}
+
+// TestPercent: a share is never rounded up, and has a decimal where it is not whole.
+func TestPercent(t *testing.T) {
+	for want, n := range map[string][2]uint64{"100 %": {7, 0}, "0 %": {0, 7}, "75 %": {3, 1}, "33.3 %": {1, 2}, "99.9 %": {999_999, 1}, "0.0 %": {1, 999_999}, "90.0 %": {90_001, 9_999}, "12.5 %": {1, 7}} {
+		p := emptyPage(t)
+		p.Tally = func(day tlsstate.Day) incident.Tally {
+			d := incident.DayCounts{Day: day}
+			d.Counts[tlsstate.TLS13][tlsstate.Steady], d.Counts[tlsstate.Plaintext][tlsstate.New] = n[0], n[1]
+			return incident.Tally{d}
+		}
+		_, body := get(t, serve(t, p), "/")
+		contains(t, body, `<p class="big">`+strings.Replace(want, " ", "\u202f", 1)+"</p>")
+	}
 }
 
 // TestHostNames: an address in the table of incidents has its host's name.
