@@ -24,20 +24,13 @@ type quota struct {
 	operators counters[uint16]
 }
 
-// share is what a network has for one kind: a host that sends for a thousand senders
-// leaves no less for its neighbours' addresses.
-type share struct {
-	network
-	subnet uint64
-	kind   tlsstate.Kind
-}
-
 // admits counts a newcomer of a known network. It returns false if its network, /64, or operator, has
-// had its share of the day.
+// had its share of the day: of one kind, so that a host that sends for a thousand
+// senders leaves no less for its neighbours' addresses.
 func (q *quota) admits(by *source, kind tlsstate.Kind) bool {
 	q.turn(by.today)
-	n := maphash.Comparable(q.seed, share{by.from, 0, kind})
-	s := maphash.Comparable(q.seed, share{by.from, by.subnet, kind})
+	n := maphash.Comparable(q.seed, [...]uint64{uint64(by.from), uint64(kind), 0})
+	s := maphash.Comparable(q.seed, [...]uint64{uint64(by.from), uint64(kind), by.subnet})
 	o := maphash.Comparable(q.seed, by.from.operator())
 	if q.networks.count(n) >= networkNewcomers || s != n && q.networks.count(s) >= subnetNewcomers || q.operators.count(o) >= operatorNewcomers {
 		return false

@@ -35,13 +35,17 @@ func TestQuotaCountsByNetworkAndDay(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var q quota
 		day := tlsstate.Day(1000)
+		type share struct {
+			network
+			kind tlsstate.Kind
+		}
 		admitted := map[share]int{}
 		for range rapid.IntRange(1, 400).Draw(rt, "newcomers") {
 			if rapid.IntRange(0, 150).Draw(rt, "night") == 0 {
 				day += tlsstate.Day(rapid.IntRange(1, 40).Draw(rt, "days"))
 				clear(admitted)
 			}
-			n := share{network(4<<familyBits) | network(rapid.IntRange(0, 1).Draw(rt, "network")), 0, tlsstate.Kind(rapid.IntRange(1, 2).Draw(rt, "kind"))}
+			n := share{network(4<<familyBits) | network(rapid.IntRange(0, 1).Draw(rt, "network")), tlsstate.Kind(rapid.IntRange(1, 2).Draw(rt, "kind"))}
 			today := day - tlsstate.Day(rapid.IntRange(0, 1).Draw(rt, "straddles"))
 			if q.day == 0 {
 				today = day
