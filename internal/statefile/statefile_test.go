@@ -2,6 +2,8 @@ package statefile
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,10 +105,28 @@ func TestReadRefuses(t *testing.T) {
 	if err := os.WriteFile(bad, []byte(`{"Count":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{pipe, bad, dir} {
-		if err := At(path).Read(new(state)); err == nil || !strings.Contains(err.Error(), path) {
+	huge := filepath.Join(dir, "huge")
+	if err := errors.Join(os.WriteFile(huge, []byte("{}"), 0o600), os.Truncate(huge, maxSize+1)); err != nil {
+		t.Fatal(err)
+	}
+	for path, why := range map[string]string{pipe: "not a regular file", bad: "damaged", dir: "not a regular file", huge: "larger than"} {
+		if err := At(path).Read(new(state)); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), why) {
 			t.Errorf("reading %s: %v", path, err)
 		}
+	}
+}
+
+// What can't take the place of the file is an error, and leaves nothing behind.
+func TestWriteThatFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	if err := os.MkdirAll(filepath.Join(path, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := At(path).Write(1); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if _, err := os.Lstat(path + ".new"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is left behind: %v", err)
 	}
 }
 

@@ -316,28 +316,33 @@ func comesBack(t *testing.T, f *File, stuck chan struct{}) {
 }
 
 func TestCloseAndFlushDoNotHangOnAStuckDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newFakeDisk()
-		f := startFake(t, d, Options{})
-		mustMerge(t, f, peer(1), seen(1))
-		stuck := make(chan struct{})
-		d.set(func() { d.stuck = stuck })
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		for range 2 { // while the writer takes it, and while it is busy
-			if err := f.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Flush: %v", err)
-			}
+	for read, longest := range map[time.Duration]time.Duration{time.Second: closeTimeout, time.Minute: time.Minute} {
+		synctest.Test(t, func(t *testing.T) { doesNotHang(t, read, longest) })
+	}
+}
+
+func doesNotHang(t *testing.T, read, longest time.Duration) {
+	d := newFakeDisk()
+	f := startFake(t, d, Options{ReadTimeout: read})
+	mustMerge(t, f, peer(1), seen(1))
+	stuck := make(chan struct{})
+	d.set(func() { d.stuck = stuck })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for range 2 { // while the writer takes it, and while it is busy
+		if err := f.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Flush: %v", err)
 		}
-		if err := f.Close(); !errors.Is(err, ErrTimeout) {
-			t.Errorf("Close: %v", err)
-		}
-		close(stuck)
-		mustClose(t, f) // it ends well after all
-		if d.kept[peer(1)] != seen(1) {
-			t.Error("what was pending is lost")
-		}
-	})
+	}
+	began := time.Now()
+	if err := f.Close(); !errors.Is(err, ErrTimeout) || time.Since(began) != longest {
+		t.Errorf("Close after %s: %v", time.Since(began), err)
+	}
+	close(stuck)
+	mustClose(t, f) // it ends well after all
+	if d.kept[peer(1)] != seen(1) {
+		t.Error("what was pending is lost")
+	}
 }
 
 // closable is a disk that can't be closed well, and knows whether it was closed
