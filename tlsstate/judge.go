@@ -66,8 +66,8 @@ func (h History) Offers(today Day) bool {
 
 const offersDays = 180
 
-// renewCertificate makes another certificate the peer's, where no pin on the
-// one before holds, or where certificates are known in another way now.
+// renewCertificate makes another certificate the peer's, where no pin on the one
+// before holds, or where pin_certificates has changed.
 func (h *History) renewCertificate(o *Observation, rule *Policy) {
 	if !o.Certificate || o.CertMark == 0 || o.CertMark == h.Cert.Mark || o.Day <= h.Cert.Since || h.Cert.Mark == 0 {
 		return
@@ -87,11 +87,10 @@ func (h *History) evidence(v *Verdict, o *Observation) {
 	}
 }
 
-// faithful returns the highest level that the identity kept, but for a few days
-// at most, until it came below it of late: Plaintext for none. Like a pin, that is
-// released by ReleaseAfterDays days below. The day of the session on trial
-// counts as one of those, whatever else came on it: all of a day's sessions are
-// judged alike.
+// faithful returns the highest level that the identity kept, with a few days below
+// it at most, until it came below it lately; Plaintext for none. Like a pin, this is
+// released by ReleaseAfterDays days below. The day of the session on trial counts
+// as one of those, whatever else came on it: all sessions of a day are judged alike.
 func (h *History) faithful(o *Observation, rule *Policy) Level {
 	for l := min(rule.PinUpTo, TLS13); l >= Weak; l-- {
 		met := h.pin(l).Met

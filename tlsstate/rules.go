@@ -102,12 +102,11 @@ func NewRules(base Policy, rows []Row) (*Rules, error) {
 // Default returns the base policy. The caller must not change it.
 func (r *Rules) Default() *Policy { return &r.base }
 
-// For returns the policy for a client: that of the row that fits it best, or
-// the base policy. A network speaks before a domain, a longer prefix before a
-// shorter one, the name itself before the domains above it, and of these the
-// nearest first. host is the client's name, confirmed forward and back, in
-// lower-case A-labels; "" if there is none. The caller must not change the
-// policy.
+// For returns the policy for a client: that of the row that fits it best, or the
+// base policy. A network goes before a domain, a longer prefix before a shorter
+// one, the name itself before the domains above it, the nearest of these first.
+// host is the client's name, confirmed forward and back, in lower-case A-labels;
+// "" for none. The caller must not change the policy.
 func (r *Rules) For(addr netip.Addr, host string) *Policy {
 	if p := r.network(addr.Unmap().WithZone("")); p != nil {
 		return p
@@ -121,10 +120,10 @@ func (r *Rules) For(addr netip.Addr, host string) *Policy {
 // NamesSenders reports whether a row names a sender.
 func (r *Rules) NamesSenders() bool { return len(r.senders.exact)+len(r.senders.below) > 0 }
 
-// ForSender returns the policy for a message whose MAIL FROM is in a domain,
-// written as a host in [Rules.For], from a client that rule is for: that of the
-// sender's row where it demands a higher level, else rule. Anybody may claim a
-// sender, so that none softens an action or frees a client of its fingerprints.
+// ForSender returns the policy for a message: that of the sender's row where it
+// demands a higher level, else rule, the client's. domain is that of MAIL FROM,
+// written as a host in [Rules.For]. Anybody may claim a sender, so no sender softens
+// an action or frees a client of its fingerprints.
 func (r *Rules) ForSender(rule *Policy, domain string) *Policy {
 	p := r.senders.find(domain)
 	if p == nil || p.Least <= rule.Least || rule.Fingerprints != nil {

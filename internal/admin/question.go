@@ -119,9 +119,9 @@ func identify(s *ratchet.Session, q Question) (err error) {
 // names that as what decided.
 const rowKind = "row:"
 
-// hostAndAddress returns the host and the address of a client that an operator names:
-// by one of them, by its identity, by the row that it falls under, or as logs
-// have it, "mx1.bank.example[192.0.2.10]". What is not there is "".
+// hostAndAddress returns the host and the address of a client that an operator names,
+// "" for what is not there. A name is one of these, an identity, a row, or both as in
+// logs: "mx1.bank.example[192.0.2.10]".
 func hostAndAddress(name string) (host, address string) {
 	name, isRow := strings.CutPrefix(name, rowKind)
 	if network, err := netip.ParsePrefix(name); isRow && err == nil {

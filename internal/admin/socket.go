@@ -39,8 +39,8 @@ func who(ctx context.Context, claimed string) string {
 	return userName(uid)
 }
 
-// WhoMay returns the error of a file that we may not use so that it states who may,
-// as [Denied], and others as they are.
+// WhoMay makes the error of a file that we may not use state who may, as [Denied]
+// does. It returns other errors as they are.
 func WhoMay(err error) error {
 	if refused := new(fs.PathError); errors.As(err, &refused) && errors.Is(err, fs.ErrPermission) {
 		return Denied(refused.Path)
@@ -48,8 +48,8 @@ func WhoMay(err error) error {
 	return err
 }
 
-// Denied states who may use a file or a socket that we may not, or make one that is
-// not there, and what to do. It wraps [fs.ErrPermission].
+// Denied states who may use, or make, a file or socket that we may not, and what to
+// do. It wraps [fs.ErrPermission].
 func Denied(path string) error {
 	folder := filepath.Dir(path)
 	if folder := closed(folder); folder != "" {

@@ -27,9 +27,9 @@ type Admin struct {
 	// undone. It leaves an audit line in the log with act ("import", "replay")
 	// and who.
 	Import func(ctx context.Context, act, who string, lines iter.Seq2[Line, error]) (Imported, error)
-	// Breaker overrides the answer of the circuit breaker, unless the wish is zero, which
-	// leaves an audit line in the log, and shows it. Only a daemon has one: the
-	// error wraps [ErrNoDaemon] else.
+	// Breaker returns the circuit breaker's state. Unless the override is zero it sets
+	// the answer first, and leaves an audit line in the log. Only a daemon has a
+	// breaker: without one the error wraps [ErrNoDaemon].
 	Breaker func(context.Context, Override) (ratchet.BreakerState, error)
 	// Outbound does the same for what the sending side makes of an outage of our
 	// own network.

@@ -159,10 +159,10 @@ func (a *Alerts) Change(c incident.Change) {
 }
 
 // Notice reports what is no incident: the breaker, the self-check, the sending
-// side. Of n, the key, severity, title, text, commands and time count, and that it
-// is closed. It is left out where the last one of its key had the same title within
-// a day, and where it is the end of what was not reported. An end has the severity
-// of the worst that was reported.
+// side. It uses n's key, severity, title, text, commands, time and status. A notice
+// is left out where the last one of its key had the same title within a day, and an
+// end where its begin was not reported. An end has the severity of the worst that
+// was reported.
 func (a *Alerts) Notice(n Message) {
 	n.What, n.Status = WhatNotice, cmp.Or(n.Status, StatusOpen)
 	m := n.from(a.host)

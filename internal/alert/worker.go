@@ -137,8 +137,8 @@ func (w *worker) deliver() (pause time.Duration) {
 	return pause
 }
 
-// outcome counts a delivery. A message that failed for now waits behind those of
-// other matters, in case that it alone can't be delivered.
+// outcome counts a delivery. A message that failed for now goes behind those on other
+// matters: it may be the only one that can't be delivered.
 func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
 	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
 	w.alerts.mu.Lock()

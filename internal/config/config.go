@@ -84,16 +84,15 @@ type Config struct {
 	problem func(position string, err error) problem
 }
 
-// Flags are those of a trial: their texts by their names, which are "listen" (with
-// commas between several), "history" (a relative path is seen from the working
-// folder), "action" (for stripped), and the other keys of [policy] with hyphens.
-// Others are ignored.
+// Flags are the texts of flags by their names: "listen" (several with commas between),
+// "history" (a relative path begins at the working folder), "action" (for stripped),
+// and the other keys of [policy] with hyphens. Others are ignored.
 type Flags map[string]string
 
 // Load returns the configuration of a file, the variables that env finds
 // ([os.LookupEnv]) and flags. With path "" there is no file, with a nil env no
-// variables; a variable that is set but empty is a value. The error joins one error for each thing that is wrong, those of
-// the file first, by line; show it to whoever wrote them, and keep the
+// variables; a variable that is set but empty is a value. The error joins one for
+// each mistake, those of the file first, by line. On an error show it, and keep the
 // configuration that was running.
 func Load(path string, env func(string) (string, bool), flags Flags) (*Config, error) {
 	var data []byte

@@ -228,9 +228,8 @@ func (l *loader) override(where string, s setting, raw any) {
 	}
 }
 
-// rules makes the rules of the policy, the rows that are right so far, and the
-// networks that are exempt or judged, of which those that a row names are the
-// row's.
+// rules makes the rules of the policy, of the rows that are right so far, and of the
+// networks that are exempt or judged. A network that a row names too is the row's.
 func (l *loader) rules() {
 	rows := slices.Clone(l.config.Peers)
 	add := func(key string, row tlsstate.Row) {

@@ -27,8 +27,8 @@ type door struct {
 	// mail: Postfix needs an answer here. The daemon does not run without such a
 	// door, and stops with it.
 	mail bool
-	// serve serves until stop, which waits for what is under way until its
-	// context ends, and then cuts it off.
+	// serve serves until stop is called. stop waits for what is under way until its
+	// context ends, then cuts it off.
 	serve func(...net.Listener) error
 	stop  func(context.Context) error
 

@@ -14,8 +14,8 @@ import (
 	"tlsratchet/internal/config"
 )
 
-// socketGroup returns the group id for a socket, or -1 to leave it be. Where
-// none is configured it is Postfix's, whose smtpd must get in, if we may give
+// socketGroup returns the group id for a socket, or -1 to leave it as it is. Where
+// none is configured it is Postfix's, because smtpd must get in, if we may give
 // the socket away.
 func socketGroup(cfg *config.Config) (int, error) {
 	if cfg.Socket.Group == "" {

@@ -18,8 +18,8 @@ import (
 	"tlsratchet/tlsstate/store"
 )
 
-// Operate returns the operations of the daemon that runs with this configuration, or
-// those on its history where none runs and absent, such as [MustExist], allows that.
+// Operate returns the operations of the daemon that runs with this configuration. Where
+// none runs, they work on its history, if absent, such as [MustExist], allows that.
 func Operate(ctx context.Context, cfg *config.Config, stderr io.Writer, absent func(*config.Config) error) (*admin.Admin, error) {
 	if socket := cfg.AdminSocket(); socket != "" {
 		client, err := admin.Dial(ctx, socket)
@@ -77,9 +77,9 @@ func openFile(cfg *config.Config, stderr io.Writer) (*admin.Admin, error) {
 	return a, nil
 }
 
-// MayStart allows work on any history, and makes an empty one where there is none, for
-// what is learned before the daemon's first start. It belongs to whom its folder
-// belongs to.
+// MayStart allows work on any history. Where there is none it makes an empty one, for
+// what is learned before the daemon's first start. The file gets the owner of its
+// folder.
 func MayStart(cfg *config.Config) error {
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return err

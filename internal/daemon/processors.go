@@ -17,9 +17,9 @@ const (
 	busy, quiet = 0.5, 0.25
 )
 
-// TuneProcessors has Go use one processor while the daemon has little to do, until
-// ctx ends, and else all that it was given. With several, each message that comes
-// to an idle Go program wakes one more, which finds nothing to do.
+// TuneProcessors has Go use one processor while the daemon has little to do, and all
+// that it was given at other times, until ctx ends. With several, each message that
+// comes to an idle Go program wakes one more, which finds nothing to do.
 func TuneProcessors(ctx context.Context) {
 	tuneProcessors(ctx, runtime.GOMAXPROCS(0), processorTime, func(n int) { runtime.GOMAXPROCS(n) })
 }

@@ -190,9 +190,9 @@ func (p *Postfix) instanceChecks() (all []Finding) {
 	return all
 }
 
-// limits are the parameters of the public services that take something from us where
-// they are set, and not to "yes", the check that they are part of, and what they mean.
-// Each begins with the program that it is for.
+// limits are parameters of the public services that take something from us where they
+// are set, and not to "yes": the check, the parameter, and what it means. A parameter
+// begins with the name of its program.
 var limits = [][3]string{
 	{"front", "smtpd_upstream_proxy_protocol", throughProxy},
 	{"front", "postscreen_upstream_proxy_protocol", throughProxy},

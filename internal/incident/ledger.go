@@ -135,10 +135,10 @@ func (i *Incident) resumes(at time.Time) bool {
 	return i.ClosedBy != Unpinned && (i.KnownPlaintext || at.Sub(i.Closed).Abs() < quietHours)
 }
 
-// isNews reports whether the newest message is to be reported: the first one, or
-// one that makes the incident worse than before (in kind or evidence, or because a
-// stronger action was applied, as after a change of the policy), larger, or a day
-// older. That it goes on is reported after a pause, which doubles each time.
+// isNews reports whether the newest message is to be reported: it is the first, or
+// the incident is now worse than before (in kind, evidence or applied action),
+// larger, or a day older. Between reports that it goes on is a pause, which doubles
+// each time.
 func (i *Incident) isNews(before *Incident, at time.Time) bool {
 	pause := at.Sub(i.Reported.At).Abs()
 	larger := i.Messages >= growth*max(i.Reported.Messages, small)
@@ -247,9 +247,9 @@ func (l *ledger) releasedFirst(id tlsstate.Identity) bool {
 	return first
 }
 
-// byLoss orders incidents by which to drop first when there are too many: a closed
-// one, and then the one with the shortest pin, and then that which has been quiet for
-// longest. Whoever makes many drives out his own.
+// byLoss orders incidents by which to drop first when there are too many: closed ones,
+// then those with the shortest pin, then those that have been quiet for longest.
+// Whoever makes many incidents drives out his own.
 func byLoss(a, b *Incident) int {
 	if a.IsOpen() != b.IsOpen() {
 		if b.IsOpen() {

@@ -122,9 +122,9 @@ func NewDeliveries(sink DeliverySink) *Deliveries {
 	return &Deliveries{sink: sink, hosts: make(map[string]*sender)}
 }
 
-// Gap notes that lines from before that time may be missing, of whatever host. Only
-// of a delivery that began later is it believed that it was in clear, and only of a
-// connection that was encrypted later that it is the one that was used.
+// Gap notes that lines from before that time may be missing, of any host. A delivery
+// counts as in clear only if it began later, and a connection as the one that was
+// used only if its TLS began later.
 func (d *Deliveries) Gap(at time.Time) {
 	d.gap = at
 	for _, s := range d.hosts {

@@ -108,9 +108,9 @@ func IsInside(d *maillog.Delivery) bool {
 	return err == nil && (ip.IsLoopback() || ip.IsPrivate())
 }
 
-// isRoute reports whether a host is one that mail goes to by the administrator's
-// order: a relayhost or a fallback relay, one that Postfix asked for in brackets,
-// one of a next-hop that is no destination, or one with a name that no MX record has.
+// isRoute reports whether the administrator sends mail to this host: it is a relayhost
+// or a fallback relay, Postfix asked for it in brackets, its next-hop is no
+// destination, or its name is one that no MX record has.
 func (b *Outbound) isRoute(host string) bool {
 	if host == "" { // none: Postfix suspended the destination
 		return false

@@ -8,10 +8,9 @@ import (
 )
 
 // Domain returns the organisational domain of a confirmed client name: its
-// public suffix, private section included, and one label more. There is none
-// for a text that is no host name, a bare label, a name that is itself a public
-// suffix, and a name that embeds ip, its own address. With the zero ip the last
-// is not asked.
+// public suffix, private section included, and one label more. A text that is no
+// host name has none, nor has a bare label, a public suffix itself, or a name that
+// embeds ip, its own address (not checked for the zero ip).
 func Domain(host string, ip netip.Addr) (string, bool) {
 	host, err := Normalize(host)
 	if err != nil {

@@ -3,9 +3,9 @@ package peer
 import "strings"
 
 // Address returns the address in the argument of MAIL or RCPT (RFC 5321 section
-// 4.1.2) as Postfix reads it: without angle brackets and what stands around them,
-// and without the comments, which may be nested, and the white space that RFC 5322
-// (sections 3.2.2, 3.4) allows outside of quoted strings.
+// 4.1.2) as Postfix reads it: without angle brackets and what stands around them.
+// Comments, nested ones too, and white space outside of quoted strings are left out
+// (RFC 5322 sections 3.2.2, 3.4).
 func Address(path string) string {
 	path = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(path), "<"), ">")
 	if !strings.ContainsAny(path, "( \t<>") {

@@ -34,10 +34,9 @@ type Peer struct {
 	// Address is always there; Domain and Listener are zero where nothing
 	// proves them.
 	Address, Domain, Listener tlsstate.Identity
-	// Network and Mark are the sketches of the client's /24 or /48 network, and
-	// of its address as Address has it, HostMark that of Host if there is a
-	// Domain. They are stored and shared between hosts: what they are made of
-	// must not change.
+	// Network, Mark and HostMark are sketches: of the client's network (/24 or /48), of
+	// Address, and of Host if there is a Domain. They are stored and shared between
+	// hosts, so what they are made of must not change.
 	Network, Mark, HostMark tlsstate.Sketch
 }
 

@@ -37,9 +37,9 @@ var (
 type Histories interface {
 	// Load returns the zero history for an identity never seen.
 	Load(tlsstate.Identity) (tlsstate.History, error)
-	// Update joins a history with what grow, which is pure and may be called
-	// more than once, makes of the one that is current. The client's address is
-	// for quotas on newcomers: one too many is forgotten, and no error.
+	// Update joins the current history with what grow makes of it. grow is pure and
+	// may be called more than once. The client's address is for quotas on newcomers:
+	// one too many is not stored, which is no error.
 	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	// Newest returns the newest day in any history, or 0.
 	Newest() tlsstate.Day

@@ -25,8 +25,8 @@ type Session struct {
 	// sender.
 	From string
 
-	// Last, if not nil, is for the messages of one client, which state the same but
-	// for At and From, and are judged one after the other: see [Last].
+	// Last, if not nil, is for the messages of one client, judged one after the other,
+	// that differ only in At and From: see [Last].
 	Last *Last
 
 	// sender is a sender that needs no proof, of a session that is made up.
@@ -77,8 +77,8 @@ func (d *Decision) Configured() tlsstate.Action {
 type Event struct {
 	Session  *Session
 	Decision *Decision
-	// Recipient is the one that was refused, or else the first, as the peer sent
-	// it, not clean; empty if there is none.
+	// Recipient is the one that was refused, else the first one, as the peer sent
+	// it, not clean; "" for none.
 	Recipient string
 	// Refused reports whether the message, or a recipient of it, was refused.
 	Refused bool
@@ -89,9 +89,9 @@ type Event struct {
 	Done bool
 }
 
-// AppliedAction returns what was done to the message, or, if Done is false, what
-// was to be done. A message to be refused that was not is an exempt recipient's
-// and got a header.
+// AppliedAction returns what was done to the message; if Done is false, what was to
+// be done. Where a message was to be refused and was not, its recipient is exempt,
+// and it got a header.
 func (e *Event) AppliedAction() tlsstate.Action {
 	a := e.Decision.Action
 	if a >= tlsstate.Tempfail && e.Done && !e.Refused {

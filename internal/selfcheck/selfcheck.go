@@ -25,9 +25,8 @@ type Options struct {
 	Every time.Duration
 	// Dial connects; [net.Dialer.DialContext] unless set.
 	Dial Dial
-	// Notify, if not nil, gets what was found first, and when a problem
-	// begins, becomes another, or is over. It is called by Run, one call at a
-	// time.
+	// Notify, if not nil, gets the first result, and each later one that begins,
+	// changes or ends a problem. Run calls it, one call at a time.
 	Notify func(Notice)
 }
 
@@ -35,9 +34,8 @@ type Options struct {
 // bounds one try.
 const gap, timeout = time.Second, 10 * time.Second
 
-// Check tries our own STARTTLS again and again. Its methods may be called at
-// the same time, and on a nil Check, which is one that is switched off: it never
-// tried anything.
+// Check tries our own STARTTLS again and again. Its methods may be called at the
+// same time. A nil Check is one that is switched off: it never tried anything.
 type Check struct {
 	o    Options
 	last atomic.Pointer[Result]

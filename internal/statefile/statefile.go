@@ -126,10 +126,10 @@ func create(path string, b []byte) error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// Open is [os.OpenFile] for a state file: it does not follow a symbolic link,
-// refuses what is not a regular file, and sets the mode of a file that it made
-// whatever the umask. What root made belongs to the folder's owner: the
-// daemon runs as that user, and must open it too. It never blocks on a pipe.
+// Open is [os.OpenFile] for a state file. It follows no symbolic link, refuses what
+// is not a regular file, never blocks on a pipe, and gives a new file its mode
+// whatever the umask. A file that root makes gets the folder's owner: the daemon
+// runs as that user, and must open it too.
 func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	file, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, mode)
 	if errors.Is(err, syscall.ELOOP) {

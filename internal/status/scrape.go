@@ -106,9 +106,9 @@ func (w Scrape) PolicyService(n policyservice.Stats) {
 		by{"no_address": n.NoFacts, "callback": n.Failures, "accept": n.AcceptErrors}, "kind")
 }
 
-// Errors writes how many sessions could not be judged or remembered, messages came without
-// macros, messages the milter let through, connections got no milter, and how often asking
-// the shared server failed by a bug.
+// Errors writes counts of failures: sessions that could not be judged or remembered,
+// messages without macros, messages that the milter let through, connections that could
+// not be accepted, and bugs in asking the shared server.
 func (w Scrape) Errors(unjudged, noMacros, callback uint64, accept int64, sharing uint64) {
 	w.counter("tlsratchet_errors_total", "Internal failures after which mail was accepted, by kind.", by{
 		"unjudged": unjudged, "no_macros": noMacros, "callback": callback, "accept": accept, "shared": sharing,

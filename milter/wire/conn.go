@@ -147,9 +147,9 @@ func (c *conn) drop() error {
 	return err
 }
 
-// wanted reports whether go-milter is given a packet: not the macros of an event
-// that does not come, or of one header, and no header, which it would keep for the
-// whole session. The backend has the names of those that it asked for.
+// wanted reports whether go-milter gets a packet. It doesn't get headers, which it
+// would keep for the whole session, nor macros of a header or of an event that does
+// not come. The backend has the names of the headers that it asked for.
 func (c *conn) wanted(cmd byte, data []byte) bool {
 	keep := c.srv.config.KeepHeader
 	switch {

@@ -31,9 +31,9 @@ type DeskLimits struct {
 // DeskStats are counts since the desk was made.
 type DeskStats struct {
 	GateStats
-	// Refused counts connections closed for what came on them, Timeouts those
-	// closed because a deadline had passed, and Broken those that ended within a
-	// request or by an error of the network.
+	// Refused counts connections closed because of what came on them, Timeouts those
+	// closed at a deadline, Broken those that ended within a request or by an error of
+	// the network.
 	Refused, Timeouts, Broken uint64
 }
 
@@ -163,9 +163,9 @@ func (a *Asker) leaving() bool {
 	return g.draining.Load() && (a.waiting && !a.Busy || g.killed.Load())
 }
 
-// arm sets the deadline of the next read, seldom: the idle one is renewed once
-// a quarter of it has passed, and that of a request is set once, so that dripping
-// bytes gains nothing.
+// arm sets the deadline of the next read, where it must: the idle deadline after a
+// quarter of it has passed, the deadline of a request once. So a client that sends
+// byte by byte gains no time.
 func (a *Asker) arm(now time.Time) {
 	limits := &a.desk.limits
 	switch {

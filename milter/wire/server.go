@@ -27,8 +27,8 @@ type Server struct {
 // Stats are counts of connections since the server was made, but for Open.
 type Stats struct {
 	DeskStats
-	// NotMilter counts those closed because what came first was no milter
-	// negotiation, BadFrame those for an empty packet or an unknown command, and
+	// NotMilter counts connections closed because they began without a milter
+	// negotiation, BadFrame those for an empty packet or an unknown command,
 	// FrameTooBig those for a packet of more than 64 KiB. All are Refused too.
 	NotMilter, BadFrame, FrameTooBig int64
 }

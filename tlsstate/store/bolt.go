@@ -99,8 +99,8 @@ func format(tx *bolt.Tx) error {
 	return meta.Put(keyFormat, formatText(Format))
 }
 
-// guarded calls fn so that a fault in the mapped file, or a panic, of bbolt at what
-// it finds there or of the chores, is an error.
+// guarded calls fn, and returns an error where it faults in the mapped file or panics:
+// bbolt does at a damaged file.
 func guarded(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

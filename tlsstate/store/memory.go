@@ -18,8 +18,8 @@ import (
 // a log. It is safe for concurrent use.
 //
 // It is bounded, and forgets the least recently used. A quarter of it is for
-// strangers, peers of one day without a pin, so that a flood of them pushes out
-// other strangers alone. A flood that lasts for days can push out more: keep
+// strangers (peers of one day without a pin), so that a flood of them pushes out
+// only other strangers. A flood that lasts for days can push out more: keep
 // what matters in a [File].
 type Memory struct {
 	mu        sync.Mutex

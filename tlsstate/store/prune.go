@@ -161,8 +161,8 @@ func (p *pruning) goes(e *entry) bool {
 	return true
 }
 
-// prune forgets what is too old, and what is over the cap with a tenth more, so
-// that it need not begin again at once. It returns how many.
+// prune removes identities that are too old. Over the cap it removes a tenth more
+// than it must, so that it need not begin again at once. It returns how many.
 func (f *File) prune() (int, error) {
 	if err := f.Flush(context.Background()); err != nil {
 		return 0, err // what isn't on the disk can't be weighed

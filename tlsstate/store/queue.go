@@ -2,9 +2,9 @@ package store
 
 import "tlsratchet/tlsstate"
 
-// queue is the order in which changes go to the disk: those of peers that are
-// known by more than a day first, whatever flood of strangers is before them,
-// and of equals the oldest. So none waits for longer than its turn.
+// queue is the order in which changes go to the disk: first those of peers that are
+// known by more than a day, even behind a flood of strangers; of equals, the oldest
+// first. So no change waits for longer than its turn.
 type queue struct {
 	pressing, others []ticket
 }

@@ -6,9 +6,9 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// How many new identities of one kind a day one network may bring, and how many of
-// them one /64 of IPv6, and how many of all kinds one operator. Hosters give each
-// customer a /64: none uses up what its neighbours need.
+// Limits on new identities a day: of one kind from one network and from one /64 of
+// IPv6, and of all kinds by one operator. Hosting companies give each customer a
+// /64: none uses up what its neighbours need.
 const (
 	networkNewcomers  = 64
 	subnetNewcomers   = networkNewcomers / 2

@@ -11,9 +11,9 @@ type task struct {
 // Learn has a worker prove the claim, and call learn if it is proven, some time
 // after the session got its answer. It never blocks. It returns false if too
 // much waits already: that is counted, and lost until the peer's next message.
-// What an address claims and is waiting already is not taken again, which is no
-// loss either: true. Call it only where learn would change the memory and [Prover.Tried]
-// returns false, so that neither a steady sender nor one without SPF costs a proof.
+// A claim of an address that waits already is not added again, which loses nothing: it
+// returns true. Call it only where learn would change the memory and [Prover.Tried]
+// returns false: then a steady sender, or one without SPF, costs no proof.
 func (p *Prover) Learn(c Claim, learn func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -23,8 +23,8 @@ const (
 	failureTTL = 10 * time.Second
 )
 
-// tries is how many times the servers are asked within the time of a question,
-// so that one that is silent leaves time for the next.
+// tries is how many times the servers are asked within the time of a question, so
+// that a silent server leaves time for the next one.
 const tries = 4
 
 // Exchange asks one question of the network and returns the answer, with the
@@ -32,8 +32,8 @@ const tries = 4
 // its time counts too.
 type Exchange func(context.Context, Question) (Answer, time.Duration, error)
 
-// Network returns the Exchange that asks the given server, or with the zero
-// AddrPort those of resolv.conf, which is read again when it changes.
+// Network returns the Exchange that asks the given server. With the zero AddrPort it
+// asks those of resolv.conf, which is read again when it changes.
 func Network(server netip.AddrPort) Exchange {
 	return func(ctx context.Context, q Question) (Answer, time.Duration, error) {
 		r := &net.Resolver{PreferGo: true, Dial: dialer(ctx, server)}
@@ -49,8 +49,8 @@ func Network(server netip.AddrPort) Exchange {
 	}
 }
 
-// dialer connects to the given server, or to the one that the standard resolver
-// asks for, and limits what a silent one may use of the question's time.
+// dialer connects to the given server, else to the one that the standard resolver
+// names. It limits how much of the question's time a silent server may use.
 func dialer(question context.Context, server netip.AddrPort) func(ctx context.Context, network, address string) (net.Conn, error) {
 	limit := time.Hour
 	if deadline, ok := question.Deadline(); ok {

@@ -110,11 +110,10 @@ func (r *Resolver) Stats() Stats {
 	return s
 }
 
-// Lookup answers a question from what is remembered, or asks the network if
-// allow, which is called at most once and must not block, agrees. The same
-// question of several callers is asked once. When ctx ends before the answer
-// comes, others get it yet. The error wraps [ErrNotFound], [ErrFailed] or
-// [ErrRefused].
+// Lookup answers a question from the cache, or asks the network if allow agrees.
+// allow is called at most once and must not block. The same question of several
+// callers is asked once; a caller whose ctx ends takes the answer from no other.
+// The error wraps [ErrNotFound], [ErrFailed] or [ErrRefused].
 func (r *Resolver) Lookup(ctx context.Context, q Question, allow func() bool) (Answer, error) {
 	e, f, err := r.find(q, allow)
 	if err != nil {
