@@ -23,15 +23,14 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	if err != nil {
 		return e, err
 	}
-	id := tlsstate.Identity{Kind: tlsstate.Destination, Name: domain}
-	h, err := b.o.Histories.Load(id)
+	n := b.names.find([]byte(domain))
+	h, err := b.o.Histories.Load(n.id)
 	if err != nil {
-		return e, fmt.Errorf("loading %s: %w", id, err)
+		return e, fmt.Errorf("loading %s: %w", n.id, err)
 	}
 	now, s := b.o.Now(), b.settings.Load()
 	rule := s.Rules.For(noAddr, domain)
 	v := stripped(h, tlsstate.DayOf(now), rule)
-	n := b.names.find([]byte(domain))
 	e = Explanation{Destination: domain, Encrypt: b.holds(n, h, now)}
 	add := func(format string, args ...any) { e.Rules = append(e.Rules, fmt.Sprintf(format, args...)) }
 	switch {

@@ -30,6 +30,30 @@ func TestManyReached(t *testing.T) {
 	}
 }
 
+// TestEndOfOutage: it is over when five are left that fail, in whatever networks the others
+// are; who is reached in clear, or was reached long ago, shows nothing.
+func TestEndOfOutage(t *testing.T) {
+	w := newWorld(t, nil)
+	w.failing(11)
+	for n := range 20 {
+		w.deliver(fmt.Sprintf("%cclear%d.test", 'a'+n, n), inClear)
+	}
+	for n := range 6 {
+		if !w.Stats().Outage {
+			t.Errorf("over, though %d fail", 11-n)
+		}
+		w.outage.met(fmt.Sprintf("f%d.test", n), "198.51.0.0/16", w.now)
+	}
+	if w.Stats().Outage {
+		t.Error("five of one network are an outage")
+	}
+	w.now = w.now.Add(outageMemory + time.Minute)
+	w.outage.fail("f1.test", "", w.now)
+	if n := len(w.outage.reached) + len(w.outage.s.Failing); n != 1 {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
 // TestSuspendedKeepNetwork: Postfix names no host for a message to a destination
 // that it does not try for a while. The customers of one provider are still in one
 // network then.
@@ -55,7 +79,7 @@ func TestProviderFails(t *testing.T) {
 	for n := range outageNames + 5 {
 		d := refused
 		d.At, d.PID, d.QueueID = w.now, 77, fmt.Sprint("C", n)
-		d.Domain, d.Host, d.Addr = fmt.Sprintf("customer%d.test", n), "mx.provider.test", fmt.Sprintf("198.51.%d.1", n)
+		d.Domain, d.Host, d.Addr = fmt.Sprintf("customer%d.test", n), "mx.provider.test", fmt.Sprintf("198.51.%d.1", 17*n)
 		w.Answer([]byte(d.Domain), 77)
 		w.Delivered(&d)
 		d.PID, d.Host, d.Addr, d.Suspended = 78, "", "", true // by retry(8)

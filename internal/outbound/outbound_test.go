@@ -483,6 +483,37 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// TestWaitingIsCopied: who lists what waits, for instance to write it to a file, has a list
+// of its own.
+func TestWaitingIsCopied(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.deliver("bank.test", refused)
+	w.deliver("bank.test", refused)
+	before := w.State().Waiting[0]
+	ids := fmt.Sprint(before.QueueIDs)
+	if w.Removed(before.QueueIDs[0]); fmt.Sprint(before.QueueIDs) != ids {
+		t.Errorf("%v, was %s", before.QueueIDs, ids)
+	}
+}
+
+// TestHeldByAnAnswerOfBefore: mail that our answer kept here was held, whatever the
+// configuration is by now.
+func TestHeldByAnAnswerOfBefore(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.Answer([]byte("bank.test"), 77)
+	log := w.logged()
+	s := *w.settings.Load()
+	s.Rules = newWorld(t, func(p *tlsstate.Policy, _ *Settings) { p.Stripped = tlsstate.Observe }).settings.Load().Rules
+	w.SetSettings(s)
+	d := refused
+	d.At, d.PID, d.QueueID, d.Domain, d.Host = w.now, 77, "Q99", "bank.test", "mx.bank.test"
+	if w.Delivered(&d); !strings.Contains(log.String(), `msg="mail held"`) || !strings.Contains(log.String(), "action=hold") {
+		t.Error(log)
+	}
+}
+
 // TestWaitingForNoPin: once a pin is released, mail in clear is what is expected, and
 // the destination is listed no more.
 func TestWaitingForNoPin(t *testing.T) {
@@ -555,6 +586,24 @@ func TestSentOfExempt(t *testing.T) {
 	}
 }
 
+// TestSentOfMany: when too many are listed, those go that got one message.
+func TestSentOfMany(t *testing.T) {
+	w := newWorld(t, nil)
+	for n := range maxClear {
+		w.deliver(fmt.Sprintf("d%d.test", n), inClear)
+	}
+	for _, again := range []string{"d0.test", "d1.test", "d0.test"} {
+		w.deliver(again, inClear)
+	}
+	if n := len(w.State().Sent.Clear); n != maxClear {
+		t.Errorf("%d are listed: one that is listed already pushes out others", n)
+	}
+	w.deliver("new.test", inClear)
+	if all := w.State().Sent.Clear; len(all) != 3 || all[0].Recipients != 3 || all[2].Destination != "new.test" {
+		t.Errorf("%d are listed", len(all))
+	}
+}
+
 // TestSentByAClockAhead: what is counted on a clock that is ahead is listed by no other,
 // and takes no day's place; and whoever is listed once more begins at one.
 func TestSentByAClockAhead(t *testing.T) {
@@ -578,11 +627,6 @@ func TestSentByAClockAhead(t *testing.T) {
 
 // TestNexthop: the process' own look-ups show the next-hop.
 func TestNexthop(t *testing.T) {
-	ask := func(a *asked, n *names, pid uint32, key string, ago time.Duration) {
-		found := n.find([]byte(key))
-		n.addRoute(found.route)
-		a.note(pid, lookup{name: found, at: noon.Add(-ago)})
-	}
 	for name, tt := range map[string]struct {
 		lookups map[string]time.Duration // by key, of process 77
 		others  []string                 // asked by another process
@@ -613,10 +657,12 @@ func TestNexthop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			for key, ago := range tt.lookups {
-				ask(w.asked, &w.names, 77, key, ago)
+				w.now = noon.Add(-ago)
+				w.Answer([]byte(key), 77)
 			}
 			for _, key := range tt.others {
-				ask(w.asked, &w.names, 78, key, 0)
+				w.now = noon
+				w.Answer([]byte(key), 78)
 			}
 			tt.d.PID, tt.d.At, tt.d.Host = 77, noon, cmp.Or(tt.d.Host, "mx.test")
 			l, ok := w.nexthop(&tt.d)
@@ -628,6 +674,45 @@ func TestNexthop(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestGrain: a look-up is of a delivery that began before it and ended after it, as far as
+// the times of a log are known.
+func TestGrain(t *testing.T) {
+	for ago, want := range map[time.Duration]bool{
+		12100 * time.Millisecond: true, 12101 * time.Millisecond: false, -logGrain: true, -logGrain - 1: false,
+	} {
+		w := newWorld(t, nil)
+		w.now = noon.Add(-ago)
+		w.Answer([]byte("hub.test"), 77)
+		d := tls12
+		d.At, d.PID, d.Domain, d.Host, d.Took = noon, 77, "bank.test", "mx.hub.test", 10*time.Second
+		if l, ok := w.nexthop(&d); ok != want || ok && l.name.key != "hub.test" {
+			t.Errorf("asked %s before the end: %t", ago, ok)
+		}
+	}
+}
+
+// TestNewestLookups: of each process the newest look-ups are remembered, and one for the
+// same name once.
+func TestNewestLookups(t *testing.T) {
+	w := newWorld(t, nil)
+	for n := range 3 * maxLookups {
+		w.now = noon.Add(time.Duration(n) * time.Second)
+		w.Answer(fmt.Appendf(nil, "d%d.test", n), 77)
+		w.Answer([]byte("hub.test"), 78)
+	}
+	if all, _ := w.asked.by.Get(77); len(all) != maxLookups || all[maxLookups-1].name.key != fmt.Sprintf("d%d.test", 3*maxLookups-1) {
+		t.Errorf("%d look-ups", len(all))
+	}
+	if all, _ := w.asked.by.Get(78); len(all) != 1 || !all[0].at.Equal(w.now) {
+		t.Errorf("%d look-ups for one name", len(all))
+	}
+	d := refused // by error(8), without a host
+	d.At, d.PID, d.Domain, d.Suspended = w.now, 78, "hub.test", true
+	if l, ok := w.nexthop(&d); !ok || l.name.key != "hub.test" {
+		t.Error("a suspended delivery is nobody's")
 	}
 }
 
@@ -835,6 +920,7 @@ func TestFallback(t *testing.T) {
 		{nil, "bank.test", true, ""}, // over the connection of the one before, by another process
 		{[]string{"fallback.test"}, "fallback.test", false, "fallback.test"},
 		{[]string{"bank.test"}, "bank.test", false, "bank.test"},
+		{[]string{"fallback.test", "bank.test"}, "bank.test", false, "bank.test"},
 	} {
 		for _, key := range tt.lookups {
 			w.Answer([]byte(key), 77)
@@ -875,12 +961,15 @@ func TestRelayhostTeachesNothing(t *testing.T) {
 func TestFuture(t *testing.T) {
 	w := newWorld(t, nil)
 	w.pin("bank.test")
+	tomorrow := unknown // by the clock of another host
+	tomorrow.At, tomorrow.Domain, tomorrow.Host = w.now.AddDate(0, 0, 1), "bank.test", "mx.bank.test"
+	w.Delivered(&tomorrow)
 	before := fmt.Sprint(w.State())
 	for _, d := range []maillog.Delivery{refused, inClear, tls12} {
 		d.At, d.Domain, d.Host = w.now.AddDate(1, 0, 0), "bank.test", "mx.bank.test"
 		w.Delivered(&d)
 	}
-	if after := fmt.Sprint(w.State()); after != before || w.Stats().Unknown != 3 {
+	if after := fmt.Sprint(w.State()); after != before || w.Stats().Unknown != 4 || w.Stats().Unattributed != 0 {
 		t.Errorf("%s\nwas %s", after, before)
 	}
 }
@@ -923,8 +1012,10 @@ func TestManyNames(t *testing.T) {
 	if h, _ := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "bank.test"}); h.Last == 0 {
 		t.Error("nothing was learned of a destination that was asked for just now")
 	}
-	if n := w.names.find([]byte(strings.Repeat("x", 256))); w.names.young[n.key] != nil {
-		t.Error("a name of 256 bytes is kept")
+	for size, kept := range map[int]bool{maxKey: true, maxKey + 1: false} {
+		if n := w.names.find([]byte(strings.Repeat("x", size))); (w.names.young[n.key] != nil) != kept {
+			t.Errorf("a name of %d bytes is kept: %t", size, !kept)
+		}
 	}
 }
 

@@ -82,6 +82,8 @@ func (w *waiting) add(d *maillog.Delivery, v *tlsstate.Verdict, releaseAfter int
 // reasonOf returns what a delivery failed at, in words.
 func reasonOf(d *maillog.Delivery) string {
 	switch {
+	case d.TLS == maillog.Encrypted:
+		return "TLS was weaker than before"
 	case d.Refusal == maillog.Handshake || d.Failed:
 		return "the TLS handshake failed"
 	case d.Refusal == maillog.Ended:
