@@ -123,7 +123,7 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 		if asks && o.Fingerprints {
 			found = append(found, p.certificateChecks(s)...)
 		}
-		all = append(append(all, found...), p.earlyChecks(s, o.PolicySockets)...)
+		all = slices.Concat(all, found, p.endCheck(s, o.PolicySockets), p.earlyChecks(s, o.PolicySockets))
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
 		kept := slices.DeleteFunc(postconf.List(p.main["header_checks"]), func(table string) bool { return strings.Contains(table, "header_checks.tlsratchet") })
@@ -132,35 +132,21 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 	return unique(all)
 }
 
-// policyCheck looks at one public service.
+// policyCheck looks at whether a public service asks, and how.
 func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	is := p.policyIn(s, recipientList, sockets)
 	bad := func(severity Severity, format string, args ...any) {
-		all = append(all, Finding{"policy service", severity, "service " + s.name + ": " + fmt.Sprintf(format, args...), p.policyFix(s, recipientList, sockets)})
+		all = append(all, Finding{"policy service", severity, s.label() + fmt.Sprintf(format, args...), p.policyFix(s, recipientList, sockets)})
 	}
 	class := p.classThatAsks(s, sockets)
 	switch {
 	case is.at < 0 && class != "": // a line would have it asked twice
-		all = append(all, note("policy service", fmt.Sprintf("service %s: only what a table puts into the class %s is asked about", s.name, class), ""))
-		return append(all, p.endCheck(s, sockets)...)
+		return []Finding{note("policy service", fmt.Sprintf("%sonly what a table puts into the class %s is asked about", s.label(), class), "")}
 	case is.at < 0:
 		bad(Note, "does not ask the policy service in %s", recipientList)
-		return append(all, p.endCheck(s, sockets)...)
+		return all
 	}
-	option := func(name string) string { return p.option(s, is.entry, "smtpd_policy_service_", name) }
-	if action := option("default_action"); !strings.EqualFold(action, "DUNNO") {
-		bad(Broken, "when the daemon is down, Postfix answers each recipient with %q: the default action is not DUNNO", action)
-	}
-	if !is.reachable {
-		bad(Broken, "%s", p.unseen(is.entry.endpoint, sockets))
-	}
-	timeout, tries := option("timeout"), option("try_limit")
-	if seconds(timeout, 1)*max(seconds(tries, 1), 1) > 25 {
-		bad(Note, "a daemon that hangs delays each recipient: timeout=%s, try_limit=%s", timeout, tries)
-	}
-	if is.warns() {
-		bad(Broken, "%s comes before the check: nothing is refused", onlyWarns)
-	}
+	p.entryCheck(s, is, "recipient", sockets, bad)
 	if last := end(is.items); last < is.at {
 		bad(Broken, "%s ends %s before the check: it is never asked", is.items[last], recipientList)
 	}
@@ -173,22 +159,42 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	}
 	all = append(all, p.relayCheck(s, before, sockets)...)
 	if len(all) == 0 {
-		all = append(all, fine("policy service", "service "+s.name+" asks last, and works without an answer"))
+		all = append(all, fine("policy service", s.label()+"asks last, and works without an answer"))
 	}
-	return append(all, p.endCheck(s, sockets)...)
+	return all
 }
 
-// endCheck looks at whether we are asked at the end of a message.
-func (p *Postfix) endCheck(s service, sockets []string) []Finding {
-	is := p.policyIn(s, endList, sockets)
-	switch {
-	case is.at < 0 || end(is.items) < is.at:
-	case is.warns():
-		return []Finding{broken("policy service", fmt.Sprintf("service %s: %s comes before the check in %s: nothing is refused", s.name, onlyWarns, endList), p.policyFix(s, endList, sockets))}
-	default:
-		return nil
+// entryCheck looks at what becomes of each recipient, or message, where we don't answer,
+// and at whether we are asked to any effect.
+func (p *Postfix) entryCheck(s service, is policy, each string, sockets []string, bad func(severity Severity, format string, args ...any)) {
+	option := func(name string) string { return p.option(s, is.entry, "smtpd_policy_service_", name) }
+	if action := option("default_action"); !strings.EqualFold(action, "DUNNO") {
+		bad(Broken, "when the daemon is down, Postfix answers each %s with %q: the default action is not DUNNO", each, action)
 	}
-	return []Finding{note("policy service", fmt.Sprintf("service %s: %s does not ask: messages without a sender are neither learned nor refused, and quarantine adds no header", s.name, endList), p.policyFix(s, endList, sockets))}
+	if !is.reachable {
+		bad(Broken, "%s", p.unseen(is.entry.endpoint, sockets))
+	}
+	timeout, tries := option("timeout"), option("try_limit")
+	if seconds(timeout, 1)*max(seconds(tries, 1), 1) > 25 {
+		bad(Note, "a daemon that hangs delays each %s: timeout=%s, try_limit=%s", each, timeout, tries)
+	}
+	if is.warns() {
+		bad(Broken, "%s comes before the check: nothing is refused", onlyWarns)
+	}
+}
+
+// endCheck looks at whether we are asked at the end of a message, and how.
+func (p *Postfix) endCheck(s service, sockets []string) (all []Finding) {
+	is := p.policyIn(s, endList, sockets)
+	bad := func(severity Severity, format string, args ...any) {
+		all = append(all, Finding{"policy service", severity, s.label() + "in " + endList + ": " + fmt.Sprintf(format, args...), p.policyFix(s, endList, sockets)})
+	}
+	if is.at < 0 || end(is.items) < is.at {
+		bad(Note, "the policy service is not asked: messages without a sender are neither learned nor refused, and quarantine adds no header")
+		return all
+	}
+	p.entryCheck(s, is, "message", sockets, bad)
+	return all
 }
 
 // end returns where a list of restrictions ends for mail that comes in: at the
