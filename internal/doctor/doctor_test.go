@@ -297,3 +297,55 @@ func TestSocketAndMemory(t *testing.T) {
 	expect(t, memoryChecks(t.Context(), Options{Now: now, History: history, Newest: "never", Trouble: "it can't be written\nno snapshot of it\n"})[1:],
 		[]string{"broken memory: it can't be written", "broken memory: no snapshot of it"})
 }
+
+// TestEndpoint: how Postfix is to name a socket of ours.
+func TestEndpoint(t *testing.T) {
+	p := parse(mainCF(), stockServices, "")
+	for _, tt := range []struct {
+		sockets []string
+		chroot  bool
+		want    string
+	}{
+		{nil, false, ""}, {[]string{"/run/a.sock"}, false, "unix:/run/a.sock"}, {[]string{"/run/a.sock"}, true, ""},
+		{[]string{"/run/a.sock", "/var/spool/postfix/b.sock"}, true, "unix:b.sock"}, {[]string{"/run/a.sock", "inet:192.0.2.1:9"}, true, "inet:192.0.2.1:9"},
+		{[]string{"inet:0.0.0.0:9"}, false, "inet:127.0.0.1:9"}, {[]string{"inet:[::]:9"}, false, "inet:[::1]:9"}, {[]string{"inet::9"}, false, "inet:127.0.0.1:9"},
+	} {
+		if got := p.endpoint(tt.chroot, tt.sockets); got != tt.want {
+			t.Errorf("%q, chrooted %t: %q, want %q", tt.sockets, tt.chroot, got, tt.want)
+		}
+	}
+}
+
+// TestEntryKeepsTimes: times that are not much longer than ours stay.
+func TestEntryKeepsTimes(t *testing.T) {
+	m := parseMilters("{ unix:a, connect_timeout=10s, command_timeout=26s, content_timeout=1s, default_action=reject }")[0]
+	if got, want := m.with("unix:b"), "{ unix:b, default_action=accept, connect_timeout=10s, command_timeout=5s, content_timeout=1s }"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestHostOfPostfix: what Check looks at beside Postfix's settings.
+func TestHostOfPostfix(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	listener := "inet:" + ln.Addr().String()
+	found := Check(t.Context(), parse(mainCF("smtpd_milters = "+Entry(listener)), stockServices, "submission/inet/smtpd_milters ="), Options{Sockets: []string{listener}, Now: time.Now()})
+	expect(t, found[:2], []string{"ok milter", "ok socket: " + listener + " answers"})
+	if i := slices.IndexFunc(found, func(f Finding) bool { return f.Check == "own mx" }); i >= 0 {
+		t.Errorf("the self-check is off: %+v", found[i])
+	}
+	p := parse(mainCF("mail_owner = no-such-user"), stockServices, "")
+	expect(t, []Finding{p.socketCheck("/no/such.sock", true)}, []string{"broken socket: was deleted under the running daemon"})
+	expect(t, []Finding{p.socketCheck("/", true)}, []string{"note socket: mail_owner = no-such-user"})
+}
+
+// TestPolicyKeepsEndpoint: an entry that reaches us stays at its endpoint.
+func TestPolicyKeepsEndpoint(t *testing.T) {
+	p := parse(mainCF(endList+" = check_policy_service inet:127.0.0.1:8892"), stockServices, "")
+	if fix := p.policyFix(p.services[0], endList, []string{"/var/spool/postfix/p.sock", "inet:127.0.0.1:8892"}); !strings.Contains(fix, PolicyEntry("inet:127.0.0.1:8892")) {
+		t.Error(fix)
+	}
+}

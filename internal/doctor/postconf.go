@@ -138,15 +138,13 @@ func (p *Postfix) value(s service, name string) string {
 	return p.main[name]
 }
 
-// written returns a parameter of a service as it stands in the file.
+// written returns a parameter of a service as it stands in the file; "" for one that
+// does not.
 func (p *Postfix) written(s service, name string) string {
 	if v, ok := p.rawOverrides[s.option(name)]; ok {
 		return v
 	}
-	if v, ok := p.raw[name]; ok {
-		return v
-	}
-	return p.main[name]
+	return p.raw[name]
 }
 
 // isYes reports whether a switch is on for a service.
