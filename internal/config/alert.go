@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tlsratchet/internal/alert"
+	"tlsratchet/internal/inbound"
 )
 
 // destinations reads the [[destination]] rows.
@@ -100,8 +101,8 @@ func parseAlertURL(s string) (string, error) {
 
 // parseMailbox parses an address as it stands in a header.
 func parseMailbox(s string) (string, error) {
-	local, domain, ok := cutLast(s, '@')
-	bad := !ok || local == "" || len(local) > 64 || !printable(local) || strings.ContainsAny(local, ` ()<>[]:;@\,"`)
+	local, domain := inbound.Cut(s)
+	bad := !strings.Contains(s, "@") || local == "" || len(local) > 64 || !printable(local) || strings.ContainsAny(local, ` ()<>[]:;@\,"`)
 	if bad {
 		return "", fmt.Errorf("unknown address %s: want local@domain in ASCII, without quotes", shown(s))
 	}

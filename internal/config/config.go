@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 
 	"tlsratchet/contrib"
 	"tlsratchet/internal/alert"
@@ -154,14 +153,3 @@ func (c *Config) At(key string, err error) error { return c.problem(key, err) }
 
 // InMemory reports whether the history is kept in memory alone.
 func (c *Config) InMemory() bool { return c.History == Memory }
-
-// absolute is a path that was given on the command line.
-func absolute(path string) string {
-	if path == "" || path == Memory {
-		return path
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path // validation says that it isn't absolute
-}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/peer"
 	"tlsratchet/tlsstate"
 )
@@ -108,13 +109,13 @@ func parseExemptNetwork(s string) (netip.Prefix, error) {
 // parseRecipient parses a local part or an address. Local parts are compared
 // without case, as Postfix does for its own.
 func parseRecipient(s string) (string, error) {
-	local, domain, full := cutLast(s, '@')
+	local, domain := inbound.Cut(s)
 	bad := local == "" || len(s) > 320 || !utf8.ValidString(s) ||
 		strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("<>,", r) })
 	if bad {
 		return "", fmt.Errorf("unknown recipient %s: use a local part such as postmaster, or an address", shown(s))
 	}
-	if !full {
+	if !strings.Contains(s, "@") {
 		return strings.ToLower(local), nil
 	}
 	domain, err := parseDomain(domain)
@@ -122,13 +123,6 @@ func parseRecipient(s string) (string, error) {
 		return "", fmt.Errorf("recipient %s: %w", shown(s), err)
 	}
 	return strings.ToLower(local) + "@" + domain, nil
-}
-
-func cutLast(s string, sep byte) (before, after string, found bool) {
-	if i := strings.LastIndexByte(s, sep); i >= 0 {
-		return s[:i], s[i+1:], true
-	}
-	return s, "", false
 }
 
 func parseContact(s string) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -213,8 +214,8 @@ func (l *loader) overrides(env func(string) (string, bool), flags Flags) {
 			l.override(s.variable(), s, s.text(text))
 		}
 		if text, given := flags[s.flag()]; given {
-			if s.name == "history" {
-				text = absolute(text)
+			if abs, err := filepath.Abs(text); err == nil && s.name == "history" && text != "" && text != Memory {
+				text = abs
 			}
 			l.override("--"+s.flag(), s, s.text(text))
 		}
@@ -255,27 +256,15 @@ func (l *loader) rules() {
 
 // rowErrors notes what is wrong with rows, whose positions are in tables.
 func (l *loader) rowErrors(err error, tables []string) {
-	for _, err := range unjoin(err) {
-		row, ok := errors.AsType[*tlsstate.RowError](err)
-		if !ok {
-			l.problems = append(l.problems, problem{err: err})
-			continue
-		}
+	if err == nil {
+		return
+	}
+	for _, err := range err.(interface{ Unwrap() []error }).Unwrap() { // of [tlsstate.NewRules]
+		row := err.(*tlsstate.RowError)
 		position := tables[row.Row]
 		if row.Key != "" && strings.HasSuffix(position, "]") {
 			position = dotted(position, row.Key)
 		}
 		l.at(position, row.Err)
 	}
-}
-
-// unjoin returns the errors that one joins; none for nil.
-func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	if err == nil {
-		return nil
-	}
-	return []error{err}
 }

@@ -185,20 +185,18 @@ func boolean() form[bool] {
 	}
 }
 
-func number(s string) any {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return s
-	}
-	return n
-}
+func number(s string) any { return orText(s)(strconv.ParseInt(s, 10, 64)) }
 
-func truth(s string) any {
-	b, err := strconv.ParseBool(s)
-	if err != nil {
-		return s
+func truth(s string) any { return orText(s)(strconv.ParseBool(s)) }
+
+// orText returns what was parsed, or the text where it could not be.
+func orText(s string) func(parsed any, err error) any {
+	return func(parsed any, err error) any {
+		if err != nil {
+			return s
+		}
+		return parsed
 	}
-	return b
 }
 
 func commas(s string) any {

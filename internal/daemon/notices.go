@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -133,9 +134,6 @@ func Destinations(cfg *config.Config, getenv func(string) (string, bool), log *s
 
 // Hostname returns the name of this host, for alerts.
 func Hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
+	name, _ := os.Hostname()
+	return cmp.Or(name, "localhost")
 }

@@ -19,10 +19,10 @@ func (r Recipients) Has(rcpt string) bool {
 	if strings.HasPrefix(rcpt, "@") { // a source route (RFC 5321 appendix C)
 		_, rcpt, _ = strings.Cut(rcpt, ":")
 	}
-	local, domain := cut(rcpt)
+	local, domain := Cut(rcpt)
 	local = strings.Trim(local, `"`)
 	return local != "" && slices.ContainsFunc(r, func(one string) bool {
-		l, d := cut(one)
+		l, d := Cut(one)
 		return l == local && (d == "" || d == domain || d == host(domain))
 	})
 }
@@ -33,8 +33,8 @@ func host(domain string) string {
 	return name
 }
 
-// cut cuts an address at its last @.
-func cut(address string) (local, domain string) {
+// Cut cuts an address at its last @. One without is a local part.
+func Cut(address string) (local, domain string) {
 	if at := strings.LastIndexByte(address, '@'); at >= 0 {
 		return address[:at], address[at+1:]
 	}
