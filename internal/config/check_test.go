@@ -58,6 +58,7 @@ func TestWarnings(t *testing.T) {
 		{"exempt_networks = ['192.0.2.128/25']\n[[peer]]\nnetwork = '192.0.2.0/24'\nleast = 'TLSv1.2'\n",
 			"tlsratchet.toml:1: exempt_networks: 192.0.2.128/25 goes before the row of 192.0.2.0/24: its clients need not reach least = \"TLSv1.2\""},
 		{"[[peer]]\nnetwork = '192.0.2.0/24'\nleast = 'weak'\n[[peer]]\nnetwork = '192.0.2.128/25'\nleast = 'TLSv1.2'\n", ""},
+		{"[[peer]]\nnetwork = '192.0.2.0/24'\nleast = 'weak'\n[[peer]]\nnetwork = '192.0.2.128/25'\nleast = 'weak'\n", ""},
 	} {
 		if got := strings.Join(load(t, tc.file).Warnings(), "\n"); got != tc.want {
 			t.Errorf("%s\ngot  %s\nwant %s", tc.file, got, tc.want)

@@ -293,7 +293,9 @@ func TestSocketAndMemory(t *testing.T) {
 	if out, err := exec.Command("sh", "-c", all[1].Fix).CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", all[1].Fix, err, out)
 	}
-	expect(t, memoryChecks(t.Context(), Options{Now: now, History: history}), []string{"ok memory: 4 KiB"})
+	for _, newest := range []string{"", "never", "2026-11-22", "2026-11-23"} { // over the date line it is tomorrow
+		expect(t, memoryChecks(t.Context(), Options{Now: now, History: history, Newest: newest}), []string{"ok memory: 4 KiB"})
+	}
 	expect(t, memoryChecks(t.Context(), Options{Now: now, History: history, Newest: "never", Trouble: "it can't be written\nno snapshot of it\n"})[1:],
 		[]string{"broken memory: it can't be written", "broken memory: no snapshot of it"})
 }
