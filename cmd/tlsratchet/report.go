@@ -24,7 +24,13 @@ func reportCommand() *cli.Command {
 				return nil, usagef("use --csv or --json, not both")
 			}
 			if c.Bool("outbound") {
-				return func(a *admin.Admin) error { return reportOutbound(c, a) }, nil
+				return func(a *admin.Admin) error {
+					o, err := a.Outbound(c.Context, admin.Override{})
+					if err == nil {
+						printSent(c, &o.Sent)
+					}
+					return err
+				}, nil
 			}
 			return func(a *admin.Admin) error { return reportInbound(c, a) }, nil
 		}),
@@ -63,16 +69,7 @@ func (d *reportDay) share() float64 {
 	return 100 * float64(d.Encrypted) / float64(d.Messages)
 }
 
-// reportOutbound prints how much of our own mail was sent encrypted.
-func reportOutbound(c *cli.Context, a *admin.Admin) error {
-	o, err := a.Outbound(c.Context, admin.Override{})
-	if err != nil {
-		return err
-	}
-	printSent(c, &o.Sent)
-	return nil
-}
-
+// printSent prints how much of our own mail was sent encrypted.
 func printSent(c *cli.Context, s *outbound.Sent) {
 	if c.Bool("csv") {
 		var days []reportDay

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"tlsratchet/internal/alert"
@@ -65,16 +66,14 @@ func parseReference(s string) (string, error) {
 		file, err := parsePath(name)
 		return "file:" + file, err
 	case "env":
-		if isVariable(name) {
+		if variable.MatchString(name) {
 			return s, nil
 		}
 	}
 	return "", errors.New("secrets don't belong in this file: use \"file:/path\" or \"env:NAME\"")
 }
 
-func isVariable(s string) bool {
-	return s != "" && len(s) <= 255 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
-}
+var variable = regexp.MustCompile(`^[A-Za-z0-9_]{1,255}$`)
 
 // secretPaths are in the URLs of chats, which let in whoever knows them.
 var secretPaths = []string{"/hooks/", "/webhooks/", "/services/", "/webhookb2/", "/workflows/"}

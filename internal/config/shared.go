@@ -76,17 +76,12 @@ func (l *loader) checkSharedPrivate() {
 		return
 	}
 	for _, host := range append([]string{u.Host}, u.Query()["addr"]...) {
-		if name := (&url.URL{Host: host}).Hostname(); !isThisHost(name) {
+		name := (&url.URL{Host: host}).Hostname()
+		if ip, _ := netip.ParseAddr(name); name != "localhost" && !ip.Unmap().IsLoopback() { // the connection leaves this host
 			l.at("shared", fmt.Errorf("%s is another host and the connection is in clear: use valkeys://, or set shared_insecure = true", shown(name)))
 			return
 		}
 	}
-}
-
-// isThisHost reports whether a connection to a name never leaves this host.
-func isThisHost(name string) bool {
-	ip, err := netip.ParseAddr(name)
-	return name == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 func checkSharedSocket(u *url.URL) error {

@@ -88,16 +88,6 @@ func (p *Postfix) expand(s service, items []string) []string {
 	return items
 }
 
-// classThatAsks returns a class of restrictions with our entry, or "".
-func (p *Postfix) classThatAsks(s service, sockets []string) string {
-	for _, class := range postconf.List(p.value(s, classesList)) {
-		if p.policyAmong(s, p.expand(s, []string{class}), sockets).at >= 0 {
-			return class
-		}
-	}
-	return ""
-}
-
 // relayFirst is the parameter by which relay attempts are refused before we are asked.
 const relayFirst = "smtpd_relay_before_recipient_restrictions"
 
@@ -138,11 +128,12 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	bad := func(severity Severity, format string, args ...any) {
 		all = append(all, Finding{"policy service", severity, s.label() + fmt.Sprintf(format, args...), p.policyFix(s, recipientList, sockets)})
 	}
-	class := p.classThatAsks(s, sockets)
-	switch {
-	case is.at < 0 && class != "": // a line would have it asked twice
-		return []Finding{note("policy service", fmt.Sprintf("%sonly what a table puts into the class %s is asked about", s.label(), class), "")}
-	case is.at < 0:
+	if is.at < 0 {
+		for _, class := range postconf.List(p.value(s, classesList)) {
+			if p.policyAmong(s, p.expand(s, []string{class}), sockets).at >= 0 { // a line would have it asked twice
+				return []Finding{note("policy service", fmt.Sprintf("%sonly what a table puts into the class %s is asked about", s.label(), class), "")}
+			}
+		}
 		bad(Note, "does not ask the policy service in %s", recipientList)
 		return all
 	}

@@ -98,19 +98,15 @@ func (s service) label() string {
 	return "service " + s.name + ": "
 }
 
-func (s service) isPort25() bool {
-	port := s.name[strings.LastIndexByte(s.name, ':')+1:]
-	return s.kind == "inet" && (port == "smtp" || port == "25")
-}
-
 // smtpd returns the smtpd(8) services: the public ones, which are port 25 and
 // what postscreen(8) hands its clients to, and the others.
 func (p *Postfix) smtpd() (public, others []service) {
 	screened := slices.ContainsFunc(p.services, func(s service) bool { return s.program == "postscreen" })
 	for _, s := range p.services {
+		port := s.name[strings.LastIndexByte(s.name, ':')+1:]
 		switch {
 		case s.program != "smtpd":
-		case s.isPort25(), s.kind == "pass" && screened:
+		case s.kind == "inet" && (port == "smtp" || port == "25"), s.kind == "pass" && screened:
 			public = append(public, s)
 		case s.kind == "inet":
 			others = append(others, s)

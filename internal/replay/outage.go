@@ -17,8 +17,6 @@ type outage struct {
 	since time.Time
 }
 
-func newOutage(domains int) *outage { return &outage{most: domains, names: make(map[string]bool)} }
-
 // session reports whether a session came during an outage. When one is found,
 // what the sessions in clear before it taught is taken back.
 func (o *outage) session(r *replay, s *ratchet.Session) bool {

@@ -91,7 +91,7 @@ func newReplay(o *Options, cancel context.CancelCauseFunc) *replay {
 		memory:    newMemory(),
 		failures:  make(map[string]int64),
 		incidents: newIncidents(&o.Breaker),
-		outage:    newOutage(o.Breaker.Domains),
+		outage:    &outage{most: o.Breaker.Domains, names: make(map[string]bool)},
 		counts:    newCounts(),
 		cancel:    cancel,
 	}
@@ -177,7 +177,7 @@ func (r *replay) judged(m *maillog.Session, s *ratchet.Session, d *ratchet.Decis
 	fault := r.outage.session(r, s)
 	if d.Outcome == tlsstate.Downgraded {
 		i := r.incidents.downgrade(s, d, m.Client.Name, m.Messages)
-		if r.failedBefore(m) {
+		if at, failed := r.failures[m.Client.Addr]; failed && m.At.Unix()-at <= 3600 {
 			i.Fault = FaultHandshake
 		} else if fault && i.Fault == "" {
 			i.Fault = FaultOutage
@@ -204,13 +204,6 @@ func (r *replay) failure(addr string, at time.Time) {
 		clear(r.failures)
 	}
 	r.failures[addr] = at.Unix()
-}
-
-// failedBefore reports whether a handshake of the client failed within the hour
-// before.
-func (r *replay) failedBefore(m *maillog.Session) bool {
-	at, ok := r.failures[m.Client.Addr]
-	return ok && m.At.Unix()-at <= 3600
 }
 
 // result puts together what was found.

@@ -97,8 +97,11 @@ func rows(b *strings.Builder, title string, all []*Incident, wanted func(*Incide
 	fmt.Fprintf(b, "\n%s: %s\n", title, words.Number(len(list)))
 	fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", "from (UTC)", "peer", "days", "was, came", "mails", "action")
 	for _, i := range list {
-		change := short(i.Pin) + ", " + short(i.Seen)
-		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days64(i), cut(change, 11), cut(words.Number(i.Messages), 5), cut(i.Action.String(), 10))
+		change, days := short(i.Pin)+", "+short(i.Seen), "-"
+		if i.Days > 0 {
+			days = strconv.Itoa(i.Days) + "/64"
+		}
+		fmt.Fprintf(b, "%-16s  %-26s %5s  %-11s %5s  %s\n", i.Began.Format(minute), cut(peerName(i), 26), days, cut(change, 11), cut(words.Number(i.Messages), 5), cut(i.Action.String(), 10))
 		if i.Fault != "" {
 			fmt.Fprintf(b, "  %s\n", i.Fault)
 		}
@@ -112,13 +115,6 @@ func peerName(i *Incident) string {
 		return i.Identity
 	}
 	return name
-}
-
-func days64(i *Incident) string {
-	if i.Days == 0 {
-		return "-"
-	}
-	return strconv.Itoa(i.Days) + "/64"
 }
 
 // short spells a level in as few letters as a table has.
