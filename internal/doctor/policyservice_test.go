@@ -45,7 +45,7 @@ func TestPolicyServiceChecks(t *testing.T) {
 		{"by a class", append(good, classesList+" = a, b", "a = b, reject_unlisted_recipient, "+entry, "b = a", recipientList+" = permit_mynetworks, a"), stockServices, false,
 			[]string{"ok policy service: asks last"}},
 		{"beside a class", append(good, classesList+" = a", "a = reject_unauth_destination", recipientList+" = a, reject_unlisted_recipient, check_policy_service unix:tlsratchet/policy-service.sock"), stockServices, false,
-			[]string{`broken policy service: meets "" | '` + recipientList + " = a, reject_unlisted_recipient, " + entry}},
+			[]string{`broken policy service: answers each recipient with "" | '` + recipientList + " = a, reject_unlisted_recipient, " + entry}},
 		{"by a class that only a table may name", append(good, classesList+" = a", "a = "+entry, recipientList+" = check_sender_access hash:/x"), stockServices, false,
 			[]string{"broken milter", "note policy service: only what a table puts into the class a is asked about"}},
 		{"a class without a check", append(good, classesList+" = a", "a = reject", recipientList+" = check_sender_access hash:/x"), stockServices, false,
