@@ -149,7 +149,7 @@ func (i *Incident) isNews(before *Incident, at time.Time) bool {
 		return false
 	case i.Kind < before.Kind, i.Cap > before.Cap, i.Strongest() > before.Strongest(), pause >= quietHours:
 		return true
-	case !i.Reported.Open && i.Reopened > 0 && pause >= time.Hour<<min(i.Reopened-1, 5):
+	case !i.Reported.Open && i.Reopened > 0 && pause >= min(time.Hour<<min(i.Reopened-1, 5), time.Hour+i.Reported.At.Sub(i.Opened).Abs()):
 		return true
 	}
 	return larger && pause >= growthPause

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -305,6 +306,39 @@ func TestAfterADay(t *testing.T) {
 	l.close(l.all[0], Met, end)
 	if come(end.Add(quietHours)); len(l.all) != 2 {
 		t.Errorf("%d incidents a day after its end", len(l.all))
+	}
+}
+
+// TestReleasedOnce: that a pin is released is reported once for an incident, also after a
+// restart, and not with a message that changes nothing.
+func TestReleasedOnce(t *testing.T) {
+	l := newLedger(5)
+	e := downgrade("192.0.2.1", noon)
+	l.onEvent(&e)
+	e.Decision.Outcome, e.Decision.Kind, e.Decision.State, e.Decision.Below = tlsstate.Learning, tlsstate.NoDowngrade, tlsstate.PinReleased, 3
+	for n, changes := range []bool{false, true, true} {
+		before := l.changes
+		e.Decision.Changes = changes
+		if got := l.onEvent(&e); len(got) != n%2 || changes != (l.changes > before) {
+			t.Errorf("message %d: %v, to be written: %t", n, got, l.changes > before)
+		}
+	}
+}
+
+// TestPauseDoubles: a peer that alternates between TLS and clear is reported again after
+// about one hour, two, four, up to a day, however often it alternates meanwhile.
+func TestPauseDoubles(t *testing.T) {
+	l := newLedger(5)
+	var opened []string
+	for at := noon; at.Before(noon.AddDate(0, 0, 4)); at = at.Add(10 * time.Minute) {
+		e := downgrade("192.0.2.1", at)
+		for _, c := range l.onEvent(&e) {
+			opened = append(opened, c.At.Sub(noon).String())
+		}
+		l.close(l.all[0], Met, at.Add(5*time.Minute))
+	}
+	if got := strings.Join(opened, " "); got != "0s 1h10m0s 3h30m0s 8h10m0s 17h30m0s 36h10m0s 60h20m0s 84h30m0s" {
+		t.Errorf("opened after %s", got)
 	}
 }
 
