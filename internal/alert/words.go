@@ -55,7 +55,7 @@ func title(c *incident.Change) string {
 	who := peerName(i)
 	switch c.What {
 	case incident.Grown:
-		return fmt.Sprintf("%s %s: %s so far", who, words.Kind(i.Kind), words.Count(i.Messages, "downgraded message"))
+		return fmt.Sprintf("%s %s: %s so far", who, words.Kind(i.Identity.Kind, i.Kind), words.Count(i.Messages, "downgraded message"))
 	case incident.Waiting:
 		return fmt.Sprintf("%s: first refused %s ago; senders may soon get their mail back", who, span(c.At.Sub(i.Refused)))
 	case incident.Holding:
@@ -63,7 +63,7 @@ func title(c *incident.Change) string {
 	case incident.Closed:
 		return who + ": " + i.ClosedBy.Words()
 	}
-	return who + " " + words.Kind(i.Kind)
+	return who + " " + words.Kind(i.Identity.Kind, i.Kind)
 }
 
 // peerName names the peer of an incident, with its host if there is only one.

@@ -119,7 +119,7 @@ func some[T any](list []T, name func(T) string, most int) (all []string) {
 // Write writes all of an incident for people, a line for each fact.
 func (i *Incident) Write(w io.Writer) {
 	line := func(key, value string) { fmt.Fprintf(w, "  %-23s %s\n", key, value) }
-	fmt.Fprintf(w, "Incident %d: %s %s\n", i.ID, i.Identity, words.Kind(i.Kind))
+	fmt.Fprintf(w, "Incident %d: %s %s\n", i.ID, i.Identity, words.Kind(i.Identity.Kind, i.Kind))
 	line("first message", i.Words)
 	for _, f := range i.Facts() {
 		for _, v := range f.Values {

@@ -72,7 +72,7 @@ func TestWriteClosed(t *testing.T) {
 		i.Write(&b)
 		return b.String()
 	}
-	want := `Incident 17: destination:bank.example came without TLS
+	want := `Incident 17: destination:bank.example answered without TLS
   first message           it came in clear
   state                   closed at 2026-09-21 12:34 UTC: no downgrade for 24 hours
   messages                1 since 2026-09-21 12:34, the last at 2026-09-21 12:34 UTC

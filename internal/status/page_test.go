@@ -427,6 +427,14 @@ func TestSentencesAreTrue(t *testing.T) {
 	if _, body = get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents"); strings.Contains(body, "TLS off") {
 		t.Error("a peer without its certificate is said to have turned TLS off")
 	}
+	p.Open = func() []incident.Incident {
+		all := busyIncidents([]string{"sent.example"})
+		all[0].Identity.Kind = tlsstate.Destination
+		return all
+	}
+	if _, body = get(t, serve(t, p), "/"); !strings.Contains(body, ">answered without TLS<") {
+		t.Error("a destination does not come")
+	}
 	p.Load = func(tlsstate.Identity) (h tlsstate.History, err error) {
 		h = faithful(t)
 		h.Networks, h.Addresses = 1, 3

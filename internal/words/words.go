@@ -59,12 +59,20 @@ func Encrypted(levels [tlsstate.TLS13 + 1]uint64) (encrypted, all uint64) {
 }
 
 var kinds = [...]string{
-	tlsstate.NoDowngrade: "none", tlsstate.Stripped: "came without TLS", tlsstate.Weakened: "came with weaker TLS than expected",
-	tlsstate.Unauthenticated: "came without its client certificate",
+	tlsstate.NoDowngrade: "as expected", tlsstate.Stripped: "without TLS", tlsstate.Weakened: "with weaker TLS than expected",
+	tlsstate.Unauthenticated: "without its client certificate",
 }
 
 // Kind states what a peer did to make a downgrade of that kind.
-func Kind(k tlsstate.Downgrade) string { return kinds[k] }
+func Kind(peer tlsstate.Kind, k tlsstate.Downgrade) string { return verb(peer) + kinds[k] }
+
+// verb is what a peer of a kind does: mail comes from it, or is sent to it.
+func verb(peer tlsstate.Kind) string {
+	if peer == tlsstate.Destination {
+		return "answered "
+	}
+	return "came "
+}
 
 // Outcome is that of a decision which is no downgrade, with the reason where there is
 // one.
@@ -91,7 +99,7 @@ func Expected(v *tlsstate.Verdict) string {
 // Verdict states in one sentence what an operator can act on: which identity,
 // what came, which pin, on how many days, when last.
 func Verdict(v *tlsstate.Verdict) string {
-	text, level := fmt.Sprintf("%s %s", v.Identity, came(v)), v.Pin.String()
+	text, level := fmt.Sprintf("%s %s%s", v.Identity, verb(v.Identity.Kind), came(v)), v.Pin.String()
 	needs, used := level, "used "+level+" or better"
 	if v.Kind == tlsstate.Unauthenticated {
 		needs, used = "one of its fingerprints", "showed it"
@@ -133,15 +141,15 @@ func On(days int, last tlsstate.Day) string {
 func came(v *tlsstate.Verdict) string {
 	switch {
 	case v.Outcome == tlsstate.Unknown:
-		return "came with an unknown TLS state"
+		return "with an unknown TLS state"
 	case v.Kind == tlsstate.Unauthenticated:
-		return fmt.Sprintf("came with %s but without its client certificate", v.Seen.Words())
+		return fmt.Sprintf("with %s but without its client certificate", v.Seen.Words())
 	case v.Seen.Level == tlsstate.Plaintext && v.Seen.Protocol != "":
-		return fmt.Sprintf("came in clear: %s encrypts nothing", v.Seen.Cipher)
+		return fmt.Sprintf("in clear: %s encrypts nothing", v.Seen.Cipher)
 	case v.Seen.Level == tlsstate.Plaintext:
-		return "came in clear"
+		return "in clear"
 	}
-	return "came with " + protocol(&v.Seen)
+	return "with " + protocol(&v.Seen)
 }
 
 // protocol names what an encrypted session used.

@@ -275,3 +275,16 @@ func TestSupportInWords(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestVerb: mail comes from a peer, and a destination answers.
+func TestVerb(t *testing.T) {
+	v := tlsstate.Verdict{Outcome: tlsstate.Downgraded, Kind: tlsstate.Stripped, Pin: tlsstate.TLS12, Since: 20000, Last: 20700, Days: 5}
+	for id, want := range map[tlsstate.Identity]string{
+		{Kind: tlsstate.Domain, Name: "bank.example"}:      "domain:bank.example came in clear; it used TLSv1.2 or better on 5 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04",
+		{Kind: tlsstate.Destination, Name: "bank.example"}: "destination:bank.example answered in clear; it used TLSv1.2 or better on 5 of the last 64 days, last on 2026-09-04, pinned since 2024-10-04",
+	} {
+		if v.Identity = id; words.Verdict(&v) != want {
+			t.Errorf("got %s, want %s", words.Verdict(&v), want)
+		}
+	}
+}
