@@ -6,13 +6,16 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"tlsratchet/test/posttest"
+	"tlsratchet/tlsstate"
 )
 
 func TestTLSVersions(t *testing.T) {
@@ -35,6 +38,28 @@ func TestTLSVersions(t *testing.T) {
 	send(t, connect(t, posttest.Peer{Server: in.Addr(0)}), "clear")
 	if got := receive(t, in, "clear").Header.Get("Received"); strings.Contains(got, "using TLS") {
 		t.Errorf("Received: %s", got)
+	}
+}
+
+// Go has no cipher that encrypts nothing; openssl(1) has.
+func TestNullCipher(t *testing.T) {
+	in := start(t, posttest.Options{Main: []string{"smtpd_tls_loglevel = 1", "smtpd_tls_ciphers = null", "tls_null_cipherlist = eNULL:@SECLEVEL=0"}})
+	ask := exec.CommandContext(t.Context(), "openssl", "s_client", "-starttls", "smtp", "-connect", in.Addr(0), "-tls1_2", "-cipher", "eNULL:@SECLEVEL=0")
+	ask.Stdin = strings.NewReader("QUIT\r\n")
+	if out, err := ask.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	line := regexp.MustCompile(`: (TLS\S+) with cipher (\S+) \(0/0 bits\)`)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		log, err := os.ReadFile(in.Maillog())
+		found := line.FindSubmatch(log)
+		if err == nil && found == nil && time.Now().Before(end) {
+			continue // it is written later
+		}
+		if err != nil || found == nil || tlsstate.LevelOf(string(found[1]), string(found[2])) != tlsstate.Plaintext {
+			t.Errorf("%q, %v, log:\n%s", found, err, log)
+		}
+		return
 	}
 }
 
