@@ -178,7 +178,7 @@ func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
 //
 // client is the address whose session teaches this, the zero Addr where it comes
 // from elsewhere: an operator, an import, another host. Of new identities no more
-// than 64 a day from one /24, or /48 of IPv6 (32 from one /64), are kept; identities that are known
+// than 64 of a kind a day from one /24, or /48 of IPv6 (48 from one /64), are kept; identities that are known
 // are never affected. What was not kept is counted, and no error.
 func (f *File) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	return f.update(id, sourceOf(client, today), grow)
@@ -227,7 +227,7 @@ func (f *File) crowd() {
 // logRefusal logs the first refusal of a day.
 func (f *File) logRefusal(by source) {
 	if f.refusalLogged.Swap(uint32(by.today)) != uint32(by.today) {
-		f.log.Warn("more newcomers from one network than the daily limit (64, of them 32 from one /64 of IPv6); further ones today are counted, not logged",
+		f.log.Warn("more newcomers from one network than the daily limit (64 of a kind, of them 48 from one /64 of IPv6); further ones today are counted, not logged",
 			"network", by.from.String(), "refused", f.Stats().Refused)
 	}
 }

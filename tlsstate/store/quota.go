@@ -8,10 +8,11 @@ import (
 
 // Limits on new identities a day: of one kind from one network and from one /64 of
 // IPv6, and of all kinds by one operator. Hosting companies give each customer a
-// /64: none uses up what its neighbours need.
+// /64: none uses up what its neighbours need. But the pool of a big provider is one
+// too, and its customers are senders.
 const (
 	networkNewcomers  = 64
-	subnetNewcomers   = networkNewcomers / 2
+	subnetNewcomers   = networkNewcomers * 3 / 4 // and all of the senders
 	operatorNewcomers = 256 * networkNewcomers
 )
 
@@ -24,13 +25,16 @@ type quota struct {
 	operators counters[uint16]
 }
 
-// admits counts a newcomer of a known network. It returns false if its network, /64, or operator, has
-// had its share of the day: of one kind, so that a host that sends for a thousand
-// senders leaves no less for its neighbours' addresses.
+// admits counts a newcomer of a known network. It returns false if its network, /64 or
+// operator has had its share of the day: of one kind, so that a host that sends for a
+// thousand senders leaves no less for its neighbours' addresses.
 func (q *quota) admits(by *source, kind tlsstate.Kind) bool {
 	q.turn(by.today)
 	n := maphash.Comparable(q.seed, [...]uint64{uint64(by.from), uint64(kind), 0})
 	s := maphash.Comparable(q.seed, [...]uint64{uint64(by.from), uint64(kind), by.subnet})
+	if kind == tlsstate.Sender {
+		s = n
+	}
 	o := maphash.Comparable(q.seed, by.from.operator())
 	if q.networks.count(n) >= networkNewcomers || s != n && q.networks.count(s) >= subnetNewcomers || q.operators.count(o) >= operatorNewcomers {
 		return false
