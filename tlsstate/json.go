@@ -39,7 +39,7 @@ const certificatePin = "certificate"
 func (h History) MarshalJSON() ([]byte, error) {
 	j := historyJSON{
 		Epoch: h.Epoch, First: h.First, Last: h.Last,
-		CertSince: h.Cert.Since, Name: h.Name.Text, NameDay: h.Name.Day,
+		Cert: hexSet(h.Cert.Mark), CertSince: h.Cert.Since, Name: h.Name.Text, NameDay: h.Name.Day,
 		Seen: make(map[Level]hexSet), Pins: make(map[string]Pin),
 	}
 	for l, set := range h.Seen {
@@ -47,8 +47,9 @@ func (h History) MarshalJSON() ([]byte, error) {
 			j.Seen[Level(l)] = hexSet(set)
 		}
 	}
-	for number, set := range h.sets(&j) {
-		*number = hexSet(*set)
+	sets := h.words()
+	for i, number := range j.sets() {
+		*number = hexSet(*sets[len(h.Seen)+i])
 	}
 	for name, p := range h.named() {
 		if *p != (Pin{}) {
@@ -81,13 +82,14 @@ func (h *History) UnmarshalJSON(b []byte) error {
 
 func (h *History) from(j *historyJSON) error {
 	h.Epoch = j.Epoch
-	h.First, h.Last, h.Cert.Since = j.First, j.Last, j.CertSince
+	h.First, h.Last, h.Cert = j.First, j.Last, Certificate{Since: j.CertSince, Mark: uint64(j.Cert)}
 	h.Name.Text, h.Name.Day = j.Name, j.NameDay
 	for l, set := range j.Seen {
 		h.Seen[l] = uint64(set)
 	}
-	for number, set := range h.sets(j) {
-		*set = uint64(*number)
+	sets := h.words()
+	for i, number := range j.sets() {
+		*sets[len(h.Seen)+i] = uint64(*number)
 	}
 	named := h.named()
 	for name, p := range j.Pins {
@@ -100,13 +102,11 @@ func (h *History) from(j *historyJSON) error {
 	return nil
 }
 
-// sets pairs the sets of a history with their numbers.
-func (h *History) sets(j *historyJSON) map[*hexSet]*uint64 {
-	return map[*hexSet]*uint64{
-		&j.WeekTLS: &h.WeekTLS, &j.WeekPlain: &h.WeekPlain,
-		&j.CertDays: &h.CertDays, &j.NoCertDays: &h.NoCertDays,
-		&j.Networks: (*uint64)(&h.Networks), &j.Addresses: (*uint64)(&h.Addresses), &j.Bare: (*uint64)(&h.Bare),
-		&j.Named: (*uint64)(&h.Named), &j.HostNames: (*uint64)(&h.HostNames), &j.Senders: (*uint64)(&h.Senders), &j.Cert: &h.Cert.Mark,
+// sets are the numbers of the sets that follow those of the levels in [History.words].
+func (j *historyJSON) sets() []*hexSet {
+	return []*hexSet{
+		&j.WeekTLS, &j.WeekPlain, &j.CertDays, &j.NoCertDays,
+		&j.Networks, &j.Addresses, &j.Bare, &j.Named, &j.HostNames, &j.Senders,
 	}
 }
 

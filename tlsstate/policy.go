@@ -125,13 +125,5 @@ func DefaultPolicy() Policy {
 
 // Action returns what the policy wants for a kind of downgrade.
 func (p Policy) Action(k Downgrade) Action {
-	switch k {
-	case Stripped:
-		return p.Stripped
-	case Weakened:
-		return p.Weakened
-	case Unauthenticated:
-		return p.Unauthenticated
-	}
-	return Observe
+	return [...]Action{Stripped: p.Stripped, Weakened: p.Weakened, Unauthenticated: p.Unauthenticated}[k]
 }
