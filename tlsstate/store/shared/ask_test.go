@@ -29,6 +29,19 @@ func two(t *testing.T, s *servers.Server) (mx1, mx2 *host) {
 	return newHost(t, s.URL(), o).up(), newHost(t, s.URL(), o).up()
 }
 
+// A change goes a moment later, and waits for no heartbeat.
+func TestAChangeIsSentAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *servers.Server) {
+		o := patient(prefix())
+		o.Heartbeat = time.Hour
+		mx1 := newHost(t, s.URL(), o).up()
+		for i := range uint64(3) {
+			mx1.sees(peerOf(int(i)), today, tlsstate.TLS12)
+			mx1.eventually("sent", func() bool { return mx1.Sharing().Written == i+1 })
+		}
+	})
+}
+
 func TestLearnedHereHeldThere(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *servers.Server) {
 		mx1, mx2 := two(t, s)
