@@ -1,8 +1,10 @@
 package account
 
 import (
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -80,5 +82,33 @@ func TestBlocked(t *testing.T) {
 	}
 	if got := nobody.Blocked("/nowhere/file"); got != "" {
 		t.Errorf("what is not there: %q", got)
+	}
+}
+
+// TestPeer: who is at the other end of a unix socket is known, of another not.
+func TestPeer(t *testing.T) {
+	for _, at := range [][2]string{{"unix", filepath.Join(t.TempDir(), "socket")}, {"tcp", "127.0.0.1:0"}} {
+		l, err := net.Listen(at[0], at[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		there, err := net.Dial(at[0], l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer there.Close()
+		here, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer here.Close()
+		pid, uid, ok := Peer(here)
+		if known := runtime.GOOS == "linux" && at[0] == "unix"; ok != known || known && (int(pid) != os.Getpid() || int(uid) != os.Getuid()) {
+			t.Errorf("%s: process %d, user %d, %t", at[0], pid, uid, ok)
+		}
+	}
+	if _, _, ok := Peer(nil); ok {
+		t.Error("nobody is known")
 	}
 }

@@ -18,7 +18,7 @@ func Peer(c net.Conn) (pid, uid uint32, ok bool) {
 		return 0, 0, false
 	}
 	_ = raw.Control(func(fd uintptr) {
-		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
+		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil && cred.Uid != ^uint32(0) { // nobody: it is no unix socket
 			pid, uid, ok = uint32(cred.Pid), cred.Uid, true
 		}
 	})

@@ -15,6 +15,8 @@ func TestText(t *testing.T) {
 		{"a\r\nX-Forged: yes", "a??X-Forged: yes"},
 		{"\x1b[31mred\x00", "?[31mred?"},
 		{"b\u00fccher", "b??cher"},
+		{"~ \x7f", "~ ?"},
+		{strings.Repeat("x", 20), strings.Repeat("x", 20)},
 		{strings.Repeat("x", 21), strings.Repeat("x", 20) + "..."},
 	} {
 		if got := clean.Text(tt.in, 20); got != tt.want {
@@ -45,14 +47,15 @@ func FuzzText(f *testing.F) {
 // TestWords: what stands in a command is one word, and no option.
 func TestWords(t *testing.T) {
 	for s, want := range map[string]bool{
-		"address:2001:db8::1": true, "sender:a.example/b.example": true, "4XyZ12": true,
+		"address:2001:db8::1": true, "sender:a.example/b.example": true, "4XyZ12": true, strings.Repeat("a", 600): true,
 		"": false, "-r": false, "a b": false, "a;b": false, "a'b": false, "$(a)": false, "a\nb": false, "é": false, strings.Repeat("a", 601): false,
 	} {
 		if got := clean.IsWord(s); got != want {
 			t.Errorf("%q: %t", s, got)
 		}
 	}
-	if got := clean.Name("a b;c\n.example"); got != "a?b?c?.example" {
+	const all = "azAZ09.-_:/"
+	if got := clean.Name("a b;c\n.example") + clean.Name(all); got != "a?b?c?.example"+all {
 		t.Error(got)
 	}
 }
