@@ -188,8 +188,12 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 	p := s.processes[pid]
 	if p == nil || now-p.at > patience {
 		if p == nil {
-			if s.clients >= maxClients {
-				s.forget(at)
+			if s.clients >= maxClients { // what any of them is at is not known then
+				for _, other := range s.hosts {
+					clear(other.processes)
+				}
+				s.clients = 0
+				s.Gap(at.Add(time.Second))
 			}
 			s.clients++
 		}
@@ -198,15 +202,6 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 	}
 	p.at = now
 	return p
-}
-
-// forget makes room. What a process is at is not known then.
-func (d *Deliveries) forget(at time.Time) {
-	for _, s := range d.hosts {
-		clear(s.processes)
-		s.gap = at.Add(time.Second)
-	}
-	d.clients = 0
 }
 
 func (s *sender) smtp(at time.Time, pid uint32, msg []byte) {

@@ -2,6 +2,7 @@ package maillog
 
 import (
 	"bytes"
+	"maps"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -79,11 +80,7 @@ func (p *client) doubt(host string) {
 // drop forgets the encrypted connections to a host: it is tried again, perhaps for
 // other recipients of the same message.
 func (p *client) drop(host string) {
-	for relay := range p.tls {
-		if hostOf(relay) == host {
-			delete(p.tls, relay)
-		}
-	}
+	maps.DeleteFunc(p.tls, func(relay string, _ connection) bool { return hostOf(relay) == host })
 	if p.last.Host == host {
 		p.last = status{}
 	}

@@ -59,10 +59,7 @@ func (a *asked) note(pid uint32, l lookup) {
 		all[n-1] = l
 		return
 	}
-	if len(all) == maxLookups {
-		all = slices.Delete(all, 0, 1)
-	}
-	a.by.Add(pid, append(all, l))
+	a.by.Add(pid, append(all[max(0, len(all)-maxLookups+1):], l))
 }
 
 // nexthop returns what was asked for a delivery. ok is false where that can't be
@@ -70,7 +67,7 @@ func (a *asked) note(pid uint32, l lookup) {
 // time.
 func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 	recipients := b.names.find([]byte(d.Domain))
-	l, ok, decided := nexthop(b.asked.of(d, recipients), d, recipients, b.settings.Load().Permission.Fallbacks)
+	l, ok, decided := b.asked.nexthop(d, recipients, b.settings.Load().Permission.Fallbacks)
 	switch {
 	case decided && !ok && l.name != nil: // a fallback relay's, perhaps: its connections are cached too
 		b.names.addRoute(d.Host)
@@ -86,19 +83,6 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 		recipients.seen.Add(1) // by another way
 	}
 	return l, ok
-}
-
-// of returns the look-ups of a process that sent to a domain, and notes that those
-// for it that were made before are done.
-func (a *asked) of(d *maillog.Delivery, recipients *name) []lookup {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all, _ := a.by.Get(d.PID)
-	before := slices.Clone(all)
-	for i := range all {
-		all[i].done = all[i].done || all[i].name.key == recipients.key && all[i].at.Sub(d.At) <= logGrain
-	}
-	return before
 }
 
 // IsInside reports whether a relay is at an address of our own network: a content
@@ -125,8 +109,17 @@ func isMX(host string) bool {
 	return err != nil && strings.Contains(host, ".")
 }
 
-// nexthop decides by the process' own look-ups, if they can.
-func nexthop(all []lookup, d *maillog.Delivery, recipients *name, fallbacks []string) (l lookup, ok, decided bool) {
+// nexthop decides by the process' own look-ups, if they can. Those for the domain of
+// the recipients that were made before are done then.
+func (a *asked) nexthop(d *maillog.Delivery, recipients *name, fallbacks []string) (l lookup, ok, decided bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all, _ := a.by.Get(d.PID)
+	defer func() {
+		for i := range all {
+			all[i].done = all[i].done || all[i].name.key == recipients.key && all[i].at.Sub(d.At) <= logGrain
+		}
+	}()
 	var fresh []lookup // the newest first
 	own := func() int {
 		return slices.IndexFunc(fresh, func(l lookup) bool { return l.name.key == recipients.key })

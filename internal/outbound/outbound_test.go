@@ -730,17 +730,20 @@ func TestAskerIsNotKnown(t *testing.T) {
 // TestNewestOfTwo: of two next-hops that were asked for during a delivery the newest took
 // it, if they were not asked for at once.
 func TestNewestOfTwo(t *testing.T) {
-	for apart, want := range map[time.Duration]bool{9 * time.Second: true, 2 * time.Second: false} {
+	for times, want := range map[[2]time.Duration]bool{
+		{9 * time.Second, 0}: true, {2 * time.Second, 0}: false, {2*logGrain - 1, 0}: false, {2 * logGrain, 0}: true,
+		{time.Second, logGrain - 1}: false, {time.Second, logGrain}: true,
+	} {
 		w := newWorld(t, nil)
 		w.Answer([]byte("a.test"), 77)
-		w.now = w.now.Add(apart)
+		w.now = w.now.Add(times[0])
 		w.Answer([]byte("hub.test"), 77)
-		w.now = w.now.Add(time.Second / 2)
+		w.now = w.now.Add(times[1])
 		d := tls12
 		d.At, d.PID, d.Domain, d.Host, d.Took = w.now, 77, "bank.test", "mx.hub.test", 10*time.Second
 		w.Delivered(&d)
 		if h, err := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: "hub.test"}); err != nil || h.Last != 0 != want {
-			t.Errorf("%s apart: %+v, %v", apart, h, err)
+			t.Errorf("%s: %+v, %v", times, h, err)
 		}
 	}
 }
@@ -784,14 +787,17 @@ func TestLogIsReadLate(t *testing.T) {
 		d.At, d.PID, d.Domain, d.Host = at, 77, domain, "mx.hub.test"
 		w.Delivered(&d)
 	}
-	first := w.now
-	w.Answer([]byte("hub.test"), 77)
-	w.now = w.now.Add(5 * time.Second)
-	w.Answer([]byte("hub.test"), 77) // for bank.test, by way of it
-	deliver("hub.test", first)
-	deliver("bank.test", w.now)
-	if n := w.Stats().Unattributed; n != 0 {
-		t.Errorf("%d of 2 are nobody's", n)
+	for later, lost := range map[time.Duration]uint64{5 * time.Second: 0, logGrain + 1: 0, logGrain: 1} {
+		first, before := w.now, w.Stats().Unattributed
+		w.Answer([]byte("hub.test"), 77)
+		w.now = w.now.Add(later)
+		w.Answer([]byte("hub.test"), 77) // for bank.test, by way of it
+		deliver("hub.test", first)
+		deliver("bank.test", w.now)
+		if n := w.Stats().Unattributed - before; n != lost {
+			t.Errorf("%s later: %d of 2 are nobody's", later, n)
+		}
+		w.days(1)
 	}
 }
 
