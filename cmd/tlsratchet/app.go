@@ -99,7 +99,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			peersCommand(), peerCommand(), explainCommand(), replayCommand(), doctorCommand(), reportCommand(),
 			incidentsCommand(), breakerCommand(), outboundCommand(), alertCommand(),
 			exportCommand(), importCommand(),
-			versionCommand(), generateCommand(), helpCommand(),
+			{Name: "version", Usage: "print the version", Action: printVersion},
+			generateCommand(), helpCommand(),
 		},
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, DisableDefaultText: true, Usage: "print the version"},

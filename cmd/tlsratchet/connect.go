@@ -64,18 +64,14 @@ func connect(c *cli.Context, cfg *config.Config, absent func(*config.Config) err
 		return a, err
 	}
 	s, err := a.Summary(c.Context)
-	if err != nil || s.History == "" || sameFile(s.History, cfg.History) {
+	here, _ := os.Stat(cfg.History)
+	daemons, _ := os.Stat(s.History)
+	if err != nil || s.History == "" || s.History == cfg.History || here != nil && daemons != nil && os.SameFile(here, daemons) {
 		return a, err
 	}
 	a.Close()
 	cfg.Admin.Socket = config.Off
 	return daemon.Operate(c.Context, cfg, c.App.ErrWriter, absent)
-}
-
-func sameFile(a, b string) bool {
-	one, _ := os.Stat(a)
-	other, _ := os.Stat(b)
-	return a == b || one != nil && other != nil && os.SameFile(one, other)
 }
 
 // answer is the job of asking for a value and showing it.

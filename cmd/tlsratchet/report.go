@@ -18,7 +18,11 @@ func reportCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "report",
 		Usage: "show how much of inbound mail is encrypted, by day, and which peers send in clear",
-		Flags: reportFlags(),
+		Flags: operatorFlags(
+			&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
+			&cli.BoolFlag{Name: "outbound", DisableDefaultText: true, Usage: "report on the mail that you send instead"},
+			&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS, or destinations in clear"},
+		),
 		Action: operation(func(c *cli.Context) (job, error) {
 			if c.Bool("csv") && c.Bool("json") {
 				return nil, usagef("use --csv or --json, not both")
@@ -35,14 +39,6 @@ func reportCommand() *cli.Command {
 			return func(a *admin.Admin) error { return reportInbound(c, a) }, nil
 		}),
 	}
-}
-
-func reportFlags() []cli.Flag {
-	return operatorFlags(
-		&cli.BoolFlag{Name: "csv", DisableDefaultText: true, Usage: "print the days as CSV"},
-		&cli.BoolFlag{Name: "outbound", DisableDefaultText: true, Usage: "report on the mail that you send instead"},
-		&cli.IntFlag{Name: "limit", Value: 10, Usage: "at most `N` peers without TLS, or destinations in clear"},
-	)
 }
 
 // report is the share of inbound mail that was encrypted, and the largest peers

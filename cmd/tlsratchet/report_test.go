@@ -22,7 +22,7 @@ func TestReportOutbound(t *testing.T) {
 		"--limit=1": "In clear, the largest first:\n  2        a.example\n",
 	} {
 		var out strings.Builder
-		app := &cli.App{Name: "report", Writer: &out, Flags: reportFlags(), Action: func(c *cli.Context) error {
+		app := &cli.App{Name: "report", Writer: &out, Flags: reportCommand().Flags, Action: func(c *cli.Context) error {
 			s := sent
 			printSent(c, &s)
 			return nil

@@ -23,14 +23,6 @@ func version() string {
 	return cmp.Or(info.Main.Version, "(devel)")
 }
 
-func versionCommand() *cli.Command {
-	return &cli.Command{
-		Name:   "version",
-		Usage:  "print the version",
-		Action: printVersion,
-	}
-}
-
 func printVersion(c *cli.Context) error {
 	fmt.Fprintf(c.App.Writer, "tlsratchet %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil

@@ -111,7 +111,7 @@ func sendSettings(r *tlsstate.Row) []setting {
 	return []setting{
 		key("send.domain", &r.Domain, text(parseDomain)),
 		key("send.subdomains", &r.Subdomains, boolean()),
-		key("send.action", &r.Action, optional(named("value", sendAction, tlsstate.Observe, tlsstate.Tempfail))),
+		key("send.action", &r.Action, optional(named("value", func(a tlsstate.Action) string { return either(Hold, Observe)(a == tlsstate.Observe) }, tlsstate.Observe, tlsstate.Tempfail))),
 		key("send.least", &r.Least, word(parseLevel, tlsstate.Level.String)),
 		key("send.exempt", &r.Exempt, boolean()),
 	}

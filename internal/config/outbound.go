@@ -93,11 +93,3 @@ func (c *Config) RulesFor(k tlsstate.Kind) *tlsstate.Rules {
 	}
 	return c.Rules()
 }
-
-// sendAction names the action of a [[send]] row.
-func sendAction(a tlsstate.Action) string {
-	if a == tlsstate.Observe {
-		return Observe
-	}
-	return Hold
-}

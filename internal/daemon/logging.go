@@ -24,19 +24,17 @@ func NewLogger(w io.Writer, cfg *config.Config, level *slog.LevelVar) *slog.Logg
 func newHandler(w io.Writer, format string, level slog.Leveler, isJournal bool) slog.Handler {
 	options := &slog.HandlerOptions{Level: level}
 	if isJournal {
-		w, options.ReplaceAttr = journalWriter{w}, withoutTime
+		w, options.ReplaceAttr = journalWriter{w}, func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
 	}
 	if format == config.LogJSON {
 		return slog.NewJSONHandler(w, options)
 	}
 	return slog.NewTextHandler(w, options)
-}
-
-func withoutTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		return slog.Attr{}
-	}
-	return a
 }
 
 // journalWriter puts its priority before each line, which a handler writes at

@@ -148,7 +148,13 @@ func (p *Postfix) policyCheck(s service, sockets []string) (all []Finding) {
 	if first(before, unlisted) < 0 {
 		bad(Note, "unknown recipients are asked for and learned from: %s does not come before the check", unlisted)
 	}
-	all = append(all, p.relayCheck(s, before, sockets)...)
+	if !p.isYes(s, relayFirst) && !refusesRelay(before) {
+		fix := p.policyFix(s, recipientList, sockets)
+		if p.main[relayFirst] != "" { // else before Postfix 3.6
+			fix = p.set(s, relayFirst, "yes")
+		}
+		all = append(all, note("policy service", fmt.Sprintf("%srecipients that smtpd_relay_restrictions refuses are asked for and learned from: neither %s is yes, nor does reject_unauth_destination come before the check", s.label(), relayFirst), fix))
+	}
 	if len(all) == 0 {
 		all = append(all, fine("policy service", s.label()+"asks last, and works without an answer"))
 	}
@@ -206,19 +212,6 @@ func first(items []string, words ...string) int {
 		}
 	}
 	return -1
-}
-
-// relayCheck looks at whether relay attempts are refused before we are asked;
-// before are the restrictions before our check.
-func (p *Postfix) relayCheck(s service, before, sockets []string) []Finding {
-	if p.isYes(s, relayFirst) || refusesRelay(before) {
-		return nil
-	}
-	fix := p.policyFix(s, recipientList, sockets)
-	if p.main[relayFirst] != "" { // else before Postfix 3.6
-		fix = p.set(s, relayFirst, "yes")
-	}
-	return []Finding{note("policy service", fmt.Sprintf("service %s: recipients that smtpd_relay_restrictions refuses are asked for and learned from: neither %s is yes, nor does reject_unauth_destination come before the check", s.name, relayFirst), fix)}
 }
 
 // refusesRelay reports whether restrictions refuse relay attempts.

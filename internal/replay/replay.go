@@ -213,7 +213,10 @@ func (r *replay) result(stats *maillog.Stats, rule *tlsstate.Policy) *Result {
 		h, _ := r.memory.Load(l.Identity())
 		res.Offered = tlsstate.Merge(res.Offered, h)
 	}
-	r.counts.take(stats, rule)
+	r.counts.Stats, r.counts.Policy = *stats, *rule
+	for _, l := range r.counts.Listeners {
+		l.Host, l.Service = clip(l.Host), clip(l.Service)
+	}
 	today := tlsstate.DayOf(stats.Ended)
 	p := &r.counts.Peers
 	p.Addresses, p.AddressesPinned = r.memory.count(tlsstate.Address, rule, today)

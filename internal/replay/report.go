@@ -78,15 +78,6 @@ type ActionCount struct {
 	Peers    int             `json:"peers"`
 }
 
-// take fills in what the log held and the policy that was tried.
-func (r *Report) take(s *maillog.Stats, p *tlsstate.Policy) {
-	r.Stats = *s
-	for _, l := range r.Listeners {
-		l.Host, l.Service = clip(l.Host), clip(l.Service)
-	}
-	r.Policy = *p
-}
-
 // warn gathers what to know before believing the rest.
 func (r *Report) warn(gateways map[string]int) {
 	for addr, n := range gateways {
