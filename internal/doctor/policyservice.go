@@ -44,13 +44,14 @@ func (is policy) others() []string {
 // classesList names the parameters that are lists of restrictions of their own.
 const classesList = "smtpd_restriction_classes"
 
-// policyIn returns our entry in a list of restrictions of a service. If it is in a
-// class, the items have what their classes stand for: to Postfix that is the same.
+// policyIn returns our entry in a list of restrictions of a service. Where that names
+// it by a class alone, the items have what the classes stand for: to Postfix that is
+// the same.
 func (p *Postfix) policyIn(s service, list string, sockets []string) policy {
 	items := postconf.List(p.value(s, list))
 	found := p.policyAmong(s, items, sockets)
-	if inClass := p.policyAmong(s, p.expand(s, items), sockets); found.at < 0 && inClass.at >= 0 {
-		return inClass
+	if found.at < 0 {
+		found = p.policyAmong(s, p.expand(s, items), sockets)
 	}
 	return found
 }
@@ -113,7 +114,12 @@ func (p *Postfix) policyChecks(o Options) (all []Finding) {
 		if asks && o.Fingerprints {
 			found = append(found, p.certificateChecks(s)...)
 		}
-		all = slices.Concat(all, found, p.endCheck(s, o.PolicySockets), p.earlyChecks(s, o.PolicySockets))
+		all = slices.Concat(all, found, p.endCheck(s, o.PolicySockets))
+		for _, list := range early {
+			if is := p.policyIn(s, list, o.PolicySockets); is.at >= 0 {
+				all = append(all, note("policy service", fmt.Sprintf("%s%s asks, which is the wrong place: what is refused later is judged and learned, or nothing is", s.label(), list), p.set(s, list, restrictions(is.others()))))
+			}
+		}
 	}
 	if asked && strings.Contains(p.main["header_checks"], "header_checks.tlsratchet") {
 		kept := slices.DeleteFunc(postconf.List(p.main["header_checks"]), func(table string) bool { return strings.Contains(table, "header_checks.tlsratchet") })
@@ -255,17 +261,6 @@ func restrictions(items []string) string {
 // early are the lists of restrictions that are evaluated before a recipient is
 // looked up, or where the policy service has no answer.
 var early = []string{"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", relayList, "smtpd_data_restrictions"}
-
-// earlyChecks look for our entry where it does not belong.
-func (p *Postfix) earlyChecks(s service, sockets []string) (all []Finding) {
-	for _, list := range early {
-		if is := p.policyIn(s, list, sockets); is.at >= 0 {
-			all = append(all, note("policy service", fmt.Sprintf("service %s: %s asks, which is the wrong place: what is refused later is judged and learned, or nothing is", s.name, list),
-				p.set(s, list, restrictions(is.others()))))
-		}
-	}
-	return all
-}
 
 // certificateChecks look at whether clients are asked for a certificate, and at how
 // fingerprints are made.
