@@ -85,9 +85,9 @@ func (f *Follower) Cursor() Cursor {
 	return Cursor{}
 }
 
-// Begin sets where to read from: a cursor, or without one the end that the log
-// has now. What is logged from now on is read by [Follower.Run], however much
-// later that starts.
+// Begin sets where to read from: a cursor, or without one, or with that of a log of
+// the other kind, the end that the log has now. What is logged from now on is read
+// by [Follower.Run], however much later that starts.
 func (f *Follower) Begin(from Cursor) {
 	if f.Source == "" {
 		return
@@ -100,10 +100,10 @@ func (f *Follower) Begin(from Cursor) {
 	host, _ := os.Hostname()
 	f.host = label(host)
 	f.joiner = maillog.NewDeliveries(mutedSink{f})
-	if from == (Cursor{}) {
+	if from == (Cursor{}) || f.Journal != (from.At != 0) { // of a log of the other kind
 		f.joiner.Gap(f.Now())
 		if f.Journal {
-			from.At = f.Now().UnixMicro()
+			from = Cursor{At: f.Now().UnixMicro()}
 		} else {
 			from, f.absent = f.end()
 		}

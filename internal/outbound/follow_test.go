@@ -155,6 +155,31 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// TestLogOfAnotherKind: where outbound.log was a file and is the journal now, or the
+// other way round, the place in the old one is none in the new one.
+func TestLogOfAnotherKind(t *testing.T) {
+	w := newWriter(t)
+	w.write(3)
+	begin := func(source string, journal bool, from Cursor) Cursor {
+		f := &Follower{Source: source, Journal: journal, Sink: &ids{}, Now: time.Now}
+		f.Begin(from)
+		return f.Cursor()
+	}
+	file, journal := begin(w.path, false, Cursor{}), begin("journal", true, Cursor{})
+	if file.Offset == 0 || journal.At == 0 {
+		t.Fatalf("%+v, %+v", file, journal)
+	}
+	if c := begin("journal", true, file); c.At < journal.At {
+		t.Errorf("the journal is read from %+v", c)
+	}
+	if c := begin(w.path, false, journal); c != file {
+		t.Errorf("the file is read from %+v, want its end %+v", c, file)
+	}
+	if c := begin(w.path, false, file); c != file {
+		t.Errorf("the same file is read from %+v, want %+v", c, file)
+	}
+}
+
 // TestOtherHostsInTheLog: the processes of other hosts are not those that ask here,
 // though they have the same numbers. One host alone is this one, whatever its name is.
 func TestOtherHostsInTheLog(t *testing.T) {
