@@ -2,8 +2,11 @@ package outbound
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"tlsratchet/tlsstate"
 )
 
 // TestManyReached: at a site that reaches more networks than are remembered, those
@@ -36,7 +39,7 @@ func TestEndOfOutage(t *testing.T) {
 	w := newWorld(t, nil)
 	w.failing(11)
 	for n := range 20 {
-		w.deliver(fmt.Sprintf("%cclear%d.test", 'a'+n, n), inClear)
+		w.deliver(fmt.Sprintf("a%s.test", strings.Repeat("x", n)), inClear)
 	}
 	for n := range 6 {
 		if !w.Stats().Outage {
@@ -90,6 +93,15 @@ func TestProviderFails(t *testing.T) {
 	}
 }
 
+// TestNetworks: those of one provider are one.
+func TestNetworks(t *testing.T) {
+	for addr, want := range map[string]string{"198.51.100.7": "198.51.0.0/16", "2001:db8:1::7": "2001:db8::/32", "": ""} {
+		if got := networkOf(addr); got != want {
+			t.Errorf("%q: %s, want %s", addr, got, want)
+		}
+	}
+}
+
 // TestRefusedByOthers: what another table than ours kept here, over a connection that
 // was there or without a try, says nothing of a destination that we don't hold.
 func TestRefusedByOthers(t *testing.T) {
@@ -100,5 +112,18 @@ func TestRefusedByOthers(t *testing.T) {
 	w.Delivered(&d)
 	if len(w.events) > 0 || w.Stats().Held > 0 {
 		t.Errorf("learned: %+v", w.events)
+	}
+	// What is pinned by now was not held when it was asked for.
+	other := newWorld(t, nil)
+	other.pin("other.test")
+	id := tlsstate.Identity{Kind: tlsstate.Destination, Name: "other.test"}
+	pinned, _ := other.memory.Load(id)
+	w.now = other.now
+	w.Answer([]byte("other.test"), 77)
+	w.memory.Update(id, noAddr, pinned.Last, func(tlsstate.History) tlsstate.History { return pinned })
+	d.At, d.PID, d.Host, d.Suspended = w.now, 77, "mx.other.test", false
+	w.Delivered(&d)
+	if len(w.events) > 0 || w.Stats().Held > 0 {
+		t.Errorf("held before it was pinned: %+v", w.events)
 	}
 }

@@ -222,6 +222,9 @@ func TestOutage(t *testing.T) {
 	if len(w.states) != 1 || w.states[0].Since.IsZero() {
 		t.Fatalf("%d reports, want one of its begin", len(w.states))
 	}
+	if h, err := w.memory.Load(tlsstate.Identity{Kind: tlsstate.Destination, Name: all[13]}); err != nil || h.Seen[tlsstate.Plaintext]&0b11111 != 0 {
+		t.Errorf("a day of the outage counts: %+v, %v", h, err)
+	}
 	for _, domain := range all {
 		w.deliver(domain, tls12)
 	}
@@ -445,8 +448,16 @@ func TestWaiting(t *testing.T) {
 	if got := again.State().Waiting; len(got) != 1 || len(got[0].QueueIDs) != 1 {
 		t.Errorf("after a restart: %+v", got)
 	}
+	again.now = w.now.Add(waitingAge)
+	if got := again.State().Waiting; len(got) != 1 {
+		t.Error("it is not listed while Postfix tries")
+	}
+	again.now = again.now.Add(1)
+	if got := again.State().Waiting; len(got) != 0 {
+		t.Errorf("it is listed for ever: %+v", got)
+	}
 	w.Removed(all[0].QueueIDs[0])
-	w.Removed(all[0].QueueIDs[1])
+	w.queue-- // the second one is tried again
 	w.deliver("bank.test", tls12)
 	if got := w.State().Waiting; len(got) != 0 {
 		t.Errorf("after all was sent: %+v", got)
@@ -633,26 +644,29 @@ func TestNexthop(t *testing.T) {
 		d       maillog.Delivery
 		want    string // "" for unknown
 	}{
-		"the recipient's domain":    {map[string]time.Duration{"bank.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
-		"by way of another":         {map[string]time.Duration{"hub.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "hub.test"},
-		"one of several":            {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Minute}, "bank.test"},
-		"of the delivery before":    {map[string]time.Duration{"other.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Second}, ""},
-		"a slow one":                {map[string]time.Duration{"hub.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: 9 * time.Second}, "hub.test"},
-		"two within a second":       {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
-		"a later one":               {map[string]time.Duration{"later.test": -time.Minute}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
-		"a route in brackets":       {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1"}, ""},
-		"a route, in capitals":      {map[string]time.Duration{"[Relay.test]:587": time.Second, "bank.test": time.Minute}, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.Test"}, ""},
-		"a route, asked by another": {nil, []string{"bank.test", "[scan.test]:10024"}, maillog.Delivery{Domain: "bank.test", Host: "scan.test", Reused: true}, ""},
-		"a filter that never asks":  {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1", Addr: "127.0.0.1"}, ""},
-		"a filter by a short name":  {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "localhost", Addr: "::1"}, ""},
-		"an MX inside":              {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "mx.bank.test", Addr: "10.0.0.1", Reused: true}, "bank.test"},
-		"a filter, no look-ups":     {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "scan.test", Addr: "10.0.0.1"}, ""},
-		"a relayhost":               {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.test"}, ""},
-		"a cached connection":       {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, "bank.test"},
-		"in capitals":               {nil, []string{"bank.test"}, maillog.Delivery{Domain: "BANK.Test", Reused: true}, "bank.test"},
-		"a cached one, not known":   {nil, []string{"other.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, ""},
-		"no look-ups at all":        {nil, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
-		"an address for its domain": {nil, nil, maillog.Delivery{Domain: "[192.0.2.1]"}, ""},
+		"the recipient's domain":                     {map[string]time.Duration{"bank.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
+		"by way of another":                          {map[string]time.Duration{"hub.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test"}, "hub.test"},
+		"one of several":                             {map[string]time.Duration{"bank.test": time.Minute, "other.test": time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Minute}, "bank.test"},
+		"of the delivery before":                     {map[string]time.Duration{"other.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Second}, ""},
+		"a slow one":                                 {map[string]time.Duration{"hub.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: 9 * time.Second}, "hub.test"},
+		"two within a second":                        {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
+		"a later one":                                {map[string]time.Duration{"later.test": -time.Minute}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
+		"a route in brackets":                        {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1"}, ""},
+		"a route, in capitals":                       {map[string]time.Duration{"[Relay.test]:587": time.Second, "bank.test": time.Minute}, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.Test"}, ""},
+		"a route, asked by another":                  {nil, []string{"bank.test", "[scan.test]:10024"}, maillog.Delivery{Domain: "bank.test", Host: "scan.test", Reused: true}, ""},
+		"a filter that never asks":                   {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1", Addr: "127.0.0.1"}, ""},
+		"a filter by a short name":                   {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "localhost", Addr: "::1"}, ""},
+		"an MX inside":                               {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Host: "mx.bank.test", Addr: "10.0.0.1", Reused: true}, "bank.test"},
+		"a filter, no look-ups":                      {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "scan.test", Addr: "10.0.0.1"}, ""},
+		"no look-ups, outside":                       {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "mx.bank.test", Addr: "192.0.2.1"}, "bank.test"},
+		"a cached connection, and another's look-up": {map[string]time.Duration{"hub.test": 0}, nil, maillog.Delivery{Domain: "bank.test", Reused: true}, ""},
+		"suspended, and another's look-up":           {map[string]time.Duration{"hub.test": 0}, nil, maillog.Delivery{Domain: "bank.test", Suspended: true}, ""},
+		"a relayhost":                                {nil, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.test"}, ""},
+		"a cached connection":                        {nil, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, "bank.test"},
+		"in capitals":                                {nil, []string{"bank.test"}, maillog.Delivery{Domain: "BANK.Test", Reused: true}, "bank.test"},
+		"a cached one, not known":                    {nil, []string{"other.test"}, maillog.Delivery{Domain: "bank.test", Reused: true}, ""},
+		"no look-ups at all":                         {nil, nil, maillog.Delivery{Domain: "bank.test"}, "bank.test"},
+		"an address for its domain":                  {nil, nil, maillog.Delivery{Domain: "[192.0.2.1]"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -860,6 +874,7 @@ func TestBlind(t *testing.T) {
 // counts either. It is not held for ever, and that is no secret.
 func TestBlindForOne(t *testing.T) {
 	w := newWorld(t, rows(tlsstate.Row{Domain: "row.test", Least: tlsstate.TLS12}))
+	w.settings.Load().Permission.Fallbacks = hops("mx.fallback.test:25")
 	lines := uint64(0)
 	w.o.Lines = func() uint64 { lines++; return lines }
 	var log strings.Builder
@@ -967,15 +982,18 @@ func TestRelayhostTeachesNothing(t *testing.T) {
 func TestFuture(t *testing.T) {
 	w := newWorld(t, nil)
 	w.pin("bank.test")
-	tomorrow := unknown // by the clock of another host
+	tomorrow := tls12 // by the clock of another host
 	tomorrow.At, tomorrow.Domain, tomorrow.Host = w.now.AddDate(0, 0, 1), "bank.test", "mx.bank.test"
 	w.Delivered(&tomorrow)
+	if days := w.State().Sent.Days; days[len(days)-1].Day != tlsstate.DayOf(tomorrow.At) {
+		t.Errorf("tomorrow is not counted: %+v", days)
+	}
 	before := fmt.Sprint(w.State())
 	for _, d := range []maillog.Delivery{refused, inClear, tls12} {
-		d.At, d.Domain, d.Host = w.now.AddDate(1, 0, 0), "bank.test", "mx.bank.test"
+		d.At, d.Domain, d.Host = w.now.AddDate(0, 0, 2), "bank.test", "mx.bank.test"
 		w.Delivered(&d)
 	}
-	if after := fmt.Sprint(w.State()); after != before || w.Stats().Unknown != 4 || w.Stats().Unattributed != 0 {
+	if after := fmt.Sprint(w.State()); after != before || w.Stats().Unknown != 3 || w.Stats().Unattributed != 0 {
 		t.Errorf("%s\nwas %s", after, before)
 	}
 }

@@ -101,7 +101,7 @@ func TestProtocols(t *testing.T) {
 		{"socketmap, too long", "2000:" + long + ",", ""},
 		{"socketmap, endless length", strings.Repeat("1", 500), ""},
 		{"a space before the key", "get  bank.example\r\n", "SERVER_ERROR only get\r\n"},
-		{"socketmap, an empty netstring", "0:,", ""},
+		{"socketmap, an empty netstring", "0:,\n", ""},
 		{"socketmap, no comma", "12:pol one.test;", ""},
 		{"socketmap, no key", "4:pol ,", ""},
 		{"socketmap, cut short", "12:pol one", ""},

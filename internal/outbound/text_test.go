@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -114,6 +115,13 @@ type sick struct{ *others }
 
 func (sick) Load(tlsstate.Identity) (h tlsstate.History, err error) { return h, errors.New("no disk") }
 
+// full is a memory that takes no more.
+type full struct{ *others }
+
+func (full) Update(tlsstate.Identity, netip.Addr, tlsstate.Day, func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
+	return tlsstate.History{}, errors.New("no space")
+}
+
 // TestMemoryFails: nothing is held then, and it is logged once a minute.
 func TestMemoryFails(t *testing.T) {
 	w := newWorld(t, nil)
@@ -128,6 +136,11 @@ func TestMemoryFails(t *testing.T) {
 	if n := strings.Count(log.String(), `level=ERROR msg="sending side: a decision failed; Postfix delivers as without tlsratchet" error="loading destination:bank.test: no disk"`); n != 1 || w.Stats().Failures != 4 {
 		t.Errorf("%d failures, %d lines:\n%s", w.Stats().Failures, n, log)
 	}
+	w.o.Histories = full{&others{Memory: w.memory}}
+	if w.deliver("bank.test", tls12); w.Stats().Failures != 6 {
+		t.Errorf("%d failures, want two more: of the destination and of the host", w.Stats().Failures)
+	}
+	w.o.Histories = sick{&others{Memory: w.memory}}
 	if _, err := w.Explain("bank.test"); err == nil || !strings.Contains(err.Error(), "no disk") {
 		t.Error(err)
 	}
@@ -199,6 +212,34 @@ To let the mail to bank.test go now: tlsratchet peer unpin --why 'REASON' destin
 	}
 }
 
+// TestSentDays: the newest 64 days are listed, the oldest of them first.
+func TestSentDays(t *testing.T) {
+	w := newWorld(t, nil)
+	for range tlsstate.Window + 9 {
+		w.deliver("bank.test", tls12)
+		w.days(1)
+	}
+	w.days(-1)
+	days := w.State().Sent.Days
+	for i := range days {
+		if want := tlsstate.DayOf(w.now) - tlsstate.Day(len(days)-1-i); days[i].Day != want {
+			t.Fatalf("row %d is of %s, want %s", i, days[i].Day, want)
+		}
+	}
+	if len(days) != tlsstate.Window {
+		t.Errorf("%d days", len(days))
+	}
+}
+
+// TestReleaseDay: what was released by now goes today.
+func TestReleaseDay(t *testing.T) {
+	for below, want := range map[int]string{0: "2026-11-29", 2: "2026-11-27", 3: "2026-11-26", 9: "2026-11-26"} {
+		if got := releaseOf(noon, &tlsstate.Verdict{Below: below}, 3); got != want {
+			t.Errorf("%d days below: %s, want %s", below, got, want)
+		}
+	}
+}
+
 // TestSentText: where most went in clear is first, and nothing is listed without need.
 func TestSentText(t *testing.T) {
 	w := newWorld(t, nil)
@@ -212,8 +253,9 @@ func TestSentText(t *testing.T) {
 		t.Error(got)
 	}
 	w.deliver("bank.test", tls12)
-	const levels = "  plaintext 0\n  weak     0\n  TLSv1.2  1\n  TLSv1.3  0\n"
-	if got := text(); got != "1 recipients on 1 days, 100.0 % encrypted.\n"+strings.Replace(levels, "plaintext 0", "none     0", 1) {
+	w.deliver("bank.test", tls12)
+	const levels = "  plaintext 0\n  weak     0\n  TLSv1.2  2\n  TLSv1.3  0\n"
+	if got := text(); got != "2 recipients on 1 days, 100.0 % encrypted.\n"+strings.Replace(levels, "plaintext 0", "none     0", 1) {
 		t.Error(got)
 	}
 	for n := range 9 {
