@@ -216,6 +216,48 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
+// TestStateIsSaved at once where nothing is sent: when a server wants to be left alone, and
+// when a notice that no destination gets begins.
+func TestStateIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := &disk{}
+		slow := &Destination{Name: "slow", Least: Warning, timeout: httpTimeout, try: func(context.Context, ...*Message) (string, error) {
+			time.Sleep(3 * time.Second)
+			return "", temporary{errDown, time.Hour}
+		}}
+		a := start(Options{Save: file.save}, slow)
+		time.Sleep(time.Minute)
+		a.Notice(Message{Key: "breaker", Severity: Info, Title: "x"})
+		time.Sleep(2 * savePause)
+		if s := file.read(t); len(s.Matters) != 1 {
+			t.Errorf("%d matters", len(s.Matters))
+		}
+		a.Change(changeOf(incident.Opened, stripped()))
+		time.Sleep(6 * time.Second)
+		if s := file.read(t); len(s.NotBefore) != 1 || len(s.Waiting["slow"]) != 1 {
+			t.Errorf("saved %+v", s)
+		}
+		closeAlerts(t, a)
+	})
+}
+
+// TestRepeatsWhatIsOpen: one that is open is repeated, and nothing is where none is.
+func TestRepeatsWhatIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for open, want := range []int{0, 1} {
+			r := &recorder{}
+			d := to(r, Info)
+			d.repeats = true
+			a := start(Options{Open: func() []incident.Incident { return []incident.Incident{numbered(1)}[:open] }}, d)
+			time.Sleep(repeatEvery + time.Second)
+			if n := len(r.messages) + len(r.repeats); n != want {
+				t.Errorf("%d open: sent %d times", open, n)
+			}
+			closeAlerts(t, a)
+		}
+	})
+}
+
 // TestRetryAfterIsBounded: a date far in the future in the file keeps no alert back for
 // more than an hour.
 func TestRetryAfterIsBounded(t *testing.T) {

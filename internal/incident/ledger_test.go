@@ -315,13 +315,47 @@ func TestReleasedOnce(t *testing.T) {
 	l := newLedger(5)
 	e := downgrade("192.0.2.1", noon)
 	l.onEvent(&e)
-	e.Decision.Outcome, e.Decision.Kind, e.Decision.State, e.Decision.Below = tlsstate.Learning, tlsstate.NoDowngrade, tlsstate.PinReleased, 3
+	e = *releasing("192.0.2.1")
+	if got := newLedger(5).onEvent(releasing("192.0.2.9")); len(got) != 1 || got[0].What != Released || !strings.HasPrefix(got[0].Words, "address:192.0.2.9 came ") {
+		t.Errorf("without an incident: %v", got)
+	}
 	for n, changes := range []bool{false, true, true} {
 		before := l.changes
 		e.Decision.Changes = changes
 		if got := l.onEvent(&e); len(got) != n%2 || changes != (l.changes > before) {
 			t.Errorf("message %d: %v, to be written: %t", n, got, l.changes > before)
 		}
+	}
+}
+
+// releasing is a message that changes a history whose pin is released.
+func releasing(name string) *ratchet.Event {
+	e := downgrade(name, noon)
+	e.Decision.Outcome, e.Decision.Kind, e.Decision.State, e.Decision.Below, e.Decision.Changes = tlsstate.Learning, tlsstate.NoDowngrade, tlsstate.PinReleased, 3, true
+	return &e
+}
+
+// TestRestored: whatever their order in the file and what it states of them, incidents are
+// in that of their numbers, no number is given again, and each message is to be written.
+func TestRestored(t *testing.T) {
+	l := newLedger(5)
+	var all []*Incident
+	for _, id := range []uint64{9, 3, 7} {
+		all = append(all, &Incident{ID: id, Identity: tlsstate.Identity{Kind: tlsstate.Address, Name: fmt.Sprintf("192.0.2.%d", id)}, Messages: 2, Reported: Reported{At: noon}})
+	}
+	l.restore(all, 0)
+	if l.all[0].ID != 3 || l.all[1].ID != 7 || l.all[2].ID != 9 {
+		t.Errorf("%v", l.all)
+	}
+	e, before := downgrade("192.0.2.7", noon), l.changes
+	e.Decision.Cap, e.Decision.Action = 0, 0
+	l.all[1].Kind = tlsstate.Stripped
+	if got := l.onEvent(&e); len(got) > 0 || l.changes != before+1 {
+		t.Errorf("%v, %d to be written", got, l.changes-before)
+	}
+	e = downgrade("192.0.2.8", noon)
+	if l.onEvent(&e); l.all[3].ID != 10 {
+		t.Errorf("the next number is %d", l.all[3].ID)
 	}
 }
 
