@@ -60,6 +60,9 @@ func openBolt(path string, patience time.Duration, replace replacement) (*boltDi
 			if found, err = verify(f); replace != nil {
 				f, found, err = replace(f, found, err)
 			}
+			if err == nil && found.fresh {
+				err = f.Truncate(0) // bbolt begins anew
+			}
 			if err != nil {
 				_ = f.Close()
 				return nil, err

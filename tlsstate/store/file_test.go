@@ -67,17 +67,26 @@ func TestWhatIsNoHistoryFile(t *testing.T) {
 	}
 }
 
+// Killed before it had its buckets, or of a disk that was full at the first start.
 func TestACreationThatWasCutShortIsBegunAgain(t *testing.T) {
-	path := newPath(t)
-	db, err := bolt.Open(path, 0o600, nil) // killed before it had its buckets
-	if err != nil || db.Close() != nil {
-		t.Fatal(err)
-	}
-	f := mustOpen(t, path, Options{})
-	mustMerge(t, f, peer(1), seen(6))
-	mustClose(t, f)
-	if f = mustOpen(t, path, Options{}); f.Len() != 1 {
-		t.Errorf("%d histories", f.Len())
+	for _, size := range []int64{-1, 4096, 8192, 12288} {
+		path := newPath(t)
+		db, err := bolt.Open(path, 0o600, nil)
+		if err != nil || db.Close() != nil {
+			t.Fatal(err)
+		}
+		if size > 0 {
+			if err := os.Truncate(path, size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var log lines
+		f := mustRecover(t, path, Options{Logger: log.logger()})
+		mustMerge(t, f, peer(1), seen(6))
+		mustClose(t, f)
+		if f = mustOpen(t, path, Options{}); f.Len() != 1 || len(log.with("level=")) > 0 || len(beside(t, path)) > 0 {
+			t.Errorf("of %d bytes: %d histories, logged %q, beside it %q", size, f.Len(), log.with("level="), beside(t, path))
+		}
 	}
 }
 

@@ -39,10 +39,13 @@ func verify(f *os.File) (census, error) {
 	// they take three times as long to come from the disk.
 	_, _ = io.Copy(io.Discard, f)
 	v, err := newVerifier(f, info.Size())
-	if err != nil {
-		return census{}, err
+	switch {
+	case err == nil:
+		return v.buckets()
+	case v != nil && v.meta.txid < 2: // nothing was ever committed
+		return census{fresh: true}, nil
 	}
-	return v.buckets()
+	return census{}, err
 }
 
 // maxDepth is deeper than any tree of ours: each page holds at least two.
@@ -63,7 +66,7 @@ func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
 		return nil, err
 	}
 	if m.pages < 4 || m.pages > uint64(size/m.pageSize) {
-		return nil, fmt.Errorf("%w: cut short: %d bytes, want %d pages of %d", ErrDamaged, size, m.pages, m.pageSize)
+		return &verifier{meta: m}, fmt.Errorf("%w: cut short: %d bytes, want %d pages of %d", ErrDamaged, size, m.pages, m.pageSize)
 	}
 	v := &verifier{r: r, meta: m, used: make([]uint64, m.pages/64+1)}
 	v.used[0] = 3 // the meta pages
