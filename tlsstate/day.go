@@ -45,14 +45,10 @@ type days = uint64
 func bit(ago int) days { return 1 << ago } // a shift by 64 and more is 0 in Go
 
 // slide moves the end of the window n days later.
-func slide(s days, n int) days {
-	return s << max(n, 0)
-}
+func slide(s days, n int) days { return s << max(n, 0) }
 
 // newest keeps the n newest days of a set.
-func newest(s days, n int) days {
-	return s & (1<<max(n, 0) - 1) // of 64 and more all
-}
+func newest(s days, n int) days { return s & (1<<max(n, 0) - 1) } // of 64 and more all
 
 // count returns how many days are in the set.
 func count(s days) int { return bits.OnesCount64(s) }

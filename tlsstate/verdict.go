@@ -138,10 +138,7 @@ const plaintextDays = 3
 // Words returns the protocol of the session as Postfix names it, or "none".
 // It is the peer's text and not clean.
 func (s Security) Words() string {
-	if s.Level == Plaintext {
-		return Plaintext.String()
-	}
-	if s.Protocol == "" {
+	if s.Level == Plaintext || s.Protocol == "" {
 		return s.Level.String()
 	}
 	return s.Protocol
