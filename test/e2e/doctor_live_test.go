@@ -228,9 +228,7 @@ func TestDoctorMendsSending(t *testing.T) {
 			}
 			tt.spoil(etc)
 			s.refresh()
-			if got := s.outcome("before@" + domain); got != tt.faulty {
-				t.Errorf("before: %s, want %s", got, tt.faulty)
-			}
+			s.comesTo(tt.faulty, "before", domain)
 			n := 0
 			for _, f := range doctorSays(t, etc, config) {
 				if f.Check == "sending" && f.Fix != "" {
@@ -239,10 +237,22 @@ func TestDoctorMendsSending(t *testing.T) {
 				}
 			}
 			s.refresh()
-			if got := s.outcome("after@" + domain); n != tt.fixes || got != want {
-				t.Errorf("after %d lines, want %d: %s, want %s", n, tt.fixes, got, want)
+			if s.comesTo(want, "after", domain); n != tt.fixes {
+				t.Errorf("%d lines, want %d", n, tt.fixes)
 			}
 		})
+	}
+}
+
+// comesTo sends messages until that becomes of one: a process from before a reload may
+// send once more.
+func (s *outbox) comesTo(want, local, domain string) {
+	s.t.Helper()
+	got := ""
+	for n := 0; got != want; n++ {
+		if got = s.outcome(fmt.Sprintf("%s%d@%s", local, n, domain)); n > 50 {
+			s.t.Fatalf("%s: %s, want %s", local, got, want)
+		}
 	}
 }
 
