@@ -136,7 +136,7 @@ func (s *sight) asked(seen uint64, now time.Time) {
 	s.last = now
 }
 
-// blind returns why nothing is held of which this much, and no more, was ever seen, or "".
+// blind returns why nothing is held, or "": Postfix asks, but seen has not grown for long.
 func (s *sight) blind(seen uint64, now time.Time, what string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
