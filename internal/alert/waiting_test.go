@@ -250,6 +250,7 @@ func TestRepeatsWhatIsOpen(t *testing.T) {
 			d.repeats = true
 			a := start(Options{Open: func() []incident.Incident { return []incident.Incident{numbered(1)}[:open] }}, d)
 			time.Sleep(repeatEvery + time.Second)
+			synctest.Wait()
 			if n := len(r.messages) + len(r.repeats); n != want {
 				t.Errorf("%d open: sent %d times", open, n)
 			}
