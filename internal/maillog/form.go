@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -58,12 +57,10 @@ func (s *source) unread() error {
 		}
 	}
 	if s.first == math.MaxInt64 {
-		return fmt.Errorf("%s: %w", s.Name, errNoLog)
+		return fmt.Errorf("%s: no line in its first 64 KiB has a date: this is no log, or not in plain text or UTF-8", s.Name)
 	}
 	return nil
 }
-
-var errNoLog = errors.New("no line in its first 64 KiB has a date: this is no log, or not in plain text or UTF-8")
 
 // unreadable are forms that are not read, with what to pass instead.
 var unreadable = []struct {

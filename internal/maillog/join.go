@@ -254,10 +254,7 @@ func (j *joiner) gap(e *event, of *origin) {
 // makeRoom bounds the sessions that are kept: first those that ended or were
 // silent too long go, then all.
 func (j *joiner) makeRoom(now int64) {
-	for _, silence := range []int64{patience, 0} {
-		if len(j.sessions) < maxSessions {
-			return
-		}
+	for silence := int64(patience); len(j.sessions) >= maxSessions; silence -= patience {
 		for p, s := range j.sessions {
 			if !s.open || s.last <= now-silence {
 				j.finish(s, nil)

@@ -3,7 +3,6 @@ package maillog
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"hash/maphash"
@@ -55,8 +54,6 @@ func (m *merger) begin(ctx context.Context, s *source) bool {
 	return s.next(&m.stats)
 }
 
-var errDisorder = errors.New("its lines go back in time by more than a day, and were read in their order: give rotated logs as files of their own")
-
 // read joins the events of a source up to a time. It returns false at the end of
 // the source.
 func (m *merger) read(s *source, until int64) bool {
@@ -68,7 +65,7 @@ func (m *merger) read(s *source, until int64) bool {
 		}
 		if e.at+day < s.at && !s.disorder {
 			s.disorder = true
-			m.stats.Problems = append(m.stats.Problems, fmt.Errorf("%s: %w", s.Name, errDisorder))
+			m.stats.Problems = append(m.stats.Problems, fmt.Errorf("%s: its lines go back in time by more than a day, and were read in their order: give rotated logs as files of their own", s.Name))
 		}
 		s.last = e.at
 		of := m.origin(e.source)

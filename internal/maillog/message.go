@@ -40,15 +40,12 @@ type event struct {
 }
 
 var (
-	connectFrom    = []byte("connect from ")
-	disconnectFrom = []byte("disconnect from ")
-	serverName     = []byte(" to ")
-	clientIs       = []byte("client=")
-	space          = []byte(" ")
-	equals         = []byte("=")
-	withCipher     = []byte(" with cipher ")
-	saslField      = []byte(", sasl_")
-	origField      = []byte(", orig_")
+	serverName = []byte(" to ")
+	clientIs   = []byte("client=")
+	space      = []byte(" ")
+	withCipher = []byte(" with cipher ")
+	saslField  = []byte(", sasl_")
+	origField  = []byte(", orig_")
 )
 
 // openings are how the messages of interest begin, but for those with a queue id.
@@ -57,8 +54,8 @@ var openings = []struct {
 	kind    kind
 	trusted bool
 }{
-	{connectFrom, kindConnect, false},
-	{disconnectFrom, kindDisconnect, false},
+	{[]byte("connect from "), kindConnect, false},
+	{[]byte("disconnect from "), kindDisconnect, false},
 	{[]byte("SSL_accept error from "), kindFailure, false},
 	{[]byte("Anonymous TLS connection established from "), kindTLS, false},
 	{[]byte("Untrusted TLS connection established from "), kindTLS, false},
@@ -221,7 +218,7 @@ func (e *event) disconnect(b []byte) bool {
 	for more {
 		var field []byte
 		field, rest, more = bytes.Cut(rest, space)
-		name, count, ok := bytes.Cut(field, equals)
+		name, count, ok := bytes.Cut(field, []byte("="))
 		if !ok {
 			return false
 		}

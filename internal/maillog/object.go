@@ -179,9 +179,7 @@ func (p *parser) recordTime(r *record) bool {
 		at, _, ok = p.clock.read(append(slices.Clip(date), ' '))
 		r.yearless = ok && p.clock.yearless
 	}
-	if ok {
-		r.at = at
-	}
+	r.at = at
 	return ok
 }
 

@@ -11,7 +11,6 @@ import (
 type queue struct {
 	first, last *group
 	length      int
-	free        *group // to be used again
 }
 
 const (
@@ -24,12 +23,7 @@ const (
 
 // add returns a new group at the end of the queue.
 func (q *queue) add() *group {
-	g := q.free
-	if g == nil {
-		g = &group{}
-	}
-	q.free = g.next
-	*g = group{}
+	g := &group{}
 	if q.first == nil {
 		q.first = g
 	} else {
@@ -66,5 +60,4 @@ func (j *joiner) emit() {
 	} else if g.Messages > 0 {
 		j.stats.Future++
 	}
-	g.next, q.free = q.free, g
 }

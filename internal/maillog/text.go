@@ -30,12 +30,11 @@ const (
 
 var (
 	smtpdTag = []byte("/smtpd[")
-	smtpWord = []byte("smtp")
 	qmgrWord = []byte("/qmgr")
 	removed  = []byte(": removed")
 	tagEnd   = []byte("]:")
 
-	wordsOfInterest = append([][]byte{smtpWord, qmgrWord, []byte("/error"), []byte("/retry"), []byte("dropped='"), []byte("discarded")}, dropNotes...)
+	wordsOfInterest = append([][]byte{[]byte("smtp"), qmgrWord, []byte("/error"), []byte("/retry"), []byte("dropped='"), []byte("discarded")}, dropNotes...)
 )
 
 // parser reads the lines of one source.

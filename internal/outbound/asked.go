@@ -40,11 +40,6 @@ const (
 	logGrain = 1100 * time.Millisecond
 )
 
-func newAsked() *asked {
-	by, _ := simplelru.NewLRU[uint32, []lookup](maxAskers, nil) // its error is a size of 0
-	return &asked{by: by}
-}
-
 // note remembers a look-up. The process is 0 if it is not known.
 func (a *asked) note(pid uint32, l lookup) {
 	a.ever.Store(true)

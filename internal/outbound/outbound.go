@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
@@ -57,7 +59,7 @@ type Outbound struct {
 	shared   ratchet.Shared // nil for a memory of this host's own
 	settings atomic.Pointer[Settings]
 	names    names
-	asked    *asked
+	asked    asked
 	outage   outage
 	waiting  waiting
 	tally    sentTally
@@ -69,7 +71,8 @@ type Outbound struct {
 // New returns an Outbound. What was kept of an earlier one is given to
 // [Outbound.Restore].
 func New(o Options) *Outbound {
-	b := &Outbound{o: o, asked: newAsked()}
+	b := &Outbound{o: o}
+	b.asked.by, _ = simplelru.NewLRU[uint32, []lookup](maxAskers, nil) // its error is a size of 0
 	b.shared, _ = o.Histories.(ratchet.Shared)
 	b.outage.report = o.Outage
 	b.settings.Store(&o.Settings)
