@@ -58,7 +58,9 @@ func TestPermission(t *testing.T) {
 		"in a table of master.cf":   {filtered, filter + "rewrite unix - - y - - trivial-rewrite -o { transport_maps = regexp:${config_directory}/routes }\n", "scan/unix/smtp_tls_security_level in"},
 		"the usual way":             {filtered + "\ndefault_transport = scan:[192.0.2.1]", filter, "scan/unix/smtp_tls_security_level in"},
 		"the way of relay_domains":  {filtered + "\nrelay_transport = $content_filter", filter, "scan/unix/smtp_tls_security_level in"},
-		"dane, by master.cf's name": {"smtp_tls_security_level = may\nrelay_level = dane", services + "relay unix - - y - - smtp -o smtp_tls_security_level=$relay_level\n", "relay/unix/smtp_tls_security_level in"},
+		"dane, by a parameter that master.cf sets": {"level = may\nsmtp_tls_security_level = $level", services + "relay unix - - y - - smtp -o level=dane\n", "relay/unix/smtp_tls_security_level in"},
+		"of before, in capitals":                   {"smtp_use_tls = YES", services, ""},
+		"dane, by master.cf's name":                {"smtp_tls_security_level = may\nrelay_level = dane", services + "relay unix - - y - - smtp -o smtp_tls_security_level=$relay_level\n", "relay/unix/smtp_tls_security_level in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,7 +26,30 @@ func readRoutes(ctx context.Context, dir string) (r routes, err error) {
 		}
 		*of.all = postconf.Settings(text)
 	}
-	return r, nil
+	return r, r.follow(ctx, dir)
+}
+
+// follow adds to what master.cf overrides what changes with it: parameters that name
+// one in their values.
+func (r routes) follow(ctx context.Context, dir string) error {
+	options := make(map[string][]string) // of a service
+	for key, value := range r.overrides {
+		if name := path.Base(key); strings.HasSuffix(path.Dir(key), "/unix") {
+			options[path.Dir(key)] = append(options[path.Dir(key)], "-o", name+"="+value)
+		}
+	}
+	for service, args := range options {
+		text, err := postconf.Ask(ctx, dir, append(args, "-x")...)
+		if err != nil {
+			return err
+		}
+		for name, value := range postconf.Settings(text) {
+			if value != r.main[name] {
+				r.overrides[service+"/"+name] = value
+			}
+		}
+	}
+	return nil
 }
 
 // levels returns the TLS levels by where they stand. One in master.cf is left out where
@@ -35,9 +59,9 @@ func (r routes) levels() map[string]string {
 	levels := map[string]string{level: r.main[level]}
 	switch {
 	case r.main[level] != "":
-	case r.main["smtp_enforce_tls"] == "yes": // of Postfix 2.2
+	case strings.EqualFold(r.main["smtp_enforce_tls"], "yes"): // of Postfix 2.2
 		levels[level] = "encrypt"
-	case r.main["smtp_use_tls"] == "yes":
+	case strings.EqualFold(r.main["smtp_use_tls"], "yes"):
 		levels[level] = "may"
 	}
 	for where, is := range r.overrides {
