@@ -3,6 +3,7 @@ package maillog
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -16,6 +17,9 @@ type deliveries struct{ all []string }
 
 func (d *deliveries) Delivered(v *Delivery) {
 	use := [...]string{"unknown", "clear", v.Security.Level.String()}[v.TLS]
+	if _, err := netip.ParseAddr(v.Addr); err != nil && v.Host != "" {
+		use += " at " + v.Addr
+	}
 	s := fmt.Sprintf("%s %s %s %s", v.QueueID, v.Domain, v.Host, use)
 	for _, flag := range []struct {
 		on   bool
@@ -103,6 +107,8 @@ func TestDeliveries(t *testing.T) {
 		{"3.11, TLS", []string{tls13, strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"3.11, the line of TLS is lost", []string{strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test unknown"},
 		{"a line of TLS that was cut behind the version", []string{tls13[:strings.Index(tls13, " with cipher")], sent}, "4Q1 bank.test mx.bank.test unknown"},
+		{"TLS, then a handshake that failed, then clear", []string{tls13, "4Q1: Cannot start TLS: handshake failure", sent}, "4Q1 bank.test mx.bank.test clear"},
+		{"TLS, by a version that writes more behind the relay", []string{strings.Replace(tls13, ":25:", ":25 to x:", 1), sent}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"a message of one word", []string{tls13, "x", sent}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"no recipient", []string{tls13, strings.Replace(sent, "ann@bank.test", "", 1), next}, "4Q1  mx.bank.test TLSv1.3|4Q2 bank.test mx.bank.test clear"},
 		{"a recipient without a name", []string{tls13, strings.Replace(sent, "ann@", `""@`, 1), next}, "4Q1 bank.test mx.bank.test TLSv1.3|4Q2 bank.test mx.bank.test clear"},

@@ -144,18 +144,21 @@ func TestTurn(t *testing.T) {
 func TestIncomplete(t *testing.T) {
 	const from = "connect from a[192.0.2.1]"
 	for text, want := range map[string]string{
-		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - [x y=\"z\"] " + from:                                                                  "mx postfix/smtpd",
-		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - [x " + from:                                                                           "",
-		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - -":                                                                                    "",
-		`{"date":1795341600,"ident":"postfix/smtpd","pid":"7","message":"` + from + `"}`:                                                       "- postfix/smtpd",
-		`{"date":0,"host":"mx","ident":"postfix/smtpd","pid":"7","message":"` + from + `"}`:                                                    "",
-		`{"ISODATE":"2026-11-22T10:00:00Z","DATE":"Mar  1 10:00:00","HOST":"mx","PROGRAM":"postfix/smtpd","PID":"7","MESSAGE":"` + from + `"}`: "mx postfix/smtpd",
-		"Nov 22 10:00:00 mx postfix/smtpd[7]: [ID 1 mail.info] " + from:                                                                        "mx postfix/smtpd",
-		"Nov 22 10:00:00 mx postfix/smtpd[7]: [x] " + from:                                                                                     "",
-		"Nov 22 10:00:00  postfix/smtpd[7]: " + from:                                                                                           "",
-		"Nov 22 10:00:00 mx x[1]postfix/smtpd[7]: " + from:                                                                                     "mx x[1]postfix/smtpd",
-		"\t  Nov 22 10:00:00 mx postfix/smtpd[7]: " + from:                                                                                     "mx postfix/smtpd",
-		"Nov 22 10:00:00 mx postfix/smtpd[7]: " + from + "\nNov 22 10:00:00 mx postfix/smtpd\n":                                                "mx postfix/smtpd",
+		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - [x y=\"z\"] " + from:            "mx postfix/smtpd",
+		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - [x " + from:                     "",
+		"<22>1 2026-11-22T10:00:00Z mx postfix/smtpd 7 - -":                              "",
+		`{"date":1795341600,"ident":"postfix/smtpd","pid":"7","message":"` + from + `"}`: "- postfix/smtpd",
+		`{"date":1795341600,"host":"mx","ident":"postfix/smtpd","pid":"7","message":"` + from + `"}` + "\n" + `{"date":1795341600,"host":"mx","ident":"postfix/smtpd","message":"` + from + `"}`: "mx postfix/smtpd",
+		`{"date":1795341600,"host":"mx","ident":"postfix/smtpd","pid":"7","msg":"x","message":"` + from + `"}`:                                                                                   "mx postfix/smtpd",
+		`{"__REALTIME_TIMESTAMP":"1795341600000000","SYSLOG_IDENTIFIER":"postfix/smtpd","_PID":"7","MESSAGE":"` + from + `"}`:                                                                    "",
+		`{"date":0,"host":"mx","ident":"postfix/smtpd","pid":"7","message":"` + from + `"}`:                                                                                                      "",
+		`{"ISODATE":"2026-11-22T10:00:00Z","DATE":"Mar  1 10:00:00","HOST":"mx","PROGRAM":"postfix/smtpd","PID":"7","MESSAGE":"` + from + `"}`:                                                   "mx postfix/smtpd",
+		"Nov 22 10:00:00 mx postfix/smtpd[7]: [ID 1 mail.info] " + from:                                                                                                                          "mx postfix/smtpd",
+		"Nov 22 10:00:00 mx postfix/smtpd[7]: [x] " + from:                                                                                                                                       "",
+		"Nov 22 10:00:00  postfix/smtpd[7]: " + from:                                                                                                                                             "",
+		"Nov 22 10:00:00 mx x[1]postfix/smtpd[7]: " + from:                                                                                                                                       "mx x[1]postfix/smtpd",
+		"\t  Nov 22 10:00:00 mx postfix/smtpd[7]: " + from:                                                                                                                                       "mx postfix/smtpd",
+		"Nov 22 10:00:00 mx postfix/smtpd[7]: " + from + "\nNov 22 10:00:00 mx postfix/smtpd\n":                                                                                                  "mx postfix/smtpd",
 	} {
 		got := ""
 		for _, e := range parsed(t, []byte(text)).events {

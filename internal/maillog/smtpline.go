@@ -86,9 +86,6 @@ type status struct {
 	waited, ended bool
 }
 
-// mayWait is how many seconds that is by default (minimal_backoff_time).
-const mayWait = 300
-
 // statusLine reads "4Q1: to=<a@b>, orig_to=<c@d>, relay=H[A]:P, conn_use=2,
 // delay=1, delays=0/0/0/0, tls=may, dsn=2.0.0, status=sent (…)". Strangers choose
 // the addresses, and what is in parentheses: it is read from the left. whole is false
@@ -161,7 +158,7 @@ func (s *status) delays(text string) {
 		if err == nil && i >= 2 && seconds < 1e6 {
 			s.Took += time.Duration(seconds * float64(time.Second))
 		}
-		s.waited = s.waited || i == 0 && seconds >= mayWait
+		s.waited = s.waited || i == 0 && seconds >= 300 // minimal_backoff_time by default
 		if i == 1 || i == 2 {
 			s.connect += n + "/"
 		}
