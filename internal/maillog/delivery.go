@@ -2,6 +2,7 @@ package maillog
 
 import (
 	"bytes"
+	"cmp"
 	"path"
 	"time"
 
@@ -164,10 +165,7 @@ func (d *Deliveries) sender(name string, at time.Time) *sender {
 			clear(d.hosts)
 			d.clients, d.gap = 0, at.Add(time.Second)
 		}
-		s = &sender{Deliveries: d, name: name, processes: make(map[uint32]*client), gap: d.gap}
-		if s.gap.IsZero() {
-			s.gap = at.Add(time.Second)
-		}
+		s = &sender{Deliveries: d, name: name, processes: make(map[uint32]*client), gap: cmp.Or(d.gap, at.Add(time.Second))}
 		d.hosts[name] = s
 	}
 	return s
@@ -250,8 +248,13 @@ func (s *sender) final(at time.Time, pid uint32, p *client, line *status) {
 	// Delays are rounded to two digits; the time of a line is cut to seconds.
 	began := at.Add(-line.Took - line.Took/10 - 200*time.Millisecond)
 	line.At, line.From, line.PID, line.Skipped = at, s.name, pid, p.skipped
-	if line.Refusal == NoRefusal && line.Status == Deferred {
-		line.Refusal = p.refusal(line)
+	_, encrypted := p.tls[line.relay]
+	switch {
+	case line.Refusal != NoRefusal || line.Status != Deferred:
+	case p.broken:
+		line.Refusal = Handshake
+	case line.waited && (p.ended || encrypted && line.ended):
+		line.Refusal = Ended
 	}
 	p.finish(line, began.Truncate(time.Second), began.After(s.gap))
 	if s.out = line.Delivery; line.Status != Sent {

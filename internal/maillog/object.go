@@ -173,13 +173,12 @@ func (p *parser) parts(r *record) bool {
 }
 
 // recordTime reads the time of a record.
-func (p *parser) recordTime(r *record) bool {
-	at, ok := p.texts.at()
+func (p *parser) recordTime(r *record) (ok bool) {
+	r.at, ok = p.texts.at()
 	if date := p.texts.text("DATE"); !ok && date != nil {
-		at, _, ok = p.clock.read(append(slices.Clip(date), ' '))
+		r.at, _, ok = p.clock.read(append(slices.Clip(date), ' '))
 		r.yearless = ok && p.clock.yearless
 	}
-	r.at = at
 	return ok
 }
 

@@ -56,18 +56,6 @@ func (p *client) finish(s *status, began time.Time, known bool) {
 	p.skipped, p.broken, p.ended = nil, false, false
 }
 
-// refusal returns what a delivery was deferred for whose own line names no refusal.
-func (p *client) refusal(s *status) Refusal {
-	_, encrypted := p.tls[s.relay]
-	switch {
-	case p.broken:
-		return Handshake
-	case s.waited && (p.ended || encrypted && s.ended):
-		return Ended
-	}
-	return NoRefusal
-}
-
 // doubt notes that the encrypted connections to a host, or "" for all, may have ended.
 func (p *client) doubt(host string) {
 	for relay := range p.tls {

@@ -33,10 +33,9 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 	v := stripped(h, tlsstate.DayOf(now), rule)
 	e = Explanation{Destination: domain, Encrypt: b.holds(n, h, now)}
 	add := func(format string, args ...any) { e.Rules = append(e.Rules, fmt.Sprintf(format, args...)) }
-	switch {
-	case h.Last == 0:
+	if h.Last == 0 {
 		add("No delivery to %s is known.", domain)
-	default:
+	} else {
 		add("Deliveries to %s are known from %s to %s.", domain, h.First, h.Last)
 	}
 	add("%s", pinWords(&v, s))

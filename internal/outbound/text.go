@@ -32,11 +32,11 @@ func (o *Overview) Write(w io.Writer, now time.Time) {
 	if o.Outage.Override != "" {
 		fmt.Fprintf(w, "Override: %s.\n", overrideWords[o.Outage.Override])
 	}
-	if len(o.Waiting) == 0 {
+	if len(o.Waiting) > 0 {
+		writeWaiting(w, o.Waiting)
+	} else {
 		fmt.Fprintln(w, "No destination fails.")
-		return
 	}
-	writeWaiting(w, o.Waiting)
 }
 
 func writeWaiting(w io.Writer, all []Waiting) {
