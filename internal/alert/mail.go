@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/smtp"
 	"net/textproto"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"tlsratchet/internal/clean"
+	"tlsratchet/internal/selfcheck"
 )
 
 // mailer sends messages by SMTP to one recipient, from the null sender, so that
@@ -65,72 +65,82 @@ func cleanError(err error) error {
 	return err
 }
 
-// converse is one SMTP session on a connection.
+// converse is one SMTP session on a connection: not by net/smtp, which overlooks an
+// offer of STARTTLS in lower case.
 func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
-	host, _, _ := net.SplitHostPort(m.server)
-	c, err := smtp.NewClient(conn, host)
+	c := textproto.NewConn(conn)
+	if _, _, err := c.ReadResponse(220); err != nil {
+		return "", err
+	}
+	ehlo, err := hello(c, msg.Host)
+	if server, isTCP := conn.RemoteAddr().(*net.TCPAddr); err == nil && (!isTCP || !server.IP.IsLoopback()) {
+		c, err = m.encrypt(c, conn, msg.Host, selfcheck.Offers(ehlo))
+	}
 	if err != nil {
 		return "", err
 	}
-	if err := c.Hello(msg.Host); err != nil {
+	if _, err := command(c, 250, "MAIL FROM:<>"); err != nil {
 		return "", err
 	}
-	if server, isTCP := conn.RemoteAddr().(*net.TCPAddr); !isTCP || !server.IP.IsLoopback() {
-		if err := m.encrypt(c, host); err != nil {
-			return "", err
-		}
-	}
-	if err := command(c, 250, "MAIL FROM:<>"); err != nil {
-		return "", err
-	}
-	if err := c.Rcpt(m.to); err != nil {
+	if _, err := command(c, 25, "RCPT TO:<"+m.to+">"); err != nil { // or 251
 		return "", err
 	}
 	answer, err := data(c, m.compose(msg, time.Now()))
 	if err == nil {
-		_ = c.Quit() // the message was accepted
+		_, _ = command(c, 221, "QUIT") // the message was accepted
 	}
 	return answer, err
 }
 
+// hello greets the server, and returns its reply.
+func hello(c *textproto.Conn, host string) (reply string, err error) {
+	if reply, err = command(c, 250, "EHLO "+host); err != nil {
+		return command(c, 250, "HELO "+host)
+	}
+	return reply, nil
+}
+
 // encrypt is opportunistic, as between mail servers: unauthenticated TLS is better
 // than none (RFC 7435). But a server that offered STARTTLS once must go on.
-func (m mailer) encrypt(c *smtp.Client, host string) error {
-	offered, _ := c.Extension("STARTTLS")
+func (m mailer) encrypt(c *textproto.Conn, conn net.Conn, host string, offered bool) (*textproto.Conn, error) {
 	if !offered && m.encrypted.Load() {
-		return errors.New("STARTTLS is not offered any more; alerts are not sent in clear: restart tlsratchet if this server has turned it off")
+		return nil, errors.New("STARTTLS is not offered any more; alerts are not sent in clear: restart tlsratchet if this server has turned it off")
 	}
 	if !offered {
-		return nil
+		return c, nil
 	}
-	err := c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true})
+	if _, err := command(c, 220, "STARTTLS"); err != nil {
+		return nil, err
+	}
+	name, _, _ := net.SplitHostPort(m.server)
+	c = textproto.NewConn(tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}))
+	_, err := hello(c, host)
 	if err == nil {
 		m.encrypted.Store(true)
 	}
-	return err
+	return c, err
 }
 
-// command sends a command and reads its reply. [smtp.Client.Mail] would ask for
-// SMTPUTF8, which a mail in ASCII must not require.
-func command(c *smtp.Client, want int, line string) error {
-	if err := c.Text.PrintfLine("%s", line); err != nil {
-		return err
+// command sends a command and reads its reply.
+func command(c *textproto.Conn, want int, line string) (text string, err error) {
+	if err := c.PrintfLine("%s", line); err != nil {
+		return "", err
 	}
-	_, _, err := c.Text.ReadResponse(want)
-	return err
+	_, text, err = c.ReadResponse(want)
+	return text, err
 }
 
 // data sends the message, and returns the server's reply.
-func data(c *smtp.Client, message []byte) (string, error) {
-	if err := command(c, 354, "DATA"); err != nil {
+func data(c *textproto.Conn, message []byte) (string, error) {
+	if _, err := command(c, 354, "DATA"); err != nil {
 		return "", err
 	}
-	w := c.Text.DotWriter()
+	w := c.DotWriter()
 	_, _ = w.Write(message) // Close returns its error too
 	if err := w.Close(); err != nil {
 		return "", err
 	}
-	code, text, err := c.Text.ReadResponse(250)
+	code, text, err := c.ReadResponse(250)
 	return clean.Text(fmt.Sprintf("%d %s", code, text), maxShown), err
 }
 

@@ -260,6 +260,26 @@ func TestMailInClear(t *testing.T) {
 	}
 }
 
+// TestMailOfferInAnyCase: a keyword of EHLO is in any case (RFC 5321 section 2.4): one
+// in lower case must not send our alerts in clear.
+func TestMailOfferInAnyCase(t *testing.T) {
+	site := httptest.NewTLSServer(http.NotFoundHandler())
+	defer site.Close()
+	for _, offered := range []string{"starttls", "StartTLS", "STARTTLS \r\n250-size 10240000"} {
+		client, server := net.Pipe() // not on loopback
+		s := &mailServer{answers: map[string]string{"EHLO": "250-mx.test\r\n250-" + offered + "\r\n250 8bitmime"}, tls: site.TLS}
+		var served sync.WaitGroup
+		served.Go(func() { s.serve(server) })
+		_, err := mailer{"mail.example:25", "", "ann@here.example", new(atomic.Bool)}.converse(client, testMessage("mail"))
+		_ = client.Close()
+		served.Wait()
+		want := "EHLO mail\nSTARTTLS\nEHLO mail\nMAIL FROM:<>\nRCPT TO:<ann@here.example>\nDATA\nQUIT"
+		if dialogue, _ := s.got(); err != nil || dialogue != want {
+			t.Errorf("%q: %v, the conversation:\n%s", offered, err, dialogue)
+		}
+	}
+}
+
 // TestMailIsTriedAgain when it was refused for now.
 func TestMailIsTriedAgain(t *testing.T) {
 	s := newMailServer(t, map[string]string{"MAIL FROM:<>": "451 later"})

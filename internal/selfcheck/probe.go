@@ -53,7 +53,7 @@ func (r *Result) session(ctx context.Context, conn net.Conn) error {
 		return fmt.Errorf("EHLO: %w", err)
 	}
 	r.Reachable = true
-	if r.Offered = offers(ehlo); !r.Offered {
+	if r.Offered = Offers(ehlo); !r.Offered {
 		_, _, _ = ask(text, 221, "QUIT")
 		return ErrNotOffered
 	}
@@ -112,9 +112,9 @@ func tidy(err error) error {
 	return err
 }
 
-// offers reports whether a reply to EHLO has STARTTLS (RFC 3207 section 3): its
+// Offers reports whether a reply to EHLO has STARTTLS (RFC 3207 section 3): its
 // first line is a greeting.
-func offers(ehlo string) bool {
+func Offers(ehlo string) bool {
 	_, keywords, _ := strings.Cut(ehlo, "\n")
 	for line := range strings.SplitSeq(keywords, "\n") {
 		if keyword, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.EqualFold(keyword, "STARTTLS") {
