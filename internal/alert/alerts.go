@@ -19,8 +19,8 @@ import (
 type Options struct {
 	// Host is this host's name, for the messages.
 	Host string
-	// PerHour is how many messages an hour are sent one by one, of incidents and
-	// of notices each: 1 or more.
+	// PerHour is how many messages an hour are sent one by one, of incidents, of
+	// notes without an incident and of notices each: 1 or more.
 	PerHour int
 	// State is that of the last run. Save saves it whenever it changed; it is called
 	// by one goroutine, and may block.
@@ -65,13 +65,14 @@ type Alerts struct {
 	mu      sync.Mutex
 	closed  bool
 	workers []*worker
-	// incidents and notices limit what is sent one by one: neither must use up
-	// the limit of the other.
-	incidents, notices *rate.Limiter
-	held               held
-	matters            map[string]Matter
-	known              []string        // the names of the destinations
-	boxes              map[string]*box // by the names of the destinations, and of former ones
+	// incidents, notes and notices limit what is sent one by one: none must use up
+	// the limit of another.
+	incidents, notes, notices *rate.Limiter
+
+	held    held
+	matters map[string]Matter
+	known   []string        // the names of the destinations
+	boxes   map[string]*box // by the names of the destinations, and of former ones
 }
 
 // New returns alerts without destinations: see SetDestinations.
@@ -79,7 +80,7 @@ func New(o Options) *Alerts {
 	a := &Alerts{
 		host: o.Host, log: o.Log, open: o.Open, save: o.Save, matters: make(map[string]Matter), boxes: make(map[string]*box),
 		changed: make(chan struct{}, 1), ended: make(chan struct{}), saved: make(chan struct{}),
-		incidents: rate.NewLimiter(0, burst), notices: rate.NewLimiter(0, burst),
+		incidents: rate.NewLimiter(0, burst), notes: rate.NewLimiter(0, burst), notices: rate.NewLimiter(0, burst),
 	}
 	a.SetPerHour(o.PerHour)
 	a.restore(o.State)
@@ -89,9 +90,9 @@ func New(o Options) *Alerts {
 
 // SetPerHour replaces the [Options.PerHour].
 func (a *Alerts) SetPerHour(n int) {
-	limit := rate.Every(time.Hour / time.Duration(n))
-	a.incidents.SetLimit(limit)
-	a.notices.SetLimit(limit)
+	for _, l := range []*rate.Limiter{a.incidents, a.notes, a.notices} {
+		l.SetLimit(rate.Every(time.Hour / time.Duration(n)))
+	}
 }
 
 // SetDestinations replaces the destinations. The old ones try once more to deliver
@@ -155,7 +156,7 @@ func (a *Alerts) Change(c incident.Change) {
 	m := messageOf(&c, a.host)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.emit(a.incidents, m)
+	a.emit(m)
 }
 
 // Notice reports what is no incident: the breaker, the self-check, the sending
@@ -170,15 +171,21 @@ func (a *Alerts) Notice(n Message) {
 	defer a.mu.Unlock()
 	if a.isNews(m) {
 		loop.Wake(a.changed)
-		a.emit(a.notices, m)
+		a.emit(m)
 	}
 }
 
 // emit queues a message for the destinations, or holds it back for the digest.
 // What no destination gets does not count for the limit. The caller holds the lock.
-func (a *Alerts) emit(limit *rate.Limiter, m *Message) {
+func (a *Alerts) emit(m *Message) {
 	wanted := slices.ContainsFunc(a.workers, func(w *worker) bool { return w.to.wants(m) })
-	gathering := limit == a.incidents && a.held.Messages > a.held.By[WhatNotice] // in order
+	limit, gathering := a.notes, false
+	switch {
+	case m.Incident != nil:
+		limit, gathering = a.incidents, a.held.incidents // in order
+	case m.What == WhatNotice:
+		limit = a.notices
+	}
 	switch {
 	case !wanted: // as after the end
 		return

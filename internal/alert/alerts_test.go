@@ -183,22 +183,37 @@ func TestDigestKeepsItsID(t *testing.T) {
 	})
 }
 
-// TestNoticesHoldNothingBack: many notices at once do not hold back an incident.
-func TestNoticesHoldNothingBack(t *testing.T) {
+// TestNotesHoldNothingBack: many notices, or notes of new pins, hold back neither an
+// incident nor each other.
+func TestNotesHoldNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &recorder{}
-		a := start(Options{}, to(r, Info))
-		for n := range burst + 1 {
-			a.Notice(Message{Key: fmt.Sprint("key", n), Title: "x"})
+		notice := func(a *Alerts, n int) { a.Notice(Message{Key: fmt.Sprint("key", n), Title: "x"}) }
+		note := func(a *Alerts, n int) {
+			a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: numbered(n).Identity})
 		}
-		synctest.Wait()
-		r.sent()
-		a.Change(changeOf(incident.Opened, numbered(1)))
-		synctest.Wait()
-		if got := r.sent(); got != "opened" {
-			t.Errorf("got %q", got)
+		for _, many := range []func(*Alerts, int){notice, note} {
+			r := &recorder{}
+			a := start(Options{}, to(r, Info))
+			for n := range burst + 1 {
+				many(a, n)
+			}
+			synctest.Wait()
+			if n := len(strings.Fields(r.sent())); n != burst {
+				t.Errorf("%d at first, want %d", n, burst)
+			}
+			a.Change(changeOf(incident.Opened, numbered(1)))
+			synctest.Wait()
+			if got := r.sent(); got != "opened" {
+				t.Errorf("got %q", got)
+			}
+			notice(a, 100)
+			note(a, 100)
+			synctest.Wait()
+			if n := len(strings.Fields(r.sent())); n != 1 {
+				t.Errorf("%d of a notice and a note, want that of the other kind", n)
+			}
+			closeAlerts(t, a)
 		}
-		closeAlerts(t, a)
 	})
 }
 

@@ -18,7 +18,8 @@ const few = 10
 // held collects messages for a digest.
 type held struct {
 	Digest
-	worst Severity
+	worst     Severity
+	incidents bool // some are of incidents
 	// strongest are those with the strongest evidence, strongest first, one of each
 	// matter: whoever makes many weak alerts must not hide the one that counts.
 	strongest []*Message
@@ -32,7 +33,7 @@ func (h *held) add(m *Message) {
 	h.Messages++
 	h.By[m.What]++
 	h.BySeverity[m.Severity.String()]++
-	h.worst = max(h.worst, m.Severity)
+	h.worst, h.incidents = max(h.worst, m.Severity), h.incidents || m.Incident != nil
 	h.strongest = slices.DeleteFunc(h.strongest, func(o *Message) bool { return o.Key == m.Key })
 	h.strongest = append(h.strongest, m)
 	slices.SortStableFunc(h.strongest, byStrength) // of equal ones the first comes first
