@@ -259,6 +259,33 @@ func TestRepeatsWhatIsOpen(t *testing.T) {
 	})
 }
 
+// TestRepeatHeedsRetryAfter: an Alertmanager that names a time is sent nothing until then, and
+// is left alone after a restart too.
+func TestRepeatHeedsRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, file := &recorder{err: temporary{errDown, 10 * time.Minute}}, &disk{}
+		d := to(r, Info)
+		d.repeats = true
+		a := start(Options{Save: file.save, Open: func() []incident.Incident { return []incident.Incident{numbered(1), numbered(2)} }}, d)
+		time.Sleep(repeatEvery + 5*time.Minute)
+		synctest.Wait()
+		if n := len(r.repeats); n != 1 {
+			t.Errorf("sent %d times within five minutes, want 1", n)
+		}
+		if s := file.read(t); len(s.NotBefore) != 1 {
+			t.Errorf("saved %+v", s)
+		}
+		r.fail(nil)
+		a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
+		time.Sleep(5*time.Minute + 30*time.Second)
+		synctest.Wait()
+		if n, got := len(r.repeats), r.sent(); n != 2 || got != "pinned" {
+			t.Errorf("then sent %d times, and %q", n, got)
+		}
+		closeAlerts(t, a)
+	})
+}
+
 // TestRetryAfterIsBounded: a date far in the future in the file keeps no alert back for
 // more than an hour.
 func TestRetryAfterIsBounded(t *testing.T) {

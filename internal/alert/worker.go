@@ -106,7 +106,7 @@ func (w *worker) run() {
 		case <-w.news:
 		case <-retry.C:
 		case <-ticks:
-			if w.repeat() != nil {
+			if time.Now().Before(w.until) || w.repeat() != nil {
 				continue
 			}
 		case <-w.stop:
@@ -137,25 +137,35 @@ func (w *worker) deliver() (pause time.Duration) {
 	return pause
 }
 
-// outcome counts a delivery. A message that failed for now goes behind those on other
-// matters: it may be the only one that can't be delivered.
-func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
+// note counts a try that failed, and heeds the time that the server wants to be left
+// alone.
+func (w *worker) note(err error) (after time.Duration, later bool) {
 	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
+	after, later = tryLater(err)
 	w.alerts.mu.Lock()
 	defer w.alerts.mu.Unlock()
 	if err != nil {
 		w.Failed++
+		w.until = time.Now().Add(after)
 	}
-	after, later := tryLater(err)
+	if after > 0 {
+		loop.Wake(w.alerts.changed)
+	}
+	return after, later
+}
+
+// outcome notes a delivery. A message that failed for now goes behind those on other
+// matters: it may be the only one that can't be delivered.
+func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
+	after, later := w.note(err)
+	w.alerts.mu.Lock()
+	defer w.alerts.mu.Unlock()
 	switch {
 	case later && time.Since(m.Queued).Abs() < keepFor:
 		w.waiting = append(w.without(func(o Waiting) bool { return o.Key == m.Key }), w.without(func(o Waiting) bool { return o.Key != m.Key })...)
 		now := time.Now()
 		if w.failing.IsZero() {
 			w.failing = now
-		}
-		if w.until = now.Add(after); after > 0 {
-			loop.Wake(w.alerts.changed)
 		}
 		return max(after, min(firstRetry+now.Sub(w.failing), lastRetry))
 	case err == nil:
@@ -206,12 +216,7 @@ func (w *worker) repeat() error {
 		return nil
 	}
 	_, err := w.to.send(w.ctx, all...)
-	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
-	if err != nil {
-		w.alerts.mu.Lock()
-		w.Failed++
-		w.alerts.mu.Unlock()
-	}
+	w.note(err)
 	return err
 }
 
