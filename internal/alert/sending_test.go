@@ -55,7 +55,7 @@ func changes(i incident.Incident) (all []incident.Change) {
 		c.Incident.Closed, c.Incident.ClosedBy = noon.Add(time.Hour), incident.Met
 		all = append(all, c)
 	}
-	for _, by := range []incident.Reason{incident.Met, incident.Quiet, incident.Unpinned} {
+	for _, by := range []incident.Reason{incident.Met, incident.Quiet, incident.Unpinned, incident.NoRoom} {
 		if by == incident.Unpinned && i.Evidence.Required {
 			continue
 		}

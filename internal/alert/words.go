@@ -115,7 +115,7 @@ func endOfRefusal(i *incident.Incident) string {
 // next are the commands: to explain, to unpin, to release held mail.
 func next(c *incident.Change) []string {
 	all := commands(c.Identity, c.Incident.IsOpen() && !c.Incident.Evidence.Required)
-	if c.Identity.Kind == tlsstate.Destination && len(all) > 0 && holds(&c.Incident) && c.Incident.ClosedBy != incident.Quiet {
+	if c.Identity.Kind == tlsstate.Destination && len(all) > 0 && holds(&c.Incident) && !c.Incident.ClosedBy.PinStands() {
 		all = append(all, "postqueue -f")
 	}
 	held := c.Held
@@ -181,7 +181,7 @@ func destinationTitle(c *incident.Change) string {
 func whatWaits(c *incident.Change) []string {
 	i := &c.Incident
 	switch {
-	case !i.IsOpen() && holds(i) && i.ClosedBy != incident.Quiet: // after a quiet day the pin still stands
+	case !i.IsOpen() && holds(i) && !i.ClosedBy.PinStands():
 		return []string{"Mail that waits for it is sent when Postfix tries it again."}
 	case !i.IsOpen():
 		return nil

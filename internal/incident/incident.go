@@ -33,7 +33,14 @@ const (
 	Quiet Reason = "quiet"
 	// Unpinned: an operator dropped the pin.
 	Unpinned Reason = "unpinned"
+	// NoRoom: there were too many, and it was left out. Where it goes on, that is
+	// reported as of any other.
+	NoRoom Reason = "no_room"
 )
+
+// PinStands reports whether an incident closed though its pin was neither met nor
+// dropped.
+func (r Reason) PinStands() bool { return r == Quiet || r == NoRoom }
 
 // Incident is a downgrade of one identity, from the first message on. All
 // texts are clean. Its JSON form is documented in docs/alerts.md.

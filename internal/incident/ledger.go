@@ -90,9 +90,10 @@ func (l *ledger) onEvent(e *ratchet.Event) []Change {
 func (l *ledger) downgrade(e *ratchet.Event) []Change {
 	k := key{e.Decision.Verdict.Identity, e.Decision.Verdict.KnownPlaintext}
 	i, at := l.newest[k], e.Session.At
+	var changes []Change
 	switch {
 	case i == nil, !i.IsOpen() && !i.resumes(at):
-		i = l.open(k, at)
+		i, changes = l.open(k, at)
 	case !i.IsOpen():
 		i.Closed, i.ClosedBy, i.Last = time.Time{}, StillOpen, at
 		i.Refused, i.Reported.Waiting = time.Time{}, 0
@@ -103,20 +104,28 @@ func (l *ledger) downgrade(e *ratchet.Event) []Change {
 	before := *i
 	i.gather(e)
 	l.watch.add(i.Clients[len(before.Clients):], 1)
-	switch {
-	case !i.isNews(&before, at):
-		return nil
-	case i.Reported.Open:
-		return []Change{l.report(i, Grown, at, e)}
+	what := Opened
+	if i.Reported.Open {
+		what = Grown
 	}
-	return []Change{l.report(i, Opened, at, e)}
+	if i.isNews(&before, at) {
+		changes = append(changes, l.report(i, what, at, e))
+	}
+	return changes
 }
 
-func (l *ledger) open(k key, at time.Time) *Incident {
+// open opens an incident. Where another must make room for it, that is the end of it
+// as far as was reported.
+func (l *ledger) open(k key, at time.Time) (i *Incident, changes []Change) {
 	if len(l.all) >= l.most {
-		l.drop(slices.MinFunc(l.all, byLoss))
+		out := slices.MinFunc(l.all, byLoss)
+		if l.drop(out); out.Reported.Open {
+			c := l.report(out, Closed, at, nil)
+			c.Incident.Closed, c.Incident.ClosedBy = at, NoRoom
+			changes = append(changes, c)
+		}
 	}
-	i, _ := l.crowded.Peek(k)
+	i, _ = l.crowded.Peek(k)
 	if l.crowded.Remove(k) && at.Sub(i.Last).Abs() < quietHours {
 		l.watch.add(i.Clients, 1)
 	} else {
@@ -125,7 +134,7 @@ func (l *ledger) open(k key, at time.Time) *Incident {
 	}
 	n, _ := slices.BinarySearchFunc(l.all, i, byNumber)
 	l.all, l.newest[k] = slices.Insert(l.all, n, i), i
-	return i
+	return i, changes
 }
 
 // resumes reports whether a closed incident goes on instead of a new one: a

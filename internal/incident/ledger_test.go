@@ -411,7 +411,9 @@ func TestNoRoom(t *testing.T) {
 		e := downgrade(fmt.Sprintf("192.0.2.%d", n), at)
 		e.Decision.Since, e.Decision.Last = since, 20703
 		for _, c := range l.onEvent(&e) {
-			what += string(c.What)
+			if c.What != Closed { // that is of the one that makes room
+				what += string(c.What)
+			}
 		}
 		at = at.Add(time.Second)
 		return what
@@ -434,6 +436,37 @@ func TestNoRoom(t *testing.T) {
 			t.Errorf("day %d: %d stored, the last is %+v", day, len(l.all), i)
 		}
 		at = at.Add(quietHours)
+	}
+}
+
+// TestNoRoomIsAnEnd: an open incident that must make room is reported as closed, or receivers
+// would show it for ever; one that goes on after that is reported as opened when it is news.
+func TestNoRoomIsAnEnd(t *testing.T) {
+	l := newLedger(1)
+	come := func(n, minutes int) (got []string) {
+		e := downgrade(fmt.Sprintf("192.0.2.%d", n), noon.Add(time.Duration(minutes)*time.Minute))
+		e.Decision.Last = 20703
+		for _, c := range l.onEvent(&e) {
+			got = append(got, fmt.Sprint(c.What, " ", c.Identity.Name, " ", c.Incident.ClosedBy))
+		}
+		return got
+	}
+	for n, tt := range []struct {
+		peer, minutes int
+		want          string
+	}{
+		{1, 0, "[opened 192.0.2.1 ]"},
+		{2, 1, "[closed 192.0.2.1 no_room opened 192.0.2.2 ]"},
+		{1, 2, "[closed 192.0.2.2 no_room]"},
+		{1, 24*60 + 1, "[opened 192.0.2.1 ]"},
+		{2, 24*60 + 2, "[closed 192.0.2.1 no_room opened 192.0.2.2 ]"},
+	} {
+		if got := fmt.Sprint(come(tt.peer, tt.minutes)); got != tt.want {
+			t.Errorf("message %d: %s, want %s", n+1, got, tt.want)
+		}
+	}
+	if i := l.all[0]; !i.IsOpen() || !i.Reported.Open {
+		t.Errorf("the last is %+v", i)
 	}
 }
 

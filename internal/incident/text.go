@@ -65,6 +65,7 @@ func (i *Incident) state() string {
 // reasons are why an incident closed, in words.
 var reasons = map[Reason]string{
 	Met: "TLS as expected again", Quiet: "no downgrade for 24 hours", Unpinned: "an operator dropped the pin",
+	NoRoom: "no longer followed, because there are too many incidents",
 }
 
 // Words states why an incident closed.
