@@ -9,30 +9,24 @@ import (
 	"time"
 )
 
-// texts are the fields of a record by name, each at a place that the next record
-// uses again.
-type texts map[string]*[]byte
+// texts are the fields of a record.
+type texts []struct{ name, value []byte }
 
-// maxTexts bounds the names that are remembered.
-const maxTexts = 1 << 8
-
-func (t texts) set(name, value []byte) {
-	at := t[string(name)]
-	if at == nil {
-		at = new([]byte)
-		t[string(name)] = at
-	}
-	*at = value
+func (t *texts) set(name, value []byte) {
+	*t = append(*t, struct{ name, value []byte }{name, value})
 }
 
 // text returns the first of some fields that has a text, or else what is there; nil
-// where there is none.
+// where there is none. Of two with the same name the last counts.
 func (t texts) text(names ...string) (found []byte) {
 	for _, name := range names {
-		if at := t[name]; at != nil && *at != nil {
-			if found = *at; len(found) > 0 {
-				break
+		for _, field := range t {
+			if string(field.name) == name && field.value != nil {
+				found = field.value
 			}
+		}
+		if len(found) > 0 {
+			break
 		}
 	}
 	return found
@@ -69,7 +63,7 @@ func textOf(value any) (t []byte) {
 // json reads an object: of the journal, of a log shipper that read the parts of the
 // line, or of one that put the line in whole. A field of an object within is
 // "process.pid".
-func (t texts) json(b []byte) bool {
+func (t *texts) json(b []byte) bool {
 	if t.flat(b) {
 		return true
 	}
@@ -89,7 +83,7 @@ func (t texts) json(b []byte) bool {
 
 // flat reads an object of plain texts alone, as the journal writes nearly all. It
 // returns false for any other.
-func (t texts) flat(b []byte) bool {
+func (t *texts) flat(b []byte) bool {
 	for sep := byte('{'); ; sep = ',' {
 		name, rest, ok := plain(b, sep)
 		value, rest, ok2 := plain(rest, ':')
@@ -127,15 +121,10 @@ func (p *parser) object(b []byte, r *record) bool {
 	return p.fresh().json(b) && p.parts(r)
 }
 
-// fresh returns the fields without a text, for the next record.
-func (p *parser) fresh() texts {
-	if p.texts == nil || len(p.texts) > maxTexts {
-		p.texts = make(texts)
-	}
-	for _, at := range p.texts {
-		*at = nil
-	}
-	return p.texts
+// fresh returns the place for the fields of the next record.
+func (p *parser) fresh() *texts {
+	p.texts = p.texts[:0]
+	return &p.texts
 }
 
 // parts reads the fields of journalctl -o json; those of Filebeat (message, process,
