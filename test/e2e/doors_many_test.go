@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"os"
@@ -122,6 +123,13 @@ func TestPolicyDoctor(t *testing.T) {
 	if err := w.Reload(limit(t)); err != nil {
 		t.Fatal(err)
 	}
-	w.has(w.delivered(w.bank("192.0.2.63", w.tls13()), mail("as doctor has it")), "new; ")
-	w.has(w.delivered(w.bank("192.0.2.63", plain()), mail("stripped, as doctor has it")), "kind=stripped")
+	comes := func(want string, config *tls.Config) { // a process from before the reload may take mail once more
+		for n, got := 0, ""; !strings.Contains(got, want); n++ {
+			if got = w.delivered(w.bank("192.0.2.63", config), mail(fmt.Sprintf("%s %d", want, n))); n > 50 {
+				t.Fatalf("%q, want %q", got, want)
+			}
+		}
+	}
+	comes("new; ", w.tls13())
+	comes("kind=stripped", plain())
 }
