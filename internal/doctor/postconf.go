@@ -43,18 +43,8 @@ func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 		base: postconf.Command(dir), set: ask("-n"), all: ask("-x"),
 		services: ask("-M"), overrides: ask("-P"),
 	})
-	for _, s := range p.services {
-		args := []string{"-x"}
-		for key, value := range p.rawOverrides {
-			if name, is := strings.CutPrefix(key, s.option("")); is {
-				args = append(args, "-o", name+"="+value)
-			}
-		}
-		if len(args) > 1 && slices.Contains([]string{"smtpd", "smtp", "postscreen"}, s.program) {
-			for name, value := range postconf.Settings(ask(args...)) {
-				p.overrides[s.option(name)] = value
-			}
-		}
+	if failed == nil {
+		failed = postconf.Expand(ctx, dir, p.main, p.overrides)
 	}
 	return p, failed
 }

@@ -56,6 +56,13 @@ func TestPermission(t *testing.T) {
 		"in a table":                {filtered + "\ntransport_maps = inline:{a=b} proxy:hash:${config_directory}/routes", filter, "scan/unix/smtp_tls_security_level in"},
 		"in a table by sender":      {filtered + "\nsender_dependent_default_transport_maps = texthash:${config_directory}/routes", filter, "scan/unix/smtp_tls_security_level in"},
 		"in a table of master.cf":   {filtered, filter + "rewrite unix - - y - - trivial-rewrite -o { transport_maps = regexp:${config_directory}/routes }\n", "scan/unix/smtp_tls_security_level in"},
+		"a filter at another site":  {"smtp_tls_security_level = may\ncontent_filter = scan:scan.test", filter, "scan/unix/smtp_tls_security_level in"},
+		"a filter, for its domain":  {"smtp_tls_security_level = may\ncontent_filter = scan:", filter, "scan/unix/smtp_tls_security_level in"},
+		"a filter at a port":        {"smtp_tls_security_level = may\ncontent_filter = scan:localhost:10024", filter, ""},
+		"mailboxes elsewhere":       {"smtp_tls_security_level = may\nvirtual_transport = scan:store.test", filter, "scan/unix/smtp_tls_security_level in"},
+		"mailboxes at a host":       {"smtp_tls_security_level = may\nvirtual_transport = scan:[store.test]", filter, ""},
+		"what local(8) passes on":   {"smtp_tls_security_level = may\nmailbox_transport = scan", filter, "scan/unix/smtp_tls_security_level in"},
+		"a table of local(8)'s":     {"smtp_tls_security_level = may\nfallback_transport_maps = hash:${config_directory}/routes", filter, "scan/unix/smtp_tls_security_level in"},
 		"the usual way":             {filtered + "\ndefault_transport = scan:[192.0.2.1]", filter, "scan/unix/smtp_tls_security_level in"},
 		"the way of relay_domains":  {filtered + "\nrelay_transport = $content_filter", filter, "scan/unix/smtp_tls_security_level in"},
 		"dane, by a parameter that master.cf sets": {"level = may\nsmtp_tls_security_level = $level", services + "relay unix - - y - - smtp -o level=dane\n", "relay/unix/smtp_tls_security_level in"},
@@ -63,27 +70,34 @@ func TestPermission(t *testing.T) {
 		"dane, by master.cf's name":                {"smtp_tls_security_level = may\nrelay_level = dane", services + "relay unix - - y - - smtp -o smtp_tls_security_level=$relay_level\n", "relay/unix/smtp_tls_security_level in"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for file, text := range map[string]string{
+			dir := configuration(t, map[string]string{
 				"main.cf": "compatibility_level = 3.6\n" + tt.main + "\n", "master.cf": tt.master,
 				"other": "# b.test scan:\na.test smtp:[c.test]\n", "routes": "a.test smtp:\nb.test scan:\n", "sql": "dbname = routes\n",
 				"filters": "# a FILTER smtp:\n/a/ FILTER scan:[127.0.0.1]:10024\n192.0.2.1 filter safe:\n",
-			} {
-				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				// Postfix waits until a file that was written just now is finished.
-				past := time.Now().Add(-time.Minute)
-				if err := os.Chtimes(filepath.Join(dir, file), past, past); err != nil {
-					t.Fatal(err)
-				}
-			}
+			})
 			got := PermissionOf(t.Context(), []string{dir})
 			if got.Allowed != (tt.reason == "") || !strings.Contains(got.Reason, tt.reason) {
 				t.Errorf("%+v, want %q", got, tt.reason)
 			}
 		})
 	}
+}
+
+// configuration writes the files of an instance.
+func configuration(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for file, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// Postfix waits until a file that was written just now is finished.
+		past := time.Now().Add(-time.Minute)
+		if err := os.Chtimes(filepath.Join(dir, file), past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // TestSettingsOfMasterCf: what master.cf sets for a service counts too.
@@ -95,16 +109,13 @@ func TestSettingsOfMasterCf(t *testing.T) {
 		main, master string
 		want         Permission
 	}{
-		{"relayhost = Hub.test", "relay unix - - y - - smtp -o smtp_fallback_relay=[Last.test]:26 -o smtp_tls_loglevel=1",
-			Permission{Allowed: true, Relays: []string{"hub.test", "last.test"}, Fallbacks: []string{"[last.test]:26"}}},
-		{"smtp_fallback_relay = a.test", "relay unix - - y - - smtp -o smtp_fallback_relay=", Permission{Allowed: true, Unlogged: true, Relays: []string{"a.test"}, Fallbacks: []string{"a.test"}}},
+		{"relayhost = Hub.test\nsmtp_tls_loglevel = 1", "relay unix - - y - - smtp -o smtp_fallback_relay=[Last.test]:26\nscan unix - - n - - smtp -o smtp_tls_loglevel=0",
+			Permission{Allowed: true, Relays: []string{"hub.test", "out.test", "last.test"}, Fallbacks: []string{"[last.test]:26"}}},
+		{"smtp_fallback_relay = a.test", "relay unix - - y - - smtp -o smtp_fallback_relay=", Permission{Allowed: true, Unlogged: true, Relays: []string{"out.test", "a.test"}, Fallbacks: []string{"a.test"}}},
+		{"smtp_tls_loglevel = 1", "relay unix - - y - - smtp -o smtp_tls_loglevel=0", Permission{Allowed: true, Unlogged: true, Relays: []string{"out.test"}}},
+		{"smtp_tls_loglevel = 1\ninfo_log_address_format = internal", "", Permission{Allowed: true, Unquoted: true, Relays: []string{"out.test"}}},
 	} {
-		dir := t.TempDir()
-		for file, text := range map[string]string{"main.cf": "compatibility_level = 3.6\nsmtp_tls_security_level = may\n" + tt.main + "\n", "master.cf": tt.master + "\n"} {
-			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		dir := configuration(t, map[string]string{"main.cf": "compatibility_level = 3.6\nmyhostname = Out.test\nsmtp_tls_security_level = may\n" + tt.main + "\n", "master.cf": tt.master + "\n"})
 		if got := PermissionOf(t.Context(), []string{dir}); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
 			t.Errorf("%+v, want %+v", got, tt.want)
 		}

@@ -2,8 +2,8 @@ package outbound
 
 import (
 	"context"
+	"maps"
 	"os"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,60 +16,40 @@ import (
 type routes struct{ main, overrides map[string]string }
 
 func readRoutes(ctx context.Context, dir string) (r routes, err error) {
-	for _, of := range []struct {
-		option string
-		all    *map[string]string
-	}{{"-x", &r.main}, {"-Px", &r.overrides}} {
-		text, err := postconf.Ask(ctx, dir, of.option)
+	for option, all := range map[string]*map[string]string{"-x": &r.main, "-P": &r.overrides} {
+		text, err := postconf.Ask(ctx, dir, option)
 		if err != nil {
 			return r, err
 		}
-		*of.all = postconf.Settings(text)
+		*all = postconf.Settings(text)
 	}
-	return r, r.follow(ctx, dir)
+	return r, postconf.Expand(ctx, dir, r.main, r.overrides)
 }
 
-// follow adds to what master.cf overrides what changes with it: parameters that name
-// one in their values.
-func (r routes) follow(ctx context.Context, dir string) error {
-	options := make(map[string][]string) // of a service
-	for key, value := range r.overrides {
-		if name := path.Base(key); strings.HasSuffix(path.Dir(key), "/unix") {
-			options[path.Dir(key)] = append(options[path.Dir(key)], "-o", name+"="+value)
-		}
-	}
-	for service, args := range options {
-		text, err := postconf.Ask(ctx, dir, append(args, "-x")...)
-		if err != nil {
-			return err
-		}
-		for name, value := range postconf.Settings(text) {
-			if value != r.main[name] {
-				r.overrides[service+"/"+name] = value
-			}
-		}
-	}
-	return nil
-}
-
-// levels returns the TLS levels by where they stand. One in master.cf is left out where
-// it forbids nothing, or its service is sent no mail to other sites.
+// levels returns the TLS levels that forbid something, and main.cf's, by where they stand.
 func (r routes) levels() map[string]string {
 	const level = "smtp_tls_security_level"
-	levels := map[string]string{level: r.main[level]}
-	switch {
+	levels := r.reached(level, func(is string) bool { return objection(is) != "" })
+	switch levels[level] = r.main[level]; {
 	case r.main[level] != "":
 	case strings.EqualFold(r.main["smtp_enforce_tls"], "yes"): // of Postfix 2.2
 		levels[level] = "encrypt"
 	case strings.EqualFold(r.main["smtp_use_tls"], "yes"):
 		levels[level] = "may"
 	}
-	for where, is := range r.overrides {
-		if service, ok := strings.CutSuffix(where, "/unix/"+level); ok && objection(is) != "" && r.reach(service) {
-			levels[where] = is
-		}
-	}
 	return levels
+}
+
+// reached returns the values of a parameter that are bad, by where they stand: in main.cf,
+// or at a service of master.cf that may be sent mail to other sites.
+func (r routes) reached(parameter string, bad func(value string) bool) map[string]string {
+	found := map[string]string{parameter: r.main[parameter]}
+	maps.Copy(found, r.overrides)
+	maps.DeleteFunc(found, func(where, value string) bool {
+		service, ok := strings.CutSuffix(where, "/unix/"+parameter)
+		return !bad(value) || where != parameter && !(ok && r.reach(service))
+	})
+	return found
 }
 
 // list returns the items of lists, wherever they stand.
@@ -86,21 +66,27 @@ func (r routes) list(parameters ...string) (items []string) {
 }
 
 // reach reports whether a service may be sent mail to other sites: it is what mail goes
-// by where no table says otherwise, or a table of transport(5) names it, or may name it
-// because only Postfix can read it; or a FILTER of access(5) or header_checks(5) names
-// it. A content filter is given mail that comes back: of it the third is not assumed.
+// by where no table says otherwise, or is passed on by, or a table of transport(5) names
+// it, or may name it because only Postfix can read it; or a FILTER of access(5) or
+// header_checks(5) names it. A content filter is given mail that comes back: of it the
+// third is not assumed.
 func (r routes) reach(service string) bool {
 	names := func(parameters ...string) bool {
 		return slices.ContainsFunc(r.list(parameters...), func(v string) bool { return v == service || strings.HasPrefix(v, service+":") })
 	}
-	if names("default_transport", "relay_transport") {
+	onward := slices.ContainsFunc(r.list("content_filter", "virtual_transport", "local_transport", "mailbox_transport", "fallback_transport", "best_mx_transport"), func(v string) bool {
+		by, to, _ := strings.Cut(v, ":")
+		_, err := DestinationOf(to)
+		return by == service && (to == "" || err == nil)
+	})
+	if onward || names("default_transport", "relay_transport") {
 		return true
 	}
 	// Of a host in brackets we are asked nothing that we answer.
 	to := regexp.QuoteMeta(service) + `:([^\[]|$)`
 	route, filter := regexp.MustCompile(`(?m)^[^#\n].*[\s:]`+to), regexp.MustCompile(`(?im)^[^#\n].*\sFILTER\s+`+to)
 	isFilter := names("content_filter")
-	for _, table := range r.list("transport_maps", "sender_dependent_default_transport_maps") {
+	for _, table := range r.list("transport_maps", "sender_dependent_default_transport_maps", "mailbox_transport_maps", "fallback_transport_maps") {
 		if found, readable := lineIn(table, route); found || !readable && !isFilter {
 			return true
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path"
 	"strings"
 	"time"
 
@@ -44,6 +45,28 @@ func Ask(ctx context.Context, dir string, args ...string) (string, error) {
 		return "", errors.New(clean.Text(strings.TrimSpace(string(exit.Stderr)), 500))
 	}
 	return "", fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
+}
+
+// Expand makes of what master.cf overrides, by names such as "smtp/inet/smtpd_milters", the
+// values that count there, and adds what changes with it: parameters of main.cf that name
+// one in their values.
+func Expand(ctx context.Context, dir string, main, overrides map[string]string) error {
+	options := make(map[string][]string) // of a service
+	for key, value := range overrides {
+		options[path.Dir(key)] = append(options[path.Dir(key)], "-o", path.Base(key)+"="+value)
+	}
+	for service, args := range options {
+		text, err := Ask(ctx, dir, append(args, "-x")...)
+		if err != nil {
+			return err
+		}
+		for name, value := range Settings(text) {
+			if _, is := overrides[service+"/"+name]; is || value != main[name] {
+				overrides[service+"/"+name] = value
+			}
+		}
+	}
+	return nil
 }
 
 // Settings reads lines of "name = value", as postconf(5) has them: with comments, and
