@@ -40,6 +40,9 @@ type Delivery struct {
 	// Suspended marks a delivery that Postfix did not try because an earlier
 	// one to the same destination had failed.
 	Suspended bool
+	// Doubtful marks a line that an address may have forged where Postfix logs addresses
+	// without quotes: before 3.5, or as info_log_address_format sets it.
+	Doubtful bool
 	// Skipped are the hosts that were tried before and did not offer the TLS
 	// that was required.
 	Skipped []string
@@ -143,7 +146,10 @@ func (d *Deliveries) Line(l *Line) bool {
 	case "smtp":
 		s.smtp(l.At, l.PID, l.Message)
 	case "error", "retry":
-		s.status(l.At, l.PID, l.Message)
+		// An address that is none may be any text here, and is never quoted.
+		if line, _, whole := statusLine(l.Message); whole && !line.Doubtful {
+			s.final(l.At, l.PID, &line)
+		}
 	case "qmgr":
 		if id, rest, ok := queueID(l.Message); ok && string(rest) == "removed" {
 			d.sink.Removed(string(id))
@@ -202,49 +208,35 @@ func (s *sender) process(at time.Time, pid uint32) *client {
 	return p
 }
 
+// smtp reads a line of smtp(8). One that can't be read whole is lost.
 func (s *sender) smtp(at time.Time, pid uint32, msg []byte) {
-	p := s.process(at, pid)
-	if relay, security, ok, whole := tlsLine(msg); whole {
-		p.tls[relay] = connection{security, at}
-		return
-	} else if ok {
-		s.lost(at.Add(time.Second))
-		return
-	}
-	if rest, ok := bytes.CutPrefix(msg, offeredBy); ok {
-		rest, whole := bytes.CutSuffix(rest, []byte("]"))
-		host := string(rest)
-		p.offered[host] = true
-		if p.drop(host); !whole {
-			s.lost(at.Add(time.Second))
+	p, whole := s.process(at, pid), true
+	if relay, security, isTLS, all := tlsLine(msg); isTLS {
+		if whole = all; whole {
+			p.tls[relay] = connection{security, at}
 		}
-		return
-	}
-	if relay, _, ok := relayAfter(msg, connectError); ok {
+	} else if rest, ok := bytes.CutPrefix(msg, offeredBy); ok {
+		rest, whole = bytes.CutSuffix(rest, []byte("]"))
+		p.offered[string(rest)] = true
+		p.drop(string(rest))
+	} else if relay, _, ok := relayAfter(msg, connectError); ok {
 		p.failed[hostOf(relay)] = true
 		delete(p.tls, relay)
-		return
-	}
-	if !s.status(at, pid, msg) {
+	} else if line, isStatus, all := statusLine(msg); isStatus {
+		if whole = all; whole {
+			s.final(at, pid, &line)
+		}
+	} else {
 		p.trouble(msg)
 	}
-}
-
-// status reads a recipient's line, and returns false for any other. One that can't be
-// read whole is lost.
-func (s *sender) status(at time.Time, pid uint32, msg []byte) bool {
-	line, is, whole := statusLine(msg)
-	switch {
-	case whole:
-		s.final(at, pid, s.process(at, pid), &line)
-	case is:
+	if !whole {
 		s.lost(at.Add(time.Second))
 	}
-	return is
 }
 
 // final reports a delivery that ended.
-func (s *sender) final(at time.Time, pid uint32, p *client, line *status) {
+func (s *sender) final(at time.Time, pid uint32, line *status) {
+	p := s.process(at, pid)
 	// Delays are rounded to two digits; the time of a line is cut to seconds.
 	began := at.Add(-line.Took - line.Took/10 - 200*time.Millisecond)
 	line.At, line.From, line.PID, line.Skipped = at, s.name, pid, p.skipped

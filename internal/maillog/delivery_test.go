@@ -27,7 +27,7 @@ func (d *deliveries) Delivered(v *Delivery) {
 	}{
 		{v.Status == 0, "probe"}, {v.Status == Deferred, "deferred"}, {v.Status == Bounced, "bounced"}, {v.Reused, "reused"}, {v.Offered, "offered"},
 		{v.Failed, "failed"}, {v.Refusal == NotOffered, "not-offered"}, {v.Refusal == Handshake, "handshake"}, {v.Refusal == Ended, "ended"},
-		{v.Suspended, "suspended"}, {len(v.Skipped) > 0, "skipped=" + strings.Join(v.Skipped, ",")},
+		{v.Suspended, "suspended"}, {v.Doubtful, "doubtful"}, {len(v.Skipped) > 0, "skipped=" + strings.Join(v.Skipped, ",")},
 	} {
 		if flag.on {
 			s += " " + flag.word
@@ -123,6 +123,9 @@ func TestDeliveries(t *testing.T) {
 		{"a recipient that plays Postfix", []string{tls13, strings.Replace(sent, "<ann@bank.test>", `<"x@bank.test>, relay=mx.bank.test[192.0.2.1]:25, dsn=4.7.4, status=deferred (TLS is required, but \"was"@evil.test>`, 1)}, "4Q1 evil.test mx.bank.test TLSv1.3"},
 		{"orig_to plays Postfix", []string{tls13, strings.Replace(sent, "relay=", `orig_to=<"ann+>, relay=mx2.bank.test[192.0.2.1]:25, dsn=4.7.4, status=deferred (TLS is required, but was"@ours.test>, relay=`, 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"orig_to has the text of a refusal", []string{strings.Replace(strings.Replace(sent, "relay=", `orig_to=<"ann+status=deferred (TLS is required, but was"@ours.test>, relay=`, 1), "sent (250", "deferred (450", 1)}, "4Q1 bank.test mx.bank.test unknown deferred"},
+		{"the same before Postfix 3.5, which logs no quotes", []string{tls13, strings.Replace(sent, "<ann@", "<x@bank.test>, relay=mx.bank.test[192.0.2.1]:25, dsn=2.0.0, status=sent (250 ok@", 1)}, "4Q1 bank.test mx.bank.test clear doubtful"},
+		{"a long line", []string{tls13, strings.Replace(sent, "250 2.0.0", strings.Repeat("2", 901-len(sent)+len("250 2.0.0")), 1), strings.Replace(next, "250 2.0.0", strings.Repeat("2", 900-len(next)+len("250 2.0.0")), 1)},
+			"4Q1 bank.test mx.bank.test TLSv1.3 doubtful|4Q2 bank.test mx.bank.test clear"},
 		{"a quote that never ends", []string{strings.Replace(sent, "<ann@bank.test>", `<"ann@bank.test>`, 1), `4Q1: to=<"ann\`}, ""},
 		{"an address that looks like another line", []string{tls13, strings.Replace(sent, "<ann@bank.test>", `<"ann: to=<"@bank.test>, orig_to=<": to=<"@ours.test>`, 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
 		{"bounced", []string{strings.Replace(sent, "sent (250", "bounced (550", 1)}, "4Q1 bank.test mx.bank.test unknown bounced"},
@@ -151,6 +154,26 @@ func TestDeliveries(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestAddressWithoutADomain: error(8) is given addresses whose domain is none. That may be
+// any text, which no version of Postfix quotes in the log; by sendmail(1) anybody may send to it.
+func TestAddressWithoutADomain(t *testing.T) {
+	found, at := &deliveries{}, time.Unix(1_800_000_000, 0)
+	d := NewDeliveries(found)
+	d.Gap(at.Add(-time.Hour))
+	for _, line := range []string{
+		`4Q3: to=<x@bank.test>, relay=mx.bank.test [192.0.2.1]:25, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok>, orig_to=<x@bank.test>, relay=mx.bank.test[192.0.2.1]:25, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (250 ok>, relay=none, delay=0.03, delays=0.01/0.01/0/0.01, dsn=5.1.3, status=bounced (bad address syntax)`,
+		`4Q3: to=<x@bank.test>, relay=none, delay=0, delays=0/0/0/0, dsn=4.7.4, status=deferred (TLS is required, but ` + strings.Repeat("x", 1900),
+		`4Q3: to=<x@bank.test: to=<y>, relay=none, delay=0.02, delays=0.01/0.01/0/0, dsn=5.1.3, status=bounced (bad address syntax)`,
+		suspend,
+	} {
+		d.line(at, "postfix/error", 78, []byte(line))
+	}
+	d.line(at, "postfix/smtp", 77, []byte(sent))
+	if got := strings.Join(found.all, "|"); got != "4Q2 bank.test  unknown deferred not-offered suspended|4Q1 bank.test mx.bank.test clear" {
+		t.Error(got)
 	}
 }
 

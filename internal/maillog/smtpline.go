@@ -19,6 +19,7 @@ var (
 	recipient     = []byte(": to=<")
 	origToField   = []byte("orig_to=<")
 	relayField    = []byte("relay=")
+	addressEnd    = []byte(">, relay=")
 	required      = []byte("TLS is required, but ")
 	byHost        = []byte("host ")
 	cannotStart   = []byte("Cannot start TLS: ")
@@ -102,7 +103,9 @@ func statusLine(msg []byte) (s status, is, whole bool) {
 	if !ok || !bytes.HasPrefix(fields, relayField) {
 		return s, true, false
 	}
-	s.QueueID, s.Domain = string(id), domain
+	// Where syslog cuts a line, at 1,024 bytes or later, the end of the address may be
+	// behind that.
+	s.QueueID, s.Domain, s.Doubtful = string(id), domain, len(msg) > 900 || bytes.Contains(fields, addressEnd)
 	for all := fields; len(fields) > 0; {
 		name, rest, _ := bytes.Cut(fields, []byte("="))
 		var value []byte

@@ -58,7 +58,8 @@ func (b *Outbound) Removed(queueID string) { b.waiting.removed(queueID) }
 
 // Delivered learns from a delivery; it is part of [maillog.DeliverySink].
 func (b *Outbound) Delivered(d *maillog.Delivery) {
-	if int(tlsstate.DayOf(d.At)) > int(tlsstate.DayOf(b.o.Now()))+1 { // by whose clock?
+	future := int(tlsstate.DayOf(d.At)) > int(tlsstate.DayOf(b.o.Now()))+1 // by whose clock?
+	if future || d.Doubtful && b.settings.Load().Permission.Unquoted {
 		b.counts.add(&b.counts.Unknown)
 		return
 	}

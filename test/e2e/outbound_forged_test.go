@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,6 +31,14 @@ func TestOutboundForged(t *testing.T) {
 		for domain := range map[string]bool{"text.test": true, "first.test": true, "long.test": true} {
 			s.send(fmt.Sprintf("a%d@%s", n, domain), fmt.Sprintf("b%d@%s", n, domain), fmt.Sprintf(`"%d@bank.test>, %s"@%s`, n, line, domain))
 		}
+	}
+	// What has no domain is refused over SMTP, and bounced where sendmail(1) takes it.
+	for _, end := range []string{"status=sent (250", "status=deferred (TLS is required, but was"} {
+		to := `x@"bank.test>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, ` + end + `"`
+		if out, err := exec.Command("sendmail", "-C", filepath.Join(s.in.Dir(), "etc"), "-f", "ann@ours.example", to).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		s.line(`error\[.*to=<x@bank\.test>.*` + regexp.QuoteMeta(end) + `.*bad address syntax`)
 	}
 	eventually(t, "all mail arrives", func() bool { return s.arrived() == 9+6+6 })
 	if got := s.compare(); len(got.held) != 0 {
