@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,8 +27,10 @@ type lookup struct {
 	name    *name
 	at      time.Time
 	encrypt bool
-	// done is set once a delivery to this very domain has used it: it is no other's.
+	// done is set once a delivery to this very domain, or a probe, has used it: it is no
+	// other's. host took the first delivery by way of it.
 	done bool
+	host string
 }
 
 const (
@@ -68,8 +71,8 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 		b.names.addRoute(d.Host)
 	case !decided:
 		// A cached connection is found without a look-up; and without our table in
-		// Postfix there are none.
-		known := recipients.asked.Load() || !b.Asked() && !IsInside(d)
+		// Postfix, or of another host's process, there are none.
+		known := (recipients.asked.Load() || !b.Asked()) && !(IsInside(d) && (d.PID == 0 || !b.Asked()))
 		l, ok = lookup{name: recipients}, known && !recipients.id.IsZero()
 	}
 	if ok = ok && (decided && !d.Reused || !b.isRoute(d.Host)); ok {
@@ -112,7 +115,12 @@ func (a *asked) nexthop(d *maillog.Delivery, recipients *name, fallbacks []strin
 	all, _ := a.by.Get(d.PID)
 	defer func() {
 		for i := range all {
-			all[i].done = all[i].done || all[i].name.key == recipients.key && all[i].at.Sub(d.At) <= logGrain
+			if u := &all[i]; u.at.Sub(d.At) <= logGrain {
+				u.done = u.done || u.name.key == recipients.key || d.Status == 0
+				if u.name == l.name {
+					u.host = cmp.Or(u.host, d.Host)
+				}
+			}
 		}
 	}()
 	var fresh []lookup // the newest first
@@ -122,7 +130,7 @@ func (a *asked) nexthop(d *maillog.Delivery, recipients *name, fallbacks []strin
 	for _, l := range slices.Backward(all) {
 		switch {
 		case d.At.Sub(l.at) > d.Took+d.Took/10+logGrain, l.at.Sub(d.At) > logGrain: // for another delivery
-		case l.done && l.name.key != recipients.key: // a table before ours answered for this domain
+		case l.name.key != recipients.key && (l.done || l.host != "" && l.host != d.Host): // a table before ours answered for this domain
 		case l.name.route != "" && l.name.route == strings.ToLower(d.Host):
 			return lookup{}, false, true // a route of the administrator's
 		case l.name.key != recipients.key && slices.Contains(fallbacks, l.name.key) && own() < 0:

@@ -482,15 +482,18 @@ func TestManyWait(t *testing.T) {
 // TestProbe: what was asked for a probe of an address is not what a delivery asked for
 // that follows at once, and asks nothing.
 func TestProbe(t *testing.T) {
-	w := newWorld(t, nil)
-	w.pin("bank.test")
-	before, sent := len(w.events), w.Stats()
-	w.deliver("bank.test", maillog.Delivery{})
-	d := inClear
-	d.At, d.PID, d.QueueID, d.Domain, d.Host = w.now, 77, "Q99", "own.test", "mx.own.test"
-	w.Delivered(&d)
-	if now := w.Stats(); len(w.events) != before || now.Sent != sent.Sent || now.Unattributed != 1 {
-		t.Errorf("%+v, %+v", w.events[before:], now)
+	for _, recipients := range []string{"bank.test", "behind.test"} { // by way of bank.test
+		w := newWorld(t, nil)
+		w.pin("bank.test")
+		before, sent := len(w.events), w.Stats()
+		w.Answer([]byte("bank.test"), 77)
+		w.Delivered(&maillog.Delivery{At: w.now, PID: 77, QueueID: "Q98", Domain: recipients, Host: "mx.bank.test"})
+		d := inClear
+		d.At, d.PID, d.QueueID, d.Domain, d.Host = w.now, 77, "Q99", "own.test", "mx.own.test"
+		w.Delivered(&d)
+		if now := w.Stats(); len(w.events) != before || now.Sent != sent.Sent || now.Unattributed != 1 {
+			t.Errorf("%s: %+v, %+v", recipients, w.events[before:], now)
+		}
 	}
 }
 
@@ -793,6 +796,22 @@ func TestOwnTable(t *testing.T) {
 	}
 }
 
+// TestOwnTableAfterARoute: nor of the next-hop by way of which the mail of before went. One
+// look-up may be of several messages by way of it, if the log is read late.
+func TestOwnTableAfterARoute(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Answer([]byte("hub.test"), 77)
+	for n, to := range []string{"behind.test mx.hub.test", "own.test mx.own.test", "behind2.test mx.hub.test"} {
+		d := tls12
+		d.At, d.PID, d.QueueID = w.now, 77, fmt.Sprint("Q", n)
+		d.Domain, d.Host, _ = strings.Cut(to, " ")
+		w.Delivered(&d)
+	}
+	if s := w.Stats(); s.Unattributed != 1 || s.Sent[tlsstate.TLS12] != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestLogIsReadLate: a delivery uses up no look-up that was made after it.
 func TestLogIsReadLate(t *testing.T) {
 	w := newWorld(t, nil)
@@ -923,6 +942,26 @@ func TestTLSIsNotLogged(t *testing.T) {
 	}
 }
 
+// TestAddressIsNotQuoted: where Postfix logs addresses as they are, one may hold the rest
+// of a line. Where it quotes them, what looks like that is a reply.
+func TestAddressIsNotQuoted(t *testing.T) {
+	for _, unquoted := range []bool{false, true} {
+		w := newWorld(t, func(p *tlsstate.Policy, s *Settings) { p.Stripped = tlsstate.Observe; s.Permission.Unquoted = unquoted })
+		w.pin("bank.test")
+		doubtful := inClear
+		doubtful.Doubtful = true
+		w.deliver("bank.test", doubtful)
+		w.deliver("bank.test", inClear)
+		want := Stats{Unknown: 1, WouldHold: 1}
+		if !unquoted {
+			want = Stats{WouldHold: 2}
+		}
+		if s := w.Stats(); s.Unknown != want.Unknown || s.WouldHold != want.WouldHold {
+			t.Errorf("unquoted %t: %+v", unquoted, s)
+		}
+	}
+}
+
 // What a fallback relay gets shows nothing of the recipient's domain, which was
 // asked for before.
 func TestFallback(t *testing.T) {
@@ -974,6 +1013,21 @@ func TestRelayhostTeachesNothing(t *testing.T) {
 	}
 	if w.Stats().Unattributed != 1 {
 		t.Errorf("%+v", w.Stats())
+	}
+}
+
+// TestRelayedByOthers: what another host of the log passes on within our own network, or to
+// us, shows nothing of the recipient's domain, though we sent to that too.
+func TestRelayedByOthers(t *testing.T) {
+	for to, want := range map[string]uint64{"hub.test 10.0.0.1": 1, "localhost.test 127.0.0.1": 1, "Relay.test 192.0.2.1": 1, "mx.bank.test 192.0.2.2": 0} {
+		w := newWorld(t, nil)
+		w.pin("bank.test")
+		d := inClear
+		d.At, d.Domain = w.now, "bank.test"
+		d.Host, d.Addr, _ = strings.Cut(to, " ")
+		if w.Delivered(&d); w.Stats().Unattributed != want {
+			t.Errorf("%s: %+v", to, w.Stats())
+		}
 	}
 }
 
