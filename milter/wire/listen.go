@@ -161,19 +161,19 @@ type unixListener struct {
 	path string
 	made fs.FileInfo
 
-	mu    sync.Mutex
-	twins []*os.File // of its descriptor
+	mu     sync.Mutex
+	second *os.File // of its descriptor, or nil
 }
 
-// twin returns the listener's descriptor once more, until it is closed.
-func (u *unixListener) twin() (*os.File, error) {
+// twin returns the listener's descriptor once more, until it is closed: net gives
+// its own to nobody who would wait on it. Call it once.
+func (u *unixListener) twin() (raw syscall.RawConn, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	f, err := u.File()
-	if err == nil {
-		u.twins = append(u.twins, f)
+	if u.second, err = u.File(); err != nil {
+		return nil, err
 	}
-	return f, err
+	return u.second.SyscallConn()
 }
 
 // Close removes the file first, so that none is left on which nobody answers.
@@ -186,9 +186,6 @@ func (u *unixListener) Close() error {
 		}
 		u.made = nil
 	}
-	for _, f := range u.twins {
-		f.Close()
-	}
-	u.twins = nil
+	u.second.Close() // also where there is none
 	return u.UnixListener.Close()
 }

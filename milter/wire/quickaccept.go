@@ -1,4 +1,4 @@
-//go:build linux && !race
+//go:build linux && !race && !386 && !s390x
 
 package wire
 
@@ -16,21 +16,14 @@ import (
 // quick returns a listener whose connections are [quickConn]s, where it can. One of
 // a unix socket accepts and closes likewise.
 func quick(l net.Listener) net.Listener {
-	u, ok := l.(*unixListener)
-	if !ok {
-		return quickly{l}
+	if u, ok := l.(*unixListener); ok {
+		if raw, err := u.twin(); err == nil {
+			q := &quickListener{Listener: l, raw: raw}
+			q.once = q.try
+			return q
+		}
 	}
-	twin, err := u.twin()
-	if err != nil {
-		return quickly{l}
-	}
-	raw, err := twin.SyscallConn()
-	if err != nil {
-		return quickly{l}
-	}
-	q := &quickListener{Listener: l, raw: raw}
-	q.once = q.try
-	return q
+	return quickly{l}
 }
 
 // quickly accepts as usual.
@@ -57,11 +50,13 @@ func (q *quickListener) Accept() (net.Conn, error) {
 	if err := q.raw.Read(q.once); err != nil {
 		return nil, fmt.Errorf("accept: %w: %w", net.ErrClosed, err) // there is no other reason
 	}
-	if q.errno != 0 {
-		return nil, os.NewSyscallError("accept", q.errno)
+	if q.errno == 0 {
+		return quickConnOf(&unixConn{os.NewFile(q.fd, ""), q}), nil
 	}
-	c := &unixConn{os.NewFile(q.fd, ""), q}
-	return quickConnOf(c), nil
+	if q.retired.close() > 0 { // it may have been for want of a descriptor
+		return q.Accept()
+	}
+	return nil, os.NewSyscallError("accept", q.errno)
 }
 
 // try is not done where the call would have to wait.
@@ -102,7 +97,8 @@ func retire(c net.Conn) error {
 	return nil
 }
 
-// retired are descriptors that are to be closed: so many together, or after a second.
+// retired are descriptors that are to be closed: so many together, after a second, or
+// where one is needed.
 type retired struct {
 	mu  sync.Mutex
 	all []*os.File
@@ -115,17 +111,18 @@ func (r *retired) add(f *os.File) {
 	defer r.mu.Unlock()
 	switch r.all = append(r.all, f); len(r.all) {
 	case 1:
-		time.AfterFunc(time.Second, r.close)
+		time.AfterFunc(time.Second, func() { r.close() })
 	case maxRetired:
 		go r.close()
 	}
 }
 
-func (r *retired) close() {
+func (r *retired) close() (closed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.all {
 		_ = f.Close()
 	}
-	r.all = nil
+	closed, r.all = len(r.all), nil
+	return closed
 }
