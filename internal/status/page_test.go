@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,6 +102,21 @@ func TestClosedBy(t *testing.T) {
 		}
 		_, body := get(t, serve(t, p), "/peer?name=bank.example")
 		contains(t, body, "closed at 2026-11-22 12:34 UTC: "+want+"</dd>")
+	}
+}
+
+// TestManyOfAPeer: ten incidents of a peer are shown, and how many more there are.
+func TestManyOfAPeer(t *testing.T) {
+	for n, want := range map[int]string{10: "", 11: "And 1 more: <code>tlsratchet incidents show domain:bank.example</code>."} {
+		p := busyPage(t)
+		p.Of = func(id tlsstate.Identity) []incident.Incident {
+			return slices.Repeat(busyIncidents([]string{id.Name})[:1], n)
+		}
+		_, body := get(t, serve(t, p), "/peer?name=bank.example")
+		contains(t, body, want)
+		if shown := strings.Count(body, "<article"); shown != 10 || want == "" && strings.Contains(body, " more: ") {
+			t.Errorf("of %d incidents %d are shown: %s", n, shown, body)
+		}
 	}
 }
 

@@ -27,8 +27,10 @@ type peerView struct {
 	// Wish is what the configuration requires of it, or "".
 	Wish string
 	// Clear is what a session in clear would lead to now.
-	Clear     string
+	Clear string
+	// Incidents are its newest, More is how many others there are.
 	Incidents []incident.Incident
+	More      int
 }
 
 // maxOf is how many incidents of one peer are shown.
@@ -47,7 +49,7 @@ func (p Page) peer(name string) peerView {
 		v.Problem = "The memory could not be read: " + clean.Text(err.Error(), maxName)
 		return v
 	}
-	v.Incidents, _ = first(p.Of(id), maxOf)
+	v.Incidents, v.More = first(p.Of(id), maxOf)
 	if v.Known = v.History != (tlsstate.History{}); v.Known {
 		p.judge(&v)
 	}
