@@ -13,6 +13,7 @@ import (
 	"tlsratchet/internal/alert"
 	"tlsratchet/internal/config"
 	"tlsratchet/internal/loop"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
 	"tlsratchet/tlsstate/store/shared"
@@ -76,18 +77,18 @@ func (d *Daemon) watchHistory(ctx context.Context) {
 
 // historyNotice is the notice of trouble with the history file; "" is its end.
 func historyNotice(trouble string) alert.Message {
-	var heads []string
-	for line := range strings.Lines(trouble) {
-		head, _, _ := strings.Cut(strings.TrimSpace(line), ":")
-		heads = append(heads, head)
-	}
-	n := alert.Message{
-		Key: "history", Severity: alert.Warning, Status: alert.StatusOpen, Title: strings.Join(heads, "; "),
-		Text: trouble + "Mail is accepted and judged by what is known.", Next: []string{"tlsratchet doctor"},
-	}
+	n := alert.Message{Key: "history", Severity: alert.Warning, Status: alert.StatusOpen, Next: []string{"tlsratchet doctor"}}
 	if trouble == "" {
-		n.Status, n.Title, n.Text = alert.StatusClosed, "history file is in order again", ""
+		n.Status, n.Title, n.Text = alert.StatusClosed, "history file is in order again", "The file is whole, in its place, written and copied."
+		return n
 	}
+	var heads []string
+	for line := range strings.SplitSeq(strings.TrimSpace(trouble), "\n") {
+		head, _, _ := strings.Cut(line, ":")
+		heads = append(heads, head)
+		n.Text += words.Sentence(line) + "\n"
+	}
+	n.Title, n.Text = strings.Join(heads, "; "), n.Text+"Mail is accepted and judged by what is known."
 	return n
 }
 

@@ -73,16 +73,19 @@ func TestCertificateOfOutage(t *testing.T) {
 func TestHistoryNotices(t *testing.T) {
 	hook := newWebhook(t)
 	w := watchOf(t, hook, filepath.Join(t.TempDir(), "history.db"))
-	for _, step := range []struct{ trouble, title string }{
-		{"", ""},
-		{"history file can't be written: kept in memory\n", "history file can't be written"},
-		{"history file can't be written: kept in memory\nno snapshot: more will be lost\n", "history file can't be written; no snapshot"},
-		{"", ""},
+	const judged = "Mail is accepted and judged by what is known."
+	for _, step := range []struct{ trouble, title, text string }{
+		{"", "", "The file is whole, in its place, written and copied."},
+		{"history file can't be written: kept in memory\n", "history file can't be written", "History file can't be written: kept in memory.\n" + judged},
+		{"history file can't be written: kept in memory\nno snapshot: more will be lost\n", "history file can't be written; no snapshot",
+			"History file can't be written: kept in memory.\nNo snapshot: more will be lost.\n" + judged},
+		{"", "", "The file is whole, in its place, written and copied."},
 	} {
-		w.notify(historyNotice(step.trouble))
+		n := historyNotice(step.trouble)
+		w.notify(n)
 		open := w.alerts.State().Matters
-		if step.title == "" && len(open) > 0 || step.title != "" && (len(open) != 1 || open[0].Message.Title != step.title) {
-			t.Errorf("after %q: %+v", step.trouble, open)
+		if step.title == "" && len(open) > 0 || step.title != "" && (len(open) != 1 || open[0].Message.Title != step.title) || n.Text != step.text {
+			t.Errorf("after %q: %+v, %q", step.trouble, open, n.Text)
 		}
 	}
 	if err := w.close(); err != nil {
