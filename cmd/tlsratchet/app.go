@@ -19,7 +19,7 @@ import (
 // The exit codes.
 const (
 	exitFailure = 1
-	exitUsage   = 2 // usage or config: doing it again won't help
+	exitUsage   = 2 // usage or config, such as a history that another process has
 )
 
 // usageError is what the operator got wrong.
