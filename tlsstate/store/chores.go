@@ -57,7 +57,7 @@ func (f *File) relieve() {
 
 func (f *File) choresEvery() time.Duration {
 	every := choresEvery
-	if f.snapshots.Failing() || f.place.Failing() || f.salvage != "" {
+	if f.snapshots.Failing() || f.place.Failing() || len(f.salvage) > 0 {
 		every /= 6
 	}
 	if f.opts.SnapshotEvery > 0 {

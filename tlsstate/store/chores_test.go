@@ -27,7 +27,7 @@ func TestHowOftenTheFileIsLookedAfter(t *testing.T) {
 		{-1, true, 10 * time.Minute},
 	} {
 		fail := func(s *trouble.State) { s.Note(slog.New(slog.DiscardHandler), ErrTimeout) }
-		fails := []func(*File){func(f *File) { fail(&f.snapshots) }, func(f *File) { fail(&f.place) }, func(f *File) { f.salvage = "aside" }}
+		fails := []func(*File){func(f *File) { fail(&f.snapshots) }, func(f *File) { fail(&f.place) }, func(f *File) { f.salvage = []string{"aside"} }}
 		if !tt.failed {
 			fails = []func(*File){func(*File) {}}
 		}

@@ -51,7 +51,7 @@ type File struct {
 	// Of the chores alone:
 	agedOn, pruningLogged tlsstate.Day
 	relieveDelay          time.Duration
-	salvage               string // a file whose records are to be joined, or ""
+	salvage               []string // files whose records are to be joined
 
 	rejoining, place, snapshots, pruning trouble.State
 }

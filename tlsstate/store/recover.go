@@ -19,7 +19,7 @@ import (
 // takes its place, or an empty file if there is none, and one error line states
 // what is lost. If only single records are damaged, all others are joined with
 // the snapshot while the store is in use, or after the next start: until that is
-// done a link at path.to-rejoin leads to them. A missing file whose snapshots exist
+// done a link beside their file states that, NAME.to-rejoin. A missing file whose snapshots exist
 // counts as damaged: to start empty, remove the snapshots too.
 func OpenOrRecover(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
@@ -35,22 +35,23 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
 	}
-	if aside, err := filepath.EvalSymlinks(path + toRejoin); r.salvage == "" && err == nil {
-		r.salvage = aside
+	for _, name := range append(setAsides(path), snapshots(path)...) {
+		if _, err := os.Lstat(name + toRejoin); err == nil && !slices.Contains(r.salvage, name) {
+			r.salvage = append(r.salvage, name)
+		}
 	}
 	return start(path, opts, d, found, r)
 }
 
-// toRejoin ends the name of a link to a file that was set aside and is to be
-// rejoined.
+// toRejoin ends the name of a link to a file beside it that is to be rejoined.
 const toRejoin = ".to-rejoin"
 
 // rescue puts something good in the place of a damaged file.
 type rescue struct {
 	path    string
 	opts    Options
-	salvage string // a file whose records are to be joined, or ""
-	lost    string // what is lost, in words
+	salvage []string // files whose records are to be joined
+	lost    string   // what is lost, in words
 }
 
 // replace returns what to open instead of a file that was verified so. The lock
@@ -77,7 +78,7 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 		case i < whole && !errors.Is(err, os.ErrNotExist):
 			r.opts.Logger.Warn("snapshot of the history file is not usable", "path", name, "error", err)
 			unusable = true
-			if !errors.Is(err, ErrDamaged) && r.salvage == "" {
+			if !errors.Is(err, ErrDamaged) && len(r.salvage) == 0 {
 				r.later(name)
 			}
 		}
@@ -92,9 +93,8 @@ func (r *rescue) replace(f *os.File, found census, cause error) (*os.File, censu
 // later has the records of a file joined with ours when it can be read, after the
 // next start too. Where there can be no link, a kill may cost them.
 func (r *rescue) later(name string) {
-	r.salvage = name
-	_ = os.Remove(r.path + toRejoin)
-	_ = os.Symlink(filepath.Base(name), r.path+toRejoin)
+	r.salvage = append(r.salvage, name)
+	_ = os.Symlink(filepath.Base(name), name+toRejoin)
 }
 
 // exchange puts the good file, a copy of a snapshot or empty, in the place of the
@@ -240,49 +240,65 @@ func setAside(path string, now time.Time) (string, error) {
 
 // removeOldest leaves n of the files that were set aside.
 func removeOldest(path string, n int) {
-	dir, base := filepath.Split(path)
-	files, _ := os.ReadDir(filepath.Clean(dir)) // in the order of their names, and so of their dates
-	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return !strings.HasPrefix(f.Name(), base+asideMark) })
-	for i := range len(files) - n {
-		_ = os.Remove(filepath.Join(dir, files[i].Name()))
+	files := setAsides(path)
+	for _, name := range files[:max(len(files)-n, 0)] {
+		_ = os.Remove(name)
+		_ = os.Remove(name + toRejoin)
 	}
 }
 
-// rejoin joins the intact records of a file that was set aside, or of a snapshot,
-// with ours, if there is one. What can't be read, or kept, now is tried again.
+// setAsides returns the files that were set aside, the oldest first.
+func setAsides(path string) (names []string) {
+	dir, base := filepath.Split(path)
+	files, _ := os.ReadDir(filepath.Clean(dir)) // in the order of their names, and so of their dates
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), base+asideMark) && !strings.HasSuffix(f.Name(), toRejoin) {
+			names = append(names, filepath.Join(dir, f.Name()))
+		}
+	}
+	return names
+}
+
+// rejoin joins the intact records of files that were set aside, or of a snapshot,
+// with ours. What can't be read, or kept, now is tried again.
 func (f *File) rejoin() {
-	if f.salvage == "" {
-		return
+	var failed error
+	f.salvage = slices.DeleteFunc(f.salvage, func(name string) bool {
+		err := f.rejoinFile(name)
+		if err == nil {
+			_ = os.Remove(name + toRejoin)
+		}
+		failed = errors.Join(failed, err)
+		return err == nil
+	})
+	f.report(&f.rejoining, failed)
+}
+
+func (f *File) rejoinFile(name string) error {
+	if !exists(name) { // an operator removed it
+		return nil
 	}
-	if !exists(f.salvage) { // an operator removed it
-		f.salvage = ""
-		f.report(&f.rejoining, nil)
-		return
-	}
-	d, found, err := openBolt(f.salvage, f.opts.LockTimeout, nil)
+	d, found, err := openBolt(name, f.opts.LockTimeout, nil)
 	if err == nil {
-		err = errors.Join(guarded(func() error { return f.rejoinAll(d) }), d.close())
+		err = errors.Join(guarded(func() error { return f.rejoinAll(name, d) }), d.close())
 	}
 	damaged := errors.Is(err, ErrDamaged)
 	if err = cmp.Or(err, f.Flush(f.ctx)); f.ctx.Err() != nil {
-		return // the next start goes on
+		return ErrClosed // the next start goes on
 	}
 	switch {
 	case err == nil:
-		f.log.Info("intact records are joined with the history", "path", f.salvage, "records", found.records)
+		f.log.Info("intact records are joined with the history", "path", name, "records", found.records)
 	case damaged:
-		f.log.Error("intact records could not be joined with the history: they are lost", "path", f.salvage, "error", err)
+		f.log.Error("intact records could not be joined with the history: they are lost", "path", name, "error", err)
 		err = nil
 	}
-	if f.report(&f.rejoining, err); err == nil {
-		_ = os.Remove(f.path + toRejoin)
-		f.salvage = ""
-	}
+	return err
 }
 
 // rejoinAll joins all that is not dated in the future. If most of it is, the clock
 // is wrong.
-func (f *File) rejoinAll(d disk) error {
+func (f *File) rejoinAll(name string, d disk) error {
 	today, all, future := tlsstate.DayOf(time.Now()), 0, 0
 	for batch, err := range batches(d.scan, tlsstate.Identity{}) {
 		for _, e := range batch {
@@ -300,7 +316,7 @@ func (f *File) rejoinAll(d disk) error {
 		}
 	}
 	if 2*future > all {
-		return fmt.Errorf("%w: %d of %d records: is the clock right? If it is, remove %s", ErrFuture, future, all, f.salvage)
+		return fmt.Errorf("%w: %d of %d records: is the clock right? If it is, remove %s", ErrFuture, future, all, name)
 	}
 	return nil
 }

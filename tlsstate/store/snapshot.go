@@ -7,7 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -123,4 +123,6 @@ func (f *File) snapshotDue() bool {
 
 // snapshotWaits reports whether it is a snapshot whose records are still to be
 // joined: no other may take its place.
-func (f *File) snapshotWaits() bool { return strings.Contains(filepath.Base(f.salvage), ".snapshot-") }
+func (f *File) snapshotWaits() bool {
+	return slices.ContainsFunc(snapshots(f.path), func(name string) bool { return slices.Contains(f.salvage, name) })
+}
