@@ -42,7 +42,8 @@ func (f *File) snapshot(all iter.Seq2[[]entry, error]) error {
 }
 
 // draft copies record by record: a transaction that is open for long keeps bbolt
-// from using free pages and from moving its mapping, and then all wait.
+// from using free pages and from moving its mapping, and then all wait. It leaves the
+// disk some room, where that is known: Postfix's queue may be there.
 func (f *File) draft(name string, all iter.Seq2[[]entry, error]) error {
 	empty, err := makeFile(name, 0)
 	if err != nil {
@@ -57,7 +58,7 @@ func (f *File) draft(name string, all iter.Seq2[[]entry, error]) error {
 	before, copied := f.Stats().Damaged, 0
 	for batch, failed := range all {
 		copied += len(batch)
-		if err = cmp.Or(failed, to.put(batch)); err != nil {
+		if err = cmp.Or(failed, room(filepath.Dir(name)), to.put(batch)); err != nil {
 			break
 		}
 	}
