@@ -206,6 +206,30 @@ func (m *sharedMemory) Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identit
 	return m.Memory.All(start)
 }
 
+func (m *sharedMemory) Unread(id tlsstate.Identity) (key string) {
+	if id.Kind == tlsstate.Domain {
+		key = "tlsratchet:" + id.String()
+	}
+	return key
+}
+
+// Where the shared server's record can't be read, an act is done on this host alone, and
+// that is stated.
+func TestActsOnThisHostAlone(t *testing.T) {
+	w := newWorld(t)
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := (&admin.Local{Memory: &sharedMemory{Memory: w.memory}, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}).Admin()
+	for name, want := range map[string]string{"domain:bank.example": "else delete its key, tlsratchet:domain:bank.example, and do this again", "address:192.0.2.10": ""} {
+		d, err := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: identity(name), Why: "test"})
+		if err != nil || !strings.HasSuffix(d.Later, want) || (d.Later == "") != (want == "") {
+			t.Errorf("%s: %q, %v", name, d.Later, err)
+		}
+	}
+}
+
 // A mistyped name doesn't fetch what all hosts know: what is near it comes from
 // this one.
 func TestSlipsAreCheap(t *testing.T) {

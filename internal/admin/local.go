@@ -130,6 +130,11 @@ func (l *Local) do(ctx context.Context, a Act) (Detail, error) {
 		d.Words = append(d.Words, l.stillPinned(id.Name)...)
 	}
 	d.Later, err = l.flush(ctx)
+	if m, ok := l.Memory.(hosts); ok && d.Later == "" {
+		if key := m.Unread(id); key != "" {
+			d.Later = fmt.Sprintf("Done on this host alone; the record on the shared server can't be read: if a newer tlsratchet wrote it, update this host; else delete its key, %s, and do this again", key)
+		}
+	}
 	return d, err
 }
 

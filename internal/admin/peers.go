@@ -11,6 +11,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
+	"tlsratchet/tlsstate/store/shared"
 )
 
 func (l *Local) peers(ctx context.Context, q Query) iter.Seq2[Row, error] {
@@ -100,11 +101,17 @@ const (
 	searched    = 500_000
 )
 
-// hosts is a memory of several hosts that can list what this one knows: a slip
-// of an operator's must not fetch all that there is.
+// hosts is a memory of several hosts: [shared.Whole].
 type hosts interface {
+	// Here lists what this one knows: a slip of an operator's must not fetch all
+	// that there is.
 	Here(start tlsstate.Identity) (iter.Seq2[tlsstate.Identity, tlsstate.History], func() error)
+	// Unread returns the key of a record from which this one does not learn, nor
+	// others from it.
+	Unread(id tlsstate.Identity) (key string)
 }
+
+var _ hosts = shared.Whole{}
 
 // unknown returns the error for a peer without a history, with names that are
 // near it.

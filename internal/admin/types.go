@@ -141,8 +141,9 @@ type Detail struct {
 	Raw   tlsstate.History `json:"history"`
 	// Words state the same for people, a sentence each.
 	Words []string `json:"words"`
-	// Later, after an act, states that it was done on this host and that others
-	// follow when the server that they share is back; else "".
+	// Later, after an act, states that it was done on this host, and that others
+	// follow when the server that they share is back, or what keeps them from it;
+	// else "".
 	Later string `json:"later,omitempty"`
 }
 

@@ -142,6 +142,7 @@ func (s *Store) meetAll(ctx context.Context, v *server, ids []tlsstate.Identity)
 		m, err := s.meet(id, values[i])
 		switch {
 		case errors.Is(err, errMistaken):
+			s.recent.Remove(id)
 			s.logMistake(err)
 		case err != nil:
 			failed = fmt.Errorf("%w: %w", errLocal, err)

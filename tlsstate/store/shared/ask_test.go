@@ -313,6 +313,32 @@ func TestWrongRecords(t *testing.T) {
 		if got, _ := s.Do("GET", o.Prefix+peerOf(3).String()); got == values[3] {
 			t.Error("forget left the record from the future")
 		}
+		// Of a record that can't be read it is known that others don't follow.
+		for i := range 7 {
+			mx1.do(peerOf(i), tlsstate.History.Unpin)
+		}
+		mx1.settled()
+		for i := range 7 {
+			want := o.Prefix + peerOf(i).String()
+			if i == 3 || i == 6 {
+				want = ""
+			}
+			if got := (shared.Whole{Store: mx1.Store}).Unread(peerOf(i)); got != want {
+				t.Errorf("the record of %d that can't be read is %q, want %q", i, got, want)
+			}
+		}
+		listener := tlsstate.Identity{Kind: tlsstate.Listener, Name: "25"}
+		if got := (shared.Whole{Store: mx1.Store}).Unread(listener); got != "" {
+			t.Errorf("of a listener, which no server has: %q", got)
+		}
+		if _, err := s.Do("SET", o.Prefix+peerOf(6).String(), "garbage"); err != nil { // it was good before
+			t.Fatal(err)
+		}
+		mx1.do(peerOf(6), tlsstate.History.Unpin)
+		mx1.settled()
+		if got := (shared.Whole{Store: mx1.Store}).Unread(peerOf(6)); got == "" {
+			t.Error("a record that was damaged meanwhile is taken for read")
+		}
 	})
 }
 

@@ -39,6 +39,16 @@ func (w Whole) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Da
 	return w.Store.Update(id, client, today, grow)
 }
 
+// Unread returns the key of the server's record of an identity where that could not be
+// joined with ours when it was last asked for, or "": after a Flush without an error,
+// what was done to it other hosts don't know, and won't.
+func (w Whole) Unread(id tlsstate.Identity) (key string) {
+	if !shareable(id) || w.recent.Contains(id) {
+		return ""
+	}
+	return w.key(id)
+}
+
 // All returns what all hosts know: what the server has is joined into the local
 // memory first. The function's error, beside those of [store.File.All], reports
 // that this was not possible and the list is what this host knows.
