@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -20,28 +21,37 @@ const (
 // TuneProcessors has Go use one processor while the daemon has little to do, and all
 // that it was given at other times, until ctx ends. With several, each message that
 // comes to an idle Go program wakes one more, which finds nothing to do.
-func TuneProcessors(ctx context.Context) {
-	tuneProcessors(ctx, runtime.GOMAXPROCS(0), processorTime, func(n int) { runtime.GOMAXPROCS(n) })
-}
+func TuneProcessors(ctx context.Context) { tuneProcessors(ctx, processorTime, processors()) }
 
-func tuneProcessors(ctx context.Context, all int, used func() time.Duration, set func(int)) {
-	now, at, before := all, time.Now(), used()
+func tuneProcessors(ctx context.Context, used func() time.Duration, set func(all bool)) {
+	now, at, before := true, time.Now(), used()
 	for loop.Pause(ctx, lookEvery) {
 		took, total := time.Since(at), used()
-		share, want := float64(total-before)/float64(took), now
+		share := float64(total-before) / float64(took)
 		at, before = at.Add(took), total
-		switch {
-		case share >= busy:
-			want = all
-		case share < quiet:
-			want = 1
-		}
-		if want != now { // setting it stops all for a moment
-			now = want
+		if all := share >= busy || now && share >= quiet; all != now { // setting it stops all for a moment
+			now = all
 			set(now)
 		}
 	}
-	set(all) // for what is to be done before the end
+	set(true) // for what is to be done before the end
+}
+
+// processors returns what gives Go one processor or all: as many as GOMAXPROCS in the
+// environment states, else as the system has for us then, for a container's share
+// changes.
+func processors() (set func(all bool)) {
+	n, stated := runtime.GOMAXPROCS(0), os.Getenv("GOMAXPROCS") != ""
+	return func(all bool) {
+		switch {
+		case !all:
+			runtime.GOMAXPROCS(1)
+		case stated:
+			runtime.GOMAXPROCS(n)
+		default:
+			runtime.SetDefaultGOMAXPROCS() // Go follows the system from here on
+		}
+	}
 }
 
 // processorTime is what the process has used, in all of its threads.

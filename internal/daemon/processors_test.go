@@ -22,17 +22,17 @@ func TestProcessors(t *testing.T) {
 			}
 			return now
 		}
-		var got []int
+		var got []bool
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			tuneProcessors(ctx, 8, used, func(n int) { got = append(got, n) })
+			tuneProcessors(ctx, used, func(all bool) { got = append(got, all) })
 		}()
 		time.Sleep(time.Minute)
 		cancel()
 		<-done
-		if want := []int{1, 8, 1, 8, 1, 8}; !slices.Equal(got, want) {
+		if want := []bool{false, true, false, true, false, true}; !slices.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
