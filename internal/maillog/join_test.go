@@ -189,6 +189,17 @@ func TestStaleProcess(t *testing.T) {
 	}
 }
 
+// TestLongSession: a session may last for hours, if it is not silent for one.
+func TestLongSession(t *testing.T) {
+	var text strings.Builder
+	for n, message := range []string{connect, client, "4Q2: client=" + bank, "4Q3: client=" + bank, byeClear} {
+		fmt.Fprintf(&text, "Nov 22 1%d:%02d:00 mx1 postfix/smtpd[7]: %s\n", n*50/60, n*50%60, message)
+	}
+	if got := readText(t, text.String()); len(got.sessions) != 1 || !strings.Contains(got.String(), " 3 none ") {
+		t.Errorf("%v", got)
+	}
+}
+
 // A part of a log that comes again in the middle of a session changes nothing.
 func TestPartAgain(t *testing.T) {
 	lines := strings.SplitAfter(log(connect, client, byeClear, connect, "4Q2: client="+bank, "4Q3: client="+bank, byeClear), "\n")
@@ -291,6 +302,7 @@ func TestLostCounts(t *testing.T) {
 	session := log(connect, client, "disconnect from "+bank)
 	for note, lost := range map[string]bool{
 		"syslog-ng[9]: Log statistics; processed='src.internal(s#1)=5', dropped='dst.file(d_mail#0)=12', queued='x=0'": true,
+		"syslog-ng[9]: Log statistics; processed='src.internal(s#1)=5', dropped='dst.file(d_mail#0)=1'":                true,
 		"syslog-ng[9]: Log statistics; processed='src.internal(s#1)=5', dropped='dst.file(d_mail#0)=0'":                false,
 		"rsyslogd-pstats: imuxsock: origin=imuxsock submitted=7 ratelimit.discarded=5 ratelimit.numratelimiters=2":     true,
 		"rsyslogd-pstats: main Q: origin=core.queue size=0 enqueued=9 discarded.full=0 discarded.nf=0":                 false,

@@ -51,6 +51,7 @@ func TestMessage(t *testing.T) {
 		{"Trusted TLS connection established from mx1[::1]: TLSv1.2 with cipher X (128/128 bits)",
 			event{kind: kindTLS, trusted: true, client: []byte("mx1[::1]"), text: []byte("TLSv1.2 with cipher X (128/128 bits)")}},
 		{"Anonymous TLS connection established from mx1[::1]: TLSv1.2 with cipher X (128/128", event{kind: kindBroken, client: []byte("mx1[::1]")}},
+		{"Anonymous TLS connection established from mx1[::1] to ", event{kind: kindBroken, client: []byte("mx1[::1]")}},
 		{"4Q1: client=mx1[192.0.2.1], sasl_method=PLAIN", event{kind: kindClient, authenticated: true, client: []byte("mx1[192.0.2.1]"), text: []byte("4Q1")}},
 		{"4Q1: client=mx1[192.0.2.1], orig_queue_id=4Q0", event{kind: kindClient, returned: true, client: []byte("mx1[192.0.2.1]"), text: []byte("4Q1")}},
 		{"disconnect from mx1[192.0.2.1] ehlo=2 xclient=0/1 starttls=1/2 commands=3/5", event{kind: kindDisconnect, summary: true, xclient: true, count: 1, client: []byte("mx1[192.0.2.1]")}},
