@@ -671,24 +671,74 @@ func TestTruncatedWhileOpened(t *testing.T) {
 	if !l.hasHead(l.at) {
 		t.Error("the cursor has the head of the copy: it will be read once more")
 	}
+	open, _ := filepath.Glob("/proc/self/fd/*")
+	for _, fd := range open {
+		if path, _ := os.Readlink(fd); path == w.path+".1" {
+			t.Error("the copy is still open")
+		}
+	}
 	l.drain(t.Context())
 	w.once(&found)
 }
 
 // TestClearAfterATruncation: what is written between the copy of a log and its truncation
-// is lost to everybody, so that nothing is in clear for want of a line.
+// is lost to everybody, so that nothing is in clear for want of a line. So it is without a
+// copy, though the log was renamed before, and that was read to its end.
 func TestClearAfterATruncation(t *testing.T) {
-	w, found := newWriter(t), &ids{}
-	_, stop := follow(w.path, found, Cursor{})
-	defer stop()
-	begin(t, w, found)
-	b, _ := os.ReadFile(w.path)
-	os.WriteFile(w.path+".1", b, 0o600)
-	fmt.Fprint(w.f, encrypted())
-	os.Truncate(w.path, 0)
+	for name, rotate := range map[string]func(*writer, *ids){
+		"copied": func(w *writer, _ *ids) {
+			b, _ := os.ReadFile(w.path)
+			os.WriteFile(w.path+".1", b, 0o600)
+		},
+		"renamed before": func(w *writer, found *ids) {
+			os.Rename(w.path, w.path+".1")
+			w.reopen()
+			begin(t, w, found)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, found, ago := newWriter(t), &ids{}, time.Hour
+			f := &Follower{Source: w.path, Sink: found, Wanted: func() bool { return true }, Now: func() time.Time { return time.Now().Add(-ago) }, Log: quiet}
+			f.Begin(Cursor{})
+			ago = 0 // so that lines are not missing because it began just now
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { f.Run(ctx) })
+			defer running.Wait()
+			defer cancel()
+			begin(t, w, found)
+			rotate(w, found)
+			fmt.Fprint(w.f, encrypted())
+			os.Truncate(w.path, 0)
+			w.write(1)
+			eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
+			if use := found.use["Q1"]; use != maillog.TLSUnknown {
+				t.Errorf("use %d, want unknown", use)
+			}
+		})
+	}
+}
+
+// TestReadLate: of a log that could not be read before, what came until then is not known.
+func TestReadLate(t *testing.T) {
+	w, found, ago := newWriter(t), &ids{}, time.Hour
+	os.Remove(w.path)
+	if err := os.Mkdir(w.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := &Follower{Source: w.path, Sink: found, Now: func() time.Time { return time.Now().Add(-ago) }, Log: quiet}
+	f.Begin(Cursor{})
+	ago = 0
+	os.Remove(w.path)
+	w.reopen()
+	l, err := f.open(t.Context(), f.Cursor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	w.write(1)
-	eventually(t, "the delivery", func() bool { return len(found.seen()) == 1 })
-	if use := found.use["Q1"]; use != maillog.TLSUnknown {
+	l.drain(t.Context())
+	if use, ok := found.use["Q1"]; !ok || use != maillog.TLSUnknown {
 		t.Errorf("use %d, want unknown", use)
 	}
 }

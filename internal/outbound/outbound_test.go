@@ -653,6 +653,7 @@ func TestNexthop(t *testing.T) {
 		"of the delivery before":                     {map[string]time.Duration{"other.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: time.Second}, ""},
 		"a slow one":                                 {map[string]time.Duration{"hub.test": 10 * time.Second}, nil, maillog.Delivery{Domain: "bank.test", Took: 9 * time.Second}, "hub.test"},
 		"two within a second":                        {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
+		"two within a second, the domain of before":  {map[string]time.Duration{"a.test": 100 * time.Millisecond, "b.test": 200 * time.Millisecond}, []string{"bank.test"}, maillog.Delivery{Domain: "bank.test"}, ""},
 		"a later one":                                {map[string]time.Duration{"later.test": -time.Minute}, nil, maillog.Delivery{Domain: "bank.test"}, ""},
 		"a route in brackets":                        {map[string]time.Duration{"[127.0.0.1]:10024": time.Second, "bank.test": -time.Second}, nil, maillog.Delivery{Domain: "bank.test", Host: "127.0.0.1"}, ""},
 		"a route, in capitals":                       {map[string]time.Duration{"[Relay.test]:587": time.Second, "bank.test": time.Minute}, nil, maillog.Delivery{Domain: "bank.test", Host: "Relay.Test"}, ""},
@@ -803,6 +804,9 @@ func TestOwnTableAfterARoute(t *testing.T) {
 	w.Answer([]byte("hub.test"), 77)
 	for n, to := range []string{"behind.test mx.hub.test", "own.test mx.own.test", "behind2.test mx.hub.test"} {
 		d := tls12
+		if n == 1 {
+			d = inClear
+		}
 		d.At, d.PID, d.QueueID = w.now, 77, fmt.Sprint("Q", n)
 		d.Domain, d.Host, _ = strings.Cut(to, " ")
 		w.Delivered(&d)

@@ -37,6 +37,7 @@ func TestPermission(t *testing.T) {
 	for name, tt := range map[string]struct{ main, master, reason string }{
 		"may":                       {"smtp_tls_security_level = may", services, ""},
 		"of before":                 {"smtp_use_tls = yes", services, ""},
+		"of before, and enforced":   {"smtp_enforce_tls = yes", services, "there is nothing to add"},
 		"none":                      {"", services, "TLS is switched off"},
 		"dane":                      {"smtp_tls_security_level = dane", services, "switch DANE off"},
 		"dane in master.cf":         {"smtp_tls_security_level = may", services + "relay unix - - y - - smtp -o smtp_tls_security_level=dane\n", "relay/unix/smtp_tls_security_level in"},
@@ -80,6 +81,24 @@ func TestPermission(t *testing.T) {
 				t.Errorf("%+v, want %q", got, tt.reason)
 			}
 		})
+	}
+}
+
+// TestSeveralInstances: of each the strictest counts, and one that can't be read forbids.
+func TestSeveralInstances(t *testing.T) {
+	if err := posttest.Require(); err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	for _, text := range []string{"smtp_tls_loglevel = 0\ninfo_log_address_format = internal", "smtp_tls_loglevel = 1"} {
+		dirs = append(dirs, configuration(t, map[string]string{"main.cf": "compatibility_level = 3.6\nsmtp_tls_security_level = may\n" + text + "\n", "master.cf": ""}))
+	}
+	if p := PermissionOf(t.Context(), dirs); !p.Allowed || !p.Unlogged || !p.Unquoted || p.Unread {
+		t.Errorf("%+v", p)
+	}
+	p := PermissionOf(t.Context(), append(dirs, dirs[0]+"/none"))
+	if p.Allowed || !p.Unread || !strings.HasPrefix(p.Reason, "the settings in "+dirs[0]+"/none can't be read: ") {
+		t.Errorf("%+v", p)
 	}
 }
 

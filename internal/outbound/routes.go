@@ -26,11 +26,11 @@ func readRoutes(ctx context.Context, dir string) (r routes, err error) {
 	return r, postconf.Expand(ctx, dir, r.main, r.overrides)
 }
 
-// levels returns the TLS levels that forbid something, and main.cf's, by where they stand.
+// levels returns the TLS levels that forbid something, by where they stand.
 func (r routes) levels() map[string]string {
 	const level = "smtp_tls_security_level"
 	levels := r.reached(level, func(is string) bool { return objection(is) != "" })
-	switch levels[level] = r.main[level]; {
+	switch {
 	case r.main[level] != "":
 	case strings.EqualFold(r.main["smtp_enforce_tls"], "yes"): // of Postfix 2.2
 		levels[level] = "encrypt"
