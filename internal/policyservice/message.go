@@ -36,7 +36,9 @@ func (c *conn) begin() {
 	if c.elsewhere != nil && c.elsewhere(&c.client, r.text[clientPort]) {
 		return
 	}
-	_, m.ends = c.ends.Load(listenerOf(r))
+	if began, known := c.ends.Peek(listenerOf(r)); known {
+		m.ends = began.Add(1) < manyBegan
+	}
 	m.Judge(c.Door, &c.client.Session, r.text[sender])
 }
 

@@ -1,9 +1,10 @@
 package policyservice
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/inbound"
@@ -32,15 +33,25 @@ type Server struct {
 
 	requests  atomic.Uint64
 	misplaced atomic.Bool
-	// ends are the listeners of Postfix that ask at the end of messages too.
-	ends sync.Map
+	// ends are the listeners of Postfix that ask at the end of messages too, with how
+	// many messages began since one ended.
+	ends *lru.Cache[[2]string, *atomic.Int64]
 }
+
+const (
+	// maxListeners is how many listeners are remembered.
+	maxListeners = 256
+	// manyBegan is after how many messages without an end a listener is held to ask
+	// there no more: main.cf changed. Clients give some up.
+	manyBegan = 100
+)
 
 // New makes a server. elsewhere, if not nil, reports whether the milter sees this
 // connection of a client, from that port: its messages are judged and counted
 // there.
 func New(deps inbound.Deps, options inbound.Options, elsewhere func(client *inbound.Client, port string) bool, limits wire.DeskLimits) *Server {
 	s := &Server{Door: inbound.New(deps, options), elsewhere: elsewhere}
+	s.ends, _ = lru.New[[2]string, *atomic.Int64](maxListeners) // fails for no size alone
 	s.Desk = wire.NewDesk("policy", limits, maxLine, s.serve, deps.Log)
 	return s
 }
@@ -96,7 +107,9 @@ func (c *conn) answer() (action string) {
 		c.begin()
 	}
 	if at == endOfMessage {
-		c.ends.LoadOrStore(listenerOf(r), true)
+		if began, known, _ := c.ends.PeekOrAdd(listenerOf(r), new(atomic.Int64)); known {
+			began.Store(0)
+		}
 		return c.message.end(r)
 	}
 	return c.message.recipient(r)

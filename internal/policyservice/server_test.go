@@ -334,3 +334,36 @@ func TestGarbage(t *testing.T) {
 		t.Errorf("%d refused", n)
 	}
 }
+
+// TestEndsNoMore: where Postfix no longer asks at the end of messages, the hold is
+// asked for at the recipient again, and at the end once it asks there.
+func TestEndsNoMore(t *testing.T) {
+	r := newRig(t, tlsstate.Quarantine, inbound.Options{}, nil)
+	c := r.dial()
+	c.ask(overTLS, "instance=0")
+	for _, want := range []string{"PREPEND ", "HOLD ", "PREPEND "} {
+		if want == "PREPEND " {
+			c.ask("instance=0", "protocol_state=END-OF-MESSAGE")
+		}
+		for i := 2; i < manyBegan && want == "HOLD "; i++ {
+			if got := c.ask(fmt.Sprintf("instance=%d", i)); !strings.HasPrefix(got, "PREPEND ") {
+				t.Fatalf("message %d since an end: %s", i, got)
+			}
+		}
+		if got := c.ask("instance=a" + want); !strings.HasPrefix(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// TestManyListeners: no client makes up more of Postfix's listeners than are kept.
+func TestManyListeners(t *testing.T) {
+	r := newRig(t, tlsstate.Quarantine, inbound.Options{}, nil)
+	c := r.dial()
+	for i := range 2 * maxListeners {
+		c.ask("protocol_state=END-OF-MESSAGE", fmt.Sprintf("server_port=%d", i))
+	}
+	if n := r.server.ends.Len(); n != maxListeners {
+		t.Errorf("%d listeners are kept", n)
+	}
+}
