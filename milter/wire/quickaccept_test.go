@@ -3,7 +3,7 @@
 package wire
 
 import (
-	"io"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,45 +11,45 @@ import (
 	"testing"
 )
 
-// TestAcceptWithoutDescriptors: where no descriptor is left but those of sessions that
-// have ended, a client is served at once.
+// TestAcceptWithoutDescriptors: where no descriptor is left, those of sessions that
+// have ended are closed, and without any the accept fails.
 func TestAcceptWithoutDescriptors(t *testing.T) {
-	log := &lines{}
-	g := NewGate("test", 1000, log.logger())
 	lns, err := Listen(Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "s")}, ListenOptions{Mode: 0o600, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- g.Serve(func(c net.Conn) { c.Write([]byte("220")) }, lns...) }()
-	client := func() {
-		c, err := net.Dial("unix", lns[0].Addr().String())
+	ln := quick(lns[0]).(*quickListener)
+	defer ln.Close()
+	connect := func() net.Conn {
+		c, err := net.Dial("unix", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		if all, err := io.ReadAll(c); string(all) != "220" || err != nil {
-			t.Errorf("%q, %v", all, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	accept := func() net.Conn {
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
 		}
+		return c
 	}
-	for range maxRetiredInTest {
-		client()
-	}
+	connect()
+	ended := accept().(*quickConn).Conn.(*unixConn).File
+	ln.retired.all = append(ln.retired.all, ended) // no timer closes it
 	oneDescriptor(t)
-	client()
-	if st := g.Stats(); st.AcceptErrors != 0 || st.Accepted != maxRetiredInTest+1 {
-		t.Errorf("%+v, logged %q", st, log.all())
+	connect()
+	served := accept()
+	if err := ended.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the ended session is still open: %v", err)
 	}
-	if err := g.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; err != nil {
-		t.Error(err)
+	served.Close()
+	connect()
+	if _, err := ln.Accept(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("with none left: %v", err)
 	}
 }
-
-// maxRetiredInTest is less than what is closed at once.
-const maxRetiredInTest = 60
 
 // oneDescriptor leaves the process one, until the end of the test.
 func oneDescriptor(t *testing.T) {
