@@ -262,6 +262,9 @@ func setAsides(path string) (names []string) {
 // rejoin joins the intact records of files that were set aside, or of a snapshot,
 // with ours. What can't be read, or kept, now is tried again.
 func (f *File) rejoin() {
+	if len(f.salvage) == 0 {
+		return
+	}
 	var failed error
 	f.salvage = slices.DeleteFunc(f.salvage, func(name string) bool {
 		err := f.rejoinFile(name)
