@@ -439,6 +439,18 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// TestUnpinnedIsOne: whose pin was dropped closes alone.
+func TestUnpinnedIsOne(t *testing.T) {
+	l := newLedger(5)
+	for n := range 2 {
+		e := downgrade(fmt.Sprintf("192.0.2.%d", n), noon)
+		l.onEvent(&e)
+	}
+	if changes := l.unpinned(2, noon); len(changes) != 1 || changes[0].Incident.ID != 2 || !l.all[0].IsOpen() || l.all[1].IsOpen() {
+		t.Errorf("got %v", changes)
+	}
+}
+
 // TestNoRoomIsAnEnd: an open incident that must make room is reported as closed, or receivers
 // would show it for ever; one that goes on after that is reported as opened when it is news.
 func TestNoRoomIsAnEnd(t *testing.T) {

@@ -47,15 +47,23 @@ func TestFactsCount(t *testing.T) {
 		i.Clients = append(i.Clients, Client{Address: fmt.Sprint("192.0.2.", n)})
 	}
 	i.Clients[1].Host = "mx.bank.example"
+	i.Done[tlsstate.Header] = 1
+	for n := range MaxHeld {
+		i.Held = append(i.Held, Held{QueueID: fmt.Sprint("4XyZ", n)})
+		i.From = appendNew(i.From, fmt.Sprint(n, ".example"), MaxFrom)
+	}
 	var b bytes.Buffer
 	i.Write(&b)
-	for _, want := range []string{"1 ended before the action", "open, reopened 1 time\n", " unknown[192.0.2.0]\n", " mx.bank.example[192.0.2.1]\n", "and possibly others"} {
+	for _, want := range []string{" header 1, 1 ended before the action", "open, reopened 1 time\n", " unknown[192.0.2.0]\n", " mx.bank.example[192.0.2.1]\n", "and possibly others"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
+	if n := strings.Count(b.String(), "and possibly others"); n != 3 {
+		t.Errorf("%d lists may not be all, want 3:\n%s", n, b.String())
+	}
 	i.Clients = i.Clients[1:]
-	if text := strings.Join(i.Facts()[4].Values, ", "); strings.Contains(text, "others") {
+	if text := strings.Join(i.Facts()[5].Values, ", "); strings.Contains(text, "others") {
 		t.Errorf("there are no others: %s", text)
 	}
 }
