@@ -303,9 +303,12 @@ func TestRepeated(t *testing.T) {
 		r := &recorder{}
 		d := to(r, Warning)
 		d.repeats = true
-		thin := stripped()
+		thin, warning := stripped(), stripped()
 		thin.KnownPlaintext = true
-		a := start(Options{Open: func() []incident.Incident { return []incident.Incident{numbered(2), thin, numbered(1)} }}, d)
+		warning.ID, warning.Identity.Kind = 3, tlsstate.Domain
+		a := start(Options{Open: func() []incident.Incident {
+			return []incident.Incident{warning, numbered(2), thin, numbered(1)}
+		}}, d)
 		a.Notice(Message{Key: "breaker", Severity: Critical, Title: "it tripped"})
 		a.Notice(Message{Key: "over", Severity: Critical, Title: "it began"})
 		a.Notice(Message{Key: "over", Severity: Critical, Title: "it is over", Status: StatusClosed})
@@ -318,7 +321,7 @@ func TestRepeated(t *testing.T) {
 		for _, m := range r.repeats[0] {
 			keys = append(keys, m.Key)
 		}
-		if got := strings.Join(keys, " "); got != "breaker incident-2 incident-1" {
+		if got := strings.Join(keys, " "); got != "breaker incident-2 incident-1 incident-3" {
 			t.Errorf("got %s", got)
 		}
 		r.fail(errDown)

@@ -78,7 +78,7 @@ func TestNotDelivered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			hanging, file := &recorder{hang: make(chan struct{})}, &disk{}
 			a := start(Options{Save: file.save}, to(hanging, Info))
-			for n := range 8 {
+			for n := range burst + 1 {
 				a.Change(changeOf(incident.Opened, numbered(n+1)))
 			}
 			time.Sleep(2 * savePause)
@@ -140,12 +140,12 @@ func TestFormerDestination(t *testing.T) {
 		if n := len(file.read(t).Waiting["recorder"]); n != 1 {
 			t.Errorf("%d wait after less than three days, want 1", n)
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(time.Hour + 2*savePause)
 		synctest.Wait()
 		if s := file.read(t); len(s.Waiting) != 0 || len(a.State().Waiting) != 0 {
 			t.Errorf("after three days %v wait", s.Waiting)
 		}
-		if s := a.Stats()["recorder"]; s.Dropped != 1 || strings.Count(log.String(), "its destination was removed") != 1 {
+		if s := a.Stats()["recorder"]; s.Dropped != 1 || strings.Count(log.String(), "it waited for 3 days, and its destination was removed") != 1 {
 			t.Errorf("%+v:\n%s", s, &log)
 		}
 		closeAlerts(t, a)
