@@ -349,6 +349,25 @@ func TestPagesOfTheMeta(t *testing.T) {
 	}
 }
 
+// A file that ends with the last of its pages is whole.
+func TestAFileOfItsPagesAlone(t *testing.T) {
+	c := craft(t)
+	if _, err := newVerifier(bytes.NewReader(c.b), int64(c.meta.pages)*c.meta.pageSize); err != nil {
+		t.Error(err)
+	}
+}
+
+// A history that never held anything is opened again.
+func TestAnEmptyHistoryIsOpenedAgain(t *testing.T) {
+	path := newPath(t)
+	for range 2 {
+		mustClose(t, mustOpen(t, path, Options{}))
+	}
+	if f := mustOpen(t, path, Options{}); f.Len() != 0 || f.Stats().Damaged != 0 {
+		t.Errorf("%d known, %+v", f.Len(), f.Stats())
+	}
+}
+
 // A fault in one read leaves the file in use: bbolt ended that transaction.
 func TestAFaultInOneRead(t *testing.T) {
 	d, _, err := openBolt(fill(t, 3), 0, nil)

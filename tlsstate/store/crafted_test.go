@@ -79,6 +79,10 @@ func TestFilesThatLie(t *testing.T) {
 			_, id := c.leafOf(0)
 			order.PutUint32(c.page(int(id)).data[12:], 1<<31)
 		}, "page"},
+		{"overflow past the end", func(c *crafted) {
+			_, id := c.leafOf(0)
+			order.PutUint32(c.page(int(id)).data[12:], uint32(c.meta.pages-id))
+		}, " of "},
 		{"too many elements", func(c *crafted) {
 			_, id := c.leafOf(0)
 			order.PutUint16(c.page(int(id)).data[10:], 60_000)

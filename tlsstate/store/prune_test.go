@@ -99,12 +99,13 @@ func TestWithinAnOperatorOldStrangersAndYoungPinsGo(t *testing.T) {
 	var all []entry
 	for i, h := range []tlsstate.History{
 		seenUntil(today-400, 1), // 0: a stranger of long ago
-		seenUntil(today, 1),     // 1: a stranger of today
-		seenUntil(today, 2),     // 2: two days
-		seenUntil(today, 4),     // 3: four days
-		seenUntil(today-300, 2), // 4: two days of long ago, without a pin
-		seenUntil(today, 5),     // 5: pinned today
-		seenUntil(today, 60),    // 6: pinned for long
+		seenUntil(today-1, 1),   // 1: a stranger of yesterday
+		seenUntil(today, 1),     // 2: a stranger of today
+		seenUntil(today, 2),     // 3: two days
+		seenUntil(today, 4),     // 4: four days
+		seenUntil(today-300, 2), // 5: two days of long ago, without a pin
+		seenUntil(today, 5),     // 6: pinned today
+		seenUntil(today, 60),    // 7: pinned for long
 	} {
 		all = append(all, entry{id: host(1, 1, i), h: h})
 	}

@@ -13,6 +13,7 @@ func TestNetworks(t *testing.T) {
 	tests := []struct{ addr, network, operator string }{
 		{"192.0.2.10", "192.0.2.0/24", "192.0.0.0/24"},
 		{"::ffff:192.0.2.10", "192.0.2.0/24", "192.0.0.0/24"},
+		{"198.51.100.7", "198.51.100.0/24", "198.51.0.0/24"},
 		{"255.255.255.255", "255.255.255.0/24", "255.255.0.0/24"},
 		{"2001:db8:1:2::3", "2001:db8:1::/48", "2001:db8::/48"},
 		{"ffff:ffff:ffff:ffff::", "ffff:ffff:ffff::/48", "ffff:ffff::/48"},
@@ -94,6 +95,9 @@ func TestCountersAreCleared(t *testing.T) {
 	c.add(1<<32 | 1)
 	if shared, own := c.count(2<<32|1), c.count(1<<32|1); shared != 0 || own != 1 {
 		t.Errorf("%d, of which one place is another's, and %d", shared, own)
+	}
+	if c.add(2<<32 | 1); c.count(2<<32|1) != 1 || c.count(1<<32|1) != 1 {
+		t.Error("two that share a place are counted as more than each is")
 	}
 	for hash := range uint64(4) {
 		for range 9 {

@@ -183,6 +183,9 @@ func TestRecovery(t *testing.T) {
 			if lines := log.with("level=ERROR"); (tt.logged == "") != (len(lines) == 0) || (tt.logged != "" && !strings.Contains(lines[0], tt.logged)) {
 				t.Errorf("logged: %q, want …%s…", lines, tt.logged)
 			}
+			if lines := log.with("damaged records stay"); len(lines) != 0 {
+				t.Errorf("logged: %q", lines)
+			}
 			unusable := strings.Count(tt.name, "snapshot is ruined") + strings.Count(tt.name, "no good snapshot") +
 				strings.Count(tt.name, "snapshot has") + 2*strings.Count(tt.name, "both snapshots")
 			if lines := log.with("not usable"); len(lines) != unusable {
@@ -493,6 +496,27 @@ func TestRejoining(t *testing.T) {
 	if all := log.with("level="); len(all) != 2 || f.Stats().Trouble != "" {
 		t.Errorf("logged of a ruined one and a closed store: %q, %q", all, f.Stats().Trouble)
 	}
+}
+
+// Of a copy of which half is from the future the rest is joined: the clock is not to blame.
+func TestRejoiningHalf(t *testing.T) {
+	aside, path := fill(t, 1), newPath(t)
+	old := mustOpen(t, aside, Options{})
+	soon := tlsstate.DayOf(time.Now()) + 30
+	if _, err := old.Update(peer(7), netip.Addr{}, soon, merging(session(tlsstate.History{}, soon, tlsstate.TLS13))); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, old)
+	var log lines
+	f, err := start(path, Options{Logger: log.logger()}.withDefaults(), newFakeDisk(), census{}, rescue{salvage: []string{aside}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.await(t, "joined")
+	if all := log.with("level="); len(all) != 1 || !strings.Contains(all[0], "intact records are joined") || f.Len() != 1 {
+		t.Errorf("%d known, logged %q", f.Len(), all)
+	}
+	mustClose(t, f)
 }
 
 // What fails in our own file is no fault of the copy: its records are not given up.
