@@ -105,6 +105,8 @@ func TestDeliveries(t *testing.T) {
 		{"the same by a refusal", []string{"4Q1: to=<a@b.test>, relay=mx[1.2.3.4]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx[1.2.3.4] said: 450 TLS is required, but no (in reply to RCPT TO command))"}, "4Q1 b.test mx unknown deferred"},
 		{"3.11, fallback", []string{tls13, strings.Replace(sent, "dsn=", "tls=may:none, dsn=", 1)}, "4Q1 bank.test mx.bank.test clear"},
 		{"3.11, TLS", []string{tls13, strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"3.11, TLS, and the sender asked for more", []string{tls13, strings.Replace(sent, "dsn=", "tls=may/requiretls:none, dsn=", 1)}, "4Q1 bank.test mx.bank.test TLSv1.3"},
+		{"3.11, the same in clear", []string{tls13, strings.Replace(sent, "dsn=", "tls=may:none/requiretls:none, dsn=", 1)}, "4Q1 bank.test mx.bank.test clear"},
 		{"3.11, the line of TLS is lost", []string{strings.Replace(sent, "dsn=", "tls=may, dsn=", 1)}, "4Q1 bank.test mx.bank.test unknown"},
 		{"a line of TLS that was cut behind the version", []string{tls13[:strings.Index(tls13, " with cipher")], sent}, "4Q1 bank.test mx.bank.test unknown"},
 		{"TLS, then a handshake that failed, then clear", []string{tls13, "4Q1: Cannot start TLS: handshake failure", sent}, "4Q1 bank.test mx.bank.test clear"},

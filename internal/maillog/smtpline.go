@@ -170,14 +170,13 @@ func (s *status) delays(text string) {
 
 var statuses = map[string]Status{"sent": Sent, "deferred": Deferred, "bounced": Bounced}
 
-// tlsField reads the tls= of Postfix 3.11: the level, and how it ended.
+// tlsField reads the tls= of Postfix 3.11: the level, and how it ended. Behind a slash is
+// REQUIRETLS (RFC 8689), where a sender asked for it.
 func (s *status) tlsField() TLSUse {
-	switch {
-	case s.tls == "":
-		return TLSUnknown
-	case strings.HasSuffix(s.tls, ":none"), s.tls == "none":
+	switch level, _, _ := strings.Cut(s.tls, "/"); {
+	case strings.HasSuffix(level, ":none"), level == "none":
 		return Clear
-	case strings.ContainsAny(s.tls, "?!"):
+	case level == "", strings.ContainsAny(level, "?!"):
 		return TLSUnknown
 	}
 	return Encrypted

@@ -90,6 +90,10 @@ func (s *outbox) send(to ...string) {
 }
 
 func give(in *posttest.Instance, to ...string) error {
+	return giveMail(in, posttest.Mail{From: "ann@ours.example", To: to, Header: []string{"Subject: test"}, Body: "hello\r\n"})
+}
+
+func giveMail(in *posttest.Instance, mail posttest.Mail) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	c, err := posttest.Peer{Server: in.Addr(0)}.Connect(ctx)
@@ -97,7 +101,7 @@ func give(in *posttest.Instance, to ...string) error {
 		return err
 	}
 	defer c.Close()
-	replies, err := c.Send(posttest.Mail{From: "ann@ours.example", To: to, Header: []string{"Subject: test"}, Body: "hello\r\n"})
+	replies, err := c.Send(mail)
 	if err == nil && !replies[len(replies)-1].Reply.OK() {
 		err = fmt.Errorf("%s: %s", replies[len(replies)-1].Command, replies[len(replies)-1].Reply)
 	}
