@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestAcceptWithoutDescriptors: where no descriptor is left, those of sessions that
@@ -77,4 +79,41 @@ func oneDescriptor(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		last = f
 	}
+}
+
+// TestRetiredFor: a single descriptor is kept for a second, and is closed with no more
+// than 64.
+func TestRetiredFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r retired
+		open := func() *os.File {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return f
+		}
+		is := func(f *os.File, want error) {
+			t.Helper()
+			synctest.Wait()
+			if _, err := f.Stat(); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		}
+		first := open()
+		r.add(first)
+		time.Sleep(999 * time.Millisecond)
+		is(first, nil)
+		time.Sleep(time.Millisecond)
+		is(first, os.ErrClosed)
+		first = open()
+		r.add(first)
+		for range 62 {
+			r.add(open())
+		}
+		is(first, nil)
+		r.add(open())
+		is(first, os.ErrClosed)
+		time.Sleep(time.Second)
+	})
 }
