@@ -14,13 +14,12 @@ type Client struct {
 
 // State makes the session of facts, unless they are those of the message before.
 // The error states which fact did not arrive.
-func (c *Client) State(f ratchet.Facts) (err error) {
+func (c *Client) State(f ratchet.Facts) error {
 	if f == c.Facts && !c.Session.Peer.Address.IsZero() {
 		return nil
 	}
-	c.Facts = f
-	c.Session, err = c.Facts.Session()
-	c.last = ratchet.Last{}
+	s, err := f.Session() // if it panics, the facts stay those of the session
+	c.Facts, c.Session, c.last = f, s, ratchet.Last{}
 	c.Session.Last = &c.last
 	return err
 }
