@@ -33,6 +33,7 @@ func TestLast(t *testing.T) {
 	}{
 		{"the same again", bank, tlsstate.TLS13, func(*fixture, *ratchet.Session) {}, false},
 		{"seconds later", bank, tlsstate.TLS13, func(_ *fixture, s *ratchet.Session) { s.At = s.At.Add(59 * time.Second) }, false},
+		{"at the level that is pinned", bank, tlsstate.TLS12, func(*fixture, *ratchet.Session) {}, false},
 		{"a minute later", bank, tlsstate.TLS13, func(_ *fixture, s *ratchet.Session) { s.At = s.At.Add(time.Minute) }, true},
 		{"another sender", bank, tlsstate.TLS13, func(_ *fixture, s *ratchet.Session) { s.From = "b@bank.example" }, true},
 		{"somebody was learned", bank, tlsstate.TLS13, func(f *fixture, s *ratchet.Session) { f.pin(t, stranger) }, true},
@@ -48,7 +49,7 @@ func TestLast(t *testing.T) {
 		counted(&f)
 		f.pin(t, bank)
 		for _, s := range []*ratchet.Session{
-			session(t, bank, day(6), tlsstate.TLS13), session(t, inClear, day(6), tlsstate.Plaintext), session(t, wished, day(6), tlsstate.TLS12),
+			session(t, bank, day(6), tlsstate.TLS13), session(t, bank, day(6), tlsstate.TLS12), session(t, inClear, day(6), tlsstate.Plaintext), session(t, wished, day(6), tlsstate.TLS12),
 		} {
 			f.deliver(s)
 		}

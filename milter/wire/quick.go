@@ -72,7 +72,6 @@ func (q *quickConn) Write(p []byte) (written int, err error) {
 func (c *call) do(wait func(once func(uintptr) bool) error, name string, p []byte) (int, error) {
 	c.buffer = p
 	err := wait(c.once)
-	c.buffer = nil
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // there is no other reason
 		err = fmt.Errorf("%s: %w: %w", name, net.ErrClosed, err)
 	}

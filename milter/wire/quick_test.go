@@ -66,22 +66,22 @@ func TestQuickConnFails(t *testing.T) {
 		t.Errorf("into nothing: %d, %v", n, err)
 	}
 	served.SetDeadline(time.Unix(1, 0))
-	if _, err := served.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if n, err := served.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read after the deadline: %v", err)
 	}
-	if _, err := served.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if n, err := served.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("write after the deadline: %v", err)
 	}
 	served.SetDeadline(time.Time{})
 	client.Close()
-	if _, err := served.Read(make([]byte, 1)); err != io.EOF {
+	if n, err := served.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("read after the client left: %v", err)
 	}
-	if _, err := served.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+	if n, err := served.Write([]byte("x")); n != 0 || !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("write after the client left: %v", err)
 	}
 	served.Close()
-	if _, err := served.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+	if n, err := served.Read(make([]byte, 1)); n != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("read after closing: %v", err)
 	}
 	one, other := net.Pipe()
