@@ -78,7 +78,7 @@ func TestNotify(t *testing.T) {
 func TestStopWithinReload(t *testing.T) {
 	bin := t.TempDir()
 	asked := filepath.Join(bin, "asked")
-	script := "#!/bin/sh\n[ -e " + asked + "2 ] && exec sleep 3600\n[ -e " + asked + " ] && >" + asked + "2\n>" + asked + "\necho smtp_tls_security_level = may\n"
+	script := "#!/bin/sh\n[ -e " + asked + "2 ] && exec sleep 3600\n[ -e " + asked + " ] && >" + asked + "2\n>" + asked + "\n[ \"$3\" = -P ] || echo smtp_tls_security_level = may\n"
 	if err := os.WriteFile(filepath.Join(bin, "postconf"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
