@@ -74,11 +74,9 @@ func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
 	f.muted = true
 	for parse := maillog.NewLines(f.Now); ; {
 		line, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
-			for errors.Is(err, bufio.ErrBufferFull) {
-				_, err = in.ReadSlice('\n')
-			}
-			continue
+		for errors.Is(err, bufio.ErrBufferFull) { // no line of Postfix is that long
+			line = nil
+			_, err = in.ReadSlice('\n')
 		}
 		if err != nil {
 			return

@@ -89,8 +89,7 @@ func isCapital(r rune) bool { return 'A' <= r && r <= 'Z' }
 func DestinationOf(key string) (domain string, err error) {
 	_, notAddress := netip.ParseAddr(key)
 	domain, err = peer.Normalize(key)
-	if err != nil || notAddress == nil || strings.ContainsAny(key, "[]:") || key[0] == '.' || !strings.Contains(domain, ".") ||
-		domain == "localhost.localdomain" || strings.HasSuffix(domain, ".localhost") {
+	if err != nil || notAddress == nil || !strings.Contains(domain, ".") || domain == "localhost.localdomain" || strings.HasSuffix(domain, ".localhost") {
 		return "", fmt.Errorf("%.100q is no destination: name the domain that mail is sent to", key)
 	}
 	return domain, nil

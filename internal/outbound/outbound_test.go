@@ -881,6 +881,11 @@ func TestBlind(t *testing.T) {
 	answers("after nothing was sent for days", true)
 	retries()
 	answers("after two days", true)
+	kept := w.State() // a daemon that is started anew reads no line either
+	w.Outbound = New(w.o)
+	w.Restore(kept)
+	lines = 0
+	answers("after a restart", true)
 	w.now = w.now.Add(time.Second)
 	answers("after more", false)
 	retries()
@@ -1088,6 +1093,9 @@ func TestManyNames(t *testing.T) {
 		t.Errorf("%d names", n)
 	}
 	w.Answer([]byte("bank.test"), 7)
+	for i := range maxNames / 2 { // as many as are newest
+		w.Answer(fmt.Appendf(nil, "d%d.test", i), 7)
+	}
 	d := tls12
 	d.At, d.PID, d.QueueID, d.Domain, d.Host, d.Reused = w.now, 8, "Q1", "bank.test", "mx.bank.test", true
 	w.Delivered(&d)
@@ -1104,7 +1112,7 @@ func TestManyNames(t *testing.T) {
 func TestNames(t *testing.T) {
 	for key, want := range map[string]string{
 		"Bank.Test": "bank.test", "bücher.example": "xn--bcher-kva.example", "bank.test.": "bank.test",
-		"[mx.bank.test]:25": "", "bank.test:587": "", "192.0.2.1": "", "2001:db8::1": "", "localhost": "", "a.localhost": "", ".test": "", "": "", "mx": "",
+		"[mx.bank.test]:25": "", "bank.test:587": "", "192.0.2.1": "", "2001:db8::1": "", "localhost": "", "a.localhost": "", "localhost.localdomain": "", ".test": "", ".a.test": "", "a..test": "", "[a.test": "", "a.test]": "", "": "", "mx": "",
 	} {
 		if got, _ := DestinationOf(key); got != want {
 			t.Errorf("%q: %q, want %q", key, got, want)

@@ -17,12 +17,18 @@ type State struct {
 	Waiting []Waiting   `json:"waiting"`
 	Outage  OutageState `json:"outage,omitzero"`
 	Sent    Sent        `json:"sent"`
+	// Unseen is since when Postfix asked, at last at Asked, and no line of its log was
+	// read.
+	Unseen time.Time `json:"unseen,omitzero"`
+	Asked  time.Time `json:"asked,omitzero"`
 }
 
 // State returns what is to be kept.
 func (b *Outbound) State() State {
 	now := b.o.Now()
-	s := State{Waiting: b.waiting.list(now), Outage: b.outage.state(), Sent: b.tally.sent(tlsstate.DayOf(now))}
+	b.sight.mu.Lock()
+	defer b.sight.mu.Unlock()
+	s := State{Waiting: b.waiting.list(now), Outage: b.outage.state(), Sent: b.tally.sent(tlsstate.DayOf(now)), Unseen: b.sight.since, Asked: b.sight.last}
 	for i := range s.Sent.Clear {
 		c := &s.Sent.Clear[i]
 		switch rule := b.settings.Load().Rules.For(noAddr, c.Destination); {
@@ -36,13 +42,13 @@ func (b *Outbound) State() State {
 }
 
 // Restore continues where an earlier daemon stopped. Call it before the first
-// look-up; the page and the commands may ask already.
+// look-up; the page and the commands may ask already. State too locks sight first.
 func (b *Outbound) Restore(s State) {
-	for _, mu := range []*sync.Mutex{&b.outage.mu, &b.tally.mu, &b.waiting.mu} {
+	for _, mu := range []*sync.Mutex{&b.sight.mu, &b.outage.mu, &b.tally.mu, &b.waiting.mu} {
 		mu.Lock()
 		defer mu.Unlock()
 	}
-	b.outage.s = s.Outage
+	b.outage.s, b.sight.since, b.sight.last = s.Outage, s.Unseen, s.Asked
 	b.tally.restore(s.Sent)
 	for i := range s.Waiting {
 		note(&b.waiting.all, maxWaiting, s.Waiting[i].Destination, &s.Waiting[i])
@@ -143,20 +149,14 @@ func isOff(d, today tlsstate.Day) bool {
 
 // sent returns the counts of the 64 days that end with today.
 func (s *sentTally) sent(today tlsstate.Day) Sent {
-	all := Sent{Days: []SentDay{}, Clear: []ClearDestination{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range s.days {
-		if !isOff(d.Day, today) {
-			all.Days = append(all.Days, d)
-		}
+	all := Sent{
+		Days:  slices.DeleteFunc(slices.Clone(s.days[:]), func(d SentDay) bool { return isOff(d.Day, today) }),
+		Clear: slices.AppendSeq([]ClearDestination{}, maps.Values(s.clear)),
 	}
+	all.Clear = slices.DeleteFunc(all.Clear, func(c ClearDestination) bool { return isOff(c.Last, today) })
 	slices.SortFunc(all.Days, func(a, b SentDay) int { return cmp.Compare(a.Day, b.Day) })
-	for _, c := range s.clear {
-		if !isOff(c.Last, today) {
-			all.Clear = append(all.Clear, c)
-		}
-	}
 	slices.SortFunc(all.Clear, func(a, b ClearDestination) int {
 		return cmp.Or(cmp.Compare(b.Recipients, a.Recipients), cmp.Compare(a.Destination, b.Destination))
 	})
