@@ -29,9 +29,12 @@ type message struct {
 func (c *conn) begin() {
 	m, r := &c.message, &c.request
 	*m = message{instance: r.text[instance]}
-	if err := c.client.State(r.facts()); err != nil {
-		c.Unknown(err, "")
-		return
+	if r.moved || c.client.Session.Peer.Address.IsZero() {
+		if err := c.client.State(r.facts()); err != nil {
+			c.Unknown(err, "")
+			return
+		}
+		r.moved = false
 	}
 	if c.elsewhere != nil && c.elsewhere(&c.client, r.text[clientPort]) {
 		return

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,9 @@ const (
 	maxLine       = 4 << 10
 	maxRequest    = 32 << 10
 	maxAttributes = 200
+	// maxKept is how long a request may be to be remembered. Postfix's have some 800
+	// bytes.
+	maxKept = 2 << 10
 )
 
 // errRefused ends a connection for what came on it.
@@ -53,17 +57,26 @@ const (
 // request is one question, by attribute.
 type request struct {
 	text [attributes]string
-	// certified: Postfix states what it knows of a certificate.
-	certified bool
+	// stated has a bit for each attribute that came, with a text or without.
+	stated uint32
+	// moved: an attribute of the session, from clientAddress on, is another than when
+	// this was last unset.
+	moved bool
+
+	// lines are those that it came in. Most of those of the next one are the same, and
+	// need not be understood again, unless one attribute came twice.
+	lines []byte
+	twice bool
 }
 
-// read reads a request: lines of name=value, and an empty one. Texts that are
-// those of the request before it are kept. It returns io.EOF where the client left
-// between two requests, or an error that wraps [errRefused].
+// read reads a request: lines of name=value, and an empty one. It returns io.EOF
+// where the client left between two requests, or an error that wraps [errRefused].
 func (r *request) read(in *bufio.Reader) error {
-	before := r.text
-	*r = request{}
-	size := 0
+	if r.twice || len(r.lines) > maxKept {
+		r.forget(0)
+		r.lines, r.twice = nil, false
+	}
+	at := 0 // how much of lines is this request's
 	for n := 0; ; n++ {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
@@ -72,26 +85,58 @@ func (r *request) read(in *bufio.Reader) error {
 			}
 			return err
 		}
-		line = line[:len(line)-1]
-		if len(line) == 0 && n > 0 {
+		if len(line) == 1 && n > 0 {
+			r.forget(at)
 			return nil
 		}
-		name, value, found := bytes.Cut(line, []byte{'='})
-		if size += len(line); !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
-			return fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
+		if !bytes.HasPrefix(r.lines[at:], line) {
+			name, value, found := bytes.Cut(line[:len(line)-1], []byte{'='})
+			if size := at + len(line) - n - 1; !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
+				return fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
+			}
+			r.replace(at, line, name, value)
 		}
-		a, known := byName[string(name)]
-		if !known {
-			continue
-		}
-		if a >= fingerprint {
-			r.certified = true
-		}
-		if r.text[a] = before[a]; before[a] != string(value) {
-			r.text[a] = string(value)
-		}
+		at += len(line)
 	}
 }
+
+// replace puts a line in the place of the one that was there in the request before.
+// Where that was of another attribute, the rest of that request says nothing of this
+// one.
+func (r *request) replace(at int, line, name, value []byte) {
+	old := 0
+	if bytes.HasPrefix(r.lines[at:], line[:len(name)+1]) {
+		old = bytes.IndexByte(r.lines[at:], '\n') + 1
+	} else {
+		r.forget(at)
+	}
+	r.lines = slices.Replace(r.lines, at, at+old, line...)
+	if a, known := byName[string(name)]; known {
+		r.twice = r.twice || old == 0 && r.has(a)
+		r.set(a, string(value))
+		r.stated |= 1 << a
+	}
+}
+
+// forget drops what the lines from there on stated.
+func (r *request) forget(at int) {
+	for line := range bytes.Lines(r.lines[at:]) {
+		name, _, _ := bytes.Cut(line, []byte{'='})
+		if a, known := byName[string(name)]; known {
+			r.set(a, "")
+			r.stated &^= 1 << a
+		}
+	}
+	r.lines = r.lines[:at]
+}
+
+func (r *request) set(a int, text string) {
+	r.text[a] = text
+	r.moved = r.moved || a >= clientAddress
+}
+
+// has reports whether an attribute came.
+func (r *request) has(a int) bool { return r.stated>>a&1 == 1 }
 
 // byName are the attributes by their names. Others are ignored, as the protocol
 // wants it.
@@ -110,7 +155,7 @@ func (r *request) facts() ratchet.Facts {
 	f := ratchet.Facts{
 		Client:  peer.Client{Addr: t[clientAddress], Name: t[clientName], DaemonAddr: t[serverAddress], DaemonPort: t[serverPort]},
 		Version: t[protocol], Cipher: t[cipher], Bits: t[keySize], Subject: unxtext(t[subject]), Issuer: unxtext(t[issuer]),
-		Fingerprints: ratchet.Fingerprints{Known: r.certified, Certificate: t[fingerprint], Key: t[keyFingerprint]},
+		Fingerprints: ratchet.Fingerprints{Known: r.has(fingerprint) || r.has(keyFingerprint), Certificate: t[fingerprint], Key: t[keyFingerprint]},
 		AuthType:     t[saslMethod], AuthUser: t[saslUser],
 	}
 	if f.Client.Name != "" && f.Client.Name != "unknown" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -53,21 +54,45 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReadAgain: a request has nothing of the one before it but what it states
-// too.
+// TestReadAgain: whatever stood in the request before it, a request is what it is by
+// itself; and the session is another where its attributes are.
 func TestReadAgain(t *testing.T) {
-	in := bufio.NewReaderSize(strings.NewReader("client_name=a.example\nclient_port=1\nsender=a\nccert_fingerprint=A\n\n"+
-		"client_name=a.example\nclient_port=2\nsender=\n\n"), maxLine)
-	var r request
-	for range 2 {
+	names := []string{"request", "client_name", "client_port", "size", "sender", "sender", "ccert_fingerprint", "ccert_pubkey_fingerprint", "helo_name"}
+	random := rand.New(rand.NewPCG(1, 2))
+	var texts []string
+	for range 5000 {
+		lines := make([]string, 0, len(names))
+		for i, name := range names {
+			if random.IntN(8) > 0 {
+				lines = append(lines, name+"="+strings.Repeat("x", random.IntN(3)*(i%3+1))+"\n")
+			}
+		}
+		if i, j := random.IntN(20), random.IntN(20); i < len(lines) && j < len(lines) {
+			lines[i], lines[j] = lines[j], lines[i]
+		}
+		if len(lines) == 0 || random.IntN(50) == 0 {
+			lines = append(lines, "helo_name="+strings.Repeat("y", maxKept)+"\n")
+		}
+		texts = append(texts, strings.Join(lines, "")+"\n")
+	}
+	in := bufio.NewReaderSize(strings.NewReader(strings.Join(texts, "")), maxLine)
+	var r, before request
+	for i, text := range texts {
+		r.moved = false
 		if err := r.read(in); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want := request{}
-	want.text[clientName], want.text[clientPort] = "a.example", "2"
-	if r != want {
-		t.Errorf("%+v", r)
+		want, err := parse(text)
+		if err != nil || r.text != want.text || r.stated != want.stated {
+			t.Fatalf("request %d, after %q: %q, %v\ngot  %q\nwant %q", i, texts[max(i-1, 0)], text, err, r.text, want.text)
+		}
+		if !r.moved && r.facts() != before.facts() {
+			t.Fatalf("request %d, after %q: %q: not moved", i, texts[max(i-1, 0)], text)
+		}
+		if cap(r.lines) > 4*maxKept {
+			t.Fatalf("%d bytes are kept", cap(r.lines))
+		}
+		before = r
 	}
 }
 
