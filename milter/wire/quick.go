@@ -9,7 +9,10 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // quickConn reads and writes with system calls that Go's scheduler is not
@@ -17,9 +20,19 @@ import (
 // with each message that comes to an idle process, which costs more context
 // switches than the message. One goroutine may read and one may write.
 type quickConn struct {
-	net.Conn
+	others
 	raw         syscall.RawConn
 	read, write call
+}
+
+// others are what a connection does besides reading and writing.
+type others interface {
+	Close() error
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+	SetDeadline(t time.Time) error
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
 }
 
 // call is a system call on a buffer, and its outcome.
@@ -28,7 +41,9 @@ type call struct {
 	buffer []byte
 	n      int
 	errno  syscall.Errno
-	once   func(fd uintptr) (done bool)
+	// once tries, and wait has it try until it is done.
+	once func(fd uintptr) (done bool)
+	wait func(once func(uintptr) bool) error
 }
 
 // quickConnOf wraps the connection of a socket, and returns any other one as it is.
@@ -41,9 +56,14 @@ func quickConnOf(c net.Conn) net.Conn {
 	if err != nil {
 		return c
 	}
-	q := &quickConn{Conn: c, raw: raw, read: call{trap: syscall.SYS_READ}, write: call{trap: syscall.SYS_WRITE}}
+	q := newQuickConn(c, raw)
 	q.read.once, q.write.once = q.read.try, q.write.try
+	q.read.wait, q.write.wait = raw.Read, raw.Write
 	return q
+}
+
+func newQuickConn(c others, raw syscall.RawConn) *quickConn {
+	return &quickConn{others: c, raw: raw, read: call{trap: unix.SYS_RECVFROM}, write: call{trap: unix.SYS_SENDTO}}
 }
 
 // SyscallConn returns the connection of the socket.
@@ -51,8 +71,11 @@ func (q *quickConn) SyscallConn() (syscall.RawConn, error) { return q.raw, nil }
 
 // Read reads what is here, or waits for it until the deadline.
 func (q *quickConn) Read(p []byte) (int, error) {
-	n, err := q.read.do(q.raw.Read, "read", p)
-	if n == 0 && err == nil && len(p) > 0 {
+	if len(p) == 0 {
+		return 0, nil // recv(2) would wait
+	}
+	n, err := q.read.do("read", p)
+	if n == 0 && err == nil {
 		err = io.EOF
 	}
 	return n, err
@@ -62,20 +85,24 @@ func (q *quickConn) Read(p []byte) (int, error) {
 func (q *quickConn) Write(p []byte) (written int, err error) {
 	for written < len(p) && err == nil {
 		var n int
-		n, err = q.write.do(q.raw.Write, "write", p[written:])
+		n, err = q.write.do("write", p[written:])
 		written += n
 	}
 	return written, err
 }
 
-// do tries until the call is done, and has wait wait in between.
-func (c *call) do(wait func(once func(uintptr) bool) error, name string, p []byte) (int, error) {
+// do tries until the call is done, and waits in between.
+func (c *call) do(name string, p []byte) (int, error) {
 	c.buffer = p
-	err := wait(c.once)
+	err := c.wait(c.once)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // there is no other reason
 		err = fmt.Errorf("%s: %w: %w", name, net.ErrClosed, err)
 	}
-	if err == nil && c.errno != 0 {
+	switch {
+	case err != nil:
+	case c.errno == syscall.EBADF: // it was closed meanwhile
+		err = fmt.Errorf("%s: %w", name, net.ErrClosed)
+	case c.errno != 0:
 		err = os.NewSyscallError(name, c.errno)
 	}
 	if err != nil {
@@ -87,7 +114,8 @@ func (c *call) do(wait func(once func(uintptr) bool) error, name string, p []byt
 // try is not done where the call would have to wait.
 func (c *call) try(fd uintptr) (done bool) {
 	for {
-		n, _, errno := syscall.RawSyscall(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.buffer))), uintptr(len(c.buffer)))
+		n, _, errno := syscall.RawSyscall6(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.buffer))), uintptr(len(c.buffer)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		if c.n, c.errno = int(n), errno; errno != syscall.EINTR {
 			return errno != syscall.EAGAIN
 		}

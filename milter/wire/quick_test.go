@@ -21,7 +21,7 @@ func quickPair(t *testing.T) (served, client net.Conn) {
 		t.Fatal(err)
 	}
 	ln := quick(lns[0])
-	defer lns[0].Close()
+	t.Cleanup(func() { lns[0].Close() })
 	if client, err = net.Dial("unix", ln.Addr().String()); err == nil {
 		served, err = ln.Accept()
 	}
@@ -111,7 +111,7 @@ func TestRetired(t *testing.T) {
 			t.Fatalf("%q, %v", all, err)
 		}
 		c.Close()
-		if n := descriptors(t); n > before+100 {
+		if n := descriptors(t); n > before+150 {
 			t.Fatalf("%d descriptors, %d before", n, before)
 		}
 	}
@@ -134,4 +134,44 @@ func descriptors(t *testing.T) int {
 		return 0
 	}
 	return len(all)
+}
+
+// TestQuickConnWaits: a client that reads nothing keeps a write waiting until its
+// deadline, or until the connection is closed; one that writes nothing, a read. What it
+// was sent until then is all there.
+func TestQuickConnWaits(t *testing.T) {
+	served, client := quickPair(t)
+	much := make([]byte, 1<<24)
+	served.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+	sent, err := served.Write(much)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || sent == 0 || sent == len(much) {
+		t.Errorf("write until the deadline: %d, %v", sent, err)
+	}
+	served.SetWriteDeadline(time.Time{})
+	written, read := make(chan error, 1), make(chan error, 1)
+	go func() {
+		n, err := served.Write(much)
+		sent += n
+		written <- err
+	}()
+	go func() {
+		_, err := served.Read(make([]byte, 1))
+		read <- err
+	}()
+	if n, err := io.ReadFull(client, make([]byte, 1<<20)); err != nil { // it goes on
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	served.SetReadDeadline(time.Now())
+	if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read until the deadline: %v", err)
+	}
+	if err := served.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-written; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write until it is closed: %v", err)
+	}
+	if all, err := io.ReadAll(client); len(all)+1<<20 != sent || err != nil {
+		t.Errorf("%d bytes came of %d, %v", len(all)+1<<20, sent, err)
+	}
 }

@@ -38,12 +38,12 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 		return c
 	}
 	connect()
-	ended := accept().(*quickConn).Conn.(*unixConn).File
-	ln.retired.all = append(ln.retired.all, ended) // no timer closes it
+	ended := accept().(*quickConn).others.(*unixConn)
+	ln.retired.sockets, ln.retired.sets = []*os.File{ended.socket}, []*set{ended.set} // no timer closes them
 	oneDescriptor(t)
 	connect()
 	served := accept()
-	if err := ended.Close(); !errors.Is(err, os.ErrClosed) {
+	if err := ended.socket.Close(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the ended session is still open: %v", err)
 	}
 	served.Close()
@@ -100,19 +100,20 @@ func TestRetiredFor(t *testing.T) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		}
+		add := func(f *os.File) { r.add(f, &set{File: open()}) }
 		first := open()
-		r.add(first)
+		add(first)
 		time.Sleep(999 * time.Millisecond)
 		is(first, nil)
 		time.Sleep(time.Millisecond)
 		is(first, os.ErrClosed)
 		first = open()
-		r.add(first)
+		add(first)
 		for range 62 {
-			r.add(open())
+			add(open())
 		}
 		is(first, nil)
-		r.add(open())
+		add(open())
 		is(first, os.ErrClosed)
 		time.Sleep(time.Second)
 	})

@@ -222,12 +222,13 @@ func alone(t *testing.T) {
 	}
 }
 
-// descriptors raises what this process may have open.
+// descriptors raises what this process and the daemon may have open, for n connections:
+// the daemon has two for each.
 func descriptors(t *testing.T, n int) {
 	t.Helper()
 	var now syscall.Rlimit
 	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now)
-	want := uint64(n + 1000)
+	want := uint64(2*n + 1000)
 	if err == nil && now.Cur < want {
 		err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: want, Max: max(want, now.Max)})
 	}

@@ -1,0 +1,122 @@
+//go:build linux && !race && !386 && !s390x
+
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestAnswersDoNotWake: nothing waits for room to write on a connection from which
+// answers are read.
+func TestAnswersDoNotWake(t *testing.T) {
+	served, client := quickPair(t)
+	io.WriteString(client, "?")
+	if _, err := served.Read(make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(served, "!"); err != nil {
+		t.Fatal(err)
+	}
+	waits := 0
+	for _, set := range eventSets(t) {
+		for _, of := range regexp.MustCompile(`tfd: +(\d+) events: +([0-9a-f]+)`).FindAllStringSubmatch(set, -1) {
+			if of[1] != fmt.Sprint(descriptorOf(t, served)) {
+				continue
+			}
+			waits++
+			if events, err := strconv.ParseUint(of[2], 16, 64); err != nil || events&unix.EPOLLOUT != 0 || events&unix.EPOLLIN == 0 {
+				t.Errorf("events %s, %v", of[2], err)
+			}
+		}
+	}
+	if waits != 1 {
+		t.Errorf("it is waited for in %d places", waits)
+	}
+}
+
+// eventSets are what the sets of epoll(7) of this process have in them (proc(5)).
+func eventSets(t *testing.T) (all []string) {
+	t.Helper()
+	links, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if info, err := os.ReadFile("/proc/self/fdinfo/" + link.Name()); err == nil && bytes.Contains(info, []byte("tfd:")) {
+			all = append(all, string(info))
+		}
+	}
+	return all
+}
+
+func descriptorOf(t *testing.T, c net.Conn) (fd uintptr) {
+	t.Helper()
+	if err := c.(*quickConn).raw.Control(func(of uintptr) { fd = of }); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// TestSetOfTheNext: a connection that has ended leaves its set to the next, and neither
+// its deadline nor its client; whoever has it still, does nothing to that one.
+func TestSetOfTheNext(t *testing.T) {
+	served, client := quickPair(t)
+	first := served.(*quickConn).others.(*unixConn)
+	used := first.set
+	io.WriteString(client, "left unread")
+	served.SetReadDeadline(time.Unix(1, 0))
+	if err := retire(served); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); err == nil {
+		t.Error("the client of an ended session can read")
+	}
+	other, err := net.Dial("unix", client.RemoteAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	l := first.listener
+	second, err := l.Accept() // has the set that was made before the first one ended
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	again, err := net.Dial("unix", client.RemoteAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	third, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer third.Close()
+	sets := []*set{second.(*quickConn).others.(*unixConn).set, third.(*quickConn).others.(*unixConn).set}
+	if sets[0] != used && sets[1] != used {
+		t.Error("the set was not used again")
+	}
+	for _, err := range []error{served.Close(), served.SetReadDeadline(time.Unix(1, 0)), retire(served)} {
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("after its end: %v", err)
+		}
+	}
+	for client, served := range map[net.Conn]net.Conn{other: second, again: third} {
+		io.WriteString(client, "?")
+		got := make([]byte, 8)
+		if n, err := served.Read(got); string(got[:n]) != "?" || err != nil {
+			t.Errorf("%q, %v", got[:n], err)
+		}
+	}
+}
