@@ -241,7 +241,7 @@ func descriptors(t *testing.T, n int) {
 // memory, and trouble no healthy client.
 func TestConnectionsThatStop(t *testing.T) {
 	alone(t)
-	n := scale(500, 10_000)
+	n := scale(500, 9000)
 	descriptors(t, n)
 	d := serve(t, remembered(t, 1), fmt.Sprintf("spf = \"off\"\n[limits]\nconnections = %d\n", n+100), 0)
 	before := d.holding()
