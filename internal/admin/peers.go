@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math/bits"
 	"strings"
 
 	"github.com/xrash/smetrics"
@@ -81,13 +80,11 @@ func isBest(level tlsstate.Level, h *tlsstate.History, today tlsstate.Day) bool 
 // below reports whether the peer was seen below a pin that holds since that was
 // last met, or on the same day: which came last, days don't tell.
 func below(h *tlsstate.History, rule *tlsstate.Policy, today tlsstate.Day) bool {
-	for l := tlsstate.Weak; l <= min(rule.PinUpTo, tlsstate.TLS13); l++ {
-		var seen uint64
-		for _, set := range h.Seen[:l] {
-			seen |= set
-		}
-		since := int(h.Last) - int(h.Pins[l-1].Met)
-		if h.PinState(l, rule, today, false) == tlsstate.PinHolds && bits.OnesCount64(seen&(1<<(min(max(since, 0), 63)+1)-1)) > 0 {
+	var seen uint64
+	for l := tlsstate.Weak; l <= tlsstate.TLS13; l++ {
+		seen |= h.Seen[l-1]
+		since := min(int(h.Last)-int(h.Pin(l).Met), 63)
+		if seen<<(63-since) != 0 && h.Holds(l, rule, today) {
 			return true
 		}
 	}
