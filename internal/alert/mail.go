@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/textproto"
 	"strings"
@@ -33,7 +32,7 @@ func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err er
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	answer, err = m.converse(limitedConn{conn, io.LimitReader(conn, maxReplies)}, all[0])
+	answer, err = m.converse(conn, all[0])
 	var refused *textproto.Error
 	switch {
 	case err == nil:
@@ -46,17 +45,6 @@ func (m mailer) try(ctx context.Context, all ...*Message) (answer string, err er
 	return "", temporary{error: cleanError(err)}
 }
 
-// maxReplies bounds the replies of a session, in bytes.
-const maxReplies = 256 << 10
-
-// limitedConn is a connection that reads no more than its reader.
-type limitedConn struct {
-	net.Conn
-	r io.Reader
-}
-
-func (c limitedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
-
 // cleanError cleans the reply that an error holds.
 func cleanError(err error) error {
 	if reply, ok := err.(*textproto.Error); ok { // not errors.As: what wraps one is clean
@@ -68,7 +56,7 @@ func cleanError(err error) error {
 // converse is one SMTP session on a connection: not by net/smtp, which overlooks an
 // offer of STARTTLS in lower case.
 func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
-	c := textproto.NewConn(conn)
+	c := selfcheck.NewText(conn)
 	if _, _, err := c.ReadResponse(220); err != nil {
 		return "", err
 	}
@@ -113,7 +101,7 @@ func (m mailer) encrypt(c *textproto.Conn, conn net.Conn, host string, offered b
 		return nil, err
 	}
 	name, _, _ := net.SplitHostPort(m.server)
-	c = textproto.NewConn(tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}))
+	c = selfcheck.NewText(tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}))
 	_, err := hello(c, host)
 	if err == nil {
 		m.encrypted.Store(true)

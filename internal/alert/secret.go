@@ -3,7 +3,6 @@ package alert
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -28,9 +27,12 @@ func secret(ref string, env func(string) (string, bool)) (value string, err erro
 		}
 		where = "the variable " + where
 	case form == "file" && where != "":
-		if value, err = firstLine(where); err != nil {
+		b, err := os.ReadFile(where)
+		if err != nil {
 			return "", fmt.Errorf("read a secret: %w", err)
 		}
+		value, _, _ = strings.Cut(string(b), "\n")
+		value = strings.TrimSuffix(value, "\r")
 	default:
 		return "", errors.New("want file:/path or env:NAME, not the secret itself")
 	}
@@ -43,15 +45,4 @@ func secret(ref string, env func(string) (string, bool)) (value string, err erro
 		return "", fmt.Errorf("%s holds characters other than printable ASCII", where)
 	}
 	return value, nil
-}
-
-func firstLine(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimSuffix(line, "\r"), err
 }

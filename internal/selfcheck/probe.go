@@ -44,7 +44,7 @@ func Probe(ctx context.Context, dial Dial, address string) Result {
 
 // session talks to the server as far as it goes.
 func (r *Result) session(ctx context.Context, conn net.Conn) error {
-	text := newText(conn)
+	text := NewText(conn)
 	if _, _, err := text.ReadResponse(220); err != nil {
 		return fmt.Errorf("greeting: %w", tidy(err))
 	}
@@ -78,14 +78,15 @@ func (r *Result) encrypted(ctx context.Context, conn net.Conn) error {
 		cert := state.PeerCertificates[0]
 		r.CertNotBefore, r.CertNotAfter = cert.NotBefore, cert.NotAfter
 	}
-	code, _, err := ask(newText(client), 221, "QUIT")
+	code, _, err := ask(NewText(client), 221, "QUIT")
 	if r.Handshake = code > 0; !r.Handshake {
 		return fmt.Errorf("%w: nothing came after it: %w", ErrHandshake, err)
 	}
 	return nil
 }
 
-func newText(conn net.Conn) *textproto.Conn {
+// NewText returns a connection that reads no more than the replies of a session.
+func NewText(conn net.Conn) *textproto.Conn {
 	return textproto.NewConn(struct {
 		io.Reader
 		io.WriteCloser
