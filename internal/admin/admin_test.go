@@ -191,6 +191,70 @@ func TestPeer(t *testing.T) {
 	})
 }
 
+// TestExplainedName: what a session is explained by stands in the first line, and that the
+// address may have a pin of its own in the last, where only a name was given.
+func TestExplainedName(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		q     admin.Question
+		first string
+		hint  bool
+	}{
+		{admin.Question{Name: "domain:bank.example"}, "A session in clear from bank.example.", true},
+		{admin.Question{Name: "mx1.bank.example", TLS: "TLSv1.2"}, "A session with TLSv1.2 from mx1.bank.example.", true},
+		{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10"}, "A session in clear from mx1.bank.example [192.0.2.10].", false},
+		{admin.Question{Name: "192.0.2.10"}, "A session in clear from [192.0.2.10].", false},
+	} {
+		a, err := w.Explain(t.Context(), tt.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := a.Rules[len(a.Rules)-1]
+		if a.Rules[0] != tt.first || strings.HasPrefix(last, "Only the name was judged.") != tt.hint {
+			t.Errorf("%+v: %q", tt.q, a.Rules)
+		}
+	}
+}
+
+// TestTheFirstRowComesAtOnce: whoever lists a large memory sees something.
+func TestTheFirstRowComesAtOnce(t *testing.T) {
+	seen := make(chan struct{})
+	rows := func(context.Context, admin.Query) iter.Seq2[admin.Row, error] {
+		return func(yield func(admin.Row, error) bool) {
+			if !yield(admin.Row{Identity: "first"}, nil) {
+				return
+			}
+			select {
+			case <-seen:
+				yield(admin.Row{Identity: "second"}, nil)
+			case <-time.After(time.Minute):
+				yield(admin.Row{}, errors.New("the first row was not sent"))
+			}
+		}
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: admin.Handler(&admin.Admin{Peers: rows})}
+	go server.Serve(ln)
+	defer server.Close()
+	a, err := admin.Dial(t.Context(), socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	for r, err := range a.Peers(t.Context(), admin.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Identity == "first" {
+			close(seen)
+		}
+	}
+}
+
 // sharedMemory is one of several hosts: the list of all is dear.
 type sharedMemory struct {
 	*store.Memory

@@ -78,9 +78,40 @@ func TestNear(t *testing.T) {
 			}
 		}
 	}
+	n := 0
+	for range (&Local{Memory: m}).here(tlsstate.Domain) {
+		n++
+	}
+	if n != 5 {
+		t.Errorf("%d of a kind are listed, want 5", n)
+	}
 	near := (&Local{Memory: m}).near(tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank9"})
 	if want := []string{"domain:bank0", "domain:bank2", "domain:bank3"}; !slices.Equal(near, want) {
 		t.Errorf("near are %q, want %q", near, want)
+	}
+}
+
+// TestHostAndAddress: what an operator names a client by.
+func TestHostAndAddress(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"domain:bank.example": {"bank.example", ""}, "address:192.0.2.1": {"", "192.0.2.1"}, "192.0.2.1": {"", "192.0.2.1"},
+		"mx1.bank.example[192.0.2.10]": {"mx1.bank.example", "192.0.2.10"}, "mx1.bank.example": {"mx1.bank.example", ""},
+		"row:192.0.2.0/24": {"", "192.0.2.0"}, "row:bank.example": {"bank.example", ""}, "listener:25": {"listener:25", ""}, "192.0.2.0/24": {"192.0.2.0/24", ""},
+	} {
+		if host, address := hostAndAddress(name); host != want[0] || address != want[1] {
+			t.Errorf("%s: %q, %q", name, host, address)
+		}
+	}
+}
+
+// TestLinesEnd: after a line that can't be read no other is.
+func TestLinesEnd(t *testing.T) {
+	const good = `{"identity":"domain:a.example","history":{}}` + "\n"
+	n := 0
+	for _, err := range Lines(strings.NewReader(good + "bad\n" + good)) {
+		if n++; (err != nil) != (n == 2) || n > 2 {
+			t.Errorf("line %d: %v", n, err)
+		}
 	}
 }
 
