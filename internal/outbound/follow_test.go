@@ -416,6 +416,42 @@ func TestMissingLogIsReported(t *testing.T) {
 	f, stop := follow(path, &ids{}, Cursor{})
 	defer stop()
 	eventually(t, "a fault", func() bool { return strings.Contains(f.Stats().Fault, "no such file") })
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its end", func() bool { return f.Stats().Fault == "" })
+}
+
+// TestRemovedIsReadOnce: that a message left the queue is passed on, where it was not
+// before the last stop.
+func TestRemovedIsReadOnce(t *testing.T) {
+	var got gone
+	f := &Follower{Source: "mail.log", Sink: &got, Now: time.Now}
+	f.Begin(Cursor{Offset: 1})
+	for _, muted := range []bool{true, false} {
+		f.muted = muted
+		f.read(&maillog.Line{At: time.Now(), Program: "postfix/qmgr", PID: 1, Message: fmt.Appendf(nil, "Q%t: removed", muted)})
+	}
+	if fmt.Sprint(got.all) != "[Qfalse]" {
+		t.Error(got.all)
+	}
+}
+
+// gone gathers the messages that left the queue.
+type gone struct{ ids }
+
+func (g *gone) Removed(queueID string) { g.all = append(g.all, queueID) }
+
+// TestJournalMatches: in a journal that others forward to, only this machine's count.
+func TestJournalMatches(t *testing.T) {
+	for machine, want := range map[string]string{
+		"":  "SYSLOG_FACILITY=2 + SYSLOG_IDENTIFIER=systemd-journald",
+		"x": "SYSLOG_FACILITY=2 _MACHINE_ID=x + SYSLOG_IDENTIFIER=systemd-journald _MACHINE_ID=x",
+	} {
+		if got := strings.Join(journalMatches(machine), " "); got != want {
+			t.Errorf("%q: %s, want %s", machine, got, want)
+		}
+	}
 }
 
 // The end of the daemon is no fault of the log, and leaves no journalctl behind.
@@ -746,25 +782,50 @@ func TestReadLate(t *testing.T) {
 // TestShortLogIsTruncated: of a log that was cut while it had few lines all new ones are
 // read, however many there are by then.
 func TestShortLogIsTruncated(t *testing.T) {
-	w := newWriter(t)
-	var found ids
-	f := &Follower{Source: w.path, Sink: &found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
-	f.Begin(Cursor{})
-	w.write(1)
-	l, err := f.open(t.Context(), f.Cursor())
-	if err != nil {
+	for opened := range 2 { // so many lines
+		w := newWriter(t)
+		var found ids
+		f := &Follower{Source: w.path, Sink: &found, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
+		f.Begin(Cursor{})
+		w.write(opened)
+		l, err := f.open(t.Context(), f.Cursor())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		w.write(1 - opened)
+		l.drain(t.Context())
+		os.Truncate(w.path, 0)
+		w.write(9)
+		l.drain(t.Context())
+		again, err := f.open(t.Context(), f.Cursor())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		again.drain(t.Context())
+		w.once(&found)
+	}
+}
+
+// TestLateWriter: who writes the log may go on with the one that was renamed, while the
+// new one is empty.
+func TestLateWriter(t *testing.T) {
+	w, found := newWriter(t), &ids{}
+	_, stop := follow(w.path, found, Cursor{})
+	defer stop()
+	begin(t, w, found)
+	os.Rename(w.path, w.path+".1")
+	if err := os.WriteFile(w.path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	l.drain(t.Context())
-	os.Truncate(w.path, 0)
-	w.write(9)
-	l.drain(t.Context())
-	again, err := f.open(t.Context(), f.Cursor())
-	if err != nil {
-		t.Fatal(err)
+	for range 3 { // with a look at it between
+		time.Sleep(2 * filePoll)
+		w.write(1)
 	}
-	defer again.Close()
-	again.drain(t.Context())
-	w.once(&found)
+	eventually(t, "the lines of the old one", func() bool { return len(found.seen()) >= 3 })
+	w.reopen()
+	w.write(2)
+	eventually(t, "those of the new one", func() bool { return len(found.seen()) >= 5 })
+	w.once(found)
 }
