@@ -210,9 +210,39 @@ func TestExplainedName(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := a.Rules[len(a.Rules)-1]
+		if tt.q.Name == "192.0.2.10" && (!strings.Contains(a.Rules[1], " Pin at TLSv1.2: ") || strings.Contains(a.Rules[1], "TLSv1.3:")) {
+			t.Errorf("its pins: %q", a.Rules[1])
+		}
 		if a.Rules[0] != tt.first || strings.HasPrefix(last, "Only the name was judged.") != tt.hint {
 			t.Errorf("%+v: %q", tt.q, a.Rules)
 		}
+	}
+}
+
+// TestReleasedAlone: a peer that is below a pin that holds is no released one.
+func TestReleasedAlone(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t, "address:192.0.2.10", tlsstate.Plaintext, 0, 0)
+	for _, tt := range []struct {
+		q    admin.Query
+		want string
+	}{
+		{admin.Query{Released: true}, "[domain:released.example]"},
+		{admin.Query{Downgraded: true}, "[address:192.0.2.10]"},
+	} {
+		if got := fmt.Sprint(identities(t, w.Peers(t.Context(), tt.q))); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.q, got, tt.want)
+		}
+	}
+}
+
+// TestNoSending: a daemon whose sending side is off is no missing daemon.
+func TestNoSending(t *testing.T) {
+	if _, err := newWorld(t).Outbound(t.Context(), admin.Override{}); err == nil || errors.Is(err, admin.ErrNoDaemon) || !strings.Contains(err.Error(), "switched off") {
+		t.Errorf("of a daemon: %v", err)
+	}
+	if _, err := (&admin.Local{}).Admin().ExplainTo(t.Context(), "bank.example"); !errors.Is(err, admin.ErrNoDaemon) {
+		t.Errorf("without one: %v", err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (q *Query) wants(id tlsstate.Identity, h *tlsstate.History, rule *tlsstate.
 	}
 	top, state := topPin(h, rule, today)
 	pinned, holds := top > tlsstate.Plaintext, state == tlsstate.PinHolds
-	return q.Pinned && holds || q.Released && pinned && !holds || q.Downgraded && pinned && below(h, rule, today)
+	return q.Pinned && holds || q.Released && pinned && !holds || q.Downgraded && below(h, rule, today)
 }
 
 // isBest reports whether a level is the best one seen in the 64 days up to today.

@@ -27,6 +27,9 @@ func TestEqualDates(t *testing.T) {
 	}
 	id := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
 	d := detail(id, h, &rule, today)
+	if len(d.Days) != 1 || d.Days["TLSv1.2"] != 5 {
+		t.Errorf("days by level: %v", d.Days)
+	}
 	day := today.String()
 	for _, p := range d.Pins[:2] {
 		if p.Formed != today || p.Met != today {
@@ -123,6 +126,11 @@ func TestUnpinNamesPinnedAddresses(t *testing.T) {
 		if _, err := memory.Update(tlsstate.Identity{Kind: tlsstate.Address, Name: name}, netip.Addr{}, 20_000, func(tlsstate.History) tlsstate.History { return h }); err != nil {
 			t.Fatal(err)
 		}
+	}
+	_, unpinned := tlsstate.Judge(tlsstate.History{}, tlsstate.Observation{Day: 20_000, Security: tlsstate.Security{Level: tlsstate.TLS12}}, rules.Default())
+	unpinned.Name = tlsstate.LastName(20_000, "mx4.bank.example", "mx4.bank.example")
+	if _, err := memory.Update(tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.4"}, netip.Addr{}, 20_000, func(tlsstate.History) tlsstate.History { return unpinned }); err != nil {
+		t.Fatal(err)
 	}
 	domain := tlsstate.Identity{Kind: tlsstate.Domain, Name: "bank.example"}
 	if _, err := memory.Update(domain, netip.Addr{}, 20_000, func(tlsstate.History) tlsstate.History { return pinnedUntil(20_000) }); err != nil {

@@ -22,7 +22,7 @@ var hostile = []string{
 	"*2000000000\r\n", "*-5\r\n", "~-1\r\n", "%-1\r\n", "$-5\r\n", "$2000000000\r\n", ">2000000000\r\n", "%2000000000\r\n",
 	"%2147483647\r\n", "*2\r\n$1\r\nx\r\n$2147483647\r\n", "$-0\r\n", "~2000000000\r\n", "*99999999999999999999\r\n", "$?\r\n", "*?\r\n", ";4\r\n", "|1\r\n", ".\r\n",
 	">2\r\n+subscribe\r\n+x\r\n", ">0\r\n", "*1\r\n>1\r\n+x\r\n", "+QUEUED\r\n",
-	"-MOVED\r\n", "-MOVED 1\r\n", "-ASK 1\r\n", "-REDIRECT\r\n", ":\r\n", ":+1\r\n", ":1x\r\n", "_x\r\n", "#x\r\n",
+	"-MOVED\r\n", "-MOVED 1\r\n", "-ASK 1\r\n", "-REDIRECT\r\n", ":\r\n", ":+1\r\n", ":1x\r\n", ":1a\r\n", "_x\r\n", "#x\r\n",
 	"\n", "\r\n", "+\n", "!3\r\nERR\r\n",
 	strings.Repeat("*1\r\n", 9), strings.Repeat("*60000\r\n", 3), "$1048577\r\n",
 	"+" + strings.Repeat("x", maxLine),
@@ -31,7 +31,7 @@ var hostile = []string{
 
 // sound are replies that servers send.
 var sound = []string{
-	"+OK\r\n", "-ERR no\r\n", "-MOVED 7000 127.0.0.1:7001\r\n", ":-12\r\n", "$-1\r\n", "*-1\r\n", "$0\r\n\r\n", "*0\r\n", "%0\r\n",
+	"+OK\r\n", "-ERR no\r\n", "-MOVED 7000 127.0.0.1:7001\r\n", "-ASK 7000 127.0.0.1:7001\r\n", "-REDIRECT 127.0.0.1:7001\r\n", ":-12\r\n", "$-1\r\n", "*-1\r\n", "$0\r\n\r\n", "*0\r\n", "%0\r\n",
 	"$5\r\na\r\nb\n\r\n", "_\r\n", "#t\r\n", ",1.5\r\n", "(123456789012345678901234567890\r\n", "=7\r\ntxt:abc\r\n",
 	"%2\r\n+server\r\n+valkey\r\n+modules\r\n*0\r\n", "*3\r\n*2\r\n:1\r\n:2\r\n$1\r\nx\r\n~1\r\n_\r\n",
 }

@@ -95,4 +95,8 @@ func TestDefaults(t *testing.T) {
 		o.Heartbeat != 10*time.Second || o.Prefix != "tlsratchet:" || o.Policy(tlsstate.Address) != nil || time.Since(o.Now()) > time.Hour || o.Logger == nil {
 		t.Errorf("%+v", o)
 	}
+	set := Options{Timeout: 1, Gather: 2, MaxChanged: 3, Pace: 4, Heartbeat: 5}
+	if o := set.withDefaults(); o.Timeout != 1 || o.Gather != 2 || o.MaxChanged != 3 || o.Pace != 4 || o.Heartbeat != 5 {
+		t.Errorf("what is set is not left: %+v", o)
+	}
 }
