@@ -57,8 +57,6 @@ func processors() (set func(all bool)) {
 // processorTime is what the process has used, in all of its threads.
 func processorTime() time.Duration {
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails for no such argument alone
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
-	"slices"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +15,7 @@ import (
 // and no change in between.
 func TestProcessors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		seconds := []float64{2, 0.1, 0.4, 0.49, 0.5, 0.3, 0.26, 0.2, 0, 3}
+		seconds := []float64{2, 0.25, 0.125, 0.375, 0.4375, 0.5, 0.375, 0.25, 0.1875, 0, 3}
 		var total time.Duration
 		used := func() time.Duration {
 			now := total
@@ -22,24 +25,54 @@ func TestProcessors(t *testing.T) {
 			}
 			return now
 		}
-		var got []bool
+		var got strings.Builder
+		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			tuneProcessors(ctx, used, func(all bool) { got = append(got, all) })
+			tuneProcessors(ctx, used, func(all bool) { fmt.Fprintf(&got, "%v %t ", time.Since(began), all) })
 		}()
 		time.Sleep(time.Minute)
 		cancel()
 		<-done
-		if want := []bool{false, true, false, true, false, true}; !slices.Equal(got, want) {
-			t.Errorf("%v, want %v", got, want)
+		if want := "3s false 6s true 9s false 11s true 12s false 1m0s true "; got.String() != want {
+			t.Errorf("%s, want %s", &got, want)
 		}
 	})
 }
 
-// TestProcessorTime: it counts what the process does.
+// TestProcessorsOfTheSystem: all are as many as there are when they are needed, unless
+// an operator says how many.
+func TestProcessorsOfTheSystem(t *testing.T) {
+	defer runtime.SetDefaultGOMAXPROCS()
+	runtime.SetDefaultGOMAXPROCS()
+	system := runtime.GOMAXPROCS(0)
+	for environment, want := range map[string]int{"": system, "another number": system + 1} {
+		t.Setenv("GOMAXPROCS", environment)
+		runtime.GOMAXPROCS(system + 1) // at the start
+		set := processors()
+		atStart := runtime.GOMAXPROCS(0)
+		set(false)
+		little := runtime.GOMAXPROCS(0)
+		set(true)
+		if much := runtime.GOMAXPROCS(0); atStart != system+1 || little != 1 || much != want {
+			t.Errorf("GOMAXPROCS=%s: %d, then %d, then %d of %d", environment, atStart, little, much, system)
+		}
+	}
+}
+
+// TestProcessorTime: it counts what the process does, and what the kernel does for it.
 func TestProcessorTime(t *testing.T) {
 	for before := processorTime(); processorTime() == before; { // ends by the test's own limit
+	}
+	var u syscall.Rusage
+	for u.Stime.Nano() == 0 {
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, least := processorTime(), time.Duration(u.Utime.Nano()+u.Stime.Nano()); got < least {
+		t.Errorf("%v, and the system says %v", got, least)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// readers is how many goroutines read the disk. A stuck disk blocks these alone.
+// readers is how many goroutines read the disk. A stuck disk blocks these alone, as
+// long as Go has a processor more than wait for a page of the mapped file, and
+// collects no garbage.
 const readers = 4
 
 func (f *File) read() {
