@@ -254,6 +254,32 @@ func TestConnectionLimit(t *testing.T) {
 	})
 }
 
+// What is under way when Shutdown's time is over has a little more for its answer.
+func TestShutdownGrace(t *testing.T) {
+	for late, want := range map[time.Duration]string{199 * time.Millisecond: "late", 201 * time.Millisecond: ""} {
+		open := deskDoor(func(a *Asker) error {
+			if _, err := a.Await(); err != nil {
+				return err
+			}
+			time.Sleep(time.Second + late)
+			a.Out = append(a.Out, "late"...)
+			return nil
+		})
+		inBubble(t, open, func(d *door, ln *pipes) {
+			c := ln.dial()
+			c.Write([]byte("?"))
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			go d.Shutdown(ctx)
+			if got, err := io.ReadAll(c); string(got) != want || err != nil {
+				t.Errorf("after %v: %q, %v", late, got, err)
+			}
+			time.Sleep(time.Second) // the handler ends
+		})
+	}
+}
+
 func TestAcceptRecovers(t *testing.T) {
 	atEachDoor(t, func(t *testing.T, open opener) {
 		inBubble(t, open, func(d *door, ln *pipes) {

@@ -227,11 +227,9 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	if cut == 0 {
 		return nil
 	}
-	grace := time.NewTimer(cutGrace)
-	defer grace.Stop()
 	select {
 	case <-g.empty:
-	case <-grace.C:
+	case <-time.After(cutGrace):
 		g.each(net.Conn.Close)
 	}
 	return fmt.Errorf("%d %s connections cut: %w", cut, g.name, ctx.Err())
