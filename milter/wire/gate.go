@@ -189,14 +189,10 @@ func (g *Gate) release(conn net.Conn) {
 	g.checkEmpty()
 }
 
-// checkEmpty needs mu.
+// checkEmpty needs mu. Call it when draining begins, and for each connection that is
+// removed: none is added then.
 func (g *Gate) checkEmpty() {
-	if !g.draining.Load() || len(g.conns) > 0 {
-		return
-	}
-	select {
-	case <-g.empty:
-	default:
+	if g.draining.Load() && len(g.conns) == 0 {
 		close(g.empty)
 	}
 }

@@ -43,17 +43,14 @@ type ListenOptions struct {
 // is never open wider than the options say, replaces a file only if that is a
 // socket on which nobody answers, and is removed when its listener is closed.
 func Listen(spec Spec, opts ListenOptions) ([]net.Listener, error) {
-	switch spec.Network {
-	case NetworkSystemd:
+	if spec.Network == NetworkSystemd {
 		return systemdListeners()
-	case NetworkUnix:
-		ln, err := listenUnix(spec.Address, opts)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", spec, err)
-		}
-		return []net.Listener{ln}, nil
 	}
-	ln, err := net.Listen(spec.network(), spec.Address)
+	listen := func() (net.Listener, error) { return net.Listen(spec.network(), spec.Address) }
+	if spec.Network == NetworkUnix {
+		listen = func() (net.Listener, error) { return listenUnix(spec.Address, opts) }
+	}
+	ln, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", spec, err)
 	}
