@@ -64,17 +64,16 @@ type request struct {
 	moved bool
 
 	// lines are those that it came in. Most of those of the next one are the same, and
-	// need not be understood again, unless one attribute came twice.
+	// need not be understood again, unless one attribute came twice or they are long.
 	lines []byte
-	twice bool
+	apart bool // the next request has nothing of this one
 }
 
 // read reads a request: lines of name=value, and an empty one. It returns io.EOF
 // where the client left between two requests, or an error that wraps [errRefused].
 func (r *request) read(in *bufio.Reader) error {
-	if r.twice || len(r.lines) > maxKept {
-		r.forget(0)
-		r.lines, r.twice = nil, false
+	if r.apart {
+		*r = request{moved: true}
 	}
 	at := 0 // how much of lines is this request's
 	for n := 0; ; n++ {
@@ -86,7 +85,9 @@ func (r *request) read(in *bufio.Reader) error {
 			return err
 		}
 		if len(line) == 1 && n > 0 {
-			r.forget(at)
+			if r.forget(at); at > maxKept {
+				r.lines, r.apart = nil, true
+			}
 			return nil
 		}
 		if !bytes.HasPrefix(r.lines[at:], line) {
@@ -112,7 +113,7 @@ func (r *request) replace(at int, line, name, value []byte) {
 	}
 	r.lines = slices.Replace(r.lines, at, at+old, line...)
 	if a, known := byName[string(name)]; known {
-		r.twice = r.twice || old == 0 && r.has(a)
+		r.apart = r.apart || old == 0 && r.has(a)
 		r.set(a, string(value))
 		r.stated |= 1 << a
 	}

@@ -129,18 +129,39 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever comes is a request or an error, of bounded size.
+// TestGiantIsNotKept: a request's lines are not kept where they are many.
+func TestGiantIsNotKept(t *testing.T) {
+	r, err := parse(strings.Repeat("a="+strings.Repeat("x", 3000)+"\n", 10) + "\n")
+	if err != nil || cap(r.lines) > maxKept {
+		t.Errorf("%d bytes are kept, %v", cap(r.lines), err)
+	}
+}
+
+// FuzzRead: whatever comes is a request or an error, of bounded size, and what it would
+// be on a connection of its own; the session is another where its attributes are.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("request=smtpd_access_policy\nprotocol_state=RCPT\nccert_subject=a+2\n\n"))
 	f.Add([]byte("a\n\n"))
+	f.Add([]byte("client_address=1\nsender=a\n\nclient_address=2\nsender=a\n\nsender=a\nclient_address=2\n\n\n"))
+	f.Add([]byte("client_name=1\nclient_name=2\nx=\n\nclient_name=1\nx=\n\nccert_fingerprint=\nx=y\n\nx=y\n\nx=y\nx\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := bufio.NewReaderSize(strings.NewReader(string(b)), maxLine)
-		for r := (request{}); ; {
-			if err := r.read(in); err != nil {
+		rest := strings.NewReader(string(b))
+		in := bufio.NewReaderSize(rest, maxLine)
+		for r, before, at := (request{}), (request{}), 0; ; before = r {
+			r.moved = false
+			err := r.read(in)
+			alone, want := parse(string(b[at:]))
+			if at = len(b) - rest.Len() - in.Buffered(); fmt.Sprint(err) != fmt.Sprint(want) {
+				t.Fatalf("%v, want %v", err, want)
+			}
+			if err != nil {
 				return
 			}
-			if text := fmt.Sprint(r); len(text) > maxRequest+1000 || strings.Contains(text, "\n") {
-				t.Fatalf("%d bytes: %.200q", len(text), text)
+			if r.text != alone.text || r.stated != alone.stated || !r.moved && r.facts() != before.facts() {
+				t.Fatalf("%q %b %t, want %q %b", r.text, r.stated, r.moved, alone.text, alone.stated)
+			}
+			if text := strings.Join(r.text[:], ""); len(text) > maxRequest || len(r.lines) > maxKept || strings.Contains(text, "\n") {
+				t.Fatalf("%d bytes, of lines %d: %.200q", len(text), len(r.lines), text)
 			}
 		}
 	})
