@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -230,4 +231,14 @@ func TestRecent(t *testing.T) {
 // pinned reports whether any pin formed.
 func pinned(h *tlsstate.History) bool {
 	return slices.ContainsFunc(append(h.Pins[:], h.CertPin), func(p tlsstate.Pin) bool { return p.Formed > 0 })
+}
+
+// The longest record is looked at, and one that is longer is not.
+func TestTheLongestRecord(t *testing.T) {
+	for n, want := range map[int]bool{tlsstate.MaxRecord: false, tlsstate.MaxRecord + 1: true} {
+		_, err := decode(strings.Repeat("x", n))
+		if err == nil || strings.Contains(err.Error(), "more than") != want {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
 }
