@@ -25,8 +25,6 @@ type unixConn struct {
 	mu         sync.Mutex
 	set        *set // nil once it is closed
 	writeUntil time.Time
-	// writer is the socket as Go's poller would have it; nil until a write has to wait.
-	writer *os.File
 }
 
 // newUnixConn returns the connection of a socket, for which it takes the set.
@@ -54,46 +52,25 @@ func (c *call) through(raw syscall.RawConn) (once func(uintptr) bool) {
 	}
 }
 
-// write tries, and waits for room where there is none.
+// write tries until there is room. A client that reads one answer before it asks again
+// has it always, so there is nothing to be told by when there is some.
 func (u *unixConn) write(once func(uintptr) bool) error {
-	u.mu.Lock()
-	until := u.writeUntil
-	u.mu.Unlock()
-	if !until.IsZero() && !time.Now().Before(until) {
-		return os.ErrDeadlineExceeded
+	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
+		u.mu.Lock()
+		until := u.writeUntil
+		u.mu.Unlock()
+		if !until.IsZero() && !time.Now().Before(until) {
+			return os.ErrDeadlineExceeded
+		}
+		if once(0) {
+			return nil
+		}
+		time.Sleep(pause)
 	}
-	if once(0) {
-		return nil
-	}
-	w, err := u.waiting()
-	if err != nil {
-		return err
-	}
-	return w.Write(once)
 }
 
-// waiting returns the writer, which is the socket's descriptor once more.
-func (u *unixConn) waiting() (syscall.RawConn, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.set == nil {
-		return nil, os.ErrClosed
-	}
-	if u.writer == nil {
-		var fd int
-		var err error
-		closed := u.raw.Control(func(socket uintptr) { fd, err = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0) })
-		if err := errors.Join(closed, err); err != nil {
-			return nil, err
-		}
-		_ = unix.SetNonblock(fd, true) // so that Go's poller takes it
-		u.writer = os.NewFile(uintptr(fd), "")
-		if err := u.writer.SetWriteDeadline(u.writeUntil); err != nil {
-			return nil, err
-		}
-	}
-	return u.writer.SyscallConn()
-}
+// maxPause is between two tries to write.
+const maxPause = 100 * time.Millisecond
 
 // SetDeadline sets both deadlines.
 func (u *unixConn) SetDeadline(t time.Time) error {
@@ -115,10 +92,7 @@ func (u *unixConn) SetWriteDeadline(t time.Time) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.writeUntil = t
-	if u.writer == nil {
-		return nil
-	}
-	return u.writer.SetWriteDeadline(t)
+	return nil
 }
 
 // Close closes it, the set first, so that a read ends as one of a closed connection.
@@ -147,9 +121,6 @@ func (u *unixConn) end(end func() error) error {
 	}
 	err := end()
 	u.set = nil
-	if u.writer != nil {
-		err = errors.Join(err, u.writer.Close())
-	}
 	return err
 }
 

@@ -120,3 +120,27 @@ func TestSetOfTheNext(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitsForRoomWithoutDescriptors: an answer that has to wait for room needs no
+// descriptor, and all of it comes.
+func TestWaitsForRoomWithoutDescriptors(t *testing.T) {
+	served, client := quickPair(t)
+	much := make([]byte, 1<<22)
+	oneDescriptor(t)
+	one, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	written := make(chan error, 1)
+	go func() {
+		_, err := served.Write(much)
+		written <- errors.Join(err, served.Close())
+	}()
+	if n, err := io.ReadFull(client, much); err != nil {
+		t.Errorf("%d bytes came, %v", n, err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+}
