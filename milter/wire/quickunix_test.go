@@ -144,3 +144,12 @@ func TestWaitsForRoomWithoutDescriptors(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSetRefuses: a set that did not take a socket says so: nobody would wake us for it.
+func TestSetRefuses(t *testing.T) {
+	served, _ := quickPair(t)
+	u := served.(*quickConn).others.(*unixConn)
+	if err := u.set.control(unix.EPOLL_CTL_ADD, u.raw); !errors.Is(err, unix.EEXIST) {
+		t.Errorf("once more: %v", err)
+	}
+}
