@@ -519,6 +519,33 @@ func TestRejoiningHalf(t *testing.T) {
 	mustClose(t, f)
 }
 
+// What is rejoined was known before: however many of one network there are, they are no
+// newcomers of today.
+func TestRejoiningANetwork(t *testing.T) {
+	aside, path := fill(t, 1), newPath(t)
+	d, _, err := openBolt(aside, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []entry
+	for i := range networkNewcomers + 10 {
+		all = append(all, entry{tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("p%d.example", i)}, seen(1), networkOf(netip.MustParseAddr("192.0.2.1"))})
+	}
+	if err := errors.Join(d.put(all), d.close()); err != nil {
+		t.Fatal(err)
+	}
+	var log lines
+	f, err := start(path, Options{Logger: log.logger()}.withDefaults(), newFakeDisk(), census{}, rescue{salvage: []string{aside}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.await(t, "joined")
+	if f.Len() != len(all)+1 || f.Stats().Refused != 0 {
+		t.Errorf("%d known, want %d; %+v", f.Len(), len(all)+1, f.Stats())
+	}
+	mustClose(t, f)
+}
+
 // What fails in our own file is no fault of the copy: its records are not given up.
 func TestRejoiningADamagedFile(t *testing.T) {
 	aside, path := fill(t, 3), newPath(t)
