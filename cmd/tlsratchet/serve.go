@@ -50,7 +50,7 @@ func serve(c *cli.Context) error {
 	if c.Bool("confirm-clock") {
 		d.ConfirmClock()
 	}
-	go daemon.TuneProcessors(ctx)
+	go d.TuneProcessors(ctx)
 	go d.ReloadOn(ctx, hangup, func() error {
 		next, err := loadConfig(c)
 		if err != nil {

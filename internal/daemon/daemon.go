@@ -45,6 +45,8 @@ type Daemon struct {
 	notify    notifier
 	histories store.Store
 	watch     *watch
+	// processors are Go's.
+	processors *processors
 	// census, recent and metrics are what the page and the metrics show.
 	census  *status.Census
 	recent  status.Recent
@@ -76,7 +78,7 @@ type Daemon struct {
 
 // New opens the memory and the listeners. On an error nothing stays open.
 func New(cfg *config.Config, version string, stderr io.Writer) (*Daemon, error) {
-	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg, failed: make(chan error, 1)}
+	d := &Daemon{version: version, level: &slog.LevelVar{}, atStart: cfg, failed: make(chan error, 1), processors: newProcessors()}
 	d.serving, d.endServing = context.WithCancel(context.Background())
 	d.config.Store(cfg)
 	d.log = NewLogger(stderr, cfg, d.level)

@@ -21,7 +21,7 @@ import (
 
 // open opens the memory, shared with other hosts where that is configured.
 func (d *Daemon) open(cfg *config.Config) (err error) {
-	if d.histories, err = openHistories(cfg, d.config.Load, d.log); err != nil {
+	if d.histories, err = openHistories(cfg, d.config.Load, d.processors.paging, d.log); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, func() error {
@@ -33,14 +33,16 @@ func (d *Daemon) open(cfg *config.Config) (err error) {
 	return d.share(cfg)
 }
 
-func openHistories(cfg *config.Config, now func() *config.Config, log *slog.Logger) (store.Store, error) {
+func openHistories(cfg *config.Config, now func() *config.Config, paging func(func()), log *slog.Logger) (store.Store, error) {
 	if cfg.InMemory() {
 		return store.NewMemory(cfg.Limits.Cache), nil
 	}
 	if err := makeDefaultFolder(cfg.History, config.DefaultHistory, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := store.OpenOrRecover(cfg.History, storeOptions(cfg, now, log))
+	options := storeOptions(cfg, now, log)
+	options.Paging = paging
+	file, err := store.OpenOrRecover(cfg.History, options)
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", admin.WhoMay(err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,13 +32,43 @@ func TestProcessors(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			tuneProcessors(ctx, used, func(all bool) { fmt.Fprintf(&got, "%v %t ", time.Since(began), all) })
+			p := processors{all: true, set: func(all bool) { fmt.Fprintf(&got, "%v %t ", time.Since(began), all) }}
+			p.tune(ctx, used)
 		}()
 		time.Sleep(time.Minute)
 		cancel()
 		<-done
 		if want := "3s false 6s true 9s false 11s true 12s false 1m0s true "; got.String() != want {
 			t.Errorf("%s, want %s", &got, want)
+		}
+	})
+}
+
+// TestProcessorsWhilePaging: there are all from before somebody may wait for a page, and
+// until a look after the last one does.
+func TestProcessorsWhilePaging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		began := time.Now()
+		note := func(what any) { got = append(got, fmt.Sprint(time.Since(began), " ", what)) }
+		p := processors{all: true, set: func(all bool) { note(all) }}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.tune(ctx, func() time.Duration { return 0 }) }()
+		time.Sleep(2500 * time.Millisecond)
+		go p.paging(func() { time.Sleep(5 * time.Second); note("paged") })
+		time.Sleep(time.Second)
+		p.paging(func() {})
+		func() {
+			defer func() { _ = recover() }()
+			p.paging(func() { panic("a bug") })
+		}()
+		time.Sleep(9 * time.Second)
+		cancel()
+		<-done
+		want := []string{"1s false", "2.5s true", "7.5s paged", "8s false", "12.5s true"}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	})
 }
@@ -51,11 +82,11 @@ func TestProcessorsOfTheSystem(t *testing.T) {
 	for environment, want := range map[string]int{"": system, "another number": system + 1} {
 		t.Setenv("GOMAXPROCS", environment)
 		runtime.GOMAXPROCS(system + 1) // at the start
-		set := processors()
+		p := newProcessors()
 		atStart := runtime.GOMAXPROCS(0)
-		set(false)
+		p.change(false)
 		little := runtime.GOMAXPROCS(0)
-		set(true)
+		p.change(true)
 		if much := runtime.GOMAXPROCS(0); atStart != system+1 || little != 1 || much != want {
 			t.Errorf("GOMAXPROCS=%s: %d, then %d, then %d of %d", environment, atStart, little, much, system)
 		}

@@ -166,7 +166,7 @@ func TestDefaults(t *testing.T) {
 	if days := got.KeepDays(); days != 628 {
 		t.Errorf("%d days are kept", days)
 	}
-	got.Logger, got.KeepDays = nil, nil
+	got.Logger, got.KeepDays, got.Paging = nil, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}

@@ -73,6 +73,10 @@ type Options struct {
 	SnapshotEvery time.Duration
 	// ReadTimeout bounds a read that misses the cache. Default 100 ms.
 	ReadTimeout time.Duration
+	// Paging calls work that may wait for pages of the file, which Go does not see
+	// as a wait: its processor does nothing else meanwhile. It is called at the same time by several goroutines. nil calls
+	// it.
+	Paging func(work func())
 	// LockTimeout is how long Open tries to get a file that another process
 	// has. Default 500 ms.
 	LockTimeout time.Duration
@@ -91,6 +95,9 @@ func (o Options) withDefaults() Options {
 	}
 	o.SnapshotEvery = cmp.Or(o.SnapshotEvery, 24*time.Hour)
 	o.ReadTimeout = cmp.Or(max(o.ReadTimeout, 0), 100*time.Millisecond)
+	if o.Paging == nil {
+		o.Paging = func(work func()) { work() }
+	}
 	o.LockTimeout = cmp.Or(max(o.LockTimeout, 0), 500*time.Millisecond)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return o

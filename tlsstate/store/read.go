@@ -9,14 +9,14 @@ import (
 
 // readers is how many goroutines read the disk. A stuck disk blocks these alone, as
 // long as Go has a processor more than wait for a page of the mapped file, and
-// collects no garbage.
+// collects no garbage: Options.Paging sees to the first.
 const readers = 4
 
 func (f *File) read() {
 	for {
 		select {
 		case job := <-f.jobs:
-			job()
+			f.opts.Paging(job)
 		case <-f.ctx.Done():
 			return
 		}

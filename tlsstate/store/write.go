@@ -75,7 +75,8 @@ func (f *File) commitAll() error {
 		if len(group) == 0 {
 			continue // all of them were written before their turn
 		}
-		err := f.disk.put(group)
+		var err error
+		f.opts.Paging(func() { err = f.disk.put(group) })
 		if err != nil {
 			f.table.failed(group)
 			f.report(&f.writing, err)
