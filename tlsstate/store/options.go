@@ -73,9 +73,9 @@ type Options struct {
 	SnapshotEvery time.Duration
 	// ReadTimeout bounds a read that misses the cache. Default 100 ms.
 	ReadTimeout time.Duration
-	// Paging calls work that may wait for pages of the file, which Go does not see
-	// as a wait: its processor does nothing else meanwhile. It is called at the same time by several goroutines. nil calls
-	// it.
+	// Paging calls work that may wait for pages of the file, which Go does not see as a
+	// wait: its processor does nothing else meanwhile. Several goroutines call it at the
+	// same time. nil calls the work alone.
 	Paging func(work func())
 	// LockTimeout is how long Open tries to get a file that another process
 	// has. Default 500 ms.
