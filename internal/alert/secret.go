@@ -3,6 +3,7 @@ package alert
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -27,12 +28,9 @@ func secret(ref string, env func(string) (string, bool)) (value string, err erro
 		}
 		where = "the variable " + where
 	case form == "file" && where != "":
-		b, err := os.ReadFile(where)
-		if err != nil {
+		if value, err = firstLine(where); err != nil {
 			return "", fmt.Errorf("read a secret: %w", err)
 		}
-		value, _, _ = strings.Cut(string(b), "\n")
-		value = strings.TrimSuffix(value, "\r")
 	default:
 		return "", errors.New("want file:/path or env:NAME, not the secret itself")
 	}
@@ -45,4 +43,15 @@ func secret(ref string, env func(string) (string, bool)) (value string, err erro
 		return "", fmt.Errorf("%s holds characters other than printable ASCII", where)
 	}
 	return value, nil
+}
+
+func firstLine(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimSuffix(line, "\r"), err
 }

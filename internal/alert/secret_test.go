@@ -25,6 +25,7 @@ func TestSecret(t *testing.T) {
 		{"file:" + file(t, "c", "k3y\r\n# a comment"), "k3y", ""},
 		{"file:" + file(t, "d", "\n"), "", "is empty"},
 		{"file:" + long, "", "holds more than 4096 bytes"},
+		{"file:/dev/zero", "", "holds more than 4096 bytes"}, // it has no end
 		{"file:/nowhere/at/all", "", "no such file"},
 	} {
 		got, err := secret(tt.ref, env)
