@@ -67,25 +67,25 @@ func (m mailer) converse(conn net.Conn, msg *Message) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := command(c, 250, "MAIL FROM:<>"); err != nil {
+	if _, _, err := selfcheck.Ask(c, 250, "MAIL FROM:<>"); err != nil {
 		return "", err
 	}
-	if _, err := command(c, 25, "RCPT TO:<"+m.to+">"); err != nil { // or 251
+	if _, _, err := selfcheck.Ask(c, 25, "RCPT TO:<"+m.to+">"); err != nil { // or 251
 		return "", err
 	}
 	answer, err := data(c, m.compose(msg, time.Now()))
 	if err == nil {
-		_, _ = command(c, 221, "QUIT") // the message was accepted
+		_, _, _ = selfcheck.Ask(c, 221, "QUIT") // the message was accepted
 	}
 	return answer, err
 }
 
 // hello greets the server, and returns its reply.
 func hello(c *textproto.Conn, host string) (reply string, err error) {
-	if reply, err = command(c, 250, "EHLO "+host); err != nil {
-		return command(c, 250, "HELO "+host)
+	if _, reply, err = selfcheck.Ask(c, 250, "EHLO "+host); err != nil {
+		_, reply, err = selfcheck.Ask(c, 250, "HELO "+host)
 	}
-	return reply, nil
+	return reply, err
 }
 
 // encrypt is opportunistic, as between mail servers: unauthenticated TLS is better
@@ -97,7 +97,7 @@ func (m mailer) encrypt(c *textproto.Conn, conn net.Conn, host string, offered b
 	if !offered {
 		return c, nil
 	}
-	if _, err := command(c, 220, "STARTTLS"); err != nil {
+	if _, _, err := selfcheck.Ask(c, 220, "STARTTLS"); err != nil {
 		return nil, err
 	}
 	name, _, _ := net.SplitHostPort(m.server)
@@ -109,18 +109,9 @@ func (m mailer) encrypt(c *textproto.Conn, conn net.Conn, host string, offered b
 	return c, err
 }
 
-// command sends a command and reads its reply.
-func command(c *textproto.Conn, want int, line string) (text string, err error) {
-	if err := c.PrintfLine("%s", line); err != nil {
-		return "", err
-	}
-	_, text, err = c.ReadResponse(want)
-	return text, err
-}
-
 // data sends the message, and returns the server's reply.
 func data(c *textproto.Conn, message []byte) (string, error) {
-	if _, err := command(c, 354, "DATA"); err != nil {
+	if _, _, err := selfcheck.Ask(c, 354, "DATA"); err != nil {
 		return "", err
 	}
 	w := c.DotWriter()

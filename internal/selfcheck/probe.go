@@ -48,18 +48,18 @@ func (r *Result) session(ctx context.Context, conn net.Conn) error {
 	if _, _, err := text.ReadResponse(220); err != nil {
 		return fmt.Errorf("greeting: %w", tidy(err))
 	}
-	_, ehlo, err := ask(text, 250, "EHLO localhost")
+	_, ehlo, err := Ask(text, 250, "EHLO localhost")
 	if err != nil {
-		return fmt.Errorf("EHLO: %w", err)
+		return fmt.Errorf("EHLO: %w", tidy(err))
 	}
 	r.Reachable = true
 	if r.Offered = Offers(ehlo); !r.Offered {
-		_, _, _ = ask(text, 221, "QUIT")
+		_, _, _ = Ask(text, 221, "QUIT")
 		return ErrNotOffered
 	}
-	if code, _, err := ask(text, 220, "STARTTLS"); err != nil {
+	if code, _, err := Ask(text, 220, "STARTTLS"); err != nil {
 		r.Reachable = code != 421 // RFC 5321 section 3.8: it is going away
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return fmt.Errorf("%w: %w", ErrRefused, tidy(err))
 	}
 	return r.encrypted(ctx, conn)
 }
@@ -78,9 +78,9 @@ func (r *Result) encrypted(ctx context.Context, conn net.Conn) error {
 		cert := state.PeerCertificates[0]
 		r.CertNotBefore, r.CertNotAfter = cert.NotBefore, cert.NotAfter
 	}
-	code, _, err := ask(NewText(client), 221, "QUIT")
+	code, _, err := Ask(NewText(client), 221, "QUIT")
 	if r.Handshake = code > 0; !r.Handshake {
-		return fmt.Errorf("%w: nothing came after it: %w", ErrHandshake, err)
+		return fmt.Errorf("%w: nothing came after it: %w", ErrHandshake, tidy(err))
 	}
 	return nil
 }
@@ -93,13 +93,13 @@ func NewText(conn net.Conn) *textproto.Conn {
 	}{io.LimitReader(conn, maxRead), conn})
 }
 
-// ask sends a command and reads its reply. The code is 0 if there was none.
-func ask(text *textproto.Conn, want int, command string) (code int, reply string, err error) {
+// Ask sends a command and reads its reply. The code is 0 if there was none. The error
+// of another reply than is wanted is a [textproto.Error] with that, not clean.
+func Ask(text *textproto.Conn, want int, command string) (code int, reply string, err error) {
 	if err := text.PrintfLine("%s", command); err != nil {
 		return 0, "", err
 	}
-	code, reply, err = text.ReadResponse(want)
-	return code, reply, tidy(err)
+	return text.ReadResponse(want)
 }
 
 // tidy makes an error clean, which may hold the server's reply.
