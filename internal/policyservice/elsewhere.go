@@ -3,7 +3,6 @@ package policyservice
 import (
 	"net/netip"
 	"strconv"
-	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -15,7 +14,6 @@ import (
 // milters for MAIL before it asks for a recipient.
 type Connections struct {
 	seen *lru.Cache[connection, struct{}]
-	any  atomic.Bool
 }
 
 // connection is one by both its ends: a client may use a port of its own for
@@ -38,18 +36,17 @@ func portOf(text string) uint16 {
 // NewConnections returns none.
 func NewConnections() *Connections {
 	seen, _ := lru.New[connection, struct{}](8192) // fails for no size alone
-	return &Connections{seen: seen}
+	return &Connections{seen}
 }
 
 // See notes a connection of a client from a port, "" where Postfix states none.
 func (c *Connections) See(client *inbound.Client, port string) {
 	if k := connectionOf(client, port); k.clientPort != 0 {
 		c.seen.Add(k, struct{}{})
-		c.any.Store(true)
 	}
 }
 
 // Has reports whether the connection was seen.
 func (c *Connections) Has(client *inbound.Client, port string) bool {
-	return c.any.Load() && c.seen.Contains(connectionOf(client, port))
+	return c.seen.Len() > 0 && c.seen.Contains(connectionOf(client, port))
 }

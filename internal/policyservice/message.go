@@ -39,10 +39,8 @@ func (c *conn) begin() {
 	if c.elsewhere != nil && c.elsewhere(&c.client, r.text[clientPort]) {
 		return
 	}
-	if c.atEnd.Load() {
-		if began, known := c.ends.Peek(listenerOf(r)); known {
-			m.ends = began.Add(1) < manyBegan
-		}
+	if began, known := c.ends.Peek(listenerOf(r)); known {
+		m.ends = began.Add(1) < manyBegan
 	}
 	m.Judge(c.Door, &c.client.Session, r.text[sender])
 }

@@ -34,9 +34,8 @@ type Server struct {
 	requests  atomic.Uint64
 	misplaced atomic.Bool
 	// ends are the listeners of Postfix that ask at the end of messages too, with how
-	// many messages began since one ended; atEnd is whether there ever was one.
-	ends  *lru.Cache[[2]string, *atomic.Int64]
-	atEnd atomic.Bool
+	// many messages began since one ended.
+	ends *lru.Cache[[2]string, *atomic.Int64]
 }
 
 const (
@@ -111,7 +110,6 @@ func (c *conn) answer() (action string) {
 		if began, known, _ := c.ends.PeekOrAdd(listenerOf(r), new(atomic.Int64)); known {
 			began.Store(0)
 		}
-		c.atEnd.Store(true)
 		return c.message.end(r)
 	}
 	return c.message.recipient(r)
