@@ -43,7 +43,7 @@ func (i *Incident) check() error {
 		return fmt.Errorf("reopened %d times", i.Reopened)
 	case len(i.Clients) > MaxClients || len(i.From) > MaxFrom || len(i.Held) > MaxHeld:
 		return errors.New("too many names")
-	case i.ClosedBy != StillOpen && i.ClosedBy != Met && i.ClosedBy != Quiet && i.ClosedBy != Unpinned && i.ClosedBy != NoRoom:
+	case i.ClosedBy != StillOpen && reasons[i.ClosedBy] == "":
 		return fmt.Errorf("closed by %.32q", string(i.ClosedBy))
 	case (i.ClosedBy == StillOpen) != i.Closed.IsZero():
 		return errors.New("neither open nor closed")
