@@ -76,7 +76,7 @@ func TestCertificateMarks(t *testing.T) {
 	}
 }
 
-// TestCertificatesOfLogs: a log tells only that there was one. That may be any, holds
+// TestCertificatesOfLogs: a log shows only that there was one. That may be any, holds
 // whatever certificates are known by, and takes no other's place.
 func TestCertificatesOfLogs(t *testing.T) {
 	rule := DefaultPolicy()

@@ -140,7 +140,7 @@ func TestTurn(t *testing.T) {
 	}
 }
 
-// TestIncomplete: what has not all parts of a form is read as far as it can be told, and
+// TestIncomplete: what has not all parts of a form is read as far as it goes, and
 // nothing more.
 func TestIncomplete(t *testing.T) {
 	const from = "connect from a[192.0.2.1]"

@@ -13,7 +13,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// counted has the fixture's ratchet told of changes of the memory.
+// counted has the fixture's ratchet look at changes of the memory.
 func counted(f *fixture) {
 	f.with(func(o *ratchet.Options) { o.Changes = func() uint64 { return uint64(f.memory.updates) } })
 }
@@ -113,7 +113,7 @@ func TestLastLaw(t *testing.T) {
 	})
 }
 
-// TestLastEndsSilence: the breaker hears of each encrypted session.
+// TestLastEndsSilence: the breaker counts each encrypted session.
 func TestLastEndsSilence(t *testing.T) {
 	f := newBreakerFixture(t, tlsstate.Tempfail)
 	counted(&f.fixture)

@@ -441,7 +441,7 @@ func TestSentencesAreTrue(t *testing.T) {
 		t.Error("what the configuration requires can't be unpinned")
 	}
 	if _, body = get(t, serve(t, busyPage(t, "bank.example", "partner.example")), "/incidents"); strings.Contains(body, "TLS off") {
-		t.Error("a peer without its certificate is said to have turned TLS off")
+		t.Error("a peer without its certificate is shown as one that turned TLS off")
 	}
 	p.Open = func() []incident.Incident {
 		all := busyIncidents([]string{"sent.example"})

@@ -91,7 +91,7 @@ func TestQuickConnFails(t *testing.T) {
 	}
 }
 
-// TestRetired: a client whose session has ended is told so at once, and no
+// TestRetired: a client whose session has ended sees its end at once, and no
 // descriptor is kept for long, however many came.
 func TestRetired(t *testing.T) {
 	lns, err := Listen(Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "s")}, ListenOptions{Mode: 0o600, Group: -1})

@@ -14,8 +14,8 @@ import (
 )
 
 // unixConn is an accepted connection of a unix socket, for a [quickConn] that reads
-// and writes. Go's poller waits for room to write too, which such a socket says that
-// it has each time that an answer was read: we would wake once more for each. So the
+// and writes. Go's poller waits for room to write too, which such a socket reports
+// each time that an answer was read: we would wake once more for each. So the
 // poller is given a [set] in place of the socket, which is in that for reading alone.
 type unixConn struct {
 	listener *quickListener
@@ -53,7 +53,7 @@ func (c *call) through(raw syscall.RawConn) (once func(uintptr) bool) {
 }
 
 // write tries until there is room. A client that reads one answer before it asks again
-// has it always, so there is nothing to be told by when there is some.
+// has it always, so nothing waits for some.
 func (u *unixConn) write(once func(uintptr) bool) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
 		u.mu.Lock()

@@ -19,8 +19,8 @@ import (
 // takes its place, or an empty file if there is none, and one error line states
 // what is lost. If only single records are damaged, all others are joined with
 // the snapshot while the store is in use, or after the next start: until that is
-// done a link beside their file states that, NAME.to-rejoin. A missing file whose snapshots exist
-// counts as damaged: to start empty, remove the snapshots too.
+// done a link beside their file states that, NAME.to-rejoin. A missing file whose
+// snapshots exist counts as damaged: to start empty, remove the snapshots too.
 func OpenOrRecover(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
 	r := rescue{path: path, opts: opts}
