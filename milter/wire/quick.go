@@ -41,9 +41,7 @@ type call struct {
 	buffer []byte
 	n      int
 	errno  syscall.Errno
-	// once tries, and wait has it try until it is done.
-	once func(fd uintptr) (done bool)
-	wait func(once func(uintptr) bool) error
+	once   func(fd uintptr) (done bool) // try
 }
 
 // quickConnOf wraps the connection of a socket, and returns any other one as it is.
@@ -56,14 +54,13 @@ func quickConnOf(c net.Conn) net.Conn {
 	if err != nil {
 		return c
 	}
-	q := newQuickConn(c, raw)
-	q.read.once, q.write.once = q.read.try, q.write.try
-	q.read.wait, q.write.wait = raw.Read, raw.Write
-	return q
+	return newQuickConn(c, raw)
 }
 
 func newQuickConn(c others, raw syscall.RawConn) *quickConn {
-	return &quickConn{others: c, raw: raw, read: call{trap: unix.SYS_RECVFROM}, write: call{trap: unix.SYS_SENDTO}}
+	q := &quickConn{others: c, raw: raw, read: call{trap: unix.SYS_RECVFROM}, write: call{trap: unix.SYS_SENDTO}}
+	q.read.once, q.write.once = q.read.try, q.write.try
+	return q
 }
 
 // SyscallConn returns the connection of the socket.
@@ -74,7 +71,7 @@ func (q *quickConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil // recv(2) would wait
 	}
-	n, err := q.read.do("read", p)
+	n, err := q.read.do("read", p, q.raw.Read)
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
@@ -85,16 +82,16 @@ func (q *quickConn) Read(p []byte) (int, error) {
 func (q *quickConn) Write(p []byte) (written int, err error) {
 	for written < len(p) && err == nil {
 		var n int
-		n, err = q.write.do("write", p[written:])
+		n, err = q.write.do("write", p[written:], q.raw.Write)
 		written += n
 	}
 	return written, err
 }
 
 // do tries until the call is done, and waits in between.
-func (c *call) do(name string, p []byte) (int, error) {
-	c.buffer = p
-	err := c.wait(c.once)
+func (c *call) do(name string, p []byte, wait func(once func(uintptr) bool) error) (int, error) {
+	c.buffer, c.errno = p, syscall.EBADF
+	err := wait(c.once)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // there is no other reason
 		err = fmt.Errorf("%s: %w: %w", name, net.ErrClosed, err)
 	}

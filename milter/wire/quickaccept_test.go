@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 // TestAcceptWithoutDescriptors: where no descriptor is left, those of sessions that
@@ -38,13 +36,17 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 		return c
 	}
 	connect()
-	ended := accept().(*quickConn).others.(*unixConn)
-	ln.retired.sockets, ln.retired.sets = []*os.File{ended.socket}, []*set{ended.set} // no timer closes them
+	connect()
+	first, second := accept(), accept()
+	ended := first.(*quickConn).others.(*unixConn).set
+	if err := errors.Join(retire(first), retire(second)); err != nil {
+		t.Fatal(err)
+	}
 	oneDescriptor(t)
 	connect()
-	served := accept()
-	if err := ended.socket.Close(); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("the ended session is still open: %v", err)
+	served := accept() // has the other's set
+	if _, err := ended.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the set of an ended session is still open: %v", err)
 	}
 	served.Close()
 	connect()
@@ -81,40 +83,51 @@ func oneDescriptor(t *testing.T) {
 	}
 }
 
-// TestRetiredFor: a single descriptor is kept for a second, and is closed with no more
-// than 64.
-func TestRetiredFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r retired
-		open := func() *os.File {
-			f, err := os.Open(os.DevNull)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return f
+// TestSets: so many sets of ended sessions are kept, and none once their listener is
+// closed.
+func TestSets(t *testing.T) {
+	var s sets
+	var all []*set
+	for range maxUnused + 1 {
+		one, err := newSet()
+		if err != nil {
+			t.Fatal(err)
 		}
-		is := func(f *os.File, want error) {
-			t.Helper()
-			synctest.Wait()
-			if _, err := f.Stat(); !errors.Is(err, want) {
-				t.Errorf("%v, want %v", err, want)
-			}
+		all = append(all, one)
+	}
+	put := func(one *set) (kept bool) {
+		t.Helper()
+		if err := s.put(one); err != nil {
+			t.Fatal(err)
 		}
-		add := func(f *os.File) { r.add(f, &set{File: open()}) }
-		first := open()
-		add(first)
-		time.Sleep(999 * time.Millisecond)
-		is(first, nil)
-		time.Sleep(time.Millisecond)
-		is(first, os.ErrClosed)
-		first = open()
-		add(first)
-		for range 62 {
-			add(open())
+		_, err := one.Stat()
+		return err == nil
+	}
+	for i, one := range all {
+		if kept := put(one); kept != (i < maxUnused) {
+			t.Errorf("%d: kept %t", i, kept)
 		}
-		is(first, nil)
-		add(open())
-		is(first, os.ErrClosed)
-		time.Sleep(time.Second)
-	})
+	}
+	last, err := s.take()
+	if err != nil || last != all[maxUnused-1] {
+		t.Errorf("took another, %v", err)
+	}
+	for final, want := range []int{maxUnused - 1, 1} {
+		if dropped := s.drop(final == 1); dropped != want {
+			t.Errorf("%d dropped, %d unused", dropped, want)
+		}
+		one, err := newSet()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all = append(all, one); put(one) != (final == 0) {
+			t.Errorf("listener closed %d: kept, or not", final)
+		}
+	}
+	last.Close()
+	for i, one := range all {
+		if _, err := one.Stat(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%d is open: %v", i, err)
+		}
+	}
 }

@@ -5,7 +5,9 @@ package wire
 import (
 	"errors"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,18 +31,62 @@ func newSet() (*set, error) {
 	return s, nil
 }
 
-// control puts a socket into the set, or takes it out.
-func (s *set) control(operation uintptr, socket syscall.RawConn) error {
+// add puts a socket into the set, until that is closed.
+func (s *set) add(socket uintptr) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP}
 	var errno syscall.Errno
-	var err error
-	closed := s.raw.Control(func(set uintptr) {
-		err = socket.Control(func(fd uintptr) {
-			_, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_CTL, set, operation, fd, uintptr(unsafe.Pointer(&event)), 0, 0)
-		})
+	err := s.raw.Control(func(set uintptr) {
+		_, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_CTL, set, unix.EPOLL_CTL_ADD, socket, uintptr(unsafe.Pointer(&event)), 0, 0)
 	})
 	if errno != 0 {
 		err = os.NewSyscallError("epoll_ctl", errno)
 	}
-	return errors.Join(closed, err)
+	return err
+}
+
+// sets are what connections that have ended leave to the next: making one takes four
+// system calls.
+type sets struct {
+	mu     sync.Mutex
+	unused []*set
+	closed bool // none is kept any more
+}
+
+// maxUnused is how many of them there are at most.
+const maxUnused = 64
+
+// put takes a set that nobody waits on.
+func (s *sets) put(one *set) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := one.SetReadDeadline(time.Time{}); err != nil || s.closed || len(s.unused) == maxUnused {
+		return errors.Join(err, one.Close())
+	}
+	s.unused = append(s.unused, one)
+	return nil
+}
+
+// take returns an unused one, or makes one.
+func (s *sets) take() (*set, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.unused)
+	if n == 0 {
+		return newSet()
+	}
+	one := s.unused[n-1]
+	s.unused = s.unused[:n-1]
+	return one, nil
+}
+
+// drop closes the unused ones, and if final each that will come.
+func (s *sets) drop(final bool) (dropped int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.unused {
+		_ = one.Close()
+	}
+	dropped = len(s.unused)
+	s.unused, s.closed = nil, s.closed || final
+	return dropped
 }

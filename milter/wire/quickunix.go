@@ -19,51 +19,61 @@ import (
 // poller is given a [set] in place of the socket, which is in that for reading alone.
 type unixConn struct {
 	listener *quickListener
-	socket   *os.File
-	raw      syscall.RawConn // of the socket
+	wait     syscall.RawConn           // of the set
+	try      func(uintptr) (done bool) // once, on the socket
+	once     func(fd uintptr) (done bool)
 
 	mu         sync.Mutex
-	set        *set // nil once it is closed
+	socket     uintptr // its descriptor
+	set        *set    // nil once it is closed
 	writeUntil time.Time
 }
 
 // newUnixConn returns the connection of a socket, for which it takes the set.
-func newUnixConn(socket *os.File, s *set, l *quickListener) (net.Conn, error) {
-	u := &unixConn{listener: l, socket: socket, set: s}
-	u.raw, _ = socket.SyscallConn() // fails for nil alone
-	if err := s.control(unix.EPOLL_CTL_ADD, u.raw); err != nil {
+func newUnixConn(socket uintptr, s *set, l *quickListener) (net.Conn, error) {
+	u := &unixConn{listener: l, wait: s.raw, socket: socket, set: s}
+	u.try = func(uintptr) (done bool) {
+		return u.Control(func(fd uintptr) { done = u.once(fd) }) != nil || done
+	}
+	if err := s.add(socket); err != nil {
 		return nil, errors.Join(err, u.Close())
 	}
-	q := newQuickConn(u, u.raw)
-	q.read.once, q.write.once = q.read.through(u.raw), q.write.through(u.raw)
-	q.read.wait, q.write.wait = s.raw.Read, u.write
-	return q, nil
+	return newQuickConn(u, u), nil
 }
 
-// through returns a try on that socket.
-func (c *call) through(raw syscall.RawConn) (once func(uintptr) bool) {
-	var done bool
-	try := func(fd uintptr) { done = c.try(fd) }
-	return func(uintptr) bool {
-		if err := raw.Control(try); err != nil {
-			c.errno, done = syscall.EBADF, true
-		}
-		return done
+// Control calls f with the socket's descriptor.
+func (u *unixConn) Control(f func(fd uintptr)) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.set == nil {
+		return net.ErrClosed
 	}
+	f(u.socket)
+	return nil
 }
 
-// write tries until there is room. A client that reads one answer before it asks again
-// has it always, so nothing waits for some.
-func (u *unixConn) write(once func(uintptr) bool) error {
+// Read waits until once is done: for something to read.
+func (u *unixConn) Read(once func(fd uintptr) (done bool)) error {
+	if err := u.Control(func(uintptr) { u.once = once }); err != nil {
+		return err // another connection may have the set
+	}
+	return u.wait.Read(u.try)
+}
+
+// Write waits until once is done: for room to write. A client that reads one answer
+// before it asks again has it always, so nothing wakes us.
+func (u *unixConn) Write(once func(fd uintptr) (done bool)) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
-		u.mu.Lock()
-		until := u.writeUntil
-		u.mu.Unlock()
-		if !until.IsZero() && !time.Now().Before(until) {
+		late, done := false, false
+		err := u.Control(func(fd uintptr) {
+			late = !u.writeUntil.IsZero() && !time.Now().Before(u.writeUntil)
+			done = !late && once(fd)
+		})
+		switch {
+		case late:
 			return os.ErrDeadlineExceeded
-		}
-		if once(0) {
-			return nil
+		case done, err != nil:
+			return err
 		}
 		time.Sleep(pause)
 	}
@@ -78,50 +88,31 @@ func (u *unixConn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline sets that of reads.
-func (u *unixConn) SetReadDeadline(t time.Time) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.set == nil {
-		return net.ErrClosed
-	}
-	return u.set.SetReadDeadline(t)
+func (u *unixConn) SetReadDeadline(t time.Time) (err error) {
+	closed := u.Control(func(uintptr) { err = u.set.SetReadDeadline(t) })
+	return errors.Join(closed, err)
 }
 
 // SetWriteDeadline sets that of writes.
 func (u *unixConn) SetWriteDeadline(t time.Time) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.writeUntil = t
-	return nil
+	return u.Control(func(uintptr) { u.writeUntil = t })
 }
 
-// Close closes it, the set first, so that a read ends as one of a closed connection.
-func (u *unixConn) Close() error {
-	return u.end(func() error { return errors.Join(u.set.Close(), u.socket.Close()) })
-}
+// Close closes it. The set is closed too, so that a read ends.
+func (u *unixConn) Close() error { return u.end((*set).Close) }
 
-// retire ends a connection that nobody reads from: at once for its client.
-func (u *unixConn) retire() error {
-	return u.end(func() error {
-		_ = u.raw.Control(func(fd uintptr) { _, _, _ = syscall.RawSyscall(unix.SYS_SHUTDOWN, fd, syscall.SHUT_RDWR, 0) })
-		if err := errors.Join(u.set.control(unix.EPOLL_CTL_DEL, u.raw), u.set.SetReadDeadline(time.Time{})); err != nil {
-			return errors.Join(err, u.set.Close(), u.socket.Close())
+// retire closes it where nobody reads from it: the set is for the next.
+func (u *unixConn) retire() error { return u.end(u.listener.sets.put) }
+
+func (u *unixConn) end(leave func(*set) error) (err error) {
+	closed := u.Control(func(fd uintptr) {
+		if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0); errno != 0 { // which takes it out of the set
+			err = os.NewSyscallError("close", errno)
 		}
-		u.listener.retired.add(u.socket, u.set)
-		return nil
+		err = errors.Join(err, leave(u.set))
+		u.set = nil
 	})
-}
-
-// end ends it once.
-func (u *unixConn) end(end func() error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.set == nil {
-		return net.ErrClosed
-	}
-	err := end()
-	u.set = nil
-	return err
+	return errors.Join(closed, err)
 }
 
 // LocalAddr returns the listener's address.

@@ -107,7 +107,9 @@ func TestSetOfTheNext(t *testing.T) {
 	if sets[0] != used && sets[1] != used {
 		t.Error("the set was not used again")
 	}
-	for _, err := range []error{served.Close(), served.SetReadDeadline(time.Unix(1, 0)), retire(served)} {
+	_, read := served.Read(make([]byte, 1))
+	_, wrote := served.Write([]byte("!"))
+	for _, err := range []error{read, wrote, served.Close(), served.SetReadDeadline(time.Unix(1, 0)), retire(served)} {
 		if !errors.Is(err, net.ErrClosed) {
 			t.Errorf("after its end: %v", err)
 		}
@@ -149,7 +151,7 @@ func TestWaitsForRoomWithoutDescriptors(t *testing.T) {
 func TestSetRefuses(t *testing.T) {
 	served, _ := quickPair(t)
 	u := served.(*quickConn).others.(*unixConn)
-	if err := u.set.control(unix.EPOLL_CTL_ADD, u.raw); !errors.Is(err, unix.EEXIST) {
+	if err := u.set.add(u.socket); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("once more: %v", err)
 	}
 }
