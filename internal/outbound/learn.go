@@ -87,7 +87,7 @@ func (b *Outbound) used(d *maillog.Delivery, l lookup) (level tlsstate.Security,
 	case d.Status == maillog.Sent && d.TLS == maillog.Encrypted:
 		b.counts.add(&b.counts.Sent[d.Security.Level])
 		return d.Security, true
-	case d.Status == maillog.Sent && d.TLS == maillog.Clear && !l.encrypt && !b.settings.Load().Permission.Unlogged:
+	case d.Status == maillog.Sent && d.TLS == maillog.Clear && !l.encrypt && b.settings.Load().Permission.Unlogged == "":
 		b.counts.add(&b.counts.Sent[tlsstate.Plaintext])
 		if d.Failed {
 			b.counts.add(&b.counts.AfterFailure)

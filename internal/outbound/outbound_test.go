@@ -942,12 +942,18 @@ func TestBlindForOne(t *testing.T) {
 
 // TestTLSIsNotLogged: at smtp_tls_loglevel = 0 every delivery looks as if in clear.
 func TestTLSIsNotLogged(t *testing.T) {
-	w := newWorld(t, func(p *tlsstate.Policy, s *Settings) { p.Stripped = tlsstate.Observe; s.Permission.Unlogged = true })
+	w := newWorld(t, func(p *tlsstate.Policy, s *Settings) {
+		p.Stripped = tlsstate.Observe
+		s.Permission.Unlogged = "smtp_tls_loglevel in /etc/postfix"
+	})
 	w.pin("bank.test")
 	before := len(w.events)
 	w.deliver("bank.test", inClear)
 	if s := w.Stats(); len(w.events) != before || s.Unknown != 1 || s.Sent[tlsstate.Plaintext] != 0 {
 		t.Errorf("%+v, %+v", w.events[before:], s)
+	}
+	if o := w.Overview(); o.Unlogged != "smtp_tls_loglevel in /etc/postfix" {
+		t.Errorf("the overview states %q", o.Unlogged)
 	}
 }
 

@@ -61,6 +61,8 @@ type Overview struct {
 	// by Postfix's own settings, or because its log is not read; "" if they are.
 	Action    string `json:"action"`
 	Forbidden string `json:"forbidden,omitempty"`
+	// Unlogged is as in [Permission].
+	Unlogged string `json:"tls_not_logged,omitempty"`
 	// Lookups counts what Postfix asked, Encrypts what was answered "encrypt".
 	Lookups  uint64 `json:"lookups"`
 	Encrypts uint64 `json:"encrypts"`
@@ -76,7 +78,9 @@ type Overview struct {
 // and the follower's.
 func (b *Outbound) Overview() Overview {
 	s := b.settings.Load()
-	return Overview{Action: word(s.Rules.Default().Stripped), Forbidden: cmp.Or(s.Permission.Reason, b.Blind()), State: b.State()}
+	return Overview{
+		Action: word(s.Rules.Default().Stripped), Forbidden: cmp.Or(s.Permission.Reason, b.Blind()), Unlogged: s.Permission.Unlogged, State: b.State(),
+	}
 }
 
 // Sent counts recipients that mail was sent to.

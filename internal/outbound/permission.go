@@ -20,9 +20,11 @@ type Permission struct {
 	Reason string
 	// Unread: it is that the settings can't be read.
 	Unread bool
-	// Unlogged: smtp_tls_loglevel is 0, or is for some mail to other sites, so that
-	// deliveries look as if in clear. Unquoted: an address in the log may hold any text.
-	Unlogged, Unquoted bool
+	// Unlogged is where smtp_tls_loglevel is 0 for mail to other sites, so that
+	// deliveries look as if in clear; "" for nowhere.
+	Unlogged string
+	// Unquoted: an address in the log may hold any text.
+	Unquoted bool
 	// Relays are the hosts of relayhost and smtp_fallback_relay, and ourselves, in the
 	// log of another host: what goes by way of them shows nothing of a recipient's
 	// domain. Fallbacks are those of smtp_fallback_relay as smtp(8) asks for them.
@@ -42,14 +44,15 @@ func PermissionOf(ctx context.Context, dirs []string) Permission {
 		}
 		fallbacks := hops(r.list("smtp_fallback_relay")...)
 		p.Relays, p.Fallbacks = append(p.Relays, hostsOf(hops(r.list("relayhost", "myhostname")...), fallbacks)...), append(p.Fallbacks, fallbacks...)
-		p.Unlogged = p.Unlogged || len(r.reached("smtp_tls_loglevel", func(n string) bool { return n == "0" })) > 0
+		for where := range r.reached("smtp_tls_loglevel", func(n string) bool { return n == "0" }) {
+			p.Unlogged = max(p.Unlogged, where+" in "+dir) // the same each time
+		}
 		quoted := r.list("info_log_address_format") // none before Postfix 3.5
 		p.Unquoted = p.Unquoted || len(quoted) == 0 || slices.Contains(quoted, "internal")
 		levels := r.levels()
 		for _, where := range slices.Sorted(maps.Keys(levels)) { // the same reason each time
-			level := levels[where]
-			if why := objection(level); why != "" && p.Allowed {
-				p.Allowed, p.Reason = false, fmt.Sprintf("%s in %s is %s: %s", where, dir, level, why)
+			if why := objection(levels[where]); why != "" && p.Allowed {
+				p.Allowed, p.Reason = false, fmt.Sprintf("%s in %s is %s: %s", where, dir, levels[where], why)
 			}
 		}
 	}

@@ -93,7 +93,7 @@ func TestSeveralInstances(t *testing.T) {
 	for _, text := range []string{"smtp_tls_loglevel = 0\ninfo_log_address_format = internal", "smtp_tls_loglevel = 1"} {
 		dirs = append(dirs, configuration(t, map[string]string{"main.cf": "compatibility_level = 3.6\nsmtp_tls_security_level = may\n" + text + "\n", "master.cf": ""}))
 	}
-	if p := PermissionOf(t.Context(), dirs); !p.Allowed || !p.Unlogged || !p.Unquoted || p.Unread {
+	if p := PermissionOf(t.Context(), dirs); !p.Allowed || p.Unlogged != "smtp_tls_loglevel in "+dirs[0] || !p.Unquoted || p.Unread {
 		t.Errorf("%+v", p)
 	}
 	p := PermissionOf(t.Context(), append(dirs, dirs[0]+"/none"))
@@ -130,11 +130,12 @@ func TestSettingsOfMasterCf(t *testing.T) {
 	}{
 		{"relayhost = Hub.test\nsmtp_tls_loglevel = 1", "relay unix - - y - - smtp -o smtp_fallback_relay=[Last.test]:26\nscan unix - - n - - smtp -o smtp_tls_loglevel=0",
 			Permission{Allowed: true, Relays: []string{"hub.test", "out.test", "last.test"}, Fallbacks: []string{"[last.test]:26"}}},
-		{"smtp_fallback_relay = a.test", "relay unix - - y - - smtp -o smtp_fallback_relay=", Permission{Allowed: true, Unlogged: true, Relays: []string{"out.test", "a.test"}, Fallbacks: []string{"a.test"}}},
-		{"smtp_tls_loglevel = 1", "relay unix - - y - - smtp -o smtp_tls_loglevel=0", Permission{Allowed: true, Unlogged: true, Relays: []string{"out.test"}}},
+		{"smtp_fallback_relay = a.test", "relay unix - - y - - smtp -o smtp_fallback_relay=", Permission{Allowed: true, Unlogged: "smtp_tls_loglevel in DIR", Relays: []string{"out.test", "a.test"}, Fallbacks: []string{"a.test"}}},
+		{"smtp_tls_loglevel = 1", "relay unix - - y - - smtp -o smtp_tls_loglevel=0", Permission{Allowed: true, Unlogged: "relay/unix/smtp_tls_loglevel in DIR", Relays: []string{"out.test"}}},
 		{"smtp_tls_loglevel = 1\ninfo_log_address_format = internal", "", Permission{Allowed: true, Unquoted: true, Relays: []string{"out.test"}}},
 	} {
 		dir := configuration(t, map[string]string{"main.cf": "compatibility_level = 3.6\nmyhostname = Out.test\nsmtp_tls_security_level = may\n" + tt.main + "\n", "master.cf": tt.master + "\n"})
+		tt.want.Unlogged = strings.Replace(tt.want.Unlogged, "DIR", dir, 1)
 		if got := PermissionOf(t.Context(), []string{dir}); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
 			t.Errorf("%+v, want %+v", got, tt.want)
 		}

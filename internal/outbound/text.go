@@ -26,6 +26,9 @@ func (o *Overview) Write(w io.Writer, now time.Time) {
 	default:
 		fmt.Fprintf(w, "Log: %s. The newest line about a delivery is %s old.\n", o.Log, max(now.Sub(o.LastLine), 0).Round(time.Second))
 	}
+	if o.Unlogged != "" {
+		fmt.Fprintf(w, "Mail without a line about TLS in the log is unknown, never in clear: %s is 0.\n", o.Unlogged)
+	}
 	if !o.Outage.Since.IsZero() {
 		fmt.Fprintf(w, "Outage of our own network since %s: %d destinations fail.\n", o.Outage.Since.UTC().Format(time.RFC3339), len(o.Outage.Failing))
 	}

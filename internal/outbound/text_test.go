@@ -197,10 +197,11 @@ func TestOverviewText(t *testing.T) {
 		w.Delivered(&d)
 	}
 	w.failing(11)
-	o.State, o.Fault, o.Forbidden = w.State(), "permission denied", "it is so"
+	o.State, o.Fault, o.Forbidden, o.Unlogged = w.State(), "permission denied", "it is so", "relay/unix/smtp_tls_loglevel in /etc/postfix"
 	o.Outage.Override = Hold
 	want := first + `Nothing can be held: it is so.
 The log is not read: permission denied.
+Mail without a line about TLS in the log is unknown, never in clear: relay/unix/smtp_tls_loglevel in /etc/postfix is 0.
 Outage of our own network since 2026-12-03T12:00:00Z: 12 destinations fail.
 Override: ` + overrideWords[Hold] + `.
 DESTINATION  PIN      SINCE       WAITING  IN CLEAR  RELEASE     REASON

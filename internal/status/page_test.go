@@ -49,7 +49,7 @@ func TestSending(t *testing.T) {
 	contains(t, body, "99\u202f% of 1\u202f000 deliveries in 64 days went encrypted. 1\u202f234 destinations are pinned in the memory of this host; the action is <code>hold</code>.",
 		"STARTTLS was not offered", "2026-11-24")
 	_, body = get(t, serve(t, troublePage(t)), "/")
-	contains(t, body, "is dane.", "permission denied", `<span class="mark bad">outage</span>`, "And 22 more")
+	contains(t, body, "is dane.", "permission denied", "smtp_tls_loglevel in /etc/postfix is 0", `<span class="mark bad">outage</span>`, "And 22 more")
 	p := busyPage(t)
 	_, body = get(t, serve(t, p), "/")
 	contains(t, body, "No destination fails.")

@@ -147,6 +147,7 @@ func busySending(names []string) outbound.Overview {
 	}
 	if len(names) > maxShown {
 		o.Forbidden, o.Fault, o.Outage.Since = "smtp_tls_security_level in "+names[0]+" is dane", "permission denied", noon
+		o.Unlogged = "smtp_tls_loglevel in /etc/postfix"
 	}
 	return o
 }
