@@ -22,6 +22,9 @@ type name struct {
 	// asked is set once Postfix asked for it; isRoute once it asked for this host in
 	// brackets, or mail for a next-hop that is no destination went to it.
 	asked, isRoute atomic.Bool
+	// via is the organisation to whose host this host's own mail went last; under the
+	// lock of [asked].
+	via string
 	// held is the last answer. seen counts its deliveries in the log, and sight is
 	// whether there are any.
 	held  atomic.Bool

@@ -1032,9 +1032,13 @@ func TestRelayhostTeachesNothing(t *testing.T) {
 }
 
 // TestRelayedByOthers: what another host of the log passes on within our own network, or to
-// us, shows nothing of the recipient's domain, though we sent to that too.
+// us, or to a host of others than its own mail goes to, shows nothing of the recipient's
+// domain, though we sent to that too.
 func TestRelayedByOthers(t *testing.T) {
-	for to, want := range map[string]uint64{"hub.test 10.0.0.1": 1, "localhost.test 127.0.0.1": 1, "Relay.test 192.0.2.1": 1, "mx.bank.test 192.0.2.2": 0} {
+	for to, want := range map[string]uint64{
+		"hub.test 10.0.0.1": 1, "localhost.test 127.0.0.1": 1, "Relay.test 192.0.2.1": 1, "smarthost.test 192.0.2.4": 1,
+		"mx.bank.test 192.0.2.2": 0, "MX2.Bank.test 192.0.2.3": 0, " ": 0,
+	} {
 		w := newWorld(t, nil)
 		w.pin("bank.test")
 		d := inClear
@@ -1042,6 +1046,11 @@ func TestRelayedByOthers(t *testing.T) {
 		d.Host, d.Addr, _ = strings.Cut(to, " ")
 		if w.Delivered(&d); w.Stats().Unattributed != want {
 			t.Errorf("%s: %+v", to, w.Stats())
+		}
+		w.Answer([]byte("shop.test"), 77) // asked, and no delivery of our own shows where its mail goes
+		d.Domain, d.Host, d.Addr = "shop.test", "mx.hoster.test", "192.0.2.5"
+		if w.Delivered(&d); w.Stats().Unattributed != want {
+			t.Errorf("not known where to: %+v", w.Stats())
 		}
 	}
 }
