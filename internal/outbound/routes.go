@@ -85,6 +85,9 @@ func (r routes) reach(service string) bool {
 	// Of a host in brackets we are asked nothing that we answer.
 	to := regexp.QuoteMeta(service) + `:([^\[]|$)`
 	route, filter := regexp.MustCompile(`(?m)^[^#\n].*[\s:]`+to), regexp.MustCompile(`(?im)^[^#\n].*\sFILTER\s+`+to)
+	if names("virtual_transport", "local_transport") { // transport(5) may change its host alone
+		route = regexp.MustCompile(route.String() + `|^[^#\n].*\s:[^\[\s]`)
+	}
 	isFilter := names("content_filter")
 	for _, table := range r.list("transport_maps", "sender_dependent_default_transport_maps", "mailbox_transport_maps", "fallback_transport_maps") {
 		if found, readable := lineIn(table, route); found || !readable && !isFilter {
