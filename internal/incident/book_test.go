@@ -203,6 +203,7 @@ func TestBadFiles(t *testing.T) {
 		t.Error("a folder is no file")
 	}
 	_, record, _ := strings.Cut(string(whole), "\n")
+	number := 0
 	for name, tt := range map[string]struct {
 		damaged string
 		left    int
@@ -226,8 +227,12 @@ func TestBadFiles(t *testing.T) {
 		}
 		w.deliver(bank, at(0, 0), clear)
 		w.close()
-		if b, err := os.ReadFile(path + ".damaged"); err != nil || string(b) != damaged {
+		asides := statefile.At(path).Asides() // the newest is the last
+		if b, err := os.ReadFile(asides[len(asides)-1]); err != nil || string(b) != damaged {
 			t.Errorf("%s: %v", name, err)
+		}
+		if number++; len(asides) != min(number, 3) {
+			t.Errorf("%s: beside it %q", name, asides)
 		}
 		w.open(path)
 		if n := len(w.book.All()); n != 1 {

@@ -66,10 +66,10 @@ func (b *Book) read(file statefile.File) (damaged []error, err error) {
 
 // setAside renames a file with damaged lines, so that nothing of it is overwritten.
 func (b *Book) setAside(file statefile.File, damaged []error) error {
-	aside, err := file.SetAside()
+	aside, removed, err := file.SetAside(time.Now(), nil)
 	b.ledger.changes++ // what is left is to be written
 	b.log.Error("damaged lines in the file of incidents; the file is renamed, and the intact lines go into a new one",
-		"renamed", aside, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", errors.Join(damaged[0], err))
+		"renamed", aside, "removed", removed, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", errors.Join(damaged[0], err))
 	return err
 }
 

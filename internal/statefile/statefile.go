@@ -77,12 +77,6 @@ func (f File) read() ([]byte, error) {
 	return b, nil
 }
 
-// SetAside renames a damaged file, and returns its new name: path.damaged.
-func (f File) SetAside() (string, error) {
-	aside := f.path + ".damaged"
-	return aside, os.Rename(f.path, aside)
-}
-
 // Write replaces the file by the JSON of the values, a line each, with mode 0600.
 // The last of so many that nobody would read them are left out. On an error the
 // old file is still there.

@@ -15,8 +15,8 @@ import (
 // floors are our rooms from the ground up: a room imports rooms of lower floors
 // alone.
 var floors = [][]string{
-	{"contrib", "internal/account", "internal/clean", "internal/loop", "internal/shell", "internal/trouble", "tlsstate"},
-	{"internal/statefile", "internal/postconf", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
+	{"contrib", "internal/account", "internal/clean", "internal/loop", "internal/shell", "internal/statefile", "internal/trouble", "tlsstate"},
+	{"internal/postconf", "tlsstate/store", "internal/peer", "internal/peer/spf/resolver", "milter/wire", "internal/selfcheck"},
 	{"tlsstate/store/shared", "internal/peer/spf"},
 	{"internal/ratchet"},
 	{"internal/words"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tlsratchet/internal/statefile"
 	"tlsratchet/tlsstate"
 )
 
@@ -35,8 +36,8 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 			opts.Logger.Error("damaged records stay in the history file: no snapshot can be taken", "path", path, "error", err)
 		}
 	}
-	for _, name := range append(setAsides(path), snapshots(path)...) {
-		if _, err := os.Lstat(name + toRejoin); err == nil && !slices.Contains(r.salvage, name) {
+	for _, name := range append(statefile.At(path).Asides(), snapshots(path)...) {
+		if waits(name) && !slices.Contains(r.salvage, name) {
 			r.salvage = append(r.salvage, name)
 		}
 	}
@@ -45,6 +46,11 @@ func OpenOrRecover(path string, opts Options) (*File, error) {
 
 // toRejoin ends the name of a link to a file beside it that is to be rejoined.
 const toRejoin = ".to-rejoin"
+
+func waits(name string) bool {
+	_, err := os.Lstat(name + toRejoin)
+	return err == nil
+}
 
 // rescue puts something good in the place of a damaged file.
 type rescue struct {
@@ -102,7 +108,7 @@ func (r *rescue) later(name string) {
 func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, has census, snapshot string) (*os.File, census, error) {
 	info, old := os.Stat(snapshot)
 	joins := found.damaged > 0 && cause == nil
-	aside, err := r.swap(f, good, joins)
+	aside, removed, err := r.swap(f, good, joins)
 	if err != nil {
 		r.discard(good)
 		r.opts.Logger.Error("damaged history file can't be set aside", "path", r.path, "error", err)
@@ -127,7 +133,7 @@ func (r *rescue) exchange(f *os.File, found census, cause error, good *os.File, 
 	default:
 		r.lost += " and there is no good snapshot: every peer is new"
 	}
-	r.opts.Logger.Error(r.lost, "path", r.path, "set_aside", aside, "snapshot", snapshot, "since", since,
+	r.opts.Logger.Error(r.lost, "path", r.path, "set_aside", aside, "removed", removed, "snapshot", snapshot, "since", since,
 		"identities", has.records, "damaged", found.damaged, "error", cause)
 	return good, has, nil
 }
@@ -197,66 +203,25 @@ func makeFile(name string, patience time.Duration) (*os.File, error) {
 // swap sets the damaged file aside, unless it is empty, and puts the good one
 // in its place. joins says that it has records to be joined with that. The path
 // always holds a file.
-func (r *rescue) swap(damaged, good *os.File, joins bool) (aside string, err error) {
+func (r *rescue) swap(damaged, good *os.File, joins bool) (aside string, removed []string, err error) {
 	info, err := damaged.Stat()
-	if err != nil {
-		return "", err
+	if err == nil && info.Size() > 0 {
+		aside, removed, err = statefile.At(r.path).SetAside(time.Now(), waits)
 	}
-	if info.Size() > 0 {
-		if aside, err = setAside(r.path, time.Now()); err != nil {
-			return "", err
-		}
+	if err != nil {
+		return "", nil, err
+	}
+	for _, name := range removed {
+		_ = os.Remove(name + toRejoin)
 	}
 	if joins {
 		r.later(aside)
 	}
 	if err := os.Rename(good.Name(), r.path); err != nil {
-		return "", err
+		return "", removed, err
 	}
 	_ = syncFolder(filepath.Dir(r.path)) // where it can't, it is no worse
-	return aside, nil
-}
-
-const (
-	asideMark = ".damaged-"
-	asideTime = "2006-01-02T150405.000Z"
-	// asideKept is how many files are set aside: they are large.
-	asideKept = 3
-)
-
-// setAside gives the file a dated name, and removes the oldest of those.
-func setAside(path string, now time.Time) (string, error) {
-	removeOldest(path, asideKept-1)
-	name := path + asideMark + now.UTC().Format(asideTime)
-	if exists(name) { // two in a millisecond
-		return setAside(path, now.Add(time.Millisecond))
-	}
-	err := os.Link(path, name)
-	if err != nil { // no hard links here
-		err = os.Rename(path, name)
-	}
-	return name, err
-}
-
-// removeOldest leaves n of the files that were set aside.
-func removeOldest(path string, n int) {
-	files := setAsides(path)
-	for _, name := range files[:max(len(files)-n, 0)] {
-		_ = os.Remove(name)
-		_ = os.Remove(name + toRejoin)
-	}
-}
-
-// setAsides returns the files that were set aside, the oldest first.
-func setAsides(path string) (names []string) {
-	dir, base := filepath.Split(path)
-	files, _ := os.ReadDir(filepath.Clean(dir)) // in the order of their names, and so of their dates
-	for _, f := range files {
-		if strings.HasPrefix(f.Name(), base+asideMark) && !strings.HasSuffix(f.Name(), toRejoin) {
-			names = append(names, filepath.Join(dir, f.Name()))
-		}
-	}
-	return names
+	return aside, removed, nil
 }
 
 // rejoin joins the intact records of files that were set aside, or of a snapshot,

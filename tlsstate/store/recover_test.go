@@ -256,12 +256,35 @@ func TestRejoiningGoesOn(t *testing.T) {
 	for began := time.Now(); len(log.with("are joined")) < 2 && time.Since(began) < patience; {
 		time.Sleep(time.Millisecond)
 	}
-	if got := log.with("are joined"); len(got) != 2 || !strings.Contains(got[0], asideMark) || !strings.Contains(got[1], asideMark) {
+	if got := log.with("are joined"); len(got) != 2 || !strings.Contains(got[0], ".damaged-") || !strings.Contains(got[1], ".damaged-") {
 		t.Error(got)
 	}
 	mustClose(t, f)
 	if names := beside(t, path); strings.Contains(strings.Join(names, " "), toRejoin) {
 		t.Errorf("beside it: %q", names)
+	}
+}
+
+// TestWhatWaitsIsRemovedLast: of the files that were set aside, those whose records are to
+// be joined stay longest, and what is removed is logged.
+func TestWhatWaitsIsRemovedLast(t *testing.T) {
+	path := withSnapshot(t, 20)
+	asides := make([]string, 3)
+	for n := range asides {
+		asides[n] = fmt.Sprint(path, ".damaged-2026-11-2", n, "T183000Z")
+		if err := os.Rename(fill(t, 20+n), asides[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Base(asides[0]), asides[0]+toRejoin); err != nil {
+		t.Fatal(err)
+	}
+	ruin(t, path)
+	var log lines
+	f := mustRecover(t, path, Options{Logger: log.logger()})
+	defer mustClose(t, f)
+	if !exists(asides[0]) || exists(asides[1]) || !exists(asides[2]) || len(log.with("removed=["+asides[1]+"]")) != 1 {
+		t.Errorf("beside it %q; logged %q", beside(t, path), log.with("removed="))
 	}
 }
 
@@ -287,7 +310,7 @@ func TestDamagedFilesAreServedFromTheSnapshot(t *testing.T) {
 		mustClose(t, f)
 	}
 	names := slices.DeleteFunc(beside(t, path), func(name string) bool { return strings.HasSuffix(name, toRejoin) }) // of the last, if it was cut short
-	if len(names) > 1+asideKept {
+	if len(names) > 1+3 {                                                                                            // and the snapshot
 		t.Errorf("%d files set aside: %q", len(names), names)
 	}
 }
@@ -360,49 +383,6 @@ func TestRecoveryByTwoAtOnce(t *testing.T) {
 		for _, f := range got {
 			mustClose(t, f)
 		}
-	}
-}
-
-func TestNamesOfWhatIsSetAside(t *testing.T) {
-	path := fill(t, 3)
-	now := time.Date(2026, 11, 22, 18, 30, 0, 7e6, time.UTC)
-	name, err := setAside(path, now)
-	if err != nil || name != path+".damaged-2026-11-22T183000.007Z" {
-		t.Errorf("set aside as %s, %v", name, err)
-	}
-	if !exists(path) {
-		t.Error("for a moment there is none")
-	}
-	if again, err := setAside(path, now); err != nil || again != path+".damaged-2026-11-22T183000.008Z" || !exists(name) {
-		t.Errorf("twice in a millisecond: %s, %v", again, err)
-	}
-	for n := range 3 {
-		if _, err := setAside(path, now.Add(time.Duration(n+1)*time.Hour)); err != nil {
-			t.Error(err)
-		}
-	}
-	if names := beside(t, path); len(names) != asideKept || exists(name) {
-		t.Errorf("beside it: %q", names)
-	}
-}
-
-// A folder may have any name, and so may the file.
-func TestOldestIsRemovedInAnyFolder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a[b*", "history[1].db")
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
-	for i := range asideKept + 2 {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := setAside(path, now.Add(time.Duration(i)*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if all := beside(t, path); len(all) != asideKept {
-		t.Errorf("beside it: %q, want %d", all, asideKept)
 	}
 }
 
@@ -643,7 +623,7 @@ func TestASnapshotThatCannotBeRead(t *testing.T) {
 func TestSnapshotsWhileACopyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := fill(t, 5)
-		aside := path + asideMark + "2026-11-22T183000Z"
+		aside := path + ".damaged-" + "2026-11-22T183000Z"
 		if err := errors.Join(os.Rename(fill(t, 20), aside), os.Symlink(filepath.Base(aside), aside+toRejoin)); err != nil {
 			t.Fatal(err)
 		}
