@@ -104,15 +104,18 @@ func (u *unixConn) Close() error { return u.end((*set).Close) }
 // retire closes it where nobody reads from it: the set is for the next.
 func (u *unixConn) retire() error { return u.end(u.listener.sets.put) }
 
-func (u *unixConn) end(leave func(*set) error) (err error) {
-	closed := u.Control(func(fd uintptr) {
-		if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0); errno != 0 { // which takes it out of the set
-			err = os.NewSyscallError("close", errno)
-		}
-		err = errors.Join(err, leave(u.set))
-		u.set = nil
+// end closes the socket, which takes it out of the set, and leaves that to somebody: not
+// under the lock, for a read that has the set may wait for it.
+func (u *unixConn) end(leave func(*set) error) error {
+	var s *set
+	err := u.Control(func(fd uintptr) {
+		_, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		s, u.set = u.set, nil
 	})
-	return errors.Join(closed, err)
+	if err != nil {
+		return err
+	}
+	return leave(s)
 }
 
 // LocalAddr returns the listener's address.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -153,5 +154,25 @@ func TestSetRefuses(t *testing.T) {
 	u := served.(*quickConn).others.(*unixConn)
 	if err := u.set.add(u.socket); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("once more: %v", err)
+	}
+}
+
+// TestCloseWhileReading: a read may be about to use the socket that is closed.
+func TestCloseWhileReading(t *testing.T) {
+	served, _ := quickPair(t)
+	u := served.(*quickConn).others.(*unixConn)
+	s, closed := u.set, make(chan error, 1)
+	err := u.wait.Read(func(uintptr) bool {
+		go func() { closed <- u.Close() }()
+		for s.SetReadDeadline(time.Time{}) == nil { // until it is being closed
+			runtime.Gosched()
+		}
+		if err := u.Control(func(uintptr) { t.Error("it has a socket") }); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		return true
+	})
+	if err := errors.Join(err, <-closed); err != nil {
+		t.Error(err)
 	}
 }
