@@ -162,17 +162,6 @@ type unixListener struct {
 	second *os.File // of its descriptor, or nil
 }
 
-// twin returns the listener's descriptor once more, until it is closed: net gives
-// its own to nobody who would wait on it. Call it once.
-func (u *unixListener) twin() (raw syscall.RawConn, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.second, err = u.File(); err != nil {
-		return nil, err
-	}
-	return u.second.SyscallConn()
-}
-
 // Close removes the file first, so that none is left on which nobody answers.
 func (u *unixListener) Close() error {
 	u.mu.Lock()

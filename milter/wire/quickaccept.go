@@ -25,6 +25,17 @@ func quick(l net.Listener) net.Listener {
 	return quickly{l}
 }
 
+// twin returns the listener's descriptor once more, until it is closed: net gives
+// its own to nobody who would wait on it. Call it once.
+func (u *unixListener) twin() (raw syscall.RawConn, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.second, err = u.File(); err != nil {
+		return nil, err
+	}
+	return polled(u.second)
+}
+
 // quickly accepts as usual.
 type quickly struct{ net.Listener }
 
@@ -41,39 +52,31 @@ type quickListener struct {
 	once  func(fd uintptr) (done bool)
 	fd    uintptr // of the connection that was accepted last
 	errno syscall.Errno
-	set   *set // the next connection's
 	sets  sets
 }
 
-// Accept waits for a connection.
+// Accept waits for a connection. It takes the set first: a client that there is no
+// descriptor for waits to be accepted.
 func (q *quickListener) Accept() (net.Conn, error) {
-	for {
-		c, err := q.accept()
-		if err == nil || q.sets.drop(errors.Is(err, net.ErrClosed)) == 0 {
-			return c, err
-		} // else it may have been for want of a descriptor
+	s, err := q.sets.take()
+	if err == nil {
+		if err = q.accept(); err == nil {
+			return newUnixConn(q.fd, s, q)
+		}
+		_ = s.Close()
 	}
+	q.sets.drop(errors.Is(err, net.ErrClosed)) // it may be for want of a descriptor
+	return nil, err
 }
 
-// accept takes the set first: a client that there is no descriptor for waits to be
-// accepted.
-func (q *quickListener) accept() (c net.Conn, err error) {
-	if q.set == nil {
-		if q.set, err = q.sets.take(); err != nil {
-			return nil, err
-		}
-	}
+func (q *quickListener) accept() error {
 	if err := q.raw.Read(q.once); err != nil {
-		set := q.set
-		q.set = nil
-		return nil, fmt.Errorf("accept: %w: %w", net.ErrClosed, errors.Join(err, set.Close())) // there is no other reason
+		return fmt.Errorf("accept: %w: %w", net.ErrClosed, err) // there is no other reason
 	}
 	if q.errno != 0 {
-		return nil, os.NewSyscallError("accept", q.errno)
+		return os.NewSyscallError("accept", q.errno)
 	}
-	set := q.set
-	q.set = nil
-	return newUnixConn(q.fd, set, q)
+	return nil
 }
 
 // try is not done where the call would have to wait.
@@ -86,11 +89,11 @@ func (q *quickListener) try(fd uintptr) (done bool) {
 	}
 }
 
-// retire closes a connection that nobody waits on.
+// retire closes a connection that nobody reads from: its set is for the next.
 func retire(c net.Conn) error {
 	if q, ok := c.(*quickConn); ok {
 		if u, ok := q.others.(*unixConn); ok {
-			return u.retire()
+			return u.end(u.listener.sets.put)
 		}
 	}
 	return c.Close()

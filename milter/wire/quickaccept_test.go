@@ -4,59 +4,80 @@ package wire
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
 
-// TestAcceptWithoutDescriptors: where no descriptor is left, those of sessions that
-// have ended are closed, and without any the accept fails.
-func TestAcceptWithoutDescriptors(t *testing.T) {
+// quickListenerFor returns a listener, and connects a client to it.
+func quickListenerFor(t *testing.T) (l *quickListener, connect func() net.Conn) {
+	t.Helper()
 	lns, err := Listen(Spec{Network: NetworkUnix, Address: filepath.Join(t.TempDir(), "s")}, ListenOptions{Mode: 0o600, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := quick(lns[0]).(*quickListener)
-	defer ln.Close()
-	connect := func() net.Conn {
-		c, err := net.Dial("unix", ln.Addr().String())
+	t.Cleanup(func() { lns[0].Close() })
+	return quick(lns[0]).(*quickListener), func() net.Conn {
+		c, err := net.Dial("unix", lns[0].Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
-	accept := func() net.Conn {
-		c, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	connect()
-	connect()
-	first, second := accept(), accept()
-	ended := first.(*quickConn).others.(*unixConn).set
-	if err := errors.Join(retire(first), retire(second)); err != nil {
+}
+
+func accepted(t *testing.T, l *quickListener) net.Conn {
+	t.Helper()
+	c, err := l.Accept()
+	if err != nil {
 		t.Fatal(err)
 	}
-	oneDescriptor(t)
-	connect()
-	served := accept() // has the other's set
-	if _, err := ended.Stat(); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("the set of an ended session is still open: %v", err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// TestAcceptWithoutDescriptors: where none is left for a client, it waits, and gets those
+// that are kept for the next clients.
+func TestAcceptWithoutDescriptors(t *testing.T) {
+	l, connect := quickListenerFor(t)
+	var ended []net.Conn
+	for range 4 {
+		connect()
+		ended = append(ended, accepted(t, l))
 	}
-	served.Close()
-	connect()
-	if _, err := ln.Accept(); !errors.Is(err, syscall.EMFILE) {
-		t.Errorf("with none left: %v", err)
+	waiting := []net.Conn{connect(), connect(), connect()}
+	for _, c := range ended {
+		retire(c)
+	}
+	noDescriptors(t)
+	if _, err := l.Accept(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("with sets alone: %v", err)
+	}
+	for _, client := range waiting[:2] {
+		answers(t, accepted(t, l), client)
+	}
+	if _, err := l.Accept(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("with none: %v", err)
 	}
 }
 
-// oneDescriptor leaves the process one, until the end of the test.
-func oneDescriptor(t *testing.T) {
+// answers passes on what a client sends.
+func answers(t *testing.T, served, client net.Conn) {
+	t.Helper()
+	io.WriteString(client, "?")
+	got := make([]byte, 8)
+	if n, err := served.Read(got); string(got[:n]) != "?" || err != nil {
+		t.Errorf("%q, %v", got[:n], err)
+	}
+}
+
+// noDescriptors leaves the process none, until the end of the test.
+func noDescriptors(t *testing.T) {
 	t.Helper()
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
@@ -72,14 +93,12 @@ func oneDescriptor(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for last := (*os.File)(nil); ; {
+	for {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
-			last.Close()
 			return
 		}
 		t.Cleanup(func() { f.Close() })
-		last = f
 	}
 }
 
@@ -112,9 +131,9 @@ func TestSets(t *testing.T) {
 	if err != nil || last != all[maxUnused-1] {
 		t.Errorf("took another, %v", err)
 	}
-	for final, want := range []int{maxUnused - 1, 1} {
-		if dropped := s.drop(final == 1); dropped != want {
-			t.Errorf("%d dropped, %d unused", dropped, want)
+	for final := range 2 {
+		if s.drop(final == 1); len(s.unused) != 0 {
+			t.Errorf("%d are not dropped", len(s.unused))
 		}
 		one, err := newSet()
 		if err != nil {
@@ -129,5 +148,18 @@ func TestSets(t *testing.T) {
 		if _, err := one.Stat(); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%d is open: %v", i, err)
 		}
+	}
+}
+
+// TestNotPolled: a file that Go's poller refuses, as it does any where the system's limit
+// of what it may wait for is used up, is not waited for.
+func TestNotPolled(t *testing.T) {
+	f, err := os.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if raw, err := polled(f); !errors.Is(err, os.ErrNoDeadline) || !strings.Contains(err.Error(), "fs.epoll.max_user_watches") {
+		t.Errorf("%v, %v", raw, err)
 	}
 }

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -27,13 +28,25 @@ func newSet() (*set, error) {
 	// Go's poller takes what does not block.
 	_, _, _ = syscall.RawSyscall(unix.SYS_FCNTL, fd, unix.F_SETFL, unix.O_NONBLOCK)
 	s := &set{File: os.NewFile(fd, "")}
-	s.raw, _ = s.SyscallConn() // fails for nil alone
+	var err error
+	if s.raw, err = polled(s.File); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
+}
+
+// polled returns the raw connection of a file that Go's poller waits for. Package os does
+// not report that the poller refused one.
+func polled(f *os.File) (syscall.RawConn, error) {
+	if err := f.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("nothing more can be waited for, maybe by the limit fs.epoll.max_user_watches: %w", err)
+	}
+	return f.SyscallConn()
 }
 
 // add puts a socket into the set, until that is closed.
 func (s *set) add(socket uintptr) error {
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP}
+	event := unix.EpollEvent{Events: unix.EPOLLIN}
 	var errno syscall.Errno
 	err := s.raw.Control(func(set uintptr) {
 		_, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_CTL, set, unix.EPOLL_CTL_ADD, socket, uintptr(unsafe.Pointer(&event)), 0, 0)
@@ -80,13 +93,11 @@ func (s *sets) take() (*set, error) {
 }
 
 // drop closes the unused ones, and if final each that will come.
-func (s *sets) drop(final bool) (dropped int) {
+func (s *sets) drop(final bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.unused {
 		_ = one.Close()
 	}
-	dropped = len(s.unused)
-	s.unused, s.closed = nil, s.closed || final
-	return dropped
+	s.unused, s.closed = nil, final
 }

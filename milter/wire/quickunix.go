@@ -64,13 +64,15 @@ func (u *unixConn) Read(once func(fd uintptr) (done bool)) error {
 // before it asks again has it always, so nothing wakes us.
 func (u *unixConn) Write(once func(fd uintptr) (done bool)) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
-		late, done := false, false
+		done := false
 		err := u.Control(func(fd uintptr) {
-			late = !u.writeUntil.IsZero() && !time.Now().Before(u.writeUntil)
-			done = !late && once(fd)
+			if !u.writeUntil.IsZero() {
+				pause = min(pause, time.Until(u.writeUntil))
+			}
+			done = pause > 0 && once(fd)
 		})
 		switch {
-		case late:
+		case pause <= 0:
 			return os.ErrDeadlineExceeded
 		case done, err != nil:
 			return err
@@ -100,9 +102,6 @@ func (u *unixConn) SetWriteDeadline(t time.Time) error {
 
 // Close closes it. The set is closed too, so that a read ends.
 func (u *unixConn) Close() error { return u.end((*set).Close) }
-
-// retire closes it where nobody reads from it: the set is for the next.
-func (u *unixConn) retire() error { return u.end(u.listener.sets.put) }
 
 // end closes the socket, which takes it out of the set, and leaves that to somebody: not
 // under the lock, for a read that has the set may wait for it.

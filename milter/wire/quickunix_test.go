@@ -11,8 +11,10 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,56 +74,56 @@ func descriptorOf(t *testing.T, c net.Conn) (fd uintptr) {
 // TestSetOfTheNext: a connection that has ended leaves its set to the next, and neither
 // its deadline nor its client; whoever has it still, does nothing to that one.
 func TestSetOfTheNext(t *testing.T) {
-	served, client := quickPair(t)
-	first := served.(*quickConn).others.(*unixConn)
-	used := first.set
+	l, connect := quickListenerFor(t)
+	client := connect()
+	first := accepted(t, l)
+	used := first.(*quickConn).others.(*unixConn).set
 	io.WriteString(client, "left unread")
-	served.SetReadDeadline(time.Unix(1, 0))
-	if err := retire(served); err != nil {
+	first.SetReadDeadline(time.Unix(1, 0))
+	if err := retire(first); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.Read(make([]byte, 1)); err == nil {
 		t.Error("the client of an ended session can read")
 	}
-	other, err := net.Dial("unix", client.RemoteAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	l := first.listener
-	second, err := l.Accept() // has the set that was made before the first one ended
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	again, err := net.Dial("unix", client.RemoteAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
-	third, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer third.Close()
-	sets := []*set{second.(*quickConn).others.(*unixConn).set, third.(*quickConn).others.(*unixConn).set}
-	if sets[0] != used && sets[1] != used {
+	client = connect()
+	second := accepted(t, l)
+	if second.(*quickConn).others.(*unixConn).set != used {
 		t.Error("the set was not used again")
 	}
-	_, read := served.Read(make([]byte, 1))
-	_, wrote := served.Write([]byte("!"))
-	for _, err := range []error{read, wrote, served.Close(), served.SetReadDeadline(time.Unix(1, 0)), retire(served)} {
+	_, read := first.Read(make([]byte, 1))
+	_, write := first.Write(make([]byte, 1))
+	for _, err := range []error{first.Close(), first.SetReadDeadline(time.Unix(1, 0)), retire(first), read, write} {
 		if !errors.Is(err, net.ErrClosed) {
 			t.Errorf("after its end: %v", err)
 		}
 	}
-	for client, served := range map[net.Conn]net.Conn{other: second, again: third} {
-		io.WriteString(client, "?")
-		got := make([]byte, 8)
-		if n, err := served.Read(got); string(got[:n]) != "?" || err != nil {
-			t.Errorf("%q, %v", got[:n], err)
+	answers(t, second, client)
+}
+
+// TestWaitsUntilTheDeadline: a write that waits for room ends at its deadline.
+func TestWaitsUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &unixConn{set: &set{}}
+		for _, wait := range []time.Duration{0, time.Nanosecond, 250 * time.Millisecond} {
+			began := time.Now()
+			u.SetWriteDeadline(began.Add(wait))
+			err := u.Write(func(uintptr) bool { return false })
+			if waited := time.Since(began); waited != wait || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v in place of %v, %v", waited, wait, err)
+			}
 		}
-	}
+		u.SetWriteDeadline(time.Time{})
+		var tries []time.Duration
+		began := time.Now()
+		if err := u.Write(func(uintptr) bool { tries = append(tries, time.Since(began)); return len(tries) == 10 }); err != nil {
+			t.Error(err)
+		}
+		const ms = time.Millisecond
+		if want := []time.Duration{0, ms, 3 * ms, 7 * ms, 15 * ms, 31 * ms, 63 * ms, 127 * ms, 227 * ms, 327 * ms}; !slices.Equal(tries, want) {
+			t.Errorf("tries at %v, want %v", tries, want)
+		}
+	})
 }
 
 // TestWaitsForRoomWithoutDescriptors: an answer that has to wait for room needs no
@@ -129,12 +131,7 @@ func TestSetOfTheNext(t *testing.T) {
 func TestWaitsForRoomWithoutDescriptors(t *testing.T) {
 	served, client := quickPair(t)
 	much := make([]byte, 1<<22)
-	oneDescriptor(t)
-	one, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer one.Close()
+	noDescriptors(t)
 	written := make(chan error, 1)
 	go func() {
 		_, err := served.Write(much)
