@@ -259,8 +259,8 @@ func TestRepeatsWhatIsOpen(t *testing.T) {
 	})
 }
 
-// TestRepeatHeedsRetryAfter: an Alertmanager that names a time is sent nothing until then, and
-// is left alone after a restart too.
+// TestRepeatHeedsRetryAfter: an Alertmanager that names a time is left alone for a while,
+// after a restart too, but not so long that what is open expires there.
 func TestRepeatHeedsRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, file := &recorder{err: temporary{errDown, 10 * time.Minute}}, &disk{}
@@ -269,17 +269,17 @@ func TestRepeatHeedsRetryAfter(t *testing.T) {
 		a := start(Options{Save: file.save, Open: func() []incident.Incident { return []incident.Incident{numbered(1), numbered(2)} }}, d)
 		time.Sleep(repeatEvery + 5*time.Minute)
 		synctest.Wait()
-		if n := len(r.repeats); n != 1 {
-			t.Errorf("sent %d times within five minutes, want 1", n)
+		if n := len(r.repeats); n != 3 {
+			t.Errorf("sent %d times within five minutes, want 3", n)
 		}
 		if s := file.read(t); len(s.NotBefore) != 1 {
 			t.Errorf("saved %+v", s)
 		}
 		r.fail(nil)
 		a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
-		time.Sleep(5*time.Minute + 30*time.Second)
+		time.Sleep(repeatEvery + 30*time.Second)
 		synctest.Wait()
-		if n, got := len(r.repeats), r.sent(); n != 2 || got != "pinned" {
+		if n, got := len(r.repeats), r.sent(); n != 4 || got != "pinned" {
 			t.Errorf("then sent %d times, and %q", n, got)
 		}
 		closeAlerts(t, a)

@@ -21,6 +21,9 @@ const (
 	// repeatEvery is how often a destination that repeats is sent what is open: as
 	// Prometheus does it.
 	repeatEvery = time.Minute
+	// maxUnrepeated is for how long such a destination can ask to be left alone: two
+	// tries are left until what is open [expires] there.
+	maxUnrepeated = 90 * time.Second
 )
 
 // box is what waits for the destination of a name, and what happened to the rest.
@@ -141,7 +144,9 @@ func (w *worker) deliver() (pause time.Duration) {
 // alone.
 func (w *worker) note(err error) (after time.Duration, later bool) {
 	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
-	after, later = tryLater(err)
+	if after, later = tryLater(err); w.to.repeats {
+		after = min(after, maxUnrepeated)
+	}
 	w.alerts.mu.Lock()
 	defer w.alerts.mu.Unlock()
 	if err != nil {
