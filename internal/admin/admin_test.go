@@ -316,12 +316,36 @@ func TestActsOnThisHostAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := (&admin.Local{Memory: &sharedMemory{Memory: w.memory}, Rules: func(tlsstate.Kind) *tlsstate.Rules { return rules }, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}).Admin()
-	for name, want := range map[string]string{"domain:bank.example": "else delete its key, tlsratchet:domain:bank.example, and do this again", "address:192.0.2.10": ""} {
+	for name, want := range map[string]string{"domain:bank.example": "else delete its key and do this again: tlsratchet:domain:bank.example", "address:192.0.2.10": ""} {
 		d, err := l.Do(t.Context(), admin.Act{Do: "unpin", Identity: identity(name), Why: "test"})
 		if err != nil || !strings.HasSuffix(d.Later, want) || (d.Later == "") != (want == "") {
 			t.Errorf("%s: %q, %v", name, d.Later, err)
 		}
 	}
+	for first, want := range map[int]string{0: "do this again: " + strings.Join(keys(0, 20), ", ") + ", and maybe more", 28: "do this again: " + strings.Join(keys(28, 30), ", "), 30: ""} {
+		done, err := l.Import(t.Context(), "import", "somebody", func(yield func(admin.Line, error) bool) {
+			for i := first; i < 40; i++ {
+				id := tlsstate.Identity{Kind: tlsstate.Domain, Name: fmt.Sprintf("d%d.example", i)}
+				if i >= 30 {
+					id = tlsstate.Identity{Kind: tlsstate.Address, Name: fmt.Sprintf("192.0.2.%d", i)}
+				}
+				if !yield(admin.Line{Identity: id}, nil) {
+					return
+				}
+			}
+		})
+		if err != nil || !strings.HasSuffix(done.Later, want) || (done.Later == "") != (want == "") {
+			t.Errorf("import: %q, %v, want %q", done.Later, err, want)
+		}
+	}
+}
+
+// keys are those of the server's that can't be read.
+func keys(from, to int) (all []string) {
+	for i := from; i < to; i++ {
+		all = append(all, fmt.Sprintf("tlsratchet:domain:d%d.example", i))
+	}
+	return all
 }
 
 // A mistyped name doesn't fetch what all hosts know: what is near it comes from

@@ -90,6 +90,7 @@ func (l *Local) merge(ctx context.Context, act, claimed string, lines iter.Seq2[
 	defer func() { // also after a failure: what was merged stays
 		l.Log.Warn("operator", "act", clean.Text(act, 20), "lines", done.Lines, "changed", done.Changed, "refused", done.Refused, "who", who(ctx, claimed))
 	}()
+	var doubtful []tlsstate.Identity
 	for line, err := range lines {
 		if err == nil {
 			err = ctx.Err()
@@ -101,13 +102,19 @@ func (l *Local) merge(ctx context.Context, act, claimed string, lines iter.Seq2[
 		if err := l.mergeLine(ctx, line, &done); err != nil {
 			return done, fmt.Errorf("line %d: %w", line.Number, err)
 		}
+		if len(doubtful) < maxReasons && l.unread(line.Identity) != nil {
+			doubtful = append(doubtful, line.Identity)
+		}
 		if done.Lines++; done.Lines%batchLines == 0 {
 			if _, err := l.flush(ctx); err != nil {
 				return done, err
 			}
 		}
 	}
-	done.Later, err = l.flush(ctx)
+	for _, id := range doubtful {
+		_, _ = l.Memory.Load(id) // asks the server again, which may have been away
+	}
+	done.Later, err = l.flush(ctx, doubtful...)
 	return done, err
 }
 
@@ -165,7 +172,7 @@ func (l *Local) mergeLine(ctx context.Context, line Line, done *Imported) error 
 	return nil
 }
 
-// maxReasons is how many refused lines are named.
+// maxReasons is how many lines are named that were refused, or other hosts don't have.
 const maxReasons = 20
 
 func (i *Imported) refuse(line Line, reason string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"tlsratchet/internal/incident"
@@ -129,21 +130,35 @@ func (l *Local) do(ctx context.Context, a Act) (Detail, error) {
 	if id.Kind == tlsstate.Domain {
 		d.Words = append(d.Words, l.stillPinned(id.Name)...)
 	}
-	d.Later, err = l.flush(ctx)
-	if m, ok := l.Memory.(hosts); ok && d.Later == "" {
-		if key := m.Unread(id); key != "" {
-			d.Later = fmt.Sprintf("Done on this host alone; the record on the shared server can't be read: if a newer tlsratchet wrote it, update this host; else delete its key, %s, and do this again", key)
-		}
-	}
+	d.Later, err = l.flush(ctx, id)
 	return d, err
 }
 
 // flush writes what was changed. Where hosts share the memory and their server
-// is away, it is done here, and later states that the other hosts follow.
-func (l *Local) flush(ctx context.Context) (later string, err error) {
+// is away, it is done here, and later states that the other hosts follow; or it states
+// of which of these identities the server's record keeps the others from it.
+func (l *Local) flush(ctx context.Context, ids ...tlsstate.Identity) (later string, err error) {
 	err = l.Memory.Flush(ctx)
 	if errors.Is(err, shared.ErrAway) {
 		return "Done on this host; " + err.Error(), nil
 	}
-	return "", err
+	if keys := l.unread(ids...); keys != nil && err == nil {
+		later = "Done on this host alone where the record on the shared server can't be read: if a newer tlsratchet wrote it, update this host; else delete its key and do this again: " + strings.Join(keys, ", ")
+		if len(keys) >= maxReasons {
+			later += ", and maybe more"
+		}
+	}
+	return later, err
+}
+
+// unread returns the keys of the records of identities that can't be read on the server
+// which hosts share.
+func (l *Local) unread(ids ...tlsstate.Identity) (keys []string) {
+	m, ok := l.Memory.(hosts)
+	for i := 0; ok && i < len(ids); i++ {
+		if key := m.Unread(ids[i]); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
