@@ -141,14 +141,12 @@ func (w *worker) deliver() (pause time.Duration) {
 }
 
 // note counts a try that failed, and heeds the time that the server wants to be left
-// alone.
+// alone. The caller holds the lock of the alerts.
 func (w *worker) note(err error) (after time.Duration, later bool) {
 	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
 	if after, later = tryLater(err); w.to.repeats {
 		after = min(after, maxUnrepeated)
 	}
-	w.alerts.mu.Lock()
-	defer w.alerts.mu.Unlock()
 	if err != nil {
 		w.Failed++
 		w.until = time.Now().Add(after)
@@ -162,9 +160,9 @@ func (w *worker) note(err error) (after time.Duration, later bool) {
 // outcome notes a delivery. A message that failed for now goes behind those on other
 // matters: it may be the only one that can't be delivered.
 func (w *worker) outcome(m Waiting, err error) (pause time.Duration) {
-	after, later := w.note(err)
 	w.alerts.mu.Lock()
 	defer w.alerts.mu.Unlock()
+	after, later := w.note(err)
 	switch {
 	case later && time.Since(m.Queued).Abs() < keepFor:
 		w.waiting = append(w.without(func(o Waiting) bool { return o.Key == m.Key }), w.without(func(o Waiting) bool { return o.Key != m.Key })...)
@@ -221,6 +219,8 @@ func (w *worker) repeat() error {
 		return nil
 	}
 	_, err := w.to.send(w.ctx, all...)
+	w.alerts.mu.Lock()
+	defer w.alerts.mu.Unlock()
 	w.note(err)
 	return err
 }
