@@ -44,7 +44,7 @@ func TestReleases(t *testing.T) {
 	for _, folder := range versions {
 		want := readExport(t, filepath.Join(folder, "export.jsonl"))
 		if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-			t.Skip("the files of bbolt are in the byte order of the machine")
+			t.Fatal("the files of bbolt are in the byte order of the machine")
 		}
 		file, err := os.ReadFile(filepath.Join(folder, "history.db"))
 		path := filepath.Join(t.TempDir(), "history.db")
