@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tlsratchet/internal/config"
@@ -243,7 +244,12 @@ func (d *Daemon) onEvent(e ratchet.Event) {
 
 // warn logs what is probably not meant in a configuration.
 func (d *Daemon) warn(cfg *config.Config) {
-	for _, w := range cfg.Warnings() {
+	warnings := cfg.Warnings()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
+		warnings = slices.Concat(warnings, tooManyConnections(cfg, uint64(limit.Cur)))
+	}
+	for _, w := range warnings {
 		d.log.Warn("configuration", "warning", w)
 	}
 }

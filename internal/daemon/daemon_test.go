@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -176,6 +177,56 @@ func TestDeletedSocket(t *testing.T) {
 			t.Errorf("%s is left behind", socket)
 		}
 	}
+}
+
+// TestTooManyConnections: a limit above what descriptors allow is warned of: by what
+// systemd gives the service, and at the start by what this process has.
+func TestTooManyConnections(t *testing.T) {
+	local, tcp := wire.Spec{Network: wire.NetworkUnix, Address: "/x"}, wire.Spec{Network: wire.NetworkTCP4, Address: "127.0.0.1:1"}
+	for _, tt := range []struct {
+		listen, policy, outbound []wire.Spec
+		needed                   uint64
+	}{
+		{[]wire.Spec{tcp}, nil, nil, 256 + 10},
+		{[]wire.Spec{tcp, local}, nil, nil, 256 + 20},
+		{[]wire.Spec{{Network: wire.NetworkSystemd}}, nil, nil, 256 + 20},
+		{[]wire.Spec{local}, []wire.Spec{local}, []wire.Spec{tcp, tcp}, 256 + 50},
+	} {
+		cfg := testConfig(t)
+		cfg.Limits.Connections, cfg.Listen, cfg.PolicyService.Listen, cfg.Outbound.Listen = 10, tt.listen, tt.policy, tt.outbound
+		few, enough := tooManyConnections(cfg, tt.needed-1), tooManyConnections(cfg, tt.needed)
+		want := fmt.Sprintf("limits.connections: 10 connections for each kind of listener may take %d file descriptors, and the service may have %d: ", tt.needed, tt.needed-1)
+		if len(few) != 1 || !strings.HasPrefix(few[0], want) || enough != nil {
+			t.Errorf("%q and %q, want %s", few, enough, want)
+		}
+	}
+
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "systemctl"), []byte("#!/bin/sh\necho LoadState=$STATE; echo LimitNOFILE=$LIMIT\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	cfg := testConfig(t)
+	for _, tt := range []struct{ state, limit, want string }{
+		{"loaded", "1024", "have 1024"}, {"loaded", "32768", ""}, {"loaded", "infinity", ""}, {"not-found", "1024", ""},
+	} {
+		t.Setenv("STATE", tt.state)
+		t.Setenv("LIMIT", tt.limit)
+		warnings, err := Verify(t.Context(), cfg)
+		if got := strings.Join(warnings, "\n"); err != nil || !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%s, %s: %q, %v", tt.state, tt.limit, got, err)
+		}
+	}
+
+	cfg.Limits.Connections = 1 << 30
+	log := make(lines, 1000)
+	d, err := New(cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	d.started()
+	log.until(t, `warning="limits.connections: `)
 }
 
 // TestServingLine: the line of the start names the sockets that Postfix asks.

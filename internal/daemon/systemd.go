@@ -11,8 +11,8 @@ import (
 	"tlsratchet/internal/config"
 )
 
-// socketUnit opens the sockets that systemd passes.
-const socketUnit = "tlsratchet.socket"
+// socketUnit opens the sockets that systemd passes to serviceUnit.
+const socketUnit, serviceUnit = "tlsratchet.socket", "tlsratchet.service"
 
 // unit returns properties of a unit of systemd. The error is that it can't be asked.
 func unit(name string, properties ...string) (url.Values, error) {

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tlsratchet/internal/account"
 	"tlsratchet/internal/config"
+	"tlsratchet/milter/wire"
 )
 
 // findings are what is wrong with a configuration, and what may be.
@@ -46,7 +48,30 @@ func Verify(ctx context.Context, cfg *config.Config) (warnings []string, err err
 	if w := adminUnreachable(cfg, group); w != nil {
 		f.warnings = append(f.warnings, w.Error())
 	}
+	shown, _ := unit(serviceUnit, "LoadState", "LimitNOFILE")
+	if limit, err := strconv.ParseUint(shown.Get("LimitNOFILE"), 10, 64); err == nil && shown.Get("LoadState") == "loaded" {
+		f.warnings = append(f.warnings, tooManyConnections(cfg, limit)...)
+	}
 	return f.warnings, errors.Join(f.errs...)
+}
+
+// tooManyConnections warns where limits.connections may take more file descriptors than
+// there are. A client that there is none for waits, and its mail with it; one above the
+// limit does not.
+func tooManyConnections(cfg *config.Config, descriptors uint64) (warnings []string) {
+	needed := uint64(256) // for all else
+	for _, where := range [][]wire.Spec{cfg.Listen, cfg.PolicyService.Listen, cfg.OutboundListen()} {
+		each := min(len(where), 1)
+		if slices.ContainsFunc(where, func(at wire.Spec) bool { return !strings.HasPrefix(at.Network, wire.NetworkTCP) }) {
+			each = 2 // docs/decisions/wake-ups.md
+		}
+		needed += uint64(each * cfg.Limits.Connections)
+	}
+	if needed > descriptors {
+		const format = "%d connections for each kind of listener may take %d file descriptors, and the service may have %d: lower this, or raise LimitNOFILE= in its unit (ulimit -n without systemd)"
+		warnings = append(warnings, cfg.At("limits.connections", fmt.Errorf(format, cfg.Limits.Connections, needed, descriptors)).Error())
+	}
+	return warnings
 }
 
 // secrets looks at what alerts and the shared server need.
@@ -159,7 +184,7 @@ func Unreadable(cfg *config.Config, file string) (all []string) {
 // serviceAccount returns the user of tlsratchet's systemd service, if there is
 // one. A dynamic user that systemd has not made yet is in no group.
 func serviceAccount() (a account.Account, ok bool) {
-	shown, _ := unit("tlsratchet.service", "LoadState", "User")
+	shown, _ := unit(serviceUnit, "LoadState", "User")
 	name := shown.Get("User")
 	if shown.Get("LoadState") != "loaded" || name == "" || name == "root" {
 		return a, false
