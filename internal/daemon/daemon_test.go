@@ -182,7 +182,7 @@ func TestDeletedSocket(t *testing.T) {
 // TestTooManyConnections: a limit above what descriptors allow is warned of: by what
 // systemd gives the service, and at the start by what this process has.
 func TestTooManyConnections(t *testing.T) {
-	local, tcp := wire.Spec{Network: wire.NetworkUnix, Address: "/x"}, wire.Spec{Network: wire.NetworkTCP4, Address: "127.0.0.1:1"}
+	local, tcp := wire.Spec{Network: wire.NetworkUnix, Address: "/x"}, wire.Spec{Network: wire.NetworkTCP, Address: "127.0.0.1:1"}
 	for _, tt := range []struct {
 		listen, policy, outbound []wire.Spec
 		needed                   uint64

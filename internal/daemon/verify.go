@@ -62,7 +62,7 @@ func tooManyConnections(cfg *config.Config, descriptors uint64) (warnings []stri
 	needed := uint64(256) // for all else
 	for _, where := range [][]wire.Spec{cfg.Listen, cfg.PolicyService.Listen, cfg.OutboundListen()} {
 		each := min(len(where), 1)
-		if slices.ContainsFunc(where, func(at wire.Spec) bool { return !strings.HasPrefix(at.Network, wire.NetworkTCP) }) {
+		if slices.ContainsFunc(where, func(at wire.Spec) bool { return at.Network != wire.NetworkTCP }) {
 			each = 2 // docs/decisions/wake-ups.md
 		}
 		needed += uint64(each * cfg.Limits.Connections)

@@ -155,12 +155,12 @@ func TestUnixRefuses(t *testing.T) {
 }
 
 func TestTCP(t *testing.T) {
-	lns, err := Listen(Spec{NetworkTCP4, "127.0.0.1:0"}, ListenOptions{})
+	lns, err := Listen(Spec{NetworkTCP, "127.0.0.1:0"}, ListenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lns[0].Close()
-	_, err = Listen(Spec{NetworkTCP4, lns[0].Addr().String()}, ListenOptions{})
+	_, err = Listen(Spec{NetworkTCP, lns[0].Addr().String()}, ListenOptions{})
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("second listener: %v", err)
 	}

@@ -158,8 +158,10 @@ func TestNotPolled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if raw, err := polled(f); !errors.Is(err, os.ErrNoDeadline) || !strings.Contains(err.Error(), "fs.epoll.max_user_watches") {
+	if raw, err := polled(f); raw != nil || !errors.Is(err, os.ErrNoDeadline) || !strings.Contains(err.Error(), "fs.epoll.max_user_watches") {
 		t.Errorf("%v, %v", raw, err)
+	}
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("it is left open: %v", err)
 	}
 }

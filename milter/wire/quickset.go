@@ -27,19 +27,16 @@ func newSet() (*set, error) {
 	}
 	// Go's poller takes what does not block.
 	_, _, _ = syscall.RawSyscall(unix.SYS_FCNTL, fd, unix.F_SETFL, unix.O_NONBLOCK)
-	s := &set{File: os.NewFile(fd, "")}
-	var err error
-	if s.raw, err = polled(s.File); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	f := os.NewFile(fd, "")
+	raw, err := polled(f)
+	return &set{f, raw}, err
 }
 
-// polled returns the raw connection of a file that Go's poller waits for. Package os does
-// not report that the poller refused one.
+// polled returns the raw connection of a file that Go's poller waits for. It closes one
+// that the poller refused, which package os does not report.
 func polled(f *os.File) (syscall.RawConn, error) {
 	if err := f.SetReadDeadline(time.Time{}); err != nil {
-		return nil, fmt.Errorf("nothing more can be waited for, maybe by the limit fs.epoll.max_user_watches: %w", err)
+		return nil, fmt.Errorf("nothing more can be waited for, maybe by the limit fs.epoll.max_user_watches: %w", errors.Join(err, f.Close()))
 	}
 	return f.SyscallConn()
 }
@@ -72,11 +69,11 @@ const maxUnused = 64
 func (s *sets) put(one *set) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := one.SetReadDeadline(time.Time{}); err != nil || s.closed || len(s.unused) == maxUnused {
-		return errors.Join(err, one.Close())
+	if s.closed || len(s.unused) == maxUnused {
+		return one.Close()
 	}
 	s.unused = append(s.unused, one)
-	return nil
+	return one.SetReadDeadline(time.Time{})
 }
 
 // take returns an unused one, or makes one.

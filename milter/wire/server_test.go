@@ -96,7 +96,7 @@ func TestUnknownCommandsAreNotAskedFor(t *testing.T) {
 func TestSeveralListeners(t *testing.T) {
 	server := New(newConfig(filter{}, &lines{}))
 	var all []net.Listener
-	for _, spec := range []Spec{{NetworkUnix, filepath.Join(t.TempDir(), "m")}, {NetworkTCP4, "127.0.0.1:0"}} {
+	for _, spec := range []Spec{{NetworkUnix, filepath.Join(t.TempDir(), "m")}, {NetworkTCP, "127.0.0.1:0"}} {
 		lns, err := Listen(spec, ListenOptions{Mode: 0o666, Group: -1})
 		if err != nil {
 			t.Fatal(err)

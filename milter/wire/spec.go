@@ -1,23 +1,17 @@
 package wire
 
-import (
-	"net"
-	"net/netip"
-)
+import "net/netip"
 
 // Networks of a [Spec].
 const (
 	NetworkUnix    = "unix"
 	NetworkTCP     = "tcp"
-	NetworkTCP4    = "tcp4"
-	NetworkTCP6    = "tcp6"
 	NetworkSystemd = "systemd"
 )
 
 // Spec says where to listen. Package config reads it from text.
 type Spec struct {
-	// Network is one of the Network constants. TCP is TCP4 or TCP6 where the
-	// host is an address.
+	// Network is one of the Network constants.
 	Network string
 	// Address is a path, a host:port as package net takes it, or empty for
 	// systemd.
@@ -29,7 +23,7 @@ func (s Spec) String() string {
 	switch s.Network {
 	case NetworkUnix:
 		return "unix:" + s.Address
-	case NetworkTCP, NetworkTCP4, NetworkTCP6:
+	case NetworkTCP:
 		return "inet:" + s.Address
 	}
 	return s.Network
@@ -38,13 +32,12 @@ func (s Spec) String() string {
 // network is exact where the host is an address: under plain "tcp" Go takes
 // 0.0.0.0 for IPv6 too, which is wider than asked.
 func (s Spec) network() string {
-	host, _, err := net.SplitHostPort(s.Address)
-	addr, notAddr := netip.ParseAddr(host)
+	at, err := netip.ParseAddrPort(s.Address)
 	switch {
-	case s.Network != NetworkTCP || err != nil || notAddr != nil:
+	case err != nil:
 		return s.Network
-	case addr.Is4():
-		return NetworkTCP4
+	case at.Addr().Is4():
+		return "tcp4"
 	}
-	return NetworkTCP6
+	return "tcp6"
 }

@@ -9,12 +9,10 @@ func TestSpec(t *testing.T) {
 		text, network string
 	}{
 		{Spec{NetworkUnix, "/run/m"}, "unix:/run/m", NetworkUnix},
-		{Spec{NetworkTCP, "127.0.0.1:8891"}, "inet:127.0.0.1:8891", NetworkTCP4},
-		{Spec{NetworkTCP, "0.0.0.0:8891"}, "inet:0.0.0.0:8891", NetworkTCP4},
-		{Spec{NetworkTCP, "[::1]:8891"}, "inet:[::1]:8891", NetworkTCP6},
+		{Spec{NetworkTCP, "127.0.0.1:8891"}, "inet:127.0.0.1:8891", "tcp4"},
+		{Spec{NetworkTCP, "0.0.0.0:8891"}, "inet:0.0.0.0:8891", "tcp4"},
+		{Spec{NetworkTCP, "[::1]:8891"}, "inet:[::1]:8891", "tcp6"},
 		{Spec{NetworkTCP, "localhost:8891"}, "inet:localhost:8891", NetworkTCP},
-		{Spec{NetworkTCP4, "127.0.0.1:8891"}, "inet:127.0.0.1:8891", NetworkTCP4},
-		{Spec{NetworkTCP6, "127.0.0.1:8891"}, "inet:127.0.0.1:8891", NetworkTCP6},
 		{Spec{Network: NetworkSystemd}, "systemd", NetworkSystemd},
 	} {
 		if got := tt.spec.String(); got != tt.text {
