@@ -52,10 +52,7 @@ const (
 // Alerts send messages to destinations. The methods may be called at the same
 // time; only Close and SetDestinations block. Call Close when done.
 type Alerts struct {
-	host string
-	log  *slog.Logger
-	open func() []incident.Incident
-	save func(State) error
+	o Options
 
 	changed chan struct{} // the state did
 	ended   chan struct{}
@@ -78,12 +75,13 @@ type Alerts struct {
 // New returns alerts without destinations: see SetDestinations.
 func New(o Options) *Alerts {
 	a := &Alerts{
-		host: o.Host, log: o.Log, open: o.Open, save: o.Save, matters: make(map[string]Matter), boxes: make(map[string]*box),
+		o: o, matters: make(map[string]Matter), boxes: make(map[string]*box),
 		changed: make(chan struct{}, 1), ended: make(chan struct{}), saved: make(chan struct{}),
 		incidents: rate.NewLimiter(0, burst), notes: rate.NewLimiter(0, burst), notices: rate.NewLimiter(0, burst),
 	}
 	a.SetPerHour(o.PerHour)
 	a.restore(o.State)
+	a.o.State = State{}
 	go a.saveStates()
 	return a
 }
@@ -153,7 +151,7 @@ func stopWorkers(ctx context.Context, old []*worker) {
 
 // Change reports a change: it is the Changed of [incident.Options].
 func (a *Alerts) Change(c incident.Change) {
-	m := messageOf(&c, a.host)
+	m := messageOf(&c, a.o.Host)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.emit(m)
@@ -166,7 +164,7 @@ func (a *Alerts) Change(c incident.Change) {
 // was reported.
 func (a *Alerts) Notice(n Message) {
 	n.What, n.Status = WhatNotice, cmp.Or(n.Status, StatusOpen)
-	m := n.from(a.host)
+	m := n.from(a.o.Host)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.isNews(m) {
@@ -227,7 +225,7 @@ func (a *Alerts) sendDigest() {
 
 // heldBack is the message of what was held back.
 func (a *Alerts) heldBack() *Message {
-	return a.held.message("within "+span(time.Since(a.held.Since))+" beyond the limit of alert.per_hour", a.host)
+	return a.held.message("within "+span(time.Since(a.held.Since))+" beyond the limit of alert.per_hour", a.o.Host)
 }
 
 // standing returns what is open now and wanted by a destination, the newest first;
@@ -238,14 +236,14 @@ func (a *Alerts) standing(d *Destination) (all []*Message) {
 			all = append(all, m.Message)
 		}
 	}
-	open := a.open()
+	open := a.o.Open()
 	if d.repeats {
 		slices.SortStableFunc(open, Stronger)
 	}
 	for _, i := range open {
 		if Of(&i) >= d.Least && !(d.repeats && len(all) >= maxRepeated) {
 			c := incident.Change{What: incident.Opened, At: i.Last, Identity: i.Identity, Incident: i}
-			all = append(all, messageOf(&c, a.host))
+			all = append(all, messageOf(&c, a.o.Host))
 		}
 	}
 	return all
@@ -268,6 +266,6 @@ func (a *Alerts) Close(ctx context.Context) {
 	select {
 	case <-a.saved:
 	case <-time.After(saveTimeout):
-		a.log.Error("could not save the alert state in time; alerts may repeat after a restart")
+		a.o.Log.Error("could not save the alert state in time; alerts may repeat after a restart")
 	}
 }

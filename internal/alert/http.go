@@ -46,7 +46,16 @@ type endpoint struct {
 
 // newEndpoint makes an endpoint: it reads the secrets, and tries a template.
 func newEndpoint(s Settings, env func(string) (string, bool)) (*endpoint, error) {
-	e := &endpoint{client: newClient(), body: body{kind: kindJSON, render: plainBody}}
+	e := &endpoint{body: body{kind: kindJSON, render: plainBody}, client: &http.Client{
+		CheckRedirect: sameHost,
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DisableKeepAlives:      true, // messages are rare
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: maxHeaders,
+			ForceAttemptHTTP2:      true,
+		},
+	}}
 	raw, err := s.URL, error(nil)
 	if strings.HasPrefix(raw, "file:") || strings.HasPrefix(raw, "env:") {
 		if raw, err = secret(raw, env); err != nil {
@@ -70,19 +79,6 @@ func newEndpoint(s Settings, env func(string) (string, bool)) (*endpoint, error)
 		}
 	}
 	return e, nil
-}
-
-func newClient() *http.Client {
-	return &http.Client{
-		CheckRedirect: sameHost,
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DisableKeepAlives:      true, // messages are rare
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxHeaders,
-			ForceAttemptHTTP2:      true,
-		},
-	}
 }
 
 // errRedirected is a redirect that isn't followed.

@@ -54,7 +54,7 @@ func (a *Alerts) restore(s State) {
 	a.known = s.Destinations
 	for _, m := range s.Matters {
 		if m.Message != nil && m.Message.Status == StatusOpen && len(a.matters) < maxNotices {
-			m.Message = m.Message.from(a.host)
+			m.Message = m.Message.from(a.o.Host)
 			m.Message.What = WhatNotice
 			a.matters[m.Message.Key] = m
 		}
@@ -70,7 +70,7 @@ func (a *Alerts) restore(s State) {
 			case len(b.waiting) > backlog:
 				a.drop(name, m.Message, errors.New("too many alerts wait for this destination"))
 			default:
-				b.waiting = append(b.waiting, Waiting{m.Message.from(a.host), m.Queued})
+				b.waiting = append(b.waiting, Waiting{m.Message.from(a.o.Host), m.Queued})
 			}
 		}
 	}
@@ -116,8 +116,8 @@ func (a *Alerts) saveStates() {
 		case <-a.ended:
 			running = false
 		}
-		pause, err := savePause, a.save(a.State())
-		if saving.Note(a.log, err); err != nil {
+		pause, err := savePause, a.o.Save(a.State())
+		if saving.Note(a.o.Log, err); err != nil {
 			pause = firstRetry
 			loop.Wake(a.changed)
 		}

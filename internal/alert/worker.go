@@ -91,7 +91,7 @@ func (w *worker) add(m *Message) {
 // the lock.
 func (a *Alerts) drop(to string, m *Message, why error) {
 	a.box(to).Dropped++
-	a.log.Error("alert dropped", "to", to, "key", m.Key, "what", m.What, "title", m.Title, "error", why)
+	a.o.Log.Error("alert dropped", "to", to, "key", m.Key, "what", m.What, "title", m.Title, "error", why)
 }
 
 // run delivers until it is stopped.
@@ -143,7 +143,7 @@ func (w *worker) deliver() (pause time.Duration) {
 // note counts a try that failed, and heeds the time that the server wants to be left
 // alone. The caller holds the lock of the alerts.
 func (w *worker) note(err error) (after time.Duration, later bool) {
-	w.delivery.Note(w.alerts.log, err, "to", w.to.Name)
+	w.delivery.Note(w.alerts.o.Log, err, "to", w.to.Name)
 	if after, later = tryLater(err); w.to.repeats {
 		after = min(after, maxUnrepeated)
 	}
@@ -203,7 +203,7 @@ func (w *worker) catchUp(all []*Message) {
 		for _, m := range all {
 			together.add(m)
 		}
-		all = []*Message{together.message("open when this destination was added", w.alerts.host)}
+		all = []*Message{together.message("open when this destination was added", w.alerts.o.Host)}
 	}
 	for _, m := range all {
 		w.add(m)

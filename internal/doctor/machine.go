@@ -52,7 +52,14 @@ type Options struct {
 
 // Check runs all checks.
 func Check(ctx context.Context, p *Postfix, o Options) []Finding {
-	all := append(p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o)...)
+	return slices.Concat(
+		p.milterChecks(o.Sockets, o.PolicySockets), p.policyChecks(o), p.socketChecks(o), p.tlsChecks(), p.filterChecks(),
+		p.limitChecks(), p.instanceChecks(), hostChecks("/"), mxCheck(ctx, o), p.sendingChecks(o), othersCheck(ctx, p, o),
+		memoryChecks(ctx, o), judgedCheck(o))
+}
+
+// socketChecks try what the daemon listens on, as far as Postfix should ask there.
+func (p *Postfix) socketChecks(o Options) (all []Finding) {
 	sockets := slices.Concat(o.Sockets, o.PolicySockets)
 	if p.asks(o.Sending.Sockets) {
 		sockets = append(sockets, o.Sending.Sockets...)
@@ -64,18 +71,7 @@ func Check(ctx context.Context, p *Postfix, o Options) []Finding {
 			all = append(all, portCheck(s))
 		}
 	}
-	all = append(all, p.tlsChecks()...)
-	all = append(all, p.filterChecks()...)
-	all = append(all, p.limitChecks()...)
-	all = append(all, p.instanceChecks()...)
-	all = append(all, hostChecks("/")...)
-	if o.MX != "" {
-		all = append(all, mxCheck(ctx, o))
-	}
-	all = append(all, p.sendingChecks(o)...)
-	all = append(all, othersCheck(ctx, p, o)...)
-	all = append(all, memoryChecks(ctx, o)...)
-	return append(all, judgedCheck(o)...)
+	return all
 }
 
 const asRoot = "sudo tlsratchet doctor"
@@ -183,8 +179,11 @@ func judgedCheck(o Options) []Finding {
 	return []Finding{note(check, "none judged since "+last, "")}
 }
 
-// mxCheck tries our own MX, as a peer would.
-func mxCheck(ctx context.Context, o Options) Finding {
+// mxCheck tries our own MX, as a peer would, if it is known.
+func mxCheck(ctx context.Context, o Options) []Finding {
+	if o.MX == "" {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var d net.Dialer
@@ -197,7 +196,7 @@ func mxCheck(ctx context.Context, o Options) Finding {
 	case selfcheck.Unknown, selfcheck.CertificateExpires:
 		found.Severity = Note
 	}
-	return found
+	return []Finding{found}
 }
 
 // othersCheck looks for MX hosts that don't share the memory: a peer that is

@@ -124,12 +124,10 @@ func (p *Postfix) withheldChecks(s service) (all []Finding) {
 
 // unique leaves out findings that are there already.
 func unique(all []Finding) (rest []Finding) {
-	seen := map[Finding]bool{}
 	for _, f := range all {
-		if !seen[f] {
+		if !slices.Contains(rest, f) {
 			rest = append(rest, f)
 		}
-		seen[f] = true
 	}
 	return rest
 }

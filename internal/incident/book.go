@@ -31,8 +31,7 @@ type Options struct {
 // Book holds the incidents and the tally. Its methods may be called at the same
 // time. Call Close when done.
 type Book struct {
-	changed func(Change)
-	log     *slog.Logger
+	o       Options
 	tally   tally
 	events  chan *ratchet.Event
 	dropped atomic.Uint64
@@ -65,9 +64,9 @@ const (
 // with one in memory, and log that.
 func Open(o Options) (*Book, error) {
 	b := newBook(o)
-	damaged, err := b.read(o.File)
+	damaged, err := b.read()
 	if err == nil && damaged != nil {
-		err = b.setAside(o.File, damaged)
+		err = b.setAside(damaged)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the file of incidents: %w", err)
@@ -85,19 +84,19 @@ func Open(o Options) (*Book, error) {
 // out, with a line in the log. Errors are those of [Open].
 func Read(o Options) (*Book, error) {
 	b := newBook(o)
-	damaged, err := b.read(o.File)
+	damaged, err := b.read()
 	if err != nil {
 		return nil, fmt.Errorf("read the file of incidents: %w", err)
 	}
 	if damaged != nil {
-		b.log.Warn("damaged lines in the file of incidents are left out", "damaged", len(damaged), "error", damaged[0])
+		b.o.Log.Warn("damaged lines in the file of incidents are left out", "damaged", len(damaged), "error", damaged[0])
 	}
 	return b, nil
 }
 
 func newBook(o Options) *Book {
 	b := &Book{
-		changed: o.Changed, log: o.Log, ledger: newLedger(maxIncidents),
+		o: o, ledger: newLedger(maxIncidents),
 		save:   func(s saved) error { return s.write(o.File) },
 		events: make(chan *ratchet.Event, backlog),
 		saved:  marks{at: time.Now()},
@@ -133,7 +132,7 @@ func (b *Book) count(e *ratchet.Event) bool {
 	if v.Identity.Kind != tlsstate.Destination { // the tally is of inbound mail
 		b.tally.add(e.Session.At, e.Session.Level, v.Outcome)
 	}
-	return opens(v) || changesPin(e.Decision) || meets(v) && b.ledger.watch.has(e.Session.Peer.Address.Name)
+	return v.Outcome == tlsstate.Downgraded || changesPin(e.Decision) || meets(v) && b.ledger.watch.has(e.Session.Peer.Address.Name)
 }
 
 // Dropped returns how many events were dropped because the queue was full.
@@ -153,7 +152,7 @@ func (b *Book) do(fn func(*ledger) []Change) {
 	changes := fn(b.ledger)
 	b.mu.Unlock()
 	for _, c := range changes {
-		b.changed(c)
+		b.o.Changed(c)
 	}
 }
 

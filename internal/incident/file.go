@@ -37,8 +37,8 @@ func (s saved) write(file statefile.File) error {
 }
 
 // read fills the book from its file, and returns what is wrong with damaged lines.
-func (b *Book) read(file statefile.File) (damaged []error, err error) {
-	lines, err := file.Lines()
+func (b *Book) read() (damaged []error, err error) {
+	lines, err := b.o.File.Lines()
 	if err != nil || lines == nil {
 		return nil, err
 	}
@@ -65,10 +65,10 @@ func (b *Book) read(file statefile.File) (damaged []error, err error) {
 }
 
 // setAside renames a file with damaged lines, so that nothing of it is overwritten.
-func (b *Book) setAside(file statefile.File, damaged []error) error {
-	aside, removed, err := file.SetAside(time.Now(), nil)
+func (b *Book) setAside(damaged []error) error {
+	aside, removed, err := b.o.File.SetAside(time.Now(), nil)
 	b.ledger.changes++ // what is left is to be written
-	b.log.Error("damaged lines in the file of incidents; the file is renamed, and the intact lines go into a new one",
+	b.o.Log.Error("damaged lines in the file of incidents; the file is renamed, and the intact lines go into a new one",
 		"renamed", aside, "removed", removed, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", errors.Join(damaged[0], err))
 	return err
 }
@@ -98,7 +98,7 @@ func (b *Book) write() {
 		}
 		began := time.Now()
 		b.ended = b.writeChanged(!open)
-		writing.Note(b.log, b.ended)
+		writing.Note(b.o.Log, b.ended)
 		pause = max(writeEvery, 10*time.Since(began))
 	}
 }

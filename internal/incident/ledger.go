@@ -80,7 +80,7 @@ func (i *Incident) key() key { return key{i.Identity, i.KnownPlaintext} }
 
 // onEvent adds an event to the incidents.
 func (l *ledger) onEvent(e *ratchet.Event) []Change {
-	if opens(&e.Decision.Verdict) {
+	if e.Decision.Outcome == tlsstate.Downgraded {
 		return l.downgrade(e)
 	}
 	return append(l.closeMet(e), l.pinChange(e)...)
@@ -280,9 +280,6 @@ func (l *ledger) drop(i *Incident) {
 		delete(l.newest, i.key())
 	}
 }
-
-// opens reports whether a session opens an incident or goes on with one.
-func opens(v *tlsstate.Verdict) bool { return v.Outcome == tlsstate.Downgraded }
 
 // changesPin reports whether a session formed a pin, or came below one that no
 // longer holds.

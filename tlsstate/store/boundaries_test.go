@@ -81,7 +81,7 @@ func TestTheSecondMetaPageAlone(t *testing.T) {
 	}
 	for size := int64(1024); size <= 1<<24; size *= 2 {
 		m, both, err := newestMeta(metaAt{size, page(size)})
-		if err != nil || both || m.pageSize != size {
+		if err != nil || both || int64(m.PageSize) != size {
 			t.Errorf("pages of %d: %+v, both %v, %v", size, m, both, err)
 		}
 		if m, _, err := newestMeta(metaAt{size, page(2 * size)}); err == nil {
@@ -105,10 +105,10 @@ func TestDepthIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.page(v.meta.root, maxDepth); !errors.Is(err, ErrDamaged) {
+	if _, err := v.page(v.meta.Root, maxDepth); !errors.Is(err, ErrDamaged) {
 		t.Errorf("too deep: %v", err)
 	}
-	if _, err := v.page(v.meta.root, maxDepth-1); err != nil {
+	if _, err := v.page(v.meta.Root, maxDepth-1); err != nil {
 		t.Errorf("the deepest: %v", err)
 	}
 }
@@ -352,7 +352,7 @@ func TestPagesOfTheMeta(t *testing.T) {
 // A file that ends with the last of its pages is whole.
 func TestAFileOfItsPagesAlone(t *testing.T) {
 	c := craft(t)
-	if _, err := newVerifier(bytes.NewReader(c.b), int64(c.meta.pages)*c.meta.pageSize); err != nil {
+	if _, err := newVerifier(bytes.NewReader(c.b), int64(c.meta.Pages)*int64(c.meta.PageSize)); err != nil {
 		t.Error(err)
 	}
 }

@@ -29,8 +29,8 @@ func craft(t *testing.T) *crafted {
 	if c.meta, _, err = newestMeta(file); err != nil {
 		t.Fatal(err)
 	}
-	c.size = int(c.meta.pageSize)
-	buckets := c.page(int(c.meta.root))
+	c.size = int(c.meta.PageSize)
+	buckets := c.page(int(c.meta.Root))
 	for i := range buckets.count {
 		if _, key, value := buckets.leaf(i); string(key) == string(bucketHistories) {
 			c.root = int(order.Uint64(value))
@@ -46,7 +46,7 @@ func (c *crafted) page(id int) page { return asPage(c.b[id*c.size:][:c.size]) }
 
 // free puts a page on the free list.
 func (c *crafted) free(id uint64) {
-	p := c.page(int(c.meta.freelist))
+	p := c.page(int(c.meta.Freelist))
 	order.PutUint64(p.data[pageHead+8*p.count:], id)
 	order.PutUint16(p.data[10:], uint16(p.count+1))
 }
@@ -66,10 +66,10 @@ func TestFilesThatLie(t *testing.T) {
 	}{
 		{"a leaf is free", func(c *crafted) { _, id := c.leafOf(0); c.free(id) }, "two uses"},
 		{"a meta page is free", func(c *crafted) { c.free(0) }, "two uses"},
-		{"what isn't there is free", func(c *crafted) { c.free(c.meta.pages) }, "page"},
+		{"what isn't there is free", func(c *crafted) { c.free(c.meta.Pages) }, "page"},
 		{"a long free list", func(c *crafted) {
-			order.PutUint16(c.page(int(c.meta.freelist)).data[10:], 0xFFFF)
-			order.PutUint64(c.page(int(c.meta.freelist)).data[pageHead:], 1<<40)
+			order.PutUint16(c.page(int(c.meta.Freelist)).data[10:], 0xFFFF)
+			order.PutUint64(c.page(int(c.meta.Freelist)).data[pageHead:], 1<<40)
 		}, "no free list"},
 		{"a circle", func(c *crafted) { c.child(0, uint64(c.root)) }, "two uses"},
 		{"a leaf twice", func(c *crafted) { _, id := c.leafOf(0); c.child(1, id) }, ""},
@@ -81,7 +81,7 @@ func TestFilesThatLie(t *testing.T) {
 		}, "page"},
 		{"overflow past the end", func(c *crafted) {
 			_, id := c.leafOf(0)
-			order.PutUint32(c.page(int(id)).data[12:], uint32(c.meta.pages-id))
+			order.PutUint32(c.page(int(id)).data[12:], uint32(c.meta.Pages-id))
 		}, " of "},
 		{"too many elements", func(c *crafted) {
 			_, id := c.leafOf(0)
@@ -153,7 +153,7 @@ func TestFilesThatLie(t *testing.T) {
 
 // bucket returns the element of a bucket.
 func (c *crafted) bucket(name string) []byte {
-	p := c.page(int(c.meta.root))
+	p := c.page(int(c.meta.Root))
 	for i := range p.count {
 		if _, key, _ := p.leaf(i); string(key) == name {
 			return p.data[pageHead+i*element:]

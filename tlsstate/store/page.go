@@ -39,29 +39,21 @@ var order = binary.NativeEndian
 
 // meta is the content of one of the two meta pages.
 type meta struct {
-	pageSize                    int64
-	root, freelist, pages, txid uint64
+	Magic, Version, PageSize, Flags            uint32
+	Root, Sequence, Freelist, Pages, Txid, Sum uint64
 }
 
 // readMeta reads the meta page at an offset. It returns false if it is not a meta page.
-func readMeta(r io.ReaderAt, off int64) (meta, bool) {
+func readMeta(r io.ReaderAt, off int64) (m meta, good bool) {
 	var b [metaLen]byte
 	if _, err := r.ReadAt(b[:], off+pageHead); err != nil {
-		return meta{}, false
+		return m, false
 	}
+	_, _ = binary.Decode(b[:], order, &m) // fails for too few bytes alone
 	sum := fnv.New64a()
-	_, _ = sum.Write(b[:56])
-	m := meta{
-		pageSize: int64(order.Uint32(b[8:])),
-		root:     order.Uint64(b[16:]),
-		freelist: order.Uint64(b[32:]),
-		pages:    order.Uint64(b[40:]),
-		txid:     order.Uint64(b[48:]),
-	}
-	good := order.Uint32(b[:]) == boltMagic && order.Uint32(b[4:]) == boltVersion &&
-		order.Uint64(b[56:]) == sum.Sum64() &&
-		m.pageSize >= 1024 && m.pageSize <= 1<<24 && m.pageSize&(m.pageSize-1) == 0
-	return m, good
+	_, _ = sum.Write(b[:metaLen-8])
+	return m, m.Magic == boltMagic && m.Version == boltVersion && m.Sum == sum.Sum64() &&
+		m.PageSize >= 1024 && m.PageSize <= 1<<24 && m.PageSize&(m.PageSize-1) == 0
 }
 
 // newestMeta returns the meta page that bbolt would go by, and whether both are
@@ -69,13 +61,13 @@ func readMeta(r io.ReaderAt, off int64) (meta, bool) {
 // file before the last commit, and nothing shows what is missing.
 func newestMeta(r io.ReaderAt) (newest meta, both bool, err error) {
 	first, ok := readMeta(r, 0)
-	for size := int64(1024); size <= 1<<24; size *= 2 { // the first states where the second is
-		if ok && size != first.pageSize {
+	for size := uint32(1024); size <= 1<<24; size *= 2 { // the first states where the second is
+		if ok && size != first.PageSize {
 			continue
 		}
-		second, too := readMeta(r, size)
-		switch too = too && second.pageSize == size; {
-		case too && (!ok || second.txid > first.txid):
+		second, too := readMeta(r, int64(size))
+		switch too = too && second.PageSize == size; {
+		case too && (!ok || second.Txid > first.Txid):
 			return second, ok, nil
 		case ok:
 			return first, too, nil

@@ -88,8 +88,8 @@ func clearNewestMeta(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := int64(newest.txid%2) * newest.pageSize
-	if _, err := file.WriteAt(make([]byte, newest.pageSize), at); err != nil {
+	at := int64(newest.Txid%2) * int64(newest.PageSize)
+	if _, err := file.WriteAt(make([]byte, newest.PageSize), at); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -235,7 +235,7 @@ func TestASnapshotIsTheFile(t *testing.T) {
 		key := appendKey(nil, e.id)
 		used += element + len(key) + len(appendValue(nil, key, e.h, e.from))
 	}
-	if size := int(m.pages) * int(m.pageSize); err != nil || size > used*3/2 {
+	if size := int(m.Pages) * int(m.PageSize); err != nil || size > used*3/2 {
 		t.Errorf("%d bytes for %d: its pages are half empty, %v", size, used, err)
 	}
 }

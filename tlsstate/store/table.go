@@ -20,8 +20,8 @@ import (
 type table struct {
 	mu      sync.Mutex
 	cache   *lru.TwoQueueCache[tlsstate.Identity, tlsstate.History]
-	pending map[tlsstate.Identity]change
-	queue   queue // of what is pending
+	pending map[tlsstate.Identity]entry // what each is to become
+	queue   queue                       // of what is pending
 	quota   quota
 	max     int // pending
 	most    int // known: the cap, and some for the time that pruning takes
@@ -63,13 +63,6 @@ func (t *table) count(change func(*Stats)) {
 	change(&t.stats)
 }
 
-// change is what a history is to become, and the network that it was learned
-// from.
-type change struct {
-	h    tlsstate.History
-	from network
-}
-
 func newTable(opts Options) (*table, error) {
 	cache, err := lru.New2Q[tlsstate.Identity, tlsstate.History](opts.CacheSize)
 	if err != nil {
@@ -77,7 +70,7 @@ func newTable(opts Options) (*table, error) {
 	}
 	return &table{
 		cache:   cache,
-		pending: make(map[tlsstate.Identity]change),
+		pending: make(map[tlsstate.Identity]entry),
 		max:     opts.MaxPending,
 		most:    opts.MaxIdentities + opts.MaxIdentities/10,
 	}, nil
@@ -92,9 +85,9 @@ func (t *table) get(id tlsstate.Identity) (h tlsstate.History, at uint64, ok boo
 		return h, t.changes, false
 	}
 	if h, ok = t.cache.Get(id); !ok {
-		var c change
-		c, ok = t.pending[id]
-		h = c.h
+		var e entry
+		e, ok = t.pending[id]
+		h = e.h
 	}
 	if ok {
 		t.stats.Hits++
@@ -106,8 +99,8 @@ func (t *table) get(id tlsstate.Identity) (h tlsstate.History, at uint64, ok boo
 
 // peek is get for the table's own use: without counting.
 func (t *table) peek(id tlsstate.Identity) (tlsstate.History, bool) {
-	if c, ok := t.pending[id]; ok {
-		return c.h, true
+	if e, ok := t.pending[id]; ok {
+		return e.h, true
 	}
 	return t.cache.Peek(id)
 }
@@ -160,7 +153,7 @@ func (t *table) swap(id tlsstate.Identity, old, next tlsstate.History, at uint64
 	id, next = id.Clone(), cloneText(next)
 	t.changes++
 	before, waits := t.pending[id]
-	t.pending[id] = change{next, cmp.Or(before.from, by.from)}
+	t.pending[id] = entry{id, next, cmp.Or(before.from, by.from)}
 	if !waits || pressing(&next) && !pressing(&before.h) {
 		t.queue.push(id, &next, t.changes)
 	}
@@ -202,8 +195,8 @@ func (t *table) group(n int) []entry {
 		if !ok {
 			break
 		}
-		if c, ok := t.pending[id]; ok {
-			group = append(group, entry{id, c.h, c.from})
+		if e, ok := t.pending[id]; ok {
+			group = append(group, e)
 		}
 	}
 	t.mu.Unlock()
@@ -219,11 +212,11 @@ func (t *table) written(group []entry) {
 	t.stats.Writes += uint64(len(group))
 	for i := range group {
 		id := group[i].id
-		switch c, ok := t.pending[id]; {
-		case ok && c.h == group[i].h:
+		switch e, ok := t.pending[id]; {
+		case ok && e.h == group[i].h:
 			delete(t.pending, id)
 		case ok:
-			t.queue.push(id, &c.h, t.changes)
+			t.queue.push(id, &e.h, t.changes)
 		}
 	}
 }
@@ -259,7 +252,7 @@ func (t *table) remove(found []entry) (removed int) {
 			continue
 		}
 		t.cache.Remove(e.id)
-		t.pending[e.id] = change{} // for the writer to delete
+		t.pending[e.id] = entry{id: e.id} // for the writer to delete
 		t.queue.push(e.id, &tlsstate.History{}, t.changes)
 		removed++
 	}
@@ -272,9 +265,9 @@ func (t *table) remove(found []entry) (removed int) {
 func (t *table) pendingFrom(start tlsstate.Identity) []entry {
 	t.mu.Lock()
 	var found []entry
-	for id, c := range t.pending {
+	for id, e := range t.pending {
 		if compare(id, start) >= 0 {
-			found = append(found, entry{id: id, h: c.h})
+			found = append(found, e)
 		}
 	}
 	t.mu.Unlock()

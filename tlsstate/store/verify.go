@@ -42,7 +42,7 @@ func verify(f *os.File) (census, error) {
 	switch {
 	case err == nil:
 		return v.buckets()
-	case v != nil && v.meta.txid < 2: // nothing was ever committed
+	case v != nil && v.meta.Txid < 2: // nothing was ever committed
 		return census{fresh: true}, nil
 	}
 	return census{}, err
@@ -65,10 +65,10 @@ func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.pages < 4 || m.pages > uint64(size/m.pageSize) {
-		return &verifier{meta: m}, fmt.Errorf("%w: cut short: %d bytes, want %d pages of %d", ErrDamaged, size, m.pages, m.pageSize)
+	if m.Pages < 4 || m.Pages > uint64(size/int64(m.PageSize)) {
+		return &verifier{meta: m}, fmt.Errorf("%w: cut short: %d bytes, want %d pages of %d", ErrDamaged, size, m.Pages, m.PageSize)
 	}
-	v := &verifier{r: r, meta: m, used: make([]uint64, m.pages/64+1)}
+	v := &verifier{r: r, meta: m, used: make([]uint64, m.Pages/64+1)}
 	v.used[0] = 3 // the meta pages
 	if !both {
 		v.seen.damaged++
@@ -78,8 +78,8 @@ func newVerifier(r io.ReaderAt, size int64) (*verifier, error) {
 
 // claim marks n pages as used, once.
 func (v *verifier) claim(id, n uint64) error {
-	if id >= v.meta.pages || n > v.meta.pages-id {
-		return fmt.Errorf("%w: page %d of %d", ErrDamaged, id, v.meta.pages)
+	if id >= v.meta.Pages || n > v.meta.Pages-id {
+		return fmt.Errorf("%w: page %d of %d", ErrDamaged, id, v.meta.Pages)
 	}
 	for ; n > 0; id, n = id+1, n-1 {
 		if v.used[id/64]&(1<<(id%64)) != 0 {
@@ -96,7 +96,7 @@ func (v *verifier) page(id uint64, depth int) (page, error) {
 	if depth >= maxDepth {
 		return page{}, fmt.Errorf("%w: page %d is too deep", ErrDamaged, id)
 	}
-	if id >= v.meta.pages {
+	if id >= v.meta.Pages {
 		return page{}, v.claim(id, 1)
 	}
 	b, err := v.read(v.bufs[depth], id, 1)
@@ -118,9 +118,9 @@ func (v *verifier) page(id uint64, depth int) (page, error) {
 }
 
 func (v *verifier) read(b []byte, id, n uint64) ([]byte, error) {
-	want := int(n) * int(v.meta.pageSize)
+	want := int(n) * int(v.meta.PageSize)
 	b = slices.Grow(b[:0], want)[:want]
-	if _, err := v.r.ReadAt(b, int64(id)*v.meta.pageSize); err != nil {
+	if _, err := v.r.ReadAt(b, int64(id)*int64(v.meta.PageSize)); err != nil {
 		return nil, fmt.Errorf("%w: page %d: %w", ErrDamaged, id, err)
 	}
 	return b, nil
@@ -128,10 +128,10 @@ func (v *verifier) read(b []byte, id, n uint64) ([]byte, error) {
 
 // freelist claims the pages that bbolt takes for free.
 func (v *verifier) freelist() error {
-	if v.meta.freelist == noFreelist {
+	if v.meta.Freelist == noFreelist {
 		return nil
 	}
-	p, err := v.page(v.meta.freelist, 0)
+	p, err := v.page(v.meta.Freelist, 0)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (v *verifier) ordered(key []byte) error {
 // depends on it.
 func (v *verifier) buckets() (census, error) {
 	found := map[string][]byte{}
-	err := v.tree(v.meta.root, 0, func(flags uint64, key, value []byte) error {
+	err := v.tree(v.meta.Root, 0, func(flags uint64, key, value []byte) error {
 		if flags != flagBucket || len(value) < bucketHead {
 			return fmt.Errorf("%w: something beside the buckets", ErrDamaged)
 		}

@@ -183,16 +183,16 @@ func TestALongFreeList(t *testing.T) {
 		t.Fatal(err)
 	}
 	var last [8]byte // of the list
-	order.PutUint64(last[:], m.root)
+	order.PutUint64(last[:], m.Root)
 	head := make([]byte, pageHead+8)
-	if _, err := file.ReadAt(head, int64(m.freelist)*m.pageSize); err != nil {
+	if _, err := file.ReadAt(head, int64(m.Freelist)*int64(m.PageSize)); err != nil {
 		t.Fatal(err)
 	}
 	n := int64(order.Uint64(head[pageHead:]))
 	if asPage(head).count != 0xFFFF || n < 0xFFFF {
 		t.Fatalf("a list of %d pages", n)
 	}
-	if _, err := file.WriteAt(last[:], int64(m.freelist)*m.pageSize+pageHead+8*n); err != nil {
+	if _, err := file.WriteAt(last[:], int64(m.Freelist)*int64(m.PageSize)+pageHead+8*n); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := verify(file); !errors.Is(err, ErrDamaged) {
@@ -211,7 +211,7 @@ func TestAFreeListThatFillsItsPage(t *testing.T) {
 	for i := range full {
 		order.PutUint64(head[pageHead+8*i:], uint64(3+i))
 	}
-	v := verifier{r: bytes.NewReader(b), meta: meta{pageSize: size, pages: 3 + full, freelist: 2}, used: make([]uint64, (3+full)/64+1)}
+	v := verifier{r: bytes.NewReader(b), meta: meta{PageSize: size, Pages: 3 + full, Freelist: 2}, used: make([]uint64, (3+full)/64+1)}
 	if err := v.freelist(); err != nil {
 		t.Errorf("a full page: %v", err)
 	}
@@ -225,7 +225,7 @@ func TestAFreeListThatFillsItsPage(t *testing.T) {
 // A page is read alone, whatever the buffer was used for before.
 func TestABufferOfALongerPage(t *testing.T) {
 	const size = 1024
-	v := verifier{r: bytes.NewReader(make([]byte, 4*size)), meta: meta{pageSize: size}}
+	v := verifier{r: bytes.NewReader(make([]byte, 4*size)), meta: meta{PageSize: size}}
 	for _, pages := range []uint64{1, 3, 1} {
 		b, err := v.read(make([]byte, 3*size), 4-pages, pages)
 		if err != nil || len(b) != int(pages)*size {

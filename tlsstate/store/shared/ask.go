@@ -33,20 +33,18 @@ func (s *Store) refresh(patience, maxAge time.Duration, ids []tlsstate.Identity)
 		return false
 	}
 	s.asked.Add(1)
-	type answer struct {
-		news bool
-		err  error
-	}
-	answers := make(chan answer, 1)
+	var news bool // once there is an answer
+	answer := make(chan error, 1)
 	go func() { // the client doesn't keep to a deadline while it connects
 		defer s.asking.Release(1)
-		news, err := s.fetch(v, ids)
-		answers <- answer{news, err}
+		var err error
+		news, err = s.fetch(v, ids)
+		answer <- err
 	}()
 	select {
-	case a := <-answers:
-		s.doubt(a.err)
-		return a.news
+	case err := <-answer:
+		s.doubt(err)
+		return news
 	case <-time.After(patience):
 		s.late.Add(1)
 		s.doubt(errLate)
