@@ -108,24 +108,19 @@ func isMX(host string) bool {
 	return err != nil && strings.Contains(host, ".")
 }
 
-// organisation returns whose host it is; "" for one without a name.
-func organisation(host string) string {
-	domain, _ := peer.Domain(host, noAddr)
-	return domain
-}
-
 // nexthop decides by the process' own look-ups, if they can. Those for the domain of
 // the recipients that were made before are done then.
 func (a *asked) nexthop(d *maillog.Delivery, recipients *name, fallbacks []string) (l lookup, ok, decided bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d.PID == 0 && recipients.via != "" && d.Host != "" && organisation(d.Host) != recipients.via {
+	via, named := peer.Domain(d.Host, noAddr)
+	if d.PID == 0 && named && recipients.via != "" && recipients.via != via {
 		return lookup{}, false, true // another host passes it on, perhaps
 	}
 	all, _ := a.by.Get(d.PID)
 	defer func() {
-		if ok {
-			l.name.via = cmp.Or(organisation(d.Host), l.name.via)
+		if ok && named {
+			l.name.via = via
 		}
 		for i := range all {
 			if u := &all[i]; u.at.Sub(d.At) <= logGrain {

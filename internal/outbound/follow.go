@@ -120,7 +120,7 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 	for f.Source != "" && ctx.Err() == nil {
 		if err := once(ctx); err != nil && ctx.Err() == nil {
-			f.failed(err)
+			f.note(err)
 			loop.Pause(ctx, faultPoll)
 		}
 	}
@@ -159,19 +159,15 @@ func (f *Follower) read(l *maillog.Line) {
 	}
 }
 
-// failed reports a fault, where somebody misses what can't be read.
-func (f *Follower) failed(err error) {
-	why := err.Error()
-	f.fault.Store(&why)
-	if f.Wanted() {
+// note reports a fault, where somebody misses what can't be read, and its end.
+func (f *Follower) note(err error) {
+	var fault *string
+	if err != nil {
+		fault = new(err.Error())
+	}
+	if f.fault.Store(fault); err == nil || f.Wanted() {
 		f.reading.Note(f.Log, err, "log", f.Source)
 	}
-}
-
-// works reports that a fault is over.
-func (f *Follower) works() {
-	f.fault.Store(nil)
-	f.reading.Note(f.Log, nil, "log", f.Source)
 }
 
 // faultPoll is how often a log that can't be read is tried again.

@@ -209,7 +209,7 @@ func (l *logFile) run(ctx context.Context) error {
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		l.follow.works()
+		l.follow.note(nil)
 		now, err := os.Stat(l.follow.Source)
 		switch {
 		case err != nil: // between two names

@@ -81,7 +81,7 @@ func (f *Follower) readJournal(in *bufio.Reader, from Cursor) {
 		if err != nil {
 			return
 		}
-		f.works()
+		f.note(nil)
 		if line, cursor, ok := parse.Journal(line); ok {
 			f.record(&line, cursor, from)
 		}

@@ -467,7 +467,7 @@ func TestJournalEndsWithTheDaemon(t *testing.T) {
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	f.Begin(Cursor{Journal: "s=1", At: recorded})
-	f.failed(errors.New("as it was before"))
+	f.note(errors.New("as it was before"))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()
@@ -609,7 +609,7 @@ func TestUnreadable(t *testing.T) {
 		if err == nil {
 			t.Fatal("it is read")
 		}
-		f.failed(err)
+		f.note(err)
 	}
 	if n := strings.Count(b.String(), "\n"); n != 1 {
 		t.Errorf("%d lines:\n%s", n, &b)
