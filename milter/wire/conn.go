@@ -27,40 +27,103 @@ const (
 	maxKept = 1 << 10
 )
 
-// conn is a client as go-milter sees it. Read gives it nothing but whole packets
-// with a known command and a sane length; Write gathers until there is nothing
-// left to read. All belong to the one goroutine of the session.
+// conn is a connection as go-milter sees it: all clients of one session, one after the
+// other, for a new session takes a goroutine whose stack has to grow. Read gives it
+// nothing but whole packets with a known command and a sane length; Write gathers until
+// there is nothing left to read. All belong to the one goroutine of the session, but for
+// clients.
 //
-// Read reports every end as io.EOF, for which go-milter logs nothing: err is why. The
-// rest of net.Conn, of which it uses nothing, is the connection's own.
+// Read reports the end of the last client as io.EOF, for which go-milter logs nothing.
+// Of the rest of net.Conn it uses nothing.
 type conn struct {
-	*Asker
+	*Asker // the client, or nil between two
 	net.Conn
-	srv     *Server
-	backend milter.Milter
-	err     error
+	srv       *Server
+	callbacks answering
+	clients   chan net.Conn // the next one, where the session is idle; closed for the end
 
+	stale   bool   // go-milter has macros or headers of the client before
+	own     []byte // what go-milter gets before the current packet
 	pass    int    // bytes of the current packet still to be delivered
 	greeted bool   // the negotiation came, and was answered
 	macros  []byte // as go-milter was given them last
 }
 
+// maxIdle is how many sessions of go-milter wait for a client. Each takes some 16 KiB.
+const maxIdle = 16
+
+// abort makes go-milter forget what it has of a client.
+var abort = []byte{lengthSize - 1: 1, cmdAbort}
+
 // Read delivers from one packet at a time.
 func (c *conn) Read(p []byte) (n int, err error) {
+	if len(c.own) > 0 {
+		n = copy(p, c.own)
+		c.own = c.own[n:]
+		return n, nil
+	}
+	if c.Asker == nil {
+		raw, more := <-c.clients
+		if !more {
+			return 0, io.EOF
+		}
+		c.start(raw)
+	}
 	if !c.greeted {
 		growStack()
 	}
-	if c.err == nil && c.pass == 0 {
-		c.err = c.next()
+	if c.pass == 0 {
+		if err := c.next(); err != nil {
+			return c.leave(p, err)
+		}
+		if c.stale {
+			return c.renew(p)
+		}
 	}
-	if c.err == nil {
-		n, c.err = c.In.Read(p[:min(len(p), c.pass)])
-		c.pass -= n
-	}
-	if c.err != nil {
+	n, err = c.In.Read(p[:min(len(p), c.pass)])
+	c.pass -= n
+	if err != nil { // within a packet: go-milter can't go on
+		c.end(err)
+		close(c.clients)
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// start begins with a client.
+func (c *conn) start(raw net.Conn) {
+	c.Asker, c.callbacks.Milter = c.srv.begin(raw), c.srv.config.Backend()
+	c.pass, c.greeted, c.macros = 0, false, c.macros[:0]
+}
+
+// leave ends with a client, and is Read after it.
+func (c *conn) leave(p []byte, err error) (int, error) {
+	c.end(err)
+	if !c.srv.idle.put(c, maxIdle) {
+		close(c.clients)
+		return 0, io.EOF
+	}
+	c.stale = true
+	return c.Read(p)
+}
+
+// renew has go-milter forget the client before, and is Read after it. Macros, which
+// come first from Postfix, replace all that it has where it gets no headers.
+func (c *conn) renew(p []byte) (int, error) {
+	head, _ := c.In.Peek(headSize)
+	if c.stale = false; head[lengthSize] != cmdMacro || c.srv.config.KeepHeader == nil {
+		c.own = abort
+	}
+	return c.Read(p)
+}
+
+// end sends what is left to the client, and closes its connection. Its callbacks are
+// not called any more.
+func (c *conn) end(err error) {
+	raw := c.raw
+	c.srv.end(c.Asker, err)
+	c.srv.gate.release(raw)
+	c.Asker, c.callbacks.Milter = nil, milter.NoOpMilter{}
 }
 
 // growStack makes the stack of a new session as large as a decision needs: Go
@@ -157,7 +220,7 @@ func (c *conn) wanted(cmd byte, data []byte) bool {
 		return !(keep != nil && data[0] == cmdHeader) && c.srv.config.Protocol&leavesOut(data[0]) == 0
 	case cmd == cmdHeader && keep != nil:
 		if name, _, found := bytes.Cut(data, []byte{0}); found && keep(name) {
-			_, _ = c.backend.Header(string(name), "", nil)
+			_, _ = c.callbacks.Header(string(name), "", nil)
 		}
 		return false
 	}
@@ -198,12 +261,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close sends what is left and closes the connection. go-milter calls it once, at
-// the end of the session's goroutine; nothing may be called after it.
+// Close ends the session, with the client that go-milter can't serve any more.
+// go-milter calls it once, at the end of the goroutine; nothing may be called after it.
 func (c *conn) Close() error {
-	raw := c.raw
-	c.srv.end(c.Asker, c.err)
-	c.srv.gate.release(raw)
+	if c.Asker != nil {
+		c.end(nil)
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-milter"
@@ -62,6 +63,7 @@ func onTape(t testing.TB, keep func([]byte) bool, in ...[]byte) (*conn, *tape, *
 	config := newConfig(filter{}, log)
 	config.KeepHeader = keep
 	s := New(config)
+	s.idle.drop(true)
 	tp := &tape{in: in}
 	if !s.gate.admit(tp) {
 		t.Fatal("not admitted")
@@ -257,7 +259,7 @@ func TestKeepHeader(t *testing.T) {
 	c, _, _ := onTape(t, ours, in)
 	defer c.Close()
 	var got []string
-	c.backend = filter{header: func(name, value string) milter.Response {
+	c.callbacks.Milter = filter{header: func(name, value string) milter.Response {
 		got = append(got, name+value)
 		return nil
 	}}
@@ -270,6 +272,79 @@ func TestKeepHeader(t *testing.T) {
 	}
 	if s := strings.Join(got, " "); s != "X-Ours x-ours D DEi\x00 E" {
 		t.Errorf("got %q", s)
+	}
+}
+
+// TestNextClient: a session of go-milter has one client after the other, and nothing of
+// one before.
+func TestNextClient(t *testing.T) {
+	first := join(optNeg(), frame('D', "M{tls_version}\x00TLSv1.3\x00"), frame('M', "<a@b>\x00"))
+	half := join(first, frame('R', "<c@d>\x00")[:7])
+	for _, tt := range []struct {
+		name, want string
+		keep       func([]byte) bool
+		in         []byte
+		next       string // what the next client says after its negotiation
+	}{
+		{"macros replace those before", "DMDM", ours, first, "DM"},
+		{"headers may be there", "DMADM", nil, first, "DM"},
+		{"no macros", "DMAM", ours, first, "M"},
+		{"two messages", "DMDMAM", ours, first, "DMAM"},
+		{"refused", "DMAR", ours, join(first, frame('U', "")), "R"},
+		{"gone within a packet that waits to be whole", "DMAE", ours, half, "E"},
+		{"says nothing", "DM", ours, first, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { nextClient(t, tt.keep, tt.in, tt.next, tt.want) })
+		})
+	}
+}
+
+func nextClient(t *testing.T, keep func([]byte) bool, in []byte, next, want string) {
+	config := newConfig(filter{}, &lines{})
+	config.KeepHeader = keep
+	s := New(config)
+	other := optNeg()
+	for _, cmd := range []byte(next) {
+		other = append(other, frame(cmd, map[byte]string{'D': "M{tls_version}\x00\x00", 'M': "<e@f>\x00"}[cmd])...)
+	}
+	tapes := []*tape{{in: [][]byte{in}}, {in: [][]byte{other}}}
+	for _, tp := range tapes {
+		if !s.gate.admit(tp) {
+			t.Fatal("not admitted")
+		}
+	}
+	c, got := s.newConn(tapes[0]), ""
+	go func() {
+		defer c.Close()
+		for {
+			f, err := readFrame(c)
+			if err != nil {
+				return
+			}
+			if got += string(f[lengthSize]); f[lengthSize] == cmdMail {
+				c.callbacks.write(cmdMail, milter.RespAccept, nil)
+			}
+		}
+	}()
+	synctest.Wait()
+	s.serve(tapes[1])
+	synctest.Wait()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+	if got != want {
+		t.Errorf("go-milter got %s, want %s", got, want)
+	}
+	for i, tp := range tapes {
+		said := []string{"M", next}[i]
+		if answers := bytes.Count(bytes.Join(tp.writes, nil), frame('a', "")); answers != strings.Count(said, "M") {
+			t.Errorf("client %d has %d answers", i, answers)
+		}
+	}
+	if again, ok := s.idle.take(); ok {
+		t.Errorf("%v is idle", again)
 	}
 }
 
@@ -387,6 +462,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 			rest = rest[n:]
 		}
 		s := New(newConfig(filter{}, &lines{}))
+		s.idle.drop(true)
 		c := s.newConn(&tape{in: cut})
 		for i, w := range want {
 			if got, err := readFrame(c); err != nil || !bytes.Equal(got, w) {

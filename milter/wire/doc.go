@@ -6,9 +6,9 @@
 // [Listen] opens the sockets, [Gate] accepts within limits and drains, and [Desk]
 // reads requests by deadlines and gathers the answers until it has to wait for the
 // next one: policy requests and look-ups are served so, and milter sessions. [Server]
-// gives each of those a go-milter server of its own behind a net.Conn that
-// negotiates and refuses what is no milter client before go-milter sees it. The
-// package knows frames and nothing of verdicts.
+// gives those to sessions of go-milter, each behind a net.Conn that has one client
+// after the other, negotiates, and refuses what is no milter client before go-milter
+// sees it. The package knows frames and nothing of verdicts.
 //
 // The protocol has no RFC; the names are those of libmilter's mfdef.h
 // (SMFIC_ for commands, SMFIR_ for replies, SMFIP_ for protocol options), as

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -56,45 +55,30 @@ func (s *set) add(socket uintptr) error {
 
 // sets are what connections that have ended leave to the next: making one takes four
 // system calls.
-type sets struct {
-	mu     sync.Mutex
-	unused []*set
-	closed bool // none is kept any more
-}
+type sets struct{ spare[*set] }
 
 // maxUnused is how many of them there are at most.
 const maxUnused = 64
 
 // put takes a set that nobody waits on.
 func (s *sets) put(one *set) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || len(s.unused) == maxUnused {
-		return one.Close()
+	if err := one.SetReadDeadline(time.Time{}); err != nil || !s.spare.put(one, maxUnused) {
+		return errors.Join(err, one.Close())
 	}
-	s.unused = append(s.unused, one)
-	return one.SetReadDeadline(time.Time{})
+	return nil
 }
 
 // take returns an unused one, or makes one.
 func (s *sets) take() (*set, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.unused)
-	if n == 0 {
-		return newSet()
+	if one, found := s.spare.take(); found {
+		return one, nil
 	}
-	one := s.unused[n-1]
-	s.unused = s.unused[:n-1]
-	return one, nil
+	return newSet()
 }
 
 // drop closes the unused ones, and if final each that will come.
 func (s *sets) drop(final bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, one := range s.unused {
+	for _, one := range s.spare.drop(final) {
 		_ = one.Close()
 	}
-	s.unused, s.closed = nil, final
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ type Server struct {
 	config Config
 	// negotiation is the reply to every client's.
 	negotiation []byte
+	idle        spare[*conn]
 
 	notMilter, badFrame, frameTooBig atomic.Int64
 }
@@ -59,17 +61,33 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	return s.gate.serve(listeners, s.serve)
 }
 
-// serve gives a connection to a go-milter server of its own, which starts the
-// session's goroutine and returns: so that the callbacks know their connection.
+// Shutdown is that of [Desk.Shutdown], and ends what is kept for the next connection.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.Desk.Shutdown(ctx)
+	for _, c := range s.idle.drop(true) {
+		close(c.clients)
+	}
+	return err
+}
+
+// serve gives a connection to a session of go-milter: to one that is idle, or else to
+// that of a server of its own, which starts a goroutine and returns. So callbacks know
+// their connection.
 func (s *Server) serve(raw net.Conn) {
+	if c, found := s.idle.take(); found {
+		c.clients <- raw
+		return
+	}
 	c := s.newConn(raw)
-	callbacks := &answering{Milter: c.backend, conn: c}
-	inner := milter.Server{NewMilter: func() milter.Milter { return callbacks }}
+	inner := milter.Server{NewMilter: func() milter.Milter { return &c.callbacks }}
 	_ = inner.Serve(&once{conn: c}) // ends with the end of the listener
 }
 
 func (s *Server) newConn(raw net.Conn) *conn {
-	return &conn{Asker: s.begin(raw), Conn: raw, srv: s, backend: s.config.Backend()}
+	c := &conn{srv: s, clients: make(chan net.Conn, 1)}
+	c.callbacks.conn = c
+	c.start(raw)
+	return c
 }
 
 // LogWriter makes a writer for [log.SetOutput] (with log.SetFlags(0), for slog
