@@ -66,9 +66,24 @@ func TestProcessorsWhilePaging(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		cancel()
 		<-done
-		want := []string{"1s false", "2.5s true", "7.5s paged", "8s false", "12.5s true"}
+		p.paging(func() { note("paged") }) // the history is written after the end
+		want := []string{"1s false", "2.5s true", "7.5s paged", "8s false", "12.5s true", "12.5s paged"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// TestTuneProcessors: a daemon that does nothing has one.
+func TestTuneProcessors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []bool
+		d := Daemon{processors: &processors{all: true, set: func(all bool) { got = append(got, all) }}}
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		d.TuneProcessors(ctx)
+		if want := []bool{false, true}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"math"
@@ -49,7 +50,7 @@ func BenchmarkConn(b *testing.B) {
 	for b.Loop() {
 		for range 3 {
 			io.ReadFull(c, head[:])
-			io.ReadFull(c, rest[:frameLength(head[:])])
+			io.ReadFull(c, rest[:binary.BigEndian.Uint32(head[:])])
 		}
 		c.Write(reply)
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -147,7 +148,7 @@ func (c *conn) next() error {
 		if err != nil {
 			return err
 		}
-		length := frameLength(head)
+		length := int(binary.BigEndian.Uint32(head))
 		if !c.greeted {
 			if err := c.greet(length); err != nil {
 				return err
@@ -243,7 +244,7 @@ func (c *conn) remember(cmd byte, packet []byte, length int) {
 // macros that are in force. Both must be here whole; else go-milter gets them.
 func (c *conn) skipRepeat() bool {
 	here, _ := c.In.Peek(c.In.Buffered())
-	if c.Busy || len(c.macros) == 0 || here[lengthSize] != cmdAbort || frameLength(here) != 1 || !bytes.HasPrefix(here[headSize:], c.macros) {
+	if c.Busy || len(c.macros) == 0 || here[lengthSize] != cmdAbort || binary.BigEndian.Uint32(here) != 1 || !bytes.HasPrefix(here[headSize:], c.macros) {
 		return false
 	}
 	_, err := c.In.Discard(headSize + len(c.macros))

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -77,7 +78,7 @@ func readFrame(c *conn) ([]byte, error) {
 	if _, err := io.ReadFull(c, head[:]); err != nil {
 		return nil, err
 	}
-	frame := make([]byte, lengthSize+frameLength(head[:]))
+	frame := make([]byte, lengthSize+binary.BigEndian.Uint32(head[:]))
 	copy(frame, head[:])
 	_, err := io.ReadFull(c, frame[lengthSize:])
 	return frame, err

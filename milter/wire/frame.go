@@ -114,7 +114,3 @@ func endsMessage(cmd, reply byte) bool {
 	}
 	return false
 }
-
-func frameLength(head []byte) int {
-	return int(head[0])<<24 | int(head[1])<<16 | int(head[2])<<8 | int(head[3])
-}

@@ -44,19 +44,6 @@ type call struct {
 	once   func(fd uintptr) (done bool) // try
 }
 
-// quickConnOf wraps the connection of a socket, and returns any other one as it is.
-func quickConnOf(c net.Conn) net.Conn {
-	socket, ok := c.(syscall.Conn)
-	if !ok {
-		return c
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return c
-	}
-	return newQuickConn(c, raw)
-}
-
 func newQuickConn(c others, raw syscall.RawConn) *quickConn {
 	q := &quickConn{others: c, raw: raw, read: call{trap: unix.SYS_RECVFROM}, write: call{trap: unix.SYS_SENDTO}}
 	q.read.once, q.write.once = q.read.try, q.write.try

@@ -27,22 +27,25 @@ func quick(l net.Listener) net.Listener {
 
 // twin returns the listener's descriptor once more, until it is closed: net gives
 // its own to nobody who would wait on it. Call it once.
-func (u *unixListener) twin() (raw syscall.RawConn, err error) {
+func (u *unixListener) twin() (syscall.RawConn, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.second, err = u.File(); err != nil {
-		return nil, err
-	}
+	u.second, _ = u.File() // polled refuses none
 	return polled(u.second)
 }
 
 // quickly accepts as usual.
 type quickly struct{ net.Listener }
 
-// Accept waits for a connection.
+// Accept waits for a connection. One that is no socket's it returns as it is.
 func (q quickly) Accept() (net.Conn, error) {
 	c, err := q.Listener.Accept()
-	return quickConnOf(c), err
+	if socket, ok := c.(syscall.Conn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			return newQuickConn(c, raw), nil
+		}
+	}
+	return c, err
 }
 
 // quickListener accepts the connections of a unix socket. One goroutine may accept.
@@ -81,12 +84,8 @@ func (q *quickListener) accept() error {
 
 // try is not done where the call would have to wait.
 func (q *quickListener) try(fd uintptr) (done bool) {
-	for {
-		q.fd, _, q.errno = syscall.RawSyscall6(unix.SYS_ACCEPT4, fd, 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
-		if q.errno != syscall.EINTR {
-			return q.errno != syscall.EAGAIN
-		}
-	}
+	q.fd, _, q.errno = syscall.RawSyscall6(unix.SYS_ACCEPT4, fd, 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
+	return q.errno != syscall.EAGAIN
 }
 
 // retire closes a connection that nobody reads from: its set is for the next.

@@ -102,6 +102,23 @@ func noDescriptors(t *testing.T) {
 	}
 }
 
+// TestAcceptAfterTheEnd: a listener that was closed accepts nobody, whether anybody has
+// accepted before or not.
+func TestAcceptAfterTheEnd(t *testing.T) {
+	l, connect := quickListenerFor(t)
+	connect()
+	accepted(t, l)
+	l.Listener.Close()
+	for range 2 {
+		if c, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%v, %v", c, err)
+		}
+	}
+	if c, err := quick(l.Listener).Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("once more: %v, %v", c, err)
+	}
+}
+
 // TestSets: so many sets of ended sessions are kept, and none once their listener is
 // closed.
 func TestSets(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,7 +92,11 @@ func TestSetOfTheNext(t *testing.T) {
 	if second.(*quickConn).others.(*unixConn).set != used {
 		t.Error("the set was not used again")
 	}
-	_, read := first.Read(make([]byte, 1))
+	var read error
+	used.raw.Read(func(uintptr) bool { // as the second does
+		_, read = first.Read(make([]byte, 1))
+		return true
+	})
 	_, write := first.Write(make([]byte, 1))
 	for _, err := range []error{first.Close(), first.SetReadDeadline(time.Unix(1, 0)), retire(first), read, write} {
 		if !errors.Is(err, net.ErrClosed) {
@@ -105,12 +110,12 @@ func TestSetOfTheNext(t *testing.T) {
 func TestWaitsUntilTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &unixConn{set: &set{}}
-		for _, wait := range []time.Duration{0, time.Nanosecond, 250 * time.Millisecond} {
-			began := time.Now()
+		for wait, want := range map[time.Duration]int{0: 0, time.Nanosecond: 1, 250 * time.Millisecond: 9} {
+			began, tries := time.Now(), 0
 			u.SetWriteDeadline(began.Add(wait))
-			err := u.Write(func(uintptr) bool { return false })
-			if waited := time.Since(began); waited != wait || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("%v in place of %v, %v", waited, wait, err)
+			err := u.Write(func(uintptr) bool { tries++; return false })
+			if waited := time.Since(began); waited != wait || tries != want || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v and %d tries in place of %v and %d, %v", waited, tries, wait, want, err)
 			}
 		}
 		u.SetWriteDeadline(time.Time{})
@@ -145,12 +150,25 @@ func TestWaitsForRoomWithoutDescriptors(t *testing.T) {
 	}
 }
 
-// TestSetRefuses: a set that did not take a socket says so: nobody would wake us for it.
+// TestSetRefuses: a connection whose set did not take the socket is none, for nobody
+// would wake us. It leaves nothing open.
 func TestSetRefuses(t *testing.T) {
-	served, _ := quickPair(t)
-	u := served.(*quickConn).others.(*unixConn)
-	if err := u.set.add(u.socket); !errors.Is(err, unix.EEXIST) {
-		t.Errorf("once more: %v", err)
+	file, err := syscall.Open(os.Args[0], syscall.O_CLOEXEC, 0) // can't be waited for
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := newUnixConn(uintptr(file), s, &quickListener{}); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("%v, %v", c, err)
+	}
+	if err := s.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the set is left: %v", err)
+	}
+	if err := syscall.Fstat(file, &syscall.Stat_t{}); err != syscall.EBADF {
+		t.Errorf("the socket is left: %v", err)
 	}
 }
 

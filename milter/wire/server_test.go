@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log"
@@ -209,7 +210,7 @@ func say(t *testing.T, c net.Conn, reply bool, p []byte) []byte {
 	if _, err := io.ReadFull(c, head[:]); err != nil {
 		t.Fatal(err)
 	}
-	got := make([]byte, frameLength(head[:]))
+	got := make([]byte, binary.BigEndian.Uint32(head[:]))
 	if _, err := io.ReadFull(c, got); err != nil {
 		t.Fatal(err)
 	}
