@@ -21,6 +21,12 @@ const (
 func (f File) SetAside(now time.Time, isNeeded func(name string) bool) (aside string, removed []string, err error) {
 	aside = f.path + asideMark + now.UTC().Format(asideTime)
 	before := f.Asides()
+	info, _ := os.Lstat(f.path)
+	for _, name := range before {
+		if other, err := os.Lstat(name); err == nil && os.SameFile(info, other) {
+			return name, nil, nil // nothing else could be put in its place since
+		}
+	}
 	if slices.Contains(before, aside) { // two in a millisecond
 		return f.SetAside(now.Add(time.Millisecond), isNeeded)
 	}

@@ -84,3 +84,28 @@ func TestSetAsideFails(t *testing.T) {
 		t.Errorf("removed %q, %v", removed, err)
 	}
 }
+
+// TestSetAsideAgain: a file that is still in its place, because no other could be written,
+// pushes out no older one at each start.
+func TestSetAsideAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	var all []string
+	for n := range 3 {
+		if err := os.WriteFile(path, []byte{byte(n)}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for start := range 3 {
+			name, removed, err := At(path).SetAside(time.Date(2026, 11, 22, n, start, 0, 0, time.UTC), nil)
+			if err != nil || removed != nil {
+				t.Errorf("removed %q, %v", removed, err)
+			}
+			if start == 0 {
+				all = append(all, name)
+			}
+			if got := At(path).Asides(); name != all[n] || !slices.Equal(got, all) {
+				t.Errorf("set aside as %s; beside it: %q", name, got)
+			}
+		}
+		os.Remove(path)
+	}
+}
