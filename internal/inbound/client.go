@@ -8,8 +8,16 @@ type Client struct {
 	Facts ratchet.Facts
 	// Session is what they state. Each message has a copy: Decide changes that.
 	Session ratchet.Session
+	// Noted is for whoever notes connections.
+	Noted Note
 
 	last ratchet.Last
+}
+
+// Note is what was noted last of a client's connection; its port is "" for nothing.
+type Note struct {
+	Port   string
+	Number uint64 // of all notes
 }
 
 // State makes the session of facts, unless they are those of the message before.
@@ -19,7 +27,7 @@ func (c *Client) State(f ratchet.Facts) error {
 		return nil
 	}
 	s, err := f.Session() // if it panics, the facts stay those of the session
-	c.Facts, c.Session, c.last = f, s, ratchet.Last{}
+	c.Facts, c.Session, c.Noted, c.last = f, s, Note{}, ratchet.Last{}
 	c.Session.Last = &c.last
 	return err
 }

@@ -3,6 +3,7 @@ package policyservice
 import (
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -13,8 +14,11 @@ import (
 // where both doors are in use, their messages are the milter's. smtpd(8) calls
 // milters for MAIL before it asks for a recipient.
 type Connections struct {
-	seen *lru.Cache[connection, struct{}]
+	seen  *lru.Cache[connection, struct{}]
+	noted atomic.Uint64 // how often one was
 }
+
+const maxSeen = 8192
 
 // connection is one by both its ends: a client may use a port of its own for
 // several of Postfix's listeners, which need not have the same doors.
@@ -35,13 +39,18 @@ func portOf(text string) uint16 {
 
 // NewConnections returns none.
 func NewConnections() *Connections {
-	seen, _ := lru.New[connection, struct{}](8192) // fails for no size alone
-	return &Connections{seen}
+	seen, _ := lru.New[connection, struct{}](maxSeen) // fails for no size alone
+	return &Connections{seen: seen}
 }
 
-// See notes a connection of a client from a port, "" where Postfix states none.
+// See notes a connection of a client from a port, "" where Postfix states none, unless
+// it is among the last half.
 func (c *Connections) See(client *inbound.Client, port string) {
+	if client.Noted.Port == port && c.noted.Load()-client.Noted.Number < maxSeen/2 {
+		return
+	}
 	if k := connectionOf(client, port); k.clientPort != 0 {
+		client.Noted = inbound.Note{Port: port, Number: c.noted.Add(1)}
 		c.seen.Add(k, struct{}{})
 	}
 }
