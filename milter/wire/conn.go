@@ -58,28 +58,15 @@ var abort = []byte{lengthSize - 1: 1, cmdAbort}
 
 // Read delivers from one packet at a time.
 func (c *conn) Read(p []byte) (n int, err error) {
+	for len(c.own) == 0 && c.pass == 0 {
+		if !c.advance() {
+			return 0, io.EOF
+		}
+	}
 	if len(c.own) > 0 {
 		n = copy(p, c.own)
 		c.own = c.own[n:]
 		return n, nil
-	}
-	if c.Asker == nil {
-		raw, more := <-c.clients
-		if !more {
-			return 0, io.EOF
-		}
-		c.start(raw)
-	}
-	if !c.greeted {
-		growStack()
-	}
-	if c.pass == 0 {
-		if err := c.next(); err != nil {
-			return c.leave(p, err)
-		}
-		if c.stale {
-			return c.renew(p)
-		}
 	}
 	n, err = c.In.Read(p[:min(len(p), c.pass)])
 	c.pass -= n
@@ -91,31 +78,46 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// advance finds the client's next packet, or ends with the client and waits for the
+// next one at the next call. There is none any more where it returns false.
+func (c *conn) advance() bool {
+	if c.Asker == nil {
+		raw, more := <-c.clients
+		if !more {
+			return false
+		}
+		c.start(raw)
+	}
+	if !c.greeted {
+		growStack()
+	}
+	if err := c.next(); err != nil {
+		c.end(err)
+		c.stale = c.srv.idle.put(c, maxIdle)
+		if !c.stale {
+			close(c.clients)
+		}
+		return c.stale
+	}
+	if c.stale {
+		c.renew()
+	}
+	return true
+}
+
 // start begins with a client.
 func (c *conn) start(raw net.Conn) {
 	c.Asker, c.callbacks.Milter = c.srv.begin(raw), c.srv.config.Backend()
-	c.pass, c.greeted, c.macros = 0, false, c.macros[:0]
+	c.greeted, c.macros = false, c.macros[:0]
 }
 
-// leave ends with a client, and is Read after it.
-func (c *conn) leave(p []byte, err error) (int, error) {
-	c.end(err)
-	if !c.srv.idle.put(c, maxIdle) {
-		close(c.clients)
-		return 0, io.EOF
-	}
-	c.stale = true
-	return c.Read(p)
-}
-
-// renew has go-milter forget the client before, and is Read after it. Macros, which
-// come first from Postfix, replace all that it has where it gets no headers.
-func (c *conn) renew(p []byte) (int, error) {
+// renew has go-milter forget the client before. Macros, which come first from Postfix,
+// replace all that it has where it gets no headers.
+func (c *conn) renew() {
 	head, _ := c.In.Peek(headSize)
 	if c.stale = false; head[lengthSize] != cmdMacro || c.srv.config.KeepHeader == nil {
 		c.own = abort
 	}
-	return c.Read(p)
 }
 
 // end sends what is left to the client, and closes its connection. Its callbacks are
@@ -124,7 +126,7 @@ func (c *conn) end(err error) {
 	raw := c.raw
 	c.srv.end(c.Asker, err)
 	c.srv.gate.release(raw)
-	c.Asker, c.callbacks.Milter = nil, milter.NoOpMilter{}
+	c.Asker, c.callbacks.Milter, c.pass = nil, milter.NoOpMilter{}, 0
 }
 
 // growStack makes the stack of a new session as large as a decision needs: Go
@@ -172,7 +174,7 @@ func (c *conn) next() error {
 		if strings.IndexByte(known, cmd) < 0 {
 			return refuse(&c.srv.badFrame, "unknown command")
 		}
-		if cmd == cmdQuitNC { // go-milter has no second session on a connection
+		if cmd == cmdQuit || cmd == cmdQuitNC { // go-milter's session is for the next client
 			return io.EOF
 		}
 		c.pass = lengthSize + length

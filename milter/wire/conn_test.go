@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -294,11 +296,40 @@ func TestNextClient(t *testing.T) {
 		{"refused", "DMAR", ours, join(first, frame('U', "")), "R"},
 		{"gone within a packet that waits to be whole", "DMAE", ours, half, "E"},
 		{"says nothing", "DM", ours, first, ""},
+		{"after QUIT", "DMDM", ours, join(first, frame('Q', "")), "DM"},
+		{"after QUIT_NC", "DMDM", ours, join(first, frame('K', "")), "DM"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { nextClient(t, tt.keep, tt.in, tt.next, tt.want) })
 		})
 	}
+}
+
+// TestManyNextClients: clients that say nothing leave nothing on a session's stack.
+func TestManyNextClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var depths []int
+		config := newConfig(filter{}, &lines{})
+		config.Backend = func() milter.Milter {
+			depths = append(depths, runtime.Callers(0, make([]uintptr, 1000)))
+			return filter{}
+		}
+		s := New(config)
+		for range 100 {
+			tp := &tape{in: [][]byte{optNeg()}}
+			if !s.gate.admit(tp) {
+				t.Fatal("not admitted")
+			}
+			s.serve(tp)
+			synctest.Wait()
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if d := depths[1:]; len(d) != 99 || slices.Min(d) != slices.Max(d) {
+			t.Errorf("frames on the stack: %v", d)
+		}
+	})
 }
 
 func nextClient(t *testing.T, keep func([]byte) bool, in []byte, next, want string) {
@@ -448,7 +479,7 @@ func TestGatherIsBounded(t *testing.T) {
 // However the client's bytes are cut, go-milter sees the same packets,
 // none of which is here twice.
 func TestCutsDoNotMatter(t *testing.T) {
-	commands := []byte("ABCDEHLMNORTQ")
+	commands := []byte("ABCDEHLMNORT")
 	rapid.Check(t, func(t *rapid.T) {
 		var want [][]byte
 		for i := range rapid.IntRange(0, 20).Draw(t, "frames") {

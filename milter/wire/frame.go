@@ -49,7 +49,7 @@ const (
 	replyCode     = 'y' // SMFIR_REPLYCODE
 )
 
-// known are the commands that go-milter can be given. SMFIC_UNKNOWN is not one: the
+// known are the commands that a client may send. SMFIC_UNKNOWN is not one: the
 // server always asks not to be sent it.
 const known = "ABCDEHKLMNOQRT"
 
@@ -95,7 +95,7 @@ func inMessage(cmd byte, before bool) bool {
 	switch cmd {
 	case cmdMail, cmdRcpt, cmdData, cmdHeader, cmdEOH, cmdBody, cmdEOB:
 		return true
-	case cmdAbort, cmdQuit:
+	case cmdAbort:
 		return false
 	}
 	return before
