@@ -174,9 +174,7 @@ func Of(i *incident.Incident) Severity {
 		return Info
 	case i.Identity.Kind == tlsstate.Address, i.Identity.Kind == tlsstate.Destination && holds(i):
 		return Critical
-	case i.Identity.Kind == tlsstate.Destination:
-		return Warning
-	case i.Cap > tlsstate.Header:
+	case i.Identity.Kind == tlsstate.Destination, i.Cap > tlsstate.Header:
 		return Warning
 	}
 	return Info

@@ -52,12 +52,15 @@ func asksAt(table string) string {
 }
 
 // sendingChecks look at how Postfix asks for destinations: by main.cf, and by each
-// smtp(8) service that overrides it. Where nothing asks there is nothing to check,
+// smtp(8) service that overrides it. Where nothing asks there is only the log to check,
 // unless mail is to be held.
 func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	s := &o.Sending
 	if len(s.Sockets) == 0 || !s.Hold && !p.asks(s.Sockets) {
-		return nil
+		if isOff(p.main["smtp_tls_loglevel"]) {
+			all = append(all, note("log", "the mail log doesn't show which deliveries used TLS: tlsratchet replay needs it", p.postconf("smtp_tls_loglevel = 1")))
+		}
+		return all
 	}
 	for _, by := range p.senders() {
 		for _, f := range p.senderChecks(by, s) {

@@ -22,9 +22,6 @@ func (p *Postfix) tlsChecks() (all []Finding) {
 			all = append(all, note("log", "the mail log doesn't show which sessions used TLS: tlsratchet replay needs it", p.set(s, "smtpd_tls_loglevel", "1")))
 		}
 	}
-	if isOff(p.main["smtp_tls_loglevel"]) {
-		all = append(all, note("log", "the mail log doesn't show which deliveries used TLS: tlsratchet outbound needs it", p.postconf("smtp_tls_loglevel = 1")))
-	}
 	return unique(all)
 }
 
