@@ -1055,6 +1055,25 @@ func TestRelayedByOthers(t *testing.T) {
 	}
 }
 
+// TestMovedToAnotherOrganisation: where this host's own mail goes counts, and from then on
+// that of others there.
+func TestMovedToAnotherOrganisation(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pin("bank.test")
+	w.Answer([]byte("bank.test"), 77)
+	for i, tt := range []struct {
+		pid  uint32
+		host string
+		want uint64
+	}{{0, "mx.hoster.test", 1}, {77, "mx.hoster.test", 1}, {0, "mx2.hoster.test", 1}, {0, "mx.bank.test", 2}} {
+		d := tls12
+		d.At, d.PID, d.Domain, d.Host, d.Addr = w.now, tt.pid, "bank.test", tt.host, "192.0.2.5"
+		if w.Delivered(&d); w.Stats().Unattributed != tt.want {
+			t.Errorf("%d: %+v", i, w.Stats())
+		}
+	}
+}
+
 // TestFuture: a line that is dated later than tomorrow teaches nothing, counts for no
 // day and is nothing that waits.
 func TestFuture(t *testing.T) {
