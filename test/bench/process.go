@@ -225,7 +225,7 @@ func (t *tail) String() string {
 func startServe(ctx context.Context, binary, dir, history string, more ...string) (*process, error) {
 	socket := filepath.Join(dir, serveSocket)
 	config := filepath.Join(dir, "tlsratchet.toml")
-	if err := writeFile(config, strings.Join(append([]string{"exempt_networks = []", `log.level = "warn"`,
+	if err := writeFile(config, strings.Join(append([]string{"exempt_networks = []", `log.level = "warn"`, "limits.connections = 1000",
 		fmt.Sprintf("policy_service.listen = [%q]", "unix:"+filepath.Join(dir, policySocket))}, more...), "\n")); err != nil {
 		return nil, err
 	}
