@@ -1,6 +1,8 @@
 package milter
 
 import (
+	"reflect"
+
 	gomilter "github.com/emersion/go-milter"
 
 	"tlsratchet/internal/peer"
@@ -48,4 +50,10 @@ func parseMacros(macros map[string]string) ratchet.Facts {
 		f.Subject, f.Issuer = "", ""
 	}
 	return f
+}
+
+// one reports whether two are the same map, which go-milter never changes: it makes a
+// new one of macros that come, and package wire drops what Postfix only repeats.
+func one(a, b map[string]string) bool {
+	return a != nil && reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -18,6 +18,7 @@ type session struct {
 	gomilter.NoOpMilter // an MTA that sends stages that are not asked for gets "continue"
 	m                   *Milter
 	client              inbound.Client
+	macros              map[string]string // which state the client
 	// Message is the one under way, and copies counts our header in it as it
 	// came.
 	inbound.Message
@@ -28,11 +29,15 @@ type session struct {
 func (s *session) MailFrom(from string, mod *gomilter.Modifier) (resp gomilter.Response, _ error) {
 	defer s.m.guard(accept, &resp)
 	s.Message, s.copies = inbound.Message{}, 0
-	if err := s.client.State(parseMacros(mod.Macros)); err != nil {
-		s.m.unknown(&s.client.Facts, err)
-		return accept, nil
+	if !one(s.macros, mod.Macros) {
+		s.macros = nil
+		if err := s.client.State(parseMacros(mod.Macros)); err != nil {
+			s.m.unknown(&s.client.Facts, err)
+			return accept, nil
+		}
+		s.macros = mod.Macros
+		s.m.hasFacts.Store(true)
 	}
-	s.m.hasFacts.Store(true)
 	if s.m.seen != nil {
 		s.m.seen(&s.client, mod.Macros["{client_port}"])
 	}

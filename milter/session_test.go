@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,5 +240,31 @@ func TestComments(t *testing.T) {
 	u.answers(t, goOn, resp, err)
 	if u.MailFrom("(x)", macros("192.0.2.10", "")); !u.Null() {
 		t.Errorf("from %q is not the null sender", u.Session.From)
+	}
+}
+
+// TestMacrosOfEachMessage: a message comes from the client that its own macros state,
+// whether they are those of the message before, say the same anew, or nothing.
+func TestMacrosOfEachMessage(t *testing.T) {
+	j := &scripted{}
+	u := newUnit(j, inbound.Options{})
+	one, again, other, nobody, none := macros("192.0.2.10", ""), macros("192.0.2.10", ""), macros("192.0.2.20", "TLSv1.3"), macros("", ""), &gomilter.Modifier{}
+	var want []string
+	for i, mod := range []*gomilter.Modifier{none, none, one, one, again, other, other, one, nobody, nobody, one, none, one} {
+		resp, err := u.MailFrom("ann@bank.example", mod)
+		u.answers(t, accept, resp, err)
+		if addr := mod.Macros["{client_addr}"]; addr != "" {
+			level := "none"
+			if addr == "192.0.2.20" {
+				level = "TLSv1.3"
+			}
+			want = append(want, addr+" "+level)
+		}
+		if !slices.Equal(j.judged, want) || len(u.seen) != len(want) {
+			t.Fatalf("%d: judged %q, seen %q, want %q", i, j.judged, u.seen, want)
+		}
+	}
+	if n := u.m.NoFacts(); n != 5 {
+		t.Errorf("%d messages without facts", n)
 	}
 }
