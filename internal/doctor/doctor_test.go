@@ -40,7 +40,7 @@ func mainCF(lines ...string) string {
 
 // parse reads a configuration that has no $name in it.
 func parse(main, services, overrides string) *Postfix {
-	return parsePostfix(output{[]string{"postconf"}, main, main, services, overrides})
+	return parsePostfix([]string{"postconf"}, main, main, services, overrides)
 }
 
 const ourSocket = "/var/spool/postfix/tlsratchet/tlsratchet.sock"

@@ -315,7 +315,7 @@ func was(before map[string]string, key, name string) string {
 // TestFixQuotes: a directory is one word of each command that is shown.
 func TestFixQuotes(t *testing.T) {
 	main := "config_directory = /etc/a b'c\nmyhostname = mx.test\nsmtp_tls_policy_maps = memcache:/no/such/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
-	p := parsePostfix(output{[]string{"postconf", "-c", "/etc/a b'c"}, main, main, "smtp inet n - n - - smtpd\nsmtp unix - - n - - smtp", ""})
+	p := parsePostfix([]string{"postconf", "-c", "/etc/a b'c"}, main, main, "smtp inet n - n - - smtpd\nsmtp unix - - n - - smtp", "")
 	findings := append(p.milterChecks([]string{"/x.sock"}, nil), p.tlsChecks()...)
 	findings = append(findings, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"/policy.sock"}}})...)
 	for _, f := range findings {

@@ -39,33 +39,25 @@ func ReadPostfix(ctx context.Context, dir string) (*Postfix, error) {
 		}
 		return out
 	}
-	p := parsePostfix(output{
-		base: postconf.Command(dir), set: ask("-n"), all: ask("-x"),
-		services: ask("-M"), overrides: ask("-P"),
-	})
+	p := parsePostfix(postconf.Command(dir), ask("-n"), ask("-x"), ask("-M"), ask("-P"))
 	if failed == nil {
 		failed = postconf.Expand(ctx, dir, p.main, p.overrides)
 	}
 	return p, failed
 }
 
-// output is what postconf(1) printed.
-type output struct {
-	base                          []string
-	set, all, services, overrides string
-}
-
-func parsePostfix(o output) *Postfix {
+// parsePostfix reads what postconf(1) printed: the parameters that are set, all of
+// them, the services, and what these override.
+func parsePostfix(base []string, set, all, services, overrides string) *Postfix {
 	p := &Postfix{
-		base: o.base,
-		raw:  postconf.Settings(o.set), main: postconf.Settings(o.all),
-		rawOverrides: postconf.Settings(o.overrides), overrides: postconf.Settings(o.overrides),
+		base: base, raw: postconf.Settings(set), main: postconf.Settings(all),
+		rawOverrides: postconf.Settings(overrides), overrides: postconf.Settings(overrides),
 	}
 	chrooted := "y"
 	if level := p.main["compatibility_level"]; level == "" || level == "0" {
 		chrooted = "y-" // which is what no answer meant before Postfix 3.0
 	}
-	for _, line := range strings.Split(o.services, "\n") {
+	for _, line := range strings.Split(services, "\n") {
 		if f := strings.Fields(line); len(f) >= 8 {
 			p.services = append(p.services, service{f[0], f[1], strings.Contains(chrooted, f[4]), path.Base(f[7])})
 		}

@@ -77,7 +77,7 @@ func TestSending(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := "queue_directory = /var/spool/postfix\nsmtp_tls_policy_maps = " + tt.tables + "\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n" + tt.settings
-			p := parsePostfix(output{base: []string{"postconf"}, set: set, all: set, services: "smtp unix - - y - - smtp\n"})
+			p := parsePostfix([]string{"postconf"}, set, set, "smtp unix - - y - - smtp\n", "")
 			tt.sending.Sockets = []string{"/var/spool/postfix/tlsratchet/policy.sock", "inet:127.0.0.1:8895"}
 			found := p.sendingChecks(Options{Sending: tt.sending, Running: tt.running, Now: now})
 			if len(found) != len(tt.want) {
@@ -97,7 +97,7 @@ func TestSending(t *testing.T) {
 func TestSendingFix(t *testing.T) {
 	dir := t.TempDir()
 	set := "config_directory = " + dir + "\nqueue_directory = /var/spool/postfix\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
-	p := parsePostfix(output{base: []string{"true"}, set: set, all: set})
+	p := parsePostfix([]string{"true"}, set, set, "", "")
 	found := p.sendingChecks(Options{Sending: Sending{Hold: true, Sockets: []string{"/var/spool/postfix/tlsratchet/policy.sock"}}})
 	if len(found) != 1 {
 		t.Fatalf("%+v", found)
@@ -135,7 +135,7 @@ func TestSendingFileFix(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tt.is), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			p := parsePostfix(output{base: []string{"true"}, set: set, all: set})
+			p := parsePostfix([]string{"true"}, set, set, "", "")
 			found := p.fileCheck(service{}, file, []string{"/var/spool/postfix/tlsratchet/policy.sock"})
 			if len(found) != 1 {
 				t.Fatalf("%+v", found)
@@ -155,7 +155,7 @@ func TestSendingFileFix(t *testing.T) {
 func TestSendingReload(t *testing.T) {
 	dir := t.TempDir()
 	set := "config_directory = " + dir + "\nsmtp_tls_policy_maps = memcache:" + dir + "/tlsratchet-policy.cf\nsmtp_tls_loglevel = 1\nsmtp_tls_note_starttls_offer = yes\n"
-	p := parsePostfix(output{base: postconf.Command(dir), set: set, all: set})
+	p := parsePostfix(postconf.Command(dir), set, set, "", "")
 	expect(t, p.sendingChecks(Options{Sending: Sending{Sockets: []string{"/s"}}}), []string{"broken sending: does not exist | && postfix -c " + dir + " reload"})
 }
 

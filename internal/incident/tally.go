@@ -67,14 +67,10 @@ func (t *tally) add(at time.Time, l tlsstate.Level, o tlsstate.Outcome) {
 }
 
 // all returns the whole record.
-func (t *tally) all() (all Tally) {
+func (t *tally) all() Tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.slots {
-		if s.Day != 0 {
-			all = append(all, s)
-		}
-	}
+	all := slices.DeleteFunc(slices.Clone(t.slots[:]), func(d DayCounts) bool { return d.Day == 0 })
 	slices.SortFunc(all, func(a, b DayCounts) int { return cmp.Compare(a.Day, b.Day) })
 	return all
 }
