@@ -22,14 +22,17 @@ type Fact struct {
 
 // Facts lists what is known of an incident, as command, alert and page show it.
 func (i *Incident) Facts() []Fact {
-	e := &i.Evidence
+	e, actions := &i.Evidence, counts(i.Done)
+	if i.Undone > 0 {
+		actions = append(actions, fmt.Sprintf("%d ended before the action", i.Undone))
+	}
 	all := []Fact{
 		{"State", []string{i.state()}},
 		{"Messages", []string{fmt.Sprintf("%d since %s, the last at %s UTC", i.Messages, Stamp(i.Opened), Stamp(i.Last))}},
 		{"Expected", []string{words.Expected(&tlsstate.Verdict{Kind: i.Kind, Required: e.Required, Pin: e.Pin})}},
 		{"Seen", []string{strings.Join(counts(i.Seen), ", ")}},
 		{"Evidence", []string{i.strength()}},
-		{"Actions", []string{strings.Join(i.actions(), ", ")}},
+		{"Actions", []string{strings.Join(actions, ", ")}},
 		{"Clients", some(i.Clients, Client.String, MaxClients)},
 		{"Sender domains", some(i.From, func(s string) string { return s }, MaxFrom)},
 		{"Put into the hold queue", some(i.Held, func(h Held) string { return h.QueueID }, MaxHeld)},
@@ -38,14 +41,6 @@ func (i *Incident) Facts() []Fact {
 		all[6].Key = "Its hosts that failed"
 	}
 	return slices.DeleteFunc(all, func(f Fact) bool { return strings.Join(f.Values, "") == "" })
-}
-
-func (i *Incident) actions() []string {
-	all := counts(i.Done)
-	if i.Undone > 0 {
-		all = append(all, fmt.Sprintf("%d ended before the action", i.Undone))
-	}
-	return all
 }
 
 func (i *Incident) state() string {

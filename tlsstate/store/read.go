@@ -25,11 +25,10 @@ func (f *File) read() {
 
 // ask has a reader call fn, and waits no longer than limit.
 func ask[T any](f *File, limit time.Duration, fn func() (T, error)) (T, error) {
-	var v T
+	var v, late T
 	var err error
 	done := make(chan struct{})
 	timeout := time.After(limit)
-	var late T
 	select {
 	case <-f.ctx.Done():
 		return late, ErrClosed
