@@ -299,6 +299,7 @@ func (in *Instance) path(name string) string { return filepath.Join(in.dir, name
 func (in *Instance) run(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, append([]string{"-c", in.path("etc")}, args...)...)
 	cmd.Env = environment()
+	cmd.WaitDelay = time.Second // for a child that has the output
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
