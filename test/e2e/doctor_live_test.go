@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -79,16 +80,24 @@ func TestDoctorMendsPostfix(t *testing.T) {
 			}
 		})
 	}
+	lines, err := w.Log().Lines()
+	if twice := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "overriding earlier entry") }); twice >= 0 || err != nil {
+		t.Errorf("a process read two configurations as one, %v: %s", err, lines[max(twice, 0)])
+	}
 }
 
-// install has the instance run with a configuration of [world.onPort25].
+// install has the instance run with a configuration of [world.onPort25]. Its files come
+// by a rename: a process that is still at the reload before, and reads on while one is
+// written over, warns of each entry that changed. The postlogd of Postfix 3.5 then waits
+// for itself for ever, once ten other lines wait for it.
 func (w world) install(etc string) {
 	w.Helper()
 	for _, name := range []string{"main.cf", "master.cf"} {
 		text, err := os.ReadFile(filepath.Join(etc, name))
 		if err == nil {
 			text = []byte(strings.ReplaceAll(string(text), "127.0.0.1:25 ", w.Addr(0)+" "))
-			err = os.WriteFile(filepath.Join(w.Dir(), "etc", name), text, 0o644)
+			next := filepath.Join(etc, name+".next")
+			err = errors.Join(os.WriteFile(next, text, 0o644), os.Rename(next, filepath.Join(w.Dir(), "etc", name)))
 		}
 		if err != nil {
 			w.Fatal(err)
