@@ -185,8 +185,8 @@ func (w world) loseCertificate() (repair func()) {
 	file := filepath.Join(w.Dir(), "etc/tls/server.pem")
 	reload := func() {
 		w.Helper()
-		if out, err := exec.Command("postfix", "-c", filepath.Join(w.Dir(), "etc"), "reload").CombinedOutput(); err != nil {
-			w.Fatalf("postfix reload: %v: %s", err, out)
+		if err := w.Reload(limit(w.T)); err != nil {
+			w.Fatal(err)
 		}
 	}
 	if err := os.Rename(file, file+".gone"); err != nil {
