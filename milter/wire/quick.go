@@ -78,30 +78,21 @@ func (q *quickConn) Write(p []byte) (written int, err error) {
 // do tries until the call is done, and waits in between.
 func (c *call) do(name string, p []byte, wait func(once func(uintptr) bool) error) (int, error) {
 	c.buffer, c.errno = p, syscall.EBADF
-	err := wait(c.once)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // there is no other reason
-		err = fmt.Errorf("%s: %w: %w", name, net.ErrClosed, err)
-	}
-	switch {
-	case err != nil:
-	case c.errno == syscall.EBADF: // it was closed meanwhile
-		err = fmt.Errorf("%s: %w", name, net.ErrClosed)
-	case c.errno != 0:
-		err = os.NewSyscallError(name, c.errno)
-	}
-	if err != nil {
+	switch err := wait(c.once); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, err
+	case err != nil || c.errno == syscall.EBADF: // there is no other reason
+		return 0, fmt.Errorf("%s: %w", name, net.ErrClosed)
+	case c.errno != 0:
+		return 0, os.NewSyscallError(name, c.errno)
 	}
 	return c.n, nil
 }
 
-// try is not done where the call would have to wait.
+// try is not done where the call would have to wait. What does not wait is not interrupted.
 func (c *call) try(fd uintptr) (done bool) {
-	for {
-		n, _, errno := syscall.RawSyscall6(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.buffer))), uintptr(len(c.buffer)),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if c.n, c.errno = int(n), errno; errno != syscall.EINTR {
-			return errno != syscall.EAGAIN
-		}
-	}
+	n, _, errno := syscall.RawSyscall6(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.buffer))), uintptr(len(c.buffer)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	c.n, c.errno = int(n), errno
+	return errno != syscall.EAGAIN
 }

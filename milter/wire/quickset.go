@@ -17,6 +17,7 @@ import (
 type set struct {
 	*os.File
 	raw syscall.RawConn
+	fd  uintptr
 }
 
 func newSet() (*set, error) {
@@ -28,7 +29,7 @@ func newSet() (*set, error) {
 	_, _, _ = syscall.RawSyscall(unix.SYS_FCNTL, fd, unix.F_SETFL, unix.O_NONBLOCK)
 	f := os.NewFile(fd, "")
 	raw, err := polled(f)
-	return &set{f, raw}, err
+	return &set{f, raw, fd}, err
 }
 
 // polled returns the raw connection of a file that Go's poller waits for. It closes one
@@ -43,14 +44,11 @@ func polled(f *os.File) (syscall.RawConn, error) {
 // add puts a socket into the set, until that is closed.
 func (s *set) add(socket uintptr) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN}
-	var errno syscall.Errno
-	err := s.raw.Control(func(set uintptr) {
-		_, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_CTL, set, unix.EPOLL_CTL_ADD, socket, uintptr(unsafe.Pointer(&event)), 0, 0)
-	})
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, s.fd, unix.EPOLL_CTL_ADD, socket, uintptr(unsafe.Pointer(&event)), 0, 0)
 	if errno != 0 {
-		err = os.NewSyscallError("epoll_ctl", errno)
+		return os.NewSyscallError("epoll_ctl", errno)
 	}
-	return err
+	return nil
 }
 
 // sets are what connections that have ended leave to the next: making one takes four

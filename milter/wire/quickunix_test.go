@@ -191,3 +191,14 @@ func TestCloseWhileReading(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCallOfNoSocket: a call that is ended without a try, by whatever it waited for, is
+// one on a closed connection.
+func TestCallOfNoSocket(t *testing.T) {
+	for _, end := range []error{nil, os.ErrClosed} {
+		var c call
+		if n, err := c.do("read", nil, func(func(uintptr) bool) error { return end }); n != 0 || !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+}
