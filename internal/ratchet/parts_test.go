@@ -83,7 +83,7 @@ func TestCertify(t *testing.T) {
 	}
 }
 
-// TestObservedOperations: a decision every hundredth of a second and its loads,
+// TestObservedOperations: a decision every tenth of a second and its loads,
 // every change.
 func TestObservedOperations(t *testing.T) {
 	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), nil)
@@ -101,7 +101,7 @@ func TestObservedOperations(t *testing.T) {
 	s.Peer.Address = tlsstate.Identity{Kind: tlsstate.Address, Name: "192.0.2.10"}
 	for range 35 {
 		r.Decide(&s)
-		s.At = s.At.Add(4 * time.Millisecond)
+		s.At = s.At.Add(40 * time.Millisecond)
 	}
 	d := r.Decide(&s)
 	if r.Learn(&s, &d); seen != [3]int{Deciding: 15, Loading: 15, Learning: 1} {

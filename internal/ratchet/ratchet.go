@@ -71,7 +71,7 @@ type Options struct {
 	// Senders proves senders; nil makes no identities of senders.
 	Senders Senders
 	// Observe, if not nil, is called with the time that some operations took:
-	// a decision and its loads every hundredth of a second at most, and every
+	// a decision and its loads ten times a second at most, and every
 	// change. It is on the mail path and must not block.
 	Observe func(Operation, time.Duration)
 	// Log is where failures go. Required.
@@ -93,7 +93,7 @@ const (
 
 // timedEvery is how long no second decision is timed, in milliseconds: timing one
 // takes half as long as doing it.
-const timedEvery = 10
+const timedEvery = 100
 
 // Plain reports whether a listener is known to offer no STARTTLS.
 func (o *Options) Plain(id tlsstate.Identity) bool { return slices.Contains(o.PlainListeners, id.Name) }
