@@ -15,7 +15,8 @@ type Message struct {
 	First string
 
 	door *Door
-	// exempt: First is an exempt recipient. learned, emitted: what was done.
+	// exempt: the message is to be refused, but First is an exempt recipient. learned,
+	// emitted: what was done.
 	exempt, learned, emitted bool
 }
 
@@ -54,7 +55,7 @@ func (m *Message) Marks() bool {
 // refuses it; "" for none. A message without a sender is neither learned nor
 // refused before its end: callouts, which end before it, pass and teach nothing.
 func (m *Message) Recipient(rcpt, queueID string) (reply string) {
-	exempt := m.ExemptRecipients.Has(rcpt)
+	exempt := m.Refuses() && m.ExemptRecipients.Has(rcpt)
 	if m.First == "" {
 		m.First, m.exempt = rcpt, exempt
 	}

@@ -57,5 +57,5 @@ func (c *Connections) See(client *inbound.Client, port string) {
 
 // Has reports whether the connection was seen.
 func (c *Connections) Has(client *inbound.Client, port string) bool {
-	return c.seen.Len() > 0 && c.seen.Contains(connectionOf(client, port))
+	return c.noted.Load() > 0 && c.seen.Contains(connectionOf(client, port))
 }
