@@ -122,7 +122,7 @@ func (s *mailServers) measure(ctx context.Context, o *options, kilobytes int) (m
 		atOnce = append(atOnce, o.sessions)
 	}
 	for _, n := range atOnce {
-		all, err := s.costs(ctx, o.shortRounds(), costTurns, s.load(n, n*mailsASession, kilobytes))
+		all, err := s.costs(ctx, 2*o.shortRounds(), costTurns, s.load(n, n*mailsASession, kilobytes))
 		if err != nil {
 			return m, err
 		}
