@@ -10,7 +10,7 @@ import (
 	"tlsratchet/internal/inbound"
 )
 
-// Connections are the clients' connections that the milter sees, the last 8,192:
+// Connections are the clients' connections that the milter sees, the last 4,096 at least:
 // where both doors are in use, their messages are the milter's. smtpd(8) calls
 // milters for MAIL before it asks for a recipient.
 type Connections struct {

@@ -23,7 +23,8 @@ func DefaultLimits() DeskLimits {
 // Config is what a [Server] is made of.
 type Config struct {
 	// Backend makes the callbacks of one connection, for all of its messages,
-	// which end at MAIL, RCPT or the end of message. It must not panic. Required.
+	// which end at MAIL, RCPT or the end of message. Abort may come before the first. It
+	// must not panic. Required.
 	Backend func() milter.Milter
 	// Actions, Protocol and SymList are what is negotiated. To Protocol
 	// OptNoUnknown is added, for go-milter can't take that command. The macros

@@ -107,7 +107,8 @@ func (c *conn) advance() bool {
 
 // start begins with a client.
 func (c *conn) start(raw net.Conn) {
-	c.Asker, c.callbacks.Milter = c.srv.begin(raw), c.srv.config.Backend()
+	c.Asker = c.srv.begin(raw)
+	c.callbacks.Milter = c.srv.config.Backend() // if it panics, Close has the client
 	c.greeted, c.macros = false, c.macros[:0]
 }
 

@@ -197,6 +197,34 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// TestBackendPanics: nobody waits for a backend that could not be made.
+func TestBackendPanics(t *testing.T) {
+	std := &lines{}
+	log.SetOutput(LogWriter(std.logger()))
+	defer log.SetOutput(os.Stderr)
+	made := 0
+	d := start(t, filter{}, func(c *Config) {
+		c.Backend = func() milter.Milter {
+			if made++; made == 2 { // in the session of the client before
+				panic("boom")
+			}
+			return filter{}
+		}
+	})
+	d.healthy(t)
+	until(t, "idle", func() bool {
+		d.idle.mu.Lock()
+		defer d.idle.mu.Unlock()
+		return len(d.idle.unused) == 1
+	})
+	c := d.raw(t)
+	defer c.Close()
+	if all, err := io.ReadAll(c); len(all) != 0 || err != nil {
+		t.Errorf("%q, %v", all, err)
+	}
+	d.healthy(t)
+}
+
 // say writes and reads one reply, if one is due.
 func say(t *testing.T, c net.Conn, reply bool, p []byte) []byte {
 	t.Helper()
