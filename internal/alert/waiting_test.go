@@ -259,9 +259,9 @@ func TestRepeatsWhatIsOpen(t *testing.T) {
 	})
 }
 
-// TestRepeatHeedsRetryAfter: an Alertmanager that names a time is left alone for a while,
-// after a restart too, but not so long that what is open expires there.
-func TestRepeatHeedsRetryAfter(t *testing.T) {
+// TestRepeatsAllTheSame: an Alertmanager that names a time has its next turn, so that what
+// is open does not expire there.
+func TestRepeatsAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, file := &recorder{err: temporary{errDown, 10 * time.Minute}}, &disk{}
 		d := to(r, Info)
@@ -269,8 +269,8 @@ func TestRepeatHeedsRetryAfter(t *testing.T) {
 		a := start(Options{Save: file.save, Open: func() []incident.Incident { return []incident.Incident{numbered(1), numbered(2)} }}, d)
 		time.Sleep(repeatEvery + 5*time.Minute)
 		synctest.Wait()
-		if n := len(r.repeats); n != 3 {
-			t.Errorf("sent %d times within five minutes, want 3", n)
+		if n := len(r.repeats); n != 6 {
+			t.Errorf("sent %d times in six minutes", n)
 		}
 		if s := file.read(t); len(s.NotBefore) != 1 {
 			t.Errorf("saved %+v", s)
@@ -279,7 +279,7 @@ func TestRepeatHeedsRetryAfter(t *testing.T) {
 		a.Change(incident.Change{What: incident.Pinned, At: noon, Identity: stripped().Identity})
 		time.Sleep(repeatEvery + 30*time.Second)
 		synctest.Wait()
-		if n, got := len(r.repeats), r.sent(); n != 4 || got != "pinned" {
+		if n, got := len(r.repeats), r.sent(); n != 7 || got != "pinned" {
 			t.Errorf("then sent %d times, and %q", n, got)
 		}
 		closeAlerts(t, a)

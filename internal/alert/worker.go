@@ -21,9 +21,9 @@ const (
 	// repeatEvery is how often a destination that repeats is sent what is open: as
 	// Prometheus does it.
 	repeatEvery = time.Minute
-	// maxUnrepeated is for how long such a destination can ask to be left alone: two
-	// tries are left until what is open [expires] there.
-	maxUnrepeated = 90 * time.Second
+	// maxUnrepeated is for how long such a destination can ask to be left alone. Its
+	// next turn comes all the same: three are all until what is open [expires] there.
+	maxUnrepeated = repeatEvery / 2
 )
 
 // box is what waits for the destination of a name, and what happened to the rest.
