@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -52,7 +53,7 @@ func PermissionOf(ctx context.Context, dirs []string) Permission {
 		levels := r.levels()
 		for _, where := range slices.Sorted(maps.Keys(levels)) { // the same reason each time
 			if why := objection(levels[where]); why != "" && p.Allowed {
-				p.Allowed, p.Reason = false, fmt.Sprintf("%s in %s is %s: %s", where, dir, levels[where], why)
+				p.Allowed, p.Reason = false, fmt.Sprintf("%s in %s is %s: %s", where, dir, cmp.Or(levels[where], "empty"), why)
 			}
 		}
 	}
