@@ -162,13 +162,15 @@ func (d *daemon) holding() holding {
 	return holding{n, len(files)}
 }
 
-// clean waits until nothing is left of the hundreds that came since before.
+// clean waits until nothing is left of the hundreds that came since before, but what is
+// kept for the next: see package wire.
 func (d *daemon) clean(before holding) {
 	d.t.Helper()
-	const own = 3 // that it may have begun since
-	d.until(fmt.Sprintf("%+v again", before), func() bool {
+	const own, idle, sets = 3, 16, 64 // own may have begun since
+	want := holding{before.goroutines + own + idle, before.descriptors + own + sets}
+	d.until(fmt.Sprintf("at most %+v", want), func() bool {
 		now := d.holding()
-		return now.goroutines <= before.goroutines+own && now.descriptors <= before.descriptors+own
+		return now.goroutines <= want.goroutines && now.descriptors <= want.descriptors
 	})
 }
 
