@@ -22,10 +22,13 @@ func (l *lockedLog) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-func (l *lockedLog) text() string {
+func (l *lockedLog) text() string { return l.after(0) }
+
+// after returns what follows the first n bytes.
+func (l *lockedLog) after(n int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	return string(l.b.Bytes()[n:])
 }
 
 // eventually waits for a condition.
