@@ -44,6 +44,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		if i%2 == 1 {
 			text = strings.Replace(trust, "header = \"all\"", "header = \"downgrade\"", 1) + "stripped = \"tempfail\"\n"
 		}
+		text += "[outbound]\nlisten = []\n" // postconf(1) takes a second where this machine has no main.cf
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
