@@ -264,7 +264,7 @@ func (d *Daemon) started() {
 			open[o.name] = append(open[o.name], l.Addr().String())
 		}
 	}
-	d.log.Info("serving", "version", d.version, "listen", open[milterDoor], "policy_service", open[policyDoor], "history", cfg.History,
+	d.log.Info("serving", "version", d.version, "listen", open[milterDoor], "policy_service", open[policyDoor], "outbound", open[outboundDoor], "history", cfg.History,
 		"identities", d.histories.Len(), "stripped", cfg.Policy.Stripped.String(), "pin_after_days", cfg.Policy.PinAfterDays)
 	d.notify.ready()
 }

@@ -234,13 +234,14 @@ func TestServingLine(t *testing.T) {
 	cfg := testConfig(t)
 	socket := cfg.Listen[0].Address
 	cfg.PolicyService.Listen = []wire.Spec{{Network: wire.NetworkUnix, Address: socket + ".ask"}}
+	cfg.Outbound.Listen, cfg.Outbound.Log = []wire.Spec{{Network: wire.NetworkUnix, Address: socket + ".out"}}, config.Off
 	log, done, ended := make(lines, 1000), make(chan struct{}), make(chan error, 1)
 	d, err := New(cfg, "test", log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { ended <- d.Run(t.Context(), done) }()
-	want := " listen=[" + socket + "] policy_service=[" + socket + ".ask] "
+	want := " listen=[" + socket + "] policy_service=[" + socket + ".ask] outbound=[" + socket + ".out] "
 	if line := log.until(t, "msg=serving"); !strings.Contains(line, want) {
 		t.Errorf("%s: want %s", line, want)
 	}

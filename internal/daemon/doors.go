@@ -35,8 +35,8 @@ type door struct {
 	listeners []net.Listener // that were open at the start
 }
 
-// The names of the doors that Postfix asks about incoming mail.
-const milterDoor, policyDoor = "milter", "policy service"
+// The names of the doors that Postfix asks.
+const milterDoor, policyDoor, outboundDoor = "milter", "policy service", "outbound listener"
 
 // httpDoor serves HTTP.
 func httpDoor(name string, server *http.Server, where wire.Spec, look wire.ListenOptions) *door {

@@ -87,7 +87,7 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	d.closers = append(d.closers, func() error { s.write(); return nil })
 	where = slices.DeleteFunc(where, func(l wire.Spec) bool { return l.Network == wire.NetworkSystemd })
 	return d.add(&door{
-		name: "outbound listener", where: where, look: d.look, listeners: passed,
+		name: outboundDoor, where: where, look: d.look, listeners: passed,
 		serve: func(l ...net.Listener) error { <-s.permitted; return s.server.Serve(l...) },
 		stop:  s.server.Shutdown,
 	})
