@@ -20,10 +20,9 @@ type Message struct {
 	exempt, learned, emitted bool
 }
 
-// Judge makes m a new message of a session, and judges it. from is the
+// Judge makes m, the zero value, a message of a session, and judges it. from is the
 // sender's address.
 func (m *Message) Judge(d *Door, s *ratchet.Session, from string) {
-	*m = Message{}
 	m.door, m.Options, m.Session = d, d.options.Load(), *s
 	m.Session.At, m.Session.From = d.Now(), from
 	m.Decision = d.Deps.Judge.Decide(&m.Session)

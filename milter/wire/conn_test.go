@@ -370,8 +370,8 @@ func nextClient(t *testing.T, keep func([]byte) bool, in []byte, next, want stri
 		t.Errorf("go-milter got %s, want %s", got, want)
 	}
 	for i, tp := range tapes {
-		said := []string{"M", next}[i]
-		if answers := bytes.Count(bytes.Join(tp.writes, nil), frame('a', "")); answers != strings.Count(said, "M") {
+		sent := []string{"M", next}[i]
+		if answers := bytes.Count(bytes.Join(tp.writes, nil), frame('a', "")); answers != strings.Count(sent, "M") {
 			t.Errorf("client %d has %d answers", i, answers)
 		}
 	}
