@@ -77,6 +77,9 @@ func (r *request) read(in *bufio.Reader) error {
 	}
 	at := 0 // how much of lines is this request's
 	for n := 0; ; n++ {
+		same := r.same(in, at)
+		at += len(same)
+		n += bytes.Count(same, []byte{'\n'})
 		line, err := in.ReadSlice('\n')
 		if err != nil {
 			if errors.Is(err, bufio.ErrBufferFull) {
@@ -90,15 +93,36 @@ func (r *request) read(in *bufio.Reader) error {
 			}
 			return nil
 		}
-		if !bytes.HasPrefix(r.lines[at:], line) {
-			name, value, found := bytes.Cut(line[:len(line)-1], []byte{'='})
-			if size := at + len(line) - n - 1; !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
-				return fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
-			}
-			r.replace(at, line, name, value)
+		name, value, found := bytes.Cut(line[:len(line)-1], []byte{'='})
+		if size := at + len(line) - n - 1; !found || len(name) == 0 || size > maxRequest || n >= maxAttributes {
+			return fmt.Errorf("%w: line %d, %d bytes so far", errRefused, n+1, size)
 		}
+		r.replace(at, line, name, value)
 		at += len(line)
 	}
+}
+
+// same takes the lines that are here and were in the request before at this place, and
+// returns them.
+func (r *request) same(in *bufio.Reader, at int) []byte {
+	here, _ := in.Peek(in.Buffered()) // which never is too much
+	here = here[:common(here, r.lines[at:])]
+	here = here[:bytes.LastIndexByte(here, '\n')+1]
+	_, _ = in.Discard(len(here))
+	return here
+}
+
+// common returns how many bytes two texts have in common at their beginning.
+func common(a, b []byte) int {
+	const step = 32 // at once
+	at, n := 0, min(len(a), len(b))
+	for at+step <= n && bytes.Equal(a[at:at+step], b[at:at+step]) {
+		at += step
+	}
+	for at < n && a[at] == b[at] {
+		at++
+	}
+	return at
 }
 
 // replace puts a line in the place of the one that was there in the request before.
