@@ -73,6 +73,9 @@ var show = strings.NewReplacer("\x01", "@", "\x02", "!", "\x03", "%", "\x04", ":
 
 // dequoted returns an address in which only what has a meaning looks like it.
 func dequoted(address string) string {
+	if !strings.ContainsAny(address, `"\`) {
+		return address
+	}
 	plain, quoted := make([]byte, 0, len(address)), false
 	for i := 0; i < len(address); i++ {
 		hidden := quoted
@@ -102,7 +105,7 @@ func rewritten(path string) string {
 	if _, member, ok := strings.Cut(path, ":"); ok {
 		path = member
 	}
-	for _, path := range [...]string{path, show.Replace(path)} {
+	for range 2 {
 		if strings.Contains(path, "@") {
 			return path
 		}
@@ -112,6 +115,7 @@ func rewritten(path string) string {
 		if at := strings.LastIndexByte(path, '%'); at >= 0 {
 			return path[:at] + "@" + path[at+1:]
 		}
+		path = show.Replace(path)
 	}
 	return path
 }
