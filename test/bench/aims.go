@@ -73,12 +73,12 @@ func (c costing) aims(kilobytes int) (all []aim) {
 	}{{nameOurs, nameGo, 0.9}, {nameOursPolicy, nameIdlePolicy, 0.5}} {
 		ours, what := c.of(one.name), fmt.Sprintf("added processor time of %s, %d KB, %d at once", one.name, kilobytes, c.sessions)
 		if libmilter != nil {
-			got := share(ours.Above(none, measure.System).Median, libmilter.Above(none, measure.System).Median)
+			got := share(ours.Above(none, measure.System).Middle, libmilter.Above(none, measure.System).Middle)
 			all = append(all, within(what+": to "+nameC, fmt.Sprintf("at most %.1f", one.most), got, 0, ours.Excess(none, one.most, libmilter, measure.System)))
 		}
 		if idle := c.of(one.idle); idle != nil {
 			more := ours.Above(idle, measure.System)
-			all = append(all, within(what+": above "+one.idle, "at most 10 µs", fmt.Sprintf("%.0f µs", more.Median*1e6), 10e-6, more))
+			all = append(all, within(what+": above "+one.idle, "at most 10 µs", fmt.Sprintf("%.0f µs", more.Middle*1e6), 10e-6, more))
 		}
 	}
 	return all

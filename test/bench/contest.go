@@ -238,10 +238,12 @@ const starting = 2
 // makes it a hundredth faster or slower. It waits until the old ones have ended: mail
 // that one of them was given would be tried again a minute later.
 func (c contest) renew(ctx context.Context) error {
+	var done []int
 	for _, one := range c {
-		if one.master == 0 {
+		if one.master == 0 || slices.Contains(done, one.master) {
 			continue
 		}
+		done = append(done, one.master)
 		old := childrenOf(one.master)
 		if err := syscall.Kill(one.master, syscall.SIGHUP); err != nil { // as postfix reload does
 			return fmt.Errorf("%s: reload: %w", one.name, err)

@@ -24,11 +24,10 @@ const (
 	sources = 256
 )
 
-// mailServers are the contestants, each with a Postfix of its own, all else the
-// same.
+// mailServers are the contestants, each behind a listener of the same Postfix.
 type mailServers struct {
 	contest
-	postfix []*posttest.Instance
+	postfix *posttest.Instance
 }
 
 // mailContest are the contestants of mail through Postfix, not started. Two of
@@ -48,59 +47,63 @@ func (o *options) mailContest() contest {
 // what milters cost. Close it in any case.
 func newMailServers(ctx context.Context, o *options, dir string) (*mailServers, error) {
 	s := &mailServers{contest: o.mailContest()}
+	options := posttest.Options{Main: []string{
+		"virtual_transport = discard:",
+		"in_flow_delay = 0", // would sleep where the queue grows
+		"max_use = 1000000", // a new process in the middle of a turn would be in its figures
+		"max_idle = 1h",
+		"milter_default_action = tempfail", // a milter that fails must be seen
+	}}
 	for i, one := range s.contest {
-		if err := s.start(ctx, one, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+		options.Listeners = append(options.Listeners, posttest.Listener{Options: []string{one.asked(placeOf(dir, i))}})
+	}
+	in, err := posttest.New(filepath.Join(dir, "postfix"), options)
+	if err != nil {
+		return s, err
+	}
+	s.postfix = in
+	for i, one := range s.contest {
+		if err := s.begin(ctx, one, placeOf(dir, i), in.Addr(i)); err != nil {
 			return s, fmt.Errorf("%s: %w", one.name, err)
 		}
 	}
-	return s, nil
-}
-
-// start starts one contestant and its Postfix.
-func (s *mailServers) start(ctx context.Context, one *contestant, dir string) error {
-	in, err := posttest.New(filepath.Join(dir, "postfix"), one.mailOptions(dir))
-	if err != nil {
-		return err
-	}
-	s.postfix = append(s.postfix, in)
-	_, port, err := net.SplitHostPort(in.Addr(0))
-	if err != nil {
-		return err
-	}
-	if err := one.begin(ctx, dir, local(sources, port)); err != nil {
-		return err
-	}
 	if err := in.Start(ctx); err != nil {
-		return err
+		return s, err
 	}
-	one.master, err = in.Master()
-	return err
+	master, err := in.Master()
+	for _, one := range s.contest {
+		one.master = master
+	}
+	return s, err
 }
 
-func (c *contestant) mailOptions(dir string) posttest.Options {
-	listener := "smtpd_milters="
+// placeOf is a contestant's folder.
+func placeOf(dir string, i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
+
+// begin starts one contestant, for the mail that comes to an address.
+func (s *mailServers) begin(ctx context.Context, one *contestant, dir, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	return one.begin(ctx, dir, local(sources, port))
+}
+
+// asked is the setting of a listener that has Postfix ask a contestant.
+func (c *contestant) asked(dir string) string {
 	switch {
 	case c.policy:
-		listener = "smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, policySocket)
+		return "smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,unix:" + filepath.Join(dir, policySocket)
 	case c.start != nil:
-		listener += "unix:" + filepath.Join(dir, serveSocket)
+		return "smtpd_milters=unix:" + filepath.Join(dir, serveSocket)
 	}
-	return posttest.Options{
-		Listeners: []posttest.Listener{{Options: []string{listener}}},
-		Main: []string{
-			"virtual_transport = discard:",
-			"in_flow_delay = 0", // would sleep where the queue grows
-			"max_use = 1000000", // a new process in the middle of a turn would be in its figures
-			"max_idle = 1h",
-			"milter_default_action = tempfail", // a milter that fails must be seen
-		},
-	}
+	return "smtpd_milters="
 }
 
 func (s *mailServers) close() error {
 	err := s.contest.close()
-	for _, in := range s.postfix {
-		err = errors.Join(in.Close(), err)
+	if s.postfix != nil {
+		err = errors.Join(s.postfix.Close(), err)
 	}
 	return err
 }
@@ -146,17 +149,17 @@ func (s *mailServers) load(sessions, messages, kilobytes int) func(context.Conte
 		from = append(from, c.Addr)
 	}
 	var all []load.SMTP
-	for _, in := range s.postfix {
-		config := in.ClientTLS()
+	for i := range s.contest {
+		config := s.postfix.ClientTLS()
 		config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 		all = append(all, load.SMTP{
 			Shape:  load.Shape{Sessions: sessions, Length: mailsASession, Messages: messages},
-			Server: in.Addr(0), Sources: from, TLS: config, Mail: smtpMail(kilobytes),
+			Server: s.postfix.Addr(i), Sources: from, TLS: config, Mail: smtpMail(kilobytes),
 		})
 	}
 	return func(ctx context.Context, i int) (measure.Run, error) {
 		r, err := all[i].Run(ctx)
-		return r, errors.Join(err, drained(ctx, s.postfix[i]))
+		return r, errors.Join(err, drained(ctx, s.postfix))
 	}
 }
 

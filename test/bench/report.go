@@ -89,8 +89,8 @@ How to read it: the load generator, Postfix and the milters share these cores,
 so messages a second say more of the machine than of a milter. **The ratios
 count.** The contestants take turns, %d rounds (more where turns are short) after
 one that doesn't count, forwards and backwards by turns; figures are medians over the
-rounds, with the range in brackets, and a ratio is the median of the rounds' own ratios.
-1.05 is 5 %% more messages a second than that other one; of a p99, less is better.
+rounds, with the range in brackets. Ratios and differences are taken in each round, and
+their middle is that of the means of all pairs (Hodges and Lehmann). 1.05 is 5 %% more messages a second than that other one; of a p99, less is better.
 An aim is open where the noise is larger than what is missing. Through Postfix no rate
 is an aim: a milter that does nothing costs a tenth of it, so that the rate would
 judge the protocol. What a message costs is the aim there.
@@ -145,9 +145,9 @@ milter's own processor time for a message, the kernel's work for it included.
 
 const mailWords = `%d SMTP sessions at once, STARTTLS with resumed sessions, %d messages each, from
 %d addresses, into a private Postfix whose queue is in memory: on a disk its
-fsync would hide the milters. Each contestant has a Postfix of its own, all else the
-same; mail goes to discard(8), and each turn begins with an empty queue. The time of a
-message runs from MAIL to the last 250. Both cores are busy all the time, so
+fsync would hide the milters. Each contestant has a listener of its own with smtpd(8)
+processes of its own, and shares all others; mail goes to discard(8), and each turn begins
+with an empty queue. The time of a message runs from MAIL to the last 250. Both cores are busy all the time, so
 that a rate is processor time, Postfix's own work for a milter included: it
 negotiates for each session, and hands the milter on to cleanup(8) with each
 message, whatever the milter does.
@@ -189,8 +189,8 @@ const costWords = `What a message costs the whole system: the processor time of 
 and of the milter or policy service, until the queue is empty. A turn has so many sessions
 at once as stands above a table, with %d messages each, and lasts milliseconds, so that a
 machine that slows down is as slow for the next contestant. A round has %d turns of each, of
-which the quarter counts that cost least: other work on the machine makes a turn dearer, and
-never cheaper. Each round has new processes of Postfix. What is above no milter is the median
+which the half counts that cost least: other work on the machine makes a turn dearer, and
+never cheaper. Each round has new processes of Postfix. What is above no milter is the middle
 of the %d rounds' differences, with the range that holds the true one in 19 of 20 cases. The
 second ones of a kind show what the method gets wrong: between no milter and no
 milter there is nothing. The do-nothing ones show what the protocol costs by itself. Context
@@ -202,12 +202,12 @@ count and no time. What was tried to lower ours: [decisions/wake-ups.md](decisio
 // table writes what each one adds to a message's processor time.
 func (c costing) table(b *bytes.Buffer) {
 	none := c.of(nameNone)
-	whole := c.of(nameC).Above(none, measure.System).Median
+	whole := c.of(nameC).Above(none, measure.System).Middle
 	fmt.Fprintf(b, "%d sessions at once:\n\n", c.sessions)
 	t := measure.Table{Head: []string{"", "processor time a message", "its own process", "above no milter", "of the C milter's", "context switches"}}
 	for _, e := range c.standings {
 		above := e.Above(none, measure.System)
-		t.Add(e.name, measure.Wait(e.Median(measure.System)), cpu(e.Median(measure.CPU)), span(above), share(above.Median, whole),
+		t.Add(e.name, measure.Wait(e.Median(measure.System)), cpu(e.Median(measure.CPU)), span(above), share(above.Middle, whole),
 			fmt.Sprintf("%.1f", e.Median(measure.Switches)))
 	}
 	_ = t.Write(b)
@@ -215,7 +215,7 @@ func (c costing) table(b *bytes.Buffer) {
 
 // span is a processor time with its range.
 func span(e measure.Estimate) string {
-	return fmt.Sprintf("%.0f µs (%.0f to %.0f)", e.Median*1e6, e.Low*1e6, e.High*1e6)
+	return fmt.Sprintf("%.0f µs (%.0f to %.0f)", e.Middle*1e6, e.Low*1e6, e.High*1e6)
 }
 
 // share is a part of a whole, in words; there may be no whole.

@@ -21,7 +21,7 @@ goroutine, as the daemon does, and replay uses both cores.
 const sendingCosts = `
 What a delivery costs: the processor time of all of Postfix and of tlsratchet, which learns
 from it too, by short turns as for mail that is received. A turn has %d messages; a round has
-%d turns of each, of which the cheapest quarter counts, and there are %d rounds. The log is
+%d turns of each, of which the cheapest half counts, and there are %d rounds. The log is
 read a while after it is written: what tlsratchet works between its turns is added to its deliveries.
 The rate that follows is that of a machine without a pause, on which a delivery without
 the table takes all cores for as long as its rate says, receiver and all.
@@ -63,7 +63,7 @@ func (s *sending) aims() []aim {
 	}
 	rate := s.deliveries.of(nameTable).Ratios(s.deliveries.of(nameNoTable), measure.Rate)
 	delivered := atLeast("delivery rate with the table to none", 0.98, rate.Low)
-	delivered.got, delivered.open = measure.Ratio(rate.Median), rate.Low < 0.98 && rate.High >= 0.98
+	delivered.got, delivered.open = measure.Ratio(rate.Middle), rate.Low < 0.98 && rate.High >= 0.98
 	lookups := s.lookups.of(namePostmap).Median(measure.Rate)
 	return []aim{
 		delivered,
@@ -80,6 +80,6 @@ func (s *sending) byWork() aim {
 	added := s.costs.of(nameTable).Above(s.costs.of(nameNoTable), measure.System)
 	whole := float64(runtime.NumCPU()) / s.deliveries.of(nameNoTable).Median(measure.Rate) // seconds of the cores for a delivery
 	rate := func(more float64) float64 { return whole / (whole + more) }
-	got := fmt.Sprintf("%.3f (%.3f to %.3f)", rate(added.Median), rate(added.High), rate(added.Low))
+	got := fmt.Sprintf("%.3f (%.3f to %.3f)", rate(added.Middle), rate(added.High), rate(added.Low))
 	return within("the same by the processor time of a delivery", fmt.Sprintf("at least %.2f", least), got, whole/least-whole, added)
 }
