@@ -45,11 +45,7 @@ func newBreaker(cfg *config.Config, selfCheck func() (bool, time.Time), emit fun
 	o := cfg.Breaker
 	o.SelfCheck, o.Changed = selfCheck, func(ratchet.Answer) { k.changed() }
 	k.Breaker = ratchet.NewBreaker(o)
-	var s ratchet.BreakerState
-	if err := k.state.Read(&s); err != nil {
-		log.Warn("could not read the breaker's state; it starts armed", "error", err)
-		return k
-	}
+	s := restore[ratchet.BreakerState](k.state, "could not read the breaker's state; it starts armed", log)
 	k.Restore(s)
 	if k.atStart = s.Answer; k.atStart != ratchet.Armed {
 		k.last.answer = ratchet.Excused // none: what holds now is reported at once

@@ -35,10 +35,7 @@ const (
 // alertState reads the alerts' state of the last run. Without a self-check, what
 // it had found is left out: nobody would report its end.
 func alertState(file statefile.File, checks bool, log *slog.Logger) (s alert.State) {
-	if err := file.Read(&s); err != nil {
-		log.Warn("could not read the alert state; alerts may repeat", "error", err)
-		return alert.State{}
-	}
+	s = restore[alert.State](file, "could not read the alert state; alerts may repeat or be lost", log)
 	s.Matters = slices.DeleteFunc(s.Matters, func(m alert.Matter) bool {
 		return m.Message == nil || !checks && strings.HasPrefix(m.Message.Key, ownKeys)
 	})

@@ -82,7 +82,9 @@ func (d *Daemon) addSending(cfg *config.Config, passed []net.Listener) error {
 	if cfg.Outbound.Log != config.Off {
 		s.follower.Source = cfg.Outbound.Log
 	}
-	s.restore()
+	state := restore[sendingState](s.state, "could not read the outbound state; it starts empty", d.log)
+	s.out.Restore(state.State)
+	s.follower.Begin(state.Cursor)
 	d.sending = s
 	d.closers = append(d.closers, func() error { s.write(); return nil })
 	where = slices.DeleteFunc(where, func(l wire.Spec) bool { return l.Network == wire.NetworkSystemd })
@@ -125,17 +127,6 @@ func (s *sending) permit(ctx context.Context) {
 func wantsHold(cfg *config.Config) bool {
 	return cfg.Outbound.Action == config.Hold ||
 		slices.ContainsFunc(cfg.Sends, func(r tlsstate.Row) bool { return r.Action != nil && *r.Action == tlsstate.Tempfail })
-}
-
-// restore continues where the last run ended.
-func (s *sending) restore() {
-	var state sendingState
-	if err := s.state.Read(&state); err != nil {
-		s.log.Error("could not read the outbound state; it starts empty", "error", err)
-		state = sendingState{}
-	}
-	s.out.Restore(state.State)
-	s.follower.Begin(state.Cursor)
 }
 
 // run follows until ctx ends. Postfix's settings come first, which may take

@@ -142,3 +142,15 @@ func stateFile(cfg *config.Config, name string) statefile.File {
 	}
 	return statefile.At(filepath.Join(folder, name))
 }
+
+// restore reads a state file. One that can't be read is set aside, for the next write
+// replaces it; what that means is logged, and nothing is restored.
+func restore[T any](file statefile.File, meaning string, log *slog.Logger) (v T) {
+	cause := file.Read(&v)
+	if cause == nil {
+		return v
+	}
+	aside, removed, err := file.SetAside(time.Now(), nil)
+	log.Error(meaning, "renamed", aside, "removed", removed, "error", errors.Join(cause, err))
+	return *new(T)
+}

@@ -67,10 +67,13 @@ func (b *Book) read() (damaged []error, err error) {
 // setAside renames a file with damaged lines, so that nothing of it is overwritten.
 func (b *Book) setAside(damaged []error) error {
 	aside, removed, err := b.o.File.SetAside(time.Now(), nil)
+	if err != nil {
+		return errors.Join(damaged[0], err)
+	}
 	b.ledger.changes++ // what is left is to be written
 	b.o.Log.Error("damaged lines in the file of incidents; the file is renamed, and the intact lines go into a new one",
-		"renamed", aside, "removed", removed, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", errors.Join(damaged[0], err))
-	return err
+		"renamed", aside, "removed", removed, "damaged", len(damaged), "incidents", len(b.ledger.all), "error", damaged[0])
+	return nil
 }
 
 const (

@@ -33,12 +33,17 @@ func (f File) SetAside(now time.Time, isNeeded func(name string) bool) (aside st
 	if err = os.Link(f.path, aside); err != nil {
 		err = os.Rename(f.path, aside)
 	}
-	for err == nil && len(before) >= asideKept {
-		first := max(slices.IndexFunc(before, func(name string) bool { return isNeeded == nil || !isNeeded(name) }), 0)
-		_ = os.Remove(before[first])
-		removed, before = append(removed, before[first]), slices.Delete(before, first, first+1)
+	if err != nil {
+		return "", nil, err
 	}
-	return aside, removed, err
+	for len(before) >= asideKept {
+		first := max(slices.IndexFunc(before, func(name string) bool { return isNeeded == nil || !isNeeded(name) }), 0)
+		if os.Remove(before[first]) == nil {
+			removed = append(removed, before[first])
+		}
+		before = slices.Delete(before, first, first+1)
+	}
+	return aside, removed, nil
 }
 
 // Asides returns the files that were set aside, the oldest first.

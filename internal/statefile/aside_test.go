@@ -80,8 +80,24 @@ func TestSetAsideFails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, removed, err := At(path).SetAside(time.Now(), nil); err == nil || removed != nil || len(At(path).Asides()) != 3 {
-		t.Errorf("removed %q, %v", removed, err)
+	if aside, removed, err := At(path).SetAside(time.Now(), nil); err == nil || aside != "" || removed != nil || len(At(path).Asides()) != 3 {
+		t.Errorf("set aside as %q, removed %q, %v", aside, removed, err)
+	}
+}
+
+// TestSetAsideBesideAFolder: what can't be removed is not called removed.
+func TestSetAsideBesideAFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	for n := range 3 {
+		if err := os.MkdirAll(fmt.Sprint(path, ".damaged-2026-11-22T18300", n, ".000Z/full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if aside, removed, err := At(path).SetAside(time.Now(), nil); err != nil || removed != nil || !slices.Contains(At(path).Asides(), aside) {
+		t.Errorf("set aside as %q, removed %q, %v", aside, removed, err)
 	}
 }
 

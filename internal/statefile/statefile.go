@@ -31,8 +31,8 @@ type File struct{ path string }
 func At(path string) File { return File{path} }
 
 // Read decodes the file into v, a pointer. Where there is no file, v stays as
-// it is and the error is nil. A file that is not the JSON of v stays as it is until
-// the next Write replaces it.
+// it is and the error is nil. A file that is not the JSON of v stays until the next
+// Write replaces it: see [File.SetAside].
 func (f File) Read(v any) error {
 	b, err := f.read()
 	if b == nil || err != nil {
