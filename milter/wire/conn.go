@@ -50,9 +50,6 @@ type conn struct {
 	macros  []byte // as go-milter was given them last
 }
 
-// maxIdle is how many sessions of go-milter wait for a client. Each takes some 16 KiB.
-const maxIdle = 16
-
 // abort makes go-milter forget what it has of a client.
 var abort = []byte{lengthSize - 1: 1, cmdAbort}
 
@@ -93,7 +90,7 @@ func (c *conn) advance() bool {
 	}
 	if err := c.next(); err != nil {
 		c.end(err)
-		c.stale = c.srv.idle.put(c, maxIdle)
+		c.stale = c.srv.idle.put(c, MaxIdle)
 		if !c.stale {
 			close(c.clients)
 		}

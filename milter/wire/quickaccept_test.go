@@ -124,7 +124,7 @@ func TestAcceptAfterTheEnd(t *testing.T) {
 func TestSets(t *testing.T) {
 	var s sets
 	var all []*set
-	for range maxUnused + 1 {
+	for range MaxUnused + 1 {
 		one, err := newSet()
 		if err != nil {
 			t.Fatal(err)
@@ -140,12 +140,12 @@ func TestSets(t *testing.T) {
 		return err == nil
 	}
 	for i, one := range all {
-		if kept := put(one); kept != (i < maxUnused) {
+		if kept := put(one); kept != (i < MaxUnused) {
 			t.Errorf("%d: kept %t", i, kept)
 		}
 	}
 	last, err := s.take()
-	if err != nil || last != all[maxUnused-1] {
+	if err != nil || last != all[MaxUnused-1] {
 		t.Errorf("took another, %v", err)
 	}
 	for final := range 2 {

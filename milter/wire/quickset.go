@@ -55,12 +55,9 @@ func (s *set) add(socket uintptr) error {
 // system calls.
 type sets struct{ spare[*set] }
 
-// maxUnused is how many of them there are at most.
-const maxUnused = 64
-
 // put takes a set that nobody waits on.
 func (s *sets) put(one *set) error {
-	if err := one.SetReadDeadline(time.Time{}); err != nil || !s.spare.put(one, maxUnused) {
+	if err := one.SetReadDeadline(time.Time{}); err != nil || !s.spare.put(one, MaxUnused) {
 		return errors.Join(err, one.Close())
 	}
 	return nil

@@ -2,6 +2,13 @@ package wire
 
 import "sync"
 
+// What of clients that left is kept for the next: up to MaxIdle sessions of go-milter,
+// each a goroutine and some 16 KiB, and for each unix socket up to MaxUnused descriptors.
+const (
+	MaxIdle   = 16
+	MaxUnused = 64
+)
+
 // spare are things in use by nobody, kept for the next that needs one. Its methods may
 // be called at the same time.
 type spare[T any] struct {

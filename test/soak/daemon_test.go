@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tlsratchet/milter/wire"
 )
 
 // program is tlsratchet, built for this run. It is never built for the race
@@ -166,8 +168,8 @@ func (d *daemon) holding() holding {
 // kept for the next: see package wire.
 func (d *daemon) clean(before holding) {
 	d.t.Helper()
-	const own, idle, sets = 3, 16, 64 // own may have begun since
-	want := holding{before.goroutines + own + idle, before.descriptors + own + sets}
+	const own = 3 // may have begun since
+	want := holding{before.goroutines + own + wire.MaxIdle, before.descriptors + own + wire.MaxUnused}
 	d.until(fmt.Sprintf("at most %+v", want), func() bool {
 		now := d.holding()
 		return now.goroutines <= want.goroutines && now.descriptors <= want.descriptors
