@@ -72,21 +72,21 @@ func start(t *testing.T, cmd *exec.Cmd, ready string) *daemon {
 // wait waits for a text in the log and returns its line.
 func (d *daemon) wait(text string) string {
 	d.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		for _, line := range strings.Split(d.text(), "\n") {
-			if strings.Contains(line, text) {
-				return line
-			}
-		}
-	}
-	d.t.Fatalf("no %q in the log:\n%s", text, d.text())
-	return ""
+	var found []string
+	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool {
+		found = d.lines(text)
+		return len(found) > 0
+	})
+	return found[0]
 }
 
 // downgrades are the log's lines of downgrades.
-func (d *daemon) downgrades() (lines []string) {
-	for _, line := range strings.Split(d.text(), "\n") {
-		if strings.Contains(line, "msg=downgrade") {
+func (d *daemon) downgrades() []string { return d.lines("msg=downgrade") }
+
+// lines are those of the log that have a text.
+func (d *daemon) lines(text string) (lines []string) {
+	for line := range strings.SplitSeq(d.text(), "\n") {
+		if strings.Contains(line, text) {
 			lines = append(lines, line)
 		}
 	}

@@ -114,7 +114,7 @@ func (w world) install(etc string) {
 func (w world) shows(probe func(world) string, want string) {
 	w.Helper()
 	got := ""
-	if !within(time.Minute, func() bool { got = probe(w); return got == want }) {
+	if !within(func() bool { got = probe(w); return got == want }) {
 		lines, _ := w.Log().Lines()
 		w.Fatalf("%s, want %s; the log ends:\n%s", got, want, strings.Join(lines[max(0, len(lines)-15):], "\n"))
 	}

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"tlsratchet/test/posttest"
 )
@@ -79,11 +78,7 @@ func TestGuideCertificate(t *testing.T) {
 	for _, line := range guideLines(t, "## A certificate for a private MX") {
 		w.shell(strings.ReplaceAll(line, "/etc/postfix", filepath.Join(w.Dir(), "etc")))
 	}
-	for end := time.Now().Add(time.Minute); !offers(); time.Sleep(100 * time.Millisecond) { // smtpd(8) of before the reload may answer once more
-		if time.Now().After(end) {
-			t.Fatal("STARTTLS is not offered")
-		}
-	}
+	eventually(t, "STARTTLS is offered", offers) // smtpd(8) of before the reload may answer once more
 	w.connect(w.bank("192.0.2.10", &tls.Config{InsecureSkipVerify: true}))
 }
 

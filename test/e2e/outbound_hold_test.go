@@ -33,7 +33,7 @@ func TestOutboundHoldAndRestore(t *testing.T) {
 		s.line(fmt.Sprintf(`to=<n%d@bank\.test>.* dsn=4\.7\.4, status=deferred`, n))
 		d.wait("destination=bank.test")
 	}
-	if !within(2*time.Minute, func() bool { return strings.Count(d.text(), "msg=\"mail held\"") >= 5 }) {
+	if !within(func() bool { return strings.Count(d.text(), "msg=\"mail held\"") >= 5 }) {
 		t.Error("not each held delivery has its line")
 	}
 	if got := bank.Received(); len(got) != 0 {
@@ -48,7 +48,7 @@ func TestOutboundHoldAndRestore(t *testing.T) {
 			t.Errorf("message %d: version %x", n, v)
 		}
 	}
-	if !within(2*time.Minute, func() bool { return len(bank.Received()) == 5 }) {
+	if !within(func() bool { return len(bank.Received()) == 5 }) {
 		t.Errorf("%d arrived", len(bank.Received()))
 	}
 }

@@ -93,7 +93,7 @@ func (s *outbox) counted(d *daemon) {
 	s.t.Helper()
 	n := len(s.sinks["mx.bank.test"].Received())
 	var out []byte
-	if !within(2*time.Minute, func() bool {
+	if !within(func() bool {
 		cmd := exec.Command(binary, "report", "--outbound")
 		cmd.Env = append(os.Environ(), "TLSRATCHET_HISTORY="+d.history)
 		out, _ = cmd.CombinedOutput()

@@ -112,7 +112,7 @@ func giveMail(in *posttest.Instance, mail posttest.Mail) error {
 // TLS that it came with and the host.
 func (s *outbox) arrives(to string) (version uint16, host string) {
 	s.t.Helper()
-	if !within(2*time.Minute, func() bool {
+	if !within(func() bool {
 		for h, sink := range s.sinks {
 			for _, r := range sink.Received() {
 				if r.Recipient == to {
@@ -127,15 +127,6 @@ func (s *outbox) arrives(to string) (version uint16, host string) {
 		s.t.Fatalf("%s never arrived; the log ends:\n%s", to, strings.Join(lines[max(0, len(lines)-25):], "\n"))
 	}
 	return version, host
-}
-
-func within(d time.Duration, holds func() bool) bool {
-	for end := time.Now().Add(d); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			return false
-		}
-	}
-	return true
 }
 
 // line waits for a line of Postfix's log.
@@ -199,7 +190,7 @@ const failOpen = 3.0
 func (s *outbox) failsOpen(domain string) {
 	s.t.Helper()
 	var all []float64
-	if !within(2*time.Minute, func() bool {
+	if !within(func() bool {
 		to := fmt.Sprintf("%s%d@%s", path.Base(s.t.Name()), len(all), domain)
 		s.send(to)
 		if v, _ := s.arrives(to); v != 0 {

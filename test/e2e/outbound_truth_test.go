@@ -99,7 +99,7 @@ func TestOutboundTruth(t *testing.T) {
 		}
 		want++
 	}
-	if !within(2*time.Minute, func() bool { return s.arrived() >= want }) {
+	if !within(func() bool { return s.arrived() >= want }) {
 		q, _ := s.in.Queue(limit(t))
 		for _, m := range q {
 			t.Logf("%s: %+v", m.ID, m.Recipients)
@@ -135,7 +135,7 @@ func (s *outbox) arrived() (n int) {
 // order of time. It returns what the log says.
 func (s *outbox) compare() (got found) {
 	s.t.Helper()
-	if !within(time.Minute, func() bool { // the last lines come after the mail
+	if !within(func() bool { // the last lines come after the mail
 		got = s.readLog()
 		m := 0
 		for _, uses := range got.uses {

@@ -34,11 +34,19 @@ func (l *lockedLog) after(n int) string {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	if !within(holds) {
+		t.Fatalf("in vain: %s", what)
+	}
+}
+
+// within reports whether a condition holds before the patience of a test ends.
+func within(holds func() bool) bool {
 	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("in vain: %s", what)
+			return false
 		}
 	}
+	return true
 }
 
 // runServer runs a server of the Prometheus family until the end of the test,

@@ -178,10 +178,5 @@ func (d *daemon) peers(flags ...string) string {
 // message had its answer.
 func (d *daemon) pinned(id string) {
 	d.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if strings.Contains(d.peers("--kind", "sender", "--pinned"), id+" ") {
-			return
-		}
-	}
-	d.t.Fatalf("%s is not pinned: %s", id, d.peers("--kind", "sender"))
+	eventually(d.t, id+" is pinned", func() bool { return strings.Contains(d.peers("--kind", "sender", "--pinned"), id+" ") })
 }
