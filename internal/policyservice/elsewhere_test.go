@@ -45,6 +45,15 @@ func TestConnectionsKeep(t *testing.T) {
 	if c.See(one, "4712"); !c.Has(one, "4712") {
 		t.Error("another port of the same client is not seen")
 	}
+	for _, port := range []string{"64000", "64001", "65535"} { // two at the end are two
+		if c.Has(one, port) {
+			t.Errorf("port %s is seen before it came", port)
+		}
+		c.See(one, port)
+	}
+	if c.See(one, ""); c.Has(one, "") {
+		t.Error("a client whose port nobody states is seen")
+	}
 	if err := one.State(ratchet.Facts{Client: peer.Client{Addr: "192.0.2.2"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -48,8 +48,8 @@ func TestRead(t *testing.T) {
 		t.Errorf("%+v", r.facts())
 	}
 	for name, known := range map[string]bool{"ccert_fingerprint": true, "ccert_pubkey_fingerprint": true, "ccert_subject": false} {
-		if r, _ = parse(name + "=\n\n"); r.facts().Fingerprints.Known != known {
-			t.Error(name)
+		if r, err = parse(name + "=\n\n"); err != nil || r.facts().Fingerprints.Known != known {
+			t.Error(name, err)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func TestLargest(t *testing.T) {
 			t.Errorf("%d bytes: %v", len(text), err)
 		}
 	}
-	for in, want := range map[string]string{"a+41": "aA", "+4": "+4", "+4g+": "+4g+"} {
+	for in, want := range map[string]string{"a+41": "aA", "Caf+E9": "Caf\xe9", "+4": "+4", "+4g+": "+4g+"} {
 		if got := unxtext(in); got != want {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
