@@ -105,7 +105,7 @@ func (r *request) read(in *bufio.Reader) error {
 // same takes the lines that are here and were in the request before at this place, and
 // returns them.
 func (r *request) same(in *bufio.Reader, at int) []byte {
-	here, _ := in.Peek(in.Buffered()) // which never is too much
+	here, _ := in.Peek(min(in.Buffered(), maxRequest-at)) // more is for read to refuse
 	here = here[:common(here, r.lines[at:])]
 	here = here[:bytes.LastIndexByte(here, '\n')+1]
 	_, _ = in.Discard(len(here))

@@ -114,12 +114,23 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLargest: what is just within the limits is read.
+// TestLargest: what is just within the limits is read, and no more, whatever of it was in
+// the request before.
 func TestLargest(t *testing.T) {
-	longest := strings.Repeat("a="+strings.Repeat("x", maxLine-3)+"\n", 8)
-	for text, fits := range map[string]bool{longest + "b=345678\n\n": true, longest + "b=3456789\n\n": false} {
-		if _, err := parse(text); (err == nil) != fits {
-			t.Errorf("%d bytes: %v", len(text), err)
+	longest, before := "", ""
+	for name := range strings.SplitSeq("abcdefgh", "") {
+		longest += name + "=" + strings.Repeat("x", maxLine-3) + "\n"
+		before += name + "=\n"
+	}
+	for end, fits := range map[string]bool{"j=345\n\n": true, "j=3456\n\n": false} {
+		var r request
+		in := bufio.NewReaderSize(strings.NewReader(before+"i=\n"+end+longest+"i=1\n"+end), maxLine)
+		if err := r.read(in); err != nil {
+			t.Fatal(err)
+		}
+		_, want := parse(longest + "i=1\n" + end)
+		if err := r.read(in); (want == nil) != fits || fmt.Sprint(err) != fmt.Sprint(want) {
+			t.Errorf("%q: %v; alone %v", end, err, want)
 		}
 	}
 	for in, want := range map[string]string{"a+41": "aA", "Caf+E9": "Caf\xe9", "+4": "+4", "+4g+": "+4g+"} {
