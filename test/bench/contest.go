@@ -117,9 +117,9 @@ type contest []*contestant
 
 // milters are those that speak the milter protocol, not started.
 func (o *options) milters() contest {
-	all := contest{{name: nameOurs, ends: 'M', start: taught(o.binary)}}
+	all := contest{{name: nameOurs, ends: 'M', start: taught(o.binary, false)}}
 	if o.against != "" {
-		all = append(all, &contestant{name: nameOther, ends: 'M', start: taught(o.against)})
+		all = append(all, &contestant{name: nameOther, ends: 'M', start: taught(o.against, false)})
 	}
 	all = append(all, &contestant{name: nameGo, ends: 'M', start: startDoNothing})
 	if o.c != "" {

@@ -35,7 +35,7 @@ type mailServers struct {
 func (o *options) mailContest() contest {
 	all := append(contest{{name: nameNone}}, o.milters()...)
 	all = append(all, &contestant{name: nameIdlePolicy, policy: true, start: startIdlePolicy},
-		&contestant{name: nameOursPolicy, policy: true, start: taught(o.binary)},
+		&contestant{name: nameOursPolicy, policy: true, start: taught(o.binary, true)},
 		&contestant{name: nameNone + again})
 	if o.c != "" {
 		all = append(all, &contestant{name: nameC + again, ends: 'M', start: o.startC("mail")})

@@ -225,8 +225,8 @@ func (t *tail) String() string {
 func startServe(ctx context.Context, binary, dir, history string, more ...string) (*process, error) {
 	socket := filepath.Join(dir, serveSocket)
 	config := filepath.Join(dir, "tlsratchet.toml")
-	if err := writeFile(config, strings.Join(append([]string{"exempt_networks = []", `log.level = "warn"`, "limits.connections = 1000",
-		fmt.Sprintf("policy_service.listen = [%q]", "unix:"+filepath.Join(dir, policySocket))}, more...), "\n")); err != nil {
+	lines := append([]string{"exempt_networks = []", `log.level = "warn"`, "limits.connections = 1000"}, more...)
+	if err := writeFile(config, strings.Join(lines, "\n")); err != nil {
 		return nil, err
 	}
 	return startProcess(ctx, "tlsratchet", socket,
@@ -235,13 +235,18 @@ func startServe(ctx context.Context, binary, dir, history string, more ...string
 
 const serveSocket = "milter.sock"
 
-// taught starts a tlsratchet with a history of steady peers.
-func taught(binary string) func(context.Context, string, []client) (*process, error) {
+// taught starts a tlsratchet with a history of steady peers, with the policy service
+// or without.
+func taught(binary string, policy bool) func(context.Context, string, []client) (*process, error) {
 	return func(ctx context.Context, dir string, peers []client) (*process, error) {
 		history := filepath.Join(dir, "history.db")
 		if err := teach(ctx, history, peers, time.Now()); err != nil {
 			return nil, err
 		}
-		return startServe(ctx, binary, dir, history)
+		var more []string
+		if policy {
+			more = append(more, fmt.Sprintf("policy_service.listen = [%q]", "unix:"+filepath.Join(dir, policySocket)))
+		}
+		return startServe(ctx, binary, dir, history, more...)
 	}
 }
