@@ -131,6 +131,16 @@ func (v *Verdict) Pinned() bool {
 	return v.Outcome == Raised || v.Outcome == New && v.State == PinHolds
 }
 
+// Unsaved makes the verdict that of a session of which nothing was kept: with it, no pin
+// formed.
+func (v *Verdict) Unsaved() {
+	if !v.Pinned() {
+		return
+	}
+	v.Outcome = min(v.Outcome, Learning)
+	v.Pin, v.State, v.Since, v.Last, v.Days = Plaintext, PinNone, 0, 0, 0
+}
+
 // plaintextDays is on how many days an address without TLS must have come in
 // clear to be known for plaintext.
 const plaintextDays = 3

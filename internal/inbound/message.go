@@ -100,6 +100,9 @@ func (m *Message) Emit(e ratchet.Event) {
 		return
 	}
 	m.emitted = true
+	if !m.learned {
+		m.Decision.Unsaved()
+	}
 	e.Session, e.Decision = &m.Session, &m.Decision
 	m.door.Events(e)
 }

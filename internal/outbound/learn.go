@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
 
@@ -141,10 +140,10 @@ func (b *Outbound) judge(d *maillog.Delivery, l lookup, used tlsstate.Security) 
 	if d.Status != maillog.Sent {
 		v.Action = tlsstate.Tempfail
 	}
-	b.report(d, &v, used, learns)
-	if learns {
-		b.learn(id, o, rule)
+	if pinned := learns && b.learn(id, o, rule); !pinned {
+		v.Unsaved()
 	}
+	b.report(d, &v, used, learns)
 	return met
 }
 
@@ -169,18 +168,17 @@ func networkOf(addr string) string {
 	return peer.Prefix(ip, 16, 32).String()
 }
 
-func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) {
+// learn saves what an identity learns, and reports whether a pin formed.
+func (b *Outbound) learn(id tlsstate.Identity, o tlsstate.Observation, rule *tlsstate.Policy) (pinned bool) {
 	if b.o.Writes != nil && !b.o.Writes(o.Day) {
-		return
+		return false
 	}
 	// Without an address there is no quota: we chose whom to send to.
-	_, err := b.o.Histories.Update(id, noAddr, o.Day, func(h tlsstate.History) tlsstate.History {
-		_, h = tlsstate.Learn(h, o, rule)
-		return h
-	})
+	v, err := ratchet.Save(b.o.Histories, id, noAddr, o, rule)
 	if err != nil {
-		b.fail(fmt.Errorf("saving %s: %w", id, err))
+		b.fail(err)
 	}
+	return v.Pinned()
 }
 
 // learnHosts notes what MX hosts did: evidence, on which nothing is decided.

@@ -54,7 +54,7 @@ func (m *message) recipient(r *request) string {
 		return reply
 	}
 	if !m.waits { // else it is another recipient's
-		m.waits, m.queueID = m.Refuses() || m.ends && m.Downgraded(), r.text[queueID]
+		m.waits, m.queueID = m.Refuses() || m.ends && (m.Downgraded() || m.Null() && m.Decision.Changes), r.text[queueID]
 		if !m.waits {
 			m.emit(true)
 		}

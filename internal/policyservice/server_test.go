@@ -52,6 +52,9 @@ func (r *rig) onEvent(e ratchet.Event) {
 	if e.QueueID != "" {
 		text += " id=" + e.QueueID
 	}
+	if e.Decision.Pinned() {
+		text += " pinned"
+	}
 	if !e.Done {
 		text += " not done"
 	}
@@ -235,17 +238,29 @@ func TestWarnings(t *testing.T) {
 }
 
 // TestLearns: at the first recipient, and for the null sender at the end of the
-// message, so that callouts teach nothing.
+// message, so that callouts teach nothing. What is emitted of them says the same.
 func TestLearns(t *testing.T) {
 	r := newRig(t, tlsstate.Header, inbound.Options{}, nil)
 	c := r.dial()
-	c.ask(overTLS, "sender=", "instance=1")
-	if n := r.histories.Len(); n != 0 {
-		t.Errorf("a callout taught %d identities", n)
-	}
-	c.ask(overTLS, "sender=", "instance=1", "protocol_state=END-OF-MESSAGE")
-	if n := r.histories.Len(); n == 0 {
-		t.Error("a bounce taught nothing")
+	for i, tt := range []struct{ callout, bounce string }{
+		{"new observe to=bob@ours.example", ""}, // that ends are asked for is not known yet
+		{"", "new observe to=bob@ours.example pinned"},
+	} {
+		before, from := r.histories.Len(), []string{overTLS, "sender=", fmt.Sprint("client_address=192.0.2.", i), fmt.Sprintf("client_name=mx.peer%d.example", i), fmt.Sprint("instance=", i)}
+		c.ask(from...)
+		if n := r.histories.Len(); n != before {
+			t.Errorf("a callout taught %d identities", n-before)
+		}
+		if got := r.emitted(); got != tt.callout {
+			t.Errorf("of a callout is emitted %q, want %q", got, tt.callout)
+		}
+		c.ask(append(from, "protocol_state=END-OF-MESSAGE")...)
+		if n := r.histories.Len(); n == before {
+			t.Error("a bounce taught nothing")
+		}
+		if got := r.emitted(); got != tt.bounce {
+			t.Errorf("of a bounce is emitted %q, want %q", got, tt.bounce)
+		}
 	}
 }
 

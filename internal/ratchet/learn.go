@@ -3,6 +3,7 @@ package ratchet
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"tlsratchet/tlsstate"
@@ -11,8 +12,10 @@ import (
 // Learn saves what a session that [Ratchet.Decide] judged teaches. Call it once
 // a recipient was accepted, so that nobody teaches us without a message that
 // somebody here would take. What can't be saved is logged and lost; the peer's
-// next message makes it again.
+// next message makes it again. Then the decision states a pin that formed only if
+// that was saved.
 func (r *Ratchet) Learn(s *Session, d *Decision) {
+	d.Unsaved()
 	defer func() {
 		if p := recover(); p != nil {
 			r.failures.panicked(p)
@@ -34,6 +37,9 @@ func (r *Ratchet) save(s *Session, d *Decision) error {
 	learn := func(id tlsstate.Identity, o tlsstate.Observation) tlsstate.Verdict {
 		v, err := r.update(s, id, o, d.rule)
 		errs = append(errs, err)
+		if v.Pinned() && id == d.Identity && d.Outcome != tlsstate.Downgraded {
+			d.Verdict = v
+		}
 		return v
 	}
 	if d.offers && !s.Peer.Listener.IsZero() { // STARTTLS is offered at the port, and at any
@@ -96,12 +102,23 @@ func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observatio
 	if r.o.Observe != nil {
 		defer r.timed(Learning, time.Now())
 	}
-	_, err = r.o.Histories.Update(id, s.Peer.IP, o.Day, func(h tlsstate.History) tlsstate.History {
+	return Save(r.o.Histories, id, s.Peer.IP, o, rule)
+}
+
+// Save has an identity learn an observation, for a client's address as
+// [Histories.Update] has it. The verdict states a pin that formed only if that was kept.
+func Save(to Histories, id tlsstate.Identity, client netip.Addr, o tlsstate.Observation, rule *tlsstate.Policy) (v tlsstate.Verdict, err error) {
+	var before tlsstate.History
+	after, err := to.Update(id, client, o.Day, func(h tlsstate.History) tlsstate.History {
+		before = h
 		v, h = tlsstate.Learn(h, o, rule)
 		return h
 	})
-	if err != nil {
-		return v, fmt.Errorf("saving %s: %w", id, err)
+	if v.Identity = id; err != nil {
+		err = fmt.Errorf("saving %s: %w", id, err)
 	}
-	return v, nil
+	if err != nil || after == before {
+		v.Unsaved()
+	}
+	return v, err
 }

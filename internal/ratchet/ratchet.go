@@ -39,7 +39,7 @@ type Histories interface {
 	Load(tlsstate.Identity) (tlsstate.History, error)
 	// Update joins the current history with what grow makes of it. grow is pure and
 	// may be called more than once. The client's address is for quotas on newcomers:
-	// one too many is not stored, which is no error.
+	// one too many is not stored, which is no error. What is known then is returned.
 	Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error)
 	// Newest returns the newest day in any history, or 0.
 	Newest() tlsstate.Day

@@ -166,8 +166,11 @@ func (r *Ratchet) judge(t *trial) {
 	}
 	t.Changes = t.judgeIdentity(&t.address, t.addressObservation()) || t.Changes || t.offers
 	changes := t.judgeIdentity(&t.domain, t.domainObservation(&t.address.verdict))
-	t.Changes = t.Changes || changes && !t.recalled
-	t.domain.verdict.Recalled = t.recalled
+	if t.domain.verdict.Recalled = t.recalled; t.recalled { // it learns nothing
+		t.domain.verdict.Unsaved()
+	} else {
+		t.Changes = t.Changes || changes
+	}
 	r.judgeSender(t)
 	t.combine(false)
 	if t.Young(t.rule) && r.named(t) {

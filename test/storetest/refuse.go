@@ -63,9 +63,11 @@ func quotas(t *testing.T, s Store) {
 		if i >= 700 {
 			id = tlsstate.Identity{Kind: tlsstate.Sender, Name: fmt.Sprintf("s%d.example/d.example", i)}
 		}
-		if _, err := s.Update(id, netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12)); err != nil {
+		got, err := s.Update(id, netip.MustParseAddr(from), day, seeing(day, tlsstate.TLS12))
+		if err != nil {
 			t.Fatalf("Update: %v", err)
 		}
+		loads(t, s, id, got) // which tells whether it was kept
 	}
 	steps := []struct {
 		who       string

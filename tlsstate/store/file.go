@@ -171,7 +171,7 @@ func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
 }
 
 // Update joins the history of an identity with what grow makes of it and
-// returns the result, which is seen at once and written a moment later. grow
+// returns what is known now, which is seen at once and written a moment later. grow
 // must be pure; it may be called more than once, when others change the same
 // history. Nothing is written if nothing changed. today is a UTC day. On an
 // error, those of Load or [ErrFuture], nothing was kept.
@@ -179,7 +179,7 @@ func (f *File) current(id tlsstate.Identity) (tlsstate.History, uint64, error) {
 // client is the address whose session teaches this, the zero Addr where it comes
 // from elsewhere: an operator, an import, another host. Of new identities no more
 // than 64 of a kind a day from one /24, or /48 of IPv6 (48 from one /64), are kept; identities that are known
-// are never affected. What was not kept is counted, and no error.
+// are never affected. What was not kept is counted, and no error: the history from before is returned.
 func (f *File) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	return f.update(id, sourceOf(client, today), grow)
 }
@@ -208,9 +208,9 @@ func (f *File) update(id tlsstate.Identity, by source, grow func(tlsstate.Histor
 			return next, nil
 		case refused:
 			f.logRefusal(by)
-			return next, nil
+			return cur, nil
 		case dropped:
-			return next, nil
+			return cur, nil
 		case closed:
 			return cur, ErrClosed
 		}

@@ -87,8 +87,9 @@ func (m *Memory) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.
 		m.stats.Refused++
 	default:
 		m.put(id, next)
+		return next, nil
 	}
-	return next, nil
+	return cur, nil
 }
 
 func (m *Memory) put(id tlsstate.Identity, h tlsstate.History) {
