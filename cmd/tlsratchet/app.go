@@ -89,8 +89,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Usage:     "notice when a mail peer that always used TLS comes without it, and act",
 		UsageText: "tlsratchet COMMAND [flags]\n\nIn Postfix's main.cf:\n   smtpd_milters = " + doctor.Entry("unix:tlsratchet/tlsratchet.sock"),
 		Description: "peers, peer, explain, report, incidents, export, import and replay --apply ask the daemon on its socket, or\n" +
-			"work on the history file when no daemon runs. breaker and outbound need the daemon. Flags come before\n" +
-			"arguments.\n\nExit codes: 0 done, 1 a failure, 2 usage or configuration.",
+			"work on the history file when no daemon runs. breaker, outbound, explain --to and report --outbound\n" +
+			"need the daemon. Flags come before arguments.\n\nExit codes: 0 done, 1 a failure, 2 usage or configuration.",
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,

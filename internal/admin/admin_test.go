@@ -410,7 +410,7 @@ func TestExplain(t *testing.T) {
 			want string
 			rule string
 		}{
-			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "none"}, "downgrade stripped header address:192.0.2.10", "at most reject for this identity: header"},
+			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "none"}, "downgrade stripped header address:192.0.2.10", "allows reject at most. So it is header."},
 			{admin.Question{Name: "mx1.bank.example", TLS: "none"}, "downgrade stripped header domain:bank.example", "not broad"},
 			{admin.Question{Name: "mx1.bank.example", Client: "192.0.2.10", TLS: "TLSv1.2"}, "steady  observe address:192.0.2.10", "the message is accepted"},
 			{admin.Question{Name: "address:2001:db8::1"}, "new  observe address:2001:db8::1", "never seen"},

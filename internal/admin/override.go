@@ -34,7 +34,7 @@ func (o Override) Check(answers []string) error {
 
 func checkReason(why string) error {
 	if strings.TrimSpace(why) == "" {
-		return fmt.Errorf("%w: give a reason, for the log", ErrBadRequest)
+		return fmt.Errorf("%w: give a reason for the log: --why TEXT", ErrBadRequest)
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func answer(s *ratchet.Session, e *ratchet.Explanation) Answer {
 		a.Rules = append(a.Rules, fmt.Sprintf("No downgrade (%s): the message is accepted.", words.Outcome(d)))
 	} else {
 		a.Kind = d.Kind.String()
-		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy asks for %s, at most %s for this identity: %s.",
+		a.Rules = append(a.Rules, fmt.Sprintf("%s decides: a downgrade, %s. The policy's action is %s; what is known of this identity allows %s at most. So it is %s.",
 			d.Identity, d.Kind, e.Policy.Action(d.Kind), d.Cap, d.Unlimited))
 		switch {
 		case d.Breaker == ratchet.Armed:

@@ -48,7 +48,7 @@ func (b *Outbound) Explain(key string) (e Explanation, err error) {
 		add("The action is %s.", word(rule.Stripped))
 	}
 	if s.Permission.Reason != "" {
-		add("Postfix's own settings forbid to hold: %s.", s.Permission.Reason)
+		add("Postfix's own settings forbid holding mail: %s.", s.Permission.Reason)
 	}
 	if why := b.Blind(); why != "" {
 		add("Only rows of [[send]] are held: %s.", why)

@@ -775,7 +775,7 @@ func TestExplainsWhatIsForbidden(t *testing.T) {
 		w.pin("bank.test")
 		e, err := w.Explain("bank.test")
 		text := strings.Join(e.Rules, "\n")
-		if err != nil || strings.Contains(text, "forbid to hold: "+reason) != (reason != "") || strings.Contains(text, "forbid") != (reason != "") {
+		if err != nil || strings.Contains(text, "forbid holding mail: "+reason) != (reason != "") || strings.Contains(text, "forbid") != (reason != "") {
 			t.Errorf("%v: %s", err, text)
 		}
 	}
