@@ -70,7 +70,11 @@ func (p *Postfix) sendingChecks(o Options) (all []Finding) {
 	}
 	all = unique(all)
 	if s.Forbidden != "" {
-		all = append(all, note(sendingCheck, "nothing can be held: "+s.Forbidden, ""))
+		fix := ""
+		if isOff(p.main["smtp_tls_security_level"]) {
+			fix = p.postconf("smtp_tls_security_level = may")
+		}
+		all = append(all, note(sendingCheck, "nothing can be held: "+s.Forbidden, fix))
 	}
 	if life := p.main["maximal_queue_lifetime"]; s.Hold && life != "" && seconds(life, day) < s.Release*day {
 		all = append(all, broken(sendingCheck, fmt.Sprintf("maximal_queue_lifetime = %s: held mail is returned before it is let go on day %d; raise it, or lower outbound.release_after_days", life, s.Release), ""))

@@ -68,7 +68,8 @@ func TestSending(t *testing.T) {
 		"parents":               {"hash:" + policy + ", " + ours, "", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"(.example)"}},
 		"log level":             {ours, "smtp_tls_loglevel = 0\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_tls_loglevel"}},
 		"offers":                {ours, "smtp_tls_note_starttls_offer = no\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_tls_note_starttls_offer"}},
-		"DANE":                  {ours, "", Sending{Overview: outbound.Overview{LastLine: now, Forbidden: "DANE"}}, true, []string{"nothing can be held: DANE"}},
+		"DANE":                  {ours, "smtp_tls_security_level = dane\n", Sending{Overview: outbound.Overview{LastLine: now, Forbidden: "DANE"}}, true, []string{"nothing can be held: DANE | $"}},
+		"switched off":          {ours, "smtp_tls_security_level =\n", Sending{Overview: outbound.Overview{LastLine: now, Forbidden: "off"}}, true, []string{"nothing can be held: off | postconf -e 'smtp_tls_security_level = may'$"}},
 		"relayhost":             {ours, "relayhost = [relay]\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"relayhost"}},
 		"fallback":              {ours, "smtp_fallback_relay = [relay]\n", Sending{Overview: outbound.Overview{LastLine: now}}, true, []string{"smtp_fallback_relay is set"}},
 		"no log":                {ours, "", Sending{Overview: outbound.Overview{Fault: "permission denied"}}, true, []string{"can't be read: permission denied"}},
@@ -84,8 +85,8 @@ func TestSending(t *testing.T) {
 				t.Fatalf("%+v", found)
 			}
 			for i, want := range tt.want {
-				if !strings.Contains(found[i].Text, want) {
-					t.Errorf("%q, want %q in it", found[i].Text, want)
+				if got := found[i].Text + " | " + found[i].Fix + "$"; !strings.Contains(got, want) {
+					t.Errorf("%q, want %q in it", got, want)
 				}
 			}
 		})

@@ -71,7 +71,7 @@ func objection(level string) string {
 	case "encrypt", "fingerprint", "verify", "secure":
 		return "there is nothing to add"
 	case "none", "":
-		return "TLS is switched off for sending; set smtp_tls_security_level = may"
+		return "TLS is switched off for sending; set smtp_tls_security_level = may, and reload Postfix and tlsratchet"
 	}
 	return "this level is not known here"
 }
