@@ -12,7 +12,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"tlsratchet/internal/config"
@@ -244,12 +243,7 @@ func (d *Daemon) onEvent(e ratchet.Event) {
 
 // warn logs what is probably not meant in a configuration.
 func (d *Daemon) warn(cfg *config.Config) {
-	warnings := cfg.Warnings()
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
-		warnings = slices.Concat(warnings, tooManyConnections(cfg, uint64(limit.Cur)))
-	}
-	for _, w := range warnings {
+	for _, w := range slices.Concat(cfg.Warnings(), tooManyConnections(cfg, ownDescriptors())) {
 		d.log.Warn("configuration", "warning", w)
 	}
 }

@@ -180,17 +180,18 @@ func TestDeletedSocket(t *testing.T) {
 }
 
 // TestTooManyConnections: a limit above what descriptors allow is warned of: by what
-// systemd gives the service, and at the start by what this process has.
+// systemd gives the service, or without it, and at the start, by what this process has.
 func TestTooManyConnections(t *testing.T) {
+	unix := uint64(10 * wire.Spec{Network: wire.NetworkUnix}.Descriptors())
 	local, tcp := wire.Spec{Network: wire.NetworkUnix, Address: "/x"}, wire.Spec{Network: wire.NetworkTCP, Address: "127.0.0.1:1"}
 	for _, tt := range []struct {
 		listen, policy, outbound []wire.Spec
 		needed                   uint64
 	}{
 		{[]wire.Spec{tcp}, nil, nil, 256 + 10},
-		{[]wire.Spec{tcp, local}, nil, nil, 256 + 20},
-		{[]wire.Spec{{Network: wire.NetworkSystemd}}, nil, nil, 256 + 20},
-		{[]wire.Spec{local}, []wire.Spec{local}, []wire.Spec{tcp, tcp}, 256 + 50},
+		{[]wire.Spec{tcp, local}, nil, nil, 256 + unix},
+		{[]wire.Spec{{Network: wire.NetworkSystemd}}, nil, nil, 256 + unix},
+		{[]wire.Spec{local}, []wire.Spec{local}, []wire.Spec{tcp, tcp}, 256 + 2*unix + 10},
 	} {
 		cfg := testConfig(t)
 		cfg.Limits.Connections, cfg.Listen, cfg.PolicyService.Listen, cfg.Outbound.Listen = 10, tt.listen, tt.policy, tt.outbound
@@ -219,6 +220,9 @@ func TestTooManyConnections(t *testing.T) {
 	}
 
 	cfg.Limits.Connections = 1 << 30
+	if warnings, err := Verify(t.Context(), cfg); err != nil || len(warnings) != 1 { // of this process, without a unit
+		t.Errorf("without a unit: %q, %v", warnings, err)
+	}
 	log := make(lines, 1000)
 	d, err := New(cfg, "test", log)
 	if err != nil {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"tlsratchet/internal/account"
 	"tlsratchet/internal/config"
@@ -48,11 +50,28 @@ func Verify(ctx context.Context, cfg *config.Config) (warnings []string, err err
 	if w := adminUnreachable(cfg, group); w != nil {
 		f.warnings = append(f.warnings, w.Error())
 	}
-	shown, _ := unit(serviceUnit, "LoadState", "LimitNOFILE")
-	if limit, err := strconv.ParseUint(shown.Get("LimitNOFILE"), 10, 64); err == nil && shown.Get("LoadState") == "loaded" {
-		f.warnings = append(f.warnings, tooManyConnections(cfg, limit)...)
-	}
+	f.warnings = append(f.warnings, tooManyConnections(cfg, serviceDescriptors())...)
 	return f.warnings, errors.Join(f.errs...)
+}
+
+// serviceDescriptors is how many file descriptors the service may have: by its unit, or
+// where there is none as many as this process.
+func serviceDescriptors() uint64 {
+	shown, _ := unit(serviceUnit, "LoadState", "LimitNOFILE")
+	if shown.Get("LoadState") != "loaded" {
+		return ownDescriptors()
+	}
+	limit, err := strconv.ParseUint(shown.Get("LimitNOFILE"), 10, 64)
+	if err != nil { // infinity
+		return math.MaxUint64
+	}
+	return limit
+}
+
+func ownDescriptors() uint64 {
+	var limit syscall.Rlimit
+	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // which can't fail
+	return uint64(limit.Cur)
 }
 
 // tooManyConnections warns where limits.connections may take more file descriptors than
@@ -61,9 +80,9 @@ func Verify(ctx context.Context, cfg *config.Config) (warnings []string, err err
 func tooManyConnections(cfg *config.Config, descriptors uint64) (warnings []string) {
 	needed := uint64(256) // for all else
 	for _, where := range [][]wire.Spec{cfg.Listen, cfg.PolicyService.Listen, cfg.OutboundListen()} {
-		each := min(len(where), 1)
-		if slices.ContainsFunc(where, func(at wire.Spec) bool { return at.Network != wire.NetworkTCP }) {
-			each = 2 // docs/decisions/wake-ups.md
+		each := 0
+		for _, at := range where {
+			each = max(each, at.Descriptors())
 		}
 		needed += uint64(each * cfg.Limits.Connections)
 	}

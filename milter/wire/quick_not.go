@@ -9,4 +9,6 @@ import "net"
 // follows those of the net package.
 func quick(l net.Listener) net.Listener { return l }
 
+const unixDescriptors = 1
+
 func retire(c net.Conn) error { return c.Close() }

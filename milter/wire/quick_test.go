@@ -136,6 +136,43 @@ func descriptors(t *testing.T) int {
 	return len(all)
 }
 
+// TestDescriptorsOfConnections: a connection takes as many as its kind of listener is said
+// to take for it.
+func TestDescriptorsOfConnections(t *testing.T) {
+	for _, spec := range []Spec{{NetworkUnix, filepath.Join(t.TempDir(), "s")}, {NetworkTCP, "127.0.0.1:0"}} {
+		lns, err := Listen(spec, ListenOptions{Mode: 0o600, Group: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, served, begun := NewGate("test", 1000, slog.New(slog.DiscardHandler)), make(chan error, 1), make(chan bool)
+		go func() {
+			served <- g.Serve(func(c net.Conn) { begun <- true; _, _ = io.Copy(io.Discard, c) }, lns...)
+		}()
+		const n, own = 50, 10 // own are the listener's, and those of the next to come
+		before := descriptors(t)
+		var clients []net.Conn
+		for range n {
+			c, err := net.Dial(lns[0].Addr().Network(), lns[0].Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			clients = append(clients, c)
+			<-begun
+		}
+		if now := descriptors(t); before > 0 {
+			if took, want := now-before-n, n*spec.Descriptors(); took < want || took > want+own {
+				t.Errorf("%s: %d connections took %d descriptors, want %d", spec, n, took, want)
+			}
+		}
+		for _, c := range clients {
+			c.Close()
+		}
+		if err := errors.Join(g.Shutdown(t.Context()), <-served); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestQuickConnWaits: a client that reads nothing keeps a write waiting until its
 // deadline, or until the connection is closed; one that writes nothing, a read. What it
 // was sent until then is all there.

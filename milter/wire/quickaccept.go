@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// unixDescriptors are what a connection of a unix socket takes: its own, and its [set]'s.
+const unixDescriptors = 2
+
 // quick returns a listener whose connections are [quickConn]s, where it can. One of
 // a unix socket accepts and closes likewise.
 func quick(l net.Listener) net.Listener {

@@ -29,6 +29,14 @@ func (s Spec) String() string {
 	return s.Network
 }
 
+// Descriptors is how many file descriptors a connection takes at most that comes in there.
+func (s Spec) Descriptors() int {
+	if s.Network == NetworkTCP {
+		return 1
+	}
+	return unixDescriptors
+}
+
 // network is exact where the host is an address: under plain "tcp" Go takes
 // 0.0.0.0 for IPv6 too, which is wider than asked.
 func (s Spec) network() string {
