@@ -92,11 +92,7 @@ func identify(s *ratchet.Session, q Question) (err error) {
 	client := cmp.Or(strings.Trim(q.Client, "[]"), address)
 	switch {
 	case client != "":
-		resolve := ""
-		if host != "" {
-			resolve = "OK"
-		}
-		if s.Peer, err = peer.Identify(peer.Client{Addr: client, Name: host, Resolve: resolve}); err != nil || address == "" {
+		if s.Peer, err = peer.Identify(peer.Client{Addr: client, Name: host, Resolve: "OK"}); err != nil || address == "" {
 			return err
 		}
 		if named, err := peer.Identify(peer.Client{Addr: address}); err == nil && named.Address != s.Peer.Address {

@@ -18,7 +18,7 @@ var ErrNoAddress = errors.New("no client address")
 type Client struct {
 	Addr       string // {client_addr}
 	Name       string // {client_name}
-	Resolve    string // {client_resolve}: OK, FAIL, FORGED or TEMP
+	Resolve    string // {client_resolve}: OK, FAIL, FORGED or TEMP; OK where a name that is not confirmed is "unknown"
 	DaemonAddr string // {daemon_addr}
 	DaemonPort string // {daemon_port}
 }

@@ -177,16 +177,12 @@ var byName = map[string]int{
 // facts are what the request states of the session.
 func (r *request) facts() ratchet.Facts {
 	t := &r.text
-	f := ratchet.Facts{
-		Client:  peer.Client{Addr: t[clientAddress], Name: t[clientName], DaemonAddr: t[serverAddress], DaemonPort: t[serverPort]},
+	return ratchet.Facts{
+		Client:  peer.Client{Addr: t[clientAddress], Name: t[clientName], Resolve: "OK", DaemonAddr: t[serverAddress], DaemonPort: t[serverPort]},
 		Version: t[protocol], Cipher: t[cipher], Bits: t[keySize], Subject: unxtext(t[subject]), Issuer: unxtext(t[issuer]),
 		Fingerprints: ratchet.Fingerprints{Known: r.has(fingerprint) || r.has(keyFingerprint), Certificate: t[fingerprint], Key: t[keyFingerprint]},
 		AuthType:     t[saslMethod], AuthUser: t[saslUser],
 	}
-	if f.Client.Name != "" && f.Client.Name != "unknown" {
-		f.Client.Resolve = "OK"
-	}
-	return f
 }
 
 // unxtext decodes a certificate's name, which Postfix sends as xtext (RFC 3461

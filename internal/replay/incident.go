@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -115,16 +116,13 @@ func (in *incidents) mark(since time.Time) {
 }
 
 func newIncident(s *ratchet.Session, d *ratchet.Decision, client string) *Incident {
-	i := &Incident{
+	pin, came := words.Compared(&d.Verdict)
+	return &Incident{
 		Identity: clip(d.Identity.String()), Client: clientText(client, s.Peer.IP),
 		Began: s.At, Last: s.At, Kind: d.Kind, Days: d.Days, Since: d.Since.String(),
-		Pin: d.Pin.String(), Seen: clip(d.Seen.Words()),
+		Pin: pin, Seen: clip(came),
 		Action: d.Action, name: s.BreakerName().Name,
 	}
-	if d.Kind == tlsstate.Unauthenticated {
-		i.Pin, i.Seen = "certificate", "none"
-	}
-	return i
 }
 
 // clientText is a client as Postfix logs it; a delivery that was not tried has no

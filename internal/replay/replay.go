@@ -125,12 +125,8 @@ type known struct {
 func knownOf(c *maillog.Client) *known {
 	k, ok := c.Known.(*known)
 	if !ok {
-		resolve := "OK"
-		if c.Name == "unknown" {
-			resolve = "FAIL"
-		}
 		k = &known{}
-		k.Peer, k.err = peer.Identify(peer.Client{Addr: c.Addr, Name: c.Name, Resolve: resolve})
+		k.Peer, k.err = peer.Identify(peer.Client{Addr: c.Addr, Name: c.Name, Resolve: "OK"})
 		c.Known = k
 	}
 	return k

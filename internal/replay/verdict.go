@@ -6,6 +6,7 @@ import (
 
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -36,9 +37,7 @@ func (r *replay) verdict(m *maillog.Session, s *ratchet.Session, d *ratchet.Deci
 	}
 	if d.Outcome == tlsstate.Downgraded {
 		v.Kind, v.Action = d.Kind.String(), d.Action.String()
-		if d.Kind == tlsstate.Unauthenticated {
-			v.Pin = "certificate"
-		}
+		v.Pin, _ = words.Compared(&d.Verdict)
 	}
 	if err := r.verdicts.Encode(&v); err != nil {
 		r.verdicts = nil

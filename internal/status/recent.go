@@ -7,6 +7,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/ratchet"
+	"tlsratchet/internal/words"
 	"tlsratchet/tlsstate"
 )
 
@@ -40,15 +41,13 @@ func (r *Recent) Take(e ratchet.Event) {
 	if v.Outcome != tlsstate.Downgraded {
 		return
 	}
+	pin, came := words.Compared(v)
 	d := DowngradeEvent{
 		At:       e.Session.At,
 		Identity: tlsstate.Identity{Kind: v.Identity.Kind, Name: clean.Text(v.Identity.Name, maxName)},
 		Client:   clean.Text(e.Session.Client(), maxName), Kind: v.Kind,
-		Pin: v.Pin.String(), Seen: clean.Text(v.Seen.Words(), maxWord),
+		Pin: pin, Seen: clean.Text(came, maxWord),
 		Action: e.AppliedAction(), Done: e.Done,
-	}
-	if v.Kind == tlsstate.Unauthenticated {
-		d.Pin, d.Seen = "certificate", "none"
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -84,9 +84,10 @@ func evidence(d *ratchet.Decision) []slog.Attr {
 	if v.Required && d.Row() != "" {
 		identity = "row:" + d.Row()
 	}
+	pin, _ := Compared(v)
 	attrs := []slog.Attr{
 		slog.String("identity", clean.Text(identity, maxName)),
-		slog.String("pin", pin(v)),
+		slog.String("pin", pin),
 		slog.String("seen", clean.Text(v.Seen.Words(), maxName)),
 	}
 	if v.Since > 0 {

@@ -52,7 +52,8 @@ const Apart = "452 4.5.3 Send this recipient in a transaction of its own"
 // Quarantine returns the reason for which a message is put on hold. Postfix
 // logs about 100 bytes of it (3.10 and later), so the essentials come first.
 func Quarantine(v *tlsstate.Verdict) string {
-	text := fmt.Sprintf("%s: %s, seen %s, expected %s", v.Kind, v.Identity.Name, v.Seen.Words(), pin(v))
+	pin, _ := Compared(v)
+	text := fmt.Sprintf("%s: %s, seen %s, expected %s", v.Kind, v.Identity.Name, v.Seen.Words(), pin)
 	switch {
 	case v.Since > 0 && v.Days > 0:
 		text += fmt.Sprintf("; met on %d/%d days, last on %s", v.Days, tlsstate.Window, v.Last)
@@ -62,12 +63,12 @@ func Quarantine(v *tlsstate.Verdict) string {
 	return clean.Text(text, 300)
 }
 
-// pin spells what a downgrade is below, for machines.
-func pin(v *tlsstate.Verdict) string {
+// Compared spells what a downgrade is below, and what came of that, for machines.
+func Compared(v *tlsstate.Verdict) (pin, came string) {
 	if v.Kind == tlsstate.Unauthenticated {
-		return "certificate"
+		return "certificate", "none"
 	}
-	return v.Pin.String()
+	return v.Pin.String(), v.Seen.Words()
 }
 
 // HeaderName is the name of the header that marks a message.
@@ -101,11 +102,11 @@ func headerFields(v *tlsstate.Verdict, more int) []string {
 	if !v.Identity.IsZero() {
 		add("identity", v.Identity.String())
 	}
-	switch {
+	switch pin, _ := Compared(v); {
 	case v.Required:
-		add("required", pin(v))
+		add("required", pin)
 	case v.Kind == tlsstate.Unauthenticated, v.Pin > tlsstate.Plaintext:
-		add("pin", pin(v))
+		add("pin", pin)
 	}
 	if v.Outcome != tlsstate.Unknown || v.Seen.Level > tlsstate.Plaintext {
 		add("seen", v.Seen.Words())
