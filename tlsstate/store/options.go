@@ -71,7 +71,8 @@ type Options struct {
 	// SnapshotEvery is how old the newest snapshot may be. Two are kept.
 	// Default 24 h; less than 0 for none.
 	SnapshotEvery time.Duration
-	// ReadTimeout bounds a read that misses the cache. Default 100 ms.
+	// ReadTimeout bounds a read that misses the cache. Of a time in which the process
+	// does not run, a quarter of it counts at most. Default 100 ms.
 	ReadTimeout time.Duration
 	// Paging calls work that may wait for pages of the file, which Go does not see as a
 	// wait: its processor does nothing else meanwhile. Several goroutines call it at the

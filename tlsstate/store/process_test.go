@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -51,6 +52,11 @@ func child(role, path string) int {
 		select {}
 	case "full":
 		err = fullDisk(f, path)
+	case "stopped":
+		_, err = ask(f, stoppedLimit, func() (n int64, err error) {
+			fmt.Println("reading")
+			return io.Copy(io.Discard, os.Stdin)
+		})
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		fmt.Println(err)
@@ -90,6 +96,37 @@ func TestDamagedRecordsThatStay(t *testing.T) {
 	}
 	if !bytes.Equal(read(t, path), before) {
 		t.Error("it was written to")
+	}
+}
+
+// stoppedLimit is how long a read may take whose process stands still for longer.
+const stoppedLimit = time.Second
+
+// TestStopped: a read does not fail for the time in which its process does not run, as
+// on a machine that is too busy, or that is paused.
+func TestStopped(t *testing.T) {
+	reader := run(t, "stopped", newPath(t))
+	in, err := reader.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := reader.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(out)
+	if line, err := said.ReadString('\n'); err != nil || line != "reading\n" {
+		t.Fatalf("it prints %q, %v", line, err)
+	}
+	stop := reader.Process.Signal(syscall.SIGSTOP)
+	time.Sleep(stoppedLimit * 3 / 2)
+	err = errors.Join(stop, in.Close(), reader.Process.Signal(syscall.SIGCONT))
+	rest, failed := io.ReadAll(said)
+	if err := errors.Join(err, failed, reader.Wait()); err != nil {
+		t.Errorf("%v: %s", err, rest)
 	}
 }
 

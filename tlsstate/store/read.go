@@ -23,25 +23,30 @@ func (f *File) read() {
 	}
 }
 
-// ask has a reader call fn, and waits no longer than limit.
+// ask has a reader call fn, and waits no longer than limit. That is counted in parts, so
+// that a process that did not run for a while, as on a busy machine or a paused one, has
+// lost one of them alone: it is no fault of the disk's.
 func ask[T any](f *File, limit time.Duration, fn func() (T, error)) (T, error) {
+	const parts = 4
 	var v, late T
 	var err error
-	done := make(chan struct{})
-	timeout := time.After(limit)
-	select {
-	case <-f.ctx.Done():
-		return late, ErrClosed
-	case f.jobs <- func() { v, err = fn(); close(done) }:
-	case <-timeout:
-		return late, ErrTimeout
+	done, jobs, closed := make(chan struct{}), f.jobs, f.ctx.Done()
+	job := func() { v, err = fn(); close(done) }
+	tick := time.NewTicker(limit / parts)
+	defer tick.Stop()
+	for left := parts; left > 0; {
+		select {
+		case jobs <- job:
+			jobs, closed = nil, nil // a reader has it
+		case <-done:
+			return v, err
+		case <-closed:
+			return late, ErrClosed
+		case <-tick.C:
+			left--
+		}
 	}
-	select {
-	case <-done:
-		return v, err
-	case <-timeout:
-		return late, ErrTimeout
-	}
+	return late, ErrTimeout
 }
 
 // fetch reads a history from the disk.
