@@ -45,11 +45,13 @@ func TestConnectionsKeep(t *testing.T) {
 	if c.See(one, "4712"); !c.Has(one, "4712") {
 		t.Error("another port of the same client is not seen")
 	}
-	for _, port := range []string{"64000", "64001", "65535"} { // two at the end are two
+	for _, port := range []string{"59999", "64000", "64001", "65535"} {
 		if c.Has(one, port) {
 			t.Errorf("port %s is seen before it came", port)
 		}
-		c.See(one, port)
+		if c.See(one, port); !c.Has(one, port) {
+			t.Errorf("port %s is not seen", port)
+		}
 	}
 	if c.See(one, ""); c.Has(one, "") {
 		t.Error("a client whose port nobody states is seen")

@@ -60,9 +60,10 @@ func TestRead(t *testing.T) {
 // TestReadAgain: whatever stood in the request before it, a request is what it is by
 // itself; and the session is another where its attributes are.
 func TestReadAgain(t *testing.T) {
-	names := []string{"request", "client_name", "client_port", "size", "sender", "sender", "ccert_fingerprint", "ccert_pubkey_fingerprint", "helo_name"}
+	names := []string{"request", "client_name", "client_port", "size", "sender", "ccert_fingerprint", "ccert_pubkey_fingerprint", "helo_name"}
 	random := rand.New(rand.NewPCG(1, 2))
 	var texts []string
+	twice := make(map[string]bool)
 	for range 5000 {
 		lines := make([]string, 0, len(names))
 		for i, name := range names {
@@ -73,10 +74,21 @@ func TestReadAgain(t *testing.T) {
 		if i, j := random.IntN(20), random.IntN(20); i < len(lines) && j < len(lines) {
 			lines[i], lines[j] = lines[j], lines[i]
 		}
+		again := ""
+		if n := len(lines); n > 0 && random.IntN(8) == 0 {
+			again = lines[random.IntN(n)]
+			lines = append(lines, again)
+		} else if random.IntN(4) == 0 {
+			lines = lines[:random.IntN(n+1)]
+		}
 		if len(lines) == 0 || random.IntN(50) == 0 {
 			lines = append(lines, "helo_name="+strings.Repeat("y", maxKept)+"\n")
 		}
 		texts = append(texts, strings.Join(lines, "")+"\n")
+		name, _, _ := strings.Cut(again, "=")
+		if _, known := byName[name]; known {
+			twice[texts[len(texts)-1]] = true
+		}
 	}
 	in := bufio.NewReaderSize(strings.NewReader(strings.Join(texts, "")), maxLine)
 	var r, before request
@@ -91,6 +103,10 @@ func TestReadAgain(t *testing.T) {
 		}
 		if !r.moved && r.facts() != before.facts() {
 			t.Fatalf("request %d, after %q: %q: not moved", i, texts[max(i-1, 0)], text)
+		}
+		isLong := len(text) > maxKept
+		if r.apart != (isLong || twice[text]) || !isLong && string(r.lines)+"\n" != text {
+			t.Fatalf("request %d: apart %t, %q is kept of %q", i, r.apart, r.lines, text)
 		}
 		if cap(r.lines) > 4*maxKept {
 			t.Fatalf("%d bytes are kept", cap(r.lines))
@@ -109,6 +125,9 @@ func TestRefused(t *testing.T) {
 		if _, err := parse(text); !errors.Is(err, errRefused) {
 			t.Errorf("%.20q: %v", text, err)
 		}
+	}
+	if _, err := parse("sender=a\nGET\n"); !strings.HasSuffix(err.Error(), ": line 2, 11 bytes so far") {
+		t.Error(err)
 	}
 	for _, text := range []string{"", "request=smtpd_access_policy\n", "request=smt"} {
 		if _, err := parse(text); !errors.Is(err, io.EOF) {

@@ -168,6 +168,28 @@ func TestSets(t *testing.T) {
 	}
 }
 
+// TestQuickTCP: a connection of TCP reads and writes by quick system calls too.
+func TestQuickTCP(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := quick(ln).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, ok := c.(*quickConn); !ok {
+		t.Errorf("it is a %T", c)
+	}
+}
+
 // TestNotPolled: a file that Go's poller refuses, as it does any where the system's limit
 // of what it may wait for is used up, is not waited for.
 func TestNotPolled(t *testing.T) {
