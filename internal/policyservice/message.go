@@ -42,7 +42,7 @@ func (c *conn) begin() {
 	if began, known := c.ends.Peek(listenerOf(r)); known {
 		m.ends = began.Add(1) < manyBegan
 	}
-	m.Judge(c.Door, &c.client.Session, r.text[sender])
+	m.Judge(c.Door, &c.client.Session, r.address(sender))
 }
 
 // recipient answers for one recipient.
@@ -50,7 +50,7 @@ func (m *message) recipient(r *request) string {
 	if !m.Judged() {
 		return dunno
 	}
-	if reply := m.Recipient(r.text[recipient], r.text[queueID]); reply != "" {
+	if reply := m.Recipient(r.address(recipient), r.text[queueID]); reply != "" {
 		return reply
 	}
 	if !m.waits { // else it is another recipient's

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tlsratchet/internal/inbound"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/milter/wire"
@@ -184,6 +185,19 @@ func (r *request) facts() ratchet.Facts {
 		AuthType:     t[saslMethod], AuthUser: t[saslUser],
 	}
 }
+
+// address returns an attribute that is an address as a client writes it (RFC 5321
+// section 4.1.2): Postfix states it without the quotes of its local part.
+func (r *request) address(a int) string {
+	text := r.text[a]
+	local, _ := inbound.Cut(text)
+	if text == "" || local != "" && !strings.ContainsAny(local, "()<>[]:;@\\,\" \t") {
+		return text
+	}
+	return `"` + escape.Replace(local) + `"` + text[len(local):]
+}
+
+var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // unxtext decodes a certificate's name, which Postfix sends as xtext (RFC 3461
 // section 4), so that it is the text that a milter gets.

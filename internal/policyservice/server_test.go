@@ -198,6 +198,42 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestWithoutQuotes: Postfix states addresses without their quotes, which hide nothing:
+// neither a sender from its row, nor who is no exempt recipient.
+func TestWithoutQuotes(t *testing.T) {
+	reject := tlsstate.Reject
+	rules, err := tlsstate.NewRules(tlsstate.DefaultPolicy(), []tlsstate.Row{{Sender: "partner.example", Least: tlsstate.TLS12, Action: &reject}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, reject, inbound.Options{}, ratchet.New(ratchet.Options{Histories: store.NewMemory(100), Rules: rules}))
+	c, instance := r.dial(), 0
+	for _, tt := range []struct {
+		sender, recipient string
+		refused           bool
+	}{
+		{"a@partner.example", "bob@ours.example", true},
+		{"a(b@partner.example", "bob@ours.example", true},
+		{"a(b%partner.example", "bob@ours.example", true},
+		{"a<b@other.example>@partner.example", "bob@ours.example", true},
+		{"a<b@partner.example>@other.example", "bob@ours.example", false},
+		{`a"\(b@partner.example`, "bob@ours.example", true},
+		{`a\@partner.example`, "bob@ours.example", true},
+		{"@partner.example", "bob@ours.example", true},
+		{"a b@partner.example.", "bob@ours.example", true},
+		{"", "bob@ours.example", false},
+		{"a@partner.example", "postmaster@ours.example", false},
+		{"a@partner.example", "@x:postmaster@ours.example", true},
+		{"a@partner.example", "<postmaster@ours.example", true},
+	} {
+		instance++
+		got := c.ask("sender="+tt.sender, "recipient="+tt.recipient, fmt.Sprintf("instance=%d", instance))
+		if strings.HasPrefix(got, "550 ") != tt.refused {
+			t.Errorf("from %s to %s: %s", tt.sender, tt.recipient, got)
+		}
+	}
+}
+
 // TestGivenUp: a message is emitted, as not done, where its client's smtpd(8) leaves
 // before its end.
 func TestGivenUp(t *testing.T) {

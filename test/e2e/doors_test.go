@@ -55,6 +55,29 @@ func TestDoorsOfTwoPorts(t *testing.T) {
 	w.has(w.delivered(at(0, plain()), mail("at the milter again")), "kind=stripped")
 }
 
+// TestQuotedSenders: a row by sender counts at both doors, whatever is quoted in the
+// address.
+func TestQuotedSenders(t *testing.T) {
+	for _, part := range []string{"main.cf.tlsratchet", "main.cf.policy"} {
+		in := newPostfix(t, posttest.Options{Parts: []string{"main.cf.tls", part}})
+		w := world{T: t, Instance: in, policy: part == "main.cf.policy"}
+		w.serve("", "[[peer]]\nsender = \"partner.example\"\nleast = \"TLSv1.2\"\naction = \"reject\"\n")
+		for i, tt := range []struct {
+			from    string
+			refused bool
+		}{
+			{"a@partner.example", true}, {`"a(b"@partner.example`, true}, {`"a\"(b"@partner.example`, true}, {`""@partner.example`, true},
+			{`"a<b@other.example>"@partner.example`, true}, {`"a(b%partner.example"`, true}, {`"a<b@partner.example>"@other.example`, false},
+		} {
+			m := mail(fmt.Sprint("quoted ", i))
+			m.From = tt.from
+			if r := w.send(w.bank("192.0.2.65", plain()), m); (r.Code == 550) != tt.refused {
+				t.Errorf("%s, from %s: %s", part, tt.from, r)
+			}
+		}
+	}
+}
+
 // TestPolicyForged: by PREPEND our header stands above Postfix's own Received,
 // where no sender can write, and forged copies below it stay.
 func TestPolicyForged(t *testing.T) {
