@@ -208,6 +208,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 	cfg := testConfig(t)
+	cfg.Limits.Connections = 1000
 	for _, tt := range []struct{ state, limit, want string }{
 		{"loaded", "1024", "have 1024"}, {"loaded", "32768", ""}, {"loaded", "infinity", ""}, {"not-found", "1024", ""},
 	} {

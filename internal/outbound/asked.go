@@ -78,8 +78,8 @@ func (b *Outbound) nexthop(d *maillog.Delivery) (l lookup, ok bool) {
 	}
 	if ok = ok && (decided && !d.Reused || !b.isRoute(d.Host)); ok {
 		l.name.seen.Add(1)
-	} else if d.Status == maillog.Sent {
-		recipients.seen.Add(1) // by another way
+	} else if d.Status == maillog.Sent && d.PID != 0 {
+		recipients.seen.Add(1) // by another way: this host's mail does not wait
 	}
 	return l, ok
 }

@@ -899,7 +899,8 @@ func TestBlind(t *testing.T) {
 }
 
 // TestBlindForOne: of a destination none of whose deliveries is found in the log no day
-// counts either. It is not held for ever, and that is no secret.
+// counts either. It is not held for ever, and that is no secret. What another host passes
+// on to a relay is no such delivery.
 func TestBlindForOne(t *testing.T) {
 	w := newWorld(t, rows(tlsstate.Row{Domain: "row.test", Least: tlsstate.TLS12}))
 	w.settings.Load().Permission.Fallbacks = hops("mx.fallback.test:25")
@@ -922,6 +923,9 @@ func TestBlindForOne(t *testing.T) {
 		}
 		d := refused // of a process that is not known
 		d.At, d.Domain, d.Host = w.now, "bank.test", "mx.hub.test"
+		w.Delivered(&d)
+		d = tls12 // of another host
+		d.At, d.Domain, d.Host, d.Addr = w.now, "hub.test", "relay.other.test", "10.9.9.9"
 		w.Delivered(&d)
 		d = tls12 // by way of a fallback relay
 		w.Answer([]byte("own.test"), 78)
