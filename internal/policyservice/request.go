@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,27 +195,16 @@ func (r *request) address(a int) string {
 	if text == "" || local != "" && !strings.ContainsAny(local, "()<>[]:;@\\,\" \t") {
 		return text
 	}
-	return `"` + escape.Replace(local) + `"` + text[len(local):]
+	return strconv.Quote(local) + text[len(local):]
 }
 
-var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+var percented = strings.NewReplacer("%", "%25", "+", "%")
 
 // unxtext decodes a certificate's name, which Postfix sends as xtext (RFC 3461
-// section 4), so that it is the text that a milter gets.
+// section 4), so that it is the text that a milter gets. What is none stays.
 func unxtext(s string) string {
-	if !strings.Contains(s, "+") {
-		return s
+	if text, err := url.PathUnescape(percented.Replace(s)); err == nil {
+		return text
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '+' && i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return s
 }
