@@ -47,7 +47,7 @@ type Local struct {
 type Sending interface {
 	Overview() outbound.Overview
 	Explain(destination string) (outbound.Explanation, error)
-	Override(wish string) error
+	Override(wish string)
 }
 
 // Admin returns the operations on the memory. Their Close closes nothing.

@@ -40,13 +40,11 @@ func checkReason(why string) error {
 }
 
 // override does what an operator wants, if anything, and leaves an audit line.
-func (l *Local) override(ctx context.Context, what string, o Override, answers []string, do func() error) error {
+func (l *Local) override(ctx context.Context, what string, o Override, answers []string, do func()) error {
 	if err := o.Check(answers); err != nil || o == (Override{}) {
 		return err
 	}
-	if err := do(); err != nil {
-		return err
-	}
+	do()
 	l.audit(ctx, what, o.Why, o.Who, "answer", o.Answer)
 	return nil
 }
@@ -64,13 +62,12 @@ func (l *Local) breaker(ctx context.Context, o Override) (s ratchet.BreakerState
 	if l.CircuitBreaker == nil {
 		return s, fmt.Errorf("%w: only the daemon has the circuit breaker", ErrNoDaemon)
 	}
-	err = l.override(ctx, "breaker", o, BreakerAnswers, func() error {
+	err = l.override(ctx, "breaker", o, BreakerAnswers, func() {
 		answer := new(ratchet.Answer)
 		if answer.UnmarshalText([]byte(o.Answer)) != nil {
 			answer = nil // auto
 		}
 		l.CircuitBreaker.Override(answer)
-		return nil
 	})
 	return l.CircuitBreaker.State(l.Now()), err
 }
@@ -90,7 +87,7 @@ func (l *Local) outbound(ctx context.Context, o Override) (now outbound.Overview
 	if err := l.sending(); err != nil {
 		return now, err
 	}
-	err = l.override(ctx, "outbound", o, OutboundAnswers, func() error { return l.Sending.Override(o.Answer) })
+	err = l.override(ctx, "outbound", o, OutboundAnswers, func() { l.Sending.Override(o.Answer) })
 	return l.Sending.Overview(), err
 }
 

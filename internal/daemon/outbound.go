@@ -193,12 +193,9 @@ func (s *sending) Explain(destination string) (outbound.Explanation, error) {
 }
 
 // Override implements [admin.Sending].
-func (s *sending) Override(wish string) error {
-	if err := s.out.Override(wish); err != nil {
-		return err
-	}
+func (s *sending) Override(wish string) {
+	s.out.Override(wish)
 	s.write()
-	return nil
 }
 
 // outage reports that many destinations began to fail at once, or that it ended.

@@ -2,13 +2,11 @@ package outbound
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"tlsratchet/internal/clean"
 	"tlsratchet/tlsstate"
 )
 
@@ -191,18 +189,12 @@ func (o *outage) state() OutageState {
 
 // Override makes an operator's wish count: [Release], [Hold], or [Auto] for none.
 // It is part of the state that is kept.
-func (b *Outbound) Override(wish string) error {
-	switch wish {
-	case Auto:
-		wish = ""
-	case Release, Hold:
-	default:
-		return fmt.Errorf("unknown answer %q: use auto, hold or release", clean.Text(wish, 40))
-	}
+func (b *Outbound) Override(wish string) {
 	b.outage.mu.Lock()
 	defer b.outage.mu.Unlock()
-	b.outage.s.Override = wish
-	return nil
+	if b.outage.s.Override = wish; wish == Auto {
+		b.outage.s.Override = ""
+	}
 }
 
 // overrideWords says what an operator's wish does.

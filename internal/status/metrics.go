@@ -29,8 +29,7 @@ type Metrics struct {
 	done     [actions]prometheus.Counter
 	undone   [actions]prometheus.Counter
 	limited  [answers]prometheus.Counter
-
-	decide, load, learn prometheus.Observer
+	took     [ratchet.Learning + 1]prometheus.Observer
 }
 
 // NewMetrics returns the metrics of a daemon. write writes what others count, at
@@ -83,8 +82,9 @@ func (m *Metrics) latencies() {
 	store := prometheus.NewHistogramVec(histogram("tlsratchet_store_seconds",
 		"Time to load a history (for the decisions that are timed), or to learn."), []string{"operation"})
 	m.registry.MustRegister(decide, store)
-	m.decide = decide
-	m.load, m.learn = store.WithLabelValues("load"), store.WithLabelValues("learn")
+	m.took = [...]prometheus.Observer{
+		ratchet.Deciding: decide, ratchet.Loading: store.WithLabelValues("load"), ratchet.Learning: store.WithLabelValues("learn"),
+	}
 }
 
 func histogram(name, help string) prometheus.HistogramOpts {
@@ -127,13 +127,4 @@ func (m *Metrics) Take(e ratchet.Event) {
 }
 
 // Observe takes the time of an operation; it is for [ratchet.Options].
-func (m *Metrics) Observe(op ratchet.Operation, took time.Duration) {
-	switch op {
-	case ratchet.Deciding:
-		m.decide.Observe(took.Seconds())
-	case ratchet.Loading:
-		m.load.Observe(took.Seconds())
-	case ratchet.Learning:
-		m.learn.Observe(took.Seconds())
-	}
-}
+func (m *Metrics) Observe(op ratchet.Operation, took time.Duration) { m.took[op].Observe(took.Seconds()) }
