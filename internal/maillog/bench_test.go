@@ -27,7 +27,7 @@ func BenchmarkRead(b *testing.B) {
 			var read int64
 			for b.Loop() {
 				s, err := maillog.Read(context.Background(), []maillog.Source{{Name: "-", Stream: io.NopCloser(bytes.NewReader(log.Bytes()))}},
-					maillog.Options{Now: time.Date(2026, time.October, 2, 0, 0, 0, 0, time.UTC), Location: time.UTC}, sink)
+					maillog.Options{Now: time.Date(2026, time.October, 2, 0, 0, 0, 0, time.UTC)}, sink)
 				if err != nil {
 					b.Fatal(err)
 				}

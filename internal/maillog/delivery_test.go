@@ -351,7 +351,7 @@ func TestReadDeliveries(t *testing.T) {
 	for name, text := range map[string]string{"plain": plain.String(), "JSON": objects.String()} {
 		var got deliveries
 		stats, err := Read(t.Context(), []Source{{Name: "-", Stream: strings.NewReader(text)}},
-			Options{Now: time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC), Location: time.UTC},
+			Options{Now: time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC)},
 			Sink{Session: func(*Session) {}, Deliveries: &got})
 		if err != nil || strings.Join(got.all, "|") != want || stats.Smtpd != 1 || len(stats.Listeners) != 1 {
 			t.Errorf("%s: %v, %+v\n%s\nwant\n%s", name, err, stats, strings.Join(got.all, "|"), want)
@@ -370,7 +370,7 @@ func TestGoldenDeliveries(t *testing.T) {
 	defer file.Close()
 	var got deliveries
 	if _, err := Read(t.Context(), []Source{{Name: "sending.log", Stream: file}},
-		Options{Now: time.Date(2026, time.November, 26, 12, 0, 0, 0, time.UTC), Location: time.UTC},
+		Options{Now: time.Date(2026, time.November, 26, 12, 0, 0, 0, time.UTC)},
 		Sink{Session: func(*Session) {}, Deliveries: &got}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // now is when the tests' logs are read.
 var now = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
 
-func options() maillog.Options { return maillog.Options{Now: now, Location: time.UTC} }
+func options() maillog.Options { return maillog.Options{Now: now} }
 
 // found is what was found in a log, in lines.
 type found struct {

@@ -133,10 +133,8 @@ type Options struct {
 	// Year is the year in which each file begins, for times without a year; 0
 	// to find it by the time of the file.
 	Year int
-	// Location is the time zone of times without one; nil for the local one.
-	Location *time.Location
-	// Now is the time at which the log is read. Required: what is dated later
-	// than the day after is left out.
+	// Now is the time at which the log is read. Required: what is dated later than the
+	// day after is left out, and times without a zone are of its location.
 	Now time.Time
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress

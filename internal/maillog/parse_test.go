@@ -258,7 +258,7 @@ func FuzzRead(f *testing.F) {
 	now := time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		messages := int64(0)
-		n, err := Read(t.Context(), []Source{{Name: "-", Stream: bytes.NewReader(data)}}, Options{Location: time.UTC, Now: now},
+		n, err := Read(t.Context(), []Source{{Name: "-", Stream: bytes.NewReader(data)}}, Options{Now: now},
 			Sink{Deliveries: &deliveries{}, Session: func(m *Session) {
 				messages += int64(m.Messages)
 				if m.Client == nil || m.At.After(now.AddDate(0, 0, 2)) || m.Messages > 0 && (m.Security == nil || m.Listener.Identity().IsZero()) {

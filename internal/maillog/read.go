@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 )
 
 const (
@@ -28,9 +27,6 @@ const (
 // passed on, or that ctx ended. Memory is bounded by the clients, the processes
 // and the messages of an hour, not by the lines.
 func Read(ctx context.Context, sources []Source, o Options, sink Sink) (Stats, error) {
-	if o.Location == nil {
-		o.Location = time.Local
-	}
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}

@@ -154,11 +154,11 @@ func reason(err error) error {
 // learn finds form, first time and year by the head. when is the time of the
 // last line, years how many times New Year is known to lie in between.
 func (s *source) learn(when time.Time, years int) {
-	o := s.options
+	o, loc := s.options, s.options.Now.Location()
 	s.form = formOf(s.head)
-	when = when.In(o.Location)
+	when = when.In(loc)
 	s.year = cmp.Or(o.Year, when.Year())
-	p := parser{clock: clock{loc: o.Location, year: when.Year()}}
+	p := parser{clock: clock{loc: loc, year: when.Year()}}
 	at, yearless := p.firstTime(s.head, s.form)
 	if yearless != nil {
 		s.guessed = o.Year == 0
@@ -169,11 +169,11 @@ func (s *source) learn(when time.Time, years int) {
 		case at > when.Unix()+day: // written before the New Year
 			s.year--
 		}
-		p.clock = clock{loc: o.Location, year: s.year}
+		p.clock = clock{loc: loc, year: s.year}
 		at, _ = p.firstTime(yearless, s.form)
 	}
 	s.first, s.at = at, at
-	s.parser.clock = clock{loc: o.Location, year: s.year}
+	s.parser.clock = clock{loc: loc, year: s.year}
 }
 
 // firstTime returns the time of the first record that has one, and that record if

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"testing"
-	"time"
 
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/replay"
@@ -24,7 +23,7 @@ func BenchmarkReplay(b *testing.B) {
 	policy := rules(b, nil)
 	for b.Loop() {
 		r, err := replay.Run(context.Background(), []maillog.Source{{Name: "-", Stream: bytes.NewReader(log.Bytes())}},
-			maillog.Options{Now: now, Location: time.UTC}, replay.Options{Rules: policy, Breaker: newInstallation})
+			maillog.Options{Now: now}, replay.Options{Rules: policy, Breaker: newInstallation})
 		if err != nil {
 			b.Fatal(err)
 		}

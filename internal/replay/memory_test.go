@@ -25,7 +25,7 @@ func TestMemoryIsNotOfLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := Run(t.Context(), []maillog.Source{{Name: "-", Stream: &text}},
-			maillog.Options{Now: time.Date(2026, time.September, 3, 0, 0, 0, 0, time.UTC), Location: time.UTC},
+			maillog.Options{Now: time.Date(2026, time.September, 3, 0, 0, 0, 0, time.UTC)},
 			Options{Rules: rules, Breaker: ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minute, PinDays: 7}})
 		if err != nil {
 			t.Fatal(err)

@@ -114,7 +114,7 @@ func (l logs) run(o replay.Options) *replay.Result {
 	for _, text := range l.texts {
 		sources = append(sources, maillog.Source{Name: "-", Stream: strings.NewReader(text)})
 	}
-	result, err := replay.Run(context.Background(), sources, maillog.Options{Now: now, Location: time.UTC}, o)
+	result, err := replay.Run(context.Background(), sources, maillog.Options{Now: now}, o)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -127,4 +127,6 @@ func (m *Metrics) Take(e ratchet.Event) {
 }
 
 // Observe takes the time of an operation; it is for [ratchet.Options].
-func (m *Metrics) Observe(op ratchet.Operation, took time.Duration) { m.took[op].Observe(took.Seconds()) }
+func (m *Metrics) Observe(op ratchet.Operation, took time.Duration) {
+	m.took[op].Observe(took.Seconds())
+}

@@ -34,7 +34,7 @@ func TestWrite(t *testing.T) {
 		o.Format = f
 		levels := map[string]int{}
 		stats, err := maillog.Read(context.Background(), []maillog.Source{{Name: string(f), Stream: bytes.NewReader(written(t, o))}},
-			maillog.Options{Now: time.Date(2026, time.October, 2, 0, 0, 0, 0, time.UTC), Location: time.UTC},
+			maillog.Options{Now: time.Date(2026, time.October, 2, 0, 0, 0, 0, time.UTC)},
 			maillog.Sink{Session: func(s *maillog.Session) { levels[s.Security.Level.String()] += s.Messages }})
 		if err != nil {
 			t.Fatal(err)
