@@ -92,7 +92,7 @@ func TestBackOffEnds(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	o := Options{Pace: -1}.withDefaults()
 	if o.Timeout != 50*time.Millisecond || o.Gather != 100*time.Millisecond || o.MaxChanged != 100_000 || o.Pace != 1000 ||
-		o.Heartbeat != 10*time.Second || o.Prefix != "tlsratchet:" || o.Policy(tlsstate.Address) != nil || time.Since(o.Now()) > time.Hour || o.Logger == nil {
+		o.Heartbeat != 10*time.Second || o.Prefix != "tlsratchet:" || o.Policy(tlsstate.Address).PinMaxAgeDays != tlsstate.DefaultPolicy().PinMaxAgeDays || time.Since(o.Now()) > time.Hour || o.Logger == nil {
 		t.Errorf("%+v", o)
 	}
 	set := Options{Timeout: 1, Gather: 2, MaxChanged: 3, Pace: 4, Heartbeat: 5}

@@ -39,7 +39,7 @@ type Options struct {
 	// Timeout is how long a message may wait for the server. Default 50 ms.
 	Timeout time.Duration
 	// Policy returns the rule that pins of a kind form by, and how long they hold.
-	// Default: none form here.
+	// Default: [tlsstate.DefaultPolicy].
 	Policy func(tlsstate.Kind) *tlsstate.Policy
 	// Now is the clock. Default: the system's.
 	Now func() time.Time
@@ -68,7 +68,8 @@ func (o Options) withDefaults() Options {
 	o.Prefix = cmp.Or(o.Prefix, "tlsratchet:")
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Policy == nil {
-		o.Policy = func(tlsstate.Kind) *tlsstate.Policy { return nil }
+		rule := tlsstate.DefaultPolicy()
+		o.Policy = func(tlsstate.Kind) *tlsstate.Policy { return &rule }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -86,7 +86,7 @@ func (s *Store) meet(id tlsstate.Identity, theirs string) (meeting, error) {
 // join is [tlsstate.Merge], and the pins that only both together bear out.
 func join(mine, theirs tlsstate.History, rule *tlsstate.Policy) tlsstate.History {
 	met := tlsstate.Merge(mine, theirs)
-	if met == mine || met == theirs || rule == nil {
+	if met == mine || met == theirs {
 		return met
 	}
 	return met.Form(rule)
@@ -103,9 +103,6 @@ const (
 // life returns for how many seconds the server is to keep a record.
 func (s *Store) life(h *tlsstate.History, rule *tlsstate.Policy) int64 {
 	keep := keepSeen
-	if rule == nil {
-		rule = new(tlsstate.DefaultPolicy())
-	}
 	for _, p := range append(h.Pins[:], h.CertPin) {
 		if p.Formed > 0 {
 			keep = max(keep, rule.PinMaxAgeDays)

@@ -168,8 +168,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// How long the server keeps a pin, and which pins form, is the policy's; without
-// one nothing forms here.
+// How long the server keeps a pin, and which pins form, is the policy's.
 func TestRecordsByThePolicy(t *testing.T) {
 	s := alone(t, tlsstate.History{})
 	var mine, theirs tlsstate.History
@@ -177,10 +176,12 @@ func TestRecordsByThePolicy(t *testing.T) {
 		mine = storetest.Sees(mine, today-2*d, tlsstate.TLS12)
 		theirs = storetest.Sees(theirs, today-2*d-1, tlsstate.TLS12)
 	}
-	if met := join(mine, theirs, nil); met != tlsstate.Merge(mine, theirs) || pinned(&met) {
-		t.Errorf("without a policy: %+v", met)
-	}
 	rule := tlsstate.DefaultPolicy()
+	rule.PinAfterDays = 7
+	if met := join(mine, theirs, &rule); met != tlsstate.Merge(mine, theirs) || pinned(&met) {
+		t.Errorf("before there are days enough: %+v", met)
+	}
+	rule.PinAfterDays = 6
 	rule.PinMaxAgeDays = 300
 	if met := join(mine, theirs, &rule); !pinned(&met) || s.life(&met, &rule) != 300*86400 {
 		t.Errorf("kept for %d s: %+v", s.life(&met, &rule), met)
