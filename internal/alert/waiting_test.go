@@ -440,3 +440,29 @@ func TestRepeaterIsBack(t *testing.T) {
 		closeAlerts(t, a)
 	})
 }
+
+// TestRepeatsWhileManyWait: what is open is repeated every minute though many messages
+// wait and each takes its time: else it would be taken for closed.
+func TestRepeatsWhileManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		last, longest, sent := time.Now(), time.Duration(0), 0
+		d := &Destination{Name: "slow", timeout: httpTimeout, repeats: true, try: func(_ context.Context, all ...*Message) (string, error) {
+			time.Sleep(httpTimeout - time.Second/10)
+			if all[0].What == string(incident.Opened) {
+				last, longest = time.Now(), max(longest, time.Since(last))
+			} else {
+				sent++
+			}
+			return "taken", nil
+		}}
+		a := start(Options{PerHour: 1, Open: func() []incident.Incident { return []incident.Incident{numbered(1)} }}, d)
+		for n := range backlog {
+			a.Change(changeOf(incident.Holding, numbered(n+2))) // which no digest states there
+		}
+		time.Sleep(10 * time.Minute)
+		closeAlerts(t, a)
+		if sent != backlog || longest > repeatEvery+2*httpTimeout {
+			t.Errorf("%d of %d that waited are sent, what is open %s apart", sent, backlog, longest)
+		}
+	})
+}

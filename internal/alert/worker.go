@@ -57,8 +57,9 @@ type worker struct {
 	alerts *Alerts
 	*box
 
-	news   chan struct{} // something waits that did not before
-	stop   chan struct{} // closed: what waits is tried once more
+	news   chan struct{}    // something waits that did not before
+	turns  <-chan time.Time // to repeat what is open
+	stop   chan struct{}    // closed: what waits is tried once more
 	done   chan struct{}
 	ctx    context.Context // of all deliveries
 	cancel context.CancelFunc
@@ -98,36 +99,43 @@ func (a *Alerts) drop(to string, m *Message, why error) {
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
-	var ticks <-chan time.Time
 	if w.to.repeats {
-		ticks = time.Tick(repeatEvery)
+		w.turns = time.Tick(repeatEvery)
 	}
 	retry := time.NewTimer(time.Until(w.until)) // something may wait since the last stop
 	defer retry.Stop()
 	for running := true; running; {
+		turn := false
 		select {
 		case <-w.news:
 		case <-retry.C:
-		case <-ticks:
-			if time.Now().Before(w.until) || w.repeat() != nil {
-				continue
-			}
+		case <-w.turns:
+			turn = true
 		case <-w.stop:
 			running = false
 		}
 		if time.Now().Before(w.until) {
 			continue
 		}
-		if pause := w.deliver(); pause > 0 {
+		if pause := w.deliver(turn); pause > 0 {
 			retry.Reset(pause)
 		}
 	}
 }
 
 // deliver sends what waits, until one fails for now: then it returns for how long
-// to pause.
-func (w *worker) deliver() (pause time.Duration) {
-	for pause == 0 && w.ctx.Err() == nil {
+// to pause. What is open is repeated in its turn, in between too: many that wait may take
+// longer than until it [expires].
+func (w *worker) deliver(turn bool) (pause time.Duration) {
+	for ; pause == 0 && w.ctx.Err() == nil; turn = false {
+		select {
+		case <-w.turns:
+			turn = true
+		default:
+		}
+		if turn && w.repeat() != nil {
+			break
+		}
 		w.alerts.mu.Lock()
 		waiting := w.waiting // its first one stays in its place
 		w.alerts.mu.Unlock()
