@@ -64,7 +64,7 @@ var (
 	// ErrUnknownPeer: there is no history of that identity.
 	ErrUnknownPeer = errors.New("no history of this peer")
 	// ErrBadRequest: the question or act is not valid; usage.
-	ErrBadRequest = errors.New("bad request")
+	ErrBadRequest = errors.New("invalid input")
 )
 
 // Override is an operator's wish for the circuit breaker, or for the sending side.
