@@ -115,6 +115,22 @@ func TestReadAgain(t *testing.T) {
 	}
 }
 
+// TestSameSession: what differs from message to message makes the session no other.
+func TestSameSession(t *testing.T) {
+	const first, last = "size=1\nsender=alice@bank.example\nclient_name=mx1\n\n", "size=22\nsender=al@bank.example\nclient_name=mx1\n\n"
+	var r request
+	in := bufio.NewReaderSize(strings.NewReader(first+last), maxLine)
+	for range 2 {
+		r.moved = false
+		if err := r.read(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.moved || r.text[sender] != "al@bank.example" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestRefused: garbage, giants and half a request end the connection.
 func TestRefused(t *testing.T) {
 	for _, text := range []string{
