@@ -292,6 +292,7 @@ func TestNextClient(t *testing.T) {
 		{"macros replace those before", "DMDM", ours, first, "DM"},
 		{"headers may be there", "DMADM", nil, first, "DM"},
 		{"no macros", "DMAM", ours, first, "M"},
+		{"macros alone that are dropped", "DMAM", ours, first, "hhM"},
 		{"two messages", "DMDMAM", ours, first, "DMAM"},
 		{"refused", "DMAR", ours, join(first, frame('U', "")), "R"},
 		{"gone within a packet that waits to be whole", "DMAE", ours, half, "E"},
@@ -338,7 +339,11 @@ func nextClient(t *testing.T, keep func([]byte) bool, in []byte, next, want stri
 	s := New(config)
 	other := optNeg()
 	for _, cmd := range []byte(next) {
-		other = append(other, frame(cmd, map[byte]string{'D': "M{tls_version}\x00\x00", 'M': "<e@f>\x00"}[cmd])...)
+		data := map[byte]string{'D': "M{tls_version}\x00\x00", 'M': "<e@f>\x00", 'h': "H{tls_version}\x00\x00"}[cmd]
+		if cmd == 'h' { // of an event that does not come
+			cmd = cmdMacro
+		}
+		other = append(other, frame(cmd, data)...)
 	}
 	tapes := []*tape{{in: [][]byte{in}}, {in: [][]byte{other}}}
 	for _, tp := range tapes {
