@@ -451,6 +451,10 @@ func TestWriteFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	tp.fail = errors.New("broken pipe")
+	c.Out = append(c.Out, "answer"...)
+	if b, err := c.In.Peek(1); len(b) > 0 || !errors.Is(err, tp.fail) {
+		t.Errorf("read %q with a failed write, %v", b, err)
+	}
 	c.Write(frame('c', ""))
 	if _, err := readFrame(c); err != io.EOF {
 		t.Errorf("read after a failed write: %v", err)
