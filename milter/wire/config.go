@@ -26,9 +26,9 @@ type Config struct {
 	// which end at MAIL, RCPT or the end of message. Abort may come before the first. It
 	// must not panic. Required.
 	Backend func() milter.Milter
-	// Actions, Protocol and SymList are what is negotiated. To Protocol
-	// OptNoUnknown is added, for go-milter can't take that command. The macros
-	// that Postfix sends for a stage that Protocol leaves out are dropped.
+	// Actions, Protocol and, by OptSetSymList, SymList are what is negotiated. To
+	// Protocol OptNoUnknown is added, for go-milter can't take that command. The
+	// macros that Postfix sends for a stage that Protocol leaves out are dropped.
 	Actions  milter.OptAction
 	Protocol milter.OptProtocol
 	SymList  map[milter.Stage][]string

@@ -61,9 +61,6 @@ func negotiation(c Config) []byte {
 	for _, n := range []uint32{protocolVersion, uint32(c.Actions), uint32(c.Protocol)} {
 		data = binary.BigEndian.AppendUint32(data, n)
 	}
-	if c.Actions&milter.OptSetSymList == 0 {
-		c.SymList = nil
-	}
 	for _, stage := range slices.Sorted(maps.Keys(c.SymList)) {
 		data = binary.BigEndian.AppendUint32(data, uint32(stage))
 		data = append(append(data, strings.Join(c.SymList[stage], " ")...), 0)
