@@ -37,7 +37,7 @@ func (l *loop) Write(p []byte) (int, error) { return len(p), nil }
 // BenchmarkConn is what the wrapper costs a message of a steady session, on
 // top of its system calls: three packets in, one reply out.
 func BenchmarkConn(b *testing.B) {
-	c, tp, _ := onTape(b, nil)
+	c, tp, _ := onTape(b)
 	c.greeted = true
 	c.raw = &loop{
 		tape: *tp, left: math.MaxInt,
@@ -58,7 +58,7 @@ func BenchmarkConn(b *testing.B) {
 
 // BenchmarkDroppedHeaders is what a header costs that go-milter needn't see.
 func BenchmarkDroppedHeaders(b *testing.B) {
-	c, tp, _ := onTape(b, ours)
+	c, tp, _ := onTape(b)
 	c.greeted = true
 	var all []byte
 	for range 50 {

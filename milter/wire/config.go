@@ -36,7 +36,7 @@ type Config struct {
 	// alone and no Modifier: go-milter, which would keep each for the whole
 	// session, gets none. The name is as the message has it, only valid during
 	// the call; names of more than some 4 KiB are not asked for. It needs
-	// OptNoHeaderReply, for nobody answers a header. Nil gives go-milter all.
+	// OptNoHeaderReply, for nobody answers a header. Required.
 	KeepHeader func(name []byte) bool
 	// Limits are usually those of [DefaultLimits]. A request is a packet, or the
 	// negotiation.

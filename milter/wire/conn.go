@@ -110,10 +110,10 @@ func (c *conn) start(raw net.Conn) {
 }
 
 // renew has go-milter forget the client before. Macros, which come first from Postfix,
-// replace all that it has where it gets no headers.
+// replace all that it has: it gets no headers.
 func (c *conn) renew() {
 	head, _ := c.In.Peek(headSize)
-	if c.stale = false; head[lengthSize] != cmdMacro || c.srv.config.KeepHeader == nil {
+	if c.stale = false; head[lengthSize] != cmdMacro {
 		c.own = abort
 	}
 }
@@ -215,12 +215,11 @@ func (c *conn) drop() error {
 // would keep for the whole session, nor macros of a header or of an event that does
 // not come. The backend has the names of the headers that it asked for.
 func (c *conn) wanted(cmd byte, data []byte) bool {
-	keep := c.srv.config.KeepHeader
 	switch {
 	case cmd == cmdMacro && len(data) > 0:
-		return !(keep != nil && data[0] == cmdHeader) && c.srv.config.Protocol&leavesOut(data[0]) == 0
-	case cmd == cmdHeader && keep != nil:
-		if name, _, found := bytes.Cut(data, []byte{0}); found && keep(name) {
+		return data[0] != cmdHeader && c.srv.config.Protocol&leavesOut(data[0]) == 0
+	case cmd == cmdHeader:
+		if name, _, found := bytes.Cut(data, []byte{0}); found && c.srv.config.KeepHeader(name) {
 			_, _ = c.callbacks.Header(string(name), "", nil)
 		}
 		return false

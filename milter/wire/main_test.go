@@ -106,6 +106,8 @@ func newConfig(f filter, log *lines) Config {
 		SymList:  map[milter.Stage][]string{milter.StageMailFrom: {"{client_addr}", "{tls_version}"}},
 		Limits:   DefaultLimits(),
 		Log:      log.logger(),
+
+		KeepHeader: ours,
 	}
 }
 

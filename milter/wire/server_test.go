@@ -43,7 +43,7 @@ func TestServe(t *testing.T) {
 		m.InsertHeader(0, "X-Ours", "ours")
 		return milter.RespAccept
 	}
-	d := start(t, f, func(c *Config) { c.KeepHeader = ours })
+	d := start(t, f, nil)
 	s := d.dial(t)
 	for range 3 {
 		headers = nil
@@ -384,7 +384,7 @@ func TestShutdownLosesNoReply(t *testing.T) {
 // What a client sends as copies of our header is not kept: neither for a message, nor
 // for a session, of which go-milter would keep all.
 func TestHeadersAreNotKept(t *testing.T) {
-	d := start(t, goOn(), func(c *Config) { c.KeepHeader = ours })
+	d := start(t, goOn(), nil)
 	c := d.raw(t)
 	defer c.Close()
 	request{optNeg(), d.negotiation}.ask(t, c)
@@ -418,7 +418,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("Chost\x004\x00"), []byte("D"), []byte("DM\x00\x00\x00"), true)
 	f.Add([]byte("LX-Ours\x00a\x00b\x00"), []byte("L"), []byte("N"), true)
 	f.Add([]byte("GET / HTTP/1.1\r\n"), []byte(""), []byte("\x00"), false)
-	d := start(f, goOn(), func(c *Config) { c.Protocol = milter.OptNoHeaderReply; c.KeepHeader = ours })
+	d := start(f, goOn(), func(c *Config) { c.Protocol = milter.OptNoHeaderReply })
 	f.Fuzz(func(t *testing.T, a, b, c []byte, framed bool) {
 		out := bytes.Clone(a)
 		if framed {
