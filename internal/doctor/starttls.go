@@ -32,21 +32,17 @@ func (p *Postfix) offerCheck(s service) Finding {
 	if p.isYes(s, "smtpd_tls_wrappermode") {
 		return broken(check, fmt.Sprintf("service %s wants TLS from the first byte, which no other mail host speaks on port 25", s.name), p.override(s, "smtpd_tls_wrappermode", "no"))
 	}
-	switch level := p.level(s); level {
-	case "encrypt":
+	files := p.certificate(s)
+	switch level := p.level(s); {
+	case level == "encrypt":
 		return note(check, fmt.Sprintf("service %s requires STARTTLS of everybody, which RFC 3207 section 4 forbids a public MX: there is nothing left to watch", s.name),
 			p.override(s, name, "may")) // other services, for users who log in, may rely on main.cf
-	case "may":
-	case "none":
-		if len(p.certificate(s)) == 0 {
-			return p.noCertificate(s, "offers no STARTTLS: every peer sends in clear")
-		}
+	case level == "none" && len(files) == 0:
+		return p.noCertificate(s, "offers no STARTTLS: every peer sends in clear")
+	case level == "none":
 		return broken(check, fmt.Sprintf("service %s offers no STARTTLS: every peer sends in clear", s.name), offer)
-	default:
+	case level != "may":
 		return broken(check, fmt.Sprintf("service %s: smtpd(8) knows no %s = %s, and ends", s.name, name, level), offer)
-	}
-	files := p.certificate(s)
-	switch {
 	case len(files) == 0:
 		return p.noCertificate(s, "has no certificate: it offers STARTTLS and refuses it")
 	case files[0] == anonymous: // postconf(5)

@@ -34,27 +34,27 @@ type answering struct {
 // MailFrom calls the backend and writes its reply.
 func (a *answering) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
 	r, err := a.Milter.MailFrom(from, m)
-	return a.write(cmdMail, r, err)
+	return a.write(milter.CodeMail, r, err)
 }
 
 // RcptTo calls the backend and writes its reply.
 func (a *answering) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
 	r, err := a.Milter.RcptTo(to, m)
-	return a.write(cmdRcpt, r, err)
+	return a.write(milter.CodeRcpt, r, err)
 }
 
 // Body calls the backend and writes its reply.
 func (a *answering) Body(m *milter.Modifier) (milter.Response, error) {
 	r, err := a.Milter.Body(m)
-	return a.write(cmdEOB, r, err)
+	return a.write(milter.CodeEOB, r, err)
 }
 
-func (a *answering) write(cmd byte, r milter.Response, err error) (milter.Response, error) {
+func (a *answering) write(cmd milter.Code, r milter.Response, err error) (milter.Response, error) {
 	if r == nil || err != nil {
 		return nil, err
 	}
 	reply := r.Response()
-	if endsMessage(cmd, reply.Code) {
+	if endsMessage(cmd, milter.ActionCode(reply.Code)) {
 		a.conn.Busy = false
 	}
 	head := [headSize]byte{lengthSize: reply.Code}

@@ -51,7 +51,7 @@ type conn struct {
 }
 
 // abort makes go-milter forget what it has of a client.
-var abort = []byte{lengthSize - 1: 1, cmdAbort}
+var abort = []byte{lengthSize - 1: 1, byte(milter.CodeAbort)}
 
 // Read delivers from one packet at a time.
 func (c *conn) Read(p []byte) (n int, err error) {
@@ -113,7 +113,7 @@ func (c *conn) start(raw net.Conn) {
 // replace all that it has: it gets no headers.
 func (c *conn) renew() {
 	head, _ := c.In.Peek(headSize)
-	if c.stale = false; head[lengthSize] != cmdMacro {
+	if c.stale = false; milter.Code(head[lengthSize]) != milter.CodeMacro {
 		c.own = abort
 	}
 }
@@ -168,11 +168,11 @@ func (c *conn) next() error {
 		if c.skipRepeat() {
 			continue
 		}
-		cmd := packet[lengthSize]
-		if strings.IndexByte(known, cmd) < 0 {
+		cmd := milter.Code(packet[lengthSize])
+		if strings.IndexByte(known, byte(cmd)) < 0 {
 			return refuse(&c.srv.badFrame, "unknown command")
 		}
-		if cmd == cmdQuit || cmd == cmdQuitNC { // go-milter's session is for the next client
+		if cmd == milter.CodeQuit || cmd == milter.CodeQuitNewConn { // go-milter's session is for the next client
 			return io.EOF
 		}
 		c.pass = lengthSize + length
@@ -194,7 +194,7 @@ func (c *conn) greet(length int) error {
 		if err != nil {
 			return err
 		}
-		c.greeted = head[lengthSize] == cmdOptNeg
+		c.greeted = milter.Code(head[lengthSize]) == milter.CodeOptNeg
 	}
 	if !c.greeted {
 		return refuse(&c.srv.notMilter, "not a milter client")
@@ -214,11 +214,12 @@ func (c *conn) drop() error {
 // wanted reports whether go-milter gets a packet. It doesn't get headers, which it
 // would keep for the whole session, nor macros of a header or of an event that does
 // not come. The backend has the names of the headers that it asked for.
-func (c *conn) wanted(cmd byte, data []byte) bool {
+func (c *conn) wanted(cmd milter.Code, data []byte) bool {
 	switch {
-	case cmd == cmdMacro && len(data) > 0:
-		return data[0] != cmdHeader && c.srv.config.Protocol&leavesOut(data[0]) == 0
-	case cmd == cmdHeader:
+	case cmd == milter.CodeMacro && len(data) > 0:
+		of := milter.Code(data[0])
+		return of != milter.CodeHeader && c.srv.config.Protocol&leavesOut(of) == 0
+	case cmd == milter.CodeHeader:
 		if name, _, found := bytes.Cut(data, []byte{0}); found && c.srv.config.KeepHeader(name) {
 			_, _ = c.callbacks.Header(string(name), "", nil)
 		}
@@ -229,11 +230,11 @@ func (c *conn) wanted(cmd byte, data []byte) bool {
 
 // remember keeps the macros that go-milter is about to be given: it has no
 // others until it gets others, or an ABORT.
-func (c *conn) remember(cmd byte, packet []byte, length int) {
+func (c *conn) remember(cmd milter.Code, packet []byte, length int) {
 	switch {
-	case cmd == cmdAbort, cmd == cmdMacro && length > maxKept:
+	case cmd == milter.CodeAbort, cmd == milter.CodeMacro && length > maxKept:
 		c.macros = c.macros[:0]
-	case cmd == cmdMacro:
+	case cmd == milter.CodeMacro:
 		c.macros = append(c.macros[:0], packet...)
 	}
 }
@@ -243,7 +244,7 @@ func (c *conn) remember(cmd byte, packet []byte, length int) {
 // macros that are in force. Both must be here whole; else go-milter gets them.
 func (c *conn) skipRepeat() bool {
 	here, _ := c.In.Peek(c.In.Buffered())
-	if c.Busy || len(c.macros) == 0 || here[lengthSize] != cmdAbort || binary.BigEndian.Uint32(here) != 1 || !bytes.HasPrefix(here[headSize:], c.macros) {
+	if c.Busy || len(c.macros) == 0 || milter.Code(here[lengthSize]) != milter.CodeAbort || binary.BigEndian.Uint32(here) != 1 || !bytes.HasPrefix(here[headSize:], c.macros) {
 		return false
 	}
 	_, err := c.In.Discard(headSize + len(c.macros))

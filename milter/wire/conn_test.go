@@ -153,9 +153,9 @@ func TestRepeatsAreDropped(t *testing.T) {
 				if strings.Contains(tt.want, "R") {
 					reply = 'c'
 				}
-				callbacks.write(cmdMail, milter.NewResponse(reply, nil), nil)
+				callbacks.write(milter.CodeMail, milter.NewResponse(reply, nil), nil)
 			case 'R':
-				callbacks.write(cmdRcpt, milter.NewResponse(tt.reply, nil), nil)
+				callbacks.write(milter.CodeRcpt, milter.NewResponse(tt.reply, nil), nil)
 			}
 		}
 		c.Close()
@@ -210,7 +210,7 @@ func TestMacrosOfNoEventAreDropped(t *testing.T) {
 		if err != nil {
 			break
 		}
-		if got += string(f[lengthSize]); f[lengthSize] == cmdMacro {
+		if got += string(f[lengthSize]); milter.Code(f[lengthSize]) == milter.CodeMacro {
 			got += string(f[headSize])
 		}
 	}
@@ -332,7 +332,7 @@ func nextClient(t *testing.T, in []byte, next, want string) {
 	for _, cmd := range []byte(next) {
 		data := map[byte]string{'D': "M{tls_version}\x00\x00", 'M': "<e@f>\x00", 'h': "H{tls_version}\x00\x00"}[cmd]
 		if cmd == 'h' { // of an event that does not come
-			cmd = cmdMacro
+			cmd = byte(milter.CodeMacro)
 		}
 		other = append(other, frame(cmd, data)...)
 	}
@@ -350,8 +350,8 @@ func nextClient(t *testing.T, in []byte, next, want string) {
 			if err != nil {
 				return
 			}
-			if got += string(f[lengthSize]); f[lengthSize] == cmdMail {
-				c.callbacks.write(cmdMail, milter.RespAccept, nil)
+			if got += string(f[lengthSize]); milter.Code(f[lengthSize]) == milter.CodeMail {
+				c.callbacks.write(milter.CodeMail, milter.RespAccept, nil)
 			}
 		}
 	}()
@@ -486,7 +486,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 			size := rapid.OneOf(rapid.IntRange(0, 40), rapid.IntRange(0, 20000)).Draw(t, "size")
 			data := string(rune('a'+i)) + strings.Repeat("d", size)
 			one := frame(rapid.SampledFrom(commands).Draw(t, "command"), data)
-			if all = append(all, one); one[lengthSize] != cmdHeader {
+			if all = append(all, one); one[lengthSize] != byte(milter.CodeHeader) {
 				want = append(want, one)
 			}
 		}
@@ -516,7 +516,7 @@ func TestLeavesOut(t *testing.T) {
 		'C': milter.OptNoConnect, 'H': milter.OptNoHelo, 'T': milter.OptNoData, 'N': milter.OptNoEOH, 'B': milter.OptNoBody,
 	}
 	for _, cmd := range []byte("ABCDEHKLMNOQRT") {
-		if got := leavesOut(cmd); got != want[cmd] {
+		if got := leavesOut(milter.Code(cmd)); got != want[cmd] {
 			t.Errorf("%c: %x, want %x", cmd, got, want[cmd])
 		}
 	}
@@ -532,7 +532,7 @@ func TestEndsMessage(t *testing.T) {
 		{'N', 'y', true}, {'E', 'c', true}, {'E', 'a', true}, {'E', 'y', true},
 		{'E', 'h', false}, {'E', 'q', false}, {'E', 'p', false}, {'B', 's', false},
 	} {
-		if got := endsMessage(test.cmd, test.reply); got != test.want {
+		if got := endsMessage(milter.Code(test.cmd), milter.ActionCode(test.reply)); got != test.want {
 			t.Errorf("%c to %c: %v", test.reply, test.cmd, got)
 		}
 	}

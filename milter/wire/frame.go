@@ -21,34 +21,6 @@ const (
 	protocolVersion = 2
 )
 
-// The commands by their names in mfdef.h.
-const (
-	cmdAbort  = 'A' // SMFIC_ABORT
-	cmdBody   = 'B' // SMFIC_BODY
-	cmdConn   = 'C' // SMFIC_CONNECT
-	cmdMacro  = 'D' // SMFIC_MACRO
-	cmdEOB    = 'E' // SMFIC_BODYEOB
-	cmdHelo   = 'H' // SMFIC_HELO
-	cmdQuitNC = 'K' // SMFIC_QUIT_NC
-	cmdHeader = 'L' // SMFIC_HEADER
-	cmdMail   = 'M' // SMFIC_MAIL
-	cmdEOH    = 'N' // SMFIC_EOH
-	cmdOptNeg = 'O' // SMFIC_OPTNEG
-	cmdQuit   = 'Q' // SMFIC_QUIT
-	cmdRcpt   = 'R' // SMFIC_RCPT
-	cmdData   = 'T' // SMFIC_DATA
-)
-
-// Replies that can end a message.
-const (
-	replyAccept   = 'a' // SMFIR_ACCEPT
-	replyContinue = 'c' // SMFIR_CONTINUE
-	replyDiscard  = 'd' // SMFIR_DISCARD
-	replyReject   = 'r' // SMFIR_REJECT
-	replyTempFail = 't' // SMFIR_TEMPFAIL
-	replyCode     = 'y' // SMFIR_REPLYCODE
-)
-
 // known are the commands that a client may send. SMFIC_UNKNOWN is not one: the
 // server always asks not to be sent it.
 const known = "ABCDEHKLMNOQRT"
@@ -57,7 +29,7 @@ const known = "ABCDEHKLMNOQRT"
 // of it, whatever it offers. The server answers with it in place of go-milter,
 // which would make it anew for each connection.
 func negotiation(c Config) []byte {
-	data := []byte{cmdOptNeg}
+	data := []byte{byte(milter.CodeOptNeg)}
 	for _, n := range []uint32{protocolVersion, uint32(c.Actions), uint32(c.Protocol)} {
 		data = binary.BigEndian.AppendUint32(data, n)
 	}
@@ -70,17 +42,17 @@ func negotiation(c Config) []byte {
 
 // leavesOut returns the protocol flag by which a milter asks not to be sent a
 // command, or 0. Postfix sends the command's macros all the same.
-func leavesOut(cmd byte) milter.OptProtocol {
+func leavesOut(cmd milter.Code) milter.OptProtocol {
 	switch cmd {
-	case cmdConn:
+	case milter.CodeConn:
 		return milter.OptNoConnect
-	case cmdHelo:
+	case milter.CodeHelo:
 		return milter.OptNoHelo
-	case cmdData:
+	case milter.CodeData:
 		return milter.OptNoData
-	case cmdEOH:
+	case milter.CodeEOH:
 		return milter.OptNoEOH
-	case cmdBody:
+	case milter.CodeBody:
 		return milter.OptNoBody
 	}
 	return 0
@@ -88,11 +60,11 @@ func leavesOut(cmd byte) milter.OptProtocol {
 
 // inMessage reports whether the session is in the middle of a message after this
 // command, given whether it was before.
-func inMessage(cmd byte, before bool) bool {
+func inMessage(cmd milter.Code, before bool) bool {
 	switch cmd {
-	case cmdMail, cmdRcpt, cmdData, cmdHeader, cmdEOH, cmdBody, cmdEOB:
+	case milter.CodeMail, milter.CodeRcpt, milter.CodeData, milter.CodeHeader, milter.CodeEOH, milter.CodeBody, milter.CodeEOB:
 		return true
-	case cmdAbort:
+	case milter.CodeAbort:
 		return false
 	}
 	return before
@@ -100,14 +72,14 @@ func inMessage(cmd byte, before bool) bool {
 
 // endsMessage reports whether this reply to this command is the last one
 // about a message. A refused recipient ends nothing.
-func endsMessage(cmd, reply byte) bool {
+func endsMessage(cmd milter.Code, reply milter.ActionCode) bool {
 	switch reply {
-	case replyAccept, replyDiscard:
+	case milter.ActAccept, milter.ActDiscard:
 		return true
-	case replyReject, replyTempFail, replyCode:
-		return cmd != cmdRcpt
-	case replyContinue:
-		return cmd == cmdEOB
+	case milter.ActReject, milter.ActTempFail, milter.ActReplyCode:
+		return cmd != milter.CodeRcpt
+	case milter.ActContinue:
+		return cmd == milter.CodeEOB
 	}
 	return false
 }
