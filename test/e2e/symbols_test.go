@@ -26,7 +26,7 @@ func TestSymbols(t *testing.T) {
 	server := wire.New(wire.Config{
 		Backend: func() gomilter.Milter { return gomilter.NoOpMilter{} },
 		Actions: milter.Actions, Protocol: milter.Protocol, SymList: milter.Symbols(),
-		Limits: wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
+		KeepHeader: milter.KeepHeader, Limits: wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
 	})
 	socket := filepath.Join(t.TempDir(), "milter.sock")
 	for dir := filepath.Dir(socket); dir != os.TempDir(); dir = filepath.Dir(dir) { // Postfix must get there

@@ -50,6 +50,8 @@ func serve(t testing.TB) (addr string) {
 		SymList:  map[milter.Stage][]string{milter.StageMailFrom: {"{tls_version}", "{client_addr}"}},
 		Limits:   wire.DefaultLimits(),
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+
+		KeepHeader: func([]byte) bool { return false },
 	})
 	addr = filepath.Join(t.TempDir(), "m")
 	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: addr}, wire.ListenOptions{Mode: 0o666, Group: -1})

@@ -44,6 +44,8 @@ func serve(t *testing.T, mails *sync.Map) string {
 		Backend:  func() gomilter.Milter { return counting{mails: mails} },
 		Protocol: gomilter.OptNoConnect | gomilter.OptNoHelo,
 		Limits:   wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
+
+		KeepHeader: func([]byte) bool { return false },
 	})
 	socket := filepath.Join(t.TempDir(), "m")
 	lns, err := wire.Listen(wire.Spec{Network: wire.NetworkUnix, Address: socket}, wire.ListenOptions{Mode: 0o666, Group: -1})
