@@ -100,7 +100,7 @@ func replayLogs(c *cli.Context, cfg *config.Config) (result *replay.Result, err 
 	o := replay.Options{
 		Rules:   cfg.Rules(),
 		Breaker: cfg.Breaker,
-		Sending: &outbound.Settings{Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least},
+		Sending: outbound.Settings{Rules: cfg.RulesFor(tlsstate.Destination), Least: cfg.Outbound.Least},
 	}
 	if name := c.String("verdicts"); name != "" {
 		file, failed := newFile(name)

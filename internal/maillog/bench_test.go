@@ -23,7 +23,7 @@ func BenchmarkRead(b *testing.B) {
 			}
 			b.SetBytes(int64(log.Len()))
 			b.ReportAllocs()
-			sink := maillog.Sink{Session: func(*maillog.Session) {}}
+			sink := maillog.Sink{Deliveries: nobody{}, Session: func(*maillog.Session) {}}
 			var read int64
 			for b.Loop() {
 				s, err := maillog.Read(context.Background(), []maillog.Source{{Name: "-", Stream: io.NopCloser(bytes.NewReader(log.Bytes()))}},

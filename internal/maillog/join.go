@@ -101,9 +101,7 @@ func (j *joiner) take(e *event, of *origin) {
 		j.gap(e, of)
 		return
 	case kindDelivery:
-		if j.sink.Deliveries != nil {
-			j.deliveries.Line(&Line{At: time.Unix(e.at, 0).UTC(), Host: of.Host, Program: of.Service, PID: e.pid, Message: e.message})
-		}
+		j.deliveries.Line(&Line{At: time.Unix(e.at, 0).UTC(), Host: of.Host, Program: of.Service, PID: e.pid, Message: e.message})
 		return
 	}
 	of.listens = true

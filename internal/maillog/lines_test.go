@@ -113,7 +113,7 @@ func counts(t testing.TB, in io.Reader) string {
 	messages := 0
 	s, err := Read(context.Background(), []Source{{Name: "-", Stream: in}},
 		Options{Now: time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC)},
-		Sink{Session: func(s *Session) { messages += s.Messages }})
+		Sink{Deliveries: &deliveries{}, Session: func(s *Session) { messages += s.Messages }})
 	if err != nil || len(s.Problems) > 0 {
 		t.Fatal(err, s.Problems)
 	}

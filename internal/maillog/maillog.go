@@ -144,6 +144,6 @@ type Options struct {
 // order in which the messages came.
 type Sink struct {
 	Session func(*Session)
-	// Deliveries may be nil. Its deliveries come in the order in which they ended.
+	// Deliveries come in the order in which they ended.
 	Deliveries DeliverySink
 }

@@ -177,7 +177,7 @@ func TestIncomplete(t *testing.T) {
 // TestSessionsAreBounded, and so are the messages that wait for the end of an older one.
 func TestSessionsAreBounded(t *testing.T) {
 	passed := 0
-	j := newJoiner(Sink{Session: func(*Session) { passed++ }}, time.Unix(1_800_000_000, 0))
+	j := newJoiner(Sink{Deliveries: &deliveries{}, Session: func(*Session) { passed++ }}, time.Unix(1_800_000_000, 0))
 	of := j.origin([]byte("mx postfix/smtpd"))
 	for n := range 3 * maxSessions {
 		e := event{record: record{at: 1_700_000_000, pid: uint32(n)}, kind: kindConnect, client: []byte("a[192.0.2.1]")}

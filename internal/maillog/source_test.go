@@ -292,7 +292,7 @@ func TestBadSources(t *testing.T) {
 }
 
 func sink() maillog.Sink {
-	return maillog.Sink{Session: func(*maillog.Session) {}}
+	return maillog.Sink{Deliveries: nobody{}, Session: func(*maillog.Session) {}}
 }
 
 // Lines longer than a chunk are left out; those that cross chunks are not.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/peer"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
@@ -67,7 +68,7 @@ func TestAgreesWithDaemon(t *testing.T) {
 		mails := world(r)
 		wantVerdicts, memory := daemon(r, mails, policy)
 		var out bytes.Buffer
-		got := read(r, text(mails)).run(replay.Options{Rules: policy, Breaker: newInstallation, Verdicts: &out})
+		got := read(r, text(mails)).run(replay.Options{Rules: policy, Breaker: newInstallation, Verdicts: &out, Sending: outbound.Settings{Rules: policy}})
 		var verdicts []string
 		for line := range bytes.Lines(out.Bytes()) {
 			var v struct {

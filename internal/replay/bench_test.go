@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/replay"
 	"tlsratchet/test/loggen"
 )
@@ -23,7 +24,7 @@ func BenchmarkReplay(b *testing.B) {
 	policy := rules(b, nil)
 	for b.Loop() {
 		r, err := replay.Run(context.Background(), []maillog.Source{{Name: "-", Stream: bytes.NewReader(log.Bytes())}},
-			maillog.Options{Now: now}, replay.Options{Rules: policy, Breaker: newInstallation})
+			maillog.Options{Now: now}, replay.Options{Rules: policy, Breaker: newInstallation, Sending: outbound.Settings{Rules: policy}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -22,8 +22,8 @@ type Options struct {
 	Rules *tlsstate.Rules
 	// Breaker has the numbers of the breaker; it has no self-check here.
 	Breaker ratchet.BreakerOptions
-	// Sending are the settings for our own mail; nil does not read it.
-	Sending *outbound.Settings
+	// Sending are the settings for our own mail. Required.
+	Sending outbound.Settings
 	// Verdicts, if not nil, receives a line of JSON for each group of messages
 	// that was judged.
 	Verdicts io.Writer
@@ -59,18 +59,13 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 	}()
 	const most = 1 << 8
 	batch := make([]maillog.Session, 0, most)
-	sink := maillog.Sink{Session: func(s *maillog.Session) {
+	sending := newSending(&o, mo.Now)
+	stats, err := maillog.Read(ctx, sources, mo, maillog.Sink{Deliveries: sending, Session: func(s *maillog.Session) {
 		if batch = append(batch, *s); len(batch) == most {
 			batches <- batch
 			batch = make([]maillog.Session, 0, most)
 		}
-	}}
-	var sending *sending
-	if o.Sending != nil {
-		sending = newSending(&o, mo.Now)
-		sink.Deliveries = sending
-	}
-	stats, err := maillog.Read(ctx, sources, mo, sink)
+	}})
 	batches <- batch
 	close(batches)
 	<-judged
@@ -78,11 +73,9 @@ func Run(ctx context.Context, sources []maillog.Source, mo maillog.Options, o Op
 		return nil, err
 	}
 	res := r.result(&stats, o.Rules.Default())
-	if sending != nil {
-		var learned map[tlsstate.Identity]tlsstate.History
-		res.Report.Sent, learned = sending.sent(o.Sending.Rules.Default())
-		maps.Copy(res.Histories, learned)
-	}
+	sent, learned := sending.sent(o.Sending.Rules)
+	maps.Copy(res.Histories, learned)
+	res.Report.Sent = sent
 	return res, nil
 }
 

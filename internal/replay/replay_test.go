@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tlsratchet/internal/maillog"
+	"tlsratchet/internal/outbound"
 	"tlsratchet/internal/ratchet"
 	"tlsratchet/internal/replay"
 	"tlsratchet/test/loggen"
@@ -105,7 +106,7 @@ var newInstallation = ratchet.BreakerOptions{Domains: 10, Window: 10 * time.Minu
 // Judge replays the logs.
 func (l logs) Judge(rules *tlsstate.Rules) *replay.Result {
 	l.t.Helper()
-	return l.run(replay.Options{Rules: rules, Breaker: newInstallation})
+	return l.run(replay.Options{Rules: rules, Breaker: newInstallation, Sending: outbound.Settings{Rules: rules}})
 }
 
 func (l logs) run(o replay.Options) *replay.Result {

@@ -60,7 +60,7 @@ type sending struct {
 func newSending(o *Options, now time.Time) *sending {
 	s := &sending{memory: newMemory(), incidents: newIncidents(&o.Breaker), latest: tlsstate.DayOf(now) + 1, hosts: make(map[string]int), logs: make(map[string]bool)}
 	s.Outbound = outbound.New(outbound.Options{
-		Histories: s.memory, Settings: *o.Sending, Events: s.event,
+		Histories: s.memory, Settings: o.Sending, Events: s.event,
 		Now: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler),
 	})
 	return s
@@ -112,7 +112,7 @@ func (s *sending) relay(destinations int) string {
 }
 
 // sent returns what was found, and what was learned.
-func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlsstate.History) {
+func (s *sending) sent(rules *tlsstate.Rules) (*Sent, map[tlsstate.Identity]tlsstate.History) {
 	if s.all+s.away == 0 {
 		return nil, nil
 	}
@@ -125,7 +125,7 @@ func (s *sending) sent(rule *tlsstate.Policy) (*Sent, map[tlsstate.Identity]tlss
 	for l := len(stats.Sent) - 1; l >= 0; l-- {
 		r.Levels = append(r.Levels, SentCount{tlsstate.Level(l), stats.Sent[l]})
 	}
-	r.Destinations, r.Pinned = s.memory.count(tlsstate.Destination, rule, tlsstate.DayOf(s.now))
+	r.Destinations, r.Pinned = s.memory.count(tlsstate.Destination, rules.Default(), tlsstate.DayOf(s.now))
 	if r.Relay = clip(s.relay(r.Destinations)); r.Relay != "" {
 		return r, nil
 	}

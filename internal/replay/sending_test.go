@@ -31,7 +31,7 @@ func sentMail(at time.Time, n int, host string, encrypted bool) string {
 func replaySent(t *testing.T, texts ...string) *replay.Result {
 	t.Helper()
 	policy := rules(t, nil)
-	return read(t, texts...).run(replay.Options{Rules: policy, Breaker: newInstallation, Sending: &outbound.Settings{Rules: policy, Least: tlsstate.TLS12}})
+	return read(t, texts...).run(replay.Options{Rules: policy, Breaker: newInstallation, Sending: outbound.Settings{Rules: policy, Least: tlsstate.TLS12}})
 }
 
 // TestSentFuture: a delivery of a time to come does not have pins lapse.
