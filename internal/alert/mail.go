@@ -14,6 +14,7 @@ import (
 
 	"tlsratchet/internal/clean"
 	"tlsratchet/internal/selfcheck"
+	"tlsratchet/internal/words"
 )
 
 // mailer sends messages by SMTP to one recipient, from the null sender, so that
@@ -168,24 +169,11 @@ func mailText(msg *Message) string {
 	return s + "\n--\ntlsratchet at " + msg.Host + ", " + msg.Key + ", " + msg.At.Format(time.RFC3339)
 }
 
-// wrapped breaks a line of words; a command, which is indented, only where it must. A
-// line of a mail has at most 998 characters (RFC 5322 section 2.1.1).
+// wrapped breaks a line of words; a command, which is indented, only where it must.
 func wrapped(line string) string {
-	const most = 900
 	width := 100
 	if strings.HasPrefix(line, "    ") {
-		width = most
+		width = words.MaxLine
 	}
-	var b strings.Builder
-	for len(line) > width {
-		at := strings.LastIndexByte(line[:width], ' ')
-		if at <= 0 {
-			if at = strings.IndexByte(line, ' '); at < 0 || at > most {
-				at = min(most, len(line)-1)
-			}
-		}
-		b.WriteString(line[:at] + "\r\n")
-		line = strings.TrimPrefix(line[at:], " ")
-	}
-	return b.String() + line
+	return words.Wrap(line, width, "\r\n")
 }

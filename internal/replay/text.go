@@ -163,21 +163,4 @@ func (r *Report) summary() string {
 }
 
 // wrap breaks a text into lines.
-func wrap(text string) string {
-	var b strings.Builder
-	line := 0
-	for n, word := range strings.Fields(text) {
-		switch {
-		case n == 0:
-		case line+1+len(word) > width:
-			b.WriteByte('\n')
-			line = 0
-		default:
-			b.WriteByte(' ')
-			line++
-		}
-		b.WriteString(word)
-		line += len(word)
-	}
-	return b.String() + "\n"
-}
+func wrap(text string) string { return words.Wrap(text, width, "\n") + "\n" }

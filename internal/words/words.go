@@ -34,6 +34,27 @@ func Number(n any) string {
 // Sentence makes a sentence of a message, which is not empty and begins with ASCII.
 func Sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
+// MaxLine is where [Wrap] breaks a word: a line of a mail has at most 998 characters
+// (RFC 5322 section 2.1.1).
+const MaxLine = 900
+
+// Wrap breaks a line between words: into lines of so many characters, but for words that
+// are longer.
+func Wrap(line string, width int, end string) string {
+	var b strings.Builder
+	for len(line) > width {
+		at := strings.LastIndexByte(line[:width+1], ' ')
+		if at <= 0 {
+			if at = strings.IndexByte(line, ' '); at < 0 || at > MaxLine {
+				at = min(MaxLine, len(line)-1)
+			}
+		}
+		b.WriteString(line[:at] + end)
+		line = strings.TrimPrefix(line[at:], " ")
+	}
+	return b.String() + line
+}
+
 // Count returns a number with its noun, as in "1 day", "3,000 days", "2 addresses"
 // or "2 identities".
 func Count(n any, noun string) string {
