@@ -310,6 +310,9 @@ func TestPinnedAtOnce(t *testing.T) {
 	if v.Outcome != New || !v.Pinned() || v.Pin != TLS12 || v.Since != dayZero || v.Days != 1 {
 		t.Errorf("first: %+v", v)
 	}
+	if v.Unsaved(); v.Outcome != New || v.Pinned() || v.Pin != Plaintext || v.Since != 0 || v.Last != 0 || v.Days != 0 {
+		t.Errorf("unsaved: %+v", v)
+	}
 	if v, _ = Judge(h, o, &rule); v.Outcome != Steady || v.Pinned() {
 		t.Errorf("again: %+v", v)
 	}

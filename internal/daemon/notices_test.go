@@ -239,11 +239,13 @@ func TestAlertState(t *testing.T) {
 	if with, without := alertState(k, true, log).Matters, alertState(k, false, log).Matters; len(with) != 2 || len(without) != 1 || without[0].Message.Key != "breaker" {
 		t.Errorf("with a self-check %v, without %v", with, without)
 	}
-	if err := os.WriteFile(path, []byte(`{"matters": [{"message": 7`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := alertState(k, true, log); len(got.Matters) != 0 {
-		t.Errorf("damaged: %v", got)
+	for _, damaged := range []string{`{"matters": [{"message": 7`, `{"destinations": ["x"], "matters": 7}`} {
+		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := alertState(k, true, log); len(got.Matters)+len(got.Destinations) != 0 {
+			t.Errorf("damaged: %+v", got)
+		}
 	}
 }
 

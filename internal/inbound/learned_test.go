@@ -104,8 +104,7 @@ type failing struct {
 func (f *failing) Update(id tlsstate.Identity, client netip.Addr, today tlsstate.Day, grow func(tlsstate.History) tlsstate.History) (tlsstate.History, error) {
 	if f.fails {
 		h, _ := f.Load(id)
-		grow(h)
-		return h, errors.New("the disk is full")
+		return grow(h), errors.New("the disk is full")
 	}
 	return f.Memory.Update(id, client, today, grow)
 }

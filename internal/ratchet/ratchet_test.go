@@ -614,3 +614,28 @@ func TestSenderRow(t *testing.T) {
 		}
 	}
 }
+
+// TestDowngradeStaysOne: a downgrade is what was decided, though its pin is forgotten before
+// the session is learned, and the first one forms anew.
+func TestDowngradeStaysOne(t *testing.T) {
+	f := newFixture(t)
+	f.with(func(o *ratchet.Options) {
+		policy := tlsstate.DefaultPolicy()
+		policy.PinAfterDays = 1
+		var err error
+		if o.Rules, err = tlsstate.NewRules(policy, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s := session(t, bank, day(1), tlsstate.TLS12)
+	d := f.Decide(s)
+	if f.Learn(s, &d); !d.Pinned() || d.Identity != s.Peer.Address {
+		t.Fatalf("%+v", d)
+	}
+	s = session(t, bank, day(2), tlsstate.Weak)
+	d = f.Decide(s)
+	clear(f.memory.m)
+	if f.Learn(s, &d); d.Outcome != tlsstate.Downgraded || f.memory.m[s.Peer.Address].Pins[0].Formed == 0 {
+		t.Errorf("%+v; %+v", d, f.memory.m[s.Peer.Address])
+	}
+}
