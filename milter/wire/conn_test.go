@@ -239,6 +239,16 @@ func TestLargeFrames(t *testing.T) {
 	}
 }
 
+// What a client sends of a packet before it leaves is all that goes through.
+func TestGoneWithinALargePacket(t *testing.T) {
+	half := frame('B', strings.Repeat("x", 10_000))[:6000]
+	c, _, _ := onTape(t, optNeg(), half)
+	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, half) {
+		t.Errorf("%d bytes, want %d: %v", len(got), len(half), err)
+	}
+	c.Close()
+}
+
 func TestKeepHeader(t *testing.T) {
 	long := strings.Repeat("v", 30000)
 	in := join(optNeg(),
