@@ -25,8 +25,8 @@ type Options struct {
 	Every time.Duration
 	// Dial connects; [net.Dialer.DialContext] unless set.
 	Dial Dial
-	// Notify, if not nil, gets the first result, and each later one that begins,
-	// changes or ends a problem. Run calls it, one call at a time.
+	// Notify gets the first result, and each later one that begins, changes or ends a
+	// problem. Run calls it, one call at a time. Required.
 	Notify func(Notice)
 }
 
@@ -91,9 +91,7 @@ func (c *Check) report(r Result) {
 		return
 	}
 	c.reported = p
-	if c.o.Notify != nil {
-		c.o.Notify(Notice{Problem: p, Address: c.o.Address, Result: r})
-	}
+	c.o.Notify(Notice{Problem: p, Address: c.o.Address, Result: r})
 }
 
 // Poke asks for a try at once, or as soon as a second has passed since the last

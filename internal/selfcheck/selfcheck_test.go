@@ -148,7 +148,7 @@ func TestPoke(t *testing.T) {
 // waiting ends at once.
 func TestEndsInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := selfcheck.New(selfcheck.Options{Address: "mx.test:25", Dial: silent("220 mx\r\n")})
+		c := selfcheck.New(selfcheck.Options{Address: "mx.test:25", Notify: func(selfcheck.Notice) {}, Dial: silent("220 mx\r\n")})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan time.Time)
 		go func() { c.Run(ctx); done <- time.Now() }()
@@ -194,7 +194,7 @@ func TestEnd(t *testing.T) {
 		good := offering(certificate(t, -1, 60))
 		m.now.Store(&good)
 		ctx, cancel := context.WithCancel(t.Context())
-		c := selfcheck.New(selfcheck.Options{Address: "mx.test:25", Every: time.Minute, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c := selfcheck.New(selfcheck.Options{Address: "mx.test:25", Every: time.Minute, Notify: func(selfcheck.Notice) {}, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if m.tries.Load() > 0 {
 				<-ctx.Done()
 				return nil, ctx.Err()
