@@ -204,9 +204,6 @@ func (b *Outbound) learnHost(host string, d *maillog.Delivery, used tlsstate.Sec
 // report logs what people act on, and passes the event on.
 func (b *Outbound) report(d *maillog.Delivery, v *tlsstate.Verdict, used tlsstate.Security, learns bool) {
 	b.log(d, v)
-	if b.o.Events == nil {
-		return
-	}
 	addr, _ := netip.ParseAddr(d.Addr)
 	host, _ := peer.Normalize(d.Host)
 	s := ratchet.Session{At: d.At, Security: used, Peer: peer.Peer{

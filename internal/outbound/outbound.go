@@ -20,8 +20,8 @@ type Options struct {
 	Histories ratchet.Histories
 	// Settings are what a reload may change. Required.
 	Settings Settings
-	// Events, if not nil, is called for each delivery that was judged. What the
-	// event points to is only lent.
+	// Events is called for each delivery that was judged. What the event points to is
+	// only lent. Required.
 	Events func(ratchet.Event)
 	// Outage, if not nil, is called when many destinations begin to fail at
 	// once, and when that ends.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/test/bench/measure"
 	"tlsratchet/tlsstate"
 	"tlsratchet/tlsstate/store"
@@ -71,6 +72,7 @@ func follow(ctx context.Context, file string, lines int) (f measure.Figures, err
 	quiet := slog.New(slog.DiscardHandler)
 	out := outbound.New(outbound.Options{
 		Histories: store.NewMemory(10_000), Settings: outbound.Settings{Rules: rules, Least: tlsstate.TLS12}, Now: time.Now, Log: quiet,
+		Events: func(ratchet.Event) {},
 	})
 	follower := &outbound.Follower{Source: file, Sink: out, Wanted: func() bool { return true }, Now: time.Now, Log: quiet}
 	ctx, stop := context.WithCancel(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"tlsratchet/internal/maillog"
 	"tlsratchet/internal/outbound"
+	"tlsratchet/internal/ratchet"
 	"tlsratchet/tlsstate"
 )
 
@@ -123,6 +124,7 @@ func (r *sendRun) judgeBy(rule *SendRule) error {
 		return fmt.Errorf("rule %s: %w", rule.Name, err)
 	}
 	r.rule = outbound.New(outbound.Options{
+		Events:    func(ratchet.Event) {},
 		Histories: newMemory(rules.Default()), Now: func() time.Time { return r.now }, Log: slog.New(slog.DiscardHandler),
 		Settings: outbound.Settings{
 			Rules: rules, Least: tlsstate.TLS12, ReleaseOnOutage: rule.ReleaseOnOutage, Permission: outbound.Permission{Allowed: true},
