@@ -97,7 +97,7 @@ func (c *conn) answer() (action string) {
 	r := &c.request
 	at := r.text[state]
 	if r.text[kind] != "smtpd_access_policy" || at != "RCPT" && at != endOfMessage {
-		if !c.misplaced.Swap(true) {
+		if at != "VRFY" && !c.misplaced.Swap(true) { // for VRFY the same list is asked
 			c.Log.Warn("policy request at a state that is not answered; put check_policy_service last in smtpd_recipient_restrictions", "state", clean.Text(at, 40))
 		}
 		return dunno

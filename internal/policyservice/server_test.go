@@ -257,7 +257,7 @@ func TestGivenUp(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	r := newRig(t, tlsstate.Reject, inbound.Options{}, nil)
 	c := r.dial()
-	for _, text := range []string{"protocol_state=" + strings.Repeat("D", 99), "client_address=" + strings.Repeat("a", 999)} {
+	for _, text := range []string{"protocol_state=VRFY", "protocol_state=" + strings.Repeat("D", 99), "client_address=" + strings.Repeat("a", 999)} {
 		for range 3 {
 			c.ask(text)
 		}
