@@ -39,11 +39,15 @@ func TestAFileWithoutItsFormat(t *testing.T) {
 // released, for whoever recovers it.
 func TestAFaultWhileOpening(t *testing.T) {
 	path := fill(t, 300)
-	_, _, err := openBolt(path, 0, func(f *os.File, found census, err error) (*os.File, census, error) {
+	d, _, err := openBolt(path, 0, func(f *os.File, found census, err error) (*os.File, census, error) {
 		return f, found, errors.Join(err, f.Truncate(2*int64(os.Getpagesize()))) // after it was verified
 	})
+	if err == nil { // Linux can read what is cut off as zeros
+		_, err = d.get(peer(1))
+		err = errors.Join(err, d.close())
+	}
 	if !errors.Is(err, ErrDamaged) {
-		t.Errorf("opening it: %v", err)
+		t.Errorf("opening it, or reading: %v", err)
 	}
 	f, err := lockFile(path, os.O_RDWR, 0o600, 0)
 	if err != nil {
