@@ -8,7 +8,7 @@ import (
 	"tlsratchet/tlsstate"
 )
 
-// ErrNoAddress: {client_addr} is missing or not an address: Postfix did not send
+// ErrNoAddress: the address is missing or not an address: Postfix did not send
 // what was requested. The TLS state of the session is then unknown,
 // which is never plaintext: accept, learn nothing, count it and log it once.
 var ErrNoAddress = errors.New("no client address")
@@ -46,7 +46,7 @@ type Peer struct {
 func Identify(c Client) (Peer, error) {
 	ip, ok := parseAddr(c.Addr)
 	if !ok || ip.IsUnspecified() {
-		return Peer{}, fmt.Errorf("%w: {client_addr} is %+.64q", ErrNoAddress, c.Addr)
+		return Peer{}, fmt.Errorf("%w: Postfix states %+.64q", ErrNoAddress, c.Addr)
 	}
 	p := Peer{IP: ip, Host: confirmed(c)}
 	p.Address = tlsstate.Identity{Kind: tlsstate.Address, Name: addressName(ip, c.Addr)}

@@ -265,7 +265,7 @@ func TestWarnings(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	log := r.log.String()
-	if n := strings.Count(log, "level=WARN"); n != 2 || strings.Count(log, "\n") != 2 || !strings.Contains(log, "state="+strings.Repeat("D", 40)) || strings.Contains(log, strings.Repeat("D", 41)) {
+	if n := strings.Count(log, "level=WARN"); n != 2 || strings.Count(log, "\n") != 2 || !strings.Contains(log, "state="+strings.Repeat("D", 40)) || strings.Contains(log, strings.Repeat("D", 41)) || strings.Contains(log, "{client_addr}") {
 		t.Errorf("logged %s", log)
 	}
 	if n := r.server.Stats().NoFacts; n != 3 {
