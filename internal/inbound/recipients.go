@@ -21,16 +21,11 @@ func (r Recipients) Has(rcpt string) bool {
 	}
 	local, domain := Cut(rcpt)
 	local = strings.Trim(local, `"`)
+	host, _ := peer.Normalize(domain) // as the list has it, or "" for what is none
 	return local != "" && slices.ContainsFunc(r, func(one string) bool {
 		l, d := Cut(one)
-		return l == local && (d == "" || d == domain || d == host(domain))
+		return l == local && (d == "" || d == domain || d == host)
 	})
-}
-
-// host returns a domain as the list has it, or "" for what is none.
-func host(domain string) string {
-	name, _ := peer.Normalize(domain)
-	return name
 }
 
 // Cut cuts an address at its last @. One without is a local part.
