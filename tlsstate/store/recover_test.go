@@ -603,6 +603,7 @@ func TestASnapshotThatCannotBeRead(t *testing.T) {
 			mustClose(t, f)
 		}
 		f := mustRecover(t, path, Options{})
+		synctest.Wait() // for a moment it is not there, as if an operator had removed it
 		free()
 		time.Sleep(time.Hour)
 		synctest.Wait()
