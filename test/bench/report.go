@@ -194,9 +194,9 @@ never cheaper. Each round has new processes of Postfix. What is above no milter 
 of the %d rounds' differences, with the range that holds the true one in 19 of 20 cases. The
 second ones of a kind show what the method gets wrong: between no milter and no
 milter there is nothing. Each contestant runs a copy of its program: the do-nothing ones are
-the load generator's own, and would find their code in the processor's caches. The do-nothing ones show what the protocol costs by itself. Context
-switches are how often a thread of these processes was put on a processor, which is a
-count and no time. What was tried to lower ours: [decisions/wake-ups.md](decisions/wake-ups.md).
+the load generator's own, and would find their code in the processor's caches. They show what
+the protocol costs by itself. Context switches are how often a thread of these processes was
+put on a processor, which is a count and no time. What was tried to lower ours: [decisions/wake-ups.md](decisions/wake-ups.md).
 
 `
 
