@@ -108,17 +108,17 @@ func (r *Ratchet) update(s *Session, id tlsstate.Identity, o tlsstate.Observatio
 // Save has an identity learn an observation, for a client's address as
 // [Histories.Update] has it. The verdict states a pin that formed only if that was kept.
 func Save(to Histories, id tlsstate.Identity, client netip.Addr, o tlsstate.Observation, rule *tlsstate.Policy) (v tlsstate.Verdict, err error) {
-	var before tlsstate.History
 	after, err := to.Update(id, client, o.Day, func(h tlsstate.History) tlsstate.History {
-		before = h
 		v, h = tlsstate.Learn(h, o, rule)
 		return h
 	})
 	if v.Identity = id; err != nil {
 		err = fmt.Errorf("saving %s: %w", id, err)
 	}
-	if err != nil || after == before {
-		v.Unsaved()
+	if v.Pinned() { // where that was not kept, it would form again
+		if again, _ := tlsstate.Learn(after, o, rule); err != nil || again.Pinned() {
+			v.Unsaved()
+		}
 	}
 	return v, err
 }
