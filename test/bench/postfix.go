@@ -63,7 +63,11 @@ func newMailServers(ctx context.Context, o *options, dir string) (*mailServers, 
 	}
 	s.postfix = in
 	for i, one := range s.contest {
-		if err := s.begin(ctx, one, placeOf(dir, i), in.Addr(i)); err != nil {
+		_, port, err := net.SplitHostPort(in.Addr(i))
+		if err == nil {
+			err = one.begin(ctx, placeOf(dir, i), local(sources, port))
+		}
+		if err != nil {
 			return s, fmt.Errorf("%s: %w", one.name, err)
 		}
 	}
@@ -79,15 +83,6 @@ func newMailServers(ctx context.Context, o *options, dir string) (*mailServers, 
 
 // placeOf is a contestant's folder.
 func placeOf(dir string, i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
-
-// begin starts one contestant, for the mail that comes to an address.
-func (s *mailServers) begin(ctx context.Context, one *contestant, dir, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	return one.begin(ctx, dir, local(sources, port))
-}
 
 // asked is the setting of a listener that has Postfix ask a contestant.
 func (c *contestant) asked(dir string) string {

@@ -90,8 +90,8 @@ so messages a second say more of the machine than of a milter. **The ratios
 count.** The contestants take turns, %d rounds (more where turns are short) after
 one that doesn't count, forwards and backwards by turns; figures are medians over the
 rounds, with the range in brackets. Ratios and differences are taken in each round, and
-their middle is that of the means of all pairs (Hodges and Lehmann). 1.05 is 5 %% more messages a second than that other one; of a p99, less is better.
-An aim is open where the noise is larger than what is missing. Through Postfix no rate
+their middle is that of the means of all pairs (Hodges and Lehmann). 1.05 is 5 %% more
+messages a second than that other one; of a p99, less is better. An aim is open where the noise is larger than what is missing. Through Postfix no rate
 is an aim: a milter that does nothing costs a tenth of it, so that the rate would
 judge the protocol. What a message costs is the aim there.
 
@@ -147,8 +147,8 @@ const mailWords = `%d SMTP sessions at once, STARTTLS with resumed sessions, %d 
 %d addresses, into a private Postfix whose queue is in memory: on a disk its
 fsync would hide the milters. Each contestant has a listener of its own with smtpd(8)
 processes of its own, and shares all others; mail goes to discard(8), and each turn begins
-with an empty queue. The time of a message runs from MAIL to the last 250. Both cores are busy all the time, so
-that a rate is processor time, Postfix's own work for a milter included: it
+with an empty queue. The time of a message runs from MAIL to the last 250. Both cores are
+busy all the time, so that a rate is processor time, Postfix's own work for a milter included: it
 negotiates for each session, and hands the milter on to cleanup(8) with each
 message, whatever the milter does.
 
@@ -189,7 +189,7 @@ const costWords = `What a message costs the whole system: the processor time of 
 and of the milter or policy service, until the queue is empty. A turn has so many sessions
 at once as stands above a table, with %d messages each, and lasts milliseconds, so that a
 machine that slows down is as slow for the next contestant. A round has %d turns of each, of
-which the half counts that cost least: other work on the machine makes a turn dearer, and
+which the cheaper half counts: other work on the machine makes a turn dearer, and
 never cheaper. Each round has new processes of Postfix. What is above no milter is the middle
 of the %d rounds' differences, with the range that holds the true one in 19 of 20 cases. The
 second ones of a kind show what the method gets wrong: between no milter and no

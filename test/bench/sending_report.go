@@ -21,7 +21,7 @@ goroutine, as the daemon does, and replay uses both cores.
 const sendingCosts = `
 What a delivery costs: the processor time of all of Postfix and of tlsratchet, which learns
 from it too, by short turns as for mail that is received. A turn has %d messages; a round has
-%d turns of each, of which the cheapest half counts, and there are %d rounds. The log is
+%d turns of each, of which the cheaper half counts, and there are %d rounds. The log is
 read a while after it is written: what tlsratchet works between its turns is added to its deliveries.
 The rate that follows is that of a machine without a pause, on which a delivery without
 the table takes all cores for as long as its rate says, receiver and all.
