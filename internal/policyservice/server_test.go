@@ -274,7 +274,7 @@ func TestWarnings(t *testing.T) {
 }
 
 // TestLearns: at the first recipient, and for the null sender at the end of the
-// message, so that callouts teach nothing. What is emitted of them says the same.
+// message, so that callouts teach nothing. What is emitted of them states the same.
 func TestLearns(t *testing.T) {
 	r := newRig(t, tlsstate.Header, inbound.Options{}, nil)
 	c := r.dial()

@@ -291,7 +291,7 @@ func TestNextClient(t *testing.T) {
 	for _, tt := range []struct {
 		name, want string
 		in         []byte
-		next       string // what the next client says after its negotiation
+		next       string // what the next client sends after its negotiation
 	}{
 		{"macros replace those before", "DMDM", first, "DM"},
 		{"no macros", "DMAM", first, "M"},
@@ -299,7 +299,7 @@ func TestNextClient(t *testing.T) {
 		{"two messages", "DMDMAM", first, "DMAM"},
 		{"refused", "DMAR", join(first, frame('U', "")), "R"},
 		{"gone within a packet that waits to be whole", "DMAE", half, "E"},
-		{"says nothing", "DM", first, ""},
+		{"sends nothing", "DM", first, ""},
 		{"after QUIT", "DMDM", join(first, frame('Q', "")), "DM"},
 		{"after QUIT_NC", "DMDM", join(first, frame('K', "")), "DM"},
 	} {

@@ -136,8 +136,8 @@ func descriptors(t *testing.T) int {
 	return len(all)
 }
 
-// TestDescriptorsOfConnections: a connection takes as many as its kind of listener is said
-// to take for it.
+// TestDescriptorsOfConnections: a connection takes as many as its kind of listener
+// states.
 func TestDescriptorsOfConnections(t *testing.T) {
 	for _, spec := range []Spec{{NetworkUnix, filepath.Join(t.TempDir(), "s")}, {NetworkTCP, "127.0.0.1:0"}} {
 		lns, err := Listen(spec, ListenOptions{Mode: 0o600, Group: -1})

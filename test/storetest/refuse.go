@@ -67,7 +67,7 @@ func quotas(t *testing.T, s Store) {
 		if err != nil {
 			t.Fatalf("Update: %v", err)
 		}
-		loads(t, s, id, got) // which tells whether it was kept
+		loads(t, s, id, got) // what is known now, kept or not
 	}
 	steps := []struct {
 		who       string
